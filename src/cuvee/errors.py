@@ -1,0 +1,97 @@
+"""Every error cuvee raises on purpose (ground floor).
+
+    CuveeError
+    ├── ConfigError             a file or an argument says something impossible
+    │   └── SchemaError         a study or store written by another version
+    ├── MixtureError            shares that are no mixture
+    │   └── InfeasibleRegion    bounds or caps that no mixture can meet
+    ├── SourceError             text that cannot be used
+    │   ├── MissingSource       a path that is not there, or a pattern that matches nothing
+    │   ├── BrokenRecord        a line or row that cannot be read (file and line are told)
+    │   └── EmptySource         nothing left to train or to evaluate on
+    ├── CheckpointError         a checkpoint that cannot be read or trusted
+    │   └── IncompatibleMembers models that must not be averaged
+    ├── TrainingError           training stopped with a reason
+    │   └── NonFiniteLoss
+    ├── StoreError              the run store refused
+    └── WorkerError             a job died in another process (its traceback is told)
+
+Catch ``CuveeError`` at the edge; recover from the leaves. A message says what was wrong, where,
+and what to do about it; the command line prints it and leaves with ``exit_code``.
+"""
+
+
+class CuveeError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(CuveeError):
+    """A configuration file or argument is wrong; the message names the file and the key."""
+
+    exit_code = 2
+
+
+class SchemaError(ConfigError):
+    """The data on disk was written under another schema version."""
+
+
+class MixtureError(CuveeError):
+    """The numbers given are not a mixture."""
+
+    exit_code = 2
+
+
+class InfeasibleRegion(MixtureError):
+    """No mixture meets all bounds, ratios and caps together."""
+
+
+class SourceError(CuveeError):
+    """Text that cannot be used."""
+
+    exit_code = 3
+
+
+class MissingSource(SourceError):
+    """A path does not exist, or a pattern matches no file."""
+
+
+class BrokenRecord(SourceError):
+    """A record cannot be read; the message has file and line."""
+
+
+class EmptySource(SourceError):
+    """No document is left after reading, de-duplication and splitting."""
+
+
+class CheckpointError(CuveeError):
+    """A checkpoint is missing, damaged or of another model."""
+
+    exit_code = 4
+
+
+class IncompatibleMembers(CheckpointError):
+    """Models of different ancestor, recipe or tokenizer must not be averaged."""
+
+
+class TrainingError(CuveeError):
+    """Training stopped; the message says at which step and why."""
+
+    exit_code = 5
+
+
+class NonFiniteLoss(TrainingError):
+    """The loss or its gradient became infinite or not a number."""
+
+
+class StoreError(CuveeError):
+    """The run store is damaged, locked or contradicts what is being written."""
+
+    exit_code = 6
+
+
+class WorkerError(CuveeError):
+    """A job failed in a worker process."""
+
+    exit_code = 7

@@ -1,0 +1,32 @@
+"""How long work tells what it is doing (ground floor). The library tells, the command line prints."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A listener to long work. All calls come from the main process and thread."""
+
+    def stage(self, title: str, total: float, unit: str) -> None:
+        """A new stage begins: ``total`` units of work (``tokens``, ``documents``, ``merges``, ...)."""
+        ...
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """``amount`` more units of the current stage are done; ``note`` is the latest fact."""
+        ...
+
+    def message(self, text: str) -> None:
+        """One line that stays (a warning, a finding)."""
+        ...
+
+
+class Silent:
+    """A listener that ignores everything."""
+
+    def stage(self, title: str, total: float, unit: str) -> None:
+        pass
+
+    def advance(self, amount: float, note: str = "") -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
