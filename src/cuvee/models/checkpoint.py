@@ -1,0 +1,109 @@
+"""A model on disk that knows where it came from (floor 2).
+
+A checkpoint is a Hugging Face folder with one more file, ``cuvee.json``: the hash of its parameters,
+of the checkpoint it branched from, of the recipe that made it and of its tokenizer. Models are only
+averaged when these agree.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from cuvee.errors import CheckpointError
+from cuvee.files import atomic_folder, write_json
+from cuvee.hashing import digest_bytes
+from cuvee.models.hugging_face import HuggingFaceModel, copy_tokenizer, open_model, read_flat, save_llama
+from cuvee.models.interface import CausalModel
+from cuvee.models.llama import Llama
+from cuvee.types import Json
+
+PASSPORT = "cuvee.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One model on disk. Parameters are read when asked for."""
+
+    folder: Path
+    model_hash: str
+    content_hash: str
+    """Of the float32 parameters in flat order."""
+    ancestor: str | None = None
+    """``content_hash`` of the checkpoint it branched from; None for a seed."""
+    recipe: str | None = None
+    """Hash of the training recipe; None for a model that was brought along."""
+    tokenizer: str | None = None
+    details: Json = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Checkpoint":
+        """Read the passport of a folder; a folder without one gets it from its parameters.
+
+        Raises:
+            CheckpointError: no such folder, or a damaged passport.
+        """
+        file = folder / PASSPORT
+        if not file.is_file():
+            model = open_model(folder)
+            return cls(folder, model.model_hash, content_hash(read_flat(folder, model)))
+        try:
+            passport = json.loads(file.read_text(encoding="utf-8"))
+            return cls(folder=folder, **passport)
+        except (json.JSONDecodeError, TypeError) as error:
+            raise CheckpointError(f"{file}: damaged ({error}); delete the folder to have it made again") from error
+
+    def read_flat(self, model: CausalModel) -> Tensor:
+        """The parameters [N], float32.
+
+        Raises:
+            CheckpointError: the folder holds another architecture or other parameters than it says.
+        """
+        if model.model_hash != self.model_hash:
+            raise CheckpointError(f"{self.folder}: is a model of another architecture")
+        flat = read_flat(self.folder, model)
+        if content_hash(flat) != self.content_hash:
+            raise CheckpointError(f"{self.folder}: parameters differ from their hash; delete the folder and run again")
+        return flat
+
+
+def content_hash(flat: Tensor) -> str:
+    """Hash of a float32 vector [N]. Cost: one pass, about 1 s a gigabyte."""
+    return digest_bytes(flat.detach().cpu().contiguous().numpy().data)
+
+
+def save_checkpoint(
+    folder: Path,
+    model: CausalModel,
+    flat: Tensor,
+    *,
+    ancestor: str | None = None,
+    recipe: str | None = None,
+    tokenizer: str | None = None,
+    tokenizer_folder: Path | None = None,
+    details: Json | None = None,
+    companions: Callable[[Path], None] | None = None,
+) -> Checkpoint:
+    """Write ``flat`` [N] as a complete Hugging Face folder, atomically; an existing folder is kept.
+
+    ``companions`` may write further files into the folder before it appears.
+    """
+    checkpoint = Checkpoint(
+        folder, model.model_hash, content_hash(flat), ancestor, recipe, tokenizer, dict(details or {})
+    )
+    with atomic_folder(folder) as temporary:
+        if isinstance(model, Llama):
+            save_llama(temporary, model.config, flat)
+        elif isinstance(model, HuggingFaceModel):
+            model.save(temporary, flat)
+        else:
+            raise CheckpointError(f"{type(model).__name__} cannot be written as a Hugging Face folder")
+        if tokenizer_folder is not None:
+            copy_tokenizer(tokenizer_folder, temporary)
+        passport = {name: value for name, value in vars(checkpoint).items() if name != "folder"}
+        write_json(temporary / PASSPORT, passport)
+        if companions is not None:
+            companions(temporary)
+    return checkpoint

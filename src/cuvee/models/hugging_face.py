@@ -1,0 +1,206 @@
+"""Hugging Face folders: the native Llama to and from them, and any other causal model (floor 2).
+
+The only file that loads transformers. A folder that is a plain Llama opens as the native model;
+everything else runs through transformers' own code on views of the flat vector.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cuvee.errors import CheckpointError
+from cuvee.hashing import digest
+from cuvee.models.config import ModelConfig
+from cuvee.models.interface import CausalModel, Layout
+from cuvee.models.llama import Llama
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+
+
+def save_llama(folder: Path, config: ModelConfig, flat: Tensor, end_of_text: int = 0) -> None:
+    """Write ``config.json`` and ``model.safetensors`` (float32) as ``LlamaForCausalLM`` saves them.
+
+    ``folder`` must exist. Cost: one copy of the parameters to disk.
+    """
+    description = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": config.vocabulary_size,
+        "hidden_size": config.width,
+        "intermediate_size": config.hidden,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.heads,
+        "head_dim": config.head_width,
+        "hidden_act": "silu",
+        "max_position_embeddings": config.context_length,
+        "rms_norm_eps": config.norm_epsilon,
+        # Two spellings: transformers >= 5 reads the second, vLLM and transformers 4 the first.
+        "rope_theta": config.rope_theta,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": True,
+        "bos_token_id": end_of_text,
+        "eos_token_id": end_of_text,
+        "torch_dtype": "float32",
+    }
+    (folder / "config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    layout = Llama(config).layout
+    tensors = {name: view.contiguous().clone() for name, view in layout.views(flat.detach().float().cpu()).items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy the tokenizer's files beside a model, so that the folder is complete."""
+    for name in _TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+
+
+def open_model(
+    folder: Path, dtype: torch.dtype = torch.float32, compiled: bool = False, device: str = "cpu"
+) -> CausalModel:
+    """The model of a Hugging Face folder: native if it is a plain Llama, else through transformers.
+
+    Raises:
+        CheckpointError: no ``config.json``, or transformers cannot read the folder.
+    """
+    description = _read_description(folder)
+    config = _native_config(description)
+    if config is not None:
+        return Llama(config, dtype, compiled, device)
+    return HuggingFaceModel(folder, dtype, device)
+
+
+def read_flat(folder: Path, model: CausalModel) -> Tensor:
+    """The parameters of a folder as one float32 vector [N] in the order of ``model.layout``.
+
+    Raises:
+        CheckpointError: a tensor is missing or has another shape.
+    """
+    if isinstance(model, HuggingFaceModel):
+        return model.read_flat(folder)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise CheckpointError(f"{folder}: no .safetensors file")
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            tensors.update(load_file(file))
+        except Exception as error:  # safetensors raises its own untyped error for a cut file
+            raise CheckpointError(f"{file}: cannot be read ({error}); delete it to have it made again") from error
+    try:
+        return model.layout.gather(tensors)
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{folder}: does not hold this model ({error})") from error
+
+
+class HuggingFaceModel:
+    """Any causal language model of transformers as a function of its flat parameters.
+
+    Slower than the native model (see ``benchmarks/speed.md``) but of any architecture. Tied tensors
+    are one entry. Buffers (rotary tables and the like) stay as the folder has them.
+    """
+
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
+        self.folder = folder
+        self.dtype = dtype
+        self.device = torch.device(device)
+        self._module = _load_module(folder).to(self.device).eval()
+        parameters = dict(self._module.named_parameters())
+        self.layout = Layout.of(
+            [(name, tuple(p.shape)) for name, p in parameters.items() if p.ndim >= 2],
+            [(name, tuple(p.shape)) for name, p in parameters.items() if p.ndim < 2],
+        )
+        for parameter in self._module.parameters():
+            parameter.requires_grad_(False)
+        config = self._module.config.get_text_config()
+        self.vocabulary_size = int(config.vocab_size)
+        self.context_length = int(config.max_position_embeddings)
+        matrices = sum(entry.size for entry in self.layout.entries if len(entry.shape) >= 2)
+        self.flops_per_token = 2.0 * matrices + 2.0 * config.num_hidden_layers * config.hidden_size * (
+            self.context_length
+        )
+        description = {k: v for k, v in _read_description(folder).items() if k not in ("_name_or_path",)}
+        self.model_hash = digest(["transformers", description])
+
+    def initial(self, seed: int) -> Tensor:
+        """The folder's own parameters: such a model is a seed already, so ``seed`` changes nothing."""
+        return self.read_flat(self.folder)
+
+    def read_flat(self, folder: Path) -> Tensor:
+        module = self._module if folder == self.folder else _load_module(folder)
+        return self.layout.gather({name: p.detach().float().cpu() for name, p in module.named_parameters()})
+
+    def save(self, folder: Path, flat: Tensor) -> None:
+        """Write the folder as transformers does; float32."""
+        module = _load_module(self.folder)
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                parameter.copy_(self.layout.views(flat)[name])
+        module.save_pretrained(folder)
+
+    def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        return -self.token_log_probs(flat, inputs, targets).mean()
+
+    def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        views = self.layout.views(flat.to(self.dtype))
+        arguments = {"input_ids": inputs.to(self.device), "use_cache": False}
+        logits = torch.func.functional_call(self._module, views, (), arguments).logits
+        goal = targets.to(self.device)
+        return -F.cross_entropy(logits.flatten(0, 1).float(), goal.flatten(), reduction="none").view(goal.shape)
+
+
+def _load_module(folder: Path) -> Any:
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder}: transformers cannot open it as a causal language model: {error}") from error
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    file = folder / "config.json"
+    if not file.is_file():
+        raise CheckpointError(f"{folder}: no config.json; a model folder as transformers saves it is needed")
+    description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return description
+
+
+def _native_config(description: dict[str, Any]) -> ModelConfig | None:
+    """The native architecture if the description is one, else None."""
+    rope = description.get("rope_parameters") or {}
+    heads = description.get("num_attention_heads")
+    plain = (
+        description.get("model_type") == "llama"
+        and description.get("tie_word_embeddings") is True
+        and description.get("num_key_value_heads", heads) == heads
+        and description.get("hidden_act", "silu") == "silu"
+        and not description.get("attention_bias")
+        and not description.get("mlp_bias")
+        and not description.get("rope_scaling")
+        and rope.get("rope_type", "default") == "default"
+        and description.get("head_dim") in (None, description["hidden_size"] // (heads or 1))
+    )
+    if not plain:
+        return None
+    return ModelConfig(
+        vocabulary_size=description["vocab_size"],
+        context_length=description["max_position_embeddings"],
+        width=description["hidden_size"],
+        layers=description["num_hidden_layers"],
+        heads=description["num_attention_heads"],
+        hidden=description["intermediate_size"],
+        rope_theta=float(rope.get("rope_theta", description.get("rope_theta", 10_000.0))),
+        norm_epsilon=float(description["rms_norm_eps"]),
+    )

@@ -1,0 +1,113 @@
+"""What the rest of the house knows of a model: a flat vector of parameters and its loss (floor 2).
+
+A model here has no state. Its parameters are one vector, so that averaging models, taking an
+optimizer step and writing a checkpoint are operations on one array. The vector is an argument of
+every call, and every call is differentiable in it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One parameter tensor inside the flat vector."""
+
+    name: str
+    """Its name in the Hugging Face checkpoint."""
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def view(self, flat: Tensor) -> Tensor:
+        """The tensor as a view of ``flat`` [N]."""
+        return flat[self.offset : self.offset + self.size].view(self.shape)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The order of parameters in the flat vector: decayed matrices first, then the rest."""
+
+    entries: tuple[Entry, ...]
+    decayed: int
+    """The first ``decayed`` numbers take weight decay; norms and biases behind them do not."""
+
+    @classmethod
+    def of(cls, decayed: Iterable[tuple[str, tuple[int, ...]]], rest: Iterable[tuple[str, tuple[int, ...]]]) -> "Layout":
+        """Lay out named shapes one behind the other."""
+        entries: list[Entry] = []
+        offset = 0
+        boundary = 0
+        for group in (list(decayed), list(rest)):
+            for name, shape in group:
+                entries.append(Entry(name, tuple(shape), offset))
+                offset += entries[-1].size
+            boundary = boundary or offset
+        return cls(tuple(entries), boundary)
+
+    @property
+    def size(self) -> int:
+        """N, the number of parameters; a tied tensor counts once."""
+        return self.entries[-1].offset + self.entries[-1].size
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Every parameter as a view of ``flat`` [N], by name."""
+        return {entry.name: entry.view(flat) for entry in self.entries}
+
+    def gather(self, tensors: dict[str, Tensor]) -> Tensor:
+        """Copy named tensors into a new float32 vector [N].
+
+        Raises:
+            KeyError: a name is missing.
+            ValueError: a shape differs.
+        """
+        flat = torch.empty(self.size, dtype=torch.float32)
+        for entry in self.entries:
+            tensor = tensors[entry.name]
+            if tuple(tensor.shape) != entry.shape:
+                raise ValueError(f"{entry.name}: shape {tuple(tensor.shape)}, expected {entry.shape}")
+            entry.view(flat).copy_(tensor)
+        return flat
+
+
+class CausalModel(Protocol):
+    """A causal language model as a function of its flat parameters."""
+
+    @property
+    def layout(self) -> Layout: ...
+
+    @property
+    def vocabulary_size(self) -> int: ...
+
+    @property
+    def context_length(self) -> int: ...
+
+    @property
+    def flops_per_token(self) -> float:
+        """Forward FLOPs a token at full context; a training step costs three times as much."""
+        ...
+
+    @property
+    def model_hash(self) -> str:
+        """Hash of the architecture; equal hashes mean interchangeable flat vectors."""
+        ...
+
+    def initial(self, seed: int) -> Tensor:
+        """Fresh parameters [N] float32; the same seed gives the same bytes."""
+        ...
+
+    def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean nats per token (scalar float32) of ``targets`` [B, T] given ``inputs`` [B, T], int64."""
+        ...
+
+    def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """log p(target) of every token, float32 [B, T]; differentiable in ``flat`` [N]."""
+        ...

@@ -1,0 +1,198 @@
+"""A Llama on one flat vector of parameters (floor 2).
+
+The same numbers as transformers' ``LlamaForCausalLM``; only the kernels differ. They were chosen by
+measurement (``benchmarks/speed.md``): bfloat16 matrix products from a float32 master, attention as two
+batched products below 512 positions on CPU (the fused CPU kernel is slower there), query-key-value and
+gate-up as one product each, and a head that makes the gradient of the cross-entropy in the forward
+pass, chunk by chunk, so that the logits of a batch never exist at once.
+``torch.compile`` fuses what lies between the products.
+
+Shapes: B sequences, T positions, C width, H heads, D head width, F hidden, V vocabulary.
+"""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cuvee.models.config import ModelConfig
+from cuvee.models.interface import Layout
+
+HEAD_CHUNK_TOKENS = 256
+_FUSED_ATTENTION_LENGTH = 512
+_INITIAL_STD = 0.02
+
+
+class Llama:
+    """The native model. Stateless: parameters are the argument ``flat`` [N] of every call.
+
+    Args:
+        config: the architecture.
+        dtype: of the matrix products; norms, softmax and cross-entropy are always float32.
+        compiled: fuse with ``torch.compile`` (some 20 s for the first model of a shape on a machine,
+            about 2 s from the on-disk cache later). Eager gives the same numbers up to rounding.
+        device: where token batches are sent.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        dtype: torch.dtype = torch.float32,
+        compiled: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        self.config = config
+        self.dtype = dtype
+        self.device = torch.device(device)
+        self.vocabulary_size = config.vocabulary_size
+        self.context_length = config.context_length
+        self.flops_per_token = config.flops_per_token
+        self.model_hash = config.model_hash
+        self.layout = _layout(config)
+        self._body: Callable[..., Tensor] = partial(_hidden_states, config)
+        if compiled:
+            self._body = torch.compile(self._body, dynamic=False, fullgraph=True)
+
+    @cached_property
+    def _rotation(self) -> tuple[Tensor, Tensor]:
+        """Cosine and sine tables [T, D], as transformers lays them out (two equal halves)."""
+        c = self.config
+        exponent = torch.arange(0, c.head_width, 2, dtype=torch.int64).float() / c.head_width
+        frequency = 1.0 / (c.rope_theta**exponent)
+        angle = torch.outer(torch.arange(c.context_length).float(), frequency).repeat(1, 2)
+        return angle.cos().to(self.device), angle.sin().to(self.device)
+
+    def initial(self, seed: int) -> Tensor:
+        """Normal(0, 0.02) matrices, output projections scaled by 1/sqrt(2 layers), norms one."""
+        generator = torch.Generator().manual_seed(seed)
+        flat = torch.ones(self.layout.size)
+        for entry in self.layout.entries:
+            if len(entry.shape) == 2:
+                residual = entry.name.endswith(("o_proj.weight", "down_proj.weight"))
+                std = _INITIAL_STD / (2 * self.config.layers) ** 0.5 if residual else _INITIAL_STD
+                entry.view(flat).normal_(0.0, std, generator=generator)
+        return flat
+
+    def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean nats per token, a float32 scalar; ``inputs`` and ``targets`` int64 [B, T]."""
+        low = flat.to(self.dtype)
+        states = self._body(low, inputs.to(self.device), *self._rotation)
+        return _HeadLoss.apply(states.flatten(0, 1), self._embedding(low), targets.to(self.device).flatten())
+
+    def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """log p(target), float32 [B, T]; differentiable in ``flat``."""
+        low = flat.to(self.dtype)
+        states = self._body(low, inputs.to(self.device), *self._rotation).flatten(0, 1)
+        embedding = self._embedding(low)
+        goal = targets.to(self.device).flatten()
+        chunks = [
+            -F.cross_entropy((piece @ embedding.T).float(), wanted, reduction="none")
+            for piece, wanted in zip(states.split(HEAD_CHUNK_TOKENS), goal.split(HEAD_CHUNK_TOKENS), strict=True)
+        ]
+        return torch.cat(chunks).view(targets.shape)
+
+    def _embedding(self, low: Tensor) -> Tensor:
+        c = self.config
+        return low[: c.vocabulary_size * c.width].view(c.vocabulary_size, c.width)
+
+
+def _layout(c: ModelConfig) -> Layout:
+    square, wide, narrow = (c.width, c.width), (c.hidden, c.width), (c.width, c.hidden)
+    matrices: list[tuple[str, tuple[int, ...]]] = [("model.embed_tokens.weight", (c.vocabulary_size, c.width))]
+    norms: list[tuple[str, tuple[int, ...]]] = []
+    for i in range(c.layers):
+        prefix = f"model.layers.{i}."
+        matrices += [(f"{prefix}self_attn.{x}_proj.weight", square) for x in "qkvo"]
+        matrices += [(f"{prefix}mlp.{x}_proj.weight", wide) for x in ("gate", "up")]
+        matrices += [(f"{prefix}mlp.down_proj.weight", narrow)]
+        norms += [(f"{prefix}{x}_layernorm.weight", (c.width,)) for x in ("input", "post_attention")]
+    return Layout.of(matrices, [*norms, ("model.norm.weight", (c.width,))])
+
+
+def _split(c: ModelConfig) -> list[int]:
+    """Sizes of the pieces the kernels read: neighbouring tensors that share an input are one piece."""
+    layer = [3 * c.width**2, c.width**2, 2 * c.hidden * c.width, c.width * c.hidden]
+    return [c.vocabulary_size * c.width, *(layer * c.layers), (2 * c.layers + 1) * c.width]
+
+
+def _hidden_states(c: ModelConfig, low: Tensor, inputs: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """The last normed states [B, T, C]; ``low`` [N] in the compute dtype."""
+    pieces = low.split(_split(c))
+    norms = pieces[-1].view(2 * c.layers + 1, c.width)
+    length = inputs.shape[1]
+    cos, sin = cos[:length], sin[:length]
+    x = F.embedding(inputs, pieces[0].view(c.vocabulary_size, c.width))
+    for i in range(c.layers):
+        qkv, out, gate_up, down = pieces[1 + 4 * i : 5 + 4 * i]
+        h = _rms_norm(x, norms[2 * i], c.norm_epsilon)
+        h = _attention(F.linear(h, qkv.view(3 * c.width, c.width)), c.heads, cos, sin)
+        x = x + F.linear(h, out.view(c.width, c.width))
+        h = _rms_norm(x, norms[2 * i + 1], c.norm_epsilon)
+        gate, up = F.linear(h, gate_up.view(2 * c.hidden, c.width)).chunk(2, dim=-1)
+        x = x + F.linear(F.silu(gate) * up, down.view(c.width, c.hidden))
+    return _rms_norm(x, norms[-1], c.norm_epsilon)
+
+
+def _rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    wide = x.float()
+    return weight * (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)).to(x.dtype)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    left, right = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-right, left), dim=-1) * sin
+
+
+def _attention(qkv: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
+    """Causal attention from packed projections [B, T, 3C] to [B, T, C]."""
+    batch, length, packed = qkv.shape
+    width = packed // 3 // heads
+    q, k, v = qkv.view(batch, length, 3, heads, width).permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, D)
+    cos, sin = cos.to(qkv.dtype), sin.to(qkv.dtype)
+    q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+    if qkv.device.type != "cpu" or length >= _FUSED_ATTENTION_LENGTH:
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    else:
+        scores = (q @ k.transpose(-1, -2)) * width**-0.5
+        future = torch.ones(length, length, dtype=torch.bool, device=qkv.device).triu(1)
+        y = scores.float().masked_fill(future, float("-inf")).softmax(-1).to(qkv.dtype) @ v
+    return y.transpose(1, 2).reshape(batch, length, heads * width)
+
+
+class _HeadLoss(torch.autograd.Function):
+    """Mean cross-entropy of a tied head; its gradient is made in the forward pass, chunk by chunk.
+
+    The backward pass only scales. Memory: one chunk of logits instead of all (16 MB a thousand
+    tokens at V = 4096 in float32), and each logit is read once while it is in cache.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
+        need_gradient = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        total = torch.zeros((), dtype=torch.float32, device=states.device)
+        grad_states = torch.empty_like(states) if need_gradient else None
+        grad_embedding = torch.zeros_like(embedding, dtype=torch.float32) if need_gradient else None
+        scale = 1.0 / targets.numel()
+        for start in range(0, targets.numel(), HEAD_CHUNK_TOKENS):
+            piece = states[start : start + HEAD_CHUNK_TOKENS]
+            wanted = targets[start : start + HEAD_CHUNK_TOKENS, None]
+            log_probs = (piece @ embedding.T).float().log_softmax(-1)
+            total -= log_probs.gather(1, wanted).sum()
+            if grad_states is not None and grad_embedding is not None:
+                slope = log_probs.exp_()
+                slope.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=slope.dtype))
+                low = slope.mul_(scale).to(states.dtype)
+                torch.mm(low, embedding, out=grad_states[start : start + HEAD_CHUNK_TOKENS])
+                grad_embedding += low.T @ piece
+        ctx.save_for_backward(grad_states, grad_embedding)
+        return total * scale
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> Any:
+        grad_states, grad_embedding = ctx.saved_tensors
+        return grad_states * upstream[0].to(grad_states.dtype), grad_embedding.to(grad_states.dtype) * upstream[0].to(
+            grad_states.dtype
+        ), None

@@ -1,0 +1,1 @@
+"""Training: one loop, frozen recipes, and the pool of branches that merges are made of."""

@@ -1,0 +1,239 @@
+"""A training run as a value, and the job that carries it out (floor 4).
+
+A run knows everything that determines its result and hashes it into its key. The key names its
+checkpoint folder, so a run that is done is never done again, in this study or in the next.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cuvee.errors import CheckpointError
+from cuvee.files import write_json
+from cuvee.hashing import digest
+from cuvee.mixture.mixture import Mixture
+from cuvee.models.checkpoint import Checkpoint, save_checkpoint
+from cuvee.models.config import ModelConfig
+from cuvee.models.hugging_face import open_model, read_flat
+from cuvee.models.interface import CausalModel
+from cuvee.models.llama import Llama
+from cuvee.sources.shards import TokenShard
+from cuvee.sources.stream import MixedStream
+from cuvee.training.loop import train
+from cuvee.training.recipe import Recipe
+from cuvee.training.state import TrainingState
+from cuvee.types import Json
+
+TRAINING_VERSION = 1
+"""Raised whenever a change of code changes what a run with the same inputs gives."""
+
+MOMENTS = "optimizer.safetensors"
+SNAPSHOTS = "snapshots.safetensors"
+LOG = "training.json"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model, and how it computes: a native architecture or the folder of any causal model."""
+
+    config: ModelConfig | None = None
+    folder: Path | None = None
+    dtype: str = "float32"
+    compiled: bool = False
+    device: str = "cpu"
+
+    def build(self) -> CausalModel:
+        """The model; one object a process, so that its compiled kernels are made once."""
+        return _build(self)
+
+    @property
+    def model_hash(self) -> str:
+        """Hash of the architecture."""
+        return self.config.model_hash if self.config is not None else self.build().model_hash
+
+
+@lru_cache(maxsize=4)
+def _build(spec: ModelSpec) -> CausalModel:
+    dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
+    if spec.config is not None:
+        return Llama(spec.config, dtype, spec.compiled, spec.device)
+    if spec.folder is None:
+        raise CheckpointError("a model needs an architecture or a folder")
+    return open_model(spec.folder, dtype, spec.compiled, spec.device)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The checkpoint that a run branches from."""
+
+    key: str
+    """Of the run that made it, or its content hash where it was brought along."""
+    folder: Path
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Model, start, data and recipe of one run; equal keys give equal bytes."""
+
+    model: ModelSpec
+    start: Start | None
+    """None trains from fresh parameters."""
+    mixture: Mixture
+    shards: Mapping[str, tuple[Path, ...]]
+    """Source -> token shards; the sources of ``mixture`` with a positive share must be there."""
+    content: Mapping[str, tuple[str, ...]]
+    """Source -> content hashes of these shards."""
+    recipe: Recipe
+    tokenizer_folder: Path
+    tokenizer: str
+    """Hash of the tokenizer."""
+    root: Path
+    """The folder that holds all checkpoints."""
+    fractions: Mapping[str, float] = field(default_factory=dict)
+    """Source -> part of its windows that may be used (simulated epoching)."""
+    keep_moments: bool = False
+    """Keep the Adam moments beside the checkpoint, so that others can branch with them."""
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that determines the result."""
+        used = self.mixture.support
+        return digest(
+            {
+                "version": TRAINING_VERSION,
+                "model": self.model.model_hash,
+                "start": self.start.key if self.start else None,
+                "mixture": self.mixture.key,
+                "content": {name: sorted(self.content[name]) for name in used},
+                "fractions": {name: self.fractions.get(name, 1.0) for name in used},
+                "recipe": self.recipe.hash,
+                "tokenizer": self.tokenizer,
+            }
+        )
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.key
+
+    @property
+    def done(self) -> bool:
+        """The checkpoint is there, whole."""
+        return self.folder.is_dir()
+
+    @property
+    def as_start(self) -> Start:
+        """Let other runs branch from this one."""
+        return Start(self.key, self.folder)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a finished run tells."""
+
+    key: str
+    checkpoint: Checkpoint
+    seconds: float
+    """Processor time of this process; 0 if the run was there already."""
+    flops: float
+    """By formula: three forward passes a token."""
+    log: Json
+    """Learning rates and losses by step, realised tokens and epochs by source."""
+
+
+def execute(
+    run: TrainingRun,
+    report: Callable[[float, str], None] = lambda tokens, note: None,
+    evaluate: Callable[[Tensor], dict[str, float]] | None = None,
+    evaluate_every: int = 0,
+) -> Trained:
+    """Carry out ``run`` unless it is done; a killed run goes on from its last saved state.
+
+    The state lies beside the checkpoint folder while the run is under way and is removed at the end.
+    """
+    model = run.model.build()
+    flops = 3.0 * model.flops_per_token * run.recipe.tokens
+    if run.done:
+        log = json.loads((run.folder / LOG).read_text(encoding="utf-8"))
+        return Trained(run.key, Checkpoint.load(run.folder), 0.0, flops, log)
+    began = time.process_time()
+    shards = {name: [TokenShard.open(path) for path in run.shards[name]] for name in run.mixture.support}
+    stream = MixedStream(
+        shards,
+        run.mixture,
+        context_length=run.recipe.context_length,
+        batch_sequences=run.recipe.batch_sequences,
+        seed=run.recipe.seed,
+        fractions=run.fractions,
+    )
+    ancestor, state = _start(run, model)
+    state_file = run.root / f".{run.key}.state"
+    state = train(
+        model,
+        state,
+        stream,
+        run.recipe,
+        key=run.key,
+        state_file=state_file,
+        evaluate=evaluate,
+        evaluate_every=evaluate_every,
+        report=report,
+        device=run.model.device,
+    )
+    log: Json = {
+        "losses": state.losses,
+        "gradient_norms": state.gradient_norms,
+        "learning_rates": [run.recipe.learning_rate_at(step) for step in range(run.recipe.steps)],
+        "evaluations": [[step, values] for step, values in state.evaluations],
+        "tokens": stream.realised(run.recipe.steps),
+        "epochs": stream.epochs(run.recipe.steps),
+    }
+
+    def companions(folder: Path) -> None:
+        write_json(folder / LOG, log)
+        if run.keep_moments:
+            state.save(folder / MOMENTS, run.key)
+        if state.snapshots:
+            tensors = {str(step): flat for step, flat in state.snapshots.items()}
+            save_file(tensors, folder / SNAPSHOTS)
+
+    checkpoint = save_checkpoint(
+        run.folder,
+        model,
+        state.result,
+        ancestor=ancestor,
+        recipe=run.recipe.hash,
+        tokenizer=run.tokenizer,
+        tokenizer_folder=run.tokenizer_folder,
+        details={"key": run.key, "mixture": run.mixture.as_dict(), "recipe": run.recipe.as_json()},
+        companions=companions,
+    )
+    state_file.unlink(missing_ok=True)
+    return Trained(run.key, checkpoint, time.process_time() - began, flops, log)
+
+
+def read_snapshots(folder: Path) -> dict[int, Tensor]:
+    """The parameters kept on the way of a finished run: step -> float32 [N]."""
+    file = folder / SNAPSHOTS
+    return {int(step): flat for step, flat in load_file(file).items()} if file.is_file() else {}
+
+
+def _start(run: TrainingRun, model: CausalModel) -> tuple[str | None, TrainingState]:
+    """Content hash of the ancestor, and the state to begin with."""
+    if run.start is None:
+        return None, TrainingState.fresh(model.initial(run.recipe.seed))
+    checkpoint = Checkpoint.load(run.start.folder)
+    state: TrainingState | None = None
+    if run.recipe.optimizer_state == "restored":
+        state = TrainingState.load(run.start.folder / MOMENTS, run.start.key)
+    if state is not None:
+        # A branch starts where the seed is judged: at its (tail-averaged) result, not at its last step.
+        state.flat = checkpoint.read_flat(model)
+        return checkpoint.content_hash, state.branch(keep_moments=True)
+    return checkpoint.content_hash, TrainingState.fresh(read_flat(run.start.folder, model))
