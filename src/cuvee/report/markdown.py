@@ -1,0 +1,224 @@
+"""The same decision as compact Markdown, for a pull request or a notebook (floor 8).
+
+GitHub's dialect: tables by pipes, no HTML. What comes from a study is escaped, so that a source named
+``a|b`` or ``<script>`` is shown as it is called.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from cuvee.report import wording
+from cuvee.report.view import HeatMap, LossRow, StudyView
+from cuvee.study.decision import TARGET, Loss
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
+
+
+def render_markdown(view: StudyView) -> str:
+    """The decision as text. The same view gives the same bytes."""
+    decision = view.decision
+    headline = decision.headline or (decision.study,)
+    blocks = [
+        f"# {escape(headline[0])}",
+        f"**{escape(view.badge.words)}.** {escape(view.badge.why)}".strip(),
+        _list(headline[1:]),
+        _section("The mixture", _mixture(view)),
+        _section("Predicted losses (nats per token)", _losses(view)),
+        _section("What each source does to the target", _effects(view)),
+        _section("Honesty", _honesty(view), _calibrators(view)),
+        _section("Mixtures tied with the pick", _tied(view)),
+        _section("Runs worth making next", _next_runs(view)),
+        _section("What it cost", _ledger(view)),
+        _section(
+            "Warnings",
+            _list((*(decision.geometry.warnings if decision.geometry else ()), *decision.warnings)),
+        ),
+        _section("Provenance", _provenance(view)),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def escape(text: str) -> str:
+    """One line of plain text that Markdown shows literally."""
+    flat = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
+def _mixture(view: StudyView) -> str:
+    decision = view.decision
+    proxy = escape(decision.believed_proxy or "none")
+    scale = (
+        f"For {wording.quantity(decision.target_scale.params)} parameters and "
+        f"{wording.quantity(decision.target_scale.tokens)} tokens; proxy: {proxy}; "
+        f"{len(decision.references)} mixtures really trained."
+    )
+    rows = [
+        (
+            escape(row.source),
+            wording.percent(row.share),
+            wording.interval(row.low, row.high, wording.percent),
+            wording.percent(row.uniform),
+            wording.percent(row.proportional),
+            wording.epochs(row.epochs) + (" (at its cap)" if row.cap_hit else ""),
+            wording.quantity(row.unique_tokens),
+        )
+        for row in view.mixture
+    ]
+    heads = ("source", "share", "interval", "uniform", "proportional", "epochs", "unique tokens")
+    return scale + "\n\n" + _table(heads, rows)
+
+
+def _losses(view: StudyView) -> str:
+    rows = [_loss_row(row) for row in view.losses]
+    heads = ("evaluation", "pick", "interval", "uniform", "proportional", "best trained", "bits per byte")
+    return _table(heads, rows)
+
+
+def _loss_row(row: LossRow) -> tuple[str, ...]:
+    p = row.prediction
+    name = escape(row.label) + (" (in pool)" if row.group == "in pool" else "")
+    losses: Iterable[Loss] = (p.uniform, p.proportional, p.best_reference)
+    return (
+        f"**{name}**" if row.group == "target" else name,
+        wording.number(p.pick.mean),
+        wording.interval(p.pick.low, p.pick.high),
+        *(wording.number(loss.mean) for loss in losses),
+        wording.number(p.pick.bits_per_byte),
+    )
+
+
+def _effects(view: StudyView) -> str:
+    """The target's column of each ablation; effects that may be zero stand in parentheses."""
+    maps = [heat for heat in view.ablation if TARGET in heat.columns]
+    if not maps:
+        return ""
+    rows = [
+        (escape(source), *(_effect(heat, place) for heat in maps))
+        for place, source in enumerate(view.sources)
+    ]
+    note = "Change of loss in nats per token; in parentheses where the interval holds zero."
+    return note + "\n\n" + _table(("source", *(heat.title.lower() for heat in maps)), rows)
+
+
+def _effect(heat: HeatMap, place: int) -> str:
+    cell = heat.cells[place][heat.columns.index(TARGET)]
+    if cell is None:
+        return wording.MISSING
+    text = wording.signed(cell.value, 4)
+    return f"({text})" if cell.muted else text
+
+
+def _honesty(view: StudyView) -> str:
+    rows = [
+        (
+            escape(row.proxy) + (" (baseline)" if row.is_baseline else ""),
+            escape(row.scope),
+            escape(row.subset),
+            str(row.n),
+            wording.correlation(row.pearson),
+            wording.interval(row.pearson_low, row.pearson_high, wording.correlation),
+            wording.correlation(row.spearman),
+            wording.correlation(row.pairwise),
+            wording.correlation(row.partial),
+            wording.number(row.regret, 4),
+            wording.percent(row.beats_baselines),
+            wording.correlation(row.ceiling),
+        )
+        for row in view.honesty
+    ]
+    heads = (
+        "proxy",
+        "on",
+        "references",
+        "n",
+        "Pearson",
+        "interval",
+        "Spearman",
+        "pairwise",
+        "partial",
+        "regret",
+        "beats baselines",
+        "ceiling",
+    )
+    return _table(heads, rows, left=3)
+
+
+def _calibrators(view: StudyView) -> str:
+    rows = [
+        (
+            escape(row.calibrator) + (" (chosen)" if row.chosen else ""),
+            wording.number(row.loo_rmse, 4),
+            wording.correlation(row.loo_spearman),
+        )
+        for row in view.decision.calibrators
+    ]
+    return _table(("calibrator", "error on the target", "Spearman"), rows)
+
+
+def _tied(view: StudyView) -> str:
+    sources = [escape(source) for source in view.decision.sources]
+    rows = [
+        (
+            escape(row.name),
+            wording.main_shares(sources, row.shares),
+            wording.signed(row.gap, 4),
+            wording.interval(row.low, row.high, lambda value: wording.signed(value, 4)),
+        )
+        for row in view.decision.tied
+    ]
+    return _table(("mixture", "main shares", "predicted gap", "interval"), rows, left=2)
+
+
+def _next_runs(view: StudyView) -> str:
+    sources = [escape(source) for source in view.decision.sources]
+    lines = [
+        f"- **{escape(run.name)}**: {escape(run.why)} ({wording.main_shares(sources, run.shares)})"
+        for run in view.decision.next_runs
+    ]
+    return "\n".join(lines)
+
+
+def _ledger(view: StudyView) -> str:
+    decision = view.decision
+    rows = [
+        (
+            escape(row.stage),
+            escape(row.kind),
+            str(row.count),
+            wording.flops(row.flops),
+            wording.duration(row.seconds),
+        )
+        for row in decision.ledger
+    ]
+    ratios = [
+        f"Proxies cost {wording.ratio(value)} of training directly: {escape(what)}."
+        for what, value in decision.proxy_over_direct.items()
+    ]
+    table = _table(("stage", "kind", "count", "FLOPs", "worker time"), rows, left=2)
+    return "\n\n".join(part for part in (*ratios, table) if part)
+
+
+def _provenance(view: StudyView) -> str:
+    made = view.decision.created_from
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", made.command)), default=0))
+    versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in made.versions.items())
+    digests = (
+        f"configuration {escape(made.config)}, sources {escape(made.sources)}, recipe {escape(made.recipe)}"
+    )
+    return f"{fence}\n{made.command}\n{fence}\n\nDigests: {digests}. Versions: {versions}."
+
+
+def _section(title: str, *parts: str) -> str:
+    body = [part for part in parts if part]
+    return "\n\n".join([f"## {title}", *body]) if body else ""
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    if not rows:
+        return ""
+    rule = ["---" if place < left else "---:" for place in range(len(heads))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, rule, *rows))

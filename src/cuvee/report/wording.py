@@ -1,0 +1,115 @@
+"""Numbers as words: the one place where a report rounds (floor 8).
+
+Every function takes NaN for "not measured" and answers with an en dash. Nothing here knows HTML or
+Markdown; the characters used (−, ×, superscripts) are plain Unicode.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+MISSING = "–"
+_MINUS = "−"
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Fixed digits after the point, with a true minus sign."""
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{_MINUS}∞"
+    text = f"{abs(value):.{digits}f}"
+    negative = value < 0 and float(text) != 0.0
+    return _MINUS + text if negative else text
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """The same with a plus sign; what rounds to zero has no sign."""
+    text = number(value, digits)
+    if not math.isfinite(value) or value < 0 or float(text) == 0.0:
+        return text
+    return "+" + text
+
+
+def correlation(value: float) -> str:
+    """Two digits: correlations, shares of pairs, slopes."""
+    return number(value, 2)
+
+
+def interval(low: float, high: float, word: Callable[[float], str] = number) -> str:
+    """``[low, high]``, or nothing where no interval is known."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{word(low)}, {word(high)}]"
+
+
+def percent(share: float) -> str:
+    """A share of one in per cent; a small one keeps two significant digits, a tiny one is said to be so."""
+    if math.isnan(share):
+        return MISSING
+    value = 100 * share
+    if 0 < value < 0.01:
+        return "<0.01%"
+    if 0 < value < 1:
+        return f"{value:.2f}%"
+    return f"{number(value, 1)}%"
+
+
+def quantity(value: float) -> str:
+    """A count of tokens or parameters with three significant digits and k, M, B or T."""
+    if math.isnan(value):
+        return MISSING
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * size:
+            scaled = value / size
+            digits = 0 if abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2
+            return f"{number(scaled, digits)}{letter}"
+    return number(value, 0)
+
+
+def epochs(value: float) -> str:
+    """How often a source is read."""
+    return number(value, 2 if abs(value) < 10 else 1)
+
+
+def flops(value: float) -> str:
+    """Two significant digits and a power of ten."""
+    if math.isnan(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.replace('-', _MINUS)} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+def duration(seconds: float) -> str:
+    """Wall time in the two units that matter."""
+    if math.isnan(seconds):
+        return MISSING
+    if seconds < _MINUTE:
+        return f"{number(seconds, 1)} s"
+    whole = round(seconds)
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR:02d} h"
+
+
+def ratio(value: float) -> str:
+    """A cost over another: per cent below one, times above."""
+    return f"{number(value, 1)} times" if value >= 1 else percent(value)
+
+
+def effect(value: float, milli: bool) -> str:
+    """A difference of losses, in thousandths where ``milli``."""
+    return signed(1000 * value, 1) if milli else signed(value, 3)
+
+
+def main_shares(names: Sequence[str], shares: Sequence[float], limit: int = 4) -> str:
+    """The largest shares in words: ``web 41.0%, code 22.5% and 3 more``."""
+    ranked = sorted(zip(names, shares, strict=True), key=lambda pair: -pair[1])
+    present = [(name, share) for name, share in ranked if share > 0]
+    words = ", ".join(f"{name} {percent(share)}" for name, share in present[:limit])
+    return words if len(present) <= limit else f"{words} and {len(present) - limit} more"

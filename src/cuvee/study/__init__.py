@@ -1,0 +1,1 @@
+"""Flows from a study file to a decision (floor 6)."""

@@ -1,0 +1,349 @@
+"""What a study concludes: the value objects of a decision (floor 6).
+
+A flow of ``study/`` fills these objects, ``decision.json`` keeps them, ``report/`` shows them.
+They hold results only: nothing is fitted, judged or recomputed here.
+
+Conventions of every object in this file:
+
+- Losses and differences of losses are in nats per token; ``bits_per_byte`` stands beside them.
+- ``low`` and ``high`` bound the interval of ``confidence`` (95 % unless the decision says otherwise).
+- NaN means "not measured" or "not defined"; it is written as ``null``.
+- ``shares`` are token shares [S] in the order of ``Decision.sources``.
+- The name ``TARGET`` in the place of an evaluation means the weighted target itself.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from cuvee.errors import ConfigError, SchemaError
+from cuvee.study.decision_json import decode, encode
+from cuvee.types import Json
+
+SCHEMA = 1
+"""The number written into ``decision.json``; it grows when a field changes its meaning or leaves."""
+
+TARGET = "target"
+"""Stands where an evaluation's name stands, for the weighted sum of ``Decision.target``."""
+
+ALL_REFERENCES = "all references"
+"""``HonestyRow.subset`` of a row over every reference; the scatter plots are titled with these rows."""
+
+Estimand = Literal["equal_budget", "union"]
+Action = Literal["add", "drop", "double"]
+
+_NAN = math.nan
+_SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All that determines the decision, by content hash, and how to make it again."""
+
+    config: str
+    """Digest of the study file as it was understood (defaults filled in)."""
+    sources: str
+    """Digest of the contents of all sources and evaluation sets."""
+    recipe: str
+    """Digest of model shape, tokenizer, optimiser and schedule."""
+    versions: dict[str, str]
+    """Library name -> version, ``cuvee`` and ``python`` among them."""
+    command: str
+    """The shell command that repeats the study."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The size of a run."""
+
+    params: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class SourceShare:
+    """What the picked mixture takes of one source."""
+
+    source: str
+    share: float
+    """Share of the tokens of the target run."""
+    low: float
+    high: float
+    unique_tokens: int
+    """Tokens of the source that exist for training."""
+    epochs: float
+    """How often the target run reads the source: share x target tokens / unique tokens."""
+    epoch_cap: float = _NAN
+    """Most epochs allowed; NaN for none."""
+    cap_hit: bool = False
+    """The share would be larger without the cap."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss with its interval; a measured one without replicates has NaN bounds."""
+
+    mean: float = _NAN
+    """Nats per token."""
+    low: float = _NAN
+    high: float = _NAN
+    bits_per_byte: float = _NAN
+    """The mean in bits per byte."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The loss of one evaluation (or of ``TARGET``) under the pick and under what it competes with."""
+
+    evaluation: str
+    pick: Loss
+    uniform: Loss = Loss()
+    """Equal shares."""
+    proportional: Loss = Loss()
+    """Shares in proportion to unique tokens."""
+    best_reference: Loss = Loss()
+    """Measured, not predicted: the really trained mixture of lowest target loss."""
+    in_pool: bool = False
+    """The evaluation is the held-out part of a source that pool models were trained on."""
+
+
+@dataclass(frozen=True)
+class TiedMixture:
+    """A mixture that the evidence cannot tell from the pick."""
+
+    name: str
+    shares: tuple[float, ...]
+    gap: float
+    """Predicted target loss minus that of the pick."""
+    low: float = _NAN
+    high: float = _NAN
+
+
+@dataclass(frozen=True)
+class HonestyRow:
+    """How far one proxy, or one cheap baseline, agreed with runs that were really trained."""
+
+    proxy: str
+    is_baseline: bool
+    scope: str
+    """``TARGET``, the name of an evaluation, or a group such as "macro out-of-pool"."""
+    subset: str
+    """``ALL_REFERENCES``, or a part of them such as "within size"."""
+    n: int
+    """References compared."""
+    pearson: float = _NAN
+    pearson_low: float = _NAN
+    pearson_high: float = _NAN
+    spearman: float = _NAN
+    pairwise: float = _NAN
+    """Share of pairs ranked as the trained runs rank them (half is chance)."""
+    partial: float = _NAN
+    """Correlation with the number of parts held fixed."""
+    slope: float = _NAN
+    """Of truth on proxy; 1 means that a difference of the proxy is a difference of the truth."""
+    slope_error: float = _NAN
+    regret: float = _NAN
+    """True loss of the proxy's favourite minus the best true loss among the references."""
+    relative_regret: float = _NAN
+    """Regret over what a pick at random would cost: 0 is perfect, 1 no better than chance."""
+    beats_baselines: float = _NAN
+    """Share of resamples in which it agrees better than every baseline; NaN for a baseline."""
+    ceiling: float = _NAN
+    """The correlation that a perfect proxy could reach, given the noise."""
+    noise: float = _NAN
+    """Standard deviation between replicates of one reference, nats per token."""
+
+
+@dataclass(frozen=True)
+class CalibratorRow:
+    """One way to turn proxy scores into predicted losses, judged by leaving one reference out."""
+
+    calibrator: str
+    loo_rmse: float
+    """On the target, nats per token."""
+    loo_spearman: float = _NAN
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class AblationEffect:
+    """What changing one source does to one evaluation; negative means a lower loss."""
+
+    source: str
+    action: Action
+    evaluation: str
+    effect: float
+    low: float = _NAN
+    high: float = _NAN
+
+
+@dataclass(frozen=True)
+class PoolGeometry:
+    """Lengths and directions of the pool's parameter deltas, and what looks wrong about them."""
+
+    members: tuple[str, ...]
+    norms: tuple[float, ...]
+    """Length of each delta [K]."""
+    cosines: tuple[tuple[float, ...], ...]
+    """Cosine between each two deltas [K, K]."""
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_length("norms of the pool", self.norms, len(self.members))
+        _check_square("cosines of the pool", self.cosines, len(self.members))
+
+
+@dataclass(frozen=True)
+class NextRun:
+    """A mixture worth really training, and why."""
+
+    name: str
+    shares: tuple[float, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """What one stage of the study cost."""
+
+    stage: str
+    kind: str
+    """"trained", "merged", "ensembled", "imported", or "" where no run was made."""
+    count: int
+    flops: float
+    seconds: float = _NAN
+    """Measured, summed over workers; the only field that changes when a study is repeated."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A really trained mixture, its true target loss, and what each proxy had said of it."""
+
+    name: str
+    shares: tuple[float, ...]
+    truth: float
+    predicted: dict[str, float]
+    """Proxy or baseline (named as in ``HonestyRow.proxy``) -> its score, calibrated without this run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """The answer of a study. Two decisions are equal when their JSON is.
+
+    Raises:
+        ConfigError: shares, matrices or names do not fit together (what and where is told).
+    """
+
+    study: str
+    created_from: Provenance
+    estimand: Estimand
+    headline: tuple[str, ...]
+    """Plain sentences, the most important first."""
+    believed_proxy: str
+    """The proxy that the pick rests on, e.g. "merge + own share"."""
+    believed: bool
+    """It agreed with the trained references, and better than the baselines did."""
+    why: str
+    """One sentence on ``believed``."""
+    target_scale: Scale
+    """The run the decision is for."""
+    proxy_scale: Scale
+    """One reference run."""
+    mixture: tuple[SourceShare, ...]
+    """The pick, one entry a source."""
+    target: dict[str, float]
+    """Evaluation -> weight in what is minimised."""
+    predictions: tuple[Prediction, ...]
+    best_reference: str = ""
+    """Name of the mixture behind ``Prediction.best_reference``; empty for none."""
+    tied: tuple[TiedMixture, ...] = ()
+    honesty: tuple[HonestyRow, ...] = ()
+    calibrators: tuple[CalibratorRow, ...] = ()
+    ablation: tuple[AblationEffect, ...] = ()
+    best_subset: tuple[str, ...] = ()
+    """Sources of the best equally weighted subset."""
+    best_weights: tuple[float, ...] = ()
+    """The proxy's own optimum [S], before calibration and caps."""
+    interactions: tuple[tuple[float, ...], ...] = ()
+    """Effect of a pair on the target beyond the sum of its two effects [S, S]; empty if not measured."""
+    geometry: PoolGeometry | None = None
+    next_runs: tuple[NextRun, ...] = ()
+    references: tuple[Reference, ...] = ()
+    ledger: tuple[LedgerRow, ...] = ()
+    proxy_over_direct: dict[str, float] = field(default_factory=dict)
+    """What is compared -> cost by proxies / cost of training each mixture."""
+    warnings: tuple[str, ...] = ()
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        count = len(self.mixture)
+        if count == 0 or len(set(self.sources)) != count:
+            raise ConfigError(f"decision of {self.study!r}: sources must be unique, found {self.sources}")
+        if TARGET in self.target:
+            raise ConfigError(
+                f"decision of {self.study!r}: no evaluation may be called {TARGET!r}; rename it"
+            )
+        total = math.fsum(entry.share for entry in self.mixture)
+        if not abs(total - 1.0) <= _SUM_TOLERANCE:
+            raise ConfigError(f"decision of {self.study!r}: the shares sum to {total!r}, not 1")
+        named = [(mixture.name, mixture.shares) for mixture in self.tied]
+        named += [(run.name, run.shares) for run in self.next_runs]
+        named += [(reference.name, reference.shares) for reference in self.references]
+        for name, shares in named:
+            _check_length(f"shares of {name!r}", shares, count)
+        if self.best_weights:
+            _check_length("best_weights", self.best_weights, count)
+        if self.interactions:
+            _check_square("interactions", self.interactions, count)
+        unknown = [name for name in self.best_subset if name not in self.sources]
+        unknown += [row.source for row in self.ablation if row.source not in self.sources]
+        if unknown:
+            raise ConfigError(f"decision of {self.study!r}: {unknown[0]!r} is not a source of it")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources [S]; every ``shares`` follows this order."""
+        return tuple(entry.source for entry in self.mixture)
+
+    def shares(self) -> dict[str, float]:
+        """The picked mixture by name."""
+        return {entry.source: entry.share for entry in self.mixture}
+
+    def as_json(self) -> Json:
+        """Plain JSON with a ``schema`` number; ``from_json`` gives the same decision back exactly."""
+        return {"schema": SCHEMA, **encode(self)}
+
+    @classmethod
+    def from_json(cls, document: Json) -> Self:
+        """Read what ``as_json`` wrote.
+
+        Raises:
+            SchemaError: the document was written by a newer cuvee, or carries no schema number.
+            ConfigError: a field is missing, unknown or of the wrong type (the field is named).
+        """
+        schema = document.get("schema")
+        if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+            raise SchemaError(f"decision: key 'schema' must be a positive number, found {schema!r}")
+        if schema > SCHEMA:
+            raise SchemaError(
+                f"decision: written under schema {schema}, this cuvee reads up to {SCHEMA}; upgrade cuvee"
+            )
+        body = {key: value for key, value in document.items() if key != "schema"}
+        return decode(cls, body, "decision")
+
+    def __eq__(self, other: object) -> bool:
+        return self.as_json() == other.as_json() if isinstance(other, Decision) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it holds dictionaries
+
+
+def _check_length(what: str, values: Sequence[object], expected: int) -> None:
+    if len(values) != expected:
+        raise ConfigError(f"decision: {what}: {len(values)} values where {expected} are needed")
+
+
+def _check_square(what: str, rows: Sequence[Sequence[object]], expected: int) -> None:
+    _check_length(what, rows, expected)
+    for row in rows:
+        _check_length(f"a row of {what}", row, expected)

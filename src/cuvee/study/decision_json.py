@@ -1,0 +1,110 @@
+"""Frozen dataclasses to plain JSON and back, exactly (floor 6, serves ``decision.py``).
+
+The type annotations are the schema. Floats survive bit for bit: ``json`` writes them by ``repr``, NaN
+becomes ``null`` and the infinities the strings "inf" and "-inf", since JSON has no word for them.
+A float field therefore means NaN by ``null``; other fields may not be null unless annotated so.
+"""
+
+import dataclasses
+import math
+import types
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from cuvee.errors import ConfigError
+from cuvee.types import Json
+
+T = TypeVar("T")
+
+_INFINITIES = {"inf": math.inf, "-inf": -math.inf}
+
+
+def encode(value: Any) -> Json:
+    """The fields of a dataclass instance as plain JSON (NumPy scalars become Python's)."""
+    hints = get_type_hints(type(value))
+    return {
+        field.name: _encode(hints[field.name], getattr(value, field.name))
+        for field in dataclasses.fields(value)
+    }
+
+
+def decode(cls: type[T], document: object, where: str) -> T:
+    """Build ``cls`` from what ``encode`` gave.
+
+    Args:
+        cls: a dataclass of str, int, bool, float, literals, tuples, string-keyed dicts, optionals
+            and further dataclasses.
+        document: the JSON object.
+        where: path told in errors.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value has the wrong type; its path is told.
+    """
+    if not isinstance(document, dict):
+        raise ConfigError(f"{where}: an object is needed, found {document!r}")
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if unknown := sorted(set(document) - set(fields)):
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}")
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in document:
+            values[name] = _decode(hints[name], document[name], f"{where}.{name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{where}: key {name!r} is missing")
+    return cls(**values)
+
+
+def _encode(hint: Any, value: Any) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        return [_encode(arguments[0], entry) for entry in value]
+    if origin is dict:
+        return {str(key): _encode(arguments[1], entry) for key, entry in value.items()}
+    if origin in (Union, types.UnionType):
+        return None if value is None else _encode(_inner(arguments), value)
+    if dataclasses.is_dataclass(hint):
+        return encode(value)
+    if origin is Literal:
+        return value
+    if hint is float:
+        number = float(value)
+        if math.isnan(number):
+            return None
+        return number if math.isfinite(number) else "inf" if number > 0 else "-inf"
+    return hint(value)
+
+
+def _decode(hint: Any, value: object, where: str) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_decode(arguments[0], entry, f"{where}[{i}]") for i, entry in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {str(key): _decode(arguments[1], entry, f"{where}[{key!r}]") for key, entry in value.items()}
+    if origin is Literal and value in arguments:
+        return value
+    if origin in (Union, types.UnionType):
+        return None if value is None else _decode(_inner(arguments), value, where)
+    if hint is float:
+        return _decode_float(value, where)
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint in (str, bool) and isinstance(value, hint):
+        return value
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return decode(hint, value, where)
+    raise ConfigError(f"{where}: {value!r} does not fit {getattr(hint, '__name__', hint)}")
+
+
+def _decode_float(value: object, where: str) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, str) and value in _INFINITIES:
+        return _INFINITIES[value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ConfigError(f"{where}: {value!r} is not a number")
+
+
+def _inner(arguments: tuple[Any, ...]) -> Any:
+    """``X`` of the annotation ``X | None``."""
+    return next(argument for argument in arguments if argument is not types.NoneType)

@@ -1,0 +1,113 @@
+"""``Decision``: exact JSON, schema numbers, and what a valid decision is."""
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cuvee.errors import ConfigError, SchemaError
+from cuvee.study.decision import TARGET, Decision, HonestyRow, Loss, SourceShare, TiedMixture
+from tests.report.cases import hostile, large, small
+
+ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@pytest.mark.parametrize("decision", [small(), large(), hostile()], ids=["small", "large", "hostile"])
+def test_json_round_trip_is_exact(decision: Decision) -> None:
+    text = json.dumps(decision.as_json(), allow_nan=False)
+    again = Decision.from_json(json.loads(text))
+    assert again == decision
+    assert json.dumps(again.as_json(), allow_nan=False) == text
+    assert isinstance(again.tied, tuple)
+    assert isinstance(again.mixture[0], SourceShare)
+
+
+@given(ANY_FLOAT, ANY_FLOAT, st.integers(0, 2**62), st.text())
+def test_every_float_and_text_survives(value: float, bound: float, count: int, name: str) -> None:
+    row = HonestyRow(name, True, TARGET, name, count, value, bound, noise=value)
+    decision = dataclasses.replace(small(), honesty=(row,), proxy_over_direct={name: value})
+    text = json.dumps(decision.as_json(), allow_nan=False)
+    again = Decision.from_json(json.loads(text))
+    for before, after in ((value, again.honesty[0].pearson), (bound, again.honesty[0].pearson_low)):
+        assert after.hex() == before.hex() or (math.isnan(before) and math.isnan(after))
+    assert (again.honesty[0].proxy, again.honesty[0].n) == (name, count)
+    assert json.dumps(again.as_json(), allow_nan=False) == text
+
+
+def test_nan_is_null_and_numpy_scalars_become_plain() -> None:
+    prediction = dataclasses.replace(
+        small().predictions[0], pick=Loss(np.float64(2.5)), in_pool=np.bool_(True)
+    )
+    document = dataclasses.replace(small(), predictions=(prediction,)).as_json()
+    assert document["predictions"][0]["pick"] == {
+        "mean": 2.5,
+        "low": None,
+        "high": None,
+        "bits_per_byte": None,
+    }
+    json.dumps(document, allow_nan=False)
+
+
+def test_fields_with_defaults_may_be_absent() -> None:
+    document = small().as_json()
+    del document["tied"], document["honesty"][0]["ceiling"]
+    assert Decision.from_json(document) == small()
+
+
+def test_a_newer_schema_is_refused() -> None:
+    with pytest.raises(SchemaError, match=r"schema 99.*upgrade"):
+        Decision.from_json({**small().as_json(), "schema": 99})
+    for wrong in (None, "1", True, 0):
+        with pytest.raises(SchemaError, match="schema"):
+            Decision.from_json({**small().as_json(), "schema": wrong})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"verdict": 1}, "decision: unknown key 'verdict'"),
+        ({"study": 7}, "decision.study: 7 does not fit str"),
+        ({"estimand": "both"}, "decision.estimand: 'both'"),
+        ({"believed": 1}, "decision.believed: 1 does not fit bool"),
+        ({"confidence": "high"}, "decision.confidence: 'high' is not a number"),
+        ({"headline": "one"}, "decision.headline: 'one'"),
+        (
+            {"target_scale": {"params": 1.5, "tokens": 2}},
+            "decision.target_scale.params: 1.5 does not fit int",
+        ),
+        ({"target": {"prose": []}}, r"decision.target\['prose'\]: \[\] is not a number"),
+        ({"geometry": {"members": []}}, "decision.geometry: key 'norms' is missing"),
+        ({"mixture": [3]}, r"decision.mixture\[0\]: an object is needed"),
+    ],
+)
+def test_a_broken_document_is_told_with_its_place(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Decision.from_json({**small().as_json(), **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mixture": ()}, "sources must be unique"),
+        ({"mixture": small().mixture[:1]}, "sum to 0.75"),
+        ({"mixture": (small().mixture[0],) * 2}, "sources must be unique"),
+        ({"tied": (TiedMixture("short", (1.0,), 0.0),)}, "shares of 'short': 1 values where 2"),
+        ({"interactions": ((0.0, 0.0),)}, "interactions"),
+        ({"best_subset": ("verse",)}, "'verse' is not a source"),
+        ({"best_weights": (1.0,)}, "best_weights"),
+        ({"target": {"target": 1.0}}, "no evaluation may be called 'target'"),
+    ],
+)
+def test_a_decision_is_valid_from_birth(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(small(), **change)
+
+
+def test_shares_by_name() -> None:
+    assert small().shares() == {"prose": 0.75, "code": 0.25}
+    assert small() != large()
