@@ -1,0 +1,14 @@
+"""Running jobs in other processes: one protocol, two executors (floor 2, knows no machine learning)."""
+
+from cuvee.execution.interface import Executor, Job, OnProgress, Report
+from cuvee.execution.local import InProcess, LocalProcesses, available_cores
+
+__all__ = [
+    "Executor",
+    "InProcess",
+    "Job",
+    "LocalProcesses",
+    "OnProgress",
+    "Report",
+    "available_cores",
+]

@@ -1,0 +1,121 @@
+"""Jobs for the tests of cuvee.execution, in a file that worker processes can import."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from cuvee.errors import CuveeError, NonFiniteLoss
+from cuvee.execution import Report
+
+
+class Stubborn(CuveeError):
+    """An error whose constructor takes what pickle does not give back."""
+
+    def __init__(self, step: int, *, loss: float) -> None:
+        super().__init__(f"step {step}: loss {loss}")
+
+
+def square(item: int, report: Report) -> int:
+    report(item / 4, f"item {item}")
+    report(item / 4, f"item {item} again")
+    return item * item
+
+
+def whereabouts(item: int, report: Report) -> tuple[int, dict[str, str]]:
+    time.sleep(0.02)
+    return os.getpid(), dict(os.environ)
+
+
+def echo(item: Any, report: Report) -> Any:
+    return item
+
+
+def misbehave(item: str, report: Report) -> Any:
+    report(1.0, "before")
+    match item:
+        case "ours":
+            raise NonFiniteLoss("loss is nan at step 7")
+        case "stubborn":
+            raise Stubborn(7, loss=0.5)
+        case "foreign":
+            raise ValueError("bad value")
+        case "exit":
+            sys.exit(3)
+        case "interrupt":
+            raise KeyboardInterrupt
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "vanish":
+            os._exit(9)
+        case "result":
+            return lambda: None
+        case "rebuilt":
+            return RefusesToLoad()
+        case "slow":
+            time.sleep(60)
+    return item
+
+
+class RefusesToLoad:
+    def __reduce__(self) -> Any:
+        return (_refuse, ())
+
+
+def _refuse() -> None:
+    raise ImportError("no such thing here")
+
+
+def linger(folder: str, item: int, report: Report) -> int:
+    """Item 0 ends at once, the others sleep; each leaves its pid, and cleans up in ``finally``."""
+    if item == 0:
+        # The others are surely inside the job when this one is done.
+        _wait_for(Path(folder), "pid-*", 1)
+        return 0
+    temporary = Path(folder, f"temporary-{item}")
+    temporary.touch()
+    Path(folder, f"pid-{item}-{os.getpid()}").touch()
+    try:
+        time.sleep(60)
+    finally:
+        temporary.unlink()
+    return item
+
+
+def deaf(folder: str, item: int, report: Report) -> int:
+    """Like ``linger``, but it ignores the signal to stop."""
+    if item == 0:
+        _wait_for(Path(folder), "pid-*", 1)
+        return 0
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Path(folder, f"pid-{item}-{os.getpid()}").touch()
+    time.sleep(60)
+    return item
+
+
+def hold_interpreter(folder: str, item: int, report: Report) -> int:
+    """Sleep inside C with the interpreter lock held, so that no Python thread of the worker can run."""
+    Path(folder, f"pid-{item}-{os.getpid()}").touch()
+    ctypes.PyDLL(None).sleep(60)
+    return item
+
+
+def sleep(folder: str, item: int, report: Report) -> int:
+    Path(folder, f"pid-{item}-{os.getpid()}").touch()
+    time.sleep(60)
+    return item
+
+
+def nap(item: float, report: Report) -> float:
+    time.sleep(item)
+    return item
+
+
+def _wait_for(folder: Path, pattern: str, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while len(list(folder.glob(pattern))) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,184 @@
+"""Executors: results, progress and errors, the same in this process and in workers."""
+
+import functools
+import multiprocessing
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cuvee.errors import ConfigError, CuveeError, NonFiniteLoss, WorkerError
+from cuvee.execution import Executor, InProcess, LocalProcesses, available_cores, worker
+from cuvee.execution.local import WORKER_ENVIRONMENT
+from tests.execution import execution_jobs as jobs
+
+
+@pytest.fixture(params=[InProcess(), LocalProcesses(2)], ids=["in-process", "processes"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    chosen: Executor = request.param
+    return chosen
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def pids(folder: Path) -> list[int]:
+    return [int(path.name.split("-")[2]) for path in folder.glob("pid-*")]
+
+
+def test_every_item_comes_back_with_its_index(executor: Executor) -> None:
+    assert dict(executor.map(jobs.square, range(7))) == {index: index * index for index in range(7)}
+    assert multiprocessing.active_children() == []
+
+
+def test_no_items_no_workers(executor: Executor) -> None:
+    assert list(executor.map(jobs.square, [])) == []
+
+
+def test_progress_adds_up_before_the_result(executor: Executor) -> None:
+    heard: dict[int, float] = {}
+    notes: dict[int, str] = {}
+
+    def listen(index: int, amount: float, note: str) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        heard[index] = heard.get(index, 0.0) + amount
+        notes[index] = note
+
+    for index, _ in executor.map(jobs.square, range(5), listen):
+        assert heard[index] == index / 2
+        assert notes[index] == f"item {index} again"
+
+
+def test_an_error_of_ours_keeps_its_type(executor: Executor) -> None:
+    with pytest.raises(NonFiniteLoss) as caught:
+        list(executor.map(jobs.misbehave, ["fine", "ours"]))
+    assert str(caught.value) == "loss is nan at step 7"
+
+
+def test_an_error_of_the_listener_ends_the_run(executor: Executor) -> None:
+    def listen(index: int, amount: float, note: str) -> None:
+        raise LookupError("listener")
+
+    with pytest.raises(LookupError, match="listener"):
+        list(executor.map(jobs.square, range(3), listen))
+    assert multiprocessing.active_children() == []
+
+
+def test_the_worker_tells_where_an_error_of_ours_was_raised() -> None:
+    with pytest.raises(NonFiniteLoss) as caught:
+        list(LocalProcesses(1).map(jobs.misbehave, ["fine", "ours"]))
+    [note] = caught.value.__notes__
+    assert "item 1 ('ours')" in note
+    assert "execution_jobs.py" in note
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        ("foreign", "ValueError: bad value"),
+        ("stubborn", "step 7: loss 0.5"),
+        ("exit", "SystemExit: 3"),
+        ("interrupt", "KeyboardInterrupt"),
+        ("result", "lambda"),
+        ("rebuilt", "ImportError: no such thing here"),
+        ("killed", "SIGKILL"),
+        ("vanish", "exit code 9"),
+    ],
+)
+def test_any_other_failure_names_the_item(item: str, text: str) -> None:
+    with pytest.raises(WorkerError, match=r"item 1 \(") as caught:
+        list(LocalProcesses(1).map(jobs.misbehave, ["fine", item, "fine"]))
+    assert text in str(caught.value)
+    if item == "foreign":
+        assert "Traceback" in str(caught.value)
+        assert "execution_jobs.py" in str(caught.value)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_killed_worker_stops_the_others() -> None:
+    begin = time.monotonic()
+    with pytest.raises(WorkerError, match=r"item 1 \('killed'\)"):
+        list(LocalProcesses(2).map(jobs.misbehave, ["slow", "killed", "slow"]))
+    assert time.monotonic() - begin < 20
+    assert multiprocessing.active_children() == []
+
+
+def test_what_is_done_is_not_lost_to_a_failure() -> None:
+    results = LocalProcesses(1).map(jobs.misbehave, ["a", "b", "foreign"])
+    assert [next(results), next(results)] == [(0, "a"), (1, "b")]
+    with pytest.raises(WorkerError):
+        next(results)
+
+
+def test_what_cannot_be_sent_is_told() -> None:
+    with pytest.raises(WorkerError, match="module-level function"):
+        LocalProcesses(1).map(lambda item, report: item, [1])
+    results = LocalProcesses(1).map(jobs.echo, [1, lambda: None])
+    assert next(results) == (0, 1)
+    with pytest.raises(WorkerError, match=r"item 1 .*cannot be sent"):
+        next(results)
+
+
+def test_workers_have_one_thread_and_the_parent_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    before = dict(os.environ)
+    results = LocalProcesses(2).map(jobs.whereabouts, range(4))
+    _, (_, environment) = next(results)
+    during = dict(os.environ)
+    list(results)
+    assert before == during == dict(os.environ)
+    assert {name: environment[name] for name in WORKER_ENVIRONMENT} == WORKER_ENVIRONMENT
+
+
+def test_workers_are_reused() -> None:
+    used = {pid for _, (pid, _) in LocalProcesses(2).map(jobs.whereabouts, range(12))}
+    assert len(used) <= 2
+    assert os.getpid() not in used
+
+
+def test_large_items_and_results_pass() -> None:
+    items = [bytes([index]) * 3_000_000 for index in range(3)]
+    assert dict(LocalProcesses(2).map(jobs.echo, items)) == dict(enumerate(items))
+
+
+def test_closing_early_stops_the_workers_and_lets_them_clean_up(tmp_path: Path) -> None:
+    results = LocalProcesses(2).map(functools.partial(jobs.linger, str(tmp_path)), range(3))
+    assert next(results) == (0, 0)
+    results.close()  # type: ignore[attr-defined]
+    assert pids(tmp_path)
+    assert all(gone(pid) for pid in pids(tmp_path))
+    assert list(tmp_path.glob("temporary-*")) == []
+
+
+def test_a_job_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "GRACE_SECONDS", 0.1)
+    results = LocalProcesses(2).map(functools.partial(jobs.deaf, str(tmp_path)), range(2))
+    assert next(results) == (0, 0)
+    results.close()  # type: ignore[attr-defined]
+    assert all(gone(pid) for pid in pids(tmp_path))
+
+
+def test_workers_outlive_the_thread_that_started_them() -> None:
+    results = LocalProcesses(1).map(jobs.nap, [0.0, 0.3])
+    first: list[Any] = []
+    thread = threading.Thread(target=lambda: first.append(next(results)))
+    thread.start()
+    thread.join()
+    assert [*first, *results] == [(0, 0.0), (1, 0.3)]
+
+
+def test_the_number_of_workers_is_checked() -> None:
+    assert available_cores() >= 1
+    with pytest.raises(ConfigError, match="at least 1"):
+        LocalProcesses(0)
+    assert issubclass(WorkerError, CuveeError)
