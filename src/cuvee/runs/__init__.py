@@ -1,0 +1,24 @@
+"""What was measured: observations as arrays, runs as records, the store that keeps them (floor 3)."""
+
+from cuvee.runs.imported import ImportedTable, import_table
+from cuvee.runs.key import RunKey
+from cuvee.runs.observations import KINDS, Observations
+from cuvee.runs.run import Run, observations_of, runs_of
+from cuvee.runs.schema import MIGRATIONS, Migration
+from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
+
+__all__ = [
+    "KINDS",
+    "MIGRATIONS",
+    "ImportedTable",
+    "Migration",
+    "Observations",
+    "Run",
+    "RunKey",
+    "RunStore",
+    "SourceRecord",
+    "UnitRecord",
+    "import_table",
+    "observations_of",
+    "runs_of",
+]
