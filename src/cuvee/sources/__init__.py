@@ -1,0 +1,44 @@
+"""Text: reading it, dividing it into parts, tokenizing it, and drawing mixtures of it (floor 3).
+
+The way of a document: ``readers`` -> ``corpus`` (cleaned and divided) -> ``tokenization`` (shards
+on disk) -> ``stream`` (training batches) or ``evaluation_set`` (fixed windows).
+"""
+
+from cuvee.sources.contamination import Contamination
+from cuvee.sources.corpus import Corpus, CorpusReport, PartInfo, SourceReport, prepare
+from cuvee.sources.document import Document
+from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.readers import COMPRESSIONS, READERS, ReadOptions, SourceSpec, read_source
+from cuvee.sources.shards import TokenShard, write_shard
+from cuvee.sources.split import SplitOptions, unit_part
+from cuvee.sources.stream import MixedStream
+from cuvee.sources.tokenization import ShardTask, tokenize, write_part
+from cuvee.sources.tokenizer import Tokenizer, load_tokenizer, tokenizer_hash, train_tokenizer
+
+__all__ = [
+    "COMPRESSIONS",
+    "READERS",
+    "Contamination",
+    "Corpus",
+    "CorpusReport",
+    "Document",
+    "EvaluationSet",
+    "MixedStream",
+    "PartInfo",
+    "ReadOptions",
+    "ShardTask",
+    "SourceReport",
+    "SourceSpec",
+    "SplitOptions",
+    "TokenShard",
+    "Tokenizer",
+    "load_tokenizer",
+    "prepare",
+    "read_source",
+    "tokenize",
+    "tokenizer_hash",
+    "train_tokenizer",
+    "unit_part",
+    "write_part",
+    "write_shard",
+]

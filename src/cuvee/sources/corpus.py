@@ -1,0 +1,376 @@
+"""From source files to parts that never share a document (sources).
+
+``prepare`` reads every source once, or twice if there are evaluations. It drops empty documents and
+exact duplicates, within a source and across sources (the first wins), removes from the training
+sources whatever an evaluation has, and divides the rest (``split.py``). It holds the hashes of the
+documents (about 150 bytes each), never their texts: ``Corpus.documents`` reads them again.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cuvee.errors import BrokenRecord, ConfigError, EmptySource, SourceError
+from cuvee.progress import Progress, Silent
+from cuvee.sources.contamination import Contamination, OverlapCounter, sample_ngrams
+from cuvee.sources.document import Document
+from cuvee.sources.readers import SourceSpec, read_source, source_files
+from cuvee.sources.shards import content_hash
+from cuvee.sources.split import EVAL, PartIndices, SplitOptions
+from cuvee.types import BoolArray, IntArray
+
+_DROPPED = -1
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class PartInfo:
+    """Size and identity of some documents of a source."""
+
+    documents: int
+    """How many there are."""
+
+    bytes: int
+    """Bytes of their UTF-8 text."""
+
+    content_hash: str
+    """Hash of their sorted hashes: independent of the files they lie in and of their order."""
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What reading one source came to."""
+
+    source: str
+    """Name of the source."""
+
+    kept: PartInfo
+    """All documents that were kept."""
+
+    empty: int = 0
+    """Documents dropped because there was nothing but space in them."""
+
+    duplicates: int = 0
+    """Documents dropped because the same text came before, in this source or an earlier one."""
+
+    contaminated: int = 0
+    """Documents dropped because an evaluation has the same text."""
+
+    broken: int = 0
+    """Records (or whole files) that could not be read and were skipped."""
+
+    broken_examples: tuple[str, ...] = ()
+    """What was wrong with the first of them."""
+
+    moved: int = 0
+    """Documents that were moved to a part that would have been empty."""
+
+    def __str__(self) -> str:
+        counts = {
+            "empty": self.empty,
+            "duplicate": self.duplicates,
+            "also in an evaluation": self.contaminated,
+            "broken": self.broken,
+            "moved to an empty part": self.moved,
+        }
+        told = "".join(f", {count} {what}" for what, count in counts.items() if count)
+        return f"{self.source}: {self.kept.documents} documents, {self.kept.bytes} bytes{told}"
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """What preparing the corpus came to."""
+
+    sources: tuple[SourceReport, ...]
+    """Training sources in the order given, then evaluations that have files of their own."""
+
+    contamination: tuple[Contamination, ...]
+    """One entry for each evaluation and training source."""
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Sources divided into parts. Made by ``prepare``."""
+
+    specs: Mapping[str, SourceSpec]
+    """All sources by name: training sources, then those of evaluations."""
+
+    training: tuple[str, ...]
+    """Names of the training sources, in the order given."""
+
+    evaluations: Mapping[str, str]
+    """For each evaluation the source whose part ``eval`` it is."""
+
+    report: CorpusReport
+    """What was dropped, moved and found."""
+
+    _tables: Mapping[str, "_Table"] = field(repr=False)
+
+    def parts(self, source: str) -> tuple[str, ...]:
+        """The parts of a source."""
+        return tuple(self._table(source).parts)
+
+    def part(self, source: str, part: str) -> PartInfo:
+        """Size and identity of a part; needs no reading."""
+        table = self._table(source)
+        if part not in table.parts:
+            raise ConfigError(f"source '{source}' has no part '{part}'; it has: {', '.join(table.parts)}")
+        return table.parts[part]
+
+    def rows(self, source: str, part: str) -> BoolArray:
+        """Which of the documents that ``read_source`` gives are in a part, bool [read]."""
+        self.part(source, part)
+        table = self._table(source)
+        rows: BoolArray = table.assigned == list(table.parts).index(part)
+        return rows
+
+    def documents(self, source: str, part: str) -> Iterator[Document]:
+        """Read the documents of a part again, in reading order.
+
+        Raises:
+            SourceError: the source now has another number of documents.
+        """
+        return select_documents(self.specs[source], self.rows(source, part))
+
+    def _table(self, source: str) -> "_Table":
+        if source not in self._tables:
+            raise ConfigError(f"there is no source '{source}'; there are: {', '.join(self._tables)}")
+        return self._tables[source]
+
+
+def select_documents(spec: SourceSpec, rows: BoolArray) -> Iterator[Document]:
+    """The marked documents of a source.
+
+    Args:
+        spec: the source.
+        rows: which of the documents that ``read_source`` gives are wanted, bool [read].
+
+    Raises:
+        SourceError: the source has another number of documents by now.
+    """
+    count = 0
+    for document in read_source(spec):
+        if count < len(rows) and rows[count]:
+            yield document
+        count += 1
+    if count != len(rows):
+        raise SourceError(
+            f"the files of source '{spec.name}' changed: {len(rows)} documents before, {count} now; run again"
+        )
+
+
+def prepare(
+    specs: Sequence[SourceSpec],
+    evaluations: Mapping[str, str | SourceSpec],
+    options: SplitOptions | Mapping[str, SplitOptions],
+    progress: Progress | None = None,
+) -> Corpus:
+    """Read, clean and divide the sources of a study.
+
+    Args:
+        specs: the training sources; of two that have the same document the earlier keeps it.
+        evaluations: for each evaluation the name of the training source whose held-out part it is,
+            or files of its own. All documents of those are evaluated, and dropped from training.
+        options: how training sources are divided, all alike or each by its name.
+        progress: told of each source.
+
+    Raises:
+        ConfigError: names that are not unique or not known, or no held-out part where one is needed.
+        MissingSource, BrokenRecord: see ``read_source``.
+        EmptySource: a source has fewer documents than parts.
+    """
+    progress = progress or Silent()
+    own = {name: spec for name, spec in evaluations.items() if isinstance(spec, SourceSpec)}
+    homes = {name: spec.name if isinstance(spec, SourceSpec) else spec for name, spec in evaluations.items()}
+    training = tuple(spec.name for spec in specs)
+    splits = dict.fromkeys(training, options) if isinstance(options, SplitOptions) else options
+    _check_names(training, [spec.name for spec in own.values()], homes, splits)
+    everything = {spec.name: spec for spec in (*specs, *own.values())}
+    for spec in everything.values():
+        source_files(spec)  # a wrong path is told before hours of reading
+
+    progress.stage("reading sources", len(everything), "sources")
+    tables: dict[str, _Table] = {}
+    reports: dict[str, SourceReport] = {}
+    claims: dict[bytes, list[str]] = {}  # hash of a document -> the evaluations that have it
+    for name, spec in own.items():
+        reading = _read(spec, seen=set(), claims={})
+        if not len(reading.digests):
+            raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}")
+        for digest in reading.digests:
+            claims.setdefault(digest.tobytes(), []).append(name)
+        tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,))
+        reports[spec.name] = reading.report
+        progress.advance(1, str(reading.report))
+    seen: set[bytes] = set()
+    removed: dict[str, Mapping[str, int]] = {}
+    for spec in specs:
+        reading = _read(spec, seen=seen, claims=claims)
+        split = splits[spec.name]
+        assigned, moved = split.divide(spec.name, reading.digests)
+        tables[spec.name] = _Table.of(reading, assigned, split.parts)
+        reports[spec.name] = replace(reading.report, moved=moved)
+        removed[spec.name] = reading.removed
+        progress.advance(1, str(reports[spec.name]))
+
+    corpus = Corpus(everything, training, homes, CorpusReport((), ()), tables)
+    report = CorpusReport(
+        sources=tuple(reports[name] for name in everything),
+        contamination=_contamination(corpus, removed, progress),
+    )
+    for told in report.sources:
+        if told.broken or told.moved:
+            progress.message(str(told))
+    return replace(corpus, report=report)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """What one pass over a source found."""
+
+    kept: BoolArray
+    """Which documents were kept, bool [read]."""
+
+    digests: npt.NDArray[np.uint8]
+    """SHA-256 of each kept document, uint8 [kept, 32]."""
+
+    sizes: IntArray
+    """Bytes of each kept document, int64 [kept]."""
+
+    removed: Mapping[str, int]
+    """Documents dropped because an evaluation has them, by evaluation."""
+
+    report: SourceReport
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Where each document of a source went."""
+
+    parts: Mapping[str, PartInfo]
+    """The parts in order."""
+
+    assigned: PartIndices
+    """Index of the part of each document read, int16 [read]; ``_DROPPED`` for none."""
+
+    @staticmethod
+    def of(reading: _Reading, assigned: PartIndices, names: tuple[str, ...]) -> "_Table":
+        parts = {
+            name: _part_info(reading.digests[assigned == index], reading.sizes[assigned == index])
+            for index, name in enumerate(names)
+        }
+        rows = np.full(len(reading.kept), _DROPPED, dtype=np.int16)
+        rows[reading.kept] = assigned
+        return _Table(parts, rows)
+
+
+def _part_info(digests: npt.NDArray[np.uint8], sizes: IntArray) -> PartInfo:
+    return PartInfo(len(sizes), int(sizes.sum()), content_hash(digests))
+
+
+def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]]) -> _Reading:
+    """Pass over a source; adds the hashes of the documents it keeps to ``seen``."""
+    kept, digests, sizes = bytearray(), bytearray(), []
+    removed: dict[str, int] = {}
+    empty = duplicates = contaminated = broken = 0
+    examples: list[str] = []
+
+    def note_broken(error: BrokenRecord) -> None:
+        nonlocal broken
+        broken += 1
+        if len(examples) < _EXAMPLES:
+            examples.append(str(error))
+
+    for document in read_source(spec, note_broken):
+        data = document.text.encode()
+        digest = hashlib.sha256(data).digest()
+        keep = False
+        if not document.text.strip():
+            empty += 1
+        elif claimants := claims.get(digest):
+            contaminated += 1
+            for name in claimants:
+                removed[name] = removed.get(name, 0) + 1
+        elif digest in seen:
+            duplicates += 1
+        else:
+            seen.add(digest)
+            digests += digest
+            sizes.append(len(data))
+            keep = True
+        kept.append(keep)
+    table = np.frombuffer(bytes(digests), dtype=np.uint8).reshape(-1, 32)
+    lengths = np.array(sizes, dtype=np.int64)
+    return _Reading(
+        kept=np.frombuffer(bytes(kept), dtype=np.bool_),
+        digests=table,
+        sizes=lengths,
+        removed=removed,
+        report=SourceReport(
+            source=spec.name,
+            kept=_part_info(table, lengths),
+            empty=empty,
+            duplicates=duplicates,
+            contaminated=contaminated,
+            broken=broken,
+            broken_examples=tuple(examples),
+        ),
+    )
+
+
+def _contamination(
+    corpus: Corpus, removed: Mapping[str, Mapping[str, int]], progress: Progress
+) -> tuple[Contamination, ...]:
+    if not corpus.evaluations:
+        return ()
+    progress.stage("looking for evaluation text in training text", len(corpus.training), "sources")
+    samples = {
+        name: sample_ngrams(document.text for document in corpus.documents(home, EVAL))
+        for name, home in corpus.evaluations.items()
+    }
+    entries = {}
+    for source in corpus.training:
+        counter = OverlapCounter(samples)
+        in_training = np.logical_or.reduce(
+            [corpus.rows(source, part) for part in corpus.parts(source) if part != EVAL]
+        )
+        documents = select_documents(corpus.specs[source], in_training)
+        counter.show(document.text for document in documents)
+        for name, found in counter.found().items():
+            entries[name, source] = Contamination(
+                evaluation=name,
+                source=source,
+                exact_removed=removed[source].get(name, 0),
+                ngrams=len(samples[name]),
+                ngrams_found=found,
+            )
+        progress.advance(1, source)
+    return tuple(entries[name, source] for name in corpus.evaluations for source in corpus.training)
+
+
+def _check_names(
+    training: Sequence[str], own: Sequence[str], homes: Mapping[str, str], splits: Mapping[str, SplitOptions]
+) -> None:
+    if not training:
+        raise ConfigError("there is no source to train on")
+    names = [*training, *own]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(
+            f"names of sources, those of evaluations included, must be unique; twice: {', '.join(twice)}"
+        )
+    if unsplit := [name for name in training if name not in splits]:
+        raise ConfigError(f"there are no split options for source '{unsplit[0]}'")
+    for name, home in homes.items():
+        if home not in names:
+            raise ConfigError(
+                f"evaluation '{name}' is the held-out part of source '{home}', but there is no such source; "
+                f"there are: {', '.join(training)}"
+            )
+        if home in training and splits[home].eval_fraction == 0:
+            raise ConfigError(
+                f"evaluation '{name}' needs a held-out part of source '{home}'; set eval_fraction above 0"
+            )

@@ -1,0 +1,230 @@
+"""Token shards: the tokenized documents of one part of one source, on disk (sources).
+
+A shard is a folder:
+
+    tokens.bin            uint16 (vocabulary up to 65536) or uint32, little endian, memory-mapped
+    document_offsets.npy  int64 [D + 1], where each document begins in the tokens
+    document_bytes.npy    int64 [D], bytes of its UTF-8 text
+    meta.json             what it is and what it was made from
+
+Each document is its tokens followed by one end-of-text token. Documents lie in the order of their
+SHA-256, whatever the order in which they were read: the same text gives the same bytes however it
+is spread over files, and any prefix of the shard is a random sample of its documents.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cuvee.errors import EmptySource, SourceError
+from cuvee.files import atomic_folder, write_json
+from cuvee.sources.document import Document
+from cuvee.sources.tokenizer import Tokenizer
+from cuvee.types import AnyArray, IntArray
+
+FORMAT = 1
+"""Raised whenever the bytes of a shard would change; part of every shard's key."""
+
+_BLOCK_CHARACTERS = 1 << 20
+_BLOCK_DOCUMENTS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class TokenShard:
+    """An open shard. Arrays are memory-mapped and read-only; pickling carries only the folder."""
+
+    folder: Path
+    """Where it lies."""
+
+    source: str
+    """Name of the source."""
+
+    part: str
+    """Which part of the source (``seed``, ``unit-0``, ``eval``, ...)."""
+
+    tokenizer_hash: str
+    """Hash of the tokenizer."""
+
+    content_hash: str
+    """Hash of the sorted digests of the documents."""
+
+    end_of_text: int
+    """The token that ends every document."""
+
+    tokens: AnyArray = field(repr=False)
+    """All tokens, uint16 or uint32 [n]."""
+
+    document_offsets: IntArray = field(repr=False)
+    """Where each document begins, int64 [D + 1]."""
+
+    document_bytes: IntArray = field(repr=False)
+    """Bytes of the text of each document, int64 [D]."""
+
+    @property
+    def documents(self) -> int:
+        """D, the number of documents."""
+        return len(self.document_bytes)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of text in all documents."""
+        return int(self.document_bytes.sum())
+
+    def document(self, index: int) -> AnyArray:
+        """The tokens of one document, its end-of-text included."""
+        return self.tokens[int(self.document_offsets[index]) : int(self.document_offsets[index + 1])]
+
+    @staticmethod
+    def open(folder: Path) -> "TokenShard":
+        """Open a shard without reading its tokens.
+
+        Raises:
+            SourceError: it is not there, was written in another format, or its files do not fit together.
+        """
+        try:
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            if meta["format"] != FORMAT:
+                raise ValueError(f"it has format {meta['format']}, this version reads {FORMAT}")
+            offsets = np.load(folder / "document_offsets.npy", mmap_mode="r")
+            sizes = np.load(folder / "document_bytes.npy", mmap_mode="r")
+            tokens = np.memmap(folder / "tokens.bin", dtype=np.dtype(meta["dtype"]), mode="r")
+            if not len(tokens) == meta["tokens"] == int(offsets[-1]) or not len(sizes) == len(offsets) - 1:
+                raise ValueError(f"tokens.bin has {len(tokens)} tokens, meta.json says {meta['tokens']}")
+            return TokenShard(
+                folder=folder,
+                source=meta["source"],
+                part=meta["part"],
+                tokenizer_hash=meta["tokenizer_hash"],
+                content_hash=meta["content_hash"],
+                end_of_text=meta["end_of_text"],
+                tokens=tokens,
+                document_offsets=offsets,
+                document_bytes=sizes,
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SourceError(
+                f"{folder} is no readable token shard ({error}); remove the folder to have it made again"
+            ) from error
+
+    def __reduce__(self) -> tuple[Callable[[Path], "TokenShard"], tuple[Path]]:
+        return TokenShard.open, (self.folder,)
+
+
+def content_hash(digests: AnyArray) -> str:
+    """The hash of a set of documents: 16 hexadecimal characters over their sorted digests.
+
+    Args:
+        digests: SHA-256 of each document, uint8 [D, 32].
+    """
+    return hashlib.sha256(digests[digest_order(digests)].tobytes()).hexdigest()[:16]
+
+
+def digest_order(digests: AnyArray) -> IntArray:
+    """The order that sorts digests (uint8 [D, 32]) as numbers, int64 [D]."""
+    words = np.ascontiguousarray(digests).view(">u8")
+    return np.lexsort(words.T[::-1])
+
+
+def write_shard(
+    folder: Path,
+    documents: Iterable[Document],
+    tokenizer: Tokenizer,
+    *,
+    source: str,
+    part: str,
+    expected: str | None = None,
+    report: Callable[[float, str], None] | None = None,
+) -> TokenShard:
+    """Tokenize documents into a shard; an existing folder is opened and kept.
+
+    Memory is bounded by one block of documents (about 1 MiB of text, or one longer document) plus
+    48 bytes a document. The tokens are written once as they come and once in order.
+
+    Args:
+        folder: where the shard shall lie; appears only when complete.
+        documents: what to write, in any order.
+        tokenizer: whose tokens to write.
+        source: name of the source.
+        part: name of the part.
+        expected: the content hash that the documents must have.
+        report: told the bytes of text done since the last call.
+
+    Raises:
+        EmptySource: there is no document.
+        SourceError: the documents are not those expected.
+    """
+    if folder.exists():
+        return TokenShard.open(folder)
+    dtype = np.dtype("<u2" if tokenizer.vocabulary_size <= 1 << 16 else "<u4")
+    with atomic_folder(folder) as temporary:
+        unordered = temporary / "unordered.bin"
+        digests, lengths, sizes = bytearray(), [], []
+        with unordered.open("wb") as stream:
+            for block in _blocks(documents):
+                encoded = tokenizer.encode_batch([document.text for document in block])
+                for document, tokens in zip(block, encoded, strict=True):
+                    stream.write(np.array([*tokens, tokenizer.end_of_text], dtype=dtype).tobytes())
+                    data = document.text.encode()
+                    digests += hashlib.sha256(data).digest()
+                    lengths.append(len(tokens) + 1)
+                    sizes.append(len(data))
+                if report is not None:
+                    report(float(sum(sizes[-len(block) :])), f"{source} {part}")
+        if not sizes:
+            raise EmptySource(f"part '{part}' of source '{source}' has no document")
+        table = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+        content = content_hash(table)
+        if expected is not None and content != expected:
+            raise SourceError(
+                f"the files of source '{source}' changed while they were read (content {content}, "
+                f"expected {expected}); run again"
+            )
+        order = digest_order(table)
+        _reorder(unordered, temporary / "tokens.bin", dtype, np.array(lengths), order)
+        unordered.unlink()
+        offsets = np.concatenate(([0], np.cumsum(np.array(lengths)[order]))).astype(np.int64)
+        np.save(temporary / "document_offsets.npy", offsets)
+        np.save(temporary / "document_bytes.npy", np.array(sizes, dtype=np.int64)[order])
+        meta = {
+            "format": FORMAT,
+            "source": source,
+            "part": part,
+            "tokenizer_hash": tokenizer.hash,
+            "content_hash": content,
+            "end_of_text": tokenizer.end_of_text,
+            "dtype": dtype.str,
+            "documents": len(sizes),
+            "tokens": int(offsets[-1]),
+            "bytes": sum(sizes),
+        }
+        write_json(temporary / "meta.json", meta)
+    return TokenShard.open(folder)
+
+
+def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Documents in blocks worth one call of the tokenizer."""
+    block: list[Document] = []
+    characters = 0
+    for document in documents:
+        block.append(document)
+        characters += len(document.text)
+        if characters >= _BLOCK_CHARACTERS or len(block) >= _BLOCK_DOCUMENTS:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block
+
+
+def _reorder(
+    unordered: Path, ordered: Path, dtype: np.dtype[Any], lengths: IntArray, order: IntArray
+) -> None:
+    tokens = np.memmap(unordered, dtype=dtype, mode="r")
+    starts = np.cumsum(lengths) - lengths
+    with ordered.open("wb") as stream:
+        for index in order:
+            stream.write(tokens[starts[index] : starts[index] + lengths[index]].tobytes())
