@@ -1,0 +1,35 @@
+"""Measuring models: likelihood, many merges at once, paired differences, ensembles, optima of proxies."""
+
+from cuvee.evaluation.averaging_bonus import averaging_bonus, noise_penalty
+from cuvee.evaluation.descent import merge_optimum
+from cuvee.evaluation.ensemble import Ensemble
+from cuvee.evaluation.gradient import MergeGradient, merge_gradient
+from cuvee.evaluation.likelihood import Evaluator
+from cuvee.evaluation.mirror_descent import Optimum, mirror_descent
+from cuvee.evaluation.paired import Paired, compare, standard_errors
+from cuvee.evaluation.race import Race, race
+from cuvee.evaluation.scores import Documents, Scores
+from cuvee.evaluation.scoring import iterate_scores, score_members, score_merges, weights_of
+
+__all__ = [
+    "Documents",
+    "Ensemble",
+    "Evaluator",
+    "MergeGradient",
+    "Optimum",
+    "Paired",
+    "Race",
+    "Scores",
+    "averaging_bonus",
+    "compare",
+    "iterate_scores",
+    "merge_gradient",
+    "merge_optimum",
+    "mirror_descent",
+    "noise_penalty",
+    "race",
+    "score_members",
+    "score_merges",
+    "standard_errors",
+    "weights_of",
+]

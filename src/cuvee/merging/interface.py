@@ -1,0 +1,42 @@
+"""What a merging method is (floor 3). One file a method, named by its paper; the table is ``registry``."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from cuvee.merging.pool import FlatPool
+from cuvee.types import FloatArray
+
+
+class Merger(Protocol):
+    """Pool and weights in, parameters out."""
+
+    @property
+    def paper(self) -> str:
+        """Address of the paper."""
+        ...
+
+    @property
+    def deviations(self) -> str:
+        """Where we differ from it, in a sentence."""
+        ...
+
+    @property
+    def linear(self) -> bool:
+        """Whether the result is linear in the weights; gradients in the weights need it."""
+        ...
+
+    def merge(
+        self, pool: FlatPool, weights: FloatArray, scale: float = 1.0, out: Tensor | None = None
+    ) -> Tensor:
+        """Merged parameters [N] float32, on the pool's device.
+
+        The result depends on its arguments alone, bit for bit: not on merges made before, nor on how
+        many are made together. A study that is stopped and resumed repeats itself because of this.
+
+        Args:
+            weights: [K], one a member; methods may be used off the simplex (derivatives need it).
+            scale: length along the weighted deltas.
+            out: a buffer [N] to write to.
+        """
+        ...

@@ -1,0 +1,249 @@
+"""A pool of models as one matrix of flat parameters (floor 3).
+
+``bank`` [K + 1, N] float32: row 0 is the seed model, the others are its branches. A merge is one
+matrix-vector product with it. Members are kept, not deltas, for two reasons: weight one on one member gives
+its parameters back bit for bit (``seed + (branch - seed)`` does not in floating point), and the seed
+is one more row. What needs deltas (gradients, norms, angles) subtracts the seed block by block while the
+block is in cache, so that short branches lose no digits to cancellation.
+
+On disk: a folder named by ``roster.key`` with ``bank.npy`` (float32, memory-mapped when opened) and
+``roster.json``. 4 (K + 1) N bytes. Half of that in bfloat16 deltas was left out: they cost 0.4 % of every
+delta and the exactness above, and cannot be multiplied where they lie.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cuvee.errors import CheckpointError, IncompatibleMembers
+from cuvee.files import atomic_folder, write_json
+from cuvee.merging.roster import Member, Roster
+from cuvee.models.checkpoint import Checkpoint
+from cuvee.models.interface import CausalModel
+from cuvee.types import FloatArray
+
+_BLOCK_PARAMETERS = 1 << 16
+_BANK_FILE = "bank.npy"
+_ROSTER_FILE = "roster.json"
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A trained branch on its way into a pool."""
+
+    name: str
+    source: str
+    tokens: int
+    """Tokens of its unit."""
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class FlatPool:
+    """The parameters of a seed model and its branches.
+
+    Raises:
+        CheckpointError: the matrix is not float32 [K + 1, N] or holds a number that is not finite.
+    """
+
+    roster: Roster
+    bank: Tensor
+    """[K + 1, N] float32, row 0 the seed."""
+
+    def __post_init__(self) -> None:
+        rows = len(self.roster.members) + 1
+        if self.bank.dtype != torch.float32 or self.bank.ndim != 2 or self.bank.shape[0] != rows:
+            raise CheckpointError(
+                f"pool: expected float32 parameters [{rows}, N], got {self.bank.dtype} "
+                f"{tuple(self.bank.shape)}"
+            )
+
+    @property
+    def size(self) -> int:
+        """N, parameters of one model."""
+        return self.bank.shape[1]
+
+    @property
+    def seed(self) -> Tensor:
+        """Parameters of the seed model [N]; a view."""
+        return self.bank[0]
+
+    @property
+    def branches(self) -> Tensor:
+        """Parameters of the members [K, N]; a view."""
+        return self.bank[1:]
+
+    def branch(self, name: str) -> Tensor:
+        """Parameters of one member [N]; a view."""
+        return self.bank[1 + self.roster.index(name)]
+
+    def to(self, device: torch.device | str) -> "FlatPool":
+        """The pool on another device."""
+        return FlatPool(self.roster, self.bank.to(device))
+
+    def delta_blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Deltas from the seed [K, block], a slice of parameters at a time."""
+        block = _BLOCK_PARAMETERS if self.bank.device.type == "cpu" else self.size
+        for start in range(0, self.size, block):
+            part = slice(start, min(start + block, self.size))
+            yield part, self.bank[1:, part] - self.bank[0, part]
+
+    def project(self, direction: Tensor) -> FloatArray:
+        """Inner products of every delta with ``direction`` [N]: float64 [K], one pass over the bank.
+
+        With the gradient of a loss as direction, the derivatives of the loss along every delta.
+        """
+        total = torch.zeros(len(self.roster.members), dtype=torch.float64, device=self.bank.device)
+        for part, deltas in self.delta_blocks():
+            total += deltas @ direction[part].float()
+        return total.cpu().numpy()
+
+    def gram(self) -> FloatArray:
+        """Inner products of all deltas, accumulated in float64 [K, K]. Costs 2 K^2 N FLOPs."""
+        members = len(self.roster.members)
+        total = torch.zeros(members, members, dtype=torch.float64, device=self.bank.device)
+        for _, deltas in self.delta_blocks():
+            wide = deltas.double()
+            total += wide @ wide.T
+        return total.cpu().numpy()
+
+    @classmethod
+    def build(
+        cls,
+        model: CausalModel,
+        seed: Checkpoint,
+        branches: Sequence[Branch],
+        folder: Path | None = None,
+        *,
+        force: bool = False,
+    ) -> "FlatPool":
+        """Gather checkpoints into one matrix.
+
+        Args:
+            model: the architecture of all of them.
+            seed: the model that every branch started from.
+            branches: the members, in order.
+            folder: where pools are kept; the matrix is then written row by row to
+                ``folder / roster.key`` (kept if it is there) and memory-mapped. Default: in memory.
+            force: merge members that do not belong together. Only for negative controls; the roster
+                says so for ever after. Members of different shape are refused even then.
+
+        Raises:
+            IncompatibleMembers: two models differ in ancestor, recipe, tokenizer or architecture.
+            CheckpointError: parameters that are not finite.
+        """
+        roster = _roster(seed, branches, force)
+        checkpoints = {"seed": seed} | {branch.name: branch.checkpoint for branch in branches}
+        if folder is None:
+            return cls(roster, torch.stack([_read(model, name, one) for name, one in checkpoints.items()]))
+        path = folder / roster.key
+        if not path.exists():
+            with atomic_folder(path) as temporary:
+                write_json(temporary / _ROSTER_FILE, roster.as_json())
+                _write_bank(temporary / _BANK_FILE, model, checkpoints)
+        return cls.open(path)
+
+    def save(self, folder: Path) -> Path:
+        """Write the pool to ``folder / roster.key``, unless it is there; returns that path."""
+        path = folder / self.roster.key
+        if not path.exists():
+            with atomic_folder(path) as temporary:
+                write_json(temporary / _ROSTER_FILE, self.roster.as_json())
+                np.save(temporary / _BANK_FILE, self.bank.cpu().numpy())
+        return path
+
+    @classmethod
+    def open(cls, path: Path) -> "FlatPool":
+        """Open a pool that ``build`` or ``save`` wrote; the matrix is memory-mapped, not read.
+
+        Raises:
+            CheckpointError: a file is missing, cut short or of another pool.
+        """
+        try:
+            roster = Roster.from_json(json.loads((path / _ROSTER_FILE).read_text(encoding="utf-8")))
+            # Copy-on-write: torch wants a writable array, the file must never change.
+            bank = np.load(path / _BANK_FILE, mmap_mode="c")
+        except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(
+                f"pool {path}: cannot be read ({error}); delete the folder and build again"
+            ) from error
+        if path.name != roster.key:
+            raise CheckpointError(f"pool {path}: holds pool {roster.key}; delete the folder and build again")
+        return cls(roster, torch.from_numpy(bank))
+
+
+def _write_bank(path: Path, model: CausalModel, checkpoints: dict[str, Checkpoint]) -> None:
+    """Write parameters row by row, so that one model at a time is in memory."""
+    bank: np.memmap[tuple[int, ...], np.dtype[np.float32]] | None = None
+    for row, (name, checkpoint) in enumerate(checkpoints.items()):
+        flat = _read(model, name, checkpoint).numpy()
+        if bank is None:
+            shape = (len(checkpoints), len(flat))
+            bank = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        bank[row] = flat
+    if bank is not None:
+        bank.flush()
+
+
+def _read(model: CausalModel, name: str, checkpoint: Checkpoint) -> Tensor:
+    flat = checkpoint.read_flat(model).float()
+    if not torch.isfinite(flat).all():
+        raise CheckpointError(
+            f"pool: {name!r} ({checkpoint.folder}) holds parameters that are not finite; train it again"
+        )
+    return flat
+
+
+def _roster(seed: Checkpoint, branches: Sequence[Branch], force: bool) -> Roster:
+    """The roster of compatible members.
+
+    Raises:
+        IncompatibleMembers: naming two members and the field in which they differ.
+    """
+    mismatch = _mismatch(seed, branches)
+    if mismatch is not None:
+        field, message = mismatch
+        if field == "architecture" or not force:
+            raise IncompatibleMembers(f"pool: {message}")
+    first = branches[0].checkpoint if branches else seed
+    members = tuple(
+        Member(branch.name, branch.source, branch.tokens, branch.checkpoint.content_hash)
+        for branch in branches
+    )
+    return Roster(
+        seed.content_hash, members, first.recipe, seed.tokenizer, seed.model_hash, forced=mismatch is not None
+    )
+
+
+def _mismatch(seed: Checkpoint, branches: Sequence[Branch]) -> tuple[str, str] | None:
+    """The first reason not to merge, architecture before all others: the field and a sentence."""
+    for branch in branches:
+        if branch.checkpoint.model_hash != seed.model_hash:
+            return "architecture", _differ(
+                "seed", branch.name, "architecture", seed.model_hash, branch.checkpoint.model_hash
+            )
+    for branch in branches:
+        member, first = branch.checkpoint, branches[0].checkpoint
+        if member.ancestor != first.ancestor:
+            return "ancestor", _differ(
+                branches[0].name, branch.name, "ancestor", first.ancestor, member.ancestor
+            )
+        if member.ancestor != seed.content_hash:
+            return "ancestor", _differ("seed", branch.name, "ancestor", seed.content_hash, member.ancestor)
+        if member.recipe != first.recipe:
+            return "recipe", _differ(branches[0].name, branch.name, "recipe", first.recipe, member.recipe)
+        if member.tokenizer != seed.tokenizer:
+            return "tokenizer", _differ("seed", branch.name, "tokenizer", seed.tokenizer, member.tokenizer)
+    return None
+
+
+def _differ(one: str, other: str, field: str, left: str | None, right: str | None) -> str:
+    return (
+        f"{one!r} and {other!r} differ in {field} ({left or 'unknown'} and {right or 'unknown'}); "
+        "their average means nothing. Train all members from one seed model with one recipe and tokenizer"
+    )
