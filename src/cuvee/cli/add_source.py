@@ -1,0 +1,36 @@
+"""``cuvee add-source``: add a source to a study and train only what is new (floor 9)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cuvee.cli.options import AsJson
+
+
+def add_source(
+    study: Annotated[Path, typer.Argument(help="A study.yaml, or the folder in which it lies.")],
+    name: Annotated[str, typer.Argument(help="Name of the new source.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Its files, folders or patterns; relative ones from where you are.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Add a source to a study.yaml, keeping its comments, then run: only what is new is trained."""
+    from cuvee.cli.run import decide
+    from cuvee.study.edit import append_source
+    from cuvee.study.folder import CONFIG_NAME, StudyFolder
+
+    folder = StudyFolder.of(study)
+    file = study / CONFIG_NAME if study.is_dir() else study
+    with folder.locked():  # a run at work has read the file already
+        config = append_source(file, name, [_from_study(path, folder.root) for path in paths])
+    decide(config, folder, as_json)
+
+
+def _from_study(path: str, root: Path) -> str:
+    """A path told from the working folder, as the study's file has to say it."""
+    if path.startswith("hub:"):
+        return path
+    absolute = Path.cwd() / Path(path).expanduser()
+    return str(absolute.relative_to(root)) if absolute.is_relative_to(root) else str(absolute)

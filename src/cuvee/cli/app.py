@@ -1,0 +1,78 @@
+"""The ``cuvee`` command: its sub-commands, and what becomes of errors (floor 9).
+
+Results go to standard output, everything else to standard error. The exit code is that of the error
+(``cuvee/errors.py``), 2 for a wrong command line, 130 after Ctrl-C.
+
+Commands import what they need when they run, so that ``cuvee --help`` answers at once.
+"""
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import cuvee
+from cuvee.cli import add_source, demo, init, report, run, status
+from cuvee.errors import CuveeError
+
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """The group of all commands; errors raised on purpose end as one line, not as a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CuveeError as error:
+            if os.environ.get("CUVEE_DEBUG") == "1":
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            print("interrupted; `cuvee run` goes on from here", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    name="cuvee",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"cuvee {cuvee.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Decide what a language model is trained on, by blending small models."""
+
+
+app.command("init")(init.init)
+app.command("run")(run.run)
+app.command("status")(status.status)
+app.command("report")(report.report)
+app.command("add-source")(add_source.add_source)
+app.command("demo")(demo.demo)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    # Set before any library reads them: no look-ups on the hub unless a source is there, and no
+    # warning from tokenizers about our own processes.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    app()

@@ -1,0 +1,37 @@
+"""``cuvee demo``: a whole study on text that is already here (floor 9)."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cuvee.cli.options import AsJson
+
+
+class Effort(StrEnum):
+    """The positions of the dial; ``cuvee.study.effort`` says what they mean."""
+
+    tiny = "tiny"
+    small = "small"
+    standard = "standard"
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to put it; made if missing.")] = Path("cuvee-demo"),
+    effort: Annotated[
+        Effort, typer.Option(help="Size of the study: minutes, tens of minutes, hours on a GPU.")
+    ] = Effort.small,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study of six to eight kinds of text from this Python installation; nothing is downloaded."""
+    from cuvee.cli.progress_display import progress_display
+    from cuvee.cli.run import decide
+    from cuvee.study.config import StudyConfig
+    from cuvee.study.demo import make_demo
+    from cuvee.study.folder import StudyFolder
+
+    with progress_display() as progress:
+        path = make_demo(folder, progress, effort.value)
+        progress.message(f"demo: {path}")
+    decide(StudyConfig.load(path), StudyFolder.of(path), as_json)

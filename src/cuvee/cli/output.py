@@ -1,0 +1,106 @@
+"""Printing results (floor 9): JSON for programs, rich tables for people."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cuvee.types import Json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cuvee.study.decision import Decision, Loss, Prediction, SourceShare
+
+
+def print_json(value: Json) -> None:
+    """One JSON object on standard output; numbers that are none must have become null before."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A compact table on standard output; columns after the first are numbers, set to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False, emoji=False).print(table)
+
+
+def print_decision(decision: "Decision", page: "Path") -> None:
+    """The headline, the mixture, what it is predicted to do, and where the page is."""
+    for sentence in decision.headline:
+        print(sentence)
+    print_table(
+        "Mixture",
+        ["source", "share", f"{decision.confidence:.0%} interval", "epochs", ""],
+        [_share_row(entry) for entry in decision.mixture],
+    )
+    print_table(
+        "Predicted loss (nats per token)",
+        ["evaluation", "this mixture", f"{decision.confidence:.0%} interval", "uniform", "proportional"],
+        [
+            [
+                _label(row),
+                number(row.pick.mean),
+                _interval(row.pick),
+                number(row.uniform.mean),
+                number(row.proportional.mean),
+            ]
+            for row in decision.predictions
+        ],
+    )
+    for warning in decision.warnings:
+        print(f"warning: {warning}")
+    print(f"report: {page}")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with so many digits after the point; a dash for one that is not known."""
+    return f"{value:.{digits}f}" if value == value else "-"
+
+
+def short(value: float) -> str:
+    """A count in three digits with k, M, G, T, P or E behind it."""
+    for suffix in ("", "k", "M", "G", "T", "P"):
+        if abs(value) < 999.5:
+            return f"{value:.3g}{suffix}"
+        value /= 1000
+    return f"{value:.3g}E"
+
+
+def seconds(value: float) -> str:
+    """A duration as 8s, 3m05s or 2h07m."""
+    whole = round(value)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def _share_row(entry: "SourceShare") -> list[str]:
+    known = entry.low == entry.low and entry.high == entry.high
+    return [
+        entry.source,
+        f"{entry.share:.1%}",
+        f"{entry.low:.1%} to {entry.high:.1%}" if known else "-",
+        number(entry.epochs, 2),
+        "at its cap" if entry.cap_hit else "",
+    ]
+
+
+def _label(row: "Prediction") -> str:
+    from cuvee.study.decision import TARGET
+
+    if row.evaluation == TARGET:
+        return "target"
+    return row.evaluation if row.in_pool else f"{row.evaluation} (out of pool)"
+
+
+def _interval(loss: "Loss") -> str:
+    return f"{loss.low:.3f} to {loss.high:.3f}" if loss.low == loss.low and loss.high == loss.high else "-"

@@ -1,0 +1,32 @@
+"""``cuvee status``: how far a study is (floor 9)."""
+
+from cuvee.cli.options import HERE, AsJson, Study
+
+
+def status(study: Study = HERE, as_json: AsJson = False) -> None:
+    """Tell what of a study is done, what is left and what it has cost."""
+    from cuvee.cli.output import print_json, print_table, short
+    from cuvee.study import ablation
+    from cuvee.study.config import StudyConfig
+    from cuvee.study.folder import StudyFolder
+
+    folder = StudyFolder.of(study)
+    found = ablation.status(StudyConfig.load(study), folder)
+    if as_json:
+        print_json(found.as_json())
+        return
+    print_table(
+        f"{folder.root}",
+        ["stage", "done", "of", ""],
+        [
+            [s.title, short(s.done), f"{short(s.total)} {s.unit}", "✓" if s.finished else ""]
+            for s in found.stages
+        ],
+    )
+    print(f"spent: {short(found.flops)}FLOP")
+    if found.finished:
+        print(f"finished; report: {folder.report}")
+    elif found.resumable:
+        print("`cuvee run` goes on from here")
+    else:
+        print("not begun; `cuvee run` begins it")

@@ -1,0 +1,310 @@
+"""Each command: which library call results, what it prints where, and how it leaves."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cuvee.cli.app import app
+from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
+from cuvee.study import demo as library_demo
+from cuvee.study.config import StudyConfig
+from cuvee.study.decision import Decision
+from cuvee.study.folder import StudyFolder
+from cuvee.study.status import StageStatus
+from tests.cli.flow import FakeFlow, install
+from tests.report.cases import small
+
+STUDY = "schema: 1\nsources:  # ours\n  web: web\n  code: code\n"
+
+
+@pytest.fixture
+def flow(monkeypatch: pytest.MonkeyPatch) -> FakeFlow:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    return install(monkeypatch)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+def cuvee(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def printed(result: Result) -> Any:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+# --- run --------------------------------------------------------------------------------------------
+
+
+def test_run_answers_the_study_and_writes_its_reports(flow: FakeFlow, study: Path) -> None:
+    result = cuvee("run", study)
+    assert result.exit_code == 0, result.stderr
+    assert flow.asked == [(StudyConfig.load(study), StudyFolder(study.parent))]
+    decision = small()
+    for sentence in decision.headline:
+        assert sentence in result.stdout
+    for entry in decision.mixture:
+        assert entry.source in result.stdout
+        assert f"{entry.share:.1%}" in result.stdout
+    for row in decision.predictions[1:]:
+        assert row.evaluation in result.stdout
+    assert f"report: {study.parent / 'report.html'}" in result.stdout
+    assert "<html" in (study.parent / "report.html").read_text()
+    assert Decision.from_json(json.loads((study.parent / "decision.json").read_text())) == decision
+
+
+def test_progress_goes_to_standard_error(flow: FakeFlow, study: Path) -> None:
+    result = cuvee("run", study)
+    assert result.stderr.splitlines()[:2] == ["train the pool: 1M tokens", "a finding"]
+    assert "a finding" not in result.stdout
+
+
+def test_run_as_json_prints_the_decision_and_nothing_else(flow: FakeFlow, study: Path) -> None:
+    assert Decision.from_json(printed(cuvee("run", study, "--json"))) == small()
+
+
+def test_run_means_the_study_where_you_are(
+    flow: FakeFlow, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.parent)
+    assert cuvee("run").exit_code == 0
+    assert cuvee("run", ".").exit_code == 0
+    assert [folder.root for _, folder in flow.asked] == [study.parent] * 2
+
+
+def test_the_hub_is_left_alone_unless_a_source_lies_there(flow: FakeFlow, study: Path) -> None:
+    study.write_text(STUDY + "  far: hub:owner/name:train\n")
+    cuvee("run", study)
+    assert "HF_HUB_OFFLINE" not in os.environ
+    study.write_text(STUDY)
+    cuvee("run", study)
+    assert os.environ.pop("HF_HUB_OFFLINE") == "1"
+
+
+def test_two_runs_of_one_study_do_not_meet(flow: FakeFlow, study: Path) -> None:
+    with StudyFolder(study.parent).locked():
+        result = cuvee("run", study)
+    assert result.exit_code == 6
+    assert "another cuvee works on this study" in result.stderr
+    assert flow.asked == []
+
+
+# --- how commands leave -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MissingSource("web: no such file"), 3),
+        (NonFiniteLoss("step 7: the loss is nan"), 5),
+        (CuveeError("x"), 1),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(
+    flow: FakeFlow, study: Path, error: CuveeError, code: int
+) -> None:
+    flow.raises = error
+    result = cuvee("run", study, "--json")
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == f"error: {error}"
+    assert "Traceback" not in result.stderr
+
+
+def test_debugging_shows_the_traceback(flow: FakeFlow, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUVEE_DEBUG", "1")
+    flow.raises = MissingSource("gone")
+    assert cuvee("run", study).exception is flow.raises
+
+
+def test_other_errors_are_not_hidden(flow: FakeFlow, study: Path) -> None:
+    flow.raises = ZeroDivisionError()
+    assert cuvee("run", study).exception is flow.raises
+
+
+def test_ctrl_c(flow: FakeFlow, study: Path) -> None:
+    flow.raises = KeyboardInterrupt()
+    result = cuvee("run", study)
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "interrupted; `cuvee run` goes on from here"
+    flow.raises = None
+    assert cuvee("run", study).exit_code == 0, "the study is free again"
+
+
+@pytest.mark.parametrize("command", ["run", "status", "report"])
+def test_a_study_that_is_not_there(flow: FakeFlow, tmp_path: Path, command: str) -> None:
+    result = cuvee(command, tmp_path / "study.yaml")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {tmp_path}/study.yaml: there is no study")
+
+
+def test_a_study_that_is_wrong(flow: FakeFlow, study: Path) -> None:
+    study.write_text("schema: 1\nsources: {web: {path: x}}\n")
+    result = cuvee("run", study)
+    assert result.exit_code == 2
+    assert result.stderr == f'error: {study}: sources.web: unknown key "path"; did you mean "paths"?\n'
+
+
+# --- status -----------------------------------------------------------------------------------------
+
+
+def test_status_of_a_study_that_can_go_on(flow: FakeFlow, study: Path) -> None:
+    result = cuvee("status", study)
+    assert result.exit_code == 0, result.stderr
+    assert flow.asked == [(StudyConfig.load(study), StudyFolder(study.parent))]
+    rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "train the pool 2.5M 10M tokens" in rows
+    assert "score 0 500 merges" in rows
+    assert rows[-2:] == ["spent: 1.5PFLOP", "`cuvee run` goes on from here"]
+
+
+@pytest.mark.parametrize(
+    ("done", "last"), [(0, "not begun; `cuvee run` begins it"), (10, "finished; report: ")]
+)
+def test_status_before_and_after(flow: FakeFlow, study: Path, done: int, last: str) -> None:
+    flow.stages = (StageStatus("all", done, 10, "runs"),)
+    assert cuvee("status", study).stdout.splitlines()[-1].startswith(last)
+
+
+def test_status_as_json(flow: FakeFlow, study: Path) -> None:
+    found = printed(cuvee("status", study, "--json"))
+    assert found["flops"] == 1.5e15
+    assert (found["finished"], found["resumable"]) == (False, True)
+    first = {"title": "train the pool", "done": 2.5e6, "total": 1e7, "unit": "tokens", "finished": False}
+    assert found["stages"][0] == first
+
+
+# --- report -----------------------------------------------------------------------------------------
+
+
+def test_report_writes_again_without_running(flow: FakeFlow, study: Path) -> None:
+    cuvee("run", study)
+    page = (study.parent / "report.html").read_bytes()
+    (study.parent / "report.html").unlink()
+    found = printed(cuvee("report", study, "--json"))
+    assert str(study.parent / "report.html") in found["reports"]
+    assert (study.parent / "report.html").read_bytes() == page
+    assert len(flow.asked) == 1
+    assert "report: " in cuvee("report", study).stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "not there yet; `cuvee run"), ("{", "not JSON"), ("[]", "not a decision"), ("{}", "schema")],
+)
+def test_report_without_a_decision(flow: FakeFlow, study: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (study.parent / "decision.json").write_text(content)
+    result = cuvee("report", study)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+# --- add-source -------------------------------------------------------------------------------------
+
+
+def test_add_source_edits_the_file_and_runs(
+    flow: FakeFlow, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (study.parent / "new").mkdir()
+    monkeypatch.chdir(study.parent / "new")
+    paths = ["a.jsonl", "../other/*.txt", "/far/away", "hub:owner/name:train"]
+    result = cuvee("add-source", "..", "books", *paths, "--json")
+    assert Decision.from_json(printed(result)) == small()
+    assert study.read_text().startswith(STUDY)
+    config, folder = flow.asked[0]
+    root = study.parent
+    assert folder.root.samefile(root)
+    *files, far = config.sources["books"].paths
+    wanted = [root / "new/a.jsonl", root / "other/*.txt", Path("/far/away")]
+    assert [Path(path).resolve() for path in files] == [path.resolve() for path in wanted]
+    assert far == "hub:owner/name:train"
+    assert config.seed_sources == ("web", "code")
+
+
+def test_add_source_refuses_a_name_that_is_taken(flow: FakeFlow, study: Path) -> None:
+    result = cuvee("add-source", study, "web", "x")
+    assert result.exit_code == 2
+    assert 'there is already a source "web"' in result.stderr
+    assert study.read_text() == STUDY
+    assert flow.asked == []
+
+
+def test_add_source_waits_for_no_other_run(flow: FakeFlow, study: Path) -> None:
+    with StudyFolder(study.parent).locked():
+        assert cuvee("add-source", study, "books", "x").exit_code == 6
+    assert study.read_text() == STUDY
+
+
+# --- init -------------------------------------------------------------------------------------------
+
+
+def test_init_writes_a_study_that_is_valid(tmp_path: Path) -> None:
+    data = tmp_path / "my data"
+    (data / "web").mkdir(parents=True)
+    (data / "web" / "a.jsonl").write_text('{"text": "x"}\n')
+    (data / "no.jsonl").write_text('{"body": "x"}\n')
+    result = cuvee("init", data)
+    assert result.exit_code == 0, result.stderr
+    config = StudyConfig.load(data)
+    assert config.name == "my data"
+    assert config.sources["web"].paths == (str(data / "web"),)
+    assert config.sources["no"].text_field == "body"
+    text = (data / "study.yaml").read_text()
+    assert "web: web  # 1 file, 0.0 MB, 1 document sampled" in text
+    assert "next: look through it" in result.stdout
+    again = cuvee("init", data)
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+    assert (data / "study.yaml").read_text() == text
+
+
+def test_init_as_json(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    found = printed(cuvee("init", tmp_path, "--json"))
+    assert found["study"] == str(tmp_path / "study.yaml")
+    assert found["sources"] == [
+        {"name": "a", "path": "a.txt", "files": 1, "bytes": 5, "documents_sampled": 1, "text_field": "text"}
+    ]
+
+
+def test_init_where_there_is_no_data(tmp_path: Path) -> None:
+    result = cuvee("init", tmp_path)
+    assert result.exit_code == 3
+    assert result.stderr.startswith(f"error: {tmp_path}: no file of a known kind in it")
+
+
+# --- demo -------------------------------------------------------------------------------------------
+
+
+def test_demo_makes_a_study_and_runs_it(
+    flow: FakeFlow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Path, str]] = []
+
+    def make_demo(folder: Path, progress: object, effort: str) -> Path:
+        asked.append((folder, effort))
+        folder.mkdir()
+        (folder / "study.yaml").write_text(STUDY)
+        return folder / "study.yaml"
+
+    monkeypatch.setattr(library_demo, "make_demo", make_demo)
+    monkeypatch.chdir(tmp_path)
+    assert Decision.from_json(printed(cuvee("demo", "--effort", "tiny", "--json"))) == small()
+    assert asked == [(Path("cuvee-demo"), "tiny")]
+    assert flow.asked[0][1].root == tmp_path / "cuvee-demo"
+
+
+def test_demo_knows_its_efforts() -> None:
+    assert cuvee("demo", "--effort", "huge").exit_code == 2

@@ -1,0 +1,69 @@
+"""The command line explains itself, and quickly."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import cuvee
+from cuvee.cli.app import app
+from cuvee.cli.demo import Effort
+from cuvee.study.effort import DEFAULT_EFFORT, EFFORTS
+
+COMMANDS = ["init", "run", "status", "report", "add-source", "demo"]
+SOURCE = Path(cuvee.__file__).parents[1]
+HEAVY = {"torch", "transformers", "scipy", "pydantic", "numpy", "pyarrow", "yaml", "tokenizers", "pandas"}
+GROUP = typer.main.get_command(app)
+
+
+def test_the_commands_are_these() -> None:
+    assert list(GROUP.commands) == COMMANDS  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_every_parameter_has_help(name: str) -> None:
+    command = GROUP.commands[name]  # type: ignore[attr-defined]
+    assert command.help
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
+    assert "--json" in {option for parameter in command.params for option in parameter.opts}
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    # The first sentence may be broken over lines and framed.
+    assert " ".join(command.help.split())[:40] in " ".join(re.sub("[│╭╰╮╯─]", " ", result.stdout).split())
+
+
+def test_the_demo_offers_the_dial() -> None:
+    assert [effort.value for effort in Effort] == list(EFFORTS)
+    default = next(p for p in GROUP.commands["demo"].params if p.name == "effort").default  # type: ignore[attr-defined]
+    assert default == DEFAULT_EFFORT
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["demo", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    # Typer itself may check the arguments of a command by pydantic.
+    allowed = {"pydantic"} if len(arguments) > 1 else set()
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-W", "error", "-m", "cuvee", *arguments],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
+    assert "typer" in loaded
+    assert loaded & HEAVY <= allowed
+
+
+def test_the_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"cuvee {cuvee.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["rnu"], ["run", "--fast"], ["add-source", "study.yaml"]])
+def test_a_wrong_command_line(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -1,0 +1,96 @@
+"""Progress for people and for logs."""
+
+import io
+
+import pytest
+
+from cuvee.cli.output import number, seconds, short
+from cuvee.cli.progress_display import LiveProgress, PlainProgress, progress_display
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_plain_lines_come_every_few_seconds() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with PlainProgress(stream, clock) as progress:
+        progress.stage("train", 1000, "tokens")
+        clock.now += 2
+        progress.advance(100, "too early")
+        clock.now += 8
+        progress.advance(100, "loss 3.1")
+        progress.message("web: 3 duplicates")
+        clock.now += 30
+        progress.stage("score", 5, "merges")
+        clock.now += 6
+        progress.advance(0)
+    assert stream.getvalue().splitlines() == [
+        "train: 1k tokens",
+        "train: 200 of 1k tokens, 20/s, 40s left, loss 3.1",
+        "web: 3 duplicates",
+        "train: done in 40s",
+        "score: 5 merges",
+        "score: 0 of 5 merges",
+        "score: done in 6s",
+    ]
+
+
+def test_an_interrupted_stage_is_not_called_done() -> None:
+    stream = io.StringIO()
+    progress = PlainProgress(stream)
+    progress.stage("train", 10, "tokens")
+    progress.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert stream.getvalue() == "train: 10 tokens\n"
+
+
+def test_a_terminal_gets_a_live_bar() -> None:
+    stream = Terminal()
+    with progress_display(stream) as progress:
+        assert isinstance(progress, LiveProgress)
+        progress.advance(1, "before any stage")
+        progress.stage("train [all]", 1000, "tokens")
+        progress.advance(500, "loss [3.1]")
+        progress.message("web: [3] duplicates")
+        progress.stage("score", 5, "merges")
+    text = stream.getvalue()
+    for piece in ("train [all]", "web: [3] duplicates", "score", "100%"):
+        assert piece in text
+
+
+def test_a_pipe_gets_lines() -> None:
+    assert isinstance(progress_display(io.StringIO()), PlainProgress)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (999.6, "1k"),
+        (1234, "1.23k"),
+        (2.5e6, "2.5M"),
+        (1.5e15, "1.5P"),
+        (3e21, "3e+03E"),
+    ],
+)
+def test_short_numbers(value: float, text: str) -> None:
+    assert short(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.4, "0s"), (59.7, "1m00s"), (185, "3m05s"), (7620, "2h07m")])
+def test_durations(value: float, text: str) -> None:
+    assert seconds(value) == text
+
+
+def test_numbers_that_are_not_known() -> None:
+    assert number(float("nan")) == "-"
+    assert number(1.23456, 2) == "1.23"
