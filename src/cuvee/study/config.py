@@ -1,0 +1,211 @@
+"""``study.yaml`` as one checked, immutable tree (floor 7).
+
+Everything is checked before any work begins; a message names the file, the dotted key and the reason.
+The smallest file that is valid says ``schema: 1`` and names its ``sources``.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from cuvee.errors import ConfigError, SchemaError
+from cuvee.study.effort import with_defaults
+from cuvee.study.folder import CONFIG_NAME
+from cuvee.study.settings import (
+    BranchTrainingSettings,
+    CandidatesSettings,
+    Count,
+    EvaluationSettings,
+    EvaluationsSettings,
+    LimitsSettings,
+    ModelSettings,
+    ReferencesSettings,
+    ReferenceTrainingSettings,
+    SeedTrainingSettings,
+    Settings,
+    SourceSettings,
+    SplitSettings,
+    TargetRunSettings,
+    TargetSettings,
+    TokenizerSettings,
+    usable_cores,
+)
+from cuvee.study.yaml_file import did_you_mean, read_yaml, told
+from cuvee.types import Json
+
+SCHEMA = 1
+
+
+class StudyConfig(Settings):
+    """All that a user decides about a study."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    """Version of this file's format."""
+    name: str = Field(default="study", min_length=1)
+    """What reports call the study."""
+    effort: Literal["tiny", "small", "standard"] = "small"
+    """The dial that sets all defaults: minutes or tens of minutes on a few cores, hours on a GPU."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """From which all randomness follows."""
+    workers: Count = Field(default_factory=usable_cores)
+    """Processes that work side by side; left out, one for each processor core."""
+    sources: dict[str, SourceSettings] = Field(min_length=1)
+    """The sets of documents whose shares are to be decided: `name: path`, or keys as below."""
+    evaluations: EvaluationsSettings = EvaluationsSettings()
+    """What losses are measured on: held-out parts, and `name: {source: ...}` or `name: {paths: ...}`."""
+    pool: tuple[str, ...] = ()
+    """The sources that may be in the mixture; left out, all. The others only train the seed model, and
+    their held-out parts show what a mixture does to text that it does not contain."""
+    split: SplitSettings = SplitSettings()
+    """How documents are divided, by the hash of their text."""
+    tokenizer: TokenizerSettings
+    """`vocabulary` trains one, `folder` takes one."""
+    model: ModelSettings
+    """`parameters` trains a new seed model, `folder` takes any causal language model."""
+    seed_training: SeedTrainingSettings
+    """The training of the seed model, from which all branches start."""
+    branch_training: BranchTrainingSettings
+    """The training of the pool: one branch of the seed for each unit of data."""
+    reference_training: ReferenceTrainingSettings
+    """The training of the reference runs; what is left out is as for the branches."""
+    references: ReferencesSettings
+    """The mixtures really trained on, to judge and to calibrate the proxies."""
+    candidates: CandidatesSettings
+    """The mixtures that only the proxies score."""
+    evaluation_tokens: Count
+    """Tokens scored of each evaluation, at most (whole documents)."""
+    target: TargetSettings = TargetSettings()
+    """What is to be minimised: a weighted mean of the losses."""
+    target_run: TargetRunSettings = TargetRunSettings()
+    """The training that the decision is for."""
+    limits: LimitsSettings = LimitsSettings()
+    """Bounds that the mixture has to keep, in token shares."""
+    estimand: Literal["equal_budget", "union"] = "equal_budget"
+    """Mixtures are compared at one number of tokens, or at the sum of their parts."""
+    averaging_bonus: bool = True
+    """Correct merges for what averaging alone gains, whatever the data."""
+
+    @classmethod
+    def load(cls, path: Path) -> "StudyConfig":
+        """Read a study from its YAML file, or from the folder in which ``study.yaml`` lies.
+
+        Raises:
+            ConfigError: the file cannot be read or says something impossible.
+            SchemaError: it was written for another version.
+        """
+        file = path / CONFIG_NAME if path.is_dir() else path
+        return cls.parse(read_yaml(file), file.absolute().parent, str(file))
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], folder: Path, name: str = CONFIG_NAME) -> "StudyConfig":
+        """The same from a mapping; relative paths are meant from ``folder``, messages say ``name``."""
+        _check_schema(raw, name)
+        try:
+            return cls.model_validate(with_defaults(raw), context={"folder": folder})
+        except ValidationError as error:
+            raise told(error, cls, raw, name) from None
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "StudyConfig":
+        problems = list(self._name_problems())
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _name_problems(self) -> Iterable[str]:
+        sources = list(self.sources)
+        yield from _unknown("pool", self.pool, sources, "source")
+        if len(set(self.pool)) < len(self.pool):
+            yield "pool: a source stands twice"
+        if isinstance(self.seed_training.mixture, dict):
+            seen = list(self.seed_sources)
+            yield from _unknown(
+                "seed_training.mixture", self.seed_training.mixture, seen, "source of the seed"
+            )
+        if self.seed_training.tokens and not self.seed_sources:
+            yield "sources: the seed model is trained, so at least one needs `in_seed: true`"
+        for name, evaluation in self.evaluations.named.items():
+            if evaluation.source is not None:
+                yield from _unknown(f"evaluations.{name}", [evaluation.source], sources, "source")
+            elif self.evaluations.held_out and name in self.sources:
+                yield f"evaluations.{name}: a source has that name, and its held-out part too; choose another"
+        if not self.evaluation_sets:
+            yield "evaluations: there is none; name one or let `held_out` be true"
+        yield from _unknown("target.weights", self.target.weights, list(self.evaluation_sets), "evaluation")
+        pool = list(self.pool_sources)
+        yield from _unknown("limits.minimum", self.limits.minimum, pool, "source of the pool")
+        yield from _unknown("limits.maximum", self.limits.maximum, pool, "source of the pool")
+        for index, group in enumerate(self.limits.ratios):
+            yield from _unknown(f"limits.ratios.{index}", group, pool, "source of the pool")
+        if self.seed_training.tokens == 0 and self.model.folder is None:
+            yield "seed_training.tokens: a new model has to be trained; give more than 0"
+        if self.model.folder is None and self.tokenizer.folder is None and self.tokenizer.vocabulary is None:
+            yield "tokenizer: a new model needs `vocabulary` or `folder`"
+        if self.seed_training.tokens and not self.split.seed:
+            yield "split.seed: the seed model is trained, so it needs a share of the documents above 0"
+
+    @property
+    def pool_sources(self) -> tuple[str, ...]:
+        """The sources that may be in the mixture, in the order of the file."""
+        return tuple(name for name in self.sources if not self.pool or name in self.pool)
+
+    @property
+    def seed_sources(self) -> tuple[str, ...]:
+        """The sources that the seed model (and a tokenizer trained here) may see, in the file's order."""
+        return tuple(name for name, source in self.sources.items() if source.in_seed)
+
+    @property
+    def evaluation_sets(self) -> dict[str, EvaluationSettings]:
+        """All evaluations by name: the held-out part of each source, then those the file adds."""
+        named = self.evaluations.named
+        renamed = {evaluation.source for evaluation in named.values()}
+        held_out = {
+            name: EvaluationSettings(source=name)
+            for name in self.sources
+            if self.evaluations.held_out and (name not in renamed or name in named)
+        }
+        return held_out | named
+
+    @property
+    def own_sources(self) -> dict[str, str | None]:
+        """For each evaluation the source of the pool that it was held out of; None is out of pool."""
+        return {
+            name: evaluation.source if evaluation.source in self.pool_sources else None
+            for name, evaluation in self.evaluation_sets.items()
+        }
+
+    @property
+    def target_weights(self) -> dict[str, float]:
+        """Weight of every evaluation, summing to one; those not named count nothing."""
+        given = self.target.weights or dict.fromkeys(self.evaluation_sets, 1.0)
+        total = sum(given.values())
+        return {name: given.get(name, 0.0) / total for name in self.evaluation_sets}
+
+    def as_json(self) -> Json:
+        """Everything, defaults filled in, as plain JSON under the keys of the file.
+
+        Paths are absolute and ``workers`` is this machine's: neither belongs into a key.
+        """
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _check_schema(raw: Mapping[str, Any], name: str) -> None:
+    if "schema" not in raw:
+        raise ConfigError(f"{name}: schema: is missing; write `schema: {SCHEMA}` at the top")
+    version = raw["schema"]
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise ConfigError(f"{name}: schema: must be a whole number, not {version!r}")
+    if version > SCHEMA:
+        raise SchemaError(
+            f"{name}: schema: {version} is newer than this cuvee knows ({SCHEMA}); install a newer one"
+        )
+    if version < SCHEMA:
+        raise SchemaError(f"{name}: schema: {version} is unknown; the first is 1")
+
+
+def _unknown(where: str, names: Iterable[str], known: list[str], what: str) -> Iterable[str]:
+    for name in names:
+        if name not in known:
+            yield f'{where}: "{name}" is no {what}{did_you_mean(name, known)}'

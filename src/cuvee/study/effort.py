@@ -1,0 +1,121 @@
+"""One dial sets the defaults of a study (floor 7).
+
+``effort`` gives the size of the model; token budgets follow from that size, so a study that only
+changes ``model.parameters`` stays in proportion. Whatever the user wrote is never changed.
+
+Costs, with N parameters: the seed takes ``6 N * 2 N`` FLOPs, each branch and each reference an eighth
+of that, each candidate ``2 N * evaluations * evaluation_tokens``.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SEED_TOKENS_PER_PARAMETER = 2.0
+"""Enough for branches to stay in one basin; ten times less than a compute-optimal model."""
+BRANCH_TOKENS_PER_PARAMETER = 0.25
+"""A branch long enough to specialise; longer ones merge worse."""
+FOLDER_LEARNING_RATE = 1e-4
+"""For models that somebody else trained: about the last rate of common recipes."""
+
+SHARED_RECIPE = frozenset(
+    {"tokens", "batch_tokens", "learning_rate", "warmup", "schedule", "decay"}
+    | {"weight_decay", "betas", "clip", "tail_average", "optimizer_state"}
+)
+"""What references take over from the branches; snapshots and seeds are matters of the pool."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one position of the dial means."""
+
+    parameters: int
+    context_length: int
+    vocabulary: int
+    batch_tokens: int
+    references: int
+    replicates: int
+    candidates: int
+    evaluation_tokens: int
+
+
+EFFORTS: Mapping[str, Effort] = {
+    # minutes on two cores: to see whether a study runs at all
+    "tiny": Effort(300_000, 64, 1024, 1024, 6, 2, 100, 1024),
+    # some ten minutes on two cores: rank orders are meaningful
+    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 2048),
+    # hours on a graphics processor
+    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 16_384),
+}
+DEFAULT_EFFORT = "small"
+
+
+def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """``raw`` (what the YAML says) with all that the dial decides filled in.
+
+    A top-level key without a value has its default. Wrong types are left for the validation to tell.
+    """
+    raw = {key: value for key, value in raw.items() if value is not None}
+    effort = EFFORTS.get(_text(raw.get("effort")), EFFORTS[DEFAULT_EFFORT])
+    model = raw.get("model")
+    trained_elsewhere = isinstance(model, Mapping) and "folder" in model
+    parameters = _number(model.get("parameters")) if isinstance(model, Mapping) else None
+    size = parameters or effort.parameters
+    rate = FOLDER_LEARNING_RATE if trained_elsewhere else learning_rate(size)
+
+    seed_training = _section(raw, "seed_training")
+    # Branches go on as the seed model was trained.
+    common = {"learning_rate": rate, "batch_tokens": effort.batch_tokens} | {
+        key: seed_training[key]
+        for key in ("learning_rate", "batch_tokens")
+        if _number(seed_training.get(key))
+    }
+    seed_tokens = 0 if trained_elsewhere else _two_digits(SEED_TOKENS_PER_PARAMETER * size)
+    branch_tokens = _two_digits(BRANCH_TOKENS_PER_PARAMETER * size)
+    branch = common | {"tokens": branch_tokens} | _section(raw, "branch_training")
+    # A reference is trained as a branch is, on its own mixture.
+    reference = {key: value for key, value in branch.items() if key in SHARED_RECIPE}
+
+    sections: dict[str, dict[str, Any]] = {
+        "tokenizer": {} if trained_elsewhere else {"vocabulary": effort.vocabulary},
+        "model": {"context_length": effort.context_length}
+        | ({} if trained_elsewhere else {"parameters": size}),
+        "split": {"seed": 0.0} if trained_elsewhere else {},
+        "seed_training": common | {"tokens": seed_tokens},
+        "branch_training": branch,
+        "reference_training": reference,
+        "references": {"count": effort.references, "replicates": effort.replicates},
+        "candidates": {"count": effort.candidates},
+    }
+    filled: dict[str, Any] = {"evaluation_tokens": effort.evaluation_tokens} | dict(raw)
+    for name, defaults in sections.items():
+        given = raw.get(name, {})
+        if isinstance(given, Mapping):
+            alternative = "folder" in given and name == "tokenizer"
+            filled[name] = dict(given) if alternative else defaults | dict(given)
+    return filled
+
+
+def learning_rate(parameters: float) -> float:
+    """2e-3 at 1.3 million parameters, falling with the fourth root of the size, at most 3e-3."""
+    return float(_two_digits(min(3e-3, 2e-3 * (1.3e6 / parameters) ** 0.25)))
+
+
+def _two_digits(value: float) -> float | int:
+    digits = 1 - math.floor(math.log10(value))
+    return int(round(value, digits)) if digits <= 0 else round(value, digits)
+
+
+def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = raw.get(name)
+    return dict(section) if isinstance(section, Mapping) else {}
+
+
+def _number(value: object) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if usable and value > 0 else None  # type: ignore[arg-type, operator]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else DEFAULT_EFFORT

@@ -1,0 +1,114 @@
+"""The study on disk: which file and folder lies where (floor 7). Knows paths, reads nothing.
+
+    study.yaml            what the user wrote
+    store.sqlite          runs, observations, costs
+    tokenizers/<key>/     tokenizers, as Hugging Face folders
+    shards/<key>/         token shards
+    checkpoints/<key>/    models, as Hugging Face folders
+    pools/<key>/          branches of one seed model, flat
+    fits/<key>.json       fitted laws
+    decision.json         the answer
+    report.html           the answer to look at
+
+A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cuvee.errors import ConfigError, StoreError
+
+CONFIG_NAME = "study.yaml"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The paths of one study."""
+
+    root: Path
+    """The folder in which ``study.yaml`` lies; made when first written to."""
+
+    @classmethod
+    def of(cls, path: Path) -> "StudyFolder":
+        """The folder of a study, told as the folder itself or as its ``study.yaml``.
+
+        Raises:
+            ConfigError: nothing is there, or a folder without a ``study.yaml``.
+        """
+        root = path if path.is_dir() else path.parent
+        config = path / CONFIG_NAME if path.is_dir() else path
+        if not config.is_file():
+            raise ConfigError(f"{config}: there is no study; write one by hand or with `cuvee init {root}`")
+        return cls(root.absolute())
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store.sqlite"
+
+    @property
+    def decision(self) -> Path:
+        return self.root / "decision.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def tokenizers(self) -> Path:
+        return self.root / "tokenizers"
+
+    @property
+    def shards(self) -> Path:
+        return self.root / "shards"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def pools(self) -> Path:
+        return self.root / "pools"
+
+    @property
+    def fits(self) -> Path:
+        return self.root / "fits"
+
+    def tokenizer(self, key: str) -> Path:
+        return self.tokenizers / key
+
+    def shard(self, key: str) -> Path:
+        return self.shards / key
+
+    def checkpoint(self, key: str) -> Path:
+        return self.checkpoints / key
+
+    def pool(self, key: str) -> Path:
+        return self.pools / key
+
+    def fit(self, key: str) -> Path:
+        return self.fits / f"{key}.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the study, so that two runs of it never work at the same time.
+
+        The lock is the operating system's: it ends with the process, also when that is killed.
+
+        Raises:
+            StoreError: another process holds it.
+        """
+        import fcntl
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(f"{self.root}: another cuvee works on this study; wait for it") from error
+            yield
+
+
+GENERATED = frozenset({"tokenizers", "shards", "checkpoints", "pools", "fits"})
+"""The sub-folders that cuvee makes itself; never taken for sources."""

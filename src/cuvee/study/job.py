@@ -1,0 +1,113 @@
+"""The jobs that a study sends to worker processes (floor 7): train and measure, score merges.
+
+Tasks and answers are small: parameters, tokens and log-probabilities stay on disk.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from cuvee.evaluation.likelihood import Evaluator
+from cuvee.evaluation.scores import Scores
+from cuvee.evaluation.scoring import iterate_scores
+from cuvee.execution.interface import Report
+from cuvee.merging.pool import FlatPool
+from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.shards import TokenShard
+from cuvee.training.run import ModelSpec, Trained, TrainingRun, execute
+from cuvee.types import FloatArray
+
+
+@dataclass(frozen=True)
+class EvaluationRef:
+    """An evaluation set by where its tokens lie."""
+
+    name: str
+    shard: Path
+    context_length: int
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A model's architecture with all evaluation sets of a study."""
+
+    model: ModelSpec
+    evaluations: tuple[EvaluationRef, ...]
+
+    def evaluator(self) -> Evaluator:
+        """Open the sets; one object a process."""
+        return _evaluator(self)
+
+
+@lru_cache(maxsize=2)
+def _evaluator(bench: Bench) -> Evaluator:
+    sets = [
+        EvaluationSet.from_shard(
+            one.name,
+            TokenShard.open(one.shard),
+            context_length=one.context_length,
+            max_tokens=one.max_tokens,
+        )
+        for one in bench.evaluations
+    ]
+    return Evaluator.of(bench.model.build(), sets)
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """Train a run (unless it is done) and measure it on every evaluation."""
+
+    run: TrainingRun
+    bench: Bench
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A trained run with its losses."""
+
+    trained: Trained
+    scores: Scores
+    evaluation_flops: float
+
+
+def train_and_measure(task: TrainTask, report: Report) -> Measured:
+    """Job: reports tokens trained."""
+    trained = execute(task.run, report)
+    evaluator = task.bench.evaluator()
+    scores = evaluator.score(trained.checkpoint.read_flat(task.run.model.build()))
+    return Measured(trained, scores, evaluator.model.flops_per_token * evaluator.tokens)
+
+
+@dataclass(frozen=True, eq=False)
+class MergeTask:
+    """Score a block of merges of one pool."""
+
+    pool: Path
+    weights: FloatArray
+    """[m, K]"""
+    scale: float
+    bench: Bench
+
+
+@dataclass(frozen=True, eq=False)
+class MergesScored:
+    """Scores of a block of merges [m, D], and processor seconds."""
+
+    scores: Scores
+    seconds: float
+
+
+def score_block(task: MergeTask, report: Report) -> MergesScored:
+    """Job: reports merges scored."""
+    began = time.process_time()
+    evaluator = task.bench.evaluator()
+    pool = FlatPool.open(task.pool)
+    nats = np.empty((len(task.weights), len(evaluator.documents.tokens)))
+    for position, scores in iterate_scores(evaluator, pool, task.weights, task.scale):
+        nats[position] = scores.nats
+        report(1, "")
+    return MergesScored(Scores(evaluator.documents, nats), time.process_time() - began)

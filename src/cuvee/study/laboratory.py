@@ -1,0 +1,229 @@
+"""Where a study's runs are made and written down (floor 7).
+
+Every result goes into the store as it arrives, under a key made of all that determines it. What the
+store has is never done again, so a killed study goes on where it was.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cuvee.evaluation.ensemble import Ensemble
+from cuvee.evaluation.scores import Scores
+from cuvee.execution.interface import Executor
+from cuvee.merging.pool import Branch, FlatPool
+from cuvee.merging.roster import Roster
+from cuvee.mixture.mixture import Mixture
+from cuvee.models.checkpoint import Checkpoint
+from cuvee.progress import Progress
+from cuvee.runs.key import RunKey
+from cuvee.runs.run import Run
+from cuvee.runs.store import RunStore
+from cuvee.study.job import (
+    Measured,
+    MergeTask,
+    TrainTask,
+    score_block,
+    train_and_measure,
+)
+from cuvee.study.plan import Plan
+from cuvee.training.run import SNAPSHOTS, TrainingRun
+from cuvee.types import FloatArray, Json
+
+NATS = "nats_per_token/"
+BITS = "bits_per_byte/"
+_MERGES_A_TASK = 8
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A training run with what it is for."""
+
+    run: TrainingRun
+    role: str
+    """``seed``, ``branch``, ``reference`` or ``replicate``."""
+    mixture: Mixture
+    """Over the sources of the study."""
+
+
+@dataclass(frozen=True, eq=False)
+class Laboratory:
+    """Makes what a plan asks for."""
+
+    plan: Plan
+    store: RunStore
+    executor: Executor
+    progress: Progress
+    trained_now: list[str] = field(default_factory=list)
+    """Keys of the runs that were trained by this process, in order of completion."""
+
+    # Training
+
+    def train(self, planned: Sequence[Planned], title: str) -> None:
+        """Train and measure what the store does not have, the longest first."""
+        tasks = [one for one in planned if not self.store.has(self.trained_key(one.run))]
+        tasks.sort(key=lambda one: -one.run.recipe.tokens)
+        if not tasks:
+            return
+        missing = [one.run.recipe.tokens for one in tasks if not one.run.done]
+        self.progress.stage(title, sum(missing) or len(tasks), "tokens" if missing else "models")
+        jobs = [TrainTask(one.run, self.plan.bench) for one in tasks]
+
+        def told(index: int, amount: float, note: str) -> None:
+            self.progress.advance(amount, f"{tasks[index].role} {_names(tasks[index].mixture)}: {note}")
+
+        for index, measured in self.executor.map(train_and_measure, jobs, told):
+            if not missing:
+                self.progress.advance(1, _names(tasks[index].mixture))
+            self._write_down(tasks[index], measured)
+
+    def _write_down(self, planned: Planned, measured: Measured) -> None:
+        trained = measured.trained
+        key = self.trained_key(planned.run)
+        self.store.add(
+            Run(
+                key=key,
+                kind="trained",
+                role=planned.role,
+                estimand=self.plan.config.estimand,
+                mixture=planned.mixture,
+                params=self.plan.parameters,
+                tokens=planned.run.recipe.tokens,
+                seed=planned.run.recipe.seed,
+                metrics=metrics_of(measured.scores),
+                flops=trained.flops + measured.evaluation_flops,
+                details={
+                    "run": trained.key,
+                    "checkpoint": trained.checkpoint.content_hash,
+                    "recipe": planned.run.recipe.hash,
+                    "epochs": trained.log["epochs"],
+                },
+            )
+        )
+        if trained.seconds:
+            self.trained_now.append(trained.key)
+            self.store.record_seconds(key, planned.role, trained.seconds)
+
+    def trained_key(self, run: TrainingRun) -> str:
+        """The key of a trained run together with what it was measured on."""
+        return RunKey("trained", {"run": run.key, "evaluations": self._evaluations}).digest
+
+    @property
+    def _evaluations(self) -> Json:
+        return {one.name: one.key for one in self.plan.material.evaluations}
+
+    def losses(self, keys: Sequence[str]) -> FloatArray:
+        """Nats per token [R, E] of runs in the store, in the order of ``keys``."""
+        names = [NATS + one.name for one in self.plan.material.evaluations]
+        runs = (self.store.get(key) for key in keys)
+        return np.array([[run.metrics[name] for name in names] for run in runs if run is not None])
+
+    # Pools
+
+    def pool(self, replicas: int) -> FlatPool:
+        """The branches as one matrix, memory-mapped; all replicas of a unit share its weight."""
+        branches = [
+            Branch(
+                f"{member.name}#{replica}" if replica else member.name,
+                member.source,
+                member.tokens,
+                Checkpoint.load(run.folder),
+            )
+            for replica in range(replicas)
+            for member, run in self.plan.branches(replica).items()
+        ]
+        seed = Checkpoint.load(self.plan.start.folder)
+        return FlatPool.build(self.plan.model.build(), seed, branches, self.plan.folder.pools)
+
+    # Proxies
+
+    def score_merges(
+        self, name: str, pool: FlatPool, weights: FloatArray, mixtures: Sequence[Mixture], roles: Sequence[str]
+    ) -> FloatArray:
+        """Nats per token [M, E] of merges ``weights`` [M, K] that stand for ``mixtures``."""
+        keys = [self._proxy_key("merged", pool.roster, row) for row in weights]
+        known = self.store.keys(set(keys))
+        todo = [i for i, key in enumerate(keys) if key not in known and key not in keys[:i]]
+        if todo:
+            self.progress.stage(f"scoring merges ({name})", len(todo), "merges")
+            blocks = [todo[start : start + _MERGES_A_TASK] for start in range(0, len(todo), _MERGES_A_TASK)]
+            path = self.plan.folder.pool(pool.roster.key)
+            tasks = [MergeTask(path, weights[block], 1.0, self.plan.bench) for block in blocks]
+            forward = self.plan.bench.evaluator()
+            flops = forward.model.flops_per_token * forward.tokens + 2.0 * pool.bank.numel()
+            for index, done in self.executor.map(score_block, tasks, lambda _, n, note: self.progress.advance(n)):
+                self.store.add_many(
+                    self._proxy_run("merged", name, keys[i], mixtures[i], roles[i], done.scores[position], flops)
+                    for position, i in enumerate(blocks[index])
+                )
+                self.store.record_seconds(keys[blocks[index][0]], f"merged {name}", done.seconds)
+        return self.losses(keys)
+
+    def ensemble(self, pool: FlatPool) -> Ensemble:
+        """Token log-probabilities of all members, made once and kept beside the pool."""
+        evaluator = self.plan.bench.evaluator()
+        folder = self.plan.folder.root / "ensembles"
+        empty = Ensemble(
+            pool.roster,
+            evaluator.documents,
+            np.zeros((len(pool.roster.members), evaluator.tokens), dtype=np.float32),
+        )
+        path = folder / empty.key
+        if path.exists():
+            return Ensemble.open(path)
+        made = Ensemble.of(evaluator, pool, self.progress)
+        made.save(folder)
+        return made
+
+    def score_ensembles(
+        self,
+        ensemble: Ensemble,
+        weights: FloatArray,
+        mixtures: Sequence[Mixture],
+        roles: Sequence[str],
+    ) -> FloatArray:
+        """Nats per token [M, E] of ensembles ``weights`` [M, K]."""
+        keys = [self._proxy_key("ensembled", ensemble.roster, row) for row in weights]
+        scores = ensemble.score(weights)
+        flops = 2.0 * weights.shape[1] * scores.documents.tokens.sum()
+        known = self.store.keys(set(keys))
+        fresh = {key: i for i, key in enumerate(keys) if key not in known}
+        self.store.add_many(
+            self._proxy_run("ensembled", "ensemble", key, mixtures[i], roles[i], scores[i], float(flops))
+            for key, i in fresh.items()
+        )
+        return self.losses(keys)
+
+    def _proxy_key(self, kind: str, roster: Roster, weights: FloatArray) -> str:
+        inputs = {"pool": roster.key, "weights": weights.tolist(), "evaluations": self._evaluations}
+        return RunKey(kind, inputs).digest
+
+    def _proxy_run(
+        self, kind: str, name: str, key: str, mixture: Mixture, role: str, scores: Scores, flops: float
+    ) -> Run:
+        return Run(
+            key=key,
+            kind=kind,
+            role=role,
+            estimand=self.plan.config.estimand,
+            mixture=mixture,
+            params=self.plan.parameters,
+            tokens=self.plan.branch_tokens,
+            seed=self.plan.config.seed,
+            metrics=metrics_of(scores),
+            flops=flops,
+            details={"proxy": name},
+        )
+
+
+def metrics_of(scores: Scores) -> dict[str, float]:
+    """Losses of one model by name, the unit in the name."""
+    names = scores.documents.evaluations
+    nats = {NATS + name: float(v) for name, v in zip(names, scores.nats_per_token, strict=True)}
+    return nats | {BITS + name: float(v) for name, v in zip(names, scores.bits_per_byte, strict=True)}
+
+
+def _names(mixture: Mixture) -> str:
+    return "+".join(mixture.support) if len(mixture.support) <= 3 else f"{len(mixture.support)} sources"

@@ -1,0 +1,55 @@
+"""What a study has cost, and what it would have cost to train every mixture (floor 7)."""
+
+from collections import defaultdict
+
+from cuvee.runs.store import RunStore
+from cuvee.study.decision import LedgerRow
+from cuvee.study.plan import Plan
+
+COMPARED = (16, 500)
+"""Numbers of mixtures for which the cost by proxies is set against training them."""
+
+_STAGES = ("seed", "branch", "reference", "replicate")
+
+
+def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
+    """Runs, FLOPs and processor seconds by stage; training includes measuring."""
+    runs = store.runs()
+    seconds: dict[str, float] = defaultdict(float)
+    for (_, stage), value in store.seconds().items():
+        seconds[stage] += value
+    rows = []
+    for stage in _STAGES:
+        group = [run for run in runs if run.kind == "trained" and run.role == stage]
+        if group:
+            flops = sum(run.flops or 0.0 for run in group)
+            rows.append(LedgerRow(stage, "trained", len(group), flops, seconds.get(stage, float("nan"))))
+    for kind in ("merged", "ensembled"):
+        group = [run for run in runs if run.kind == kind]
+        if group:
+            spent = sum(value for stage, value in seconds.items() if stage.startswith(kind))
+            flops = sum(run.flops or 0.0 for run in group)
+            rows.append(LedgerRow("scoring mixtures", kind, len(group), flops, spent or float("nan")))
+    return tuple(rows)
+
+
+def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
+    """FLOPs of the pool and of scoring M merges over FLOPs of training M mixtures; the seed left out."""
+    runs = store.runs()
+    branches = sum(run.flops or 0.0 for run in runs if run.kind == "trained" and run.role == "branch")
+    direct = [run.flops or 0.0 for run in runs if run.kind == "trained" and run.role == "reference"]
+    merged = [run.flops or 0.0 for run in runs if run.kind == "merged"]
+    ensembled = [run.flops or 0.0 for run in runs if run.kind == "ensembled"]
+    if not direct or not merged:
+        return {}
+    bench = plan.bench.evaluator()
+    members = bench.model.flops_per_token * bench.tokens * len(plan.branches())
+    each, merge = sum(direct) / len(direct), sum(merged) / len(merged)
+    table = {f"{count} mixtures by merges": (branches + count * merge) / (count * each) for count in COMPARED}
+    if ensembled:
+        one = sum(ensembled) / len(ensembled)
+        table |= {
+            f"{count} mixtures by ensembles": (branches + members + count * one) / (count * each)
+            for count in COMPARED
+        }
+    return table

@@ -1,0 +1,154 @@
+"""The text of a study, ready for training: tokenizer, shards and evaluation sets (floor 7).
+
+Everything here is keyed by content, so a second call only reads and hashes the sources again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from cuvee.execution.interface import Executor
+from cuvee.hashing import digest
+from cuvee.progress import Progress
+from cuvee.sources.corpus import Corpus, prepare
+from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.readers import SourceSpec
+from cuvee.sources.shards import TokenShard
+from cuvee.sources.split import EVAL, SEED, SplitOptions, unit_part
+from cuvee.sources.tokenization import tokenize
+from cuvee.sources.tokenizer import tokenizer_hash, train_tokenizer
+from cuvee.study.config import StudyConfig
+from cuvee.study.folder import StudyFolder
+from cuvee.study.settings import TextSettings
+
+SAMPLE_CHARACTERS = 1_500_000
+"""Text that each source gives to a tokenizer that is trained here."""
+
+CONTAMINATION_TOLD = 0.05
+"""Share of an evaluation's 13-grams in a source from which on it is told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Sources as token shards, and what losses are measured on."""
+
+    corpus: Corpus
+    tokenizer_folder: Path
+    tokenizer: str
+    """Hash of the tokenizer."""
+    shards: dict[tuple[str, str], TokenShard]
+    """(source, part) -> shard; the parts are ``seed``, ``unit-0`` and on, and ``eval``."""
+    evaluations: tuple[EvaluationSet, ...]
+
+    def seed_shards(self, source: str) -> tuple[TokenShard, ...]:
+        """What the seed model sees of a source: its own part, or the units where there is none."""
+        own = self.shards.get((source, SEED))
+        return (own,) if own is not None else self.unit_shards(source)
+
+    def unit_shards(self, source: str) -> tuple[TokenShard, ...]:
+        """The units of a source in order."""
+        units = (part for part in self.corpus.parts(source) if part not in (SEED, EVAL))
+        return tuple(self.shards[source, part] for part in units)
+
+    def tokens(self, source: str) -> int:
+        """Unique training tokens of a source: its units and the seed's part."""
+        return sum(
+            len(shard.tokens) for (name, part), shard in self.shards.items() if name == source and part != EVAL
+        )
+
+    @property
+    def content(self) -> str:
+        """Hash of all text, that of evaluations included."""
+        parts = {f"{name}/{part}": shard.content_hash for (name, part), shard in self.shards.items()}
+        return digest(parts)
+
+
+def prepare_material(
+    config: StudyConfig, folder: StudyFolder, executor: Executor, progress: Progress
+) -> Material:
+    """Read, clean, divide and tokenize the sources; make what is missing.
+
+    Raises:
+        SourceError: text that cannot be used (see ``cuvee.sources``).
+    """
+    specs = [_spec(name, source) for name, source in config.sources.items()]
+    evaluations: dict[str, str | SourceSpec] = {
+        name: one.source if one.source is not None else _spec(f"{name} (evaluation)", one)
+        for name, one in config.evaluation_sets.items()
+    }
+    options = {
+        name: SplitOptions(
+            eval_fraction=config.split.evaluation,
+            seed_fraction=config.split.seed if source.in_seed and config.seed_training.tokens else 0.0,
+            units=source.units,
+        )
+        for name, source in config.sources.items()
+    }
+    corpus = prepare(specs, evaluations, options, progress)
+    for entry in corpus.report.contamination:
+        if entry.ngram_share >= CONTAMINATION_TOLD:
+            progress.message(
+                f"{entry.ngram_share:.1%} of the 13-grams of evaluation '{entry.evaluation}' stand in "
+                f"source '{entry.source}'"
+            )
+    tokenizer_folder = _tokenizer(config, folder, corpus, progress)
+    shards = tokenize(corpus, tokenizer_folder, folder.shards, executor, progress)
+    sets = tuple(
+        EvaluationSet.from_shard(
+            name,
+            shards[corpus.evaluations[name], EVAL],
+            context_length=config.model.context_length,
+            max_tokens=config.evaluation_tokens,
+        )
+        for name in config.evaluation_sets
+    )
+    return Material(corpus, tokenizer_folder, tokenizer_hash(tokenizer_folder), shards, sets)
+
+
+def _spec(name: str, text: TextSettings) -> SourceSpec:
+    return SourceSpec(
+        name=name,
+        paths=text.paths,
+        text_field=text.text_field,
+        allow_broken=text.allow_broken,
+        chunk_characters=text.chunk_characters,
+    )
+
+
+def _tokenizer(config: StudyConfig, folder: StudyFolder, corpus: Corpus, progress: Progress) -> Path:
+    """The folder of the tokenizer; trained on what the seed model sees where none is given."""
+    given = config.tokenizer.folder or (config.model.folder if config.tokenizer.vocabulary is None else None)
+    if given is not None:
+        return given
+    assert config.tokenizer.vocabulary is not None  # the configuration requires one of the two
+    parts = [
+        (source, SEED if SEED in corpus.parts(source) else unit_part(0)) for source in config.seed_sources
+    ]
+    key = digest(
+        {
+            "vocabulary": config.tokenizer.vocabulary,
+            "characters": SAMPLE_CHARACTERS,
+            "content": [corpus.part(*pair).content_hash for pair in parts],
+        }
+    )
+    path = folder.tokenizer(key)
+    if not path.is_dir():
+        progress.stage("training the tokenizer", len(parts), "sources")
+
+        def texts() -> Iterator[str]:
+            for pair in parts:
+                yield from _sample(corpus, pair)
+                progress.advance(1, pair[0])
+
+        train_tokenizer(texts(), config.tokenizer.vocabulary, path)
+    return path
+
+
+def _sample(corpus: Corpus, pair: tuple[str, str]) -> Iterator[str]:
+    left = SAMPLE_CHARACTERS
+    for document in islice(corpus.documents(*pair), SAMPLE_CHARACTERS):
+        yield document.text[:left]
+        left -= len(document.text)
+        if left <= 0:
+            return

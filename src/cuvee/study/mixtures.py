@@ -1,0 +1,132 @@
+"""Which mixtures a study looks at (floor 7): candidates for the proxies, references to train on.
+
+References are written down once chosen (``references.json``): a source that is added later must not
+change what has been trained already.
+"""
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.files import write_json
+from cuvee.mixture import designs
+from cuvee.mixture.mixture import Mixture
+from cuvee.mixture.region import Region
+from cuvee.study.config import StudyConfig
+from cuvee.study.folder import StudyFolder
+
+_DRAWS = 20
+"""How many times as many mixtures are drawn as needed, where a region may refuse some."""
+
+
+def region_of(config: StudyConfig, available: dict[str, int]) -> Region:
+    """Where the decision may lie: bounds, fixed ratios, and epoch caps of the target run.
+
+    Args:
+        available: tokens of each source of the pool at the target run.
+
+    Raises:
+        InfeasibleRegion: no mixture keeps all of them.
+    """
+    names = config.pool_sources
+    region = Region.bounded(names, minimum=config.limits.minimum, maximum=config.limits.maximum)
+    for ratio in config.limits.ratios:
+        region = region.with_ratio(ratio)
+    if config.target_run.tokens is not None:
+        region = region.with_epoch_caps(available, config.target_run.tokens, config.target_run.max_epochs)
+    return region
+
+
+def candidates(config: StudyConfig, region: Region, available: dict[str, int]) -> list[Mixture]:
+    """The mixtures that only proxies score; uniform, proportional and ablations of uniform first."""
+    names = config.pool_sources
+    uniform = Mixture.uniform(names)
+    first = [uniform, Mixture.proportional({name: available[name] for name in names})]
+    if len(names) > 1:
+        first += [*(_without(uniform, name) for name in names), *designs.doubled(uniform)]
+    ablations = _distinct(mixture for mixture in first)
+    count = config.candidates.count
+    drawn = _design(config.candidates.design, names, region, count * 2, config.seed + 1, config.estimand)
+    return _distinct([*ablations, *drawn])[: max(count, len(ablations))]
+
+
+def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list[Mixture]:
+    """The mixtures to train on: those written down that still make sense, and new ones as needed.
+
+    Raises:
+        ConfigError: ``references.json`` is damaged.
+    """
+    file = folder.root / "references.json"
+    names = config.pool_sources
+    kept: list[Mixture] = []
+    if file.is_file():
+        try:
+            rows = json.loads(file.read_text(encoding="utf-8"))
+            kept = [Mixture.of(row) for row in rows if set(row) <= set(names)]
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
+    count = config.references.count
+    if len(kept) < count:
+        design = config.references.design
+        drawn = _design(design, names, region, count, config.seed, config.estimand)
+        kept = _distinct([*kept, *drawn])[:count]
+        write_json(file, [{n: kept_mix.share(n) for n in kept_mix.support} for kept_mix in kept])
+    return [mixture.reindexed(names) for mixture in kept[:count]]
+
+
+def _design(
+    design: str, names: tuple[str, ...], region: Region, count: int, seed: int, estimand: str
+) -> list[Mixture]:
+    """``count`` distinct mixtures inside the region (fewer only if there are no more)."""
+    rng = np.random.default_rng(seed)
+    if estimand == "union":
+        design = "subsets"  # only whole units can be united
+    found: list[Mixture] = []
+    if design in ("mixed", "subsets"):
+        wanted = count if design == "subsets" else -(-3 * count // 4)
+        found += _subsets(names, region, wanted, rng)
+    if design in ("mixed", "dirichlet"):
+        drawn = designs.dirichlet(names, count * _DRAWS, concentration=(0.5, 4.0), rng=rng)
+        found += [mixture for mixture in drawn if region.contains(mixture)]
+    if design == "space_filling" or (len(_distinct(found)) < count and estimand != "union"):
+        found += designs.space_filling(region, count, seed) if count < 200 else region.sample(count, rng)
+    return _distinct(found)[:count]
+
+
+def _subsets(
+    names: tuple[str, ...], region: Region, count: int, rng: np.random.Generator
+) -> list[Mixture]:
+    """Equal shares of some sources: two of the middle size for each of another size.
+
+    Many of one size are what lets a study compare mixtures without the number of parts deciding.
+    """
+    middle = max(1, len(names) // 2)
+    sizes = [size for size in range(1, len(names) + 1) if size != middle]
+    same = [m for m in designs.subsets(names, [middle], limit=count * 4, rng=rng) if region.contains(m)]
+    others = [m for m in designs.subsets(names, sizes, limit=count * 4, rng=rng) if region.contains(m)]
+    same = [same[i] for i in rng.permutation(len(same))]
+    others = [others[i] for i in rng.permutation(len(others))]
+    wanted = min(len(same), max(-(-2 * count // 3), count - len(others)))
+    return [*same[:wanted], *others[: count - wanted]]
+
+
+def _without(base: Mixture, name: str) -> Mixture:
+    return base.scaled(name, 0.0)
+
+
+def _distinct(mixtures: Iterable[Mixture]) -> list[Mixture]:
+    return list({mixture.key: mixture for mixture in mixtures}.values())
+
+
+def leave_two_out(names: tuple[str, ...], limit: int = 12) -> list[Mixture]:
+    """Uniform without each pair of sources, for their interactions; none where there are too many pairs."""
+    if not 3 <= len(names) <= limit:
+        return []
+    uniform = Mixture.uniform(names)
+    return [
+        uniform.scaled(first, 0.0).scaled(second, 0.0)
+        for position, first in enumerate(names)
+        for second in names[position + 1 :]
+    ]

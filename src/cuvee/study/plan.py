@@ -1,0 +1,255 @@
+"""From what the user wrote to the runs that have to be made (floor 7). Plans only; nothing is trained."""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from cuvee.errors import ConfigError
+from cuvee.files import write_json
+from cuvee.merging.roster import Member
+from cuvee.mixture.mixture import Mixture
+from cuvee.models.checkpoint import Checkpoint
+from cuvee.models.config import ModelConfig
+from cuvee.sources.shards import TokenShard
+from cuvee.sources.tokenizer import load_tokenizer
+from cuvee.study.config import StudyConfig
+from cuvee.study.folder import StudyFolder
+from cuvee.study.job import Bench, EvaluationRef
+from cuvee.study.material import Material
+from cuvee.study.settings import ReferenceTrainingSettings, TrainingSettings
+from cuvee.training.recipe import Recipe
+from cuvee.training.run import ModelSpec, Start, TrainingRun
+
+COMPILE_FROM_FLOPS = 5e12
+"""Training below this would not win back the 20 to 40 seconds that compiling takes."""
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How numbers are computed. Decided once a study, since another choice gives other bytes."""
+
+    dtype: str
+    compiled: bool
+    device: str
+
+    @classmethod
+    def of(cls, folder: StudyFolder, training_flops: float) -> "Numerics":
+        """The choice written down in the study; chosen for this machine where there is none.
+
+        bfloat16 where the hardware multiplies it (measured: without such units it is ten times slower
+        than float32), compiled where a C++ compiler is at hand and the work is long enough.
+        """
+        file = folder.root / "numerics.json"
+        if file.is_file():
+            try:
+                return cls(**json.loads(file.read_text(encoding="utf-8")))
+            except (json.JSONDecodeError, TypeError) as error:
+                raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        compiler = device == "cuda" or shutil.which("g++") is not None or shutil.which("c++") is not None
+        choice = cls(
+            dtype="bfloat16" if device == "cuda" or _multiplies_bfloat16() else "float32",
+            compiled=compiler and training_flops >= COMPILE_FROM_FLOPS,
+            device=device,
+        )
+        write_json(file, vars(choice))
+        return choice
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16 products (AVX-512 BF16 or AMX)."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The model, the recipes and the runs of a study."""
+
+    config: StudyConfig
+    folder: StudyFolder
+    material: Material
+    model: ModelSpec
+    bench: Bench
+    seed: TrainingRun | None
+    """None where the seed is a folder that is used as it is."""
+    start: Start
+    """What branches and references start from."""
+
+    @classmethod
+    def of(cls, config: StudyConfig, folder: StudyFolder, material: Material) -> "Plan":
+        """Plan the study.
+
+        Raises:
+            ConfigError: the model cannot be built to size, or does not fit the tokenizer.
+        """
+        architecture = None
+        if config.model.folder is None:
+            assert config.model.parameters is not None  # the configuration requires one of the two
+            vocabulary = load_tokenizer(material.tokenizer_folder).vocabulary_size
+            architecture = ModelConfig.for_parameters(
+                config.model.parameters, vocabulary, config.model.context_length
+            )
+        plain = ModelSpec(architecture, config.model.folder)
+        numerics = Numerics.of(folder, _training_flops(config, plain))
+        model = replace(plain, **vars(numerics))
+        evaluations = tuple(
+            EvaluationRef(
+                one.name,
+                material.shards[material.corpus.evaluations[one.name], "eval"].folder,
+                config.model.context_length,
+                config.evaluation_tokens,
+            )
+            for one in material.evaluations
+        )
+        plan = cls(config, folder, material, model, Bench(model, evaluations), None, Start("", Path()))
+        if config.seed_training.tokens:
+            seed = plan._seed_run()
+            return replace(plan, seed=seed, start=seed.as_start)
+        assert config.model.folder is not None  # as above
+        given = Checkpoint.load(config.model.folder)
+        return replace(plan, start=Start(given.content_hash, config.model.folder))
+
+    @property
+    def parameters(self) -> int:
+        return self.model.build().layout.size
+
+    @property
+    def branch_tokens(self) -> int:
+        """Tokens that one branch is trained on."""
+        settings = self.config.branch_training
+        return _steps(settings) * (settings.batch_tokens // self.config.model.context_length) * (
+            self.config.model.context_length
+        )
+
+    def branch(self, source: str, unit: int, replica: int = 0) -> TrainingRun:
+        """The branch of one unit; ``replica`` > 0 is the same with another order of the data."""
+        settings = self.config.branch_training
+        steps = _steps(settings)
+        snapshots = tuple(sorted({max(1, round(fraction * steps)) for fraction in settings.snapshots}))
+        recipe = replace(self._recipe(settings, replica), snapshots=snapshots)
+        shard = self.material.unit_shards(source)[unit]
+        return self._run(Mixture.vertex((source,), source), {source: (shard,)}, recipe)
+
+    def branches(self, replica: int = 0) -> dict[Member, TrainingRun]:
+        """One branch for every unit of the pool, in the order of the file."""
+        runs: dict[Member, TrainingRun] = {}
+        for source in self.config.pool_sources:
+            for unit, shard in enumerate(self.material.unit_shards(source)):
+                run = self.branch(source, unit, replica)
+                name = f"{source}/unit-{unit}" if self.config.sources[source].units > 1 else source
+                runs[Member(name, source, len(shard.tokens), run.key)] = run
+        return runs
+
+    def reference(self, mixture: Mixture, replica: int = 0) -> TrainingRun:
+        """A model really trained on ``mixture``; in the union estimand as long as its parts together."""
+        settings = self.config.reference_training
+        recipe = self._recipe(settings, replica)
+        if self.config.estimand == "union":
+            recipe = replace(recipe, steps=recipe.steps * len(mixture.support))
+        shards = {name: self.material.unit_shards(name) for name in mixture.support}
+        return self._run(mixture, shards, recipe)
+
+    def _seed_run(self) -> TrainingRun:
+        settings = self.config.seed_training
+        names = self.config.seed_sources
+        shards = {name: self.material.seed_shards(name) for name in names}
+        if isinstance(settings.mixture, dict):
+            mixture = Mixture.normalised(settings.mixture)
+        elif settings.mixture == "proportional":
+            tokens = {name: float(sum(len(shard.tokens) for shard in shards[name])) for name in names}
+            mixture = Mixture.proportional(tokens)
+        else:
+            mixture = Mixture.uniform(names)
+        run = self._run(mixture, shards, self._recipe(settings, 0), start=None)
+        return replace(run, keep_moments=True)
+
+    def _run(
+        self,
+        mixture: Mixture,
+        shards: dict[str, tuple[TokenShard, ...]],
+        recipe: Recipe,
+        start: Start | None | str = "seed",
+    ) -> TrainingRun:
+        from_folder = self.config.model.folder
+        origin = self.start if start == "seed" else None
+        if origin is None and from_folder is not None:
+            origin = Start(Checkpoint.load(from_folder).content_hash, from_folder)
+        return TrainingRun(
+            model=self.model,
+            start=origin,
+            mixture=mixture,
+            shards={name: tuple(shard.folder for shard in own) for name, own in shards.items()},
+            content={name: tuple(shard.content_hash for shard in own) for name, own in shards.items()},
+            recipe=recipe,
+            tokenizer_folder=self.material.tokenizer_folder,
+            tokenizer=self.material.tokenizer,
+            root=self.folder.checkpoints,
+            fractions=self._fractions(mixture, recipe, shards),
+        )
+
+    def _fractions(
+        self, mixture: Mixture, recipe: Recipe, shards: dict[str, tuple[TokenShard, ...]]
+    ) -> dict[str, float]:
+        """Simulated epoching: draw each source from as small a part that it repeats as in the target run."""
+        target = self.config.target_run.tokens
+        if target is None:
+            return {}
+        fractions = {}
+        for name, own in shards.items():
+            here = sum(len(shard.tokens) for shard in own)
+            there = self.config.sources[name].tokens or self.material.tokens(name)
+            epochs_there = mixture.share(name) * target / there
+            epochs_here = mixture.share(name) * recipe.tokens / here
+            if epochs_there > epochs_here > 0:
+                fractions[name] = max(epochs_here / epochs_there, min(1.0, recipe.context_length * 2 / here))
+        return fractions
+
+    def _recipe(self, settings: TrainingSettings, replica: int) -> Recipe:
+        context = self.config.model.context_length
+        if settings.batch_tokens < context:
+            raise ConfigError(
+                f"batch_tokens {settings.batch_tokens} must be at least model.context_length {context}"
+            )
+        steps = _steps(settings)
+        recipe = Recipe(
+            steps=steps,
+            batch_sequences=settings.batch_tokens // context,
+            context_length=context,
+            learning_rate=settings.learning_rate,
+            schedule=settings.schedule,
+            decay=settings.decay,
+            warmup_steps=round(settings.warmup * steps),
+            weight_decay=settings.weight_decay,
+            beta1=settings.betas[0],
+            beta2=settings.betas[1],
+            clip=settings.clip,
+            dtype=self.model.dtype,
+            compiled=self.model.compiled,
+            seed=self.config.seed + replica,
+        )
+        if isinstance(settings, ReferenceTrainingSettings):
+            return replace(
+                recipe, tail_average=settings.tail_average, optimizer_state=settings.optimizer_state
+            )
+        return recipe
+
+
+def _steps(settings: TrainingSettings) -> int:
+    return max(1, round(settings.tokens / settings.batch_tokens))
+
+
+def _training_flops(config: StudyConfig, model: ModelSpec) -> float:
+    """All training of the study, roughly: six FLOPs a parameter and token."""
+    parameters = model.config.parameters if model.config is not None else model.build().layout.size
+    units = sum(config.sources[name].units for name in config.pool_sources)
+    references = config.references.count + config.references.replicates
+    tokens = (
+        config.seed_training.tokens
+        + units * config.branch_training.tokens * config.branch_training.seeds
+        + references * config.reference_training.tokens
+    )
+    return 6.0 * parameters * tokens

@@ -1,0 +1,47 @@
+"""How far a study is (floor 7)."""
+
+from dataclasses import asdict, dataclass
+
+from cuvee.types import Json
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage of a study."""
+
+    title: str
+    done: float
+    total: float
+    unit: str
+    """What ``done`` and ``total`` count."""
+
+    @property
+    def finished(self) -> bool:
+        return self.done >= self.total
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """What is done, and what the same command would still do."""
+
+    stages: tuple[StageStatus, ...]
+    """In the order of the work."""
+    flops: float
+    """Floating-point operations spent so far."""
+
+    @property
+    def finished(self) -> bool:
+        return all(stage.finished for stage in self.stages)
+
+    @property
+    def resumable(self) -> bool:
+        """Something is done and something is left: running again goes on from there."""
+        return not self.finished and any(stage.done > 0 for stage in self.stages)
+
+    def as_json(self) -> Json:
+        return {
+            "stages": [{**asdict(stage), "finished": stage.finished} for stage in self.stages],
+            "flops": self.flops,
+            "finished": self.finished,
+            "resumable": self.resumable,
+        }
