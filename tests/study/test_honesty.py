@@ -79,7 +79,8 @@ def simple(n: int = 20, seed: int = 0) -> Evidence:
     shares = rng.dirichlet(np.ones(4), n)
     truth = rng.normal(size=(n, 3)) + 3
     noisy = truth + 0.3 * rng.normal(size=truth.shape)
-    return evidence(shares, truth, {"merge": noisy}, single_unit_baselines(rng.normal(size=(4, 3)) + 3, shares))
+    units = rng.normal(size=(4, 3)) + 3
+    return evidence(shares, truth, {"merge": noisy}, single_unit_baselines(units, shares))
 
 
 columns = st.lists(st.floats(-10, 10, width=16), min_size=5, max_size=12)
@@ -107,7 +108,9 @@ class TestStatistics:
         st.floats(-100, 100),
     )
     @settings(max_examples=40, deadline=None)
-    def test_affine_maps_and_order_of_rows_change_nothing(self, seed: int, scale: float, shift: float) -> None:
+    def test_affine_maps_and_order_of_rows_change_nothing(
+        self, seed: int, scale: float, shift: float
+    ) -> None:
         rng = np.random.default_rng(seed)
         x, y, z = rng.normal(size=(3, 12))
         groups, order = rng.integers(0, 2, 12), rng.permutation(12)
@@ -152,7 +155,10 @@ class TestStatistics:
         assert pair_accuracy(x, y, groups, counts, 0.0) == pytest.approx(
             pair_accuracy(x[written], y[written], *many, 0.0)
         )
-        assert regret(x, y, groups, counts) == pytest.approx(regret(x[written], y[written], *many))
+        for left, right in zip(
+            regret(x, y, groups, counts), regret(x[written], y[written], *many), strict=True
+        ):
+            assert left == pytest.approx(right)
 
     def test_ranks_of_ties_are_their_mean(self) -> None:
         assert ranks(np.array([3.0, 1, 3, 2]), *one_group(4)).tolist() == [3.5, 1, 3.5, 2]
@@ -289,7 +295,7 @@ class TestReport:
         truth[:100] = np.stack([losses.mean(axis=0) for _, losses in replicates])
         known = evidence(rng.dirichlet(np.ones(3), n), truth, {"perfect": clean}, replicates=replicates)
         measured = replicate_noise(known, np.ones(1))
-        assert measured.deviation == pytest.approx(noise, rel=0.1)
+        assert measured.deviation == pytest.approx(noise, rel=0.15)
         assert (measured.freedom, measured.mixtures) == (200, 100)
         row = honesty_report(known, 0, 50).row("perfect")
         assert row.ceiling == pytest.approx(row.pearson.value, abs=0.03)

@@ -62,8 +62,8 @@ class Geometry:
         elif norms[long] > NORM_RATIO_LIMIT * norms[short]:
             found.append(
                 f"member {self.names[long]!r} moved {norms[long] / norms[short]:.1f} times as far from "
-                f"the seed model as {self.names[short]!r} (limit {NORM_RATIO_LIMIT:g}); "
-                "it decides every merge it is in. Train all units for the same number of steps at the same learning rate"
+                f"the seed model as {self.names[short]!r} (limit {NORM_RATIO_LIMIT:g}); it decides every "
+                "merge it is in. Train all units for the same number of steps at the same learning rate"
             )
         if norms[long] > SEED_NORM_LIMIT * self.seed_norm:
             found.append(

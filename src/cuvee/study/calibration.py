@@ -77,7 +77,7 @@ class FittedCalibrator:
         """
         shares = np.asarray(shares, dtype=np.float64)
         if shares.ndim != 2 or shares.shape[1] != len(self.sources):
-            raise ConfigError(f"calibration: shares have shape {shares.shape}, expected [M, {len(self.sources)}]")
+            raise ConfigError(f"calibration: shares have shape {shares.shape}, not [M, {len(self.sources)}]")
         offset, raw, _ = _columns(self.calibrator, shares, proxies, self.own)
         features = (raw - self.centre) * self.scale
         z = np.concatenate([np.ones((*features.shape[:2], 1)), features], axis=2)
@@ -168,7 +168,7 @@ def left_out_differences(predictions: FloatArray) -> FloatArray:
     Decisions compare mixtures, so levels do not matter; and plain left-out predictions of a
     constant rank references backwards, because leaving out a high value lowers the mean.
     """
-    return left_out(predictions) - predictions.mean(axis=1)
+    return np.asarray(left_out(predictions) - predictions.mean(axis=1))
 
 
 def fit_folds(calibrator: Calibrator, evidence: Evidence, rows: FloatArray) -> FoldFits:
@@ -184,7 +184,8 @@ def fit_folds(calibrator: Calibrator, evidence: Evidence, rows: FloatArray) -> F
     """
     if rows.sum(axis=1).min() < 2:
         raise ConfigError(
-            f"calibration: {evidence.references} references are too few; train two (three to cross-validate) or more"
+            f"calibration: {evidence.references} references are too few; train two or more, "
+            "three or more to cross-validate"
         )
     tables = {**evidence.proxies, **evidence.baselines}
     offset, raw, group = _columns(calibrator, evidence.shares, tables, evidence.own)
@@ -193,7 +194,7 @@ def fit_folds(calibrator: Calibrator, evidence: Evidence, rows: FloatArray) -> F
     natural = calibrator.anchored & (group == 0) if calibrator.proxies else np.zeros(len(group), dtype=bool)
     scale = np.where(natural, 1.0, _unit_scale(raw - centre, group))
     if not calibrator.fitted:
-        return _raw_folds(calibrator, evidence, rows, response)
+        return _raw_folds(calibrator, evidence, rows, offset)
     features = (raw - centre) * scale
     typical = _pooled_deviation(response, rows)
     count = int(group.max(initial=-1)) + 1
@@ -225,10 +226,9 @@ def fit_folds(calibrator: Calibrator, evidence: Evidence, rows: FloatArray) -> F
     return FoldFits(fits, predictions, residuals)
 
 
-def _raw_folds(
-    calibrator: Calibrator, evidence: Evidence, rows: FloatArray, response: FloatArray
-) -> FoldFits:
+def _raw_folds(calibrator: Calibrator, evidence: Evidence, rows: FloatArray, offset: FloatArray) -> FoldFits:
     evaluations = len(evidence.evaluations)
+    response = evidence.truth - offset
     noise = rows @ np.square(response) / rows.sum(axis=1, keepdims=True)
     fits = tuple(
         FittedCalibrator(
@@ -245,7 +245,7 @@ def _raw_folds(
         )
         for fold in range(len(rows))
     )
-    predictions = np.repeat((evidence.truth - response)[None], len(rows), axis=0)
+    predictions = np.repeat(offset[None], len(rows), axis=0)
     return FoldFits(fits, predictions, response[None] * rows[:, :, None])
 
 
@@ -281,7 +281,7 @@ def _columns(
 
 def _table(tables: Mapping[str, AnyArray], name: str, shape: tuple[int, int]) -> FloatArray:
     if name not in tables:
-        raise ConfigError(f"calibration: the losses of proxy {name!r} are missing; there are {sorted(tables)}")
+        raise ConfigError(f"calibration: losses of proxy {name!r} are missing; there are {sorted(tables)}")
     losses = np.asarray(tables[name], dtype=np.float64)
     if losses.shape != shape:
         raise ConfigError(f"calibration: proxy {name!r} has shape {losses.shape}, expected {shape}")
@@ -305,4 +305,4 @@ def _pooled_deviation(response: FloatArray, rows: FloatArray) -> FloatArray:
     count = rows.sum(axis=1)
     mean = rows @ response / count[:, None]
     square = np.maximum(rows @ np.square(response) - count[:, None] * mean**2, 0.0).sum(axis=1)
-    return np.maximum(np.sqrt(square / ((count - 1) * response.shape[1])), 1e-9)
+    return np.asarray(np.maximum(np.sqrt(square / ((count - 1) * response.shape[1])), 1e-9))

@@ -6,8 +6,9 @@ which features of the mixture may explain what the proxy misses. All rows share 
 
 Why these features: a merge of n branches understates what a source's own data does for its own
 evaluation (``own share``, ``own curve``), averaging removes noise in proportion to one minus the
-sum of squared shares (``concentration``), and with many references whatever is left can be learnt from the shares
-(the discrepancy term of multi-fidelity models: Kennedy & O'Hagan 2000, Biometrika 87, eq. 1).
+sum of squared shares (``concentration``), and with many references whatever is left can be learnt
+from the shares (the discrepancy term of multi-fidelity models: Kennedy & O'Hagan 2000, Biometrika
+87, eq. 1).
 
 Shapes: M mixtures, E evaluations, S sources, q columns of a feature.
 """
@@ -112,6 +113,7 @@ def baseline_calibrators(baselines: Sequence[str]) -> dict[str, Calibrator]:
     return {
         NO_DIFFERENCE: Calibrator(),
         "own share only": Calibrator(features=("own curve",)),
+        "own share + concentration only": Calibrator(features=("own curve", "concentration")),
         "weights only": Calibrator(features=("shares",)),
         "weights only, root": Calibrator(features=("own curve", "root shares")),
         "weights only, root + parts": Calibrator(features=("own curve", "root shares", "log parts")),

@@ -76,7 +76,7 @@ class Evidence:
             raise ConfigError(f"evidence: {both} are named both as proxies and as baselines")
         own = np.array(self.own, dtype=np.int64)
         if own.shape != (evaluations,) or (own < -1).any() or (own >= sources).any():
-            raise ConfigError(f"evidence: own must hold {evaluations} source columns or -1, got {own.tolist()}")
+            raise ConfigError(f"evidence: own must be {evaluations} source columns or -1, got {own.tolist()}")
         own.flags.writeable = False
         set_field(self, "own", own)
         set_field(self, "replicates", tuple(_replicate(r, references, evaluations) for r in self.replicates))

@@ -19,13 +19,13 @@ Shapes: F folds, R rows, E evaluations, p features, P = 1 + p with the intercept
 q = p + R shared unknowns (s, then c). Cost: O(F (E P^3 + E P q^2 + q^3)) a step, ``STEPS`` at most.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cuvee.types import FloatArray, IntArray
 
-STEPS = 200
+STEPS = 100
 
 _TOLERANCE = 3e-3  # largest change of a log variance at which the steps end
 _FREEDOM = 1.0  # of the prior of coefficient variances: heavy tails, so that clear effects are kept
@@ -63,7 +63,8 @@ class Variances:
 
     def logarithm(self) -> FloatArray:
         """[F, 2 G + 1 + E] all of them, to watch convergence."""
-        return np.log(np.concatenate([self.shared, self.deviation, self.row[:, None], self.noise], axis=1))
+        scales = [self.shared, self.deviation, self.row[:, None], self.noise]
+        return np.asarray(np.log(np.concatenate(scales, axis=1)))
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,19 @@ def fit_hierarchical(design: Design, response: FloatArray, rows: FloatArray) -> 
     membership = np.eye(design.shared_scale.shape[1])[design.group]  # [p, G]
     half = np.repeat(0.5 * _NOISE_SHARE * data.typical[:, None], response.shape[1], axis=1)
     scales = Variances(np.square(design.shared_scale), np.square(design.deviation_scale), half[:, 0], half)
-    state = _solve(data, scales, membership)
+    # Each fold stops on its own, so that no fold depends on rows that only others hold.
+    active = np.arange(len(rows))
     for _ in range(STEPS):
-        before = scales
-        scales = _update(state, data, design, membership)
-        state = _solve(data, scales, membership)
-        if np.abs(scales.logarithm() - before.logarithm()).max() < _TOLERANCE:
+        part, before = _of_folds(data, active), _scales_of(scales, active)
+        state = _solve(part, before, membership)
+        shared, deviation = design.shared_scale[active], design.deviation_scale[active]
+        after = _update(state, part, shared, deviation, membership)
+        scales = _replaced(scales, active, after)
+        moved = np.abs(after.logarithm() - before.logarithm()).max(axis=1)
+        active = active[moved >= _TOLERANCE]
+        if not len(active):
             break
-    return state
+    return _solve(data, scales, membership)
 
 
 def left_out_residuals(
@@ -144,7 +150,8 @@ def left_out_residuals(
     alone = np.einsum("rep,fepq,req->fre", z, posterior.own_covariance, z, optimize=True)
     diagonal = np.eye(response.shape[1])
     covariance = joint + alone[..., None] * diagonal
-    noise = posterior.variances.noise[:, None, :, None] * diagonal + posterior.variances.row[:, None, None, None]
+    scales = posterior.variances
+    noise = scales.noise[:, None, :, None] * diagonal + scales.row[:, None, None, None]
     # Cov(y - z b) = N - V, as y - z b is what is left of the data after the coefficients took theirs.
     left = noise - covariance * inside[..., None]
     left = left + 1e-9 * noise * diagonal  # a fold of one row explains that row wholly
@@ -173,6 +180,34 @@ def _moments(design: Design, response: FloatArray, rows: FloatArray) -> _Moments
     )
 
 
+def _of_folds(data: _Moments, folds: IntArray) -> _Moments:
+    return replace(
+        data,
+        rows=data.rows[folds],
+        gram=data.gram[folds],
+        moment=data.moment[folds],
+        typical=data.typical[folds],
+    )
+
+
+def _scales_of(scales: Variances, folds: IntArray) -> Variances:
+    return Variances(scales.shared[folds], scales.deviation[folds], scales.row[folds], scales.noise[folds])
+
+
+def _replaced(scales: Variances, folds: IntArray, new: Variances) -> Variances:
+    def put(old: FloatArray, values: FloatArray) -> FloatArray:
+        result = old.copy()
+        result[folds] = values
+        return result
+
+    return Variances(
+        put(scales.shared, new.shared),
+        put(scales.deviation, new.deviation),
+        put(scales.row, new.row),
+        put(scales.noise, new.noise),
+    )
+
+
 def _solve(data: _Moments, scales: Variances, membership: FloatArray) -> Posterior:
     """Posterior given all variances, by eliminating what belongs to one evaluation."""
     folds, evaluations, size, _ = data.gram.shape
@@ -183,7 +218,7 @@ def _solve(data: _Moments, scales: Variances, membership: FloatArray) -> Posteri
     information = data.gram * trust[..., None, None]
     prior = np.zeros((folds, 1, size))
     prior[..., 1:] = 1.0 / deviation[:, None, :]
-    own = np.linalg.inv(information + prior[..., None] * np.eye(size))
+    own: FloatArray = np.asarray(np.linalg.inv(information + prior[..., None] * np.eye(size)), np.float64)
     masked = np.einsum("fr,rep,fe->fepr", data.rows, data.z, trust, optimize=True)
     border = np.concatenate([information[..., 1:], masked], axis=3)  # [F, E, P, q]
     across = own @ border
@@ -205,23 +240,29 @@ def _solve(data: _Moments, scales: Variances, membership: FloatArray) -> Posteri
         [evidence[..., 1:].sum(axis=1), data.rows * (trust @ data.response.T)], axis=1
     ) - np.einsum("fepq,fep->fq", border, known, optimize=True)
     centre = (covariance @ toward[..., None])[..., 0]
-    pull = np.eye(size, width + references, k=-1) * (np.arange(width + references) < width) - across
+    pull = np.asarray(np.eye(size, width + references, k=-1) - across)
     mean = known + np.einsum("fepq,fq->fep", pull, centre, optimize=True)
     return Posterior(mean, centre, covariance, own, pull, scales)
 
 
-def _update(state: Posterior, data: _Moments, design: Design, membership: FloatArray) -> Variances:
+def _update(
+    state: Posterior,
+    data: _Moments,
+    shared_scale: FloatArray,
+    deviation_scale: FloatArray,
+    membership: FloatArray,
+) -> Variances:
     """New variances from expected squares under the posterior (M step)."""
     evaluations, width = data.response.shape[1], membership.shape[0]
     members = membership.sum(axis=0)
     square = state.shared_mean**2 + np.diagonal(state.shared_covariance, axis1=1, axis2=2)
-    shared = (square[:, :width] @ membership + _FREEDOM * design.shared_scale**2) / (members + _FREEDOM + 2.0)
+    shared = (square[:, :width] @ membership + _FREEDOM * shared_scale**2) / (members + _FREEDOM + 2.0)
 
     away = state.pull[:, :, 1:] - np.eye(width, state.shared_mean.shape[1])  # of d_e by the shared unknowns
     own = np.diagonal(state.own_covariance, axis1=2, axis2=3)[..., 1:]
     moved = ((away @ state.shared_covariance[:, None]) * away).sum(axis=-1)
     squares = (np.square(state.mean[..., 1:] - state.shared_mean[:, None, :width]) + own + moved).sum(axis=1)
-    deviation = (squares @ membership + _FREEDOM * design.deviation_scale**2) / (
+    deviation = (squares @ membership + _FREEDOM * deviation_scale**2) / (
         evaluations * members + _FREEDOM + 2.0
     )
 

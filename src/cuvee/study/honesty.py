@@ -99,7 +99,8 @@ class HonestyRow:
 
     def to_json(self) -> Json:
         """All fields as plain JSON, None for NaN."""
-        estimates = {k: getattr(self, k).to_json() for k in ("pearson", "spearman", "pairs", "partial", "regret")}
+        named = ("pearson", "spearman", "pairs", "partial", "regret")
+        estimates = {name: getattr(self, name).to_json() for name in named}
         numbers = ("slope", "slope_error", "relative_regret", "truth_deviation", "ceiling", "beats_baselines")
         return {
             "proxy": self.proxy,
@@ -138,22 +139,6 @@ class HonestyReport:
     def to_json(self) -> Json:
         """The rows as plain JSON."""
         return {"rows": [row.to_json() for row in self.rows]}
-
-
-def honesty_report(evidence: Evidence, seed: int, draws: int = DRAWS) -> HonestyReport:
-    """Compare every proxy and baseline with the truth.
-
-    Args:
-        evidence: the references.
-        seed: seed of the bootstrap.
-        draws: bootstrap draws.
-    """
-    rows: list[HonestyRow] = []
-    for subset in subsets(evidence.shares):
-        counts = bootstrap_counts(subset.groups, seed, draws)
-        for scope, weights in scopes(evidence).items():
-            rows += _scope_rows(evidence, subset, counts, scope, weights)
-    return HonestyReport(tuple(rows))
 
 
 def honesty_report(evidence: Evidence, seed: int, draws: int = DRAWS) -> HonestyReport:

@@ -31,9 +31,7 @@ def centred(values: FloatArray, groups: IntArray, weights: FloatArray) -> FloatA
     return np.asarray(values - mean @ member.T)
 
 
-def correlation(
-    first: FloatArray, second: FloatArray, groups: IntArray, weights: FloatArray
-) -> FloatArray:
+def correlation(first: FloatArray, second: FloatArray, groups: IntArray, weights: FloatArray) -> FloatArray:
     """[...] Pearson correlation pooled within groups (each column centred in its group).
 
     Args:

@@ -113,7 +113,7 @@ class TrainingRun:
                 "mixture": self.mixture.key,
                 "content": {name: sorted(self.content[name]) for name in used},
                 "fractions": {name: self.fractions.get(name, 1.0) for name in used},
-                "recipe": self.recipe.hash,
+                "recipe": self.recipe.as_json(),
                 "tokenizer": self.tokenizer,
             }
         )

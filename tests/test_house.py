@@ -1,0 +1,206 @@
+"""The rules of the house: what packages show, which floor imports which, what loads when, and words.
+
+These tests read the source and import it; they know nothing of what it does.
+"""
+
+import ast
+import inspect
+import os
+import resource
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import cuvee
+import cuvee.errors
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "cuvee"
+FILES = sorted(SOURCE.rglob("*.py"))
+PACKAGES = [
+    ".".join(path.parent.relative_to(SOURCE.parent).parts)
+    for path in FILES
+    if path.name == "__init__.py" and path.parent != SOURCE
+]
+
+HEAVY = (
+    "torch", "transformers", "tokenizers", "safetensors", "scipy", "pyarrow", "pandas", "datasets", "sympy",
+)  # fmt: skip
+LIGHT_MODULES = (
+    "cuvee",
+    "cuvee.errors",
+    "cuvee.files",
+    "cuvee.hashing",
+    "cuvee.types",
+    "cuvee.mixture",
+    "cuvee.execution",
+    "cuvee.study.config",
+    "cuvee.cli",
+    "cuvee.cli.app",
+)
+"""What must answer at once: ``cuvee --help``, a check of a study file, arithmetic on mixtures."""
+
+HELP_SECONDS = 0.5
+"""Processor seconds allowed to ``cuvee --help`` in the best of five; about twice what it takes."""
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SOURCE.parent).as_posix()
+
+
+def in_fresh_python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run ``code`` in a new interpreter that finds cuvee; warnings are errors there too."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+# --- what packages show -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_says_what_it_exports(package: str) -> None:
+    module = import_module(package)
+    names = list(getattr(module, "__all__", ()))
+    assert names, f"{package} has no __all__"
+    assert len(set(names)) == len(names)
+    for name in names:
+        thing = getattr(module, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            assert inspect.getdoc(thing), f"{package}.{name} has no docstring"
+
+
+def test_importing_prints_nothing_and_warns_of_nothing() -> None:
+    code = (
+        "import cuvee, importlib, pkgutil\n"
+        "for module in pkgutil.walk_packages(cuvee.__path__, prefix='cuvee.'):\n"
+        "    if not module.name.endswith('__main__') and module.name != 'cuvee.sources.hub':\n"
+        "        importlib.import_module(module.name)\n"
+    )
+    # Warnings of other packages at import are their own affair, so no -W error here.
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SOURCE.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# --- floors -----------------------------------------------------------------------------------------
+
+
+def test_floors_are_kept() -> None:
+    """The contract stands in pyproject.toml; every package must have its floor there."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
+    command = [str(linter), "--no-cache", "--no-logo"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_insiders_import_the_file_and_not_the_face(path: Path) -> None:
+    """``from cuvee.mixture.mixture import Mixture``: a face imported from inside is how loops begin."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in PACKAGES:
+            for alias in node.names:
+                module = f"{node.module}.{alias.name}".replace(".", "/")
+                is_file = (SOURCE.parent / f"{module}.py").exists() or (SOURCE.parent / module).is_dir()
+                assert is_file, f"{name_of(path)}:{node.lineno}: import {alias.name} from its own file"
+
+
+def test_the_hub_library_is_behind_one_file() -> None:
+    users = [name_of(path) for path in FILES if "datasets" in top_level_packages(path)]
+    assert users in ([], ["cuvee/sources/hub.py"])
+
+
+def test_what_is_imported_is_declared() -> None:
+    """No file uses a package that merely happens to be installed by another one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [*project["dependencies"], *project["optional-dependencies"]["hub"]]
+    declared = {name.split(">")[0].split("<")[0].split("=")[0] for name in names}
+    # yaml is pyyaml; pydantic_core and markupsafe belong to pydantic and jinja2.
+    declared |= {"cuvee", "yaml", "pydantic_core", "markupsafe", *sys.stdlib_module_names}
+    for path in FILES:
+        assert top_level_packages(path) <= declared, name_of(path)
+
+
+def top_level_packages(path: Path) -> set[str]:
+    """First parts of the names of all modules that a file imports, at its head or inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+# --- what loads when --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_light_modules_load_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = in_fresh_python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "", f"importing {module} loads {done.stdout.strip()}"
+
+
+def test_help_answers_at_once() -> None:
+    best = float("inf")
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = in_fresh_python(
+            "import sys\n"
+            "sys.argv = ['cuvee', '--help']\n"
+            "from cuvee.cli.app import main\n"
+            "try:\n"
+            "    main()\n"
+            "finally:\n"
+            f"    heavy = set({HEAVY!r}) & set(sys.modules)\n"
+            "    assert not heavy, heavy\n"
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 0, done.stderr
+        assert "Usage" in done.stdout
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        if best < HELP_SECONDS:
+            return
+    pytest.fail(f"cuvee --help took {best:.2f} processor seconds, more than {HELP_SECONDS}")
+
+
+# --- words ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_file_says_what_it_is(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert text, f"{name_of(path)} has no docstring"
+    assert path.stem not in {"utils", "helpers", "misc", "common"}, "name a file by its noun"
+
+
+def test_the_drawn_tree_of_errors_is_the_tree_of_classes() -> None:
+    drawn: dict[str, str] = {}
+    above: list[str] = []
+    for line in (cuvee.errors.__doc__ or "").splitlines():
+        words = line.replace("│", " ").replace("├──", "   ").replace("└──", "   ")
+        name = words.split()[0] if words.strip() else ""
+        if inspect.isclass(getattr(cuvee.errors, name, None)):
+            depth = (len(words) - len(words.lstrip()) - 4) // 4
+            above[depth:] = [name]
+            drawn[name] = above[depth - 1] if depth else "Exception"
+    classes = {name: thing for name, thing in vars(cuvee.errors).items() if inspect.isclass(thing)}
+    assert drawn == {name: thing.__base__.__name__ for name, thing in classes.items()}
+
+
+def test_every_error_has_an_exit_code_of_its_family() -> None:
+    families = cuvee.errors.CuveeError.__subclasses__()
+    assert all(family.exit_code >= 1 for family in families)
