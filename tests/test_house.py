@@ -38,6 +38,8 @@ LIGHT_MODULES = (
     "cuvee.types",
     "cuvee.mixture",
     "cuvee.execution",
+    "cuvee.honesty",
+    "cuvee.study",
     "cuvee.study.config",
     "cuvee.cli",
     "cuvee.cli.app",

@@ -14,6 +14,7 @@
     ├── TrainingError           training stopped with a reason
     │   └── NonFiniteLoss
     ├── StoreError              the run store refused
+    ├── DiskFull                no room for a file; what was there before is still there
     └── WorkerError             a job died in another process (its traceback is told)
 
 Catch ``CuveeError`` at the edge; recover from the leaves. A message says what was wrong, where,
@@ -89,6 +90,12 @@ class StoreError(CuveeError):
     """The run store is damaged, locked or contradicts what is being written."""
 
     exit_code = 6
+
+
+class DiskFull(CuveeError):
+    """The disk, a quota or a limit leaves no room for a file that is being written."""
+
+    exit_code = 8
 
 
 class WorkerError(CuveeError):

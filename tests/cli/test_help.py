@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 import cuvee
 from cuvee.cli.app import app
 from cuvee.cli.demo import Effort
-from cuvee.study.effort import DEFAULT_EFFORT, EFFORTS
+from cuvee.study.demo import DEMO_EFFORT
+from cuvee.study.effort import EFFORTS
 
 COMMANDS = ["init", "run", "status", "report", "add-source", "demo"]
 SOURCE = Path(cuvee.__file__).parents[1]
@@ -41,7 +42,7 @@ def test_every_command_and_every_parameter_has_help(name: str) -> None:
 def test_the_demo_offers_the_dial() -> None:
     assert [effort.value for effort in Effort] == list(EFFORTS)
     default = next(p for p in GROUP.commands["demo"].params if p.name == "effort").default  # type: ignore[attr-defined]
-    assert default == DEFAULT_EFFORT
+    assert default == DEMO_EFFORT
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["demo", "--help"]])

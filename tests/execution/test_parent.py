@@ -31,7 +31,7 @@ def main():
 GUARDED = LOCAL_JOB + '\nif __name__ == "__main__":\n    main()\n'
 
 SLEEPER = """
-import functools, sys, threading
+import functools, signal, sys, threading
 import execution_jobs
 from cuvee.execution import LocalProcesses
 
@@ -40,6 +40,7 @@ def main():
     list(LocalProcesses(2).map(job, [1, 2]))
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore interrupts
     if sys.argv[3] == "main":
         main()
     else:

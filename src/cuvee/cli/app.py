@@ -15,7 +15,8 @@ from typer.core import TyperGroup
 
 import cuvee
 from cuvee.cli import add_source, demo, init, report, run, status
-from cuvee.errors import CuveeError
+from cuvee.errors import CuveeError, DiskFull
+from cuvee.files import out_of_room
 
 INTERRUPTED = 130
 
@@ -31,6 +32,11 @@ class Commands(TyperGroup):
                 raise
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from error
+        except OSError as error:
+            if not out_of_room(error) or os.environ.get("CUVEE_DEBUG") == "1":
+                raise
+            print(f"error: there is no room on the disk: {error}; free some and run again", file=sys.stderr)
+            raise typer.Exit(DiskFull.exit_code) from error
         except KeyboardInterrupt as error:
             print("interrupted; `cuvee run` goes on from here", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from error

@@ -21,7 +21,7 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Where to put it; made if missing.")] = Path("cuvee-demo"),
     effort: Annotated[
         Effort, typer.Option(help="Size of the study: minutes, tens of minutes, hours on a GPU.")
-    ] = Effort.small,
+    ] = Effort.tiny,
     as_json: AsJson = False,
 ) -> None:
     """Run a study of six to eight kinds of text from this Python installation; nothing is downloaded."""

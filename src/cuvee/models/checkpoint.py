@@ -53,7 +53,9 @@ class Checkpoint:
             passport = json.loads(file.read_text(encoding="utf-8"))
             return cls(folder=folder, **passport)
         except (json.JSONDecodeError, TypeError) as error:
-            raise CheckpointError(f"{file}: damaged ({error}); delete the folder to have it made again") from error
+            raise CheckpointError(
+                f"{file}: damaged ({error}); delete the folder to have it made again"
+            ) from error
 
     def read_flat(self, model: CausalModel) -> Tensor:
         """The parameters [N], float32.
@@ -65,7 +67,9 @@ class Checkpoint:
             raise CheckpointError(f"{self.folder}: is a model of another architecture")
         flat = read_flat(self.folder, model)
         if content_hash(flat) != self.content_hash:
-            raise CheckpointError(f"{self.folder}: parameters differ from their hash; delete the folder and run again")
+            raise CheckpointError(
+                f"{self.folder}: parameters differ from their hash; delete the folder and run again"
+            )
         return flat
 
 

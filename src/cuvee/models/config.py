@@ -44,7 +44,8 @@ class ModelConfig:
         """
         if not MINIMUM_PARAMETERS <= parameters <= MAXIMUM_PARAMETERS:
             raise ConfigError(
-                f"model.parameters: {parameters:g} is outside {MINIMUM_PARAMETERS:g} to {MAXIMUM_PARAMETERS:g}"
+                f"model.parameters: {parameters:g} is outside "
+                f"{MINIMUM_PARAMETERS:g} to {MAXIMUM_PARAMETERS:g}"
             )
         best: tuple[float, ModelConfig] | None = None
         for width in (*range(32, 512, 32), *range(512, 1024, 64), *range(1024, 4097, 128)):

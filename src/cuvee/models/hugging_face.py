@@ -20,7 +20,13 @@ from cuvee.models.config import ModelConfig
 from cuvee.models.interface import CausalModel, Layout
 from cuvee.models.llama import Llama
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
 
 
 def save_llama(folder: Path, config: ModelConfig, flat: Tensor, end_of_text: int = 0) -> None:
@@ -53,7 +59,9 @@ def save_llama(folder: Path, config: ModelConfig, flat: Tensor, end_of_text: int
     }
     (folder / "config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     layout = Llama(config).layout
-    tensors = {name: view.contiguous().clone() for name, view in layout.views(flat.detach().float().cpu()).items()}
+    tensors = {
+        name: view.contiguous().clone() for name, view in layout.views(flat.detach().float().cpu()).items()
+    }
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
@@ -87,15 +95,18 @@ def read_flat(folder: Path, model: CausalModel) -> Tensor:
     """
     if isinstance(model, HuggingFaceModel):
         return model.read_flat(folder)
-    files = sorted(folder.glob("*.safetensors"))
+    # Not every .safetensors: a run keeps its Adam moments and snapshots in the same folder.
+    files = sorted(folder.glob("model*.safetensors"))
     if not files:
-        raise CheckpointError(f"{folder}: no .safetensors file")
+        raise CheckpointError(f"{folder}: no model.safetensors; save the model again with transformers")
     tensors: dict[str, Tensor] = {}
     for file in files:
         try:
             tensors.update(load_file(file))
         except Exception as error:  # safetensors raises its own untyped error for a cut file
-            raise CheckpointError(f"{file}: cannot be read ({error}); delete it to have it made again") from error
+            raise CheckpointError(
+                f"{file}: cannot be read ({error}); delete it to have it made again"
+            ) from error
     try:
         return model.layout.gather(tensors)
     except (KeyError, ValueError) as error:
@@ -155,7 +166,9 @@ class HuggingFaceModel:
         arguments = {"input_ids": inputs.to(self.device), "use_cache": False}
         logits = torch.func.functional_call(self._module, views, (), arguments).logits
         goal = targets.to(self.device)
-        return -F.cross_entropy(logits.flatten(0, 1).float(), goal.flatten(), reduction="none").view(goal.shape)
+        return -F.cross_entropy(logits.flatten(0, 1).float(), goal.flatten(), reduction="none").view(
+            goal.shape
+        )
 
 
 def _load_module(folder: Path) -> Any:
@@ -166,19 +179,28 @@ def _load_module(folder: Path) -> Any:
     try:
         return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{folder}: transformers cannot open it as a causal language model: {error}") from error
+        raise CheckpointError(
+            f"{folder}: transformers cannot open it as a causal language model: {error}"
+        ) from error
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     if not file.is_file():
         raise CheckpointError(f"{folder}: no config.json; a model folder as transformers saves it is needed")
-    description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{file}: is no JSON ({error})") from error
+    if not isinstance(description, dict):
+        raise CheckpointError(f"{file}: must describe a model, but holds {type(description).__name__}")
     return description
 
 
 def _native_config(description: dict[str, Any]) -> ModelConfig | None:
     """The native architecture if the description is one, else None."""
+    if not {"vocab_size", "hidden_size", "num_attention_heads", "rms_norm_eps"} <= set(description):
+        return None  # transformers fills in what is left out, or says what is wrong
     rope = description.get("rope_parameters") or {}
     heads = description.get("num_attention_heads")
     plain = (

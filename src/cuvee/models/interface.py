@@ -41,17 +41,19 @@ class Layout:
     """The first ``decayed`` numbers take weight decay; norms and biases behind them do not."""
 
     @classmethod
-    def of(cls, decayed: Iterable[tuple[str, tuple[int, ...]]], rest: Iterable[tuple[str, tuple[int, ...]]]) -> "Layout":
+    def of(
+        cls, decayed: Iterable[tuple[str, tuple[int, ...]]], rest: Iterable[tuple[str, tuple[int, ...]]]
+    ) -> "Layout":
         """Lay out named shapes one behind the other."""
         entries: list[Entry] = []
         offset = 0
-        boundary = 0
+        boundaries: list[int] = []
         for group in (list(decayed), list(rest)):
             for name, shape in group:
                 entries.append(Entry(name, tuple(shape), offset))
                 offset += entries[-1].size
-            boundary = boundary or offset
-        return cls(tuple(entries), boundary)
+            boundaries.append(offset)
+        return cls(tuple(entries), boundaries[0])
 
     @property
     def size(self) -> int:

@@ -80,7 +80,7 @@ class Llama:
         """Mean nats per token, a float32 scalar; ``inputs`` and ``targets`` int64 [B, T]."""
         low = flat.to(self.dtype)
         states = self._body(low, inputs.to(self.device), *self._rotation)
-        return _HeadLoss.apply(states.flatten(0, 1), self._embedding(low), targets.to(self.device).flatten())
+        return _head_loss(states.flatten(0, 1), self._embedding(low), targets.to(self.device).flatten())
 
     def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """log p(target), float32 [B, T]; differentiable in ``flat``."""
@@ -90,7 +90,9 @@ class Llama:
         goal = targets.to(self.device).flatten()
         chunks = [
             -F.cross_entropy((piece @ embedding.T).float(), wanted, reduction="none")
-            for piece, wanted in zip(states.split(HEAD_CHUNK_TOKENS), goal.split(HEAD_CHUNK_TOKENS), strict=True)
+            for piece, wanted in zip(
+                states.split(HEAD_CHUNK_TOKENS), goal.split(HEAD_CHUNK_TOKENS), strict=True
+            )
         ]
         return torch.cat(chunks).view(targets.shape)
 
@@ -101,7 +103,9 @@ class Llama:
 
 def _layout(c: ModelConfig) -> Layout:
     square, wide, narrow = (c.width, c.width), (c.hidden, c.width), (c.width, c.hidden)
-    matrices: list[tuple[str, tuple[int, ...]]] = [("model.embed_tokens.weight", (c.vocabulary_size, c.width))]
+    matrices: list[tuple[str, tuple[int, ...]]] = [
+        ("model.embed_tokens.weight", (c.vocabulary_size, c.width))
+    ]
     norms: list[tuple[str, tuple[int, ...]]] = []
     for i in range(c.layers):
         prefix = f"model.layers.{i}."
@@ -193,6 +197,8 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> Any:
         grad_states, grad_embedding = ctx.saved_tensors
-        return grad_states * upstream[0].to(grad_states.dtype), grad_embedding.to(grad_states.dtype) * upstream[0].to(
-            grad_states.dtype
-        ), None
+        scale = upstream[0].to(grad_states.dtype)
+        return grad_states * scale, grad_embedding.to(grad_states.dtype) * scale, None
+
+
+_head_loss: Callable[[Tensor, Tensor, Tensor], Tensor] = _HeadLoss.apply

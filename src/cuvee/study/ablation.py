@@ -5,7 +5,8 @@ by averaging probabilities, and a few mixtures are really trained to see how far
 (Na et al. 2024, arXiv 2410.15661, with equal budgets and references added).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -14,15 +15,15 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import LocalProcesses
 from cuvee.hashing import digest
+from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent
 from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
-from cuvee.study.config import StudyConfig
 from cuvee.study.conclude import conclude
+from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
-from cuvee.study.evidence import Evidence, single_unit_baselines
 from cuvee.study.findings import Findings, Scored
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
@@ -53,22 +54,39 @@ def run(
     Raises:
         CuveeError: anything that cannot go on; what is done so far is kept.
     """
+    with opened(config, folder, progress, executor) as lab:
+        return conclude(investigate(lab), lab)
+
+
+@contextmanager
+def opened(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Iterator[Laboratory]:
+    """The laboratory of a study, its text prepared and its runs planned; arguments as for ``run``."""
     progress = progress or Silent()
     executor = executor or LocalProcesses(config.workers)
     material = prepare_material(config, folder, executor, progress)
-    available = available_tokens(config, material)
-    region = region_of(config, available)
+    region_of(config, available_tokens(config, material))  # impossible limits are told before any training
     plan = Plan.of(config, folder, material)
     with RunStore(folder.store) as store:
         _write_sources(store, config, material)
-        lab = Laboratory(plan, store, executor, progress)
-        if plan.seed is not None:
-            lab.train([Planned(plan.seed, "seed", plan.seed.mixture)], "training the seed model")
-        chosen = references(config, folder, region)
-        branches, trained, replicates = _runs(plan, chosen)
-        lab.train([*branches, *trained, *replicates], "training branches and references")
-        findings = _simulate(lab, region, available, chosen)
-        return conclude(findings, lab)
+        yield Laboratory(plan, store, executor, progress)
+
+
+def investigate(lab: Laboratory) -> Findings:
+    """Train what is missing, score every mixture by both proxies, and gather the evidence."""
+    plan, config = lab.plan, lab.plan.config
+    available = available_tokens(config, plan.material)
+    region = region_of(config, available)
+    if plan.seed is not None:
+        lab.train([Planned(plan.seed, "seed", plan.seed.mixture)], "training the seed model")
+    chosen = references(config, plan.folder, region)
+    branches, trained, replicates = _runs(plan, chosen)
+    lab.train([*branches, *trained, *replicates], "training branches and references")
+    return _simulate(lab, region, available, chosen)
 
 
 def status(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
@@ -90,7 +108,12 @@ def status(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     if folder.store.exists():
         with RunStore(folder.store) as store:
             runs = store.runs()
-    made = {role: sum(1 for one in runs if one.kind == "trained" and one.role == role) for role in wanted}
+    # By model, not by row: a new evaluation has all models measured again.
+    trained = [one for one in runs if one.kind == "trained"]
+    made = {
+        role: len({one.details["run"] for one in trained if role in (one.role, *one.details.get("also", ()))})
+        for role in wanted
+    }
     merged = sum(1 for one in runs if one.kind == "merged")
     stages = [
         StageStatus(titles[role], min(made[role], count), count, "models")
@@ -147,7 +170,7 @@ def _simulate(
     lab: Laboratory, region: Region, available: dict[str, int], chosen: Sequence[Mixture]
 ) -> Findings:
     """Score references and candidates by both proxies, and gather the evidence."""
-    plan, config = lab.plan, lab.plan.config
+    config = lab.plan.config
     names = config.pool_sources
     pool = lab.pool(config.branch_training.seeds)
     ensemble = lab.ensemble(pool)
@@ -219,7 +242,9 @@ def _evidence(
         return None
     plan, config = lab.plan, lab.plan.config
     first = lab.losses([lab.trained_key(plan.reference(one)) for one in chosen])
-    again = lab.losses([lab.trained_key(plan.reference(one, 1)) for one in chosen[: config.references.replicates]])
+    again = lab.losses(
+        [lab.trained_key(plan.reference(one, 1)) for one in chosen[: config.references.replicates]]
+    )
     truth = first.copy()
     replicates = []
     for row, losses in enumerate(again):

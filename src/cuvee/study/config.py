@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from cuvee.errors import ConfigError, SchemaError
+from cuvee.honesty.scopes import RESERVED
 from cuvee.study.effort import with_defaults
 from cuvee.study.folder import CONFIG_NAME
 from cuvee.study.settings import (
@@ -131,6 +132,10 @@ class StudyConfig(Settings):
                 yield from _unknown(f"evaluations.{name}", [evaluation.source], sources, "source")
             elif self.evaluations.held_out and name in self.sources:
                 yield f"evaluations.{name}: a source has that name, and its held-out part too; choose another"
+        for name in self.evaluation_sets:
+            if name in RESERVED:
+                where = "evaluations" if name in self.evaluations.named else "sources"
+                yield f'{where}.{name}: reports call the weighted mean "{name}"; give another name'
         if not self.evaluation_sets:
             yield "evaluations: there is none; name one or let `held_out` be true"
         yield from _unknown("target.weights", self.target.weights, list(self.evaluation_sets), "evaluation")

@@ -1,4 +1,4 @@
-"""What a study concludes: the value objects of a decision (floor 6).
+"""What a study concludes: the value objects of a decision (floor 7).
 
 A flow of ``study/`` fills these objects, ``decision.json`` keeps them, ``report/`` shows them.
 They hold results only: nothing is fitted, judged or recomputed here.
@@ -18,16 +18,17 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from cuvee.errors import ConfigError, SchemaError
+from cuvee.honesty import scopes
 from cuvee.study.decision_json import decode, encode
 from cuvee.types import Json
 
 SCHEMA = 1
 """The number written into ``decision.json``; it grows when a field changes its meaning or leaves."""
 
-TARGET = "target"
+TARGET = scopes.TARGET
 """Stands where an evaluation's name stands, for the weighted sum of ``Decision.target``."""
 
-ALL_REFERENCES = "all references"
+ALL_REFERENCES = scopes.ALL_REFERENCES
 """``HonestyRow.subset`` of a row over every reference; the scatter plots are titled with these rows."""
 
 Estimand = Literal["equal_budget", "union"]

@@ -19,7 +19,6 @@ from cuvee.files import atomic_folder, write_json, write_text
 from cuvee.hashing import digest_file
 from cuvee.progress import Progress
 from cuvee.study.demo_text import DOMAINS, Domain, Installation
-from cuvee.study.effort import DEFAULT_EFFORT
 from cuvee.study.folder import CONFIG_NAME
 from cuvee.study.template import commented_study
 from cuvee.types import Json
@@ -34,12 +33,13 @@ FEWEST_DOMAINS = 6
 OUT_OF_POOL = ("ml_docs", "stubs")
 """Near enough to the pool that a good mixture helps them."""
 TARGET_TOKENS = 3_000_000
+DEMO_EFFORT = "tiny"
 
 
 def make_demo(
     folder: Path,
     progress: Progress,
-    effort: str = DEFAULT_EFFORT,
+    effort: str = DEMO_EFFORT,
     installation: Installation | None = None,
     smallest_bytes: int = SMALLEST_BYTES,
 ) -> Path:

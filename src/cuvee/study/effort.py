@@ -41,8 +41,8 @@ class Effort:
 
 
 EFFORTS: Mapping[str, Effort] = {
-    # minutes on two cores: to see whether a study runs at all
-    "tiny": Effort(300_000, 64, 1024, 1024, 6, 2, 100, 1024),
+    # minutes on two cores: what a study is, on a model that hardly learns
+    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 1024),
     # some ten minutes on two cores: rank orders are meaningful
     "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 2048),
     # hours on a graphics processor

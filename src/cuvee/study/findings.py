@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.evaluation.ensemble import Ensemble
+from cuvee.honesty.evidence import Evidence
 from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
-from cuvee.study.evidence import Evidence
 from cuvee.types import FloatArray
 
 

@@ -1,14 +1,18 @@
 """The study on disk: which file and folder lies where (floor 7). Knows paths, reads nothing.
 
     study.yaml            what the user wrote
+    numerics.json         number format, device and compilation, chosen once
+    references.json       the mixtures that are really trained
     store.sqlite          runs, observations, costs
     tokenizers/<key>/     tokenizers, as Hugging Face folders
     shards/<key>/         token shards
     checkpoints/<key>/    models, as Hugging Face folders
     pools/<key>/          branches of one seed model, flat
-    fits/<key>.json       fitted laws
+    ensembles/<key>/      token probabilities of the members of a pool
+    fits/<key>.json       the fitted calibrators and their errors
     decision.json         the answer
     report.html           the answer to look at
+    report.md             the same as text
 
 A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
 """
@@ -48,6 +52,14 @@ class StudyFolder:
         return self.root / "store.sqlite"
 
     @property
+    def numerics(self) -> Path:
+        return self.root / "numerics.json"
+
+    @property
+    def references(self) -> Path:
+        return self.root / "references.json"
+
+    @property
     def decision(self) -> Path:
         return self.root / "decision.json"
 
@@ -70,6 +82,10 @@ class StudyFolder:
     @property
     def pools(self) -> Path:
         return self.root / "pools"
+
+    @property
+    def ensembles(self) -> Path:
+        return self.root / "ensembles"
 
     @property
     def fits(self) -> Path:
@@ -110,5 +126,5 @@ class StudyFolder:
             yield
 
 
-GENERATED = frozenset({"tokenizers", "shards", "checkpoints", "pools", "fits"})
+GENERATED = frozenset({"tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits"})
 """The sub-folders that cuvee makes itself; never taken for sources."""

@@ -4,9 +4,8 @@ Every result goes into the store as it arrives, under a key made of all that det
 store has is never done again, so a killed study goes on where it was.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from cuvee.study.job import (
     train_and_measure,
 )
 from cuvee.study.plan import Plan
-from cuvee.training.run import SNAPSHOTS, TrainingRun
+from cuvee.training.run import TrainingRun
 from cuvee.types import FloatArray, Json
 
 NATS = "nats_per_token/"
@@ -62,8 +61,14 @@ class Laboratory:
     # Training
 
     def train(self, planned: Sequence[Planned], title: str) -> None:
-        """Train and measure what the store does not have, the longest first."""
-        tasks = [one for one in planned if not self.store.has(self.trained_key(one.run))]
+        """Train and measure what the store does not have, the longest first.
+
+        Of equal runs the first is made: a reference on one source may be the branch of that source.
+        """
+        wanted: dict[str, list[Planned]] = {}
+        for one in planned:
+            wanted.setdefault(self.trained_key(one.run), []).append(one)
+        tasks = [same[0] for key, same in wanted.items() if not self.store.has(key)]
         tasks.sort(key=lambda one: -one.run.recipe.tokens)
         if not tasks:
             return
@@ -77,11 +82,12 @@ class Laboratory:
         for index, measured in self.executor.map(train_and_measure, jobs, told):
             if not missing:
                 self.progress.advance(1, _names(tasks[index].mixture))
-            self._write_down(tasks[index], measured)
+            self._write_down(wanted[self.trained_key(tasks[index].run)], measured)
 
-    def _write_down(self, planned: Planned, measured: Measured) -> None:
-        trained = measured.trained
+    def _write_down(self, same: Sequence[Planned], measured: Measured) -> None:
+        planned, trained = same[0], measured.trained
         key = self.trained_key(planned.run)
+        further = sorted({one.role for one in same} - {planned.role})
         self.store.add(
             Run(
                 key=key,
@@ -99,7 +105,8 @@ class Laboratory:
                     "checkpoint": trained.checkpoint.content_hash,
                     "recipe": planned.run.recipe.hash,
                     "epochs": trained.log["epochs"],
-                },
+                }
+                | ({"also": further} if further else {}),
             )
         )
         if trained.seconds:
@@ -135,12 +142,19 @@ class Laboratory:
             for member, run in self.plan.branches(replica).items()
         ]
         seed = Checkpoint.load(self.plan.start.folder)
+        if seed.tokenizer is None:  # a model that was brought along does not say with which it was trained
+            seed = replace(seed, tokenizer=self.plan.material.tokenizer)
         return FlatPool.build(self.plan.model.build(), seed, branches, self.plan.folder.pools)
 
     # Proxies
 
     def score_merges(
-        self, name: str, pool: FlatPool, weights: FloatArray, mixtures: Sequence[Mixture], roles: Sequence[str]
+        self,
+        name: str,
+        pool: FlatPool,
+        weights: FloatArray,
+        mixtures: Sequence[Mixture],
+        roles: Sequence[str],
     ) -> FloatArray:
         """Nats per token [M, E] of merges ``weights`` [M, K] that stand for ``mixtures``."""
         keys = [self._proxy_key("merged", pool.roster, row) for row in weights]
@@ -153,9 +167,13 @@ class Laboratory:
             tasks = [MergeTask(path, weights[block], 1.0, self.plan.bench) for block in blocks]
             forward = self.plan.bench.evaluator()
             flops = forward.model.flops_per_token * forward.tokens + 2.0 * pool.bank.numel()
-            for index, done in self.executor.map(score_block, tasks, lambda _, n, note: self.progress.advance(n)):
+            for index, done in self.executor.map(
+                score_block, tasks, lambda _, n, note: self.progress.advance(n)
+            ):
                 self.store.add_many(
-                    self._proxy_run("merged", name, keys[i], mixtures[i], roles[i], done.scores[position], flops)
+                    self._proxy_run(
+                        "merged", name, keys[i], mixtures[i], roles[i], done.scores[position], flops
+                    )
                     for position, i in enumerate(blocks[index])
                 )
                 self.store.record_seconds(keys[blocks[index][0]], f"merged {name}", done.seconds)
@@ -164,7 +182,7 @@ class Laboratory:
     def ensemble(self, pool: FlatPool) -> Ensemble:
         """Token log-probabilities of all members, made once and kept beside the pool."""
         evaluator = self.plan.bench.evaluator()
-        folder = self.plan.folder.root / "ensembles"
+        folder = self.plan.folder.ensembles
         empty = Ensemble(
             pool.roster,
             evaluator.documents,

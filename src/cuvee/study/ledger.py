@@ -1,7 +1,9 @@
 """What a study has cost, and what it would have cost to train every mixture (floor 7)."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
+from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.decision import LedgerRow
 from cuvee.study.plan import Plan
@@ -20,7 +22,7 @@ def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
         seconds[stage] += value
     rows = []
     for stage in _STAGES:
-        group = [run for run in runs if run.kind == "trained" and run.role == stage]
+        group = _trained(runs, stage)
         if group:
             flops = sum(run.flops or 0.0 for run in group)
             rows.append(LedgerRow(stage, "trained", len(group), flops, seconds.get(stage, float("nan"))))
@@ -36,8 +38,8 @@ def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
 def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
     """FLOPs of the pool and of scoring M merges over FLOPs of training M mixtures; the seed left out."""
     runs = store.runs()
-    branches = sum(run.flops or 0.0 for run in runs if run.kind == "trained" and run.role == "branch")
-    direct = [run.flops or 0.0 for run in runs if run.kind == "trained" and run.role == "reference"]
+    branches = sum(run.flops or 0.0 for run in _trained(runs, "branch"))
+    direct = [run.flops or 0.0 for run in _trained(runs, "reference")]
     merged = [run.flops or 0.0 for run in runs if run.kind == "merged"]
     ensembled = [run.flops or 0.0 for run in runs if run.kind == "ensembled"]
     if not direct or not merged:
@@ -53,3 +55,9 @@ def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
             for count in COMPARED
         }
     return table
+
+
+def _trained(runs: Sequence[Run], role: str) -> list[Run]:
+    """The models trained for a role, once each: a new evaluation has all of them measured again."""
+    group = (run for run in runs if run.kind == "trained" and run.role == role)
+    return list({run.details.get("run", run.key): run for run in group}.values())

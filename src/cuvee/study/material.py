@@ -54,7 +54,9 @@ class Material:
     def tokens(self, source: str) -> int:
         """Unique training tokens of a source: its units and the seed's part."""
         return sum(
-            len(shard.tokens) for (name, part), shard in self.shards.items() if name == source and part != EVAL
+            len(shard.tokens)
+            for (name, part), shard in self.shards.items()
+            if name == source and part != EVAL
         )
 
     @property

@@ -58,7 +58,7 @@ def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list
     Raises:
         ConfigError: ``references.json`` is damaged.
     """
-    file = folder.root / "references.json"
+    file = folder.references
     names = config.pool_sources
     kept: list[Mixture] = []
     if file.is_file():
@@ -71,7 +71,9 @@ def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list
     if len(kept) < count:
         design = config.references.design
         drawn = _design(design, names, region, count, config.seed, config.estimand)
-        kept = _distinct([*kept, *drawn])[:count]
+        # Shuffled, so that the first few are of all kinds: replicates are taken from the front.
+        order = np.random.default_rng(config.seed).permutation(len(drawn))
+        kept = _distinct([*kept, *(drawn[i] for i in order)])[:count]
         write_json(file, [{n: kept_mix.share(n) for n in kept_mix.support} for kept_mix in kept])
     return [mixture.reindexed(names) for mixture in kept[:count]]
 
@@ -95,15 +97,15 @@ def _design(
     return _distinct(found)[:count]
 
 
-def _subsets(
-    names: tuple[str, ...], region: Region, count: int, rng: np.random.Generator
-) -> list[Mixture]:
+def _subsets(names: tuple[str, ...], region: Region, count: int, rng: np.random.Generator) -> list[Mixture]:
     """Equal shares of some sources: two of the middle size for each of another size.
 
-    Many of one size are what lets a study compare mixtures without the number of parts deciding.
+    Many of one size are what lets a study compare mixtures without the number of parts deciding. Single
+    sources are left out where there are others: every branch of the pool is one already.
     """
-    middle = max(1, len(names) // 2)
-    sizes = [size for size in range(1, len(names) + 1) if size != middle]
+    smallest = min(2, len(names))
+    middle = max(smallest, len(names) // 2)
+    sizes = [size for size in range(smallest, len(names) + 1) if size != middle]
     same = [m for m in designs.subsets(names, [middle], limit=count * 4, rng=rng) if region.contains(m)]
     others = [m for m in designs.subsets(names, sizes, limit=count * 4, rng=rng) if region.contains(m)]
     same = [same[i] for i in rng.permutation(len(same))]

@@ -13,6 +13,7 @@ from cuvee.merging.roster import Member
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.config import ModelConfig
+from cuvee.models.interface import CausalModel
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.tokenizer import load_tokenizer
 from cuvee.study.config import StudyConfig
@@ -22,6 +23,10 @@ from cuvee.study.material import Material
 from cuvee.study.settings import ReferenceTrainingSettings, TrainingSettings
 from cuvee.training.recipe import Recipe
 from cuvee.training.run import ModelSpec, Start, TrainingRun
+
+REFERENCE_SEEDS = 1000
+"""Added to the study's seed for references: they must not see the same windows as the branches, in the
+same order, or proxies would agree with them by more than what the mixture does."""
 
 COMPILE_FROM_FLOPS = 5e12
 """Training below this would not win back the 20 to 40 seconds that compiling takes."""
@@ -42,7 +47,7 @@ class Numerics:
         bfloat16 where the hardware multiplies it (measured: without such units it is ten times slower
         than float32), compiled where a C++ compiler is at hand and the work is long enough.
         """
-        file = folder.root / "numerics.json"
+        file = folder.numerics
         if file.is_file():
             try:
                 return cls(**json.loads(file.read_text(encoding="utf-8")))
@@ -87,15 +92,17 @@ class Plan:
             ConfigError: the model cannot be built to size, or does not fit the tokenizer.
         """
         architecture = None
+        vocabulary = load_tokenizer(material.tokenizer_folder).vocabulary_size
         if config.model.folder is None:
             assert config.model.parameters is not None  # the configuration requires one of the two
-            vocabulary = load_tokenizer(material.tokenizer_folder).vocabulary_size
             architecture = ModelConfig.for_parameters(
                 config.model.parameters, vocabulary, config.model.context_length
             )
         plain = ModelSpec(architecture, config.model.folder)
         numerics = Numerics.of(folder, _training_flops(config, plain))
         model = replace(plain, **vars(numerics))
+        if config.model.folder is not None:
+            _check_fit(config, model.build(), vocabulary)
         evaluations = tuple(
             EvaluationRef(
                 one.name,
@@ -121,8 +128,10 @@ class Plan:
     def branch_tokens(self) -> int:
         """Tokens that one branch is trained on."""
         settings = self.config.branch_training
-        return _steps(settings) * (settings.batch_tokens // self.config.model.context_length) * (
-            self.config.model.context_length
+        return (
+            _steps(settings)
+            * (settings.batch_tokens // self.config.model.context_length)
+            * (self.config.model.context_length)
         )
 
     def branch(self, source: str, unit: int, replica: int = 0) -> TrainingRun:
@@ -147,7 +156,7 @@ class Plan:
     def reference(self, mixture: Mixture, replica: int = 0) -> TrainingRun:
         """A model really trained on ``mixture``; in the union estimand as long as its parts together."""
         settings = self.config.reference_training
-        recipe = self._recipe(settings, replica)
+        recipe = self._recipe(settings, REFERENCE_SEEDS + replica)
         if self.config.estimand == "union":
             recipe = replace(recipe, steps=recipe.steps * len(mixture.support))
         shards = {name: self.material.unit_shards(name) for name in mixture.support}
@@ -160,7 +169,7 @@ class Plan:
         if isinstance(settings.mixture, dict):
             mixture = Mixture.normalised(settings.mixture)
         elif settings.mixture == "proportional":
-            tokens = {name: float(sum(len(shard.tokens) for shard in shards[name])) for name in names}
+            tokens = {name: sum(len(shard.tokens) for shard in shards[name]) for name in names}
             mixture = Mixture.proportional(tokens)
         else:
             mixture = Mixture.uniform(names)
@@ -172,7 +181,7 @@ class Plan:
         mixture: Mixture,
         shards: dict[str, tuple[TokenShard, ...]],
         recipe: Recipe,
-        start: Start | None | str = "seed",
+        start: Start | str | None = "seed",
     ) -> TrainingRun:
         from_folder = self.config.model.folder
         origin = self.start if start == "seed" else None
@@ -236,6 +245,21 @@ class Plan:
                 recipe, tail_average=settings.tail_average, optimizer_state=settings.optimizer_state
             )
         return recipe
+
+
+def _check_fit(config: StudyConfig, model: CausalModel, vocabulary: int) -> None:
+    """Tell what a model that was brought along cannot do."""
+    folder = config.model.folder
+    if vocabulary > model.vocabulary_size:
+        raise ConfigError(
+            f"tokenizer: it has {vocabulary} tokens, but the model in {folder} only {model.vocabulary_size}; "
+            "take the tokenizer of that model"
+        )
+    if config.model.context_length > model.context_length:
+        raise ConfigError(
+            f"model.context_length: {config.model.context_length} is more than the {model.context_length} "
+            f"of the model in {folder}"
+        )
 
 
 def _steps(settings: TrainingSettings) -> int:

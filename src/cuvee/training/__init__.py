@@ -1,1 +1,23 @@
-"""Training: one loop, frozen recipes, and the pool of branches that merges are made of."""
+"""Training one model on one mixture: frozen recipes, one loop, runs that are done once (floor 4).
+
+``execute(TrainingRun(...))`` carries a run out unless it is done and goes on where it was killed;
+``train`` is the loop behind it, on any batches.
+"""
+
+from cuvee.training.loop import Batches, train
+from cuvee.training.recipe import Recipe
+from cuvee.training.run import ModelSpec, Start, Trained, TrainingRun, execute, read_snapshots
+from cuvee.training.state import TrainingState
+
+__all__ = [
+    "Batches",
+    "ModelSpec",
+    "Recipe",
+    "Start",
+    "Trained",
+    "TrainingRun",
+    "TrainingState",
+    "execute",
+    "read_snapshots",
+    "train",
+]

@@ -58,13 +58,17 @@ def train(
     if state_file is not None:
         state = TrainingState.load(state_file, key) or state
     optimizer = _FlatAdamW(model, state, recipe, device)
-    tail_begins = recipe.steps - round(recipe.tail_average * recipe.steps) if recipe.tail_average else recipe.steps
+    tail_begins = (
+        recipe.steps - round(recipe.tail_average * recipe.steps) if recipe.tail_average else recipe.steps
+    )
     saved_at = noted_at = time.monotonic()
     unreported = 0
     while state.step < recipe.steps:
         inputs, targets = (torch.from_numpy(part) for part in batches.batch(state.step))
         loss = 0.0
-        for part, goal in zip(inputs.chunk(recipe.accumulation), targets.chunk(recipe.accumulation), strict=True):
+        for part, goal in zip(
+            inputs.chunk(recipe.accumulation), targets.chunk(recipe.accumulation), strict=True
+        ):
             loss += optimizer.accumulate(model, part, goal, 1.0 / recipe.accumulation)
         norm = optimizer.update(recipe.learning_rate_at(state.step))
         if not (isfinite(loss) and isfinite(norm)):
@@ -80,6 +84,8 @@ def train(
         if state.step > tail_begins:
             if state.tail_sum is None:
                 state.tail_sum = torch.zeros_like(optimizer.flat)
+            # Saving moves the state to the processor's memory; the parameters stay where they are.
+            state.tail_sum = state.tail_sum.to(optimizer.flat.device)
             state.tail_sum += optimizer.flat
             state.tail_steps += 1
         if state.step in recipe.snapshots:
@@ -116,7 +122,11 @@ class _FlatAdamW:
             if part.numel()
         ]
         self._optimizer = torch.optim.AdamW(
-            groups, lr=recipe.learning_rate, betas=(recipe.beta1, recipe.beta2), eps=recipe.epsilon, fused=True
+            groups,
+            lr=recipe.learning_rate,
+            betas=(recipe.beta1, recipe.beta2),
+            eps=recipe.epsilon,
+            fused=True,
         )
         self._moments = [state.first_moment.to(device, copy=True), state.second_moment.to(device, copy=True)]
         for part, piece in zip(self._parts, (slice(None, boundary), slice(boundary, None)), strict=True):
@@ -134,12 +144,13 @@ class _FlatAdamW:
         loss.backward()
         assert low.grad is not None
         self._gradient += low.grad
-        return loss.item()
+        return float(loss.item())
 
     def update(self, learning_rate: float) -> float:
         """One step; returns the norm of the gradient before clipping."""
         norm = torch.linalg.vector_norm(self._gradient)
-        if isfinite(value := norm.item()):
+        value = float(norm.item())
+        if isfinite(value):
             self._gradient *= (self._clip / norm.clamp(min=1e-12)).clamp(max=1.0)
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate

@@ -69,7 +69,8 @@ class Recipe:
             raise ConfigError(f"recipe: schedule '{self.schedule}' is unknown; known: {', '.join(SCHEDULES)}")
         if self.batch_sequences % self.accumulation:
             raise ConfigError(
-                f"recipe: accumulation {self.accumulation} does not divide batch_sequences {self.batch_sequences}"
+                f"recipe: accumulation {self.accumulation} does not divide "
+                f"batch_sequences {self.batch_sequences}"
             )
         if not 0 <= self.tail_average < 1:
             raise ConfigError(f"recipe: tail_average must be in [0, 1), not {self.tail_average}")
@@ -80,7 +81,9 @@ class Recipe:
         if self.dtype not in ("float32", "bfloat16"):
             raise ConfigError(f"recipe: dtype must be float32 or bfloat16, not {self.dtype}")
         if self.optimizer_state not in ("restored", "fresh"):
-            raise ConfigError(f"recipe: optimizer_state must be restored or fresh, not {self.optimizer_state}")
+            raise ConfigError(
+                f"recipe: optimizer_state must be restored or fresh, not {self.optimizer_state}"
+            )
 
     @property
     def batch_tokens(self) -> int:
@@ -105,4 +108,6 @@ class Recipe:
         return digest({name: value for name, value in self.as_json().items() if name != "seed"})
 
     def as_json(self) -> Json:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }

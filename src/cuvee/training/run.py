@@ -21,7 +21,7 @@ from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.config import ModelConfig
-from cuvee.models.hugging_face import open_model, read_flat
+from cuvee.models.hugging_face import open_model
 from cuvee.models.interface import CausalModel
 from cuvee.models.llama import Llama
 from cuvee.sources.shards import TokenShard
@@ -160,7 +160,7 @@ def execute(
     model = run.model.build()
     flops = 3.0 * model.flops_per_token * run.recipe.tokens
     if run.done:
-        log = json.loads((run.folder / LOG).read_text(encoding="utf-8"))
+        log: Json = json.loads((run.folder / LOG).read_text(encoding="utf-8"))
         return Trained(run.key, Checkpoint.load(run.folder), 0.0, flops, log)
     began = time.process_time()
     shards = {name: [TokenShard.open(path) for path in run.shards[name]] for name in run.mixture.support}
@@ -186,7 +186,7 @@ def execute(
         report=report,
         device=run.model.device,
     )
-    log: Json = {
+    log = {
         "losses": state.losses,
         "gradient_norms": state.gradient_norms,
         "learning_rates": [run.recipe.learning_rate_at(step) for step in range(run.recipe.steps)],
@@ -229,11 +229,16 @@ def _start(run: TrainingRun, model: CausalModel) -> tuple[str | None, TrainingSt
     if run.start is None:
         return None, TrainingState.fresh(model.initial(run.recipe.seed))
     checkpoint = Checkpoint.load(run.start.folder)
-    state: TrainingState | None = None
-    if run.recipe.optimizer_state == "restored":
-        state = TrainingState.load(run.start.folder / MOMENTS, run.start.key)
-    if state is not None:
-        # A branch starts where the seed is judged: at its (tail-averaged) result, not at its last step.
-        state.flat = checkpoint.read_flat(model)
-        return checkpoint.content_hash, state.branch(keep_moments=True)
-    return checkpoint.content_hash, TrainingState.fresh(read_flat(run.start.folder, model))
+    flat = checkpoint.read_flat(model)
+    moments = run.start.folder / MOMENTS
+    if run.recipe.optimizer_state == "fresh" or not moments.is_file():
+        return checkpoint.content_hash, TrainingState.fresh(flat)
+    state = TrainingState.load(moments, run.start.key)
+    if state is None:
+        if run.start.key == checkpoint.content_hash:  # brought along; its moments are those of another study
+            return checkpoint.content_hash, TrainingState.fresh(flat)
+        # Going on without them would give another result under the same key.
+        raise CheckpointError(f"{moments}: damaged; delete the folder to have it made again")
+    # A branch starts where the seed is judged: at its (tail-averaged) result, not at its last step.
+    state.flat = flat
+    return checkpoint.content_hash, state.branch(keep_moments=True)

@@ -72,7 +72,9 @@ class TrainingState:
             "evaluations": self.evaluations,
         }
         with atomic_path(path) as temporary:
-            save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, temporary, {"facts": json.dumps(facts)})
+            save_file(
+                {k: v.contiguous().cpu() for k, v in tensors.items()}, temporary, {"facts": json.dumps(facts)}
+            )
 
     @classmethod
     def load(cls, path: Path, key: str) -> "TrainingState | None":
@@ -86,18 +88,20 @@ class TrainingState:
             with safe_open(path, framework="pt") as file:
                 facts = json.loads(file.metadata()["facts"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            if facts.pop("key") != key:
+                return None
+            snapshots = {
+                int(name.removeprefix("snapshot.")): t for name, t in tensors.items() if "snapshot." in name
+            }
+            evaluations = [(int(step), dict(values)) for step, values in facts.pop("evaluations")]
+            return cls(
+                flat=tensors["flat"],
+                first_moment=tensors["first_moment"],
+                second_moment=tensors["second_moment"],
+                tail_sum=tensors.get("tail_sum"),
+                snapshots=snapshots,
+                evaluations=evaluations,
+                **facts,
+            )
         except Exception:  # safetensors raises its own untyped error for a damaged file
             return None
-        if facts.pop("key") != key:
-            return None
-        snapshots = {int(name.removeprefix("snapshot.")): t for name, t in tensors.items() if "snapshot." in name}
-        evaluations = [(int(step), dict(values)) for step, values in facts.pop("evaluations")]
-        return cls(
-            flat=tensors["flat"],
-            first_moment=tensors["first_moment"],
-            second_moment=tensors["second_moment"],
-            tail_sum=tensors.get("tail_sum"),
-            snapshots=snapshots,
-            evaluations=evaluations,
-            **facts,
-        )

@@ -1,4 +1,4 @@
-"""Ridge regression for many evaluations at once, with coefficients partly shared (study room).
+"""Ridge regression for many evaluations at once, with coefficients partly shared (floor 5).
 
 For evaluation e and row r, with features x_re of length p,
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cuvee.errors import ConfigError
-from cuvee.study.calibration import (
+from cuvee.honesty.calibration import (
     FittedCalibrator,
     fit,
     fit_folds,
@@ -16,10 +16,10 @@ from cuvee.study.calibration import (
     leave_one_out_rows,
     left_out_differences,
 )
-from cuvee.study.calibrators import CALIBRATORS, FEATURES, NO_DIFFERENCE, Calibrator, calibrators_for
-from cuvee.study.evidence import Evidence, single_unit_baselines
-from cuvee.study.hierarchical_ridge import Design, fit_hierarchical, left_out_residuals
-from cuvee.study.proxy_choice import BLEND, FittedBlend, choose_proxy, fit_blend
+from cuvee.honesty.calibrators import CALIBRATORS, FEATURES, NO_DIFFERENCE, Calibrator, calibrators_for
+from cuvee.honesty.evidence import Evidence, single_unit_baselines
+from cuvee.honesty.hierarchical_ridge import Design, fit_hierarchical, left_out_residuals
+from cuvee.honesty.proxy_choice import BLEND, FittedBlend, choose_proxy, fit_blend
 from cuvee.types import FloatArray
 
 SOURCES, OUTSIDE = 5, 2

@@ -1,8 +1,8 @@
-"""The table of ways to turn proxies into predicted losses (study room).
+"""The table of ways to turn proxies into predicted losses (floor 5).
 
 A *calibrator* is a row: which proxies it starts from, whether its prior is the proxy itself, and
 which features of the mixture may explain what the proxy misses. All rows share one fit
-(``cuvee.study.calibration``), a partly shared ridge regression over all evaluations.
+(``cuvee.honesty.calibration``), a partly shared ridge regression over all evaluations.
 
 Why these features: a merge of n branches understates what a source's own data does for its own
 evaluation (``own share``, ``own curve``), averaging removes noise in proportion to one minus the
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.study.evidence import BEST_SINGLE, NEGATIVE_LOG_PARTS, WEIGHTED_SINGLE, effective_number
+from cuvee.honesty.evidence import BEST_SINGLE, NEGATIVE_LOG_PARTS, WEIGHTED_SINGLE, effective_number
 from cuvee.types import FloatArray, IntArray
 
 NO_DIFFERENCE = "no difference"

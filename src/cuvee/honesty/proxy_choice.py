@@ -1,4 +1,4 @@
-"""Which proxy to trust, and whether to trust any (study room).
+"""Which proxy to trust, and whether to trust any (floor 5).
 
 All calibrators are compared by their left-out errors on *differences* between references, since
 a decision compares mixtures. One candidate is ``blend per evaluation``: a mean of the proxy
@@ -21,18 +21,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.study.bootstrap import DRAWS, bootstrap_counts
-from cuvee.study.calibration import (
+from cuvee.honesty.bootstrap import DRAWS, bootstrap_counts
+from cuvee.honesty.calibration import (
     FittedCalibrator,
     FoldFits,
     Prediction,
     fit_folds,
     leave_one_out_rows,
+    left_out,
     left_out_differences,
 )
-from cuvee.study.calibrators import Calibrator, baseline_calibrators, calibrators_for
-from cuvee.study.evidence import Evidence
-from cuvee.study.statistics import pair_accuracy, rank_correlation
+from cuvee.honesty.calibrators import Calibrator, baseline_calibrators, calibrators_for
+from cuvee.honesty.evidence import Evidence
+from cuvee.honesty.statistics import pair_accuracy, rank_correlation
 from cuvee.types import FloatArray, Json
 
 BLEND = "blend per evaluation"
@@ -127,6 +128,8 @@ class Choice:
     """Whether proxies beat every baseline, see the head of this file."""
     probability: float
     """Share of paired bootstrap resamples in which they do."""
+    left_out: FloatArray
+    """[R, E] what the chosen calibrator predicts for each reference without having seen it."""
 
     def to_json(self) -> Json:
         """All fields as plain JSON."""
@@ -137,6 +140,7 @@ class Choice:
             "best_baseline": self.best_baseline,
             "believed": self.believed,
             "probability": self.probability,
+            "left_out": self.left_out.tolist(),
         }
 
 
@@ -189,14 +193,22 @@ def choose_proxy(evidence: Evidence, seed: int, draws: int = DRAWS) -> Choice:
         fitted = FittedBlend(tuple(blended), tuple(fit.fits[-1] for fit in blended.values()), weights[:, -1])
     else:
         fitted = folds[name].fits[-1]
-    return Choice(name, fitted, ordered, best_baseline, wins and probability >= BELIEVED_FROM, probability)
+    return Choice(
+        name=name,
+        fitted=fitted,
+        errors=ordered,
+        best_baseline=best_baseline,
+        believed=wins and probability >= BELIEVED_FROM,
+        probability=probability,
+        left_out=left_out(predictions[name]),
+    )
 
 
 def fit_blend(calibrators: Mapping[str, Calibrator], evidence: Evidence) -> FittedBlend:
     """Fit several calibrators on all references and weigh them for every evaluation.
 
     Raises:
-        ConfigError: as ``cuvee.study.calibration.fit``.
+        ConfigError: as ``cuvee.honesty.calibration.fit``.
     """
     rows = np.ones((1, evidence.references))
     folds = {name: fit_folds(row, evidence, rows) for name, row in calibrators.items()}

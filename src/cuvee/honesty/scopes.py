@@ -1,4 +1,4 @@
-"""Where and among which references a proxy is compared with the truth (study room).
+"""Where and among which references a proxy is compared with the truth (floor 5).
 
 A *scope* says what is compared: one evaluation, the target, or the mean over the in-pool or the
 out-of-pool evaluations. A *subset* says among which references: all, or only inside one size.
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.study.evidence import Evidence
+from cuvee.honesty.evidence import Evidence
 from cuvee.types import FloatArray, IntArray
 
 TARGET = "target"
 MACRO_IN_POOL = "macro in-pool"
 MACRO_OUT_OF_POOL = "macro out-of-pool"
+RESERVED = (TARGET, MACRO_IN_POOL, MACRO_OUT_OF_POOL)
+"""Scopes that are no evaluation; no evaluation may have their names."""
 ALL_REFERENCES = "all references"
 WITHIN_SIZE = "within size"
 SMALLEST_GROUP = 6

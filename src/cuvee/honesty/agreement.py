@@ -1,6 +1,6 @@
-"""How far cheap proxies agree with really trained references (study room).
+"""How far cheap proxies agree with really trained references (floor 5).
 
-One row for every proxy or baseline, scope and subset (``cuvee.study.scopes``). Three ways in
+One row for every proxy or baseline, scope and subset (``cuvee.honesty.scopes``). Three ways in
 which a plain correlation flatters are taken away one by one:
 
 - the number of parts explains much of the loss across sizes: read ``partial`` and the subset
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.study.bootstrap import DRAWS, bootstrap_counts, percentile_interval
-from cuvee.study.evidence import Evidence
-from cuvee.study.scopes import (
+from cuvee.honesty.bootstrap import DRAWS, bootstrap_counts, percentile_interval
+from cuvee.honesty.evidence import Evidence
+from cuvee.honesty.scopes import (
     ALL_REFERENCES,
     TARGET,
     Noise,
@@ -31,7 +31,7 @@ from cuvee.study.scopes import (
     scopes,
     subsets,
 )
-from cuvee.study.statistics import (
+from cuvee.honesty.statistics import (
     centred,
     correlation,
     pair_accuracy,

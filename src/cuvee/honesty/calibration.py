@@ -1,4 +1,4 @@
-"""Predicted losses of any mixture from its proxies and a few references (study room).
+"""Predicted losses of any mixture from its proxies and a few references (floor 5).
 
 The truth of evaluation e on mixture w is modelled as
 
@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.study.calibrators import FEATURES, Calibrator
-from cuvee.study.evidence import Evidence
-from cuvee.study.hierarchical_ridge import Design, fit_hierarchical, left_out_residuals
+from cuvee.honesty.calibrators import FEATURES, Calibrator
+from cuvee.honesty.evidence import Evidence
+from cuvee.honesty.hierarchical_ridge import Design, fit_hierarchical, left_out_residuals
 from cuvee.types import AnyArray, FloatArray, IntArray, Json
 
 _SLOPE_SCALE = 0.5  # plausible size of c: slopes between one half and one and a half
@@ -207,21 +207,15 @@ def fit_folds(calibrator: Calibrator, evidence: Evidence, rows: FloatArray) -> F
     inflation = np.maximum(1.0, ratio.sum(axis=(1, 2)) / (rows.sum(axis=1) * response.shape[1]))
     z = np.concatenate([np.ones((*features.shape[:2], 1)), features], axis=2)
     predictions = offset + np.einsum("rep,fep->fre", z, posterior.mean, optimize=True)
-    covariance = posterior.covariance()
     fits = tuple(
-        FittedCalibrator(
-            calibrator=calibrator,
-            sources=evidence.sources,
-            evaluations=evidence.evaluations,
-            own=evidence.own,
-            centre=centre,
-            scale=scale,
-            coefficients=posterior.mean[fold],
-            covariance=covariance[fold],
-            noise=posterior.variances.noise[fold] + posterior.variances.row[fold],
-            inflation=float(inflation[fold]),
+        _fitted(calibrator, evidence, centre, scale, *learnt)
+        for learnt in zip(
+            posterior.mean,
+            posterior.covariance(),
+            posterior.variances.noise + posterior.variances.row[:, None],
+            inflation,
+            strict=True,
         )
-        for fold in range(len(rows))
     )
     return FoldFits(fits, predictions, residuals)
 
@@ -230,23 +224,36 @@ def _raw_folds(calibrator: Calibrator, evidence: Evidence, rows: FloatArray, off
     evaluations = len(evidence.evaluations)
     response = evidence.truth - offset
     noise = rows @ np.square(response) / rows.sum(axis=1, keepdims=True)
-    fits = tuple(
-        FittedCalibrator(
-            calibrator=calibrator,
-            sources=evidence.sources,
-            evaluations=evidence.evaluations,
-            own=evidence.own,
-            centre=np.zeros((evaluations, 0)),
-            scale=np.zeros(0),
-            coefficients=np.zeros((evaluations, 1)),
-            covariance=np.zeros((evaluations, 1, 1)),
-            noise=noise[fold],
-            inflation=1.0,
-        )
-        for fold in range(len(rows))
-    )
+    learnt = np.zeros((evaluations, 1)), np.zeros((evaluations, 1, 1))
+    none, no_scale = np.zeros((evaluations, 0)), np.zeros(0)
+    fits = tuple(_fitted(calibrator, evidence, none, no_scale, *learnt, of_fold, 1.0) for of_fold in noise)
     predictions = np.repeat(offset[None], len(rows), axis=0)
     return FoldFits(fits, predictions, response[None] * rows[:, :, None])
+
+
+def _fitted(
+    calibrator: Calibrator,
+    evidence: Evidence,
+    centre: FloatArray,
+    scale: FloatArray,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+    noise: FloatArray,
+    inflation: float,
+) -> FittedCalibrator:
+    """What was learnt, with the names of the evidence that it was learnt from."""
+    return FittedCalibrator(
+        calibrator=calibrator,
+        sources=evidence.sources,
+        evaluations=evidence.evaluations,
+        own=evidence.own,
+        centre=centre,
+        scale=scale,
+        coefficients=coefficients,
+        covariance=covariance,
+        noise=noise,
+        inflation=float(inflation),
+    )
 
 
 def _columns(

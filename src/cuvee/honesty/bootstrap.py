@@ -1,7 +1,7 @@
-"""Paired bootstrap over references, as counts (study room).
+"""Paired bootstrap over references, as counts (floor 5).
 
 A draw takes n rows with replacement out of n; it is kept as how often each row was taken, so that
-``cuvee.study.statistics`` computes all draws at once, and so that all proxies meet the same draws
+``cuvee.honesty.statistics`` computes all draws at once, and so that all proxies meet the same draws
 and can be compared draw by draw. Percentile intervals after Efron & Tibshirani (1993), chapter 13.
 """
 

@@ -1,4 +1,4 @@
-"""What a study knows about its reference mixtures: real losses, proxies, baselines (study room).
+"""What a study knows about its reference mixtures: real losses, proxies, baselines (floor 5).
 
 A *reference* is a mixture on which a model was really trained. Its *truth* is the loss of that
 training; a *proxy* is a cheap estimate of the same loss (a merge, an ensemble); a *baseline* is
@@ -8,7 +8,7 @@ Shapes: ``R`` references, ``E`` evaluations, ``S`` sources.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -99,6 +99,18 @@ class Evidence:
     def effective_number(self) -> FloatArray:
         """[R] 1 / sum of squared shares."""
         return effective_number(self.shares)
+
+    def select(self, rows: IntArray) -> "Evidence":
+        """Some of the references, in the order of ``rows``; replicates of the others are left out."""
+        wanted = [int(row) for row in rows]
+        return replace(
+            self,
+            shares=self.shares[wanted],
+            truth=self.truth[wanted],
+            proxies={name: losses[wanted] for name, losses in self.proxies.items()},
+            baselines={name: losses[wanted] for name, losses in self.baselines.items()},
+            replicates=tuple((wanted.index(row), losses) for row, losses in self.replicates if row in wanted),
+        )
 
     def losses(self, name: str) -> FloatArray:
         """[R, E] of the proxy or baseline ``name``.

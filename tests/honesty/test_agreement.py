@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cuvee.errors import ConfigError
-from cuvee.study.bootstrap import bootstrap_counts, percentile_interval
-from cuvee.study.evidence import (
+from cuvee.honesty.agreement import honesty_report
+from cuvee.honesty.bootstrap import bootstrap_counts, percentile_interval
+from cuvee.honesty.evidence import (
     BEST_SINGLE,
     NEGATIVE_LOG_PARTS,
     WEIGHTED_SINGLE,
     Evidence,
     single_unit_baselines,
 )
-from cuvee.study.honesty import honesty_report
-from cuvee.study.scopes import (
+from cuvee.honesty.scopes import (
     MACRO_IN_POOL,
     MACRO_OUT_OF_POOL,
     TARGET,
@@ -28,7 +28,7 @@ from cuvee.study.scopes import (
     scopes,
     subsets,
 )
-from cuvee.study.statistics import (
+from cuvee.honesty.statistics import (
     correlation,
     pair_accuracy,
     partial_correlation,

@@ -1,0 +1,40 @@
+"""How far cheap proxies can be believed, and what corrects them (floor 5, knows arrays only).
+
+Everything starts from ``Evidence``: references with their real losses, and what proxies and baselines say
+of the same mixtures. ``honesty_report`` compares the two; ``choose_proxy`` fits every row of the table of
+calibrators, judges each on references that it has not seen, and says which to trust and whether any.
+
+The models behind the numbers are of no concern here, so the package serves any proxy of any loss: small
+models, early checkpoints, tables of somebody else's runs.
+"""
+
+from cuvee.honesty.agreement import Estimate, HonestyReport, HonestyRow, honesty_report
+from cuvee.honesty.calibration import FittedCalibrator, Prediction, fit, leave_one_out
+from cuvee.honesty.calibrators import CALIBRATORS, FEATURES, Calibrator, calibrators_for
+from cuvee.honesty.evidence import Evidence, single_unit_baselines
+from cuvee.honesty.proxy_choice import CalibratorError, Choice, FittedBlend, choose_proxy, fit_blend
+from cuvee.honesty.scopes import Noise, replicate_noise
+
+__all__ = [
+    "CALIBRATORS",
+    "FEATURES",
+    "Calibrator",
+    "CalibratorError",
+    "Choice",
+    "Estimate",
+    "Evidence",
+    "FittedBlend",
+    "FittedCalibrator",
+    "HonestyReport",
+    "HonestyRow",
+    "Noise",
+    "Prediction",
+    "calibrators_for",
+    "choose_proxy",
+    "fit",
+    "fit_blend",
+    "honesty_report",
+    "leave_one_out",
+    "replicate_noise",
+    "single_unit_baselines",
+]
