@@ -82,7 +82,9 @@ def _telling(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if out_of_room(error):
-            raise DiskFull(f"{path}: there is no room to write it ({error}); free some and run again") from error
+            raise DiskFull(
+                f"{path}: there is no room to write it ({error}); free some and run again"
+            ) from error
         raise
 
 

@@ -253,6 +253,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"evaluations": {"x": {"sorce": "web"}}}, 'evaluations.x: unknown key "sorce"; did you mean "source"?'),
     ({"evaluations": {"x": {}}}, "evaluations.x: needs either `source`"),
     ({"evaluations": {"web": "other.txt"}}, "evaluations.web: a source has that name"),
+    ({"evaluations": {"target": "other.txt"}}, 'evaluations.target: reports call the weighted mean "target"'),
+    ({"sources": {"target": "target.txt"}}, 'sources.target: reports call the weighted mean "target"'),
     ({"evaluations": {"held_out": False}}, "study.yaml: evaluations: there is none"),
     ({"target": {"weights": {"wbe": 1}}}, 'study.yaml: target.weights: "wbe" is no evaluation; did you mean'),
     ({"target": {"weights": {"web": 0}}}, "target.weights: at least one weight must be above zero"),

@@ -4,6 +4,7 @@ from cuvee.evaluation.averaging_bonus import averaging_bonus, noise_penalty
 from cuvee.evaluation.descent import merge_optimum
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.gradient import MergeGradient, merge_gradient
+from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.mirror_descent import Optimum, mirror_descent
 from cuvee.evaluation.paired import Paired, compare, standard_errors
@@ -15,6 +16,7 @@ __all__ = [
     "Documents",
     "Ensemble",
     "Evaluator",
+    "LearningCurves",
     "MergeGradient",
     "Optimum",
     "Paired",

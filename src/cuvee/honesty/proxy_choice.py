@@ -216,6 +216,26 @@ def fit_blend(calibrators: Mapping[str, Calibrator], evidence: Evidence) -> Fitt
     return FittedBlend(tuple(folds), members, blend_weights(folds, rows)[:, 0])
 
 
+def refit(name: str, evidence: Evidence, rows: FloatArray) -> list[FittedCalibrator | FittedBlend]:
+    """The calibrator ``name``, or the blend, learnt from each of several sets of references at once.
+
+    Args:
+        name: of a calibrator that the evidence allows, or ``BLEND``.
+        evidence: all references.
+        rows: [F, R] which references each fit learns from, 1 or 0.
+    """
+    table = calibrators_for(tuple(evidence.proxies), tuple(evidence.baselines))
+    if name != BLEND:
+        return list(fit_folds(table[name], evidence, rows).fits)
+    baselines = baseline_calibrators(tuple(evidence.baselines))
+    folds = {key: fit_folds(row, evidence, rows) for key, row in table.items() if key not in baselines}
+    weights = blend_weights(folds, rows)
+    return [
+        FittedBlend(tuple(folds), tuple(fit.fits[index] for fit in folds.values()), weights[:, index])
+        for index in range(len(rows))
+    ]
+
+
 def blend_weights(folds: Mapping[str, FoldFits], rows: FloatArray) -> FloatArray:
     """[C, F, E] weights of C calibrators in each fold, from the closed-form residuals inside it.
 

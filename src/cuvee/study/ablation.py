@@ -12,6 +12,7 @@ import numpy as np
 
 from cuvee.evaluation.averaging_bonus import averaging_bonus, noise_penalty
 from cuvee.evaluation.ensemble import Ensemble
+from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import LocalProcesses
 from cuvee.hashing import digest
@@ -19,6 +20,7 @@ from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Progress, Silent
 from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
 from cuvee.study.conclude import conclude
@@ -31,7 +33,7 @@ from cuvee.study.material import Material, prepare_material
 from cuvee.study.mixtures import candidates, leave_two_out, references, region_of
 from cuvee.study.plan import Plan
 from cuvee.study.status import StageStatus, StudyStatus
-from cuvee.types import FloatArray
+from cuvee.types import FloatArray, IntArray
 
 MERGE = "merge"
 ENSEMBLE = "ensemble"
@@ -110,10 +112,7 @@ def status(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
             runs = store.runs()
     # By model, not by row: a new evaluation has all models measured again.
     trained = [one for one in runs if one.kind == "trained"]
-    made = {
-        role: len({one.details["run"] for one in trained if role in (one.role, *one.details.get("also", ()))})
-        for role in wanted
-    }
+    made = {role: len({one.details["run"] for one in trained if one.role == role}) for role in wanted}
     merged = sum(1 for one in runs if one.kind == "merged")
     stages = [
         StageStatus(titles[role], min(made[role], count), count, "models")
@@ -202,6 +201,7 @@ class _Scorer:
     def __init__(self, lab: Laboratory, pool: FlatPool, ensemble: Ensemble) -> None:
         self._lab, self._pool, self._ensemble = lab, pool, ensemble
         self._spread = pool.roster.spread(lab.plan.config.pool_sources)
+        self._curves = _curves(lab)
 
     def score(self, mixtures: Sequence[Mixture], roles: Sequence[str]) -> Scored:
         """Proxy losses [M, E] of mixtures over the sources of the pool."""
@@ -211,7 +211,14 @@ class _Scorer:
         if cost is not None:
             merged = merged - noise_penalty(weights, cost)
         ensembled = self._lab.score_ensembles(self._ensemble, weights, mixtures, roles)
-        return Scored(tuple(mixtures), {MERGE: merged, ENSEMBLE: ensembled})
+        proxies = {MERGE: merged, ENSEMBLE: ensembled}
+        if self._curves is not None:
+            shares = np.stack([mixture.shares for mixture in mixtures])
+            proxies |= {
+                f"{name}, own curve": self._curves.substituted(shares, losses)
+                for name, losses in list(proxies.items())
+            }
+        return Scored(tuple(mixtures), proxies)
 
     def unit_losses(self) -> FloatArray:
         """Losses of one-source models [S, E], the mean over their units and replicas."""
@@ -232,6 +239,36 @@ class _Scorer:
         losses = self._lab.score_merges(MERGE, self._pool, averages, mixtures, ["branch"] * units)
         each = members.reshape(replicas, units, -1).swapaxes(0, 1)
         return np.asarray(np.maximum(averaging_bonus(each, losses).mean(axis=0), 0.0))
+
+
+def _curves(lab: Laboratory) -> LearningCurves | None:
+    """How far each source brings its own evaluation; None without snapshots, or where runs are united."""
+    plan, config = lab.plan, lab.plan.config
+    members = plan.branches()
+    recipe = next(iter(members.values())).recipe
+    if not recipe.snapshots or config.estimand == "union":
+        return None
+    names = config.pool_sources
+    along = lab.snapshots(members) | {
+        recipe.steps: lab.losses([lab.trained_key(r) for r in members.values()])
+    }
+    steps = sorted(along)
+    whole = plan.reference(Mixture.uniform(names)).recipe.tokens
+    by_source = [[i for i, member in enumerate(members) if member.source == name] for name in names]
+    losses = np.stack([along[step] for step in steps], axis=1)  # (K, P, E)
+    evaluator = plan.bench.evaluator()
+    seed = Checkpoint.load(plan.start.folder).read_flat(evaluator.model)
+    return LearningCurves(
+        positions=np.array([step * recipe.batch_tokens / whole for step in steps]),
+        start=evaluator.score(seed).nats_per_token,
+        losses=np.stack([losses[rows].mean(axis=0) for rows in by_source]),
+        own=_own(config),
+    )
+
+
+def _own(config: StudyConfig) -> IntArray:
+    names = config.pool_sources
+    return np.array([names.index(s) if s is not None else -1 for s in config.own_sources.values()])
 
 
 def _evidence(
@@ -255,7 +292,6 @@ def _evidence(
     rows = [position[mixture.key] for mixture in chosen]
     shares = np.stack([mixture.shares for mixture in chosen])
     names = config.pool_sources
-    own = [names.index(source) if source is not None else -1 for source in config.own_sources.values()]
     return Evidence(
         sources=names,
         evaluations=tuple(config.evaluation_sets),
@@ -263,7 +299,7 @@ def _evidence(
         truth=truth,
         proxies={name: losses[rows] for name, losses in scored.proxies.items()},
         baselines=single_unit_baselines(unit_losses, shares),
-        own=np.array(own),
+        own=_own(config),
         replicates=tuple(replicates),
         target=target,
     )

@@ -19,6 +19,9 @@ BRANCH_TOKENS_PER_PARAMETER = 0.25
 FOLDER_LEARNING_RATE = 1e-4
 """For models that somebody else trained: about the last rate of common recipes."""
 
+SNAPSHOTS = (0.05, 0.1, 0.2, 0.35, 0.55)
+"""Enough to draw the learning curve of a branch: denser where it is steep."""
+
 SHARED_RECIPE = frozenset(
     {"tokens", "batch_tokens", "learning_rate", "warmup", "schedule", "decay"}
     | {"weight_decay", "betas", "clip", "tail_average", "optimizer_state"}
@@ -73,7 +76,9 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     }
     seed_tokens = 0 if trained_elsewhere else _two_digits(SEED_TOKENS_PER_PARAMETER * size)
     branch_tokens = _two_digits(BRANCH_TOKENS_PER_PARAMETER * size)
-    branch = common | {"tokens": branch_tokens} | _section(raw, "branch_training")
+    # Snapshots of a model that somebody else trained may be large: there they must be asked for.
+    snapshots = {} if trained_elsewhere else {"snapshots": SNAPSHOTS}
+    branch = common | {"tokens": branch_tokens} | snapshots | _section(raw, "branch_training")
     # A reference is trained as a branch is, on its own mixture.
     reference = {key: value for key, value in branch.items() if key in SHARED_RECIPE}
 

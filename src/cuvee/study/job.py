@@ -17,7 +17,7 @@ from cuvee.execution.interface import Report
 from cuvee.merging.pool import FlatPool
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard
-from cuvee.training.run import ModelSpec, Trained, TrainingRun, execute
+from cuvee.training.run import ModelSpec, Trained, TrainingRun, execute, read_snapshots
 from cuvee.types import FloatArray
 
 
@@ -111,3 +111,21 @@ def score_block(task: MergeTask, report: Report) -> MergesScored:
         nats[position] = scores.nats
         report(1, "")
     return MergesScored(Scores(evaluator.documents, nats), time.process_time() - began)
+
+
+@dataclass(frozen=True)
+class SnapshotTask:
+    """Measure the snapshots of a finished run."""
+
+    folder: Path
+    bench: Bench
+
+
+def score_snapshots(task: SnapshotTask, report: Report) -> dict[int, Scores]:
+    """Job: step -> scores [D]; reports snapshots measured."""
+    evaluator = task.bench.evaluator()
+    found = {}
+    for step, flat in sorted(read_snapshots(task.folder).items()):
+        found[step] = evaluator.score(flat)
+        report(1, "")
+    return found

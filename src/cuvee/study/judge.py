@@ -11,10 +11,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from cuvee.honesty.calibration import FittedCalibrator, fit
-from cuvee.honesty.calibrators import baseline_calibrators, calibrators_for
-from cuvee.honesty.evidence import Evidence
-from cuvee.honesty.proxy_choice import BLEND, CalibratorError, Choice, FittedBlend, fit_blend
+from cuvee.honesty.calibration import FittedCalibrator
+from cuvee.honesty.proxy_choice import CalibratorError, Choice, FittedBlend, refit
 from cuvee.honesty.scopes import replicate_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.decision import Loss
@@ -82,8 +80,10 @@ class Judge:
             return self.mean[None]
         rng = np.random.default_rng(self.seed)
         half = max(3, -(-evidence.references // 2))
-        halves = [rng.permutation(evidence.references)[:half] for _ in range(HALF_SAMPLES)]
-        return np.stack([self._predict(_refit(self.choice.name, evidence.select(rows))) for rows in halves])
+        rows = np.zeros((HALF_SAMPLES, evidence.references))
+        for row in rows:
+            row[rng.permutation(evidence.references)[:half]] = 1.0
+        return np.stack([self._predict(fitted) for fitted in refit(self.choice.name, evidence, rows)])
 
     @cached_property
     def missed(self) -> FloatArray:
@@ -145,11 +145,3 @@ class Judge:
 def chosen_error(choice: Choice) -> CalibratorError:
     """The left-out errors of the calibrator that was chosen."""
     return next(error for error in choice.errors if error.name == choice.name)
-
-
-def _refit(name: str, evidence: Evidence) -> FittedCalibrator | FittedBlend:
-    table = calibrators_for(tuple(evidence.proxies), tuple(evidence.baselines))
-    if name != BLEND:
-        return fit(table[name], evidence)
-    baselines = baseline_calibrators(tuple(evidence.baselines))
-    return fit_blend({key: row for key, row in table.items() if key not in baselines}, evidence)

@@ -4,7 +4,7 @@ Every result goes into the store as it arrives, under a key made of all that det
 store has is never done again, so a killed study goes on where it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor
 from cuvee.merging.pool import Branch, FlatPool
-from cuvee.merging.roster import Roster
+from cuvee.merging.roster import Member, Roster
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Progress
@@ -23,8 +23,10 @@ from cuvee.runs.store import RunStore
 from cuvee.study.job import (
     Measured,
     MergeTask,
+    SnapshotTask,
     TrainTask,
     score_block,
+    score_snapshots,
     train_and_measure,
 )
 from cuvee.study.plan import Plan
@@ -61,14 +63,8 @@ class Laboratory:
     # Training
 
     def train(self, planned: Sequence[Planned], title: str) -> None:
-        """Train and measure what the store does not have, the longest first.
-
-        Of equal runs the first is made: a reference on one source may be the branch of that source.
-        """
-        wanted: dict[str, list[Planned]] = {}
-        for one in planned:
-            wanted.setdefault(self.trained_key(one.run), []).append(one)
-        tasks = [same[0] for key, same in wanted.items() if not self.store.has(key)]
+        """Train and measure what the store does not have, the longest first."""
+        tasks = [one for one in planned if not self.store.has(self.trained_key(one.run))]
         tasks.sort(key=lambda one: -one.run.recipe.tokens)
         if not tasks:
             return
@@ -82,12 +78,11 @@ class Laboratory:
         for index, measured in self.executor.map(train_and_measure, jobs, told):
             if not missing:
                 self.progress.advance(1, _names(tasks[index].mixture))
-            self._write_down(wanted[self.trained_key(tasks[index].run)], measured)
+            self._write_down(tasks[index], measured)
 
-    def _write_down(self, same: Sequence[Planned], measured: Measured) -> None:
-        planned, trained = same[0], measured.trained
+    def _write_down(self, planned: Planned, measured: Measured) -> None:
+        trained = measured.trained
         key = self.trained_key(planned.run)
-        further = sorted({one.role for one in same} - {planned.role})
         self.store.add(
             Run(
                 key=key,
@@ -105,8 +100,7 @@ class Laboratory:
                     "checkpoint": trained.checkpoint.content_hash,
                     "recipe": planned.run.recipe.hash,
                     "epochs": trained.log["epochs"],
-                }
-                | ({"also": further} if further else {}),
+                },
             )
         )
         if trained.seconds:
@@ -145,6 +139,44 @@ class Laboratory:
         if seed.tokenizer is None:  # a model that was brought along does not say with which it was trained
             seed = replace(seed, tokenizer=self.plan.material.tokenizer)
         return FlatPool.build(self.plan.model.build(), seed, branches, self.plan.folder.pools)
+
+    def snapshots(self, members: Mapping[Member, TrainingRun]) -> dict[int, FloatArray]:
+        """Step -> losses [K, E] of the branches after that step, the end not included; measured once."""
+        steps = next(iter(members.values())).recipe.snapshots
+        keys = {(m, step): self._snapshot_key(run, step) for m, run in members.items() for step in steps}
+        known = self.store.keys(set(keys.values()))
+        missing = [m for m in members if any(keys[m, step] not in known for step in steps)]
+        if missing:
+            self.progress.stage("measuring snapshots", len(missing) * len(steps), "snapshots")
+            tasks = [SnapshotTask(members[m].folder, self.plan.bench) for m in missing]
+            bench = self.plan.bench.evaluator()
+            for index, found in self.executor.map(
+                score_snapshots, tasks, lambda _, n, note: self.progress.advance(n)
+            ):
+                member = missing[index]
+                run = members[member]
+                self.store.add_many(
+                    Run(
+                        key=keys[member, step],
+                        kind="trained",
+                        role="snapshot",
+                        estimand=self.plan.config.estimand,
+                        mixture=Mixture.vertex(self.plan.config.pool_sources, member.source),
+                        params=self.plan.parameters,
+                        tokens=step * run.recipe.batch_tokens,
+                        seed=run.recipe.seed,
+                        metrics=metrics_of(scores),
+                        flops=bench.model.flops_per_token * bench.tokens,
+                        details={"run": run.key},
+                    )
+                    for step, scores in found.items()
+                    if step in steps
+                )
+        return {step: self.losses([keys[m, step] for m in members]) for step in steps}
+
+    def _snapshot_key(self, run: TrainingRun, step: int) -> str:
+        inputs = {"run": run.key, "step": step, "evaluations": self._evaluations}
+        return RunKey("snapshot", inputs).digest
 
     # Proxies
 

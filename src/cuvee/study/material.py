@@ -89,6 +89,11 @@ def prepare_material(
     }
     corpus = prepare(specs, evaluations, options, progress)
     for entry in corpus.report.contamination:
+        if entry.exact_removed:
+            progress.message(
+                f"{entry.exact_removed} documents of source '{entry.source}' are also in evaluation "
+                f"'{entry.evaluation}': left out of training"
+            )
         if entry.ngram_share >= CONTAMINATION_TOLD:
             progress.message(
                 f"{entry.ngram_share:.1%} of the 13-grams of evaluation '{entry.evaluation}' stand in "

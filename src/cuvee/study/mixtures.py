@@ -82,6 +82,8 @@ def _design(
     design: str, names: tuple[str, ...], region: Region, count: int, seed: int, estimand: str
 ) -> list[Mixture]:
     """``count`` distinct mixtures inside the region (fewer only if there are no more)."""
+    if region.totals.is_point:
+        return [region.expand(region.totals.centre)]
     rng = np.random.default_rng(seed)
     if estimand == "union":
         design = "subsets"  # only whole units can be united
