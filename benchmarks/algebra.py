@@ -1,0 +1,174 @@
+"""What must hold of any pool, to rounding: checks of merging, gradients and scoring against plain arithmetic.
+
+Every function takes a pool and returns a number that ought to be zero, or small. They are used by
+``benchmarks.controls`` on trained models and by the tests on tiny ones.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import naive
+from cuvee.evaluation.gradient import merge_gradient
+from cuvee.evaluation.likelihood import Evaluator
+from cuvee.merging.linear import Linear
+from cuvee.merging.merge import Merge
+from cuvee.merging.pool import FlatPool
+from cuvee.models.checkpoint import Checkpoint, save_checkpoint
+from cuvee.models.interface import CausalModel
+from cuvee.sources.shards import TokenShard
+from cuvee.types import FloatArray
+
+STEP = 0.05
+"""Of the differences: in float32 a smaller one loses more digits than the fourth order wins."""
+
+
+@dataclass(frozen=True)
+class ProductError:
+    """Largest error of merges as products with the bank."""
+
+    by_magnitude: float
+    """Over sum_k |w_k P_k| of the same parameter: what rounding is measured by."""
+    by_norm: float
+    """|difference| / |merge|, both as vectors."""
+
+
+def product_error(pool: FlatPool, weights: FloatArray) -> ProductError:
+    """Merges ``weights`` [M, K] against a loop over members in float64."""
+    members = pool.branches.double().numpy()
+    worst = ProductError(0.0, 0.0)
+    for row in weights:
+        exact, magnitude = np.zeros(pool.size), np.zeros(pool.size)
+        for weight, member in zip(row, members, strict=True):
+            exact += weight * member
+            magnitude += np.abs(weight * member)
+        difference = np.abs(Linear().merge(pool, row).double().numpy() - exact)
+        relative = np.divide(difference, magnitude, out=np.zeros_like(difference), where=magnitude > 0)
+        norm = float(np.linalg.norm(difference) / np.linalg.norm(exact))
+        worst = ProductError(max(worst.by_magnitude, float(relative.max())), max(worst.by_norm, norm))
+    return worst
+
+
+def inexact_vertices(pool: FlatPool) -> int:
+    """How many members do not come back bit for bit from weight one on them."""
+    return sum(
+        not torch.equal(Linear().merge(pool, Merge.one(pool.roster, name).weights), pool.branch(name))
+        for name in pool.roster.names
+    )
+
+
+def merge_of_merges_error(pool: FlatPool, seed: int) -> float:
+    """A macro merge of micro merges as one merge, against the mean of their parameters.
+
+    The largest difference over the largest parameter.
+    """
+    sources = np.random.default_rng(seed).permutation(np.array(pool.roster.sources))
+    groups = [part.tolist() for part in np.array_split(sources, 2) if len(part)]
+    parts = [Merge.micro(pool.roster, group) for group in groups]
+    one = Merge.combine([(1 / len(parts), part) for part in parts])
+    at_once = Linear().merge(pool, one.weights, one.scale)
+    stepwise = torch.stack([Linear().merge(pool, part.weights) for part in parts]).double().mean(dim=0)
+    return float((at_once.double() - stepwise).abs().max() / stepwise.abs().max())
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A derivative of a merge's loss, by backward pass and by differences."""
+
+    name: str
+    exact: float
+    difference: float
+
+    @property
+    def error(self) -> float:
+        """Relative."""
+        return abs(self.exact - self.difference) / max(abs(self.difference), 1e-12)
+
+
+def slopes(evaluator: Evaluator, pool: FlatPool, weights: FloatArray, scale: float) -> list[Slope]:
+    """Derivatives of the mean loss in the weight of every unit and in the scale.
+
+    Differences are central, of fourth order. The evaluator's model should compute in float32.
+    """
+    evaluations = len(evaluator.documents.evaluations)
+    target = np.full(evaluations, 1 / evaluations)
+
+    def loss(direction: FloatArray, longer: float, step: float) -> float:
+        row, length = weights + step * direction, scale + longer * step
+        return float(evaluator.score(Linear().merge(pool, row, length)).nats_per_token @ target)
+
+    exact = merge_gradient(evaluator, pool, weights, target, scale)
+    along_units = [
+        Slope(name, float(exact.weights[k]), _central(partial(loss, np.eye(len(weights))[k], 0.0)))
+        for k, name in enumerate(pool.roster.names)
+    ]
+    along_scale = Slope("scale", exact.scale, _central(partial(loss, np.zeros(len(weights)), 1.0)))
+    return [*along_units, along_scale]
+
+
+def _central(loss: Callable[[float], float]) -> float:
+    """The derivative of ``loss`` at zero, by differences of fourth order."""
+    near, far = (loss(h) - loss(-h) for h in (STEP, 2 * STEP))
+    return (8 * near - far) / (12 * STEP)
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """A merge in memory and the same written to disk."""
+
+    same_bytes: bool
+    """The parameters read back are those that were written."""
+    token_difference: float
+    """Largest |difference| of a token's log-probability to that of transformers, nats."""
+    loss_difference: float
+    """Largest |difference| of an evaluation's mean loss, nats per token."""
+
+
+def reloaded(evaluator: Evaluator, pool: FlatPool, weights: FloatArray) -> Reloaded:
+    """Score a merge in memory, then save it, open it with transformers, and score again."""
+    flat = Linear().merge(pool, weights)
+    ours = evaluator.token_log_probs(flat)
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "merge"
+        save_checkpoint(folder, evaluator.model, flat)
+        again = Checkpoint.load(folder).read_flat(evaluator.model)
+        losses = naive.token_losses(naive.open_folder(folder), evaluator.inputs, evaluator.targets)
+    theirs = -losses.float().numpy().ravel()[evaluator.scored]
+    means = [evaluator.scores_of(one).nats_per_token for one in (ours, theirs)]
+    return Reloaded(
+        torch.equal(again, flat),
+        float(np.abs(ours - theirs).max()),
+        float(np.abs(means[0] - means[1]).max()),
+    )
+
+
+@dataclass(frozen=True)
+class PlainScore:
+    """Losses of one evaluation, computed without ``cuvee.evaluation``."""
+
+    nats_per_token: float
+    bits_per_byte: float
+
+
+def plain_score(model: CausalModel, flat: torch.Tensor, shard: TokenShard, max_tokens: int) -> PlainScore:
+    """The first documents of a shard that fit, one after the other, by transformers and in float64."""
+    stream, size = [shard.end_of_text], 0
+    for index in range(shard.documents):
+        document = [int(token) for token in shard.document(index)]
+        if index and len(stream) - 1 + len(document) > max_tokens:
+            break
+        stream += document
+        size += int(shard.document_bytes[index])
+    nats = 0.0
+    with tempfile.TemporaryDirectory() as root:
+        save_checkpoint(Path(root) / "model", model, flat)
+        module = naive.open_folder(Path(root) / "model")
+    for start in range(0, len(stream) - 1, model.context_length):
+        piece = torch.tensor(stream[start : start + model.context_length + 1])[None]
+        nats += float(naive.token_losses(module, piece[:, :-1], piece[:, 1:]).sum())
+    return PlainScore(nats / (len(stream) - 1), nats / size / float(np.log(2)))

@@ -1,0 +1,729 @@
+"""The ablation flow on a real study: it answers, it goes on where it stopped, and it says what is wrong."""
+
+import errno
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cuvee.cli.app import app
+from cuvee.errors import (
+    BrokenRecord,
+    ConfigError,
+    CuveeError,
+    DiskFull,
+    EmptySource,
+    InfeasibleRegion,
+    MissingSource,
+    SchemaError,
+)
+from cuvee.execution.local import LocalProcesses
+from cuvee.mixture.mixture import Mixture
+from cuvee.models.checkpoint import Checkpoint
+from cuvee.progress import Silent
+from cuvee.report.reports import REPORTS
+from cuvee.report.view import StudyView
+from cuvee.runs.run import Run
+from cuvee.runs.store import RunStore
+from cuvee.runs.tables import write_csv
+from cuvee.sources.tokenizer import train_tokenizer
+from cuvee.study import ablation, judge
+from cuvee.study.config import StudyConfig
+from cuvee.study.decision import Decision
+from cuvee.study.edit import append_source
+from cuvee.study.folder import StudyFolder
+from tests.models.tiny_models import save_random
+from tests.study.tiny_study import (
+    LANGUAGES,
+    SEED_DATA,
+    Listener,
+    change_study,
+    hashes,
+    run,
+    settings,
+    texts,
+    timeless,
+    write_study,
+    write_texts,
+)
+
+ROLES = ("seed", "branch", "reference", "replicate")
+QUICK: dict[str, Any] = {
+    "seed_training": {"tokens": 4 * 256},
+    "branch_training": SEED_DATA | {"tokens": 2 * 256},
+    "references": {"count": 0, "replicates": 0},
+    "candidates": {"count": 8},
+    "evaluation_tokens": 64,
+}
+"""For studies of which only the way matters."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that has been answered."""
+
+    folder: StudyFolder
+    decision: Decision
+    observations: bytes
+    checkpoints: dict[str, str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_half_samples() -> Iterator[None]:
+    """Uncertainty from a few half-samples: sixty take longer than all the rest of a study this small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge, "HALF_SAMPLES", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = write_study(tmp_path_factory.mktemp("finished"))
+    decision = run(folder)
+    return Finished(folder, decision, observations(folder), hashes(folder.checkpoints))
+
+
+@pytest.fixture
+def copy(finished: Finished, tmp_path: Path) -> StudyFolder:
+    """The finished study, to be changed."""
+    shutil.copytree(finished.folder.root, tmp_path / "study")
+    return StudyFolder(tmp_path / "study")
+
+
+def observations(folder: StudyFolder) -> bytes:
+    """All that a study has measured, as the bytes of a table."""
+    file = folder.root / "observations.csv"
+    with RunStore(folder.store) as store:
+        write_csv(store.observations(), file)
+    data = file.read_bytes()
+    file.unlink()
+    return data
+
+
+def rows(folder: StudyFolder, **conditions: Any) -> list[Run]:
+    with RunStore(folder.store) as store:
+        return store.runs(**conditions)
+
+
+# The answer
+
+
+def test_the_decision_is_whole(finished: Finished) -> None:
+    decision = finished.decision
+    assert decision.sources == LANGUAGES
+    assert sum(entry.share for entry in decision.mixture) == pytest.approx(1.0)
+    assert all(entry.low <= entry.share <= entry.high for entry in decision.mixture)
+    assert len(decision.references) == 8
+    assert any(line.startswith("Train on ") for line in decision.headline)
+    assert {row.proxy for row in decision.honesty} >= {"merge", "ensemble"}
+    assert {row.stage: row.count for row in decision.ledger if row.kind == "trained"}["seed"] == 1
+    assert len(decision.interactions) == 4
+
+
+def test_the_decision_survives_json(finished: Finished) -> None:
+    text = json.dumps(finished.decision.as_json(), allow_nan=False)
+    again = Decision.from_json(json.loads(text))
+    assert again == finished.decision
+    assert json.dumps(again.as_json()) == json.dumps(finished.decision.as_json())
+
+
+def test_the_reports_show_it(finished: Finished) -> None:
+    with RunStore(finished.folder.store) as store:
+        shown = StudyView.of(finished.decision, store.observations())
+    for render in REPORTS.values():
+        text = render(shown)
+        assert all(name in text for name in LANGUAGES)
+
+
+def test_what_was_measured(finished: Finished) -> None:
+    counts = Counter((one.kind, one.role) for one in rows(finished.folder))
+    assert counts["trained", "seed"] == 1
+    assert counts["trained", "branch"] == 4
+    assert counts["trained", "replicate"] == 2
+    assert counts["merged", "reference"] == counts["ensembled", "reference"] == 8
+    assert counts["merged", "candidate"] == counts["ensembled", "candidate"] >= 15
+    for one in rows(finished.folder):
+        assert len(one.metrics) == 8, "nats and bits of four evaluations"
+        assert one.flops is not None and one.flops > 0
+        assert one.estimand == "equal_budget"
+
+
+def test_training_helped_each_branch_with_its_own_language(finished: Finished) -> None:
+    (seed,) = rows(finished.folder, role="seed")
+    for one in rows(finished.folder, kind="trained", role="branch"):
+        (own,) = one.mixture.support
+        change = {
+            name: one.metrics[f"nats_per_token/{name}"] - seed.metrics[f"nats_per_token/{name}"]
+            for name in LANGUAGES
+        }
+        assert min(change, key=lambda name: change[name]) == own
+        assert change[own] < 0
+
+
+def test_references_see_their_data_in_another_order_than_branches(finished: Finished) -> None:
+    seeds = {role: {one.seed for one in rows(finished.folder, kind="trained", role=role)} for role in ROLES}
+    assert not (seeds["reference"] | seeds["replicate"]) & (seeds["branch"] | seeds["seed"])
+    assert not seeds["reference"] & seeds["replicate"]
+
+
+def test_a_merge_of_one_branch_is_that_branch(copy: StudyFolder) -> None:
+    # A reference on one source has the same mixture as a branch, and is another model.
+    chosen = json.loads(copy.references.read_text())
+    copy.references.write_text(json.dumps([{"ka": 1.0}, *chosen[1:]]))
+    run(copy)
+    (branch,) = [one for one in rows(copy, kind="trained", role="branch") if one.mixture.support == ("ka",)]
+    alone = [one for one in rows(copy, role="reference") if one.mixture.support == ("ka",)]
+    found = {one.kind: one.metrics for one in alone}
+    assert set(found) == {"trained", "merged", "ensembled"}
+    for name, value in branch.metrics.items():
+        assert found["merged"][name] == pytest.approx(value, rel=1e-6)
+        assert found["ensembled"][name] == pytest.approx(value, rel=1e-5)
+        assert found["trained"][name] != value
+
+
+def test_realised_epochs_are_written_down(finished: Finished) -> None:
+    for one in rows(finished.folder, kind="trained", role="reference"):
+        assert set(one.details["epochs"]) == set(one.mixture.support)
+
+
+def test_status(finished: Finished) -> None:
+    config = StudyConfig.load(finished.folder.root)
+    found = ablation.status(config, finished.folder)
+    assert {stage.title: (stage.done, stage.total) for stage in found.stages[:4]} == {
+        "seed model": (1, 1),
+        "pool of branches": (4, 4),
+        "reference runs": (8, 8),
+        "replicates of references": (2, 2),
+    }
+    assert found.flops > 0
+
+
+def test_status_of_a_study_that_has_not_begun(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    found = ablation.status(StudyConfig.load(folder.root), folder)
+    assert not found.finished
+    assert not found.resumable
+    assert all(stage.done == 0 for stage in found.stages)
+    assert not folder.store.exists(), "looking changes nothing"
+
+
+# Going on
+
+
+def test_a_second_run_trains_nothing_and_says_the_same(copy: StudyFolder, finished: Finished) -> None:
+    listener = Listener()
+    decision = run(copy, listener)
+    assert timeless(decision) == timeless(finished.decision)
+    assert decision.ledger == finished.decision.ledger, "no time was spent either"
+    assert observations(copy) == finished.observations
+    assert hashes(copy.checkpoints) == finished.checkpoints
+    assert not [stage for stage in listener.stages if stage.startswith(("training", "scoring", "tokenizing"))]
+
+
+def test_what_is_deleted_is_made_again_alike(copy: StudyFolder, finished: Finished) -> None:
+    for folder in (copy.checkpoints, copy.shards, copy.pools, copy.root / "ensembles"):
+        shutil.rmtree(folder)
+    copy.store.unlink()
+    run(copy)
+    assert observations(copy) == finished.observations
+    assert hashes(copy.checkpoints) == finished.checkpoints
+
+
+def test_an_added_source_trains_one_model(copy: StudyFolder, finished: Finished) -> None:
+    before = rows(copy, kind="trained")
+    write_texts(copy.root / "text" / "po.jsonl", texts("po"))
+    config = append_source(copy.root / "study.yaml", "po", ["text/po.jsonl"])
+    branches = next(s for s in ablation.status(config, copy).stages if s.title == "pool of branches")
+    assert (branches.done, branches.total) == (4, 5)
+    decision = run(copy)
+    assert decision.sources == (*LANGUAGES, "po")
+    after = hashes(copy.checkpoints)
+    assert {name: after[name] for name in finished.checkpoints} == finished.checkpoints
+    new = {Path(name).parts[0] for name in set(after) - set(finished.checkpoints)}
+    assert len(new) == 1
+    (branch,) = [one for one in rows(copy, kind="trained", role="branch") if one.details["run"] in new]
+    assert branch.mixture.support == ("po",)
+    # The pool is five models, and what was trained before is counted once.
+    counts = {row.stage: row.count for row in decision.ledger if row.kind == "trained"}
+    assert counts["branch"] == 5
+    assert counts["reference"] == len([one for one in before if one.role == "reference"])
+    assert any("No trained mixture contains po" in warning for warning in decision.warnings)
+    assert ablation.status(config, copy).stages[1].finished
+
+
+def test_more_references_keep_those_that_are_there(copy: StudyFolder, finished: Finished) -> None:
+    change_study(copy, references={"count": 10, "replicates": 2})
+    run(copy)
+    chosen = json.loads(copy.references.read_text())
+    assert chosen[:8] == json.loads(finished.folder.references.read_text())
+    after = hashes(copy.checkpoints)
+    assert {name: after[name] for name in finished.checkpoints} == finished.checkpoints
+    assert len(list(copy.checkpoints.iterdir())) == len(list(finished.folder.checkpoints.iterdir())) + 2
+
+
+def kill_at_random(folder: StudyFolder, rng: np.random.Generator, models: int) -> bool:
+    """Run the study as a user does and kill all its processes at some moment; False if it was done before.
+
+    The moment is a little after the store, a shard or a number of models has appeared, so that kills
+    are spread over the stages and not only over the seconds in which Python starts.
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cuvee", "run", str(folder.root)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < deadline:
+            made = len(list(folder.checkpoints.glob("[!.]*"))) if folder.checkpoints.exists() else -1
+            if made >= models:
+                time.sleep(float(rng.uniform(0, 0.6)))
+                break
+            time.sleep(0.02)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+    assert code in (0, -signal.SIGKILL), "the command failed by itself"
+    return code != 0
+
+
+def killed_and_finished(folder: StudyFolder, finished: Finished, moments: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for models in moments:
+        kill_at_random(folder, rng, models)
+    run(folder)
+    assert observations(folder) == finished.observations
+    assert hashes(folder.checkpoints) == finished.checkpoints
+    left = [path.name for path in folder.checkpoints.iterdir() if path.name.endswith(".state")]
+    assert left == []
+
+
+def test_a_study_killed_three_times_is_the_study_that_was_not(tmp_path: Path, finished: Finished) -> None:
+    killed_and_finished(write_study(tmp_path), finished, [0, 3, 9], seed=1)
+
+
+@pytest.mark.slow
+def test_a_study_killed_ten_times_is_the_study_that_was_not(tmp_path: Path, finished: Finished) -> None:
+    moments = [-1, 0, 0, 1, 2, 4, 6, 9, 12, 13]
+    killed_and_finished(write_study(tmp_path), finished, moments, seed=2)
+
+
+@pytest.mark.slow
+def test_worker_processes_give_the_same_bytes(tmp_path: Path, finished: Finished) -> None:
+    folder = write_study(tmp_path)
+    decision = ablation.run(StudyConfig.load(folder.root), folder, Silent(), LocalProcesses(2))
+    assert observations(folder) == finished.observations
+    assert hashes(folder.checkpoints) == finished.checkpoints
+    assert timeless(decision) == timeless(finished.decision)
+
+
+# Other studies
+
+
+def test_without_references_nothing_is_believed(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK)
+    decision = run(folder)
+    assert not decision.believed
+    assert "Nothing was checked" in decision.headline[0]
+    assert decision.references == decision.honesty == decision.calibrators == ()
+    assert Decision.from_json(json.loads(json.dumps(decision.as_json(), allow_nan=False))) == decision
+    assert all(render(StudyView.of(decision, None)) for render in REPORTS.values())
+    assert not rows(folder, kind="trained", role="reference")
+    assert [stage.title for stage in ablation.status(StudyConfig.load(folder.root), folder).stages] == [
+        "seed model",
+        "pool of branches",
+        "merges",
+        "decision",
+    ]
+
+
+def test_a_few_references_are_told_but_not_believed(tmp_path: Path) -> None:
+    decision = run(write_study(tmp_path, **QUICK | {"references": {"count": 2, "replicates": 1}}))
+    assert not decision.believed
+    assert len(decision.references) == 2
+    assert "2 reference mixtures were trained" in decision.why
+
+
+def test_the_union_estimand_trains_as_long_as_the_parts_together(tmp_path: Path) -> None:
+    quick = QUICK | {"references": {"count": 6, "replicates": 1}, "estimand": "union"}
+    folder = write_study(tmp_path, **quick)
+    decision = run(folder)
+    assert decision.estimand == "union"
+    trained = [one for one in rows(folder, kind="trained") if one.role in ("reference", "replicate")]
+    assert trained
+    for one in trained:
+        positive = one.mixture.shares[one.mixture.shares > 0]
+        np.testing.assert_allclose(positive, positive[0])
+        assert one.tokens == 512 * len(positive)
+    for one in rows(folder, kind="trained", role="branch"):
+        assert one.tokens == 512
+
+
+def test_replicas_of_branches_and_the_averaging_bonus(tmp_path: Path) -> None:
+    changes = QUICK | {"branch_training": SEED_DATA | {"tokens": 6 * 256, "seeds": 2}}
+    folder = write_study(tmp_path, **changes, averaging_bonus=True)
+    decision = run(folder)
+    branches = rows(folder, kind="trained", role="branch")
+    assert len(branches) == 8
+    assert Counter(one.seed for one in branches) == {0: 4, 1: 4}
+    assert decision.geometry is not None
+    assert len(decision.geometry.members) == 8
+    # The replicas of each source were averaged to see what averaging alone gains.
+    merged = {one.mixture.key: one for one in rows(folder, kind="merged")}
+    for name in LANGUAGES:
+        assert Mixture.vertex(LANGUAGES, name).key in merged
+    before = timeless(decision)
+    assert timeless(run(folder)) == before
+
+
+@pytest.fixture(scope="module")
+def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama with grouped queries and its tokenizer, as somebody else would bring it."""
+    root = tmp_path_factory.mktemp("llama")
+    tokenizer = train_tokenizer((text for name in LANGUAGES for text in texts(name)), 300, root / "bpe")
+    save_random(root / "model", "gqa", tokenizer.vocabulary_size)
+    for file in (root / "bpe").iterdir():
+        shutil.copyfile(file, root / "model" / file.name)
+    return root / "model"
+
+
+def brought_along(folder: Path, **changes: Any) -> dict[str, Any]:
+    """A study that branches from a model folder; what is not given comes from the dial."""
+    study: dict[str, Any] = {
+        name: value
+        for name, value in settings(**QUICK).items()
+        if name in ("schema", "sources", "references", "candidates", "evaluation_tokens")
+    }
+    study["model"] = {"folder": str(folder), "context_length": 32}
+    study["seed_training"] = {"tokens": 0}
+    study["branch_training"] = {"tokens": 2 * 256, "batch_tokens": 256, "learning_rate": 1e-3}
+    return study | changes
+
+
+def write_brought(root: Path, study: dict[str, Any]) -> StudyFolder:
+    folder = write_study(root)
+    (root / "study.yaml").write_text(json.dumps(study))  # JSON is YAML
+    return folder
+
+
+def test_a_model_that_was_brought_along_is_the_seed(tmp_path: Path, llama_folder: Path) -> None:
+    before = hashes(llama_folder)
+    study = brought_along(llama_folder, references={"count": 2, "replicates": 0})
+    folder = write_brought(tmp_path, study)
+    decision = run(folder)
+    assert decision.sources == LANGUAGES
+    assert not rows(folder, kind="trained", role="seed")
+    given = Checkpoint.load(llama_folder)
+    made = [Checkpoint.load(path) for path in folder.checkpoints.iterdir()]
+    assert {one.ancestor for one in made} == {given.content_hash}
+    assert len({one.content_hash for one in made}) == len(made) >= 5
+    assert hashes(llama_folder) == before, "nothing is written where the model lies"
+    assert timeless(run(folder)) == timeless(decision)
+
+
+def test_a_model_that_was_brought_along_can_be_trained_into_the_seed(
+    tmp_path: Path, llama_folder: Path
+) -> None:
+    study = brought_along(llama_folder)
+    study["seed_training"] = {"tokens": 512, "batch_tokens": 256, "learning_rate": 1e-3}
+    study["split"] = {"seed": 0.3}
+    folder = write_brought(tmp_path, study)
+    run(folder)
+    (seed,) = rows(folder, role="seed")
+    assert Checkpoint.load(folder.checkpoint(seed.details["run"])).ancestor == (
+        Checkpoint.load(llama_folder).content_hash
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokenizer": {"vocabulary": 400}}, r"tokenizer: it has \d+ tokens, but the model in .* only"),
+        ({"context_length": 64}, "model.context_length: 64 is more than the 32 of the model"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_told(
+    tmp_path: Path, llama_folder: Path, change: dict[str, Any], message: str
+) -> None:
+    study = brought_along(llama_folder)
+    if "context_length" in change:
+        study["model"] |= change
+    else:
+        study |= change
+    folder = write_brought(tmp_path, study)
+    with pytest.raises(ConfigError, match=message):
+        run(folder)
+    assert not folder.checkpoints.exists()
+
+
+# Limits
+
+
+def test_epoch_caps_are_kept(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK)
+    sources = {name: {"paths": f"text/{name}.jsonl", "tokens": 100_000} for name in LANGUAGES}
+    sources["mi"]["tokens"] = 5_000
+    change_study(folder, **QUICK, sources=sources, target_run={"tokens": 100_000, "max_epochs": 2})
+    decision = run(folder)
+    shares = {entry.source: entry for entry in decision.mixture}
+    assert shares["mi"].share <= 0.1 + 1e-6
+    assert shares["mi"].unique_tokens == 5_000
+    for entry in decision.mixture:
+        assert entry.epochs <= 2 + 1e-4
+        assert entry.epochs == pytest.approx(entry.share * 100_000 / entry.unique_tokens)
+    for tied in decision.tied:
+        assert tied.shares[LANGUAGES.index("mi")] <= 0.1 + 1e-6
+
+
+def test_bounds_and_ratios_are_kept(tmp_path: Path) -> None:
+    limits = {"minimum": {"ka": 0.2}, "maximum": {"lo": 0.3}, "ratios": [{"mi": 2, "nu": 1}]}
+    references = {"count": 3, "replicates": 0, "design": "dirichlet"}
+    folder = write_study(tmp_path, **QUICK | {"references": references}, limits=limits)
+    decision = run(folder)
+    chosen = [Mixture.of(row).reindexed(LANGUAGES) for row in json.loads(folder.references.read_text())]
+    assert len(chosen) == 3
+    pick = Mixture.of({entry.source: entry.share for entry in decision.mixture})
+    for mixture in (pick, *chosen):
+        assert mixture.share("ka") >= 0.2 - 1e-6
+        assert mixture.share("lo") <= 0.3 + 1e-6
+        assert mixture.share("mi") == pytest.approx(2 * mixture.share("nu"), abs=1e-6)
+
+
+def test_a_pool_of_some_sources(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK, pool=["ka", "mi"])
+    decision = run(folder)
+    assert decision.sources == ("ka", "mi")
+    assert {one.evaluation for one in decision.predictions} >= set(LANGUAGES)
+    assert len(rows(folder, kind="trained", role="branch")) == 2
+
+
+def test_a_single_source_in_units(tmp_path: Path) -> None:
+    sources = {name: {"paths": f"text/{name}.jsonl", "units": 2 if name == "ka" else 1} for name in LANGUAGES}
+    folder = write_study(tmp_path, **QUICK, sources=sources, pool=["ka"])
+    decision = run(folder)
+    assert [entry.share for entry in decision.mixture] == [1.0]
+    assert len(rows(folder, kind="trained", role="branch")) == 2
+
+
+# What is wrong
+
+
+def broken(root: Path, change: Callable[[Path], None], **changes: Any) -> StudyFolder:
+    folder = write_study(root, **QUICK | changes)
+    change(root / "text")
+    return folder
+
+
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda text: (text / "lo.jsonl").unlink(), MissingSource, r"lo\.jsonl' of source 'lo'"),
+        (lambda text: write(text / "lo.jsonl", ""), EmptySource, "'lo' has 0 documents"),
+        (lambda text: write(text / "lo.jsonl", '{"text": " "}\n'), EmptySource, "'lo' has 0 documents"),
+        (
+            lambda text: write(text / "lo.jsonl", (text / "lo.jsonl").read_text() + '{"text": "cut o'),
+            BrokenRecord,
+            r"lo\.jsonl:61: is no valid JSON",
+        ),
+        (
+            lambda text: (text / "lo.jsonl").write_bytes(b'{"text": "caf\xe9"}\n'),
+            BrokenRecord,
+            r"lo\.jsonl:1: is not UTF-8 at byte 13",
+        ),
+        (
+            lambda text: write_texts(text / "lo.jsonl", texts("lo")[:1]),
+            EmptySource,
+            "'lo' has 1 documents to use but 3 parts need one each",
+        ),
+        (
+            lambda text: write_texts(text / "lo.jsonl", ["lo", "la", "le", "sol"]),
+            EmptySource,
+            "source 'lo' has .* fewer than one window of 33",
+        ),
+    ],
+)
+def test_text_that_cannot_be_used_is_told(
+    tmp_path: Path, change: Callable[[Path], None], error: type[CuveeError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        run(broken(tmp_path, change))
+
+
+def test_broken_lines_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
+    def damage(text: Path) -> None:
+        lines = (text / "lo.jsonl").read_text()
+        (text / "lo.jsonl").write_text('{"text": 3}\n{\n' + lines)
+
+    sources = {name: {"paths": f"text/{name}.jsonl", "allow_broken": True} for name in LANGUAGES}
+    listener = Listener()
+    run(broken(tmp_path, damage, sources=sources), listener)
+    assert any("lo: 60 documents" in line and "2 broken" in line for line in listener.said)
+
+
+def test_one_long_document_can_be_cut(tmp_path: Path) -> None:
+    sources: dict[str, Any] = {name: f"text/{name}.jsonl" for name in LANGUAGES}
+    sources["lo"] = {"paths": "text/lo.jsonl", "chunk_characters": 400}
+    folder = broken(
+        tmp_path,
+        lambda text: write_texts(text / "lo.jsonl", [" ".join(texts("lo"))]) and None,
+        sources=sources,
+    )
+    assert run(folder).sources == LANGUAGES
+
+
+def test_evaluation_text_is_taken_out_of_training(tmp_path: Path) -> None:
+    known, new = texts("ka")[:5], texts("ka", documents=5, seed=9)
+    folder = broken(
+        tmp_path,
+        lambda text: write_texts(text / "exam.jsonl", known + new) and None,
+        evaluations={"exam": {"paths": "text/exam.jsonl"}},
+    )
+    listener = Listener()
+    decision = run(folder, listener)
+    assert "exam" in decision.target
+    told = "5 documents of source 'ka' are also in evaluation 'exam': left out of training"
+    assert [line for line in listener.said if "left out" in line] == [told]
+    with RunStore(folder.store) as store:
+        documents = {source.name: source.documents for source in store.sources()}
+    assert documents["ka"] == 55
+    assert documents["lo"] == 60
+
+
+def test_limits_that_no_mixture_can_keep_are_told_before_training(tmp_path: Path) -> None:
+    sources = {name: {"paths": f"text/{name}.jsonl", "tokens": 10_000} for name in LANGUAGES}
+    folder = write_study(
+        tmp_path, **QUICK, sources=sources, target_run={"tokens": 1_000_000, "max_epochs": 4}
+    )
+    with pytest.raises(InfeasibleRegion, match="ka"):
+        run(folder)
+    assert not folder.checkpoints.exists()
+
+
+def test_an_unknown_key_is_told_with_a_suggestion(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK, branch_trainig={"tokens": 5})
+    result = CliRunner().invoke(app, ["run", str(folder.root)])
+    assert result.exit_code == 2
+    assert "branch_trainig" in result.stderr
+    assert "branch_training" in result.stderr.replace("branch_trainig", "", 1)
+
+
+def test_a_store_of_a_newer_version_is_left_alone(copy: StudyFolder) -> None:
+    with sqlite3.connect(copy.store) as database:
+        database.execute("INSERT INTO migrations VALUES (99, 'from the future')")
+    database.close()
+    before = copy.store.read_bytes()
+    with pytest.raises(SchemaError, match="schema version 99"):
+        run(copy)
+    assert copy.store.read_bytes() == before
+
+
+def test_a_batch_shorter_than_a_sequence_is_told(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK | {"branch_training": {"tokens": 64, "batch_tokens": 16}})
+    with pytest.raises(ConfigError, match=r"batch_tokens 16 must be at least model\.context_length 32"):
+        run(folder)
+
+
+@pytest.mark.parametrize("name", ["references", "numerics"])
+def test_damaged_notes_are_told(copy: StudyFolder, name: str) -> None:
+    file: Path = getattr(copy, name)
+    file.write_text("[{")
+    with pytest.raises(ConfigError, match=rf"{name}\.json: damaged"):
+        run(copy)
+
+
+# No room on the disk
+
+
+class Full:
+    """Lets some flushes to the disk succeed, then none."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, succeed: int) -> None:
+        self.left = succeed
+        self._fsync = os.fsync
+        patch.setattr(os, "fsync", self)
+
+    def __call__(self, handle: int) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._fsync(handle)
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = write_study(tmp_path / "whole", **QUICK)
+    run(whole)
+    folder = write_study(tmp_path / "full", **QUICK)
+    kept: dict[str, str] = {}
+    told: list[str] = []
+    for room in (0, 10, 30, 60, 100):  # from the tokenizer to the pool
+        with monkeypatch.context() as patch:
+            Full(patch, room)
+            try:
+                run(folder)
+            except DiskFull as error:
+                told.append(str(error))
+        now = hashes(folder.checkpoints) if folder.checkpoints.exists() else {}
+        assert {name: now.get(name) for name in kept} == kept
+        kept = now
+    assert kept, "some rounds came as far as the models"
+    assert told and all("there is no room" in text and "run again" in text for text in told)
+    run(folder)
+    assert observations(folder) == observations(whole)
+    assert hashes(folder.checkpoints) == hashes(whole.checkpoints)
+
+
+def test_the_command_tells_a_full_disk_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_study(tmp_path, **QUICK)
+    Full(monkeypatch, 0)
+    result = CliRunner().invoke(app, ["run", str(folder.root)])
+    assert result.exit_code == DiskFull.exit_code
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert "no room" in result.stderr
+
+
+def test_a_limit_on_file_sizes_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    whole = write_study(tmp_path / "whole", **QUICK)
+    run(whole)
+    folder = write_study(tmp_path / "full", **QUICK)
+
+    def limit() -> None:
+        # Shards and the tokenizer fit, a model of 400 kB does not.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", "cuvee", "run", str(folder.root)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        check=False,
+    )
+    assert result.returncode == DiskFull.exit_code, result.stderr
+    assert "there is no room" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    run(folder)
+    assert observations(folder) == observations(whole)
+    assert hashes(folder.checkpoints) == hashes(whole.checkpoints)
