@@ -88,6 +88,18 @@ def _telling(path: Path) -> Iterator[None]:
         raise
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files and folders that killed writers left in ``folder``.
+
+    Only while nobody else writes there. Does nothing where there is no such folder.
+    """
+    for leftover in folder.glob(".*.tmp"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` (UTF-8), atomically."""
     with atomic_path(path) as temporary:

@@ -15,6 +15,7 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import LocalProcesses
+from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.merging.pool import FlatPool
@@ -27,7 +28,7 @@ from cuvee.study.conclude import conclude
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.findings import Findings, Scored
-from cuvee.study.folder import StudyFolder
+from cuvee.study.folder import GENERATED, StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.material import Material, prepare_material
 from cuvee.study.mixtures import candidates, leave_two_out, references, region_of
@@ -70,6 +71,8 @@ def opened(
     """The laboratory of a study, its text prepared and its runs planned; arguments as for ``run``."""
     progress = progress or Silent()
     executor = executor or LocalProcesses(config.workers)
+    for place in (folder.root, *(folder.root / name for name in sorted(GENERATED))):
+        remove_leftovers(place)
     material = prepare_material(config, folder, executor, progress)
     region_of(config, available_tokens(config, material))  # impossible limits are told before any training
     plan = Plan.of(config, folder, material)
