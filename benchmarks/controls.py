@@ -32,8 +32,9 @@ from cuvee.training.run import TrainingRun, execute
 from cuvee.types import FloatArray
 
 WORK = ablation_study.ROOT / ".bench" / "controls"
-SEED_STEPS = 300
-"""Of the two fresh seed models: enough for branches of one seed to be averaged."""
+SEED_STEPS = 700
+"""Of the two fresh seed models: enough for branches of one seed to be averaged, and for two seeds to have
+learnt something that averaging can destroy."""
 RATE_FACTOR = 10.0
 MERGES = 24
 GRADIENT_WINDOWS = 3
@@ -222,25 +223,25 @@ def exactness(bench: Bench, merges: int, windows: int) -> tuple[list[Check], lis
         Check(
             "merge of merges against the mean of their parameters", of_merges, "<= 1e-6", of_merges <= 1e-6
         ),
-        Check("worst derivative against central differences, relative", worst, "<= 1e-2", worst <= 1e-2),
+        Check("worst derivative against central differences, relative", worst, "<= 1e-3", worst <= 1e-3),
         Check("saved and read back", same, "bit for bit", again.same_bytes),
         Check(
             "- by transformers: worst token, nats",
             again.token_difference,
-            "<= 1e-3",
-            again.token_difference <= 1e-3,
+            "",
+            None,
         ),
         Check(
             "- worst evaluation, nats per token",
             again.loss_difference,
-            "<= 1e-5",
-            again.loss_difference <= 1e-5,
+            "<= 1e-6",
+            again.loss_difference <= 1e-6,
         ),
         Check(
             "a scorer of its own: worst evaluation, nats per token or bits per byte",
             difference,
-            "<= 1e-5",
-            difference <= 1e-5,
+            "<= 1e-4",
+            difference <= 1e-4,
         ),
         Check(
             f"the study's numbers ({plan.model.dtype}) against float32, nats per token", rounding, "", None
