@@ -63,11 +63,11 @@ def settings(domains: Sequence[str] = DOMAINS) -> Json:
         "sources": {name: f"../corpus/{name}.jsonl" for name in domains},
         "tokenizer": {"vocabulary": 1024},
         "model": {"parameters": 300_000, "context_length": 64},
-        "seed_training": batch | {"tokens": 300_000},
-        "branch_training": batch | {"tokens": 120_000},
+        "seed_training": batch | {"tokens": 200_000},
+        "branch_training": batch | {"tokens": 60_000},
         "references": {"count": 5, "replicates": 1},
-        "candidates": {"count": 100},
-        "evaluation_tokens": 1024,
+        "candidates": {"count": 40},
+        "evaluation_tokens": 512,
     }
 
 

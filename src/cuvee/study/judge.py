@@ -23,6 +23,7 @@ CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 """Half the width of the interval, in standard errors."""
 HALF_SAMPLES = 60
+ERRORS_A_HALF = 10
 UNCHECKED = "ensemble"
 """The proxy that is reported, without being believed, where too few references were trained."""
 
@@ -117,9 +118,15 @@ class Judge:
         return self.scored.mixtures[self.order[0]]
 
     def share_bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Interval of every share [S]: what would be picked on other halves of the references."""
+        """Interval of every share [S]: what would be picked on other references, with other errors.
+
+        Each draw takes a half-sample of the references and adds to every candidate an error as large as
+        what the calibrated proxy misses.
+        """
         allowed = np.flatnonzero(self.findings.candidates)
-        losses = self.half_samples[:, allowed] @ self.target
+        losses = np.repeat(self.half_samples[:, allowed] @ self.target, ERRORS_A_HALF, axis=0)
+        if np.isfinite(self.missed[-1]):
+            losses += np.random.default_rng(self.seed).normal(0.0, self.missed[-1], losses.shape)
         picks = self.scored.shares[allowed[np.argmin(losses, axis=1)]]
         low, high = np.quantile(picks, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
         here = self.pick.shares
