@@ -263,7 +263,7 @@ def _curves(lab: Laboratory) -> LearningCurves | None:
     seed = Checkpoint.load(plan.start.folder).read_flat(evaluator.model)
     return LearningCurves(
         positions=np.array([step * recipe.batch_tokens / whole for step in steps]),
-        start=evaluator.score(seed).nats_per_token,
+        start=evaluator.score(seed.to(plan.model.device)).nats_per_token,
         losses=np.stack([losses[rows].mean(axis=0) for rows in by_source]),
         own=_own(config),
     )

@@ -78,7 +78,8 @@ def train_and_measure(task: TrainTask, report: Report) -> Measured:
     """Job: reports tokens trained."""
     trained = execute(task.run, report)
     evaluator = task.bench.evaluator()
-    scores = evaluator.score(trained.checkpoint.read_flat(task.run.model.build()))
+    flat = trained.checkpoint.read_flat(task.run.model.build())
+    scores = evaluator.score(flat.to(task.bench.model.device))
     return Measured(trained, scores, evaluator.model.flops_per_token * evaluator.tokens)
 
 
@@ -105,7 +106,7 @@ def score_block(task: MergeTask, report: Report) -> MergesScored:
     """Job: reports merges scored."""
     began = time.process_time()
     evaluator = task.bench.evaluator()
-    pool = FlatPool.open(task.pool)
+    pool = FlatPool.open(task.pool).to(task.bench.model.device)
     nats = np.empty((len(task.weights), len(evaluator.documents.tokens)))
     for position, scores in iterate_scores(evaluator, pool, task.weights, task.scale):
         nats[position] = scores.nats
@@ -126,6 +127,6 @@ def score_snapshots(task: SnapshotTask, report: Report) -> dict[int, Scores]:
     evaluator = task.bench.evaluator()
     found = {}
     for step, flat in sorted(read_snapshots(task.folder).items()):
-        found[step] = evaluator.score(flat)
+        found[step] = evaluator.score(flat.to(task.bench.model.device))
         report(1, "")
     return found

@@ -223,7 +223,7 @@ class Laboratory:
         path = folder / empty.key
         if path.exists():
             return Ensemble.open(path)
-        made = Ensemble.of(evaluator, pool, self.progress)
+        made = Ensemble.of(evaluator, pool.to(self.plan.model.device), self.progress)
         made.save(folder)
         return made
 
