@@ -2,7 +2,8 @@
 
 The same numbers as transformers' ``LlamaForCausalLM``; only the kernels differ. They were chosen by
 measurement (``benchmarks/speed.md``): bfloat16 matrix products from a float32 master, attention as two
-batched products below 512 positions on CPU (the fused CPU kernel is slower there), query-key-value and
+batched products below 512 positions on CPU (in bfloat16 the fused CPU kernel is slower there; in float32
+it is the faster one, see ``benchmarks/speed.md``: to be chosen by type), query-key-value and
 gate-up as one product each, and a head that makes the gradient of the cross-entropy in the forward
 pass, chunk by chunk, so that the logits of a batch never exist at once.
 ``torch.compile`` fuses what lies between the products.
