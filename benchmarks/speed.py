@@ -52,7 +52,7 @@ class Amounts:
 
     parameters: tuple[int, ...] = (1_000_000, 3_000_000, 10_000_000)
     lengths: tuple[int, ...] = (128, 256)
-    steps: tuple[int, ...] = (4, 2, 1)
+    steps: tuple[int, ...] = (12, 8, 6)
     """Training steps a turn, for each size."""
     windows: tuple[int, ...] = (16, 64)
     """Evaluation windows of 128 tokens."""
@@ -171,7 +171,7 @@ def training_tables(amounts: Amounts, dtype: str) -> tuple[list[Table], Named]:
             f"cuvee in {dtype}. GF/s are of the model (three times the forward pass, head and causal "
             "attention counted once). The peak is the best of the large products in that type. The ceiling "
             "is the ratio that a loop at that peak would reach: no kernel can exceed it. Compilation is not "
-            "in the times; copying a run's state in and out is, once a turn of few steps (some 3 % at most).",
+            "in the times; copying a run's state in and out is, once a turn of several steps.",
         ),
     )  # fmt: skip
     return [machine, table], timings

@@ -1,11 +1,11 @@
 """A Llama on one flat vector of parameters (floor 2).
 
 The same numbers as transformers' ``LlamaForCausalLM``; only the kernels differ. They were chosen by
-measurement (``benchmarks/speed.md``): bfloat16 matrix products from a float32 master, attention as two
-batched products below 512 positions on CPU (in bfloat16 the fused CPU kernel is slower there; in float32
-it is the faster one, see ``benchmarks/speed.md``: to be chosen by type), query-key-value and
-gate-up as one product each, and a head that makes the gradient of the cross-entropy in the forward
-pass, chunk by chunk, so that the logits of a batch never exist at once.
+measurement (``benchmarks/speed.md``): products in the type the processor is fast in, from a float32
+master; fused attention, except in bfloat16 on CPU below 512 positions, where two batched products are
+1.6 to 5 times faster; query-key-value and gate-up as one product each; and a head that makes the
+gradient of the cross-entropy in the forward pass, chunk by chunk, so that the logits of a batch never
+exist at once.
 ``torch.compile`` fuses what lies between the products.
 
 Shapes: B sequences, T positions, C width, H heads, D head width, F hidden, V vocabulary.
@@ -158,12 +158,13 @@ def _attention(qkv: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
     q, k, v = qkv.view(batch, length, 3, heads, width).permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, D)
     cos, sin = cos.to(qkv.dtype), sin.to(qkv.dtype)
     q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
-    if qkv.device.type != "cpu" or length >= _FUSED_ATTENTION_LENGTH:
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-    else:
+    on_cpu = qkv.device.type == "cpu"
+    if on_cpu and qkv.dtype == torch.bfloat16 and length < _FUSED_ATTENTION_LENGTH:
         scores = (q @ k.transpose(-1, -2)) * width**-0.5
-        future = torch.ones(length, length, dtype=torch.bool, device=qkv.device).triu(1)
+        future = torch.ones(length, length, dtype=torch.bool).triu(1)
         y = scores.float().masked_fill(future, float("-inf")).softmax(-1).to(qkv.dtype) @ v
+    else:
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     return y.transpose(1, 2).reshape(batch, length, heads * width)
 
 

@@ -31,7 +31,7 @@ from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState
 from cuvee.types import Json
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised whenever a change of code changes what a run with the same inputs gives."""
 
 MOMENTS = "optimizer.safetensors"
