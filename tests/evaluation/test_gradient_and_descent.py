@@ -8,9 +8,9 @@ from cuvee.errors import NonFiniteLoss
 from cuvee.evaluation.averaging_bonus import averaging_bonus, noise_penalty
 from cuvee.evaluation.descent import merge_optimum
 from cuvee.evaluation.gradient import merge_gradient
-from cuvee.evaluation.mirror_descent import mirror_descent, with_prior
 from cuvee.evaluation.scoring import score_merges
 from cuvee.merging.pool import FlatPool
+from cuvee.mixture.mirror_descent import mirror_descent, with_prior
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from tests.evaluation.tiny_language import SOURCES, Bigram, evaluator, pool

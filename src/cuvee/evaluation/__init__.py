@@ -6,11 +6,11 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.gradient import MergeGradient, merge_gradient
 from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.evaluation.likelihood import Evaluator
-from cuvee.evaluation.mirror_descent import Optimum, mirror_descent
 from cuvee.evaluation.paired import Paired, compare, standard_errors
 from cuvee.evaluation.race import Race, race
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.evaluation.scoring import iterate_scores, score_members, score_merges, weights_of
+from cuvee.mixture.mirror_descent import Optimum, mirror_descent
 
 __all__ = [
     "Documents",

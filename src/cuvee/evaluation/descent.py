@@ -7,8 +7,8 @@ these tokens; judge it on held-out ones and against reference runs.
 
 from cuvee.evaluation.gradient import merge_gradient
 from cuvee.evaluation.likelihood import Evaluator
-from cuvee.evaluation.mirror_descent import Optimum, mirror_descent, over_sources, with_prior
 from cuvee.merging.pool import FlatPool
+from cuvee.mixture.mirror_descent import Optimum, mirror_descent, over_sources, with_prior
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent

@@ -22,12 +22,12 @@ import numpy as np
 
 from cuvee.errors import CheckpointError, MixtureError
 from cuvee.evaluation.likelihood import Evaluator
-from cuvee.evaluation.mirror_descent import Optimum, mirror_descent, over_sources
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.files import atomic_folder, write_json
 from cuvee.hashing import digest
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Roster
+from cuvee.mixture.mirror_descent import Optimum, mirror_descent, over_sources
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent
