@@ -1,6 +1,6 @@
 """What was measured: observations as arrays, runs as records, the store that keeps them (floor 3)."""
 
-from cuvee.runs.imported import ImportedTable, import_table
+from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.key import RunKey
 from cuvee.runs.observations import KINDS, Observations
 from cuvee.runs.run import Run, observations_of, runs_of
@@ -18,7 +18,7 @@ __all__ = [
     "RunStore",
     "SourceRecord",
     "UnitRecord",
-    "import_table",
+    "import_runs",
     "observations_of",
     "runs_of",
 ]

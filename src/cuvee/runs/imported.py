@@ -1,148 +1,264 @@
 """Tables of somebody else's runs, read as observations of kind ``imported`` (floor 3).
 
-One row per run, one column per value. Required: ``w:<source>`` (shares) and ``m:<metric>``. Optional:
-``key`` (or ``run``), ``role``, ``estimand``, ``seed``, ``params``, ``tokens``, ``flops``.
+``import_runs`` opens files, finds out which format each is of (``formats/registry.py``), and joins what
+they tell. Every row keeps its other columns as labels, by which rows can be chosen.
 """
 
 import math
+import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.hashing import digest
-from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
-from cuvee.runs import tables
-from cuvee.runs.observations import Observations
+from cuvee.runs.formats.direction import Direction
+from cuvee.runs.formats.document import Document
+from cuvee.runs.formats.interface import File
+from cuvee.runs.formats.joined import join
+from cuvee.runs.formats.part import Part, Row, listed
+from cuvee.runs.formats.registry import FORMATS
+from cuvee.runs.formats.table import PARQUET_SUFFIXES, Table
+from cuvee.runs.observations import CONDITIONS, Observations, accepted_values
 from cuvee.runs.run import Run, observations_of
+from cuvee.types import BoolArray, IntArray
 
-IMPORT_TOLERANCE = 0.02
-"""How far from one published shares may sum. Tables round to two or three digits."""
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)([.][0-9]*)?(e[+-]?[0-9]+)?")
 
-_KEY_COLUMNS = ("key", "run")
-_PARQUET_SUFFIXES = (".parquet", ".pq")
+JSON_SUFFIX = ".json"
+TABLE_SUFFIXES = (".csv", *PARQUET_SUFFIXES)
 
 
 @dataclass(frozen=True)
 class ImportedTable:
-    """What was read, and what had to be mended or left out."""
+    """What was read, and what had to be mended or left out.
+
+    Raises:
+        ConfigError: labels of another length, or directions of metrics that are not there.
+    """
 
     observations: Observations
-    """The rows in the order of the file."""
-    renormalised: int
+    """The rows in the order of the file of shares."""
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+    """Of the metrics whose direction is known; the others must be asked for."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why each direction is known, a short clause."""
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other columns as text, by row [R]; empty where a cell is empty."""
+    format: str = "tidy"
+    """Names of the formats that were read, joined by plus signs."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what was mended, joined and left out."""
+    ignored: tuple[str, ...] = ()
+    """Columns that were not understood; they are labels."""
+    renormalised: int = 0
     """Rows whose shares did not sum to one within 1e-6 and were divided by their sum."""
-    ignored: tuple[str, ...]
-    """Columns that were not understood."""
+
+    def __post_init__(self) -> None:
+        for name, column in self.labels.items():
+            if len(column) != len(self.observations):
+                raise ConfigError(
+                    f"label {name!r} has {len(column)} rows for {len(self.observations)} observations"
+                )
+        if set(self.directions) != set(self.reasons) or not set(self.directions) <= set(
+            self.observations.metrics
+        ):
+            raise ConfigError("directions and reasons must be of the same metrics of the table")
+        for name in ("directions", "reasons", "labels"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Through the constructor: read-only mappings cannot be pickled.
+        fields = (dict(self.directions), dict(self.reasons), dict(self.labels))
+        return type(self), (
+            self.observations,
+            *fields,
+            self.format,
+            self.notes,
+            self.ignored,
+            self.renormalised,
+        )
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The metrics whose direction is not known, in their order."""
+        return tuple(name for name in self.observations.metrics if name not in self.directions)
+
+    def select(self, rows: BoolArray | IntArray | Sequence[int] | Sequence[bool]) -> Self:
+        """The rows of a mask [R] or of indices, in the order of the indices, with their labels."""
+        index = np.asarray(rows)
+        chosen = self.observations.select(index)
+        places = np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.int64)
+        labels = {name: tuple(column[int(p)] for p in places) for name, column in self.labels.items()}
+        return type(self)(
+            chosen,
+            self.directions,
+            self.reasons,
+            labels,
+            self.format,
+            self.notes,
+            self.ignored,
+            self.renormalised,
+        )
+
+    def where(self, /, **conditions: Any) -> Self:
+        """The rows whose label or column has the given value, or one of them for a list, tuple or set.
+
+        Columns are those of ``Observations.where``; a label of the same name comes first. Numbers are
+        compared as numbers: ``table.where(split="train", step=1000)`` finds the cell ``1000.0``.
+
+        Raises:
+            ConfigError: no such column, or no row has the value; the message tells the values there are.
+        """
+        mask = np.ones(len(self), dtype=np.bool_)
+        for name, wanted in conditions.items():
+            column = self._column(name)
+            accepted = {_comparable(value) for value in accepted_values(wanted)}
+            hit = mask & np.array([_comparable(value) in accepted for value in column], dtype=np.bool_)
+            if not hit.any():
+                there = list(dict.fromkeys(str(column[row]) for row in np.flatnonzero(mask).tolist()))
+                raise ConfigError(f"no row has {name} = {wanted}; there are: {listed(there, 8)}")
+            mask = hit
+        return self.select(mask)
+
+    def _column(self, name: str) -> Sequence[Any]:
+        if name in self.labels:
+            return self.labels[name]
+        if name not in CONDITIONS:
+            known = ", ".join(dict.fromkeys((*self.labels, *CONDITIONS)))
+            raise ConfigError(f"rows cannot be chosen by {name!r}; there are: {known}")
+        column = getattr(self.observations, "keys" if name == "key" else name)
+        return list(column.tolist() if isinstance(column, np.ndarray) else column)
 
 
-def import_table(path: Path, *, role: str = "imported", estimand: str = "equal_budget") -> ImportedTable:
-    """Read a CSV or Parquet file (by its suffix) of runs done elsewhere.
+def import_runs(
+    paths: Sequence[Path], *, role: str = "imported", estimand: str = "equal_budget"
+) -> ImportedTable:
+    """Read runs done elsewhere: mixtures and metrics, together in one file or apart.
 
-    An empty share is zero, an empty metric is not measured. Without a key column a row is named by a
-    hash of its content, so that importing a table twice adds nothing to a store.
+    The format of each file is recognised by its columns or keys, never by its name alone. An empty share is
+    zero, an empty metric is not measured. A run without a name is named by a hash of its content, so that
+    importing a table twice adds nothing to a store.
 
     Args:
-        path: a ``.parquet`` file, or a CSV file of any other suffix.
+        paths: CSV, Parquet (``.parquet``, ``.pq``) and JSON (``.json``) files, or folders of them.
         role: role of rows that tell none.
         estimand: estimand of rows that tell none.
 
     Raises:
-        ConfigError: the file or a cell cannot be read, or shares do not sum to one within 2 %; the
-            message names the row (the first row after the header is row 1).
+        ConfigError: a file or a cell cannot be read, a file is of no known format, or its counterpart is
+            missing; the message names file, column and row (the first row after the header is row 1).
     """
-    parquet = path.suffix.lower() in _PARQUET_SUFFIXES
-    names, columns = tables.parquet_columns(path) if parquet else tables.csv_columns(path)
-    names = [name.strip() for name in names]
-    tables.check_header(names, str(path))
-    shares = _prefixed(names, tables.SHARE_PREFIX, path, "share of each source")
-    metrics = _prefixed(names, tables.METRIC_PREFIX, path, "value of each metric")
-    known = {*_KEY_COLUMNS, "role", "estimand", "seed", "params", "tokens", "flops", *shares, *metrics}
-    renormalised = 0
-    runs: list[Run] = []
-    seen: dict[str, int] = {}
+    if not paths:
+        raise ConfigError("no file of runs was given; give at least one table or folder")
+    by_format: dict[str, list[File]] = {}
+    notes: list[str] = []
+    for file in _opened(paths, notes):
+        name = next((known.name for known in FORMATS if known.recognises(file)), None)
+        if name is None:
+            raise _unrecognised(file)
+        by_format.setdefault(name, []).append(file)
+    parts: list[Part] = []
+    for known in FORMATS:
+        parts += known.read(by_format[known.name]) if known.name in by_format else []
+    joined = join(parts)
+    runs = _runs(joined.rows, role, estimand)
+    names = dict.fromkeys(name for row in joined.rows for name in row.labels)
+    return ImportedTable(
+        observations=observations_of(runs, sources=joined.sources, metrics=joined.metrics),
+        directions={name: known.direction for name, known in joined.directions.items()},
+        reasons={name: known.reason for name, known in joined.directions.items()},
+        labels={name: tuple(row.labels.get(name, "") for row in joined.rows) for name in names},
+        format="+".join(by_format),
+        notes=(*notes, *joined.notes),
+        ignored=tuple(dict.fromkeys(name for part in parts for name in part.ignored)),
+        renormalised=sum(part.renormalised for part in parts),
+    )
+
+
+def _opened(paths: Sequence[Path], notes: list[str]) -> list[File]:
+    """The files, and those of folders in the order of their names; notes get what was passed over."""
+    files: list[File] = []
+    seen: set[Path] = set()
+    for path in paths:
+        folder = path.is_dir()
+        inside = _inside(path) if folder else []
+        if folder and not inside:
+            raise ConfigError(f"{path} has no CSV, Parquet or JSON file")
+        passed_over = []
+        for one in inside if folder else [path]:
+            if one.resolve() in seen:
+                continue
+            seen.add(one.resolve())
+            file = Document.read(one) if one.suffix.lower() == JSON_SUFFIX else Table.read(one)
+            # A folder may hold other JSON, such as the configuration of a model.
+            if folder and isinstance(file, Document) and not any(known.recognises(file) for known in FORMATS):
+                passed_over.append(one.name)
+            else:
+                files.append(file)
+        if passed_over:
+            notes.append(
+                f"{path}: {len(passed_over)} JSON files of no known format were passed over:"
+                f" {listed(passed_over)}."
+            )
+    if not files:
+        raise ConfigError(
+            f"{listed([str(path) for path in paths], 3)}: no file is of a known format. {_looked_for()}"
+        )
+    return files
+
+
+def _inside(folder: Path) -> list[Path]:
+    suffixes = (JSON_SUFFIX, *TABLE_SUFFIXES)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+
+def _unrecognised(file: File) -> ConfigError:
+    if isinstance(file, Document):
+        has = f"the keys {listed(list(file.content), 12)}" if file.content else "no object with keys"
+    else:
+        has = f"the columns {listed([name or '(unnamed)' for name in file.names], 12)}"
+    return ConfigError(f"{file.path} is of no known format. It has {has}. {_looked_for()}")
+
+
+def _looked_for() -> str:
+    return "Looked for: " + "; ".join(f"{known.name}: {known.looks_for}" for known in FORMATS) + "."
+
+
+def _runs(rows: Sequence[Row], role: str, estimand: str) -> list[Run]:
     copies: Counter[str] = Counter()
-    for row, cells in enumerate(zip(*columns, strict=True), 1):
-        record = _Row(path, row, dict(zip(names, cells, strict=True)))
-        mixture, mended = record.mixture(shares)
-        renormalised += mended
-        key = record.text("key") or record.text("run")
-        if key is not None and key in seen:
-            raise record.wrong(f"key {key!r} is already that of row {seen[key]}")
-        values = {
-            name.removeprefix(tables.METRIC_PREFIX): value
-            for name in metrics
-            if (value := record.number(name)) is not None
-        }
-        fields: dict[str, Any] = {
-            "role": record.text("role") or role,
-            "estimand": record.text("estimand") or estimand,
-            "params": record.whole("params"),
-            "tokens": record.whole("tokens"),
-            "seed": record.whole("seed") or 0,
-            "flops": record.number("flops"),
-        }
-        if key is None:
-            content = digest([mixture.as_dict(), values, fields])
+    runs = []
+    for row in rows:
+        assert row.mixture is not None  # join keeps only such
+        facts = {"role": role, "estimand": estimand, "seed": 0, "params": None, "tokens": None, "flops": None}
+        facts |= row.facts
+        if row.names:
+            key = row.names[0]
+        else:
+            content = digest([row.mixture.as_dict(), dict(row.metrics), facts])
             copies[content] += 1  # replicates may agree in all columns
             key = content if copies[content] == 1 else f"{content}-{copies[content]}"
-        seen[key] = row
         try:
-            runs.append(Run(key=key, kind="imported", mixture=mixture, metrics=values, **fields))
+            fields: dict[str, Any] = dict(facts)
+            runs.append(
+                Run(key=key, kind="imported", mixture=row.mixture, metrics=dict(row.metrics), **fields)
+            )
         except ConfigError as error:
-            raise record.wrong(str(error)) from error
-    if not runs:
-        raise ConfigError(f"{path} has a header but no rows")
-    observations = observations_of(
-        runs,
-        sources=[name.removeprefix(tables.SHARE_PREFIX) for name in shares],
-        metrics=[name.removeprefix(tables.METRIC_PREFIX) for name in metrics],
-    )
-    return ImportedTable(observations, renormalised, tuple(name for name in names if name not in known))
+            raise ConfigError(f"{row.where}: {error}") from error
+    return runs
 
 
-def _prefixed(names: list[str], prefix: str, path: Path, meaning: str) -> list[str]:
-    found = [name for name in names if name.startswith(prefix) and name != prefix]
-    if not found:
-        raise ConfigError(
-            f"{path} has no column {prefix}<name> for the {meaning}; it has: {', '.join(names)}"
-        )
-    return found
-
-
-@dataclass(frozen=True)
-class _Row:
-    path: Path
-    row: int
-    cells: dict[str, Any]
-
-    def wrong(self, what: str) -> ConfigError:
-        return ConfigError(f"{self.path}, row {self.row}: {what}")
-
-    def text(self, name: str) -> str | None:
-        value = self.cells.get(name)
-        return None if value is None or value == "" else str(value)
-
-    def number(self, name: str) -> float | None:
-        value = tables.number(self.cells.get(name), f"{self.path}, row {self.row}, {name}")
-        if math.isinf(value):
-            raise self.wrong(f"{name} is infinite; leave the cell empty if it was not measured")
-        return None if math.isnan(value) else value + 0.0
-
-    def whole(self, name: str) -> int | None:
-        return tables.whole_number(self.cells.get(name), f"{self.path}, row {self.row}, {name}")
-
-    def mixture(self, columns: list[str]) -> tuple[Mixture, bool]:
-        """The mixture, and whether it had to be renormalised."""
-        weights = np.array([self.number(name) or 0.0 for name in columns])
-        if (weights < 0).any():
-            raise self.wrong(f"{columns[int(np.argmin(weights))]} is negative")
-        total = math.fsum(weights)
-        if abs(total - 1.0) > IMPORT_TOLERANCE:
-            advice = "; divide percentages by 100" if abs(total / 100 - 1.0) <= IMPORT_TOLERANCE else ""
-            raise self.wrong(f"shares sum to {total:.6g}, not to 1 within {IMPORT_TOLERANCE:.0%}{advice}")
-        sources = [name.removeprefix(tables.SHARE_PREFIX) for name in columns]
-        mixture = Mixture.normalised(dict(zip(sources, weights.tolist(), strict=True)))
-        return mixture, abs(total - 1.0) > SUM_TOLERANCE
+def _comparable(value: Any) -> float | str:
+    """Numbers as numbers, so that 1000 is 1000.0; everything else, such as an id 007, as text."""
+    text = str(value)
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else text

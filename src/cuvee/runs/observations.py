@@ -255,7 +255,7 @@ class Observations:
 
     @classmethod
     def from_table(cls, table: Any) -> "Observations":
-        """The inverse of ``to_table``, exactly. For tables of others see ``import_table``."""
+        """The inverse of ``to_table``, exactly. For tables of others see ``import_runs``."""
         from cuvee.runs import tables
 
         return tables.from_table(table)

@@ -91,6 +91,8 @@ def csv_columns(path: Path) -> tuple[list[str], list[list[Any]]]:
                 raise ConfigError(f"{path} is empty; the first line must name the columns")
             rows = []
             for row in reader:
+                if not row:
+                    continue  # an empty line, often the last
                 if len(row) != len(header):
                     raise ConfigError(
                         f"{path}, line {reader.line_num}: {len(row)} cells, but the header has {len(header)}"
@@ -115,9 +117,9 @@ def parquet_columns(path: Path) -> tuple[list[str], list[list[Any]]]:
     try:
         with path.open("rb") as stream:
             table = pq.read_table(stream)
-    except (OSError, pa.ArrowException) as error:
+        return table.column_names, [column.to_pylist() for column in table.columns]
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         raise ConfigError(f"cannot read {path} as Parquet: {error}") from error
-    return table.column_names, [column.to_pylist() for column in table.columns]
 
 
 def number(value: Any, where: str) -> float:
@@ -194,14 +196,12 @@ def _from_columns(names: Sequence[str], columns: Sequence[list[Any]], where: str
     table = dict(zip(names, columns, strict=True))
     for name in FIXED_COLUMNS:
         if name not in table:
-            raise ConfigError(f"{where} has no column {name!r}; read tables of others by import_table")
+            raise ConfigError(f"{where} has no column {name!r}; read tables of others by import_runs")
     shares = [name for name in names if name.startswith(SHARE_PREFIX)]
     metrics = [name for name in names if name.startswith(METRIC_PREFIX)]
     for name in names:
         if name not in FIXED_COLUMNS and name not in shares and name not in metrics:
-            raise ConfigError(
-                f"{where} has an unknown column {name!r}; read tables of others by import_table"
-            )
+            raise ConfigError(f"{where} has an unknown column {name!r}; read tables of others by import_runs")
     rows = len(columns[0])
 
     def numbers(name: str) -> list[float]:

@@ -1,0 +1,8 @@
+"""Formats of other people's runs: one file each, and the table of all (floor 3)."""
+
+from cuvee.runs.formats.direction import Direction, Known
+from cuvee.runs.formats.interface import Format
+from cuvee.runs.formats.part import Part, Row
+from cuvee.runs.formats.registry import FORMATS
+
+__all__ = ["FORMATS", "Direction", "Format", "Known", "Part", "Row"]

@@ -1,0 +1,132 @@
+"""lm-evaluation-harness: a ``results_*.json`` for each run; metrics only (floor 3).
+
+``results`` has values by task, with names such as ``acc,none`` (metric, filter); they are called
+``task/acc`` here, or ``task/exact_match,strict-match`` under a named filter. ``higher_is_better`` tells
+their directions. Which run a file is of, its name or one of its folders must tell, for instance
+``evals/run-7/results_2026-01-05T10-00-00.json``; the shares of the runs come from another file.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cuvee.errors import ConfigError
+from cuvee.runs import tables
+from cuvee.runs.formats.direction import Known, named_direction
+from cuvee.runs.formats.document import Document
+from cuvee.runs.formats.interface import File, Format
+from cuvee.runs.formats.part import Part, Row, listed
+
+RESULTS = "results"
+HIGHER = "higher_is_better"
+SAMPLES = "n-samples"
+
+_NO_METRIC = frozenset({"alias", "name", "samples", "sample_len", "sample_count", "version"})
+_TIME = re.compile(r"[_-]?\d{4}-\d{2}-\d{2}T[\d.:-]+$")
+_FOLDERS = 3  # how far above a file the name of its run may stand
+
+
+def recognises(file: File) -> bool:
+    """Whether there is an object ``results`` with an object for each task."""
+    if not isinstance(file, Document):
+        return False
+    tasks = file.object(RESULTS).values()
+    return bool(tasks) and all(isinstance(values, dict) for values in tasks)
+
+
+def read(files: Sequence[File]) -> list[Part]:
+    """All files as one part of a row each, to be joined to the shares of other parts."""
+    documents = [file for file in files if isinstance(file, Document)]
+    if not documents:
+        return []
+    rows: list[Row] = []
+    directions: dict[str, Known] = {}
+    unsure: set[str] = set()
+    limited: list[str] = []
+    for document in documents:
+        metrics = {}
+        for name, value, known in _measured(document):
+            if value is not None:
+                metrics[name] = value
+            if known is not None and directions.setdefault(name, known).direction != known.direction:
+                unsure.add(name)
+        rows.append(Row(str(document.path), _names(document), None, metrics))
+        limited += [f"{task} of {document.path.name}" for task in _limited(document)]
+    notes = []
+    if limited:
+        notes.append(f"lm-evaluation-harness: measured on only some of the samples: {listed(limited)}.")
+    if unsure:
+        notes.append(f"lm-evaluation-harness: files disagree about what is better: {listed(sorted(unsure))}.")
+    title = (
+        str(documents[0].path)
+        if len(documents) == 1
+        else f"{len(documents)} results of lm-evaluation-harness"
+    )
+    return [
+        Part(
+            title=title,
+            format=LM_EVAL.name,
+            rows=tuple(rows),
+            sources=(),
+            metrics=tuple(dict.fromkeys(name for row in rows for name in row.metrics)),
+            directions={name: known for name, known in directions.items() if name not in unsure},
+            notes=tuple(notes),
+        )
+    ]
+
+
+def _measured(document: Document) -> Iterator[tuple[str, float | None, Known | None]]:
+    """Name, value and direction of everything measured; standard errors are not."""
+    told = document.object(HIGHER)
+    for task, values in document.object(RESULTS).items():
+        better = told.get(task)
+        for key, value in values.items():
+            metric, _, filtered = key.partition(",")
+            if metric in _NO_METRIC or metric.endswith("_stderr") or not metric:
+                continue
+            if isinstance(value, str) and value.strip() in ("", "N/A"):
+                continue
+            where = f"{document.path}, {RESULTS}, {task}, {key}"
+            number = tables.number(value, where)
+            if math.isinf(number):
+                raise ConfigError(f"{where} is infinite; remove it if it was not measured")
+            name = f"{task}/{metric}" + (f",{filtered}" if filtered not in ("", "none") else "")
+            yield name, None if math.isnan(number) else number, _direction(better, metric, name)
+
+
+def _direction(better: Any, metric: str, name: str) -> Known | None:
+    higher = better.get(metric) if isinstance(better, dict) else None
+    if isinstance(higher, bool):
+        return Known("higher" if higher else "lower", f"the file says higher_is_better {str(higher).lower()}")
+    return named_direction(name.rsplit("/", 1)[-1])
+
+
+def _limited(document: Document) -> Iterator[str]:
+    for task, counts in document.object(SAMPLES).items():
+        if isinstance(counts, dict) and counts.get("effective") != counts.get("original"):
+            yield f"{task} ({counts.get('effective')} of {counts.get('original')})"
+
+
+def _names(document: Document) -> tuple[str, ...]:
+    """What the run may be called, the most telling first: file, folders, model."""
+    stem = _TIME.sub("", document.path.stem).removeprefix(RESULTS).strip("_-")
+    folders = [folder.name for folder in list(document.path.absolute().parents)[:_FOLDERS]]
+    models = [
+        value
+        for key in ("model_name", "model_name_sanitized")
+        if isinstance(value := document.content.get(key), str)
+    ]
+    last = [Path(value).name for value in (*folders, *models) if value]
+    # The harness writes the path /a/run-7 as the folder __a__run-7.
+    unfolded = [value.rsplit("__", 1)[-1] for value in last if "__" in value]
+    return tuple(dict.fromkeys(name for name in (stem, *last, *unfolded) if name))
+
+
+LM_EVAL = Format(
+    name="lm_eval",
+    looks_for="a JSON object with results by task (lm-evaluation-harness)",
+    recognises=recognises,
+    read=read,
+)

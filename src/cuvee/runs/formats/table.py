@@ -1,0 +1,160 @@
+"""Table: a CSV or Parquet file of somebody else's runs, with cells that tell their place (floor 3)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cuvee.errors import ConfigError
+from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
+from cuvee.runs import tables
+
+IMPORT_TOLERANCE = 0.02
+"""How far from one published shares may sum. Tables round to two or three digits."""
+
+PARQUET_SUFFIXES = (".parquet", ".pq")
+
+_ROUNDING = 1e-9  # 0.49 + 0.49 is a little less than 0.98
+_WHOLE_FROM = 5e5  # from here on rounding a count changes it by less than one in a million
+_LARGEST_WHOLE = 2.0**63
+_EMPTY = ("", None)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of cells as the file has them: text from CSV, Python values from Parquet.
+
+    Raises:
+        ConfigError: a column name occurs twice, or there are no rows.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    """Column names without surrounding blanks."""
+    columns: Mapping[str, list[Any]]
+    """The cells of each column, by row."""
+
+    def __post_init__(self) -> None:
+        tables.check_header(self.names, str(self.path))
+        if not len(self):
+            raise ConfigError(f"{self.path} has a header but no rows")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a Parquet file (by its suffix) or a CSV file (any other suffix).
+
+        Raises:
+            ConfigError: it cannot be read, or is empty.
+        """
+        parquet = path.suffix.lower() in PARQUET_SUFFIXES
+        names, columns = tables.parquet_columns(path) if parquet else tables.csv_columns(path)
+        names = [name.strip() for name in names]
+        tables.check_header(names, str(path))
+        return cls(path, tuple(names), dict(zip(names, columns, strict=True)))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def column(self, *wanted: str) -> str | None:
+        """The first of the wanted columns that is there, whatever its capitals."""
+        by_lower = {name.lower(): name for name in reversed(self.names)}
+        return next((by_lower[name] for name in wanted if name in by_lower), None)
+
+    # Cells
+
+    def where(self, row: int) -> str:
+        """File and row, for messages; the first row after the header is row 1."""
+        return f"{self.path}, row {row + 1}"
+
+    def wrong(self, row: int, what: str) -> ConfigError:
+        """An error that tells file and row."""
+        return ConfigError(f"{self.where(row)}: {what}")
+
+    def text(self, row: int, name: str) -> str:
+        """A cell as text; empty where it is empty, null or NaN of Parquet."""
+        value = self.columns[name][row]
+        if value in _EMPTY or (isinstance(value, float) and math.isnan(value)):
+            return ""
+        return str(value).strip()
+
+    def number(self, row: int, name: str) -> float | None:
+        """A cell as a finite number; none if it was not measured (empty, null or NaN).
+
+        Raises:
+            ConfigError: it is text or infinite.
+        """
+        try:
+            value = tables.number(self._cell(row, name), f"{self.where(row)}, {name}")
+        except ConfigError as error:
+            raise ConfigError(f"{error}; write a number, or leave the cell empty") from error
+        if math.isinf(value):
+            raise self.wrong(row, f"{name} is infinite; leave the cell empty if it was not measured")
+        return None if math.isnan(value) else value + 0.0
+
+    def whole(self, row: int, name: str) -> int | None:
+        """A cell as a whole number; none if it is empty. Large counts are rounded.
+
+        Raises:
+            ConfigError: it is text, infinite, or a small number with a fraction.
+        """
+        value = self.number(row, name)
+        if value is None:
+            return None
+        if abs(value) > _LARGEST_WHOLE:
+            raise self.wrong(row, f"{name} is {value:.6g}, too large for a count")
+        if value != int(value) and abs(value) >= _WHOLE_FROM:
+            return round(value)
+        return tables.whole_number(self._cell(row, name), f"{self.where(row)}, {name}")
+
+    def mixture(self, row: int, columns: Mapping[str, str]) -> tuple[Mixture, float]:
+        """The mixture of a row, renormalised, and what its shares summed to.
+
+        Args:
+            row: which.
+            columns: source of each column. An empty share is zero.
+
+        Raises:
+            ConfigError: a share is text, NaN or negative, or they do not sum to one within 2 %.
+        """
+        weights = {source: self._share(row, name) for name, source in columns.items()}
+        return checked_mixture(weights, self.where(row))
+
+    def _share(self, row: int, name: str) -> float:
+        if self._cell(row, name) in _EMPTY:
+            return 0.0
+        value = self.number(row, name)
+        if value is None:
+            raise self.wrong(
+                row, f"the share {name} is NaN; write a number from 0 to 1, or leave it empty for 0"
+            )
+        return value
+
+    def _cell(self, row: int, name: str) -> Any:
+        value = self.columns[name][row]
+        return value.strip() if isinstance(value, str) else value
+
+
+def checked_mixture(weights: Mapping[str, float], where: str) -> tuple[Mixture, float]:
+    """The mixture with these shares, renormalised, and what they summed to.
+
+    Raises:
+        ConfigError: a share is negative, or they do not sum to one within 2 %.
+    """
+    for name, weight in weights.items():
+        if weight < 0.0:
+            raise ConfigError(f"{where}: the share of {name} is negative ({weight:.6g})")
+    total = sum(weights.values())
+    if not abs(total - 1.0) <= IMPORT_TOLERANCE + _ROUNDING:
+        advice = ""
+        if abs(total / 100 - 1.0) <= IMPORT_TOLERANCE:
+            advice = "; divide percentages by 100"
+        elif total > 2.0:
+            advice = "; divide counts by their sum"
+        raise ConfigError(
+            f"{where}: shares of {len(weights)} sources sum to {total:.6g}, not to 1 within"
+            f" {IMPORT_TOLERANCE:.0%}{advice}"
+        )
+    # What is a mixture already keeps its bits, so that our own tables read back as they were.
+    exact = abs(total - 1.0) <= SUM_TOLERANCE / 2
+    return (Mixture.of(weights) if exact else Mixture.normalised(weights)), total
