@@ -1,0 +1,1 @@
+"""Laws: from observations to the metrics of any mixture, with their spread (floor 4)."""

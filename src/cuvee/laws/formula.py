@@ -1,0 +1,192 @@
+"""A law that is a formula with parameters, and such a formula fitted (floor 4).
+
+A paper's law is a ``Formula`` here: names of parameters, values and derivatives. How it is fitted is shared:
+``fit_from_starts`` below, as published, or with learnt priors (``laws/hierarchical.py``).
+
+Formulas work on standardised costs z = (y - shift) / scale and are told in the metric's own unit by
+``natural``; shift and scale are the metric's smallest cost and its standard deviation among the runs.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
+from cuvee.laws.least_squares import Prior, Target, solve
+from cuvee.types import FloatArray, Json
+
+
+class Formula(Protocol):
+    """Costs as a function of shares, scale and parameters. Stateless.
+
+    B problems (metrics, starts, resamples) are evaluated on the same R mixtures [R, S].
+    """
+
+    @property
+    def law(self) -> str:
+        """Name of the law."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The formula in plain characters, with the names that ``natural`` gives."""
+        ...
+
+    @property
+    def convex(self) -> bool:
+        """Costs are convex in the shares for all parameters within the bounds."""
+        ...
+
+    def names(self, sources: int) -> tuple[str, ...]:
+        """Names of the parameters [P], as they are fitted."""
+        ...
+
+    def values(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
+        """Costs [B, R] under parameters [B, P]."""
+        ...
+
+    def jacobian(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> tuple[FloatArray, FloatArray]:
+        """Costs [B, R] and their derivatives [B, R, P] in the parameters."""
+        ...
+
+    def slopes(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
+        """Derivatives [B, R, S] of the costs in the shares."""
+        ...
+
+    def natural(self, theta: FloatArray, shift: float, scale: float, sources: int) -> Json:
+        """The parameters [P] of one metric as ``text`` names them, for costs shift + scale * z."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FittedFormula:
+    """A formula with parameters for every metric."""
+
+    formula: Formula
+    sources: tuple[str, ...]
+    metrics: tuple[str, ...]
+    theta: FloatArray
+    """[E, P]."""
+    shift: FloatArray
+    """[E] of the standardisation."""
+    spread: FloatArray
+    """[E] of the standardisation."""
+    objective: FloatArray
+    """[E] what the fit minimised, at its end."""
+
+    @property
+    def law(self) -> str:
+        """Name of the law."""
+        return self.formula.law
+
+    @property
+    def convex(self) -> bool:
+        """See ``FittedLaw.convex``."""
+        return self.formula.convex
+
+    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.predict``."""
+        values = self.formula.values(self.theta, np.atleast_2d(shares), scale)
+        return (self.shift[:, None] + self.spread[:, None] * values).T
+
+    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.gradient``."""
+        slopes = self.formula.slopes(self.theta, np.atleast_2d(shares), scale)
+        return (self.spread[:, None, None] * slopes).transpose(1, 0, 2)
+
+    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.deviation``; nothing is known of it."""
+        return np.zeros((len(np.atleast_2d(shares)), len(self.metrics)))
+
+    def as_json(self) -> Json:
+        """See ``FittedLaw.as_json``."""
+        return {
+            "law": self.law,
+            "formula": self.formula.text,
+            "sources": list(self.sources),
+            "metrics": {
+                name: self.formula.natural(
+                    self.theta[i], float(self.shift[i]), float(self.spread[i]), len(self.sources)
+                )
+                for i, name in enumerate(self.metrics)
+            },
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Standardised:
+    """Costs brought to one size, with weight zero where a metric was not measured."""
+
+    values: FloatArray
+    """[E, R]."""
+    weights: FloatArray
+    """[E, R], zero or one."""
+    shift: FloatArray
+    spread: FloatArray
+
+    @classmethod
+    def of(cls, data: LawData, standardise: bool = True) -> "Standardised":
+        """Standardise each metric, or only fill in what was not measured.
+
+        Raises:
+            ConfigError: a metric was never measured.
+        """
+        measured = np.isfinite(data.costs)
+        if not measured.any(axis=0).all():
+            name = data.metrics[int(np.argmin(measured.any(axis=0)))]
+            raise ConfigError(f"metric {name!r} was measured in none of the {len(data)} runs; leave it out")
+        shift, spread = np.zeros(len(data.metrics)), np.ones(len(data.metrics))
+        if standardise:
+            shift = np.nanmin(data.costs, axis=0)
+            spread = np.nanstd(data.costs, axis=0)
+            spread = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(shift)), spread, 1.0)
+        values = np.where(measured, (data.costs - shift) / spread, 0.0)
+        return cls(values.T, measured.T.astype(np.float64), shift, spread)
+
+
+def fit_from_starts(
+    formula: Formula,
+    data: LawData,
+    starts: FloatArray,
+    *,
+    huber: float | None = None,
+    lower: FloatArray | float = -np.inf,
+    upper: FloatArray | float = np.inf,
+    steps: int = 200,
+    standardise: bool = True,
+) -> FittedFormula:
+    """Least squares, or Huber's, from several starts; for each metric the best end is kept.
+
+    Args:
+        formula: the law.
+        data: what it is fitted to.
+        starts: [E, K, P], K starts for each metric.
+        huber: in the unit of the costs; none for squares.
+        lower: bounds [P] of the parameters.
+        upper: see ``lower``.
+        steps: of Levenberg-Marquardt.
+        standardise: bring the costs to one size first (formulas that are not closed under a shift and a
+            factor say no).
+    """
+    costs = Standardised.of(data, standardise)
+    metrics, count, width = starts.shape
+    repeated = [np.repeat(part, count, axis=0) for part in (costs.values, costs.weights)]
+    limit = None if huber is None else huber / float(np.median(costs.spread))
+    solution = solve(
+        lambda theta: formula.values(theta, data.shares, data.scale),
+        lambda theta: formula.jacobian(theta, data.shares, data.scale),
+        starts.reshape(metrics * count, width),
+        Target(repeated[0], repeated[1], np.ones(metrics * count), limit),
+        Prior(np.zeros((metrics * count, width)), np.zeros((metrics * count, width))),
+        steps=steps,
+        lower=lower,
+        upper=upper,
+    )
+    objective = solution.objective.reshape(metrics, count)
+    best = objective.argmin(axis=1)
+    theta = solution.parameters.reshape(metrics, count, width)[np.arange(metrics), best]
+    return FittedFormula(
+        formula, data.sources, data.metrics, theta, costs.shift, costs.spread, objective.min(axis=1)
+    )

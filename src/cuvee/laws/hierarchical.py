@@ -1,0 +1,199 @@
+"""Formulas fitted with priors that are learnt from all metrics together (floor 4).
+
+Each parameter belongs to a ``Group`` whose prior is normal. Groups of one parameter a source can have a level
+of their own for each metric, and a shift for the metric's own source. Means and variances are set by
+expectation-maximisation on the Laplace approximation of the posterior (empirical Bayes; MacKay 1992): the
+parameters are fitted under the priors, then each prior is moved to what its parameters turned out to be,
+their remaining uncertainty included. The variance of the residuals is learnt for each metric. With few
+runs parameters stay near the mean of their group, with many they are free; no penalty is set by hand.
+
+Resamples of the runs are fitted under priors learnt once (``HierarchicalFit.resampled``).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from cuvee.laws.formula import FittedFormula, Formula, Standardised
+from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
+from cuvee.laws.least_squares import Prior, Solution, Target, solve
+from cuvee.types import BoolArray, FloatArray
+
+ROUNDS = 12
+_FIRST_STEPS, _LATER_STEPS, _LAST_STEPS = 40, 10, 60
+_STEADY = 0.02  # largest change of a log variance at which the rounds end
+_RESIDUAL_FREEDOM = 1.0
+_RESIDUAL_SHARE = 0.02  # plausible variance of residuals as a share of the metric's variance
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters of one meaning, and what is known of them before any run."""
+
+    name: str
+    columns: slice
+    """Where they stand among the parameters: one, or one a source."""
+    mean: float
+    deviation: float
+    """Standard deviation of the first prior."""
+    freedom: float
+    """Strength of the prior on their variance, in parameters."""
+    own_mean: float | None = None
+    """Mean for the metric's own source; none where owning makes no difference."""
+    level: Literal["metric", "all", "fixed"] = "all"
+    """Whose mean is learnt: one for each metric, one for all, or none."""
+    settled: float | None = None
+    """Standard deviation towards which the learnt variance is drawn; default ``deviation``."""
+
+
+@dataclass(frozen=True, eq=False)
+class HierarchicalFit(FittedFormula):
+    """A fitted formula that can be refitted to resampled runs, and knows its own uncertainty."""
+
+    prior: Prior
+    variance: FloatArray
+    """[E] of the residuals, standardised."""
+    curvature: FloatArray
+    """[E, P, P] of the objective at the parameters, standardised costs."""
+
+    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.deviation``: what the parameters leave open (Laplace's approximation)."""
+        _, jacobian = self.formula.jacobian(self.theta, np.atleast_2d(shares), scale)
+        solved = np.linalg.solve(self.curvature, jacobian.transpose(0, 2, 1))
+        variance = np.einsum("emp,epm->em", jacobian, solved)
+        result: FloatArray = (np.sqrt(np.maximum(variance, 0.0)) * self.spread[:, None]).T
+        return result
+
+    def resampled(self, data: LawData, counts: FloatArray, steps: int = 12) -> FloatArray:
+        """Parameters [K, E, P] for K resamples of the runs, told as how often each was drawn [K, R].
+
+        Priors, standardisation and variances stay. Cost: ``steps`` steps on K E problems.
+        """
+        measured = np.isfinite(data.costs)
+        values = np.where(measured, (data.costs - self.shift) / self.spread, 0.0).T
+        found = []
+        for count in counts:  # one resample a batch: it stays in cache, and memory does not grow with K
+            solution = solve(
+                lambda theta: self.formula.values(theta, data.shares, data.scale),
+                lambda theta: self.formula.jacobian(theta, data.shares, data.scale),
+                self.theta,
+                Target(values, measured.T * count, self.variance),
+                self.prior,
+                steps=steps,
+                tolerance=1e-4,
+            )
+            found.append(solution.parameters)
+        return np.stack(found)
+
+    def with_parameters(self, theta: FloatArray) -> "HierarchicalFit":
+        """The same law with other parameters [E, P]."""
+        return replace(self, theta=theta)
+
+
+def fit_hierarchically(
+    formula: Formula, data: LawData, groups: tuple[Group, ...], near: HierarchicalFit | None = None
+) -> HierarchicalFit:
+    """Fit parameters and priors in turn. Deterministic.
+
+    Args:
+        formula: the law.
+        data: what it is fitted to.
+        groups: cover all parameters of the formula.
+        near: a fit to begin with.
+    """
+    costs = Standardised.of(data)
+    own = np.zeros((len(data.metrics), len(data.sources)), dtype=np.bool_)
+    owned = np.flatnonzero(data.own != NO_SOURCE)
+    own[owned, data.own[owned]] = True
+    width = len(formula.names(len(data.sources)))
+    mean, variance = _first_prior(groups, own, width)
+    residual = np.full(len(data.metrics), 0.05)
+    theta, steps = mean.copy(), _FIRST_STEPS
+    if near is not None:
+        mean, variance, residual = near.prior.mean, 1.0 / near.prior.precision, near.variance
+        theta, steps = near.theta, _LATER_STEPS
+    for _ in range(ROUNDS):
+        solution = _solve(formula, data, costs, theta, residual, Prior(mean, 1.0 / variance), steps, 1e-5)
+        theta, steps = solution.parameters, _LATER_STEPS
+        left = np.diagonal(np.linalg.inv(solution.curvature), axis1=1, axis2=2)
+        before = variance
+        residual = _residual_variance(formula, data, costs, solution, residual)
+        mean, variance = _next_prior(groups, own, theta, left)
+        if np.abs(np.log(variance / before)).max() < _STEADY:
+            break
+    prior = Prior(mean, 1.0 / variance)
+    solution = _solve(formula, data, costs, theta, residual, prior, _LAST_STEPS, 1e-9)
+    return HierarchicalFit(
+        formula, data.sources, data.metrics, solution.parameters, costs.shift, costs.spread,
+        solution.objective, prior, residual, solution.curvature,
+    )  # fmt: skip
+
+
+def _solve(
+    formula: Formula, data: LawData, costs: Standardised, theta: FloatArray, residual: FloatArray,
+    prior: Prior, steps: int, tolerance: float,
+) -> Solution:  # fmt: skip
+    return solve(
+        lambda x: formula.values(x, data.shares, data.scale),
+        lambda x: formula.jacobian(x, data.shares, data.scale),
+        theta,
+        Target(costs.values, costs.weights, residual),
+        prior,
+        steps=steps,
+        tolerance=tolerance,
+    )
+
+
+def _first_prior(groups: tuple[Group, ...], own: BoolArray, width: int) -> tuple[FloatArray, FloatArray]:
+    mean, variance = np.zeros((len(own), width)), np.ones((len(own), width))
+    for group in groups:
+        mean[:, group.columns] = group.mean
+        if group.own_mean is not None:
+            mean[:, group.columns] = np.where(own, group.own_mean, group.mean)
+        variance[:, group.columns] = group.deviation**2
+    return mean, variance
+
+
+def _next_prior(
+    groups: tuple[Group, ...], own: BoolArray, theta: FloatArray, left: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Means and variances that the fitted parameters and what is ``left`` uncertain of them suggest."""
+    mean, variance = np.empty_like(theta), np.empty_like(theta)
+    for group in groups:
+        values, uncertain = theta[:, group.columns], left[:, group.columns]
+        mine = (
+            own if values.shape[1] == own.shape[1] and own.shape[1] > 1 else np.zeros_like(values, np.bool_)
+        )
+        others = ~mine
+        centre = np.full_like(values, group.mean)
+        if group.level == "metric":
+            counts = np.maximum(others.sum(axis=1), 1)
+            centre[:] = ((values * others).sum(axis=1) / counts)[:, None]
+        elif group.level == "all":
+            centre[:] = values[others].mean()
+        if group.own_mean is not None and mine.any():
+            centre += mine * (values - centre)[mine].mean()
+        squares = (values - centre) ** 2 + uncertain
+        settled = (group.settled or group.deviation) ** 2
+        for part in (others, mine):
+            if part.any():
+                learnt = (squares[part].sum() + group.freedom * settled) / (part.sum() + group.freedom)
+                variance[:, group.columns][part] = learnt
+        mean[:, group.columns] = centre
+    return mean, variance
+
+
+def _residual_variance(
+    formula: Formula, data: LawData, costs: Standardised, solution: Solution, residual: FloatArray
+) -> FloatArray:
+    predicted, jacobian = formula.jacobian(solution.parameters, data.shares, data.scale)
+    squares = (costs.weights * (costs.values - predicted) ** 2).sum(axis=1)
+    weighted = jacobian * costs.weights[..., None]
+    information = np.matmul(weighted.transpose(0, 2, 1), jacobian)
+    explained = np.einsum("epq,eqp->e", information, np.linalg.inv(solution.curvature))
+    runs = costs.weights.sum(axis=1)
+    result: FloatArray = (squares + explained + _RESIDUAL_FREEDOM * _RESIDUAL_SHARE) / (
+        runs + _RESIDUAL_FREEDOM
+    )
+    return result

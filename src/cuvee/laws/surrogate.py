@@ -1,0 +1,91 @@
+"""A fitted law with calibrated spread, in the units of the metrics (floor 4).
+
+This is what the rest of the house asks: "what would this mixture do, and how sure is that?"
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, LawData, Scale, signs
+from cuvee.laws.spread import Spread
+from cuvee.laws.validation import HeldOut, Validated
+from cuvee.mixture.mixture import Mixture
+from cuvee.runs.formats.direction import Direction
+from cuvee.types import FloatArray, Json
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Metrics of mixtures [M, E] with central intervals, in the metrics' own units."""
+
+    metrics: tuple[str, ...]
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    deviation: FloatArray
+    """Calibrated standard deviation of one run."""
+    level: float
+
+
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """What stands for training."""
+
+    fitted: FittedLaw
+    held_out: HeldOut
+    spread: Spread
+    data: LawData
+    sign: FloatArray
+    """[E]: 1 where lower is better, -1 where higher is."""
+
+    @classmethod
+    def of(
+        cls, validated: Validated, data: LawData, directions: Mapping[str, Direction] | None = None
+    ) -> "Surrogate":
+        """A validated law with intervals; ``directions`` as given to ``LawData.of``."""
+        sign = np.array([signs((directions or {}).get(name, "lower")) for name in data.metrics])
+        return cls(validated.fitted, validated.held_out, Spread.of(validated.held_out), data, sign)
+
+    def predict(
+        self, mixtures: Sequence[Mixture], scale: Scale = UNKNOWN_SCALE, level: float = 0.8
+    ) -> Prediction:
+        """Metrics of mixtures with central intervals of ``level``."""
+        if not 0.0 < level < 1.0:
+            raise ConfigError(f"level {level}: intervals need one between 0 and 1")
+        shares = np.stack([mixture.reindexed(self.data.sources).shares for mixture in mixtures])
+        mean = self.fitted.predict(shares, scale) * self.sign
+        own = self.fitted.deviation(shares, scale)
+        half = self.spread.half_width(own, level)
+        return Prediction(
+            self.data.metrics, mean, mean - half, mean + half, self.spread.deviation(own), level
+        )
+
+    def as_json(self) -> Json:
+        """Formula, parameters and spread: enough to predict without cuvee."""
+        return {
+            "schema": SCHEMA,
+            **self.fitted.as_json(),
+            "predicts": {
+                name: "the formula" if sign > 0 else "minus the formula"
+                for name, sign in zip(self.data.metrics, self.sign, strict=True)
+            },
+            "spread": {
+                name: {"floor": float(floor), "factor": float(factor)}
+                for name, floor, factor in zip(
+                    self.data.metrics, self.spread.floor, self.spread.factor, strict=True
+                )
+            },
+            "quantiles": {str(level): self.spread.quantile(level) for level in (0.5, 0.8, 0.9, 0.95)},
+            "held_out": {
+                "runs": len(self.data),
+                "spearman": dict(zip(self.data.metrics, self.held_out.spearman().tolist(), strict=True)),
+                "mean_absolute_error": dict(
+                    zip(self.data.metrics, self.held_out.mean_absolute_error().tolist(), strict=True)
+                ),
+            },
+        }
