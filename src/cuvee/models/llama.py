@@ -159,6 +159,7 @@ def _attention(qkv: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
     cos, sin = cos.to(qkv.dtype), sin.to(qkv.dtype)
     q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
     on_cpu = qkv.device.type == "cpu"
+    y: Tensor
     if on_cpu and qkv.dtype == torch.bfloat16 and length < _FUSED_ATTENTION_LENGTH:
         scores = (q @ k.transpose(-1, -2)) * width**-0.5
         future = torch.ones(length, length, dtype=torch.bool).triu(1)
