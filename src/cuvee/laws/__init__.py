@@ -1,1 +1,28 @@
 """Laws: from observations to the metrics of any mixture, with their spread (floor 4)."""
+
+from cuvee.laws.effective_data import EffectiveData
+from cuvee.laws.ensemble import Ensemble
+from cuvee.laws.gaussian_process import GaussianProcess
+from cuvee.laws.interface import FittedLaw, Law, LawData, Scale
+from cuvee.laws.resampling import Resamples
+from cuvee.laws.spread import Spread, coverage
+from cuvee.laws.surrogate import Prediction, Surrogate
+from cuvee.laws.validation import HeldOut, Validated, validate
+
+__all__ = [
+    "EffectiveData",
+    "Ensemble",
+    "FittedLaw",
+    "GaussianProcess",
+    "HeldOut",
+    "Law",
+    "LawData",
+    "Prediction",
+    "Resamples",
+    "Scale",
+    "Spread",
+    "Surrogate",
+    "Validated",
+    "coverage",
+    "validate",
+]

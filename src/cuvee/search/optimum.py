@@ -1,0 +1,239 @@
+"""The best mixture of a region under a fitted law, with a certificate (floor 5).
+
+A smooth objective without guards is lowered by mirror descent. Guards and the worst case make it
+
+    min over (w, t) of t,   f_k(w) <= t,   h_j(w) <= 0,   w in the region
+
+which sequential quadratic programming solves (SLSQP; Kraft 1988). If the law is convex, the same problem with
+f and h replaced by their tangents at the answer is a linear programme whose value is a lower bound for every
+mixture: ``gap`` is how far the answer lies above that bound. If the law is not convex there is no such
+bound; the descent then begins at several places and ``gap`` is NaN.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import LinearConstraint, NonlinearConstraint, linprog, minimize
+
+from cuvee.errors import ConfigError, InfeasibleRegion
+from cuvee.laws.interface import FittedLaw
+from cuvee.mixture.mirror_descent import mirror_descent
+from cuvee.mixture.mixture import Mixture
+from cuvee.mixture.region import Region
+from cuvee.search.objective import BoundObjective, Objective
+from cuvee.types import FloatArray
+
+TOLERANCE = 1e-6
+_STARTS = 6
+_DRAWN = 2048
+_STEPS = 300
+_APART = 0.1  # of starts, in total variation
+_INSIDE = 1e-3
+_GUARD_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best mixture found."""
+
+    mixture: Mixture
+    value: float
+    """Of the objective, under the law."""
+    gap: float
+    """No mixture of the region is better by more than this; NaN where the law is not convex."""
+
+
+def minimise(
+    objective: Objective,
+    law: FittedLaw,
+    region: Region,
+    start: Mixture | None = None,
+    *,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+) -> Best:
+    """The mixture of the region with the lowest objective.
+
+    Args:
+        objective: what is to be low.
+        law: predicts the metrics.
+        region: its sources are those of the law, in the same order.
+        start: where to begin, for example the optimum under a similar law.
+        tolerance: of the gap, in the unit of the objective.
+        seed: of the starts, where the law is not convex.
+
+    Raises:
+        InfeasibleRegion: no mixture keeps all guards (the closest is told).
+        ConfigError: a metric is unknown, or the sources are not those of the law.
+
+    Cost: some hundred predictions of one mixture; six times that where the law is not convex.
+    """
+    if region.names != law.sources:
+        raise ConfigError(f"the region is over {region.names}, the law over {law.sources}")
+    bound = objective.of(law)
+    uniform = np.full(len(region.names), 1.0 / len(region.names))
+    begin = region.project(uniform if start is None else start.reindexed(region.names).shares).shares
+    if law.convex:
+        return _lowered(bound, region, begin, tolerance)
+    found = [_lowered(bound, region, one, tolerance) for one in _starts(bound, region, begin, seed)]
+    best = min(found, key=lambda one: one.value)
+    return Best(best.mixture, best.value, math.nan)
+
+
+def _starts(bound: BoundObjective, region: Region, begin: FloatArray, seed: int) -> list[FloatArray]:
+    """The given start and the best of many draws, each some way from the others."""
+    drawn = np.stack([one.shares for one in region.sample(_DRAWN, np.random.default_rng(seed))])
+    costs = bound.law.predict(drawn, bound.objective.scale) @ bound.weights
+    chosen = [begin]
+    for index in np.argsort(costs, kind="stable").tolist():
+        apart = min(float(np.abs(drawn[index] - other).sum()) / 2.0 for other in chosen)
+        if apart > _APART or len(chosen) == 1:
+            chosen.append(drawn[index])
+        if len(chosen) == _STARTS:
+            break
+    return chosen
+
+
+def _lowered(bound: BoundObjective, region: Region, begin: FloatArray, tolerance: float) -> Best:
+    if bound.objective.guards or bound.objective.aim == "worst":
+        return _guarded(bound, region, begin)
+    # A share of zero would stay there: the descent multiplies.
+    inside = Mixture(region.names, (1.0 - _INSIDE) * begin + _INSIDE / len(begin))
+    found = mirror_descent(
+        lambda shares: (bound.value(shares), bound.part_slopes(shares)[0]),
+        region,
+        inside,
+        tolerance=tolerance,
+        max_evaluations=_STEPS,
+    )
+    return Best(found.mixture, found.value, found.gap)
+
+
+def _guarded(bound: BoundObjective, region: Region, begin: FloatArray) -> Best:
+    programme = _Programme.of(region)
+    safe = begin
+    if bound.objective.guards and bound.violations(begin).max() > 0:
+        safe = _feasible(bound, programme, begin)
+
+    def rows(x: FloatArray) -> FloatArray:
+        return np.concatenate([bound.parts(x[:-1]) - x[-1], bound.violations(x[:-1])])
+
+    def slopes(x: FloatArray) -> FloatArray:
+        return _with_last(bound.part_slopes(x[:-1]), bound.violation_slopes(x[:-1]))
+
+    found = programme.solve(rows, slopes, safe, bound.value(safe))
+    if bound.objective.guards:
+        found = _pulled_inside(bound, safe, found)
+    gap = programme.gap(bound, found) if bound.law.convex else math.nan
+    return Best(Mixture(region.names, found), bound.value(found), gap)
+
+
+def _with_last(less_last: FloatArray, free: FloatArray) -> FloatArray:
+    """Derivatives in (shares, t) of rows that t is subtracted from, and of rows without it."""
+    column = np.r_[-np.ones(len(less_last)), np.zeros(len(free))]
+    result: FloatArray = np.column_stack([np.vstack([less_last, free]), column])
+    return result
+
+
+def _pulled_inside(bound: BoundObjective, safe: FloatArray, found: FloatArray) -> FloatArray:
+    """The point nearest to ``found``, on the way there from ``safe``, that keeps all guards."""
+    low, high = 0.0, 1.0
+    if bound.violations(found).max() <= _GUARD_TOLERANCE:
+        return found
+    for _ in range(50):
+        middle = (low + high) / 2.0
+        inside = bound.violations(safe + middle * (found - safe)).max() <= _GUARD_TOLERANCE
+        low, high = (middle, high) if inside else (low, middle)
+    result: FloatArray = safe + low * (found - safe)
+    return result
+
+
+def _feasible(bound: BoundObjective, programme: "_Programme", begin: FloatArray) -> FloatArray:
+    """Shares that keep all guards, by lowering the largest violation."""
+    nothing = np.zeros((0, len(begin)))
+    found = programme.solve(
+        lambda x: bound.violations(x[:-1]) - x[-1],
+        lambda x: _with_last(bound.violation_slopes(x[:-1]), nothing),
+        begin,
+        float(bound.violations(begin).max()),
+    )
+    broken = bound.violations(found)
+    if broken.max() > _GUARD_TOLERANCE:
+        worst = bound.objective.guards[int(broken.argmax())]
+        raise InfeasibleRegion(
+            f"no mixture found keeps all guards: the closest misses the one on {worst.metric!r} by "
+            f"{broken.max():.4g}; allow more slack there, or wider bounds on the sources"
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Programme:
+    """min t over (shares [S], t), shares in a region, under rows of further conditions."""
+
+    region: Region
+    equal: FloatArray
+    """[rows, S + 1]: the first sums the shares, the others keep ratios."""
+    right: FloatArray
+
+    @classmethod
+    def of(cls, region: Region) -> "_Programme":
+        names = region.names
+        rows, right = [np.r_[np.ones(len(names)), 0.0]], [1.0]
+        for group in region.ratios:
+            (head, weight), *others = group.items()
+            for name, other in others:
+                row = np.zeros(len(names) + 1)
+                row[names.index(name)], row[names.index(head)] = 1.0 / other, -1.0 / weight
+                rows.append(row)
+                right.append(0.0)
+        return cls(region, np.stack(rows), np.array(right))
+
+    @property
+    def bounds(self) -> list[tuple[float | None, float | None]]:
+        return [*zip(self.region.lower.tolist(), self.region.upper.tolist(), strict=True), (None, None)]
+
+    def solve(
+        self,
+        rows: Callable[[FloatArray], FloatArray],
+        slopes: Callable[[FloatArray], FloatArray],
+        begin: FloatArray,
+        last: float,
+    ) -> FloatArray:
+        """Shares [S] of the region at the end of SLSQP, which keeps ``rows`` at most zero."""
+        down = np.r_[np.zeros(len(begin)), 1.0]
+        found = minimize(
+            lambda x: float(x[-1]),
+            np.r_[begin, last],
+            jac=lambda x: down,
+            constraints=[
+                LinearConstraint(self.equal, self.right, self.right),
+                NonlinearConstraint(rows, -np.inf, 0.0, jac=slopes),
+            ],
+            bounds=self.bounds,
+            method="SLSQP",
+            options={"maxiter": _STEPS, "ftol": 1e-10},
+        )
+        shares = found.x[:-1]
+        return self.region.project(shares if np.isfinite(shares).all() else begin).shares
+
+    def gap(self, bound: BoundObjective, shares: FloatArray) -> float:
+        """The objective at ``shares`` less the lowest value of its tangents within the guards' tangents."""
+        parts, broken = bound.parts(shares), bound.violations(shares)
+        slopes, guards = bound.part_slopes(shares), bound.violation_slopes(shares)
+        above = _with_last(slopes, guards)
+        limit = np.r_[slopes @ shares - parts, guards @ shares - broken]
+        # Slopes at shares near zero are larger than others by orders: rows are brought to one size.
+        size = np.maximum(np.abs(above).max(axis=1), 1e-12)
+        found = linprog(
+            np.r_[np.zeros(len(shares)), 1.0],
+            A_ub=above / size[:, None],
+            b_ub=limit / size,
+            A_eq=self.equal,
+            b_eq=self.right,
+            bounds=self.bounds,
+            method="highs",
+        )
+        return max(0.0, float(parts.max()) - float(found.fun)) if found.status == 0 else math.nan
