@@ -17,6 +17,7 @@ from cuvee.study.folder import StudyFolder
 from cuvee.study.status import StageStatus
 from tests.cli.flow import FakeFlow, install
 from tests.report.cases import small
+from tests.study.test_fit import table as runs_table
 
 STUDY = "schema: 1\nsources:  # ours\n  web: web\n  code: code\n"
 
@@ -308,3 +309,77 @@ def test_demo_makes_a_study_and_runs_it(
 
 def test_demo_knows_its_efforts() -> None:
     assert cuvee("demo", "--effort", "huge").exit_code == 2
+
+
+# --- fit, optimise ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fit")
+    (folder / "runs.csv").write_text(runs_table(30), encoding="utf-8")
+    result = cuvee("fit", folder / "runs.csv", "--out", folder / "fit", "--cap", "web=0.5")
+    assert result.exit_code == 0, result.stderr
+    assert "Mixture: " in result.stdout
+    assert "note: Better when lower" in result.stdout
+    return folder / "fit"
+
+
+def test_fit_writes_the_decision_the_law_and_the_runs(fitted: Path) -> None:
+    assert {path.name for path in fitted.iterdir()} == {
+        "fit.json",
+        "law.json",
+        "question.json",
+        "runs.parquet",
+    }
+    decision = json.loads((fitted / "fit.json").read_text())
+    assert decision["by"] == "laws"
+    assert max(e["share"] for e in decision["mixture"] if e["source"] == "web") <= 0.5 + 1e-9
+
+
+def test_optimise_keeps_what_is_not_named_and_changes_what_is(fitted: Path, tmp_path: Path) -> None:
+    asked = printed(
+        cuvee(
+            "optimise", fitted, "--target", "code_loss=2", "--level", 0.9, "--out", tmp_path / "b", "--json"
+        )
+    )
+    assert {m["name"]: m["weight"] for m in asked["metrics"]} == {
+        "books_loss": 0.0,
+        "code_loss": 1.0,
+        "quiz_loss": 0.0,
+    }
+    assert asked["level"] == 0.9
+    question = json.loads((tmp_path / "b" / "question.json").read_text())
+    assert question["maximum"] == {"web": 0.5}
+    assert [row["law"] for row in asked["laws"]] == ["effective_data"]
+
+
+def test_optimise_shows_what_one_metric_costs_the_other(fitted: Path) -> None:
+    front = printed(cuvee("optimise", fitted, "--pareto", "books_loss", "--pareto", "code_loss", "--json"))
+    first = [point["books_loss"] for point in front["front"]]
+    assert first == sorted(first)
+    assert (
+        "From the best" in cuvee("optimise", fitted, "--pareto", "books_loss", "--pareto", "code_loss").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--cap", "web"), "NAME=VALUE"),
+        (("--cap", "web=much"), "'much' is no number"),
+        (("--cap", "web=0.5", "--cap", "web=0.6"), "given before"),
+        (("--tokens", "web=-1"), "at least 0"),
+        (("--aim", "best"), "mean or worst"),
+        (("--max-epochs", "4"), "needs the tokens"),
+        (("--target", "nothing"), "no metric 'nothing'"),
+        (("--pareto", "books_loss"), "two metrics"),
+    ],
+)
+def test_options_that_make_no_sense_are_told_in_a_line(
+    fitted: Path, options: tuple[str, ...], told: str
+) -> None:
+    result = cuvee("optimise", fitted, *options)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert result.stderr.startswith("error: ")

@@ -28,6 +28,7 @@ _LOG_FLOOR = 1e-3  # a share of zero stands this far from one of a thousandth
 _SLOPE_FLOOR = 1e-9  # shares are taken for at least this where a derivative is asked
 _JITTER = 1e-8
 _STEPS = 60
+_STEPS_NEAR = 15  # where the search begins at another fit's end
 _REACH = 5.0  # standard deviations of the prior that a hyperparameter may move
 
 
@@ -41,11 +42,24 @@ class Feature:
     slope: Callable[[FloatArray], FloatArray]
 
 
+def _sqrt_slope(shares: FloatArray) -> FloatArray:
+    result: FloatArray = 0.5 / np.sqrt(np.maximum(shares, _SLOPE_FLOOR))
+    return result
+
+
+def _log(shares: FloatArray) -> FloatArray:
+    result: FloatArray = np.log(shares + _LOG_FLOOR)
+    return result
+
+
+def _log_slope(shares: FloatArray) -> FloatArray:
+    result: FloatArray = 1.0 / (shares + _LOG_FLOOR)
+    return result
+
+
 FEATURES = {
-    "sqrt": Feature("sqrt", "sqrt(w)", np.sqrt, lambda w: 0.5 / np.sqrt(np.maximum(w, _SLOPE_FLOOR))),
-    "log": Feature(
-        "log", f"log(w + {_LOG_FLOOR})", lambda w: np.log(w + _LOG_FLOOR), lambda w: 1.0 / (w + _LOG_FLOOR)
-    ),
+    "sqrt": Feature("sqrt", "sqrt(w)", np.sqrt, _sqrt_slope),
+    "log": Feature("log", f"log(w + {_LOG_FLOOR})", _log, _log_slope),
 }
 
 
@@ -280,9 +294,8 @@ def _search(points: FloatArray, values: FloatArray, own: int, start: FloatArray 
 
     first = mean if start is None else start
     bounds = list(zip(mean - _REACH * deviation, mean + _REACH * deviation, strict=True))
-    found = minimize(
-        objective, first, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": _STEPS}
-    )
+    steps = _STEPS if start is None else _STEPS_NEAR
+    found = minimize(objective, first, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": steps})
     return np.asarray(found.x, dtype=np.float64)
 
 

@@ -65,7 +65,7 @@ class HierarchicalFit(FittedFormula):
         result: FloatArray = (np.sqrt(np.maximum(variance, 0.0)) * self.spread[:, None]).T
         return result
 
-    def resampled(self, data: LawData, counts: FloatArray, steps: int = 12) -> FloatArray:
+    def resampled(self, data: LawData, counts: FloatArray, steps: int = 8) -> FloatArray:
         """Parameters [K, E, P] for K resamples of the runs, told as how often each was drawn [K, R].
 
         Priors, standardisation and variances stay. Cost: ``steps`` steps on K E problems.

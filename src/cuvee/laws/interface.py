@@ -82,7 +82,7 @@ class LawData:
         return cls(
             observations.sources,
             names,
-            observations.shares,
+            np.ascontiguousarray(observations.shares),  # sums depend on the layout in their last bits
             values * sign,
             Scale(observations.params, observations.tokens),
             own_sources(names, observations.sources),

@@ -1,0 +1,313 @@
+"""``cuvee fit`` and ``cuvee optimise``: from a table of runs to a mixture that can be defended (floor 9)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cuvee.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from cuvee.study.fit import Answer
+    from cuvee.study.fit_folder import Runs
+    from cuvee.study.law_decision import Interval, LawDecision
+    from cuvee.study.question import Question
+
+Tables = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="TABLE...",
+        help="Files of runs: mixtures and metrics, together or apart. The format is recognised.",
+        show_default=False,
+    ),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target", metavar="METRIC[=WEIGHT]", help="What to improve; default all metrics, equally."
+    ),
+]
+Lower = Annotated[
+    list[str] | None, typer.Option("--lower", metavar="METRIC", help="This metric is better when lower.")
+]
+Higher = Annotated[
+    list[str] | None, typer.Option("--higher", metavar="METRIC", help="This metric is better when higher.")
+]
+Guards = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--guard", metavar="METRIC=SLACK", help="No worse than the baseline on METRIC by more than SLACK."
+    ),
+]
+Aims = Annotated[
+    str | None,
+    typer.Option("--aim", metavar="mean|worst", help="Lower the mean, or the worst rise over the baseline."),
+]
+BaselineName = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="NAME",
+        help="A run, uniform, proportional or unimax; default proportional where --tokens are given.",
+    ),
+]
+Caps = Annotated[
+    list[str] | None, typer.Option("--cap", metavar="SOURCE=SHARE", help="Largest share of a source.")
+]
+Floors = Annotated[
+    list[str] | None, typer.Option("--floor", metavar="SOURCE=SHARE", help="Smallest share of a source.")
+]
+Tokens = Annotated[
+    list[str] | None,
+    typer.Option("--tokens", metavar="SOURCE=COUNT", help="Unique tokens of a source, such as web=2e9."),
+]
+TargetTokens = Annotated[
+    float | None, typer.Option("--target-tokens", help="Tokens of the run that the mixture is for.")
+]
+MaxEpochs = Annotated[float | None, typer.Option("--max-epochs", help="How often a source may be read.")]
+Prior = Annotated[
+    float | None,
+    typer.Option("--prior", help="Pull towards the baseline, in units of the target for each nat of KL."),
+]
+LawName = Annotated[str | None, typer.Option("--law", help="The law that is minimised.")]
+Level = Annotated[float | None, typer.Option("--level", help="Of all intervals; 0.8 where not given.")]
+
+
+def fit(
+    context: typer.Context,
+    tables: Tables,
+    target: Targets = None,
+    lower: Lower = None,
+    higher: Higher = None,
+    guard: Guards = None,
+    aim: Aims = None,
+    baseline: BaselineName = None,
+    cap: Caps = None,
+    floor: Floors = None,
+    tokens: Tokens = None,
+    target_tokens: TargetTokens = None,
+    max_epochs: MaxEpochs = None,
+    prior: Prior = None,
+    law: LawName = None,
+    level: Level = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="COLUMN=VALUE", help="Use only these rows, such as split=train."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the answer.")] = Path("fit"),
+    as_json: AsJson = False,
+) -> None:
+    """Fit laws to a table of runs, judge them on runs left out, and give the best mixture."""
+    from cuvee.cli.given import pairs
+    from cuvee.study.fit import LAWS_COMPARED
+    from cuvee.study.fit_folder import read_runs
+    from cuvee.study.question import Question
+
+    runs = read_runs(tables, pairs(where, "--where"), lower or (), higher or ())
+    question = _changed(Question(), context.params)
+    _answer(runs, question, LAWS_COMPARED, out, as_json)
+
+
+def optimise(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="The folder that `cuvee fit` wrote.")] = Path("fit"),
+    target: Targets = None,
+    guard: Guards = None,
+    aim: Aims = None,
+    baseline: BaselineName = None,
+    cap: Caps = None,
+    floor: Floors = None,
+    tokens: Tokens = None,
+    target_tokens: TargetTokens = None,
+    max_epochs: MaxEpochs = None,
+    prior: Prior = None,
+    law: LawName = None,
+    level: Level = None,
+    pareto: Annotated[
+        list[str] | None,
+        typer.Option("--pareto", metavar="METRIC", help="Twice: show what one metric costs the other."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the answer; default the same.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the runs of an earlier fit again, with other options; what is not named stays."""
+    from cuvee.study.fit_folder import load
+
+    runs, before = load(folder)
+    question = _changed(before, context.params)
+    if pareto:
+        _front(runs, question, pareto, as_json)
+    else:
+        _answer(runs, question, (), out or folder, as_json)
+
+
+def _changed(before: "Question", options: dict[str, Any]) -> "Question":
+    """A question with the options that were given in place of what it had."""
+    from dataclasses import replace
+
+    from cuvee.cli import given
+    from cuvee.errors import ConfigError
+
+    if options["aim"] not in (None, "mean", "worst"):
+        raise ConfigError(f"--aim {options['aim']}: say mean or worst")
+    lists: dict[str, Any] = {
+        "weights": given.weights(options["target"], "--target"),
+        "guards": given.numbers(options["guard"], "--guard"),
+        "maximum": given.numbers(options["cap"], "--cap"),
+        "minimum": given.numbers(options["floor"], "--floor"),
+        "tokens": given.counts(options["tokens"], "--tokens"),
+    }
+    single: dict[str, Any] = {
+        "prior_strength": options["prior"],
+        **{
+            name: options[name] for name in ("aim", "baseline", "target_tokens", "max_epochs", "law", "level")
+        },
+    }
+    named = {name: value for name, value in lists.items() if value}
+    return replace(before, **named, **{name: value for name, value in single.items() if value is not None})
+
+
+def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: Path, as_json: bool) -> None:
+    from cuvee.cli.output import print_json
+    from cuvee.cli.progress_display import progress_display
+    from cuvee.execution.local import LocalProcesses
+    from cuvee.study.fit import decide
+    from cuvee.study.fit_folder import checked_directions, save
+
+    question = checked_directions(runs, question)
+    with progress_display() as progress:
+        answer: Answer = decide(
+            runs.observations,
+            question,
+            table=runs.name,
+            command=f"cuvee optimise {out}",
+            notes=runs.notes,
+            compared=compared,
+            executor=LocalProcesses(),
+            progress=progress,
+        )
+    save(out, runs, question, answer)
+    if as_json:
+        print_json(answer.decision.as_json())
+    else:
+        print_fit(answer.decision, out)
+
+
+def _front(runs: "Runs", question: "Question", metrics: list[str], as_json: bool) -> None:
+    from cuvee.cli.output import number, print_json, print_table
+    from cuvee.errors import ConfigError
+    from cuvee.study.fit import front
+    from cuvee.study.fit_folder import checked_directions
+
+    if len(metrics) != 2:
+        raise ConfigError(f"--pareto compares two metrics; {len(metrics)} were given")
+    points = front(runs.observations, checked_directions(runs, question), metrics[0], metrics[1])
+    sources = runs.observations.sources
+    if as_json:
+        print_json(
+            {
+                "sources": list(sources),
+                "metrics": metrics,
+                "front": [
+                    {
+                        "shares": point.mixture.shares.tolist(),
+                        metrics[0]: point.first,
+                        metrics[1]: point.second,
+                    }
+                    for point in points
+                ],
+            }
+        )
+        return
+    print_table(
+        f"From the best for {metrics[0]} to the best for {metrics[1]}",
+        ["mixture", *metrics],
+        [
+            [
+                ", ".join(
+                    f"{share:.0%} {name}"
+                    for share, name in sorted(zip(point.mixture.shares, sources, strict=True), reverse=True)[
+                        :4
+                    ]
+                ),
+                number(point.first, 4),
+                number(point.second, 4),
+            ]
+            for point in points
+        ],
+    )
+
+
+def print_fit(decision: "LawDecision", out: Path) -> None:
+    """The answer on the terminal."""
+    from cuvee.cli.output import number, print_table
+
+    for sentence in decision.headline:
+        print(sentence)
+    print_table(
+        "Mixture",
+        [
+            "source",
+            "share",
+            f"{decision.level:.0%} interval",
+            "epochs",
+            "1 point more changes the target by",
+            "",
+        ],
+        [
+            [
+                entry.source,
+                f"{entry.share:.1%}",
+                f"{entry.low:.1%} to {entry.high:.1%}",
+                number(entry.epochs, 2),
+                _signed(worth.without.mean) + ("  " if worth.matters else " ?"),
+                "at its cap" if entry.cap_hit else "",
+            ]
+            for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
+        ],
+    )
+    print_table(
+        "Target (lower is better)",
+        ["mixture", "predicted", f"{decision.level:.0%} interval", "measured", ""],
+        [
+            [one.name, number(one.target.mean, 4), _range(one.target), number(one.measured, 4), one.note]
+            for one in decision.candidates
+        ],
+    )
+    print_table(
+        "Laws on runs they had not seen: rank correlation, R2, mean error, coverage of intervals",
+        ["law", "ranks", "R2", "error", "80%", "95%", ""],
+        [
+            [
+                row.law,
+                number(row.spearman),
+                number(row.r_squared),
+                number(row.mean_absolute_error, 4),
+                f"{row.coverage_80:.0%}",
+                f"{row.coverage_95:.0%}",
+                "chosen" if row.chosen else "",
+            ]
+            for row in decision.laws
+        ],
+    )
+    if decision.next_runs:
+        print_table(
+            "Runs worth making (their mixtures stand in fit.json)",
+            ["run", "gain", "what it tells"],
+            [[run.name, f"{run.gain:.2g}", run.tells] for run in decision.next_runs],
+        )
+    for note in decision.notes:
+        print(f"note: {note}")
+    print(f"answer: {out / 'fit.json'}, law: {out / 'law.json'}, again: cuvee optimise {out}")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}" if value == value else "-"
+
+
+def _range(interval: "Interval") -> str:
+    from cuvee.cli.output import number
+
+    return f"{number(interval.low, 4)} to {number(interval.high, 4)}"

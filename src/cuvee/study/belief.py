@@ -1,0 +1,126 @@
+"""Belief: what a fitted law and its resamples say of the target at any mixture (floor 7)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cuvee.laws.interface import LawData
+from cuvee.laws.resampling import Resamples
+from cuvee.laws.spread import Spread
+from cuvee.laws.validation import Validated
+from cuvee.study.decision import SourceShare, TiedMixture
+from cuvee.study.law_decision import Interval, Sensitivity
+from cuvee.study.question import Question
+from cuvee.types import FloatArray
+
+_TIED_SHOWN = 6
+_APART = 0.02  # total variation below which two mixtures are one for the reader
+_POINT = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """Laws that the runs leave possible, the mixture chosen, and the mixtures each law would choose.
+
+    The target is the weighted sum of the costs, lower is better.
+    """
+
+    data: LawData
+    weights: FloatArray
+    """Of the costs in the target [E]."""
+    validated: Validated
+    spread: Spread
+    """Of the target."""
+    resamples: Resamples
+    pick: FloatArray
+    """Chosen shares [S]."""
+    optima: FloatArray
+    """[K, S], one for each resampled law."""
+    level: float
+    """Of intervals."""
+
+    def target(self, shares: FloatArray) -> FloatArray:
+        """[M] as fitted."""
+        result: FloatArray = self.validated.fitted.predict(shares) @ self.weights
+        return result
+
+    def resampled(self, shares: FloatArray) -> FloatArray:
+        """[K, M]."""
+        result: FloatArray = self.resamples.predict(shares) @ self.weights
+        return result
+
+    def interval(self, shares: FloatArray) -> Interval:
+        """In which the target of one run on a mixture [S] is expected."""
+        mean = float(self.target(shares[None])[0])
+        own = np.sqrt((self.validated.fitted.deviation(shares[None]) ** 2) @ self.weights**2)
+        half = float(self.spread.half_width(own[:, None], self.level)[0, 0])
+        return Interval(mean, mean - half, mean + half)
+
+    def between(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Ends of the central interval over the first axis."""
+        tail = (1.0 - self.level) / 2.0
+        low, high = np.quantile(values, [tail, 1.0 - tail], axis=0)
+        return low, high
+
+    def shares(self, upper: FloatArray, question: Question) -> tuple[SourceShare, ...]:
+        """The chosen mixture with the intervals in which resamples put each share."""
+        low, high = self.between(self.optima)
+        result = []
+        for index, name in enumerate(self.data.sources):
+            share = float(self.pick[index])
+            unique = question.tokens.get(name, 0)
+            result.append(
+                SourceShare(
+                    source=name,
+                    share=share,
+                    low=min(float(low[index]), share),
+                    high=max(float(high[index]), share),
+                    unique_tokens=unique,
+                    epochs=share * question.target_tokens / unique if unique else float("nan"),
+                    epoch_cap=question.max_epochs,
+                    cap_hit=bool(upper[index] < 1.0 and share >= upper[index] - 1e-6),
+                )
+            )
+        return tuple(result)
+
+    def sensitivities(self) -> tuple[Sensitivity, ...]:
+        """What one point more of each source does, and what leaving it out does."""
+        room = np.maximum(1.0 - self.pick, _POINT)[:, None]
+        towards = np.eye(len(self.pick)) - self.pick
+        more = self._changes(self.pick + _POINT / room * towards)
+        left_out = self.pick - self.pick[:, None] / room * towards
+        possible = (self.pick < 1.0 - _POINT)[:, None]
+        without = self._changes(np.where(possible, left_out, self.pick))
+        return tuple(
+            Sensitivity(name, more[i], without[i] if possible[i, 0] else Interval())
+            for i, name in enumerate(self.data.sources)
+        )
+
+    def _changes(self, shares: FloatArray) -> list[Interval]:
+        """Of the target, from the pick to mixtures [M, S]."""
+        fitted = self.target(shares) - self.target(self.pick[None])
+        low, high = self.between(self.resampled(shares) - self.resampled(self.pick[None]))
+        return [Interval(*(float(part[i]) for part in (fitted, low, high))) for i in range(len(shares))]
+
+    def tied(self, names: Sequence[str], rivals: FloatArray) -> tuple[TiedMixture, ...]:
+        """Mixtures that the runs cannot tell from the pick: rivals [M, S], then the most different optima."""
+        shares = np.vstack([rivals, self.optima])
+        called = [*names, *(f"resample {k + 1}" for k in range(len(self.optima)))]
+        low, high = self.between(self.resampled(shares) - self.resampled(self.pick[None]))
+        fitted = self.target(shares) - self.target(self.pick[None])
+        undecided = np.flatnonzero(low <= 0.0).tolist()
+        kept = [i for i in undecided if i < len(rivals)]
+        rest = [i for i in undecided if i >= len(rivals)]
+        chosen = [self.pick, *(shares[i] for i in kept)]
+        while rest and len(kept) < _TIED_SHOWN:
+            apart = [min(float(np.abs(shares[i] - other).sum()) / 2.0 for other in chosen) for i in rest]
+            if max(apart) < _APART:
+                break
+            index = rest.pop(int(np.argmax(apart)))
+            kept.append(index)
+            chosen.append(shares[index])
+        return tuple(
+            TiedMixture(called[i], tuple(shares[i].tolist()), float(fitted[i]), float(low[i]), float(high[i]))
+            for i in kept
+        )

@@ -1,0 +1,366 @@
+"""From a table of runs to a decision: the flow of ``cuvee fit`` (floor 7).
+
+Laws are fitted and judged on runs they did not see; one of them is minimised over the region; resamples of
+the runs say how sure that is, which mixtures are tied with it, and what further runs would be worth.
+Nothing is trained and nothing heavy is loaded. Deterministic for one table, question and seed.
+"""
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from cuvee.errors import ConfigError
+from cuvee.execution.interface import Executor, Report
+from cuvee.execution.local import InProcess
+from cuvee.hashing import digest
+from cuvee.laws.ensemble import Ensemble, combine
+from cuvee.laws.interface import FittedLaw, Law, LawData, signs
+from cuvee.laws.registry import law_named
+from cuvee.laws.resampling import Resamples
+from cuvee.laws.spread import Spread, coverage
+from cuvee.laws.surrogate import Surrogate
+from cuvee.laws.validation import Validated, validate
+from cuvee.mixture.mixture import Mixture
+from cuvee.mixture.region import Region
+from cuvee.progress import Progress, Silent
+from cuvee.runs.observations import Observations
+from cuvee.search.baselines import Baseline, baselines, marked
+from cuvee.search.objective import Guard, Objective
+from cuvee.search.optimum import minimise
+from cuvee.search.pareto import ParetoPoint, pareto_front
+from cuvee.search.utilimax import utilimax, utilities_of
+from cuvee.study import law_decision as d
+from cuvee.study.belief import Belief
+from cuvee.study.decision_json import encode
+from cuvee.study.distance import distance
+from cuvee.study.law_headline import headline
+from cuvee.study.next_runs import worth_of_more
+from cuvee.study.question import Question
+from cuvee.types import FloatArray
+
+LAWS_COMPARED = ("effective_data", "gp_sqrt", "gp_log", "ensemble")
+RESAMPLES = 100
+PIECES = 4
+"""In which the resamples are drawn; the same whatever runs them, so that numbers are."""
+BEST_OBSERVED = "best observed"
+_LEAST_RUNS = 3
+_RESAMPLE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The decision and the law behind it."""
+
+    decision: d.LawDecision
+    surrogate: Surrogate
+
+
+def decide(
+    observations: Observations,
+    question: Question,
+    *,
+    table: str,
+    command: str = "",
+    notes: tuple[str, ...] = (),
+    compared: Sequence[str] = LAWS_COMPARED,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Answer:
+    """Answer a question about runs of one scale.
+
+    Args:
+        observations: the runs.
+        question: what is asked.
+        table: how the runs are called in the answer.
+        command: that asks the same again; kept in the answer.
+        notes: kept in the answer.
+        compared: laws that stand beside the one of the question.
+        executor: where laws are fitted and runs resampled; default here. It changes no number.
+        progress: told of laws, resamples and optima.
+
+    Raises:
+        ConfigError: too few runs, or all alike; unknown metrics or sources (told).
+        InfeasibleRegion: no mixture is allowed.
+    """
+    progress, executor = progress or Silent(), executor or InProcess()
+    target = question.target(observations.metrics)
+    region = question.region(observations.sources)
+    data = LawData.of(observations, directions=question.directions)
+    weights = np.array(list(target.values()))
+    _check(data, weights)
+    with threadpool_limits(limits=1):
+        rivals = _rivals(data, weights, region, question)
+        objective = _objective(target, question, observations, rivals)
+        validated = _validated(data, question, compared, executor, progress)
+        chosen = validated[question.law]
+        best = minimise(objective, chosen.fitted, region, seed=question.seed)
+        surrogate = Surrogate.of(chosen, data, question.directions)
+        factor = np.where(surrogate.spread.factor > 0, surrogate.spread.factor, 1.0)
+        redraw = _Redraw(
+            law_named(question.law),
+            chosen.fitted,
+            data,
+            factor,
+            objective,
+            region,
+            best.mixture,
+            question.seed,
+        )
+        belief = _belief(weights, chosen, redraw, question.level, executor, progress)
+        worth = worth_of_more(belief)
+        candidates = _candidates(belief, rivals)
+        decision = d.LawDecision(
+            table=table,
+            created_from=_origin(observations, question, command),
+            runs=len(data),
+            params=_common(observations.params),
+            tokens=_common(observations.tokens),
+            target_tokens=question.target_tokens,
+            headline=(),
+            law=question.law,
+            laws=tuple(_law_row(name, one, weights, question) for name, one in validated.items()),
+            mixture=belief.shares(region.upper, question),
+            gap=best.gap,
+            metrics=_metrics(surrogate, target, candidates, question),
+            candidates=candidates,
+            tied=belief.tied([one.name for one in rivals], np.stack([one.mixture.shares for one in rivals])),
+            sensitivities=belief.sensitivities(),
+            distance=distance(observations, belief.pick),
+            next_runs=worth.runs,
+            expected_gain=worth.expected_gain,
+            likely_gain=worth.likely_gain,
+            notes=notes,
+            level=question.level,
+        )
+    return Answer(decision.with_headline(headline(decision)), surrogate)
+
+
+def front(observations: Observations, question: Question, first: str, second: str) -> tuple[ParetoPoint, ...]:
+    """What the best value of one metric costs another, under the law of the question fitted to all runs.
+
+    Values are in the metrics' own units.
+
+    Raises:
+        ConfigError: a metric is unknown.
+        InfeasibleRegion: no mixture is allowed.
+    """
+    for name in (first, second):
+        if name not in observations.metrics:
+            raise ConfigError(f"no metric {name!r}; there are: {', '.join(observations.metrics)}")
+    region = question.region(observations.sources)
+    data = LawData.of(observations, directions=question.directions)
+    with threadpool_limits(limits=1):
+        law = law_named(question.law).fit(data, question.seed)
+        points = pareto_front(Objective({first: 1.0}), Objective({second: 1.0}), law, region)
+    ways = [signs(question.directions.get(name, "lower")) for name in (first, second)]
+    return tuple(replace(one, first=one.first * ways[0], second=one.second * ways[1]) for one in points)
+
+
+def _check(data: LawData, weights: FloatArray) -> None:
+    measured = np.isfinite(data.costs[:, weights > 0]).all(axis=1)
+    if measured.sum() < _LEAST_RUNS:
+        raise ConfigError(
+            f"{int(measured.sum())} of {len(data)} runs have all metrics of the target; a law that can be "
+            f"checked needs {_LEAST_RUNS}, and to be of use as many as sources ({len(data.sources)})"
+        )
+    if np.ptp(data.shares[measured], axis=0).max() < 1e-9:
+        raise ConfigError("all runs have the same mixture: nothing can be learnt about shares from them")
+    if np.ptp(data.costs[measured][:, weights > 0] @ weights[weights > 0]) == 0:
+        raise ConfigError("the target is the same in all runs: nothing can be learnt about shares from them")
+
+
+def _validated(
+    data: LawData, question: Question, compared: Sequence[str], executor: Executor, progress: Progress
+) -> dict[str, Validated]:
+    """Every law fitted and cross-validated; an ensemble is made of its members, which stand beside it."""
+    names: dict[str, None] = {}
+    for name in (*compared, question.law):
+        law = law_named(name)
+        names |= dict.fromkeys(member.name for member in law.members) if isinstance(law, Ensemble) else {}
+        names[name] = None
+    single = [name for name in names if not isinstance(law_named(name), Ensemble)]
+    progress.stage("fitting laws", len(single), "laws")
+    found: dict[str, Validated] = {}
+    for index, one in executor.map(partial(_fitted, data, question.seed), single):
+        found[single[index]] = one
+        progress.advance(1, single[index])
+    for name in names:
+        law = law_named(name)
+        if isinstance(law, Ensemble):
+            found[name] = combine([found[member.name] for member in law.members])
+    return {name: found[name] for name in names}
+
+
+def _fitted(data: LawData, seed: int, name: str, report: Report) -> Validated:
+    # Products here are small; more threads than one cost more in waking than they give.
+    with threadpool_limits(limits=1):
+        return validate(law_named(name), data, seed=seed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Redraw:
+    """Some draws of the runs, the laws they give, and the mixtures these choose: one piece of work."""
+
+    law: Law
+    fitted: FittedLaw
+    data: LawData
+    factor: FloatArray
+    objective: Objective
+    region: Region
+    pick: Mixture
+    seed: int
+
+    def __call__(self, piece: int, report: Report) -> tuple[tuple[FittedLaw, ...], FloatArray]:
+        rng = np.random.default_rng([self.seed, piece])
+        with threadpool_limits(limits=1):
+            drawn = Resamples.draw(self.law, self.fitted, self.data, RESAMPLES // PIECES, rng, self.factor)
+            optima = [
+                minimise(
+                    self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE, seed=self.seed
+                ).mixture.shares
+                for law in drawn.laws
+            ]
+        return drawn.laws, np.stack(optima)
+
+
+def _belief(
+    weights: FloatArray,
+    chosen: Validated,
+    redraw: _Redraw,
+    level: float,
+    executor: Executor,
+    progress: Progress,
+) -> Belief:
+    progress.stage("resampling runs", PIECES, "pieces")
+    pieces: dict[int, tuple[tuple[FittedLaw, ...], FloatArray]] = {}
+    for index, piece in executor.map(redraw, range(PIECES)):
+        pieces[index] = piece
+        progress.advance(1)
+    laws = tuple(law for index in range(PIECES) for law in pieces[index][0])
+    optima = np.concatenate([pieces[index][1] for index in range(PIECES)])
+    spread = Spread.of(chosen.held_out.combined(weights))
+    return Belief(redraw.data, weights, chosen, spread, Resamples(laws), redraw.pick.shares, optima, level)
+
+
+def _rivals(data: LawData, weights: FloatArray, region: Region, question: Question) -> tuple[Baseline, ...]:
+    """Mixtures beside which the pick stands: baselines, UtiliMax and the best run."""
+    found = list(baselines(region, question.tokens, question.target_tokens, question.max_epochs))
+    utilities = utilities_of(data)
+    if utilities is not None:
+        found.append(Baseline("utilimax", utilimax(utilities, region), "from the runs on single sources"))
+    measured = np.isfinite(data.costs[:, weights > 0]).all(axis=1)
+    values = np.where(measured, np.nan_to_num(data.costs) @ weights, np.inf)
+    best = Mixture(data.sources, data.shares[int(values.argmin())])
+    found.append(marked(Baseline(BEST_OBSERVED, best, "the run of the lowest target"), region))
+    return tuple(found)
+
+
+def _objective(
+    target: Mapping[str, float],
+    question: Question,
+    observations: Observations,
+    rivals: Sequence[Baseline],
+) -> Objective:
+    """The question with its baseline looked up.
+
+    Raises:
+        ConfigError: no run and no baseline has the name.
+    """
+    named = {one.name: one.mixture for one in rivals}
+    name = question.baseline or ("proportional" if "proportional" in named else "uniform")
+    if name in named:
+        baseline = named[name]
+    elif name in observations.keys:
+        row = observations.keys.index(name)
+        baseline = Mixture(observations.sources, observations.shares[row])
+    else:
+        raise ConfigError(f"baseline {name!r} is neither a run of the table nor one of {', '.join(named)}")
+    prior = baseline if question.prior_strength > 0 else None
+    guards = tuple(Guard(metric, slack) for metric, slack in question.guards.items())
+    return Objective(target, guards, question.aim, baseline, prior, question.prior_strength)
+
+
+def _candidates(belief: Belief, rivals: Sequence[Baseline]) -> tuple[d.Candidate, ...]:
+    named = [(d.PICK, belief.pick, ""), *((one.name, one.mixture.shares, one.note) for one in rivals)]
+    return tuple(
+        d.Candidate(
+            name,
+            tuple(shares.tolist()),
+            belief.interval(shares),
+            _measured(belief.data, belief.weights, shares),
+            note,
+        )
+        for name, shares, note in named
+    )
+
+
+def _measured(data: LawData, weights: FloatArray, shares: FloatArray) -> float:
+    """The mean target of the runs of exactly this mixture; NaN for none."""
+    complete = np.isfinite(data.costs[:, weights > 0]).all(axis=1)
+    same = complete & (np.abs(data.shares - shares).max(axis=1) < 1e-12)
+    return float((np.nan_to_num(data.costs[same]) @ weights).mean()) if same.any() else math.nan
+
+
+def _metrics(
+    surrogate: Surrogate,
+    target: Mapping[str, float],
+    candidates: Sequence[d.Candidate],
+    question: Question,
+) -> tuple[d.Metric, ...]:
+    sources = surrogate.data.sources
+    mixtures = [Mixture(sources, np.array(one.shares)) for one in candidates]
+    predicted = surrogate.predict(mixtures, level=question.level)
+    ends = (predicted.mean, predicted.low, predicted.high)
+    return tuple(
+        d.Metric(
+            name,
+            question.directions.get(name, "lower"),
+            target[name],
+            {one.name: d.Interval(*(float(end[i, e]) for end in ends)) for i, one in enumerate(candidates)},
+        )
+        for e, name in enumerate(surrogate.data.metrics)
+    )
+
+
+def _law_row(name: str, validated: Validated, weights: FloatArray, question: Question) -> d.LawRow:
+    target = validated.held_out.combined(weights)
+    inside = coverage(target, (0.8, 0.95))
+    return d.LawRow(
+        law=name,
+        parameters=law_named(name).parameters(len(validated.fitted.sources)),
+        spearman=float(target.spearman()[0]),
+        r_squared=float(target.r_squared()[0]),
+        mean_absolute_error=float(target.mean_absolute_error()[0]),
+        coverage_80=float(inside[0]),
+        coverage_95=float(inside[1]),
+        chosen=name == question.law,
+    )
+
+
+def _common(values: FloatArray) -> float:
+    """The one value of a column; NaN where it is unknown or there are several."""
+    found = np.unique(values[np.isfinite(values)])
+    return float(found[0]) if len(found) == 1 and np.isfinite(values).all() else math.nan
+
+
+def _origin(observations: Observations, question: Question, command: str) -> d.Origin:
+    versions = {"python": platform.python_version()}
+    for name in ("cuvee", "numpy", "scipy"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:  # a development tree without metadata
+            continue
+    runs = {
+        "keys": list(observations.keys),
+        "sources": list(observations.sources),
+        "metrics": list(observations.metrics),
+        "shares": observations.shares.tobytes().hex(),
+        "values": observations.values.tobytes().hex(),
+    }
+    return d.Origin(digest(runs), digest(encode(question)), versions, command)

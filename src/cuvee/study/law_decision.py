@@ -1,0 +1,239 @@
+"""What is concluded from a table of runs: the value objects of a decision by laws (floor 7).
+
+The flow ``study/fit.py`` fills them, ``fit.json`` keeps them, the command line and ``report/`` show them.
+
+Conventions of every object in this file:
+
+- Metrics are in their own units, as the table has them. The *target* is the weighted sum of metrics, those
+  that are better when higher with a minus, so that lower is always better; with one metric it is that metric.
+- ``low`` and ``high`` bound the central interval of ``LawDecision.level``.
+- NaN means "not known"; it is written as ``null``.
+- ``shares`` are token shares [S] in the order of ``LawDecision.sources``.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+from cuvee.errors import ConfigError, SchemaError
+from cuvee.runs.formats.direction import Direction
+from cuvee.study.decision import SourceShare, TiedMixture
+from cuvee.study.decision_json import decode, encode
+from cuvee.types import Json
+
+SCHEMA = 1
+PICK = "pick"
+"""Name of the chosen mixture among the candidates."""
+
+_NAN = math.nan
+_SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Origin:
+    """All that determines the decision, by content hash, and how to make it again."""
+
+    runs: str
+    """Digest of mixtures and metrics."""
+    question: str
+    """Digest of what was asked."""
+    versions: dict[str, str]
+    command: str
+    """The shell command that asks again; empty where none did."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number and how sure it is."""
+
+    mean: float = _NAN
+    low: float = _NAN
+    high: float = _NAN
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the table, and what the pick is expected to do to it."""
+
+    name: str
+    direction: Direction
+    weight: float
+    """In the target; zero for a metric that is only watched."""
+    predicted: dict[str, Interval]
+    """Name of a candidate -> its expected value."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mixture that stands beside the pick, or the pick itself."""
+
+    name: str
+    shares: tuple[float, ...]
+    target: Interval
+    measured: float = _NAN
+    """The target where this mixture was really run."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class LawRow:
+    """How well a law predicted runs it had not seen (cross-validation by run)."""
+
+    law: str
+    parameters: int
+    """Fitted for each metric."""
+    spearman: float
+    """Of the target."""
+    r_squared: float
+    mean_absolute_error: float
+    """Of the target."""
+    coverage_80: float
+    """Share of left-out runs inside their 80 % interval of the target, calibrated without them."""
+    coverage_95: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What the target owes to one source, seen from the pick."""
+
+    source: str
+    more: Interval
+    """Change of the target for one percentage point more, taken from all others in proportion. Near zero at
+    an optimum inside the bounds, by definition."""
+    without: Interval
+    """Change of the target if it is left out and all others grow in proportion; NaN if it is alone."""
+
+    @property
+    def matters(self) -> bool:
+        """Leaving it out changes the target, and the runs agree on the direction."""
+        return self.without.low > 0.0 or self.without.high < 0.0
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far the pick lies from the runs."""
+
+    nearest_run: str
+    nearest: float
+    """Total variation to the nearest run: the share of tokens that would have to change place."""
+    typical: float
+    """The same from one run to its nearest other run, median."""
+    outside: float
+    """Total variation to the nearest mixture of the runs' mixtures (their convex hull); zero inside."""
+
+    @property
+    def extrapolates(self) -> bool:
+        """The pick lies outside of what was observed, by more than runs lie apart."""
+        return self.outside > 0.5 * self.typical
+
+
+@dataclass(frozen=True)
+class ProposedRun:
+    """A run worth making."""
+
+    name: str
+    shares: tuple[float, ...]
+    gain: float
+    """By how much this run alone is expected to lower the target of the mixture chosen after it."""
+    tells: str
+    """What is learnt, in a sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class LawDecision:
+    """The answer to a table of runs. Two decisions are equal when their JSON is.
+
+    Raises:
+        ConfigError: shares do not fit the sources or do not sum to one.
+    """
+
+    table: str
+    created_from: Origin
+    runs: int
+    """Used by the fit."""
+    params: float
+    """Of the runs; NaN where unknown."""
+    tokens: float
+    target_tokens: float
+    """Tokens of the run the decision is for; NaN where unknown."""
+    headline: tuple[str, ...]
+    law: str
+    laws: tuple[LawRow, ...]
+    mixture: tuple[SourceShare, ...]
+    gap: float
+    """Upper bound on how much lower the law's target gets anywhere in the region; NaN if not certified."""
+    metrics: tuple[Metric, ...]
+    candidates: tuple[Candidate, ...]
+    """The pick first, then the baselines."""
+    tied: tuple[TiedMixture, ...]
+    sensitivities: tuple[Sensitivity, ...]
+    distance: Distance
+    next_runs: tuple[ProposedRun, ...]
+    expected_gain: float
+    """By how much knowing the law exactly would lower the target of the choice, on average."""
+    likely_gain: float
+    """The same, below which it lies with the probability ``level``."""
+    notes: tuple[str, ...] = ()
+    """What was mended, left out or assumed on the way."""
+    level: float = 0.8
+
+    def __post_init__(self) -> None:
+        count = len(self.mixture)
+        if count == 0 or len(set(self.sources)) != count:
+            raise ConfigError(f"decision on {self.table!r}: sources must be unique, found {self.sources}")
+        total = math.fsum(entry.share for entry in self.mixture)
+        if not abs(total - 1.0) <= _SUM_TOLERANCE:
+            raise ConfigError(f"decision on {self.table!r}: the shares sum to {total!r}, not 1")
+        listed = [(one.name, one.shares) for one in self.candidates]
+        listed += [(one.name, one.shares) for one in self.tied]
+        listed += [(one.name, one.shares) for one in self.next_runs]
+        for name, shares in listed:
+            if len(shares) != count:
+                raise ConfigError(
+                    f"decision on {self.table!r}: {name!r} has {len(shares)} shares, not {count}"
+                )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources [S]."""
+        return tuple(entry.source for entry in self.mixture)
+
+    def candidate(self, name: str) -> Candidate:
+        """The candidate of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for candidate in self.candidates:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+    def with_headline(self, headline: tuple[str, ...]) -> Self:
+        """The same decision under other first lines."""
+        return replace(self, headline=headline)
+
+    def as_json(self) -> Json:
+        """Plain JSON with a ``schema`` number; ``from_json`` gives the same decision back exactly."""
+        return {"schema": SCHEMA, "by": "laws", **encode(self)}
+
+    @classmethod
+    def from_json(cls, document: Json) -> Self:
+        """Read what ``as_json`` wrote.
+
+        Raises:
+            SchemaError: written by a newer cuvee, or not by this flow.
+            ConfigError: a field is missing, unknown or of the wrong type (the field is named).
+        """
+        if document.get("by") != "laws" or document.get("schema") != SCHEMA:
+            raise SchemaError(
+                f"no decision by laws of schema {SCHEMA}: its schema is {document.get('schema')!r}"
+            )
+        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
+        return decode(cls, body, "decision")
+
+    def __eq__(self, other: object) -> bool:
+        return self.as_json() == other.as_json() if isinstance(other, LawDecision) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it holds dictionaries

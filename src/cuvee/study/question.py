@@ -1,0 +1,96 @@
+"""Question: what is asked of a table of runs (floor 7)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cuvee.errors import ConfigError
+from cuvee.mixture.region import Region
+from cuvee.runs.formats.direction import Direction
+from cuvee.search.objective import Aim
+
+LEVEL = 0.8
+LAW = "effective_data"
+"""The law that is minimised where none is named: convex, so that its optimum is certain."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Metrics to lower or raise, and the mixtures that may be chosen.
+
+    Raises:
+        ConfigError: numbers out of range, or caps on epochs without token counts.
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+    """Of the metrics in the target, scaled to sum to one; empty: all equally."""
+    directions: dict[str, Direction] = field(default_factory=dict)
+    """Of every metric that weighs or is guarded; one not named is better when lower."""
+    guards: dict[str, float] = field(default_factory=dict)
+    """Metric -> by how much it may get worse than at the baseline, in its unit."""
+    aim: Aim = "mean"
+    baseline: str = ""
+    """A run of the table, or ``uniform``, ``proportional`` or ``unimax``; empty: proportional if tokens are
+    known, else uniform."""
+    minimum: dict[str, float] = field(default_factory=dict)
+    """Source -> smallest share."""
+    maximum: dict[str, float] = field(default_factory=dict)
+    ratios: tuple[dict[str, float], ...] = ()
+    """Groups of sources whose shares keep a ratio."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    """Unique tokens of every source; empty where unknown."""
+    target_tokens: float = math.nan
+    """Of the run the mixture is for."""
+    max_epochs: float = math.nan
+    """How often that run may read a source."""
+    prior_strength: float = 0.0
+    """Pull towards the baseline, in units of the target for each nat of KL."""
+    law: str = LAW
+    level: float = LEVEL
+    """Of all intervals."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.level < 1.0:
+            raise ConfigError(f"level {self.level}: use one from 0.5 to below 1, such as 0.8")
+        if math.isfinite(self.max_epochs) and not (self.tokens and math.isfinite(self.target_tokens)):
+            raise ConfigError(
+                "a cap on epochs needs the tokens of every source and the tokens of the target run"
+            )
+        if math.isfinite(self.target_tokens) and self.target_tokens <= 0:
+            raise ConfigError(f"target tokens {self.target_tokens}: give a positive number")
+        values = list(self.weights.values())
+        if any(not math.isfinite(weight) or weight < 0 for weight in values):
+            raise ConfigError(
+                "weights of metrics must be finite and at least 0; directions say what is better"
+            )
+        if values and not sum(values) > 0:
+            raise ConfigError("the target has no metric of positive weight")
+
+    def region(self, sources: Sequence[str]) -> Region:
+        """The mixtures that may be chosen.
+
+        Raises:
+            MixtureError: an unknown source is named.
+            InfeasibleRegion: no mixture is allowed.
+        """
+        region = Region.bounded(sources, self.minimum, self.maximum)
+        if math.isfinite(self.max_epochs):
+            region = region.with_epoch_caps(self.tokens, self.target_tokens, self.max_epochs)
+        for ratio in self.ratios:
+            region = region.with_ratio(ratio)
+        return region
+
+    def target(self, metrics: Sequence[str]) -> dict[str, float]:
+        """Weight of every metric, in order; they sum to one.
+
+        Raises:
+            ConfigError: a metric is named that is not there.
+        """
+        for name in (*self.weights, *self.guards):
+            if name not in metrics:
+                raise ConfigError(f"no metric {name!r} in the table; there are: {', '.join(metrics)}")
+        if not self.weights:
+            return dict.fromkeys(metrics, 1.0 / len(metrics))
+        total = sum(self.weights.values())
+        return {name: self.weights.get(name, 0.0) / total for name in metrics}
