@@ -259,7 +259,8 @@ def sixth_source(root: Path, before: Print) -> Table:
     rows_changed = sum(
         key not in runs or runs[key].content() != content for key, content in rows_before.items()
     )
-    again = sum(run.kind == "trained" for run in new) - len(folders)
+    again = sum(run.kind == "trained" and run.role != "snapshot" for run in new) - len(folders)
+    scored = sum(run.kind != "trained" for run in new)
     return Table(
         "A sixth source",
         ("what", "number", "goal", "holds"),
@@ -273,7 +274,7 @@ def sixth_source(root: Path, before: Print) -> Table:
             ("old checkpoint files changed or gone", changed, "0", "yes" if not changed else "NO"),
             ("old rows of the store changed or gone", rows_changed, "0", "yes" if not rows_changed else "NO"),
             ("old models measured again, on the new evaluation too", again, "", ""),
-            ("mixtures scored", len(new) - again - len(folders), "", ""),
+            ("mixtures scored", scored, "", ""),
             ("seconds", seconds, "", ""),
         ),
     )
