@@ -21,7 +21,8 @@ def jacobian(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def target(truth: FloatArray, huber: float | None = None) -> Target:
-    return Target(values(truth), np.ones((len(truth), len(X))), np.ones(len(truth)), huber)
+    limit = None if huber is None else np.full(len(truth), huber)
+    return Target(values(truth), np.ones((len(truth), len(X))), np.ones(len(truth)), limit)
 
 
 def no_prior(problems: int) -> Prior:
@@ -68,7 +69,8 @@ def test_hubers_minimum_is_that_of_a_general_optimiser() -> None:
 
     found = solve(
         values, jacobian, np.zeros((1, 2)),
-        Target(observed, np.ones_like(observed), np.ones(1), limit), no_prior(1), steps=500, tolerance=1e-14,
+        Target(observed, np.ones_like(observed), np.ones(1), np.array([limit])), no_prior(1),
+        steps=500, tolerance=1e-14,
     )  # fmt: skip
     reference = minimize(
         cost, np.array([0.5, 0.4]), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14}

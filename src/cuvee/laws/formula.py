@@ -173,7 +173,7 @@ def fit_from_starts(
     costs = Standardised.of(data, standardise)
     metrics, count, width = starts.shape
     repeated = [np.repeat(part, count, axis=0) for part in (costs.values, costs.weights)]
-    limit = None if huber is None else huber / float(np.median(costs.spread))
+    limit = None if huber is None else np.repeat(huber / costs.spread, count)
     solution = solve(
         lambda theta: formula.values(theta, data.shares, data.scale),
         lambda theta: formula.jacobian(theta, data.shares, data.scale),

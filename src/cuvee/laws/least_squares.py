@@ -24,6 +24,7 @@ ModelAndJacobian = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 _FIRST_DAMPING = 1e-2
 _LARGEST_DAMPING = 1e10
+_SMALLEST_DAMPING = 1e-10  # keeps parameters that nothing depends on from making a step impossible
 _EASIER, _HARDER = 0.3, 6.0
 _LARGEST_STEP = 2.0  # in any parameter: they are logarithms, or of order one
 
@@ -38,12 +39,13 @@ class Target:
     """[B, R], at least zero."""
     variance: FloatArray
     """[B] of the residuals; divides the sum of squares."""
-    huber: float | None = None
-    """Residual beyond which the cost grows linearly; none for squares."""
+    huber: FloatArray | None = None
+    """[B] residual beyond which the cost grows linearly; none for squares."""
 
     def select(self, problems: IntArray) -> "Target":
         """Of some of the problems."""
-        return Target(self.values[problems], self.weights[problems], self.variance[problems], self.huber)
+        huber = None if self.huber is None else self.huber[problems]
+        return Target(self.values[problems], self.weights[problems], self.variance[problems], huber)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def solve(
         reached = _objective(value(trial), trial, target.select(active), prior.select(active))
         gain = objective[active] - reached
         better = gain > 0
-        damping[active] *= np.where(better, _EASIER, _HARDER)
+        damping[active] = np.maximum(damping[active] * np.where(better, _EASIER, _HARDER), _SMALLEST_DAMPING)
         done = (better & (gain <= tolerance * np.abs(objective[active]))) | (
             damping[active] > _LARGEST_DAMPING
         )
@@ -141,8 +143,8 @@ def _objective(predicted: FloatArray, theta: FloatArray, target: Target, prior: 
     if target.huber is None:
         cost = 0.5 * residual**2
     else:
-        size = np.abs(residual)
-        cost = np.where(size <= target.huber, 0.5 * residual**2, target.huber * (size - 0.5 * target.huber))
+        size, limit = np.abs(residual), target.huber[:, None]
+        cost = np.where(size <= limit, 0.5 * residual**2, limit * (size - 0.5 * limit))
     data = (target.weights * cost).sum(axis=1) / target.variance
     result: FloatArray = data + 0.5 * (prior.precision * (theta - prior.mean) ** 2).sum(axis=1)
     return np.where(np.isfinite(result), result, np.inf)
@@ -155,7 +157,7 @@ def _derivatives(
     residual = target.values - predicted
     weights = target.weights / target.variance[:, None]
     if target.huber is not None:
-        weights = weights * np.minimum(1.0, target.huber / np.maximum(np.abs(residual), 1e-300))
+        weights = weights * np.minimum(1.0, target.huber[:, None] / np.maximum(np.abs(residual), 1e-300))
     weighted = jacobian * weights[..., None]
     curvature = np.matmul(weighted.transpose(0, 2, 1), jacobian)
     slope = -np.matmul(residual[:, None, :], weighted)[:, 0] + prior.precision * (theta - prior.mean)

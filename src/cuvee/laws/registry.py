@@ -3,13 +3,29 @@
 import difflib
 
 from cuvee.errors import ConfigError
+from cuvee.laws.bimix import BiMix
+from cuvee.laws.data_mixing_laws import DATA_MIXING_LAWS
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.ensemble import Ensemble
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import Law
+from cuvee.laws.linear import Linear
+from cuvee.laws.regmix import RegMix
+from cuvee.laws.scaling_laws import SCALING_LAWS
 
 LAWS: dict[str, Law] = {
-    law.name: law for law in (EffectiveData(), GaussianProcess("sqrt"), GaussianProcess("log"), Ensemble())
+    law.name: law
+    for law in (
+        Linear(),
+        *DATA_MIXING_LAWS,
+        BiMix(),
+        RegMix(),
+        EffectiveData(),
+        GaussianProcess("sqrt"),
+        GaussianProcess("log"),
+        Ensemble(),
+        *SCALING_LAWS,
+    )
 }
 
 

@@ -44,7 +44,7 @@ from cuvee.study.next_runs import worth_of_more
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
 
-LAWS_COMPARED = ("effective_data", "gp_sqrt", "gp_log", "ensemble")
+LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")
 RESAMPLES = 100
 PIECES = 4
 """In which the resamples are drawn; the same whatever runs them, so that numbers are."""

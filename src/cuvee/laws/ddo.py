@@ -1,0 +1,140 @@
+"""DDO and AutoScale: optimal amounts of every source, and how they grow with scale (floor 4).
+
+    L(n) = sum_i (n_i + a_i)^-b_i + c_i                                   direct data optimisation
+    n_i(s) = n_i(0) (n_i(1) / n_i(0))^s                                   AutoScale
+
+(Kang et al. 2025, https://arxiv.org/abs/2407.20177; their notebooks.) n_i is the amount of source i, told in
+its amount in a base run; the law of a source is fitted to the base run and runs in which only its amount
+was changed. Optimal amounts at two scales lie on a geometric progression for every source, because marginal
+gains b_i (n_i + a_i)^(-b_i - 1) stay equal; so two optima give the optimum at any scale.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import OptimizeWarning, brentq, curve_fit
+
+from cuvee.errors import ConfigError
+from cuvee.types import FloatArray
+
+_POINTS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class PowerLaw:
+    """(n + a)^-b + c of one source."""
+
+    a: float
+    b: float
+    c: float
+    covariance: FloatArray
+    """[3, 3] of (a, b, c); infinite where three runs are met exactly, which says nothing of their noise."""
+
+    def __call__(self, amount: FloatArray) -> FloatArray:
+        """The loss, told in that of the base run, at amounts [M] told in those of the base run."""
+        result: FloatArray = (np.asarray(amount) + self.a) ** -self.b + self.c
+        return result
+
+    @classmethod
+    def fit(cls, amounts: Sequence[float], losses: Sequence[float]) -> "PowerLaw":
+        """Least squares as published (Levenberg-Marquardt from ones); three runs are met exactly.
+
+        Args:
+            amounts: of the source in each run, over that in the base run; the base run is 1.
+            losses: of each run, over that of the base run.
+
+        Raises:
+            ConfigError: fewer than three different amounts, or no fit.
+        """
+        if len(set(amounts)) < _POINTS or len(amounts) != len(losses):
+            raise ConfigError(f"a power law needs {_POINTS} different amounts, found {sorted(set(amounts))}")
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", OptimizeWarning
+            )  # no covariance from three runs: told as infinite
+            try:
+                found, covariance = curve_fit(
+                    lambda n, a, b, c: np.power(np.maximum(n + a, 1e-12), -b) + c,
+                    np.asarray(amounts, dtype=np.float64),
+                    np.asarray(losses, dtype=np.float64),
+                    maxfev=20_000,
+                )
+            except RuntimeError as error:
+                raise ConfigError(f"no power law fits the losses {list(losses)}: {error}") from error
+        a, b, c = (float(x) for x in found)
+        return cls(a, b, c, np.asarray(covariance, dtype=np.float64))
+
+
+def optimal_amounts(laws: Mapping[str, PowerLaw], total: float, floor: float = 0.0) -> dict[str, float]:
+    """Amounts of all sources with the lowest sum of losses.
+
+    Exact: n_i = max(floor, (b_i / v)^(1 / (b_i + 1)) - a_i) with v such that they sum to the total. (The
+    paper goes there by projected gradients.)
+
+    Args:
+        laws: of every source, in units of its base run.
+        total: of all amounts.
+        floor: of each.
+
+    Raises:
+        ConfigError: the floors exceed the total, or a law does not fall.
+    """
+    a = np.array([law.a for law in laws.values()])
+    b = np.array([law.b for law in laws.values()])
+    if floor * len(laws) > total * (1 + 1e-12):
+        raise ConfigError(f"{len(laws)} sources of at least {floor} exceed the total of {total}")
+    if (b <= 0).any() or (floor + a <= 0).any():
+        name = list(laws)[int(np.flatnonzero((b <= 0) | (floor + a <= 0))[0])]
+        raise ConfigError(f"the law of {name!r} does not fall with its amount; make its runs again")
+
+    def amounts(log_v: float) -> FloatArray:
+        result: FloatArray = np.maximum(floor, np.exp((np.log(b) - log_v) / (b + 1.0)) - a)
+        return result
+
+    log_v = brentq(lambda x: float(amounts(x).sum()) - total, -200.0, 200.0, xtol=1e-14, rtol=1e-14)
+    return dict(zip(laws, amounts(float(log_v)).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class AutoScale:
+    """Optimal amounts in tokens at two scales, and the progression through them.
+
+    Raises:
+        ConfigError: the sources differ, or an amount is not positive.
+    """
+
+    small: Mapping[str, float]
+    large: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if set(self.small) != set(self.large):
+            raise ConfigError(f"AutoScale: the sources differ: {sorted(set(self.small) ^ set(self.large))}")
+        for name in self.small:
+            if not (self.small[name] > 0 and self.large[name] > 0):
+                raise ConfigError(f"AutoScale: the amounts of {name!r} must be positive")
+
+    def at(self, step: float) -> dict[str, float]:
+        """Tokens of every source; 0 is the small scale, 1 the large, 2 as far beyond again."""
+        return {name: few * (self.large[name] / few) ** step for name, few in self.small.items()}
+
+    def for_tokens(self, total: float) -> dict[str, float]:
+        """Tokens of every source for a run of so many.
+
+        Raises:
+            ConfigError: no step of the progression gives them, or several do.
+        """
+        ends = (sum(self.small.values()), sum(self.large.values()))
+        if not ends[1] > ends[0]:
+            raise ConfigError(f"AutoScale: the large scale ({ends[1]:.4g}) is not larger than the small")
+        guess = math.log(total / ends[0]) / math.log(ends[1] / ends[0])
+        low, high = min(guess, 0.0) - 2.0, max(guess, 1.0) + 2.0
+
+        def excess(step: float) -> float:
+            return math.log(sum(self.at(step).values()) / total)
+
+        if excess(low) > 0 or excess(high) < 0:
+            raise ConfigError(f"AutoScale: {total:.4g} tokens are out of reach of the progression")
+        return self.at(float(brentq(excess, low, high, xtol=1e-13)))

@@ -1,0 +1,214 @@
+"""Scaling laws for mixtures: metrics from shares, parameters and tokens (floor 4).
+
+    additive   E + (sum_i C_i w_i^g_i)^-1 + A N^-alpha + B D^-beta
+    joint      E + (sum_i C_i w_i^g_i)^-1 + (sum_i P_i w_i)^p N^-alpha + (sum_i Q_i w_i)^q D^-beta
+
+(Shukor et al. 2025, https://arxiv.org/abs/2507.09404.) Under the additive law the best mixture is the same at
+every scale; under the joint one it moves. N and D are told in their geometric means over the runs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.laws.formula import FittedFormula, Standardised, fit_from_starts
+from cuvee.laws.interface import LawData, Scale
+from cuvee.types import FloatArray, Json
+
+HUBER = 0.02
+_STARTS = 6
+_FLOOR = 1e-9  # of shares whose power is taken
+_LARGEST = 30.0
+
+
+@dataclass(frozen=True)
+class ScaleFormula:
+    """theta = (E, log C [S], logit g [S], log alpha, log beta; log A, log B or log P [S], p and so on)."""
+
+    law: str
+    text: str
+    joint: bool
+    params: float
+    """In which N is told."""
+    tokens: float
+    """In which D is told."""
+
+    @property
+    def convex(self) -> bool:
+        """The factors of the joint law are concave in the shares, or convex, as p is below or above one."""
+        return not self.joint
+
+    def names(self, sources: int) -> tuple[str, ...]:
+        """See ``Formula.names``."""
+        own = [f"{name}[{i}]" for name in ("log C", "logit g") for i in range(sources)]
+        last = ["log A", "log B"]
+        if self.joint:
+            last = [f"log P[{i}]" for i in range(sources)] + ["p"]
+            last += [f"log Q[{i}]" for i in range(sources)] + ["q"]
+        return ("E", *own, "log alpha", "log beta", *last)
+
+    def values(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
+        """See ``Formula.values``."""
+        return self._parts(theta, shares, scale)[0]
+
+    def jacobian(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> tuple[FloatArray, FloatArray]:
+        """See ``Formula.jacobian``."""
+        sources = shares.shape[1]
+        total, terms, falls = self._parts(theta, shares, scale)
+        effective = terms.sum(axis=2)
+        slope = -1.0 / effective**2
+        g = _sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
+        result = np.empty((*total.shape, theta.shape[1]))
+        result[:, :, 0] = 1.0
+        result[:, :, 1 : 1 + sources] = terms * slope[..., None]
+        result[:, :, 1 + sources : 1 + 2 * sources] = (
+            terms * slope[..., None] * np.log(np.maximum(shares, _FLOOR)) * (g * (1.0 - g))[:, None, :]
+        )
+        at = 1 + 2 * sources
+        for place, (fall, log_size, exponent) in enumerate(falls):
+            result[:, :, at + place] = -fall * log_size * exponent
+            if not self.joint:
+                result[:, :, at + 2 + place] = fall
+                continue
+            first = at + 2 + place * (sources + 1)
+            weights, power = np.exp(theta[:, first : first + sources]), theta[:, first + sources]
+            mean = weights @ shares.T
+            result[:, :, first : first + sources] = (
+                (fall * power[:, None] / mean)[..., None] * weights[:, None, :] * shares
+            )
+            result[:, :, first + sources] = fall * np.log(mean)
+        return total, result
+
+    def slopes(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
+        """See ``Formula.slopes``."""
+        sources = shares.shape[1]
+        _, terms, falls = self._parts(theta, shares, scale)
+        g = _sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
+        effective = terms.sum(axis=2)
+        powers = terms * g[:, None, :] / np.maximum(shares, _FLOOR)
+        result: FloatArray = -powers / effective[..., None] ** 2
+        for place, (fall, _, _) in enumerate(falls if self.joint else ()):
+            first = 3 + 2 * sources + place * (sources + 1)
+            weights, power = np.exp(theta[:, first : first + sources]), theta[:, first + sources]
+            result += (fall * power[:, None] / (weights @ shares.T))[..., None] * weights[:, None, :]
+        return result
+
+    def natural(self, theta: FloatArray, shift: float, scale: float, sources: int) -> Json:
+        """See ``Formula.natural``."""
+        at = 1 + 2 * sources
+        alpha, beta = (float(x) for x in np.exp(theta[at : at + 2]))
+        told: Json = {
+            "E": shift + scale * float(theta[0]),
+            "C": (np.exp(theta[1 : 1 + sources]) / scale).tolist(),
+            "g": _sigmoid(theta[1 + sources : at]).tolist(),
+            "alpha": alpha,
+            "beta": beta,
+        }
+        sizes = (scale * self.params**alpha, scale * self.tokens**beta)
+        if not self.joint:
+            for name, place, size in zip("AB", (at + 2, at + 3), sizes, strict=True):
+                told[name] = float(np.exp(theta[place])) * size
+            return told
+        for (name, exponent), place, size in zip(
+            (("P", "p"), ("Q", "q")), (at + 2, at + 3 + sources), sizes, strict=True
+        ):
+            told[name] = np.exp(theta[place : place + sources]).tolist()
+            told[exponent] = float(theta[place + sources])
+            told[f"{name}0"] = size
+        return told
+
+    def _parts(
+        self, theta: FloatArray, shares: FloatArray, scale: Scale
+    ) -> tuple[FloatArray, FloatArray, list[tuple[FloatArray, FloatArray, FloatArray]]]:
+        """Values [B, R], C_i w_i^g_i [B, R, S]; for N and D the fall [B, R], log size [R], exponent [B]."""
+        sources = shares.shape[1]
+        logs = np.log(np.maximum(shares, _FLOOR))
+        g = _sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
+        terms = np.exp(theta[:, None, 1 : 1 + sources] + g[:, None, :] * logs[None])
+        total = theta[:, :1] + 1.0 / terms.sum(axis=2)
+        at, falls = 1 + 2 * sources, []
+        for place, (size, unit) in enumerate(((scale.params, self.params), (scale.tokens, self.tokens))):
+            log_size = np.log(np.broadcast_to(np.asarray(size, dtype=np.float64) / unit, (len(shares),)))
+            exponent = np.exp(theta[:, at + place])[:, None]
+            if self.joint:
+                first = at + 2 + place * (sources + 1)
+                mean = np.exp(theta[:, first : first + sources]) @ shares.T
+                log_factor = theta[:, first + sources, None] * np.log(mean)
+            else:
+                log_factor = theta[:, at + 2 + place, None]
+            fall = np.exp(np.minimum(log_factor - exponent * log_size, _LARGEST))
+            total = total + fall
+            falls.append((fall, log_size, exponent))
+        return total, terms, falls
+
+
+@dataclass(frozen=True)
+class ScalingLaw:
+    """One of the laws, ready to be fitted."""
+
+    name: str
+    text: str
+    joint: bool
+    paper: str = "https://arxiv.org/abs/2507.09404"
+    needs: str = "runs of known parameters and tokens, at several of each"
+    cost: str = "tenths of a second a metric"
+    deviations: str = "Huber's function on losses at 0.02; six starts; exponents g below one."
+
+    def parameters(self, sources: int) -> int:
+        """See ``Law.parameters``."""
+        return (4 if self.joint else 2) * sources + 5
+
+    def fit(self, data: LawData, seed: int = 0) -> FittedFormula:
+        """See ``Law.fit``; ``seed`` draws the starts."""
+        sizes = [np.broadcast_to(np.asarray(x, dtype=np.float64), (len(data),)) for x in
+                 (data.scale.params, data.scale.tokens)]  # fmt: skip
+        for values, what in zip(sizes, ("parameters", "tokens"), strict=True):
+            if not (np.isfinite(values).all() and (values > 0).all()):
+                raise ConfigError(f"{self.name} needs the {what} of every run; some are unknown or zero")
+        units = [float(np.exp(np.log(values).mean())) for values in sizes]
+        formula = ScaleFormula(self.name, self.text, self.joint, *units)
+        starts = _starts(formula, data, np.random.default_rng(seed))
+        return fit_from_starts(formula, data, starts, huber=HUBER, steps=400)
+
+
+def _starts(formula: ScaleFormula, data: LawData, rng: np.random.Generator) -> FloatArray:
+    """[E, K, P] around what losses of language models usually do."""
+    sources = len(data.sources)
+    costs = Standardised.of(data)
+    result = np.empty((len(data.metrics), _STARTS, len(formula.names(sources))))
+    for index in range(len(data.metrics)):
+        for place in range(_STARTS):
+            strength = rng.normal(0.0, 0.3, sources) - np.log(sources)
+            own = int(data.own[index])
+            if own >= 0:
+                strength[own] += 1.5
+            last = np.log([0.5, 0.5])
+            if formula.joint:
+                last = np.r_[rng.normal(0, 0.1, sources), 0.5, rng.normal(0, 0.1, sources), 0.5]
+            result[index, place] = np.r_[
+                -1.0 - rng.exponential(1.0) * float(costs.values[index].std() > 0),
+                strength,
+                rng.normal(0.0, 0.3, sources),
+                np.log(rng.uniform(0.15, 0.6, 2)),
+                last,
+            ]
+    return result
+
+
+def _sigmoid(x: FloatArray) -> FloatArray:
+    result: FloatArray = 1.0 / (1.0 + np.exp(-x))
+    return result
+
+
+SCALING_LAWS = (
+    ScalingLaw(
+        "additive_scaling", "E + 1 / sum_i C[i] * w[i]**g[i] + A * N**-alpha + B * D**-beta", joint=False
+    ),
+    ScalingLaw(
+        "joint_scaling",
+        "E + 1 / sum_i C[i] * w[i]**g[i] + P0 * (sum_i P[i] * w[i])**p * N**-alpha"
+        " + Q0 * (sum_i Q[i] * w[i])**q * D**-beta",
+        joint=True,
+    ),
+)
