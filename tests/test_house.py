@@ -118,15 +118,18 @@ def test_insiders_import_the_file_and_not_the_face(path: Path) -> None:
                 assert is_file, f"{name_of(path)}:{node.lineno}: import {alias.name} from its own file"
 
 
-def test_the_hub_library_is_behind_one_file() -> None:
-    users = [name_of(path) for path in FILES if "datasets" in top_level_packages(path)]
-    assert users in ([], ["cuvee/sources/hub.py"])
+@pytest.mark.parametrize(
+    ("package", "file"), [("datasets", "cuvee/sources/hub.py"), ("lightgbm", "cuvee/laws/regmix.py")]
+)
+def test_the_library_of_an_extra_is_behind_one_file(package: str, file: str) -> None:
+    assert [name_of(path) for path in FILES if package in top_level_packages(path)] == [file]
 
 
 def test_what_is_imported_is_declared() -> None:
     """No file uses a package that merely happens to be installed by another one."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = [*project["dependencies"], *project["optional-dependencies"]["hub"]]
+    extras = project["optional-dependencies"]
+    names = [*project["dependencies"], *extras["hub"], *extras["trees"]]
     declared = {name.split(">")[0].split("<")[0].split("=")[0] for name in names}
     # yaml is pyyaml; pydantic_core and markupsafe belong to pydantic and jinja2.
     declared |= {"cuvee", "yaml", "pydantic_core", "markupsafe", *sys.stdlib_module_names}
