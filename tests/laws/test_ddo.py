@@ -93,15 +93,15 @@ def test_the_published_parameters_and_optimum() -> None:
 
 def test_the_published_scaling() -> None:
     small = np.array([1.55818971, 0.2, 1.1645966, 1.42333261, 1.49550525, 0.68184781, 0.47652801]) / 7 * 0.3
-    large = np.array([1.63121445, 0.2, 1.30179480, 1.21425702, 1.83266187, 0.62006189, 0.2]) / 7 * 1.2
+    large = np.array([1.63121445, 0.2, 1.30180479, 1.21425702, 1.83266187, 0.62006189, 0.2]) / 7 * 1.2
     law = AutoScale(
         dict(zip(NAMES, small.tolist(), strict=True)), dict(zip(NAMES, large.tolist(), strict=True))
     )
     totals = [sum(law.at(step).values()) for step in (2.0, 3.0, 4.0, 5.0)]
-    assert totals == pytest.approx([5.0005, 21.3893, 93.2281, 412.44], rel=2e-5)
+    assert totals == pytest.approx([5.0005, 21.3893, 93.2281, 412.44], rel=3e-6)
     far = law.for_tokens(412.44)
     shares = [tokens / 412.44 for tokens in far.values()]
-    assert shares == pytest.approx([0.20847, 0.02128, 0.21627, 0.06844, 0.43977, 0.04512, 0.00066], abs=2e-5)
+    assert shares == pytest.approx([0.20847, 0.02128, 0.21627, 0.06844, 0.43977, 0.04512, 0.00066], abs=6e-6)
     half = law.at(0.5)
     total = sum(half.values())
     assert total == pytest.approx(0.5961, abs=5e-5)

@@ -99,8 +99,9 @@ def boosted(
     Args:
         shares: of the runs.
         costs: of one metric.
-        stop_on: shares and costs of other runs; trees are added until these are foretold no better for three
-            trees. The published protocol gives the test runs here, and so reports on runs it has seen.
+        stop_on: shares and costs of other runs; trees are added until their mean absolute or mean squared
+            error has not fallen for three trees. The published protocol gives the test runs here, and so
+            reports on runs it has seen.
 
     Raises:
         ConfigError: LightGBM is not there.
@@ -111,7 +112,7 @@ def boosted(
         raise ConfigError("regmix needs LightGBM; pip install 'cuvee[trees]'") from error
     settings = {
         "objective": "regression",
-        "metric": "l2",
+        "metric": ["l1", "l2"],
         "learning_rate": LEARNING_RATE,
         "seed": SEED,
         "verbosity": -1,
