@@ -91,9 +91,9 @@ def subset(count: int, seed: int) -> LawData:
 
 
 def ranks(predicted: FloatArray, costs: FloatArray) -> float:
-    """Spearman's correlation times 100, the mean over metrics."""
-    columns = range(costs.shape[1])
-    return 100.0 * float(np.mean([spearmanr(predicted[:, e], costs[:, e]).statistic for e in columns]))
+    """Spearman's correlation times 100, the mean over metrics; zero for a law that foretells one number."""
+    pairs = [(predicted[:, e], costs[:, e]) for e in range(costs.shape[1])]
+    return 100.0 * float(np.mean([spearmanr(*pair).statistic if np.ptp(pair[0]) else 0.0 for pair in pairs]))
 
 
 def learning_curves() -> list[Table]:

@@ -115,8 +115,9 @@ def parquet_columns(path: Path) -> tuple[list[str], list[list[Any]]]:
     import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as stream:
-            table = pq.read_table(stream)
+        # From memory and without threads: those that Arrow starts for a file sometimes abort the process as
+        # it ends ("terminate called without an active exception", pyarrow 26).
+        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
         return table.column_names, [column.to_pylist() for column in table.columns]
     except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         raise ConfigError(f"cannot read {path} as Parquet: {error}") from error
