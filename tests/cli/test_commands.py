@@ -383,3 +383,29 @@ def test_options_that_make_no_sense_are_told_in_a_line(
     assert result.exit_code == 2
     assert told in result.stderr
     assert result.stderr.startswith("error: ")
+
+
+# --- export -----------------------------------------------------------------------------------------
+
+
+def test_export_writes_the_mixture_for_a_trainer(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "blend" / "data-args.txt"
+    result = cuvee("export", fitted, "--to", "megatron", "--path", "web=/data/web", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    words = out.read_text().split()
+    shares = {
+        entry["source"]: entry["share"] for entry in json.loads((fitted / "fit.json").read_text())["mixture"]
+    }
+    assert float(words[words.index("/data/web") - 1]) == shares["web"]
+    assert result.stdout == ""
+    shown = printed(cuvee("export", fitted, "--to", "megatron", "--mixture", "uniform", "--json"))
+    assert shown["text"].split()[::2] == ["0.25"] * 4
+
+
+def test_export_asks_for_what_it_needs_and_lists_trainers(fitted: Path) -> None:
+    result = cuvee("export", fitted, "--to", "lingua")
+    assert result.exit_code == 2
+    assert "COUNT" in result.stderr
+    assert cuvee("export").exit_code == 2
+    assert "llama-factory" in cuvee("export", "--list").stdout
+    assert len(printed(cuvee("export", "--list", "--json"))["trainers"]) >= 11

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import cuvee
-from cuvee.cli import add_source, demo, fit, init, report, run, status
+from cuvee.cli import add_source, demo, export, fit, init, report, run, status
 from cuvee.errors import CuveeError, DiskFull
 from cuvee.files import out_of_room
 
@@ -75,6 +75,7 @@ app.command("add-source")(add_source.add_source)
 app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
 app.command("optimise")(fit.optimise)
+app.command("export")(export.export)
 
 
 def main() -> None:

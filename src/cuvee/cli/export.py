@@ -1,0 +1,100 @@
+"""``cuvee export``: a mixture in the format of a trainer (floor 9)."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cuvee.cli.options import AsJson
+
+
+def export(
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="PATH", help="A study, the folder of a fit, a decision, or a JSON of shares."),
+    ] = None,
+    to: Annotated[str, typer.Option("--to", metavar="TRAINER", help="See --list.")] = "",
+    path: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--path", metavar="SOURCE=PATH", help="Where the trainer finds a source; default its name."
+        ),
+    ] = None,
+    tokens: Annotated[
+        list[str] | None,
+        typer.Option("--tokens", metavar="SOURCE=COUNT", help="Unique tokens of a source, where not known."),
+    ] = None,
+    documents: Annotated[
+        list[str] | None,
+        typer.Option("--documents", metavar="SOURCE=COUNT", help="Documents of a source, such as web=1e6."),
+    ] = None,
+    target_tokens: Annotated[float | None, typer.Option("--target-tokens", help="Tokens of the run.")] = None,
+    sequence_length: Annotated[int, typer.Option("--sequence-length", help="Tokens of a sample.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="For trainers that draw.")] = 0,
+    mixture: Annotated[
+        str,
+        typer.Option("--mixture", metavar="NAME", help="Another mixture of the decision, such as unimax."),
+    ] = "",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default standard output.")] = None,
+    list_trainers: Annotated[bool, typer.Option("--list", help="Show all trainers and leave.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a mixture in the format of a trainer; what it cannot express is said."""
+    from cuvee.cli.given import counts, pairs
+    from cuvee.cli.output import print_json
+    from cuvee.errors import ConfigError
+    from cuvee.exporters.decided import read_decided
+    from cuvee.exporters.interface import Recipe, SourceFacts
+    from cuvee.exporters.registry import exporter_named
+    from cuvee.files import write_text
+
+    if list_trainers:
+        print_trainers(as_json)
+        return
+    if source is None or not to:
+        raise ConfigError("say what to export and where to: cuvee export PATH --to TRAINER (see --list)")
+    exporter = exporter_named(to)
+    decided = read_decided(source, mixture)
+    known = {**decided.tokens, **counts(tokens, "--tokens")}
+    many, where = counts(documents, "--documents"), pairs(path, "--path")
+    facts = {
+        name: SourceFacts(where.get(name, ""), known.get(name, 0), many.get(name, 0))
+        for name in {**known, **many, **where}
+    }
+    run = decided.target_tokens if target_tokens is None else target_tokens
+    written = exporter.export(Recipe(decided.mixture, facts, run, sequence_length, seed))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text(out, written.text)
+    if as_json:
+        print_json(
+            {
+                "trainer": exporter.name,
+                "unit": exporter.unit,
+                "filename": exporter.filename,
+                "text": written.text,
+                "cannot": list(written.cannot),
+            }
+        )
+        return
+    if out is None:
+        print(written.text, end="")
+    for sentence in written.cannot:
+        print(f"note: {sentence}", file=sys.stderr)
+
+
+def print_trainers(as_json: bool) -> None:
+    """All trainers and what a weight counts there."""
+    from cuvee.cli.output import print_json, print_table
+    from cuvee.exporters.registry import EXPORTERS
+
+    if as_json:
+        keys = ("name", "title", "version", "documentation", "unit", "filename")
+        print_json({"trainers": [{key: getattr(one, key) for key in keys} for one in EXPORTERS.values()]})
+        return
+    print_table(
+        "Trainers",
+        ["name", "trainer", "version", "a weight counts", "file"],
+        [[one.name, one.title, one.version, one.unit, one.filename] for one in EXPORTERS.values()],
+    )

@@ -1,0 +1,88 @@
+"""Decided: the mixture that lies in a file of cuvee, or of anybody (floor 3)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cuvee.errors import ConfigError, MixtureError
+from cuvee.mixture.mixture import Mixture
+
+DECISIONS = ("decision.json", "fit.json")
+"""What is looked for in a folder, in this order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """A mixture and what its file knows of the sources."""
+
+    mixture: Mixture
+    tokens: Mapping[str, int]
+    """Unique tokens, where told."""
+    target_tokens: float
+    """NaN where not told."""
+
+
+def read_decided(path: Path, candidate: str = "") -> Decided:
+    """Read a decision, or a JSON object of shares.
+
+    Args:
+        path: a folder with one of ``DECISIONS``, a decision file, or a file ``{"web": 0.7, "code": 0.3}``
+            (also under a key ``shares``).
+        candidate: in place of the chosen mixture, one of those that stand beside it in a decision by laws.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no mixture (the key is told).
+    """
+    if path.is_dir():
+        found = [path / name for name in DECISIONS if (path / name).exists()]
+        if not found:
+            raise ConfigError(
+                f"{path} holds none of {', '.join(DECISIONS)}; run `cuvee run` or `cuvee fit` first"
+            )
+        path = found[0]
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: an object is needed, found {type(document).__name__}")
+    if isinstance(document.get("mixture"), list):
+        return _decision(path, document, candidate)
+    if candidate:
+        raise ConfigError(f"{path} is no decision by laws; it holds one mixture and no {candidate!r}")
+    shares = document.get("shares", document)
+    if not isinstance(shares, dict):
+        raise ConfigError(f"{path}: key 'shares' must be an object of shares")
+    return Decided(_mixture(path, shares), {}, float("nan"))
+
+
+def _decision(path: Path, document: dict[str, Any], candidate: str) -> Decided:
+    try:
+        entries = document["mixture"]
+        names = [str(entry["source"]) for entry in entries]
+        shares = {name: entry["share"] for name, entry in zip(names, entries, strict=True)}
+        tokens = {str(e["source"]): int(e["unique_tokens"]) for e in entries if e.get("unique_tokens")}
+        if candidate:
+            beside = {str(one["name"]): one["shares"] for one in document.get("candidates", ())}
+            if candidate not in beside:
+                raise ConfigError(
+                    f"{path}: no mixture {candidate!r}; there are: {', '.join(beside) or 'none'}"
+                )
+            shares = dict(zip(names, beside[candidate], strict=True))
+        target = document.get("target_tokens")
+        if target is None and isinstance(document.get("target_scale"), dict):
+            target = document["target_scale"].get("tokens")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: no decision of cuvee ({error!r})") from error
+    return Decided(_mixture(path, shares), tokens, float("nan") if target is None else float(target))
+
+
+def _mixture(path: Path, shares: dict[str, Any]) -> Mixture:
+    try:
+        return Mixture.of({str(name): float(share) for name, share in shares.items()})
+    except (TypeError, ValueError, MixtureError) as error:
+        raise ConfigError(f"{path}: {error}") from error

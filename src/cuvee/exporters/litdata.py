@@ -1,0 +1,45 @@
+"""LitData: streaming data sets combined by weight (floor 3)."""
+
+from cuvee.exporters.interface import Export, Exporter, Recipe, number
+from cuvee.exporters.quoting import python_text
+
+
+def _write(recipe: Recipe) -> Export:
+    block = str(recipe.sequence_length + 1) if recipe.sequence_length else "BLOCK_SIZE"
+    lines = [
+        "from litdata import CombinedStreamingDataset, StreamingDataset, TokensLoader",
+        "",
+        "SOURCES = {",
+        *(
+            f"    {python_text(recipe.path(name))}: {number(share)},  # {name}"
+            for name, share in recipe.shares.items()
+        ),
+        "}",
+        "",
+    ]
+    if not recipe.sequence_length:
+        lines += ["BLOCK_SIZE = 2049  # tokens of a sample and one more; the same for every source", ""]
+    lines += [
+        "",
+        "def mixture():",
+        f"    loader = TokensLoader(block_size={block})",
+        "    parts = [StreamingDataset(path, item_loader=loader, shuffle=True) for path in SOURCES]",
+        "    return CombinedStreamingDataset(",
+        f"        parts, weights=list(SOURCES.values()), seed={recipe.seed}, iterate_over_all=False",
+        "    )",
+        "",
+    ]
+    drawn = "Samples are drawn at random: token shares hold on average."
+    ends = "It ends when a source runs out; there is no reading again within an epoch."
+    return Export("\n".join(lines), (drawn, ends))
+
+
+LITDATA = Exporter(
+    name="litdata",
+    title="LitData, LitGPT",
+    version="0.2",
+    documentation="https://github.com/Lightning-AI/litData#features-for-optimizing-and-streaming-datasets-for-model-training",
+    unit="samples",
+    filename="mixture.py",
+    write=_write,
+)

@@ -1,0 +1,40 @@
+"""MosaicML Streaming: streams with proportions of samples (floor 3)."""
+
+import math
+
+from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.quoting import yaml_text
+
+
+def _write(recipe: Recipe) -> Export:
+    lines = ["train_loader:", "  dataset:", "    streams:"]
+    for name, share in recipe.shares.items():
+        lines += [
+            f"      {yaml_text(name)}:",
+            f"        local: {yaml_text(recipe.path(name))}",
+            f"        proportion: {number(share)}",
+        ]
+    cannot = []
+    if recipe.sequence_length:
+        lines.append(f"    max_seq_len: {recipe.sequence_length}")
+    if recipe.sequence_length and math.isfinite(recipe.target_tokens):
+        lines.append(f"    epoch_size: {round(recipe.target_tokens / recipe.sequence_length)}")
+    else:
+        cannot.append(
+            "Proportions hold over an epoch of epoch_size samples; set it to the tokens of the run over the "
+            "tokens of a sample (neither is known here)."
+        )
+    lines.append(f"    shuffle_seed: {recipe.seed}")
+    cannot.append("Samples are taken to be of one length; concatenate texts when the shards are written.")
+    return Export("\n".join(lines) + "\n", (*cannot, *repeats(recipe)))
+
+
+MOSAICML = Exporter(
+    name="mosaicml",
+    title="MosaicML Streaming",
+    version="0.13",
+    documentation="https://docs.mosaicml.com/projects/streaming/en/stable/dataset_configuration/mixing_data_sources.html",
+    unit="samples",
+    filename="train_loader.yaml",
+    write=_write,
+)

@@ -1,0 +1,44 @@
+"""OLMo-core: a list of sources with target ratios and limits on repetition (floor 3)."""
+
+import math
+
+from cuvee.exporters.interface import Export, Exporter, Recipe, number
+from cuvee.exporters.quoting import yaml_text
+
+
+def _write(recipe: Recipe) -> Export:
+    lines = ["sources:"]
+    unknown = []
+    for name, share in recipe.shares.items():
+        lines += [
+            f"  - source_name: {yaml_text(name)}",
+            f"    target_ratio: {number(share)}",
+            f"    paths: [{yaml_text(recipe.path(name))}]",
+        ]
+        epochs = recipe.epochs(name)
+        if math.isnan(epochs):
+            unknown.append(name)
+        else:
+            # Rounded up: the run stops where a source may not be repeated as often as its ratio needs.
+            lines.append(f"    max_repetition_ratio: {number(max(1.0, math.ceil(epochs * 1000) / 1000))}")
+    if math.isfinite(recipe.target_tokens):
+        lines.append(f"requested_tokens: {round(recipe.target_tokens)}")
+    text = "\n".join(lines) + "\n"
+    if not unknown:
+        return Export(text)
+    short = (
+        "OLMo-core stops where a source is too short for its ratio; how often sources may be repeated is "
+        f"left out for {', '.join(unknown)}, whose tokens (or those of the run) are unknown."
+    )
+    return Export(text, (short,))
+
+
+OLMO_CORE = Exporter(
+    name="olmo-core",
+    title="OLMo-core",
+    version="3.0",
+    documentation="https://olmo-core.readthedocs.io/en/latest/guides/data_mixing.html",
+    unit="tokens",
+    filename="mixture.yaml",
+    write=_write,
+)

@@ -1,0 +1,255 @@
+"""Every exporter: bytes as kept, shares as asked, and what is missing told.
+
+After a wanted change, ``CUVEE_WRITE_GOLD=1 python -m pytest tests/exporters`` writes the gold files anew;
+read the difference before committing it.
+"""
+
+import ast
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cuvee.errors import ConfigError
+from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named, read_decided
+from cuvee.mixture.mixture import Mixture
+
+GOLD = Path(__file__).with_name("gold")
+FACTS = {
+    "web": SourceFacts("data/web", 2_000_000_000, 1_000_000),
+    "code": SourceFacts("data/source#code", 300_000_000, 100_000),
+    "bücher": SourceFacts("data/bücher:'alt'", 50_000_000, 500),
+    "spam": SourceFacts("data/spam", 10_000_000, 10_000),
+}
+MIXTURE = Mixture.of({"web": 0.62, "code": 0.3, "bücher": 0.08, "spam": 0.0})
+RECIPE = Recipe(MIXTURE, FACTS, target_tokens=1e9, sequence_length=2048, seed=7)
+
+
+def weights_written(exporter: Exporter, text: str) -> dict[str, float]:
+    """Path -> weight, read back from the file by a reader that shares nothing with the writer."""
+    if exporter.name == "megatron":
+        words = text.split()
+        return dict(zip(words[1::2], map(float, words[::2]), strict=True))
+    if exporter.filename.endswith(".py"):
+        tree = ast.parse(text)
+        if exporter.name == "torchtitan":
+            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 2]
+            return {ast.literal_eval(call.args[0]): ast.literal_eval(call.args[1]) for call in calls}
+        (sources,) = (
+            node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SOURCES"
+        )
+        found: dict[str, float] = ast.literal_eval(sources)
+        return found
+    document: Any = yaml.safe_load(text)
+    match exporter.name:
+        case "nemo":
+            blend = document["model"]["data"]["data_prefix"]
+            return dict(zip(blend[1::2], blend[::2], strict=True))
+        case "olmo-core":
+            return {entry["paths"][0]: entry["target_ratio"] for entry in document["sources"]}
+        case "levanter":
+            paths = {name: entry["train_urls"][0] for name, entry in document["data"]["configs"].items()}
+            return {paths[name]: weight for name, weight in document["data"]["train_weights"].items()}
+        case "lingua":
+            return dict(document["data"]["sources"])
+        case "mosaicml":
+            streams = document["train_loader"]["dataset"]["streams"].values()
+            return {stream["local"]: stream["proportion"] for stream in streams}
+        case "gpt-neox":
+            return dict(zip(document["train-data-paths"], document["train-data-weights"], strict=True))
+        case "llama-factory":
+            names = document["dataset"].split(",")
+            return dict(zip(names, map(float, document["interleave_probs"].split(",")), strict=True))
+        case "axolotl":
+            return {entry["path"]: entry["weight"] for entry in document["datasets"]}
+    raise AssertionError(f"no reader for {exporter.name}: write one here")
+
+
+def token_shares(
+    exporter: Exporter, weights: dict[str, float], facts: dict[str, SourceFacts]
+) -> dict[str, float]:
+    """What share of the tokens each source gets if a weight counts what the exporter says."""
+    by_path = {fact.path: (name, fact) for name, fact in facts.items()}
+    tokens = {}
+    for path, weight in weights.items():
+        name, fact = by_path[path]
+        each = {"samples": 1.0, "tokens": 1.0, "rows kept": fact.tokens}
+        tokens[name] = weight * each.get(exporter.unit, fact.tokens / max(fact.documents, 1))
+    total = math.fsum(tokens.values())
+    return {name: value / total for name, value in tokens.items()}
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_the_file_is_the_one_that_is_kept(name: str) -> None:
+    exporter = EXPORTERS[name]
+    written = exporter.export(RECIPE)
+    text = written.text + "".join(f"# {sentence}\n" for sentence in written.cannot)
+    path = GOLD / f"{name}-{exporter.filename}.txt"
+    if os.environ.get("CUVEE_WRITE_GOLD"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8"), f"{path} differs; see {__name__}"
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_a_trainer_that_reads_it_gets_the_mixture(name: str) -> None:
+    exporter = EXPORTERS[name]
+    written = exporter.export(RECIPE)
+    found = token_shares(exporter, weights_written(exporter, written.text), FACTS)
+    assert found == pytest.approx(
+        dict(zip(("web", "code", "bücher"), (0.62, 0.3, 0.08), strict=True)), abs=1e-12
+    )
+    assert any("share of zero: spam" in sentence for sentence in written.cannot)
+
+
+@given(
+    shares=st.lists(st.floats(1e-9, 1.0), min_size=1, max_size=6),
+    lengths=st.lists(st.integers(1, 10**6), min_size=6, max_size=6),
+)
+def test_any_mixture_comes_back(shares: list[float], lengths: list[int]) -> None:
+    names = [f"s{i}" for i in range(len(shares))]
+    total = math.fsum(shares)
+    mixture = Mixture.of({name: share / total for name, share in zip(names, shares, strict=True)})
+    facts = {
+        name: SourceFacts(name, length * 1000, 1000) for name, length in zip(names, lengths, strict=False)
+    }
+    for exporter in EXPORTERS.values():
+        written = exporter.export(Recipe(mixture, facts)).text
+        found = token_shares(exporter, weights_written(exporter, written), facts)
+        assert found == pytest.approx({n: mixture.share(n) for n in mixture.support}, rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_a_row_tells_what_it_is(name: str) -> None:
+    exporter = exporter_named(name)
+    assert exporter.name == name
+    assert exporter.documentation.startswith("https://")
+    assert exporter.version and exporter.title and exporter.filename
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, one in EXPORTERS.items() if one.unit in ("documents", "rows kept")]
+)
+def test_what_the_unit_needs_is_asked_for(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"of source 'web' are unknown.*--\w+ web=COUNT"):
+        EXPORTERS[name].export(Recipe(MIXTURE))
+
+
+@pytest.mark.parametrize("name", [n for n, one in EXPORTERS.items() if one.unit in ("samples", "tokens")])
+def test_shares_alone_are_enough_where_weights_are_shares(name: str) -> None:
+    written = EXPORTERS[name].export(Recipe(MIXTURE))
+    assert weights_written(EXPORTERS[name], written.text) == {"web": 0.62, "code": 0.3, "bücher": 0.08}
+
+
+def test_reading_again_is_told() -> None:
+    written = EXPORTERS["megatron"].export(RECIPE)
+    assert any("code" not in s.split(":")[0] and "bücher (1.6 times)" in s for s in written.cannot)
+    olmo = yaml.safe_load(EXPORTERS["olmo-core"].export(RECIPE).text)
+    ratios = {entry["source_name"]: entry["max_repetition_ratio"] for entry in olmo["sources"]}
+    assert ratios == {"web": 1.0, "code": 1.0, "bücher": 1.6}
+
+
+def test_axolotl_says_how_much_is_never_read() -> None:
+    written = EXPORTERS["axolotl"].export(RECIPE)
+    # Books are read whole: 50M tokens at 8 %, so 625M tokens of 2350M in all.
+    assert "73% of their tokens" in written.cannot[0]
+    assert yaml.safe_load(written.text)["num_epochs"] == pytest.approx(1e9 / 625e6)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_spaces_in_paths_are_kept_or_refused(name: str) -> None:
+    facts = {source: SourceFacts(f"my data/{source}", 1000, 10) for source in MIXTURE.names}
+    if name == "megatron":
+        with pytest.raises(ConfigError, match="divides at spaces"):
+            EXPORTERS[name].export(Recipe(MIXTURE, facts))
+        return
+    written = EXPORTERS[name].export(Recipe(MIXTURE, facts)).text
+    assert list(weights_written(EXPORTERS[name], written)) == [
+        f"my data/{s}" for s in ("web", "code", "bücher")
+    ]
+
+
+def test_a_comma_in_a_name_is_refused_where_names_are_a_list() -> None:
+    facts = {name: SourceFacts("a,b", 10, 1) for name in MIXTURE.names}
+    with pytest.raises(ConfigError, match="divides names at commas"):
+        EXPORTERS["llama-factory"].export(Recipe(MIXTURE, facts))
+
+
+def test_rows_of_datasets_come_in_the_mixture(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="the extra 'hub' is not installed")
+    lengths = {"short": 10, "long": 40}
+    for name, length in lengths.items():
+        rows = [json.dumps({"text": "word " * length})] * 4000
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    facts = {name: SourceFacts(str(tmp_path / name), length * 4000, 4000) for name, length in lengths.items()}
+    mixture = Mixture.of({"short": 0.5, "long": 0.5})
+    text = EXPORTERS["hugging-face"].export(Recipe(mixture, facts, seed=3)).text
+    space: dict[str, Any] = {}
+    exec(compile(text, "mixture.py", "exec"), space)
+    drawn = space["mixture"](streaming=True).take(3000)
+    tokens = dict.fromkeys(lengths.values(), 0)
+    for row in drawn:
+        count = len(row["text"].split())
+        tokens[count] += count
+    # 3000 rows at a probability of .8 for the short ones: the share's standard deviation is .011.
+    assert tokens[10] / sum(tokens.values()) == pytest.approx(0.5, abs=0.045)
+    assert datasets.__version__
+
+
+# --- what is exported -------------------------------------------------------------------------------
+
+
+def test_shares_are_read_from_plain_files_and_decisions(tmp_path: Path) -> None:
+    plain = tmp_path / "shares.json"
+    plain.write_text('{"web": 0.7, "code": 0.3}')
+    assert read_decided(plain).mixture == Mixture.of({"web": 0.7, "code": 0.3})
+    plain.write_text('{"shares": {"web": 0.7, "code": 0.3}}')
+    assert read_decided(plain).mixture.share("web") == 0.7
+    entries = [
+        {"source": "web", "share": 0.25, "unique_tokens": 10},
+        {"source": "code", "share": 0.75, "unique_tokens": 0},
+    ]
+    beside = [{"name": "uniform", "shares": [0.5, 0.5]}]
+    (tmp_path / "fit.json").write_text(
+        json.dumps({"mixture": entries, "candidates": beside, "target_tokens": 40.0})
+    )
+    decided = read_decided(tmp_path)
+    assert (decided.mixture.share("code"), decided.tokens, decided.target_tokens) == (0.75, {"web": 10}, 40.0)
+    assert read_decided(tmp_path, "uniform").mixture.share("code") == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[1]", "an object is needed"),
+        ('{"web": "much"}', "shares.json"),
+        ('{"web": 0.5}', "shares.json"),
+        ('{"shares": 3}', "must be an object"),
+        ('{"mixture": [{"source": "a"}]}', "no decision of cuvee"),
+    ],
+)
+def test_what_is_no_mixture_is_told(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "shares.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        read_decided(path)
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="run `cuvee run`"):
+        read_decided(tmp_path)
+    with pytest.raises(ConfigError, match="does not exist"):
+        read_decided(tmp_path / "nothing.json")
+    with pytest.raises(ConfigError, match=r"no trainer 'megatorn' \(did you mean 'megatron'\?\)"):
+        exporter_named("megatorn")
+    with pytest.raises(ConfigError, match="no source 'x'"):
+        Recipe(MIXTURE, {"x": SourceFacts()})
