@@ -15,9 +15,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from cuvee.cli.app import app
 from cuvee.errors import ConfigError
 from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named, read_decided
+from cuvee.exporters.quoting import yaml_text
 from cuvee.mixture.mixture import Mixture
 
 GOLD = Path(__file__).with_name("gold")
@@ -38,9 +41,6 @@ def weights_written(exporter: Exporter, text: str) -> dict[str, float]:
         return dict(zip(words[1::2], map(float, words[::2]), strict=True))
     if exporter.filename.endswith(".py"):
         tree = ast.parse(text)
-        if exporter.name == "torchtitan":
-            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 2]
-            return {ast.literal_eval(call.args[0]): ast.literal_eval(call.args[1]) for call in calls}
         (sources,) = (
             node.value
             for node in tree.body
@@ -56,13 +56,15 @@ def weights_written(exporter: Exporter, text: str) -> dict[str, float]:
         case "olmo-core":
             return {entry["paths"][0]: entry["target_ratio"] for entry in document["sources"]}
         case "levanter":
-            paths = {name: entry["train_urls"][0] for name, entry in document["data"]["configs"].items()}
+            parts = document["data"]["components"]
+            assert {part["source"]["type"] for part in parts.values()} == {"url"}
+            paths = {name: part["source"]["train_urls"][0] for name, part in parts.items()}
             return {paths[name]: weight for name, weight in document["data"]["train_weights"].items()}
         case "lingua":
             return dict(document["data"]["sources"])
         case "mosaicml":
             streams = document["train_loader"]["dataset"]["streams"].values()
-            return {stream["local"]: stream["proportion"] for stream in streams}
+            return {s.get("local") or s["remote"]: s["proportion"] for s in streams}
         case "gpt-neox":
             return dict(zip(document["train-data-paths"], document["train-data-weights"], strict=True))
         case "llama-factory":
@@ -177,19 +179,101 @@ def test_spaces_in_paths_are_kept_or_refused(name: str) -> None:
 
 
 def test_a_comma_in_a_name_is_refused_where_names_are_a_list() -> None:
-    facts = {name: SourceFacts("a,b", 10, 1) for name in MIXTURE.names}
+    facts = {name: SourceFacts(f"a,{name}", 10, 1) for name in MIXTURE.names}
     with pytest.raises(ConfigError, match="divides names at commas"):
         EXPORTERS["llama-factory"].export(Recipe(MIXTURE, facts))
 
 
-def test_rows_of_datasets_come_in_the_mixture(tmp_path: Path) -> None:
+def test_two_sources_at_one_path_are_refused() -> None:
+    facts = {"web": SourceFacts("data/all"), "code": SourceFacts("data/all")}
+    with pytest.raises(ConfigError, match="'web' and 'code' have one path, 'data/all'"):
+        Recipe(MIXTURE, facts)
+    Recipe(MIXTURE, {"web": SourceFacts("data/all"), "spam": SourceFacts("data/all")})
+
+
+@pytest.mark.parametrize("name", [n for n, one in EXPORTERS.items() if one.filename.endswith(".py")])
+def test_a_name_cannot_become_a_line_of_the_program(name: str) -> None:
+    hostile = "web\nraise SystemExit\n#"
+    text = EXPORTERS[name].export(Recipe(Mixture.of({hostile: 1.0}), {hostile: SourceFacts("p", 9, 1)})).text
+    assert not [node for node in ast.parse(text).body if isinstance(node, ast.Raise)]
+    assert weights_written(EXPORTERS[name], text) == {"p": 1.0}
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
+def test_any_text_is_a_yaml_scalar(text: str) -> None:
+    assert yaml.safe_load(f"key: {yaml_text(text)}\n") == {"key": text}
+
+
+def test_olmo_core_gets_a_list_of_sources_and_nothing_else() -> None:
+    written = EXPORTERS["olmo-core"].export(RECIPE)
+    assert list(yaml.safe_load(written.text)) == ["sources"]
+    assert any("requested_tokens=1000000000" in sentence for sentence in written.cannot)
+
+
+def test_lingua_joins_paths_to_a_root() -> None:
+    assert yaml.safe_load(EXPORTERS["lingua"].export(RECIPE).text)["data"]["root_dir"] == "."
+
+
+def test_levanter_says_which_sources_a_block_leaves_out() -> None:
+    mixture = Mixture.of({"web": 0.9996, "code": 0.0004})
+    written = EXPORTERS["levanter"].export(Recipe(mixture))
+    assert any("never read: code;" in sentence for sentence in written.cannot)
+    assert not any("never read" in sentence for sentence in EXPORTERS["levanter"].export(RECIPE).cannot)
+
+
+def test_streams_far_away_are_remote() -> None:
+    facts = {"web": SourceFacts("s3://bucket/web")}
+    text = EXPORTERS["mosaicml"].export(Recipe(MIXTURE, facts)).text
+    streams = yaml.safe_load(text)["train_loader"]["dataset"]["streams"]
+    assert streams["web"] == {"remote": "s3://bucket/web", "proportion": 0.62}
+    assert "local" in streams["code"]
+
+
+def test_torchtitan_packs_before_it_mixes() -> None:
+    text = EXPORTERS["torchtitan"].export(RECIPE).text
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    (weighted,) = (call for call in calls if ast.unparse(call.func) == "WeightedDataset")
+    assert not weighted.args and {one.arg for one in weighted.keywords} == {"dataset", "weight"}
+    imported = {a.name for n in ast.parse(text).body if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert {"WeightedDataset", "DatasetMixConfig", "ConcatThenSplitPackingConfig"} <= imported
+
+
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")
+def test_samples_of_litdata_come_in_the_mixture(tmp_path: Path) -> None:
+    litdata = pytest.importorskip("litdata", reason="litdata is not installed")
+    from litdata.streaming.cache import Cache
+
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    for token, (name, samples) in enumerate({"a": 3000, "b": 900}.items()):
+        (tmp_path / name).mkdir()
+        loader = litdata.TokensLoader(block_size=17)
+        cache = Cache(str(tmp_path / name), chunk_size=17 * 50, item_loader=loader)
+        for index in range(samples):
+            cache[index] = torch.full((17,), token, dtype=torch.int32)
+        cache.done()
+        cache.merge()
+    facts = {name: SourceFacts(str(tmp_path / name)) for name in ("a", "b")}
+    recipe = Recipe(Mixture.of({"a": 0.7, "b": 0.3}), facts, sequence_length=16, seed=3)
+    space: dict[str, Any] = {}
+    exec(compile(EXPORTERS["litdata"].export(recipe).text, "mixture.py", "exec"), space)
+    drawn = [int(sample[0]) for sample in space["mixture"]()]
+    # It ends with b, after about 3000 draws: the share's standard deviation is .008.
+    assert len(drawn) > 2000 and sum(drawn) / len(drawn) == pytest.approx(0.3, abs=0.035)
+
+
+@pytest.mark.parametrize("ending", ["", ".jsonl"])
+def test_rows_of_datasets_come_in_the_mixture(tmp_path: Path, ending: str) -> None:
     datasets = pytest.importorskip("datasets", reason="the extra 'hub' is not installed")
     lengths = {"short": 10, "long": 40}
     for name, length in lengths.items():
         rows = [json.dumps({"text": "word " * length})] * 4000
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "train.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    facts = {name: SourceFacts(str(tmp_path / name), length * 4000, 4000) for name, length in lengths.items()}
+        file = tmp_path / f"{name}.jsonl" if ending else tmp_path / name / "train.jsonl"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("\n".join(rows), encoding="utf-8")
+    facts = {
+        name: SourceFacts(str(tmp_path / f"{name}{ending}"), length * 4000, 4000)
+        for name, length in lengths.items()
+    }
     mixture = Mixture.of({"short": 0.5, "long": 0.5})
     text = EXPORTERS["hugging-face"].export(Recipe(mixture, facts, seed=3)).text
     space: dict[str, Any] = {}
@@ -202,6 +286,20 @@ def test_rows_of_datasets_come_in_the_mixture(tmp_path: Path) -> None:
     # 3000 rows at a probability of .8 for the short ones: the share's standard deviation is .011.
     assert tokens[10] / sum(tokens.values()) == pytest.approx(0.5, abs=0.045)
     assert datasets.__version__
+
+
+def test_a_path_may_hold_equals_signs(tmp_path: Path) -> None:
+    shares = tmp_path / "shares.json"
+    shares.write_text('{"web": 0.7, "code": 0.3}')
+
+    def export(*paths: str) -> Any:
+        options = [word for path in paths for word in ("--path", path)]
+        return CliRunner().invoke(app, ["export", str(shares), "--to", "gpt-neox", *options])
+
+    written = json.loads(export("web=/data/day=01/web").stdout)
+    assert written["train-data-paths"] == ["/data/day=01/web", "code"]
+    assert "say SOURCE=PATH; the sources are: web, code" in export("wbe=/data").stderr
+    assert "'web' was given before" in export("web=a", "web=b").stderr
 
 
 # --- what is exported -------------------------------------------------------------------------------
@@ -224,6 +322,12 @@ def test_shares_are_read_from_plain_files_and_decisions(tmp_path: Path) -> None:
     decided = read_decided(tmp_path)
     assert (decided.mixture.share("code"), decided.tokens, decided.target_tokens) == (0.75, {"web": 10}, 40.0)
     assert read_decided(tmp_path, "uniform").mixture.share("code") == 0.5
+    tied = [{"name": "tie", "shares": [0.4, 0.6]}]
+    (tmp_path / "decision.json").write_text(
+        json.dumps({"mixture": entries, "tied": tied, "target_scale": {"params": 1, "tokens": 50}})
+    )
+    decided = read_decided(tmp_path, "tie")
+    assert (decided.mixture.share("code"), decided.target_tokens) == (0.6, 50.0)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a mixture in the format of a trainer; what it cannot express is said."""
-    from cuvee.cli.given import counts, pairs
+    from cuvee.cli.given import counts
     from cuvee.cli.output import print_json
     from cuvee.errors import ConfigError
     from cuvee.exporters.decided import read_decided
@@ -57,7 +57,7 @@ def export(
     exporter = exporter_named(to)
     decided = read_decided(source, mixture)
     known = {**decided.tokens, **counts(tokens, "--tokens")}
-    many, where = counts(documents, "--documents"), pairs(path, "--path")
+    many, where = counts(documents, "--documents"), _paths(path, decided.mixture.names)
     facts = {
         name: SourceFacts(where.get(name, ""), known.get(name, 0), many.get(name, 0))
         for name in {**known, **many, **where}
@@ -82,6 +82,26 @@ def export(
         print(written.text, end="")
     for sentence in written.cannot:
         print(f"note: {sentence}", file=sys.stderr)
+
+
+def _paths(given: list[str] | None, names: tuple[str, ...]) -> dict[str, str]:
+    """``SOURCE=PATH``; a path may hold equals signs (``day=01``), so that the source's name divides.
+
+    Raises:
+        ConfigError: no source of the mixture stands in front, or one stands there twice.
+    """
+    from cuvee.errors import ConfigError
+
+    result: dict[str, str] = {}
+    for text in given or ():
+        fitting = [name for name in names if text.startswith(f"{name}=") and text != f"{name}="]
+        if not fitting:
+            raise ConfigError(f"--path {text}: say SOURCE=PATH; the sources are: {', '.join(names)}")
+        name = max(fitting, key=len)
+        if name in result:
+            raise ConfigError(f"--path {text}: {name!r} was given before")
+        result[name] = text.removeprefix(f"{name}=")
+    return result
 
 
 def print_trainers(as_json: bool) -> None:

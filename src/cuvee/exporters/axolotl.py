@@ -13,7 +13,11 @@ def _write(recipe: Recipe) -> Export:
     kept = {name: value / most for name, value in density.items()}
     lines = ["datasets:"]
     for name, part in kept.items():
-        lines += [f"  - path: {yaml_text(recipe.path(name))}", f"    weight: {number(part)}"]
+        lines += [
+            f"  - path: {yaml_text(recipe.path(name))}",
+            "    type: completion",
+            f"    weight: {number(part)}",
+        ]
     tokens = math.fsum(part * recipe.tokens(name) for name, part in kept.items())
     if math.isfinite(recipe.target_tokens):
         lines.append(f"num_epochs: {number(recipe.target_tokens / tokens)}")

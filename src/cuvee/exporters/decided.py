@@ -12,6 +12,9 @@ from cuvee.mixture.mixture import Mixture
 DECISIONS = ("decision.json", "fit.json")
 """What is looked for in a folder, in this order."""
 
+BESIDE = ("next_runs", "references", "tied", "candidates")
+"""Keys of the mixtures beside the chosen one; of two with one name, that under the later key is meant."""
+
 
 @dataclass(frozen=True, eq=False)
 class Decided:
@@ -30,7 +33,7 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
     Args:
         path: a folder with one of ``DECISIONS``, a decision file, or a file ``{"web": 0.7, "code": 0.3}``
             (also under a key ``shares``).
-        candidate: in place of the chosen mixture, one of those that stand beside it in a decision by laws.
+        candidate: in place of the chosen mixture, one of those that stand beside it (``BESIDE``).
 
     Raises:
         ConfigError: the file cannot be read, or holds no mixture (the key is told).
@@ -53,7 +56,7 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
     if isinstance(document.get("mixture"), list):
         return _decision(path, document, candidate)
     if candidate:
-        raise ConfigError(f"{path} is no decision by laws; it holds one mixture and no {candidate!r}")
+        raise ConfigError(f"{path} is no decision; it holds one mixture and no {candidate!r}")
     shares = document.get("shares", document)
     if not isinstance(shares, dict):
         raise ConfigError(f"{path}: key 'shares' must be an object of shares")
@@ -67,7 +70,7 @@ def _decision(path: Path, document: dict[str, Any], candidate: str) -> Decided:
         shares = {name: entry["share"] for name, entry in zip(names, entries, strict=True)}
         tokens = {str(e["source"]): int(e["unique_tokens"]) for e in entries if e.get("unique_tokens")}
         if candidate:
-            beside = {str(one["name"]): one["shares"] for one in document.get("candidates", ())}
+            beside = {str(one["name"]): one["shares"] for key in BESIDE for one in document.get(key) or ()}
             if candidate not in beside:
                 raise ConfigError(
                     f"{path}: no mixture {candidate!r}; there are: {', '.join(beside) or 'none'}"

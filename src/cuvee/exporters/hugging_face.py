@@ -6,15 +6,28 @@ from cuvee.exporters.quoting import python_text
 
 def _write(recipe: Recipe) -> Export:
     weights = recipe.document_shares()
-    lines = ["from datasets import interleave_datasets, load_dataset", "", "SOURCES = {"]
+    lines = [
+        "from pathlib import PurePath",
+        "",
+        "from datasets import interleave_datasets, load_dataset",
+        "",
+        'FILES = {".json": "json", ".jsonl": "json", ".parquet": "parquet", ".txt": "text"}',
+        "SOURCES = {",
+    ]
     for name, weight in weights.items():
-        lines.append(f"    {python_text(recipe.path(name))}: {number(weight)},  # {name}")
+        lines.append(f"    {python_text(recipe.path(name))}: {number(weight)},  # {python_text(name)}")
     lines += [
         "}",
         "",
         "",
+        "def load(path, streaming):",
+        "    kinds = [FILES[end] for end in PurePath(path).suffixes if end in FILES]",
+        '    where = {"path": kinds[0], "data_files": path} if kinds else {"path": path}',
+        '    return load_dataset(**where, split="train", streaming=streaming)',
+        "",
+        "",
         "def mixture(streaming=True):",
-        '    parts = [load_dataset(path, split="train", streaming=streaming) for path in SOURCES]',
+        "    parts = [load(path, streaming) for path in SOURCES]",
         "    return interleave_datasets(",
         f"        parts, probabilities=list(SOURCES.values()), seed={recipe.seed}, "
         'stopping_strategy="all_exhausted"',

@@ -52,6 +52,13 @@ class Recipe:
         for name, fact in self.facts.items():
             if fact.tokens < 0 or fact.documents < 0:
                 raise ConfigError(f"source {name!r}: tokens and documents are at least 0")
+        found: dict[str, str] = {}
+        for name in self.shares:
+            other = found.setdefault(self.path(name), name)
+            if other != name:
+                raise ConfigError(
+                    f"sources {other!r} and {name!r} have one path, {self.path(name)!r}; each needs its own"
+                )
         if self.target_tokens <= 0 or self.sequence_length < 0:
             raise ConfigError("target tokens must be positive, and the sequence length at least 0")
 

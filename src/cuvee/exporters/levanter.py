@@ -5,23 +5,36 @@ import math
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
+BLOCK = 2048
+"""Samples of one block; the default of Levanter, which allows less than 65536."""
+
 
 def _write(recipe: Recipe) -> Export:
-    lines = ["data:", "  configs:"]
+    lines = ["data:", "  components:"]
     for name in recipe.shares:
-        lines += [f"    {yaml_text(name)}:", f"      train_urls: [{yaml_text(recipe.path(name))}]"]
+        lines += [
+            f"    {yaml_text(name)}:",
+            "      source:",
+            "        type: url",
+            f"        train_urls: [{yaml_text(recipe.path(name))}]",
+        ]
     lines.append("  train_weights:")
     lines += [f"    {yaml_text(name)}: {number(share)}" for name, share in recipe.shares.items()]
     if math.isfinite(recipe.target_tokens):
         # Proxies of this run set experiment_budget to their own tokens, and repeat as it will.
         lines.append(f"  target_budget: {round(recipe.target_tokens)}")
-    return Export("\n".join(lines) + "\n", repeats(recipe))
+    lines.append(f"  mixture_block_size: {BLOCK}")
+    steps = f"Every block of {BLOCK} samples holds a whole number of each source; shares are rounded to that."
+    never = [name for name, share in recipe.shares.items() if int(share * BLOCK) == 0]
+    lost = f"Less than one sample of a block, so never read: {', '.join(never)}; raise mixture_block_size."
+    cannot = (steps, lost) if never else (steps,)
+    return Export("\n".join(lines) + "\n", (*cannot, *repeats(recipe)))
 
 
 LEVANTER = Exporter(
     name="levanter",
     title="Levanter, Marin",
-    version="1.2",
+    version="marin-levanter 0.2",
     documentation="https://levanter.readthedocs.io/en/latest/reference/Configuration/",
     unit="samples",
     filename="data.yaml",

@@ -6,7 +6,8 @@ from cuvee.exporters.quoting import yaml_text
 
 def _write(recipe: Recipe) -> Export:
     weights = recipe.document_shares()
-    lines = ["data:", "  sources:"]
+    # Sources are joined to root_dir, which has no default; an absolute path stays what it is.
+    lines = ["data:", '  root_dir: "."', "  sources:"]
     lines += [f"    {yaml_text(recipe.path(name))}: {number(weight)}" for name, weight in weights.items()]
     if recipe.sequence_length:
         lines.append(f"  seq_len: {recipe.sequence_length}")

@@ -11,7 +11,7 @@ def _write(recipe: Recipe) -> Export:
         "",
         "SOURCES = {",
         *(
-            f"    {python_text(recipe.path(name))}: {number(share)},  # {name}"
+            f"    {python_text(recipe.path(name))}: {number(share)},  # {python_text(name)}"
             for name, share in recipe.shares.items()
         ),
         "}",
@@ -22,8 +22,11 @@ def _write(recipe: Recipe) -> Export:
     lines += [
         "",
         "def mixture():",
-        f"    loader = TokensLoader(block_size={block})",
-        "    parts = [StreamingDataset(path, item_loader=loader, shuffle=True) for path in SOURCES]",
+        "    parts = [",
+        # A loader keeps the chunks of its data set; one for all would read from the wrong one.
+        f"        StreamingDataset(path, item_loader=TokensLoader(block_size={block}), shuffle=True)",
+        "        for path in SOURCES",
+        "    ]",
         "    return CombinedStreamingDataset(",
         f"        parts, weights=list(SOURCES.values()), seed={recipe.seed}, iterate_over_all=False",
         "    )",

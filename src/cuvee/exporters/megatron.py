@@ -39,10 +39,13 @@ MEGATRON = Exporter(
 NEMO = Exporter(
     name="nemo",
     title="NeMo",
-    version="2.0",
+    version="1.23",
     documentation="https://docs.nvidia.com/nemo-framework/user-guide/latest/data/pretrain_data.html",
     unit="samples",
     filename="data.yaml",
     write=_yaml,
 )
-"""``data_prefix`` of a pretraining configuration; on paths for fine-tuning NeMo takes numbers otherwise."""
+"""``data_prefix`` of NeMo 1; NeMo 2 takes the same list as ``paths`` of PreTrainingDataModule.
+
+On paths for fine-tuning NeMo takes numbers otherwise.
+"""

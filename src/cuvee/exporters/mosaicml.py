@@ -11,7 +11,7 @@ def _write(recipe: Recipe) -> Export:
     for name, share in recipe.shares.items():
         lines += [
             f"      {yaml_text(name)}:",
-            f"        local: {yaml_text(recipe.path(name))}",
+            f"        {_place(recipe.path(name))}: {yaml_text(recipe.path(name))}",
             f"        proportion: {number(share)}",
         ]
     cannot = []
@@ -27,6 +27,10 @@ def _write(recipe: Recipe) -> Export:
     lines.append(f"    shuffle_seed: {recipe.seed}")
     cannot.append("Samples are taken to be of one length; concatenate texts when the shards are written.")
     return Export("\n".join(lines) + "\n", (*cannot, *repeats(recipe)))
+
+
+def _place(path: str) -> str:
+    return "remote" if "://" in path else "local"
 
 
 MOSAICML = Exporter(

@@ -21,16 +21,17 @@ def _write(recipe: Recipe) -> Export:
         else:
             # Rounded up: the run stops where a source may not be repeated as often as its ratio needs.
             lines.append(f"    max_repetition_ratio: {number(max(1.0, math.ceil(epochs * 1000) / 1000))}")
-    if math.isfinite(recipe.target_tokens):
-        lines.append(f"requested_tokens: {round(recipe.target_tokens)}")
     text = "\n".join(lines) + "\n"
+    # The file is a SourceMixtureList, which refuses any other key; the budget belongs to what holds it.
+    budget = round(recipe.target_tokens) if math.isfinite(recipe.target_tokens) else "the tokens of the run"
+    held = f"The budget is no part of the list: give SourceMixtureDatasetConfig requested_tokens={budget}."
     if not unknown:
-        return Export(text)
+        return Export(text, (held,))
     short = (
         "OLMo-core stops where a source is too short for its ratio; how often sources may be repeated is "
         f"left out for {', '.join(unknown)}, whose tokens (or those of the run) are unknown."
     )
-    return Export(text, (short,))
+    return Export(text, (held, short))
 
 
 OLMO_CORE = Exporter(
