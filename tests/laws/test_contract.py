@@ -137,7 +137,8 @@ def trees(p: Any) -> FloatArray:
 
 
 def effective(p: Any) -> FloatArray:
-    result: FloatArray = p["E"] + 1 / (p.get("eps", 0.0) + (A(p["C"]) * W ** A(p["g"])).sum(axis=1))
+    total = p.get("eps", 0.0) + (A(p["C"]) * W ** A(p["g"])).sum(axis=1)
+    result: FloatArray = p["E"] + total ** -p.get("b", 1.0)
     return result
 
 

@@ -14,7 +14,7 @@ FORMULA = EffectiveDataFormula()
 
 
 def parameters(seed: int, problems: int = 3) -> np.ndarray:  # type: ignore[type-arg]
-    return np.random.default_rng(seed).normal(size=(problems, 2 + 3 * len(SOURCES))) * 0.7
+    return np.random.default_rng(seed).normal(size=(problems, 3 + 3 * len(SOURCES))) * 0.7
 
 
 def test_derivatives_in_parameters_are_those_of_differences() -> None:
@@ -62,7 +62,8 @@ def test_json_holds_the_law_in_the_metrics_own_unit() -> None:
     shares = mixtures(5, 4)
     for index, name in enumerate(METRICS):
         p = {key: np.array(value) for key, value in document["metrics"][name].items()}
-        by_hand = p["E"] + 1 / (p["eps"] + (p["C"] * shares ** p["g"]).sum(axis=1)) + shares @ p["B"]
+        total = p["eps"] + (p["C"] * shares ** p["g"]).sum(axis=1)
+        by_hand = p["E"] + total ** -p["b"] + shares @ p["B"]
         np.testing.assert_allclose(by_hand, fitted.predict(shares)[:, index], rtol=1e-12)
 
 

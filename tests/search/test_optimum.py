@@ -24,7 +24,7 @@ EQUAL = dict.fromkeys(METRICS, 1.0)
 
 def law_of(gain: FloatArray, power: FloatArray) -> FittedFormula:
     """A law of one metric without floor and linear term."""
-    theta = np.r_[0.0, -3.0, np.log(gain), np.log(power / (1.0 - power)), np.zeros(len(gain))][None]
+    theta = np.r_[0.0, -3.0, 0.0, np.log(gain), np.log(power / (1.0 - power)), np.zeros(len(gain))][None]
     names = tuple(f"s{i}" for i in range(len(gain)))
     one = np.ones(1)
     return FittedFormula(EffectiveDataFormula(), names, ("loss",), theta, 0.0 * one, one, one)

@@ -289,6 +289,6 @@ def test_the_law_in_the_file_predicts_without_cuvee(answer: Answer) -> None:
     shares = np.random.default_rng(2).dirichlet(np.ones(4), 20)
     for name, p in law["metrics"].items():
         c, g, b = (np.array(p[key]) for key in "CgB")
-        by_hand = p["E"] + 1.0 / (p["eps"] + (c * shares**g).sum(axis=1)) + shares @ b
+        by_hand = p["E"] + (p["eps"] + (c * shares**g).sum(axis=1)) ** -p["b"] + shares @ b
         predicted = answer.surrogate.predict([Mixture(SOURCES, row) for row in shares])
         assert by_hand == pytest.approx(predicted.mean[:, METRICS.index(name)], abs=1e-9)

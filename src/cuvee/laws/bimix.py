@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cuvee.errors import ConfigError
 from cuvee.laws.formula import FittedFormula, fit_from_starts
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
@@ -136,7 +137,7 @@ class BiMix:
 
     name: str = "bimix"
     paper: str = "https://arxiv.org/abs/2405.14908"
-    needs: str = "metrics on held-out text of the sources; a share of every such source in most runs"
+    needs: str = "positive losses on held-out text of the sources; a share of every such source in most runs"
     cost: str = "milliseconds a metric"
     deviations: str = "Shares are shifted by 1e-4; metrics of no source use the sum over all."
 
@@ -154,6 +155,13 @@ class BiMix:
             own = int(data.own[index])
             used = tuple(range(len(data.sources))) if own == NO_SOURCE else (own,)
             one = data.metric(index)
+            if not len(one):
+                raise ConfigError(f"metric {one.metrics[0]!r} was measured in none of the runs; leave it out")
+            if (one.costs < 0).any():  # powers times positive factors never fall below zero
+                raise ConfigError(
+                    f"metric {one.metrics[0]!r}: bimix foretells positive losses only; use another law for "
+                    "metrics that are to be high or that fall below zero"
+                )
             parts.append(
                 fit_from_starts(
                     Powers(used, middle), one, _starts(one, used, varies), steps=200, standardise=False

@@ -21,6 +21,7 @@ from cuvee.errors import ConfigError
 from cuvee.types import FloatArray
 
 _POINTS = 3
+_MET = 1e-6  # of a loss told in that of the base run, far below what it was measured to
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +48,10 @@ class PowerLaw:
             losses: of each run, over that of the base run.
 
         Raises:
-            ConfigError: fewer than three different amounts, or no fit.
+            ConfigError: fewer than three different amounts, a loss that is no number, or no fit.
         """
+        if not np.isfinite([*amounts, *losses]).all():
+            raise ConfigError(f"a power law needs finite losses, found {list(losses)} at {list(amounts)}")
         if len(set(amounts)) < _POINTS or len(amounts) != len(losses):
             raise ConfigError(f"a power law needs {_POINTS} different amounts, found {sorted(set(amounts))}")
         with warnings.catch_warnings():
@@ -65,7 +68,14 @@ class PowerLaw:
             except RuntimeError as error:
                 raise ConfigError(f"no power law fits the losses {list(losses)}: {error}") from error
         a, b, c = (float(x) for x in found)
-        return cls(a, b, c, np.asarray(covariance, dtype=np.float64))
+        law = cls(a, b, c, np.asarray(covariance, dtype=np.float64))
+        missed = float(np.abs(law(np.asarray(amounts)) - losses).max())
+        if len(amounts) == _POINTS and missed > _MET:
+            raise ConfigError(
+                f"no falling power law passes through the losses {list(losses)} at the amounts "
+                f"{list(amounts)}; do they fall, and ever more slowly?"
+            )
+        return law
 
 
 def optimal_amounts(laws: Mapping[str, PowerLaw], total: float, floor: float = 0.0) -> dict[str, float]:
@@ -80,15 +90,20 @@ def optimal_amounts(laws: Mapping[str, PowerLaw], total: float, floor: float = 0
         floor: of each.
 
     Raises:
-        ConfigError: the floors exceed the total, or a law does not fall.
+        ConfigError: no source, no total, floors that exceed it, or a law that does not fall.
     """
     a = np.array([law.a for law in laws.values()])
     b = np.array([law.b for law in laws.values()])
+    if not (laws and 0.0 < total < math.inf):
+        raise ConfigError(f"{len(laws)} sources and a total of {total}: give both")
     if floor * len(laws) > total * (1 + 1e-12):
         raise ConfigError(f"{len(laws)} sources of at least {floor} exceed the total of {total}")
     if (b <= 0).any() or (floor + a <= 0).any():
         name = list(laws)[int(np.flatnonzero((b <= 0) | (floor + a <= 0))[0])]
         raise ConfigError(f"the law of {name!r} does not fall with its amount; make its runs again")
+
+    if floor * len(laws) >= total * (1 - 1e-12):
+        return dict.fromkeys(laws, floor)
 
     def amounts(log_v: float) -> FloatArray:
         result: FloatArray = np.maximum(floor, np.exp((np.log(b) - log_v) / (b + 1.0)) - a)
@@ -124,8 +139,10 @@ class AutoScale:
         """Tokens of every source for a run of so many.
 
         Raises:
-            ConfigError: no step of the progression gives them, or several do.
+            ConfigError: no step of the progression within reach gives them.
         """
+        if not 0.0 < total < math.inf:
+            raise ConfigError(f"AutoScale: {total} tokens; give a positive number")
         ends = (sum(self.small.values()), sum(self.large.values()))
         if not ends[1] > ends[0]:
             raise ConfigError(f"AutoScale: the large scale ({ends[1]:.4g}) is not larger than the small")

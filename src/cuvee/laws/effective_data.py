@@ -1,11 +1,12 @@
 """The effective-data law: the cost falls with a sum of powers of the shares (floor 4).
 
-    L(w) = E + (eps + sum_i C_i w_i^g_i)^-1 + sum_i B_i w_i,     C_i, eps > 0,  0 < g_i < 1
+    L(w) = E + (eps + sum_i C_i w_i^g_i)^-b + sum_i B_i w_i,     C_i, eps, b > 0,  0 < g_i < 1
 
 The second term is the law of Shukor et al. (2025, https://arxiv.org/abs/2507.09404) at one scale, with a
-share eps that all sources give. Exponents below one make the sum concave and its reciprocal convex, so that
-any weighting of metrics is a convex programme in the shares. The linear term, small beforehand, is ours: it
-holds what a source takes from a metric, which the sum cannot, and keeps the law convex.
+share eps that all sources give and an exponent b near one. Exponents g below one make the sum concave and its
+negative power convex, so that any weighting of metrics is a convex programme in the shares. The linear term,
+small beforehand, is ours: it holds what a source takes from a metric, which the sum cannot, and keeps the law
+convex.
 
 Fitted with priors learnt from all metrics together (``laws/hierarchical.py``). Two things are known
 beforehand and only their sizes are learnt: a source does most for its own held-out text, and most sources
@@ -25,21 +26,21 @@ _NO_SHARE = -1e9  # stands for log 0: its power is 0, and 0 * _NO_SHARE is never
 
 @dataclass(frozen=True)
 class EffectiveDataFormula:
-    """theta = (log of the fall below the smallest cost, log eps, log C [S], logit g [S], B [S])."""
+    """theta = (log of the fall below the smallest cost, log eps, log b, log C [S], logit g [S], B [S])."""
 
     law: str = "effective_data"
-    text: str = "E + 1 / (eps + sum_i C[i] * w[i]**g[i]) + sum_i B[i] * w[i]"
+    text: str = "E + (eps + sum_i C[i] * w[i]**g[i])**-b + sum_i B[i] * w[i]"
     convex: bool = True
 
     def names(self, sources: int) -> tuple[str, ...]:
         """See ``Formula.names``."""
         per_source = [f"{name}[{i}]" for name in ("log C", "logit g", "B") for i in range(sources)]
-        return ("log fall", "log eps", *per_source)
+        return ("log fall", "log eps", "log b", *per_source)
 
     def values(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
         """See ``Formula.values``."""
         effective = np.exp(theta[:, 1])[:, None] + self._terms(theta, shares).sum(axis=2)
-        costs = 1.0 / effective - np.exp(theta[:, 0])[:, None]
+        costs = effective ** -np.exp(theta[:, 2:3]) - np.exp(theta[:, 0])[:, None]
         costs += self._part(theta, 2, shares) @ shares.T
         result: FloatArray = costs
         return result
@@ -48,46 +49,52 @@ class EffectiveDataFormula:
         """See ``Formula.jacobian``."""
         sources = shares.shape[1]
         terms = self._terms(theta, shares)
-        fall, eps = np.exp(theta[:, 0]), np.exp(theta[:, 1])
+        fall, eps, b = np.exp(theta[:, 0]), np.exp(theta[:, 1]), np.exp(theta[:, 2:3])
         effective = eps[:, None] + terms.sum(axis=2)
-        slope = -1.0 / effective**2
+        power = effective**-b
+        slope = -b * power / effective
         g = _sigmoid(self._part(theta, 1, shares))
-        result = np.empty((len(theta), len(shares), 2 + 3 * sources))
+        result = np.empty((len(theta), len(shares), 3 + 3 * sources))
         result[:, :, 0] = -fall[:, None]
         result[:, :, 1] = slope * eps[:, None]
+        result[:, :, 2] = -b * power * np.log(effective)
         terms *= slope[..., None]
-        result[:, :, 2 : 2 + sources] = terms
+        result[:, :, 3 : 3 + sources] = terms
         terms *= np.where(shares > 0, _log(shares), 0.0)
         terms *= (g * (1.0 - g))[:, None, :]
-        result[:, :, 2 + sources : 2 + 2 * sources] = terms
-        result[:, :, 2 + 2 * sources :] = shares
-        values = 1.0 / effective - fall[:, None] + self._part(theta, 2, shares) @ shares.T
+        result[:, :, 3 + sources : 3 + 2 * sources] = terms
+        result[:, :, 3 + 2 * sources :] = shares
+        values = power - fall[:, None] + self._part(theta, 2, shares) @ shares.T
         return values, result
 
     def slopes(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
         """See ``Formula.slopes``; at a share of zero the derivative of its power at 1e-9, not infinity."""
         shares = np.maximum(shares, 1e-9)
         terms = self._terms(theta, shares)
-        effective = np.exp(theta[:, 1])[:, None] + terms.sum(axis=2)
+        effective, b = np.exp(theta[:, 1])[:, None] + terms.sum(axis=2), np.exp(theta[:, 2:3])
         g = _sigmoid(self._part(theta, 1, shares))
+        falling = -b * effective ** (-b - 1.0)
         powers = terms * g[:, None, :] / shares
-        result: FloatArray = -powers / effective[..., None] ** 2 + self._part(theta, 2, shares)[:, None, :]
+        result: FloatArray = falling[..., None] * powers + self._part(theta, 2, shares)[:, None, :]
         return result
 
     def natural(self, theta: FloatArray, shift: float, scale: float, sources: int) -> Json:
         """See ``Formula.natural``."""
-        per_source = theta[2:].reshape(3, sources)
+        per_source = theta[3:].reshape(3, sources)
+        b = float(np.exp(theta[2]))
+        unit = scale ** (-1.0 / b)
         return {
             "E": shift - scale * float(np.exp(theta[0])),
-            "eps": float(np.exp(theta[1])) / scale,
-            "C": (np.exp(per_source[0]) / scale).tolist(),
+            "eps": float(np.exp(theta[1])) * unit,
+            "b": b,
+            "C": (np.exp(per_source[0]) * unit).tolist(),
             "g": _sigmoid(per_source[1]).tolist(),
             "B": (per_source[2] * scale).tolist(),
         }
 
     def _part(self, theta: FloatArray, part: int, shares: FloatArray) -> FloatArray:
         sources = shares.shape[1]
-        return theta[:, 2 + part * sources : 2 + (part + 1) * sources]
+        return theta[:, 3 + part * sources : 3 + (part + 1) * sources]
 
     def _terms(self, theta: FloatArray, shares: FloatArray) -> FloatArray:
         """C_i w_i^g_i, [B, R, S]."""
@@ -108,12 +115,13 @@ class EffectiveData:
     )
     cost: str = "milliseconds a metric for 20 sources and 500 runs"
     deviations: str = (
-        "A share eps given by all sources and a small linear term are added; priors are learnt over metrics."
+        "A share eps given by all sources, an exponent b and a small linear term are added; priors are "
+        "learnt over metrics."
     )
 
     def parameters(self, sources: int) -> int:
         """See ``Law.parameters``."""
-        return 2 + 3 * sources
+        return 3 + 3 * sources
 
     def fit(self, data: LawData, seed: int = 0) -> HierarchicalFit:
         """See ``Law.fit``; nothing is random."""
@@ -127,11 +135,12 @@ class EffectiveData:
 
 def effective_data_groups(sources: int) -> tuple[Group, ...]:
     """What is known of the parameters beforehand, in units of a metric's standard deviation."""
-    first = 2 + sources
+    first = 3 + sources
     return (
         Group("log fall", slice(0, 1), mean=-0.5, deviation=1.0, freedom=2.0),
         Group("log eps", slice(1, 2), mean=-2.0, deviation=1.0, freedom=2.0),
-        Group("log C", slice(2, first), -1.0, 1.5, 2.0, own_mean=0.0, level="metric", settled=0.7),
+        Group("log b", slice(2, 3), 0.0, 0.1, 4.0, level="fixed", settled=0.1),
+        Group("log C", slice(3, first), -1.0, 1.5, 2.0, own_mean=0.0, level="metric", settled=0.7),
         Group("logit g", slice(first, first + sources), -0.5, 1.0, 10.0, own_mean=-0.5, settled=0.7),
         Group("B", slice(first + sources, first + 2 * sources), 0.0, 0.1, 4.0, level="fixed", settled=0.055),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cuvee.errors import ConfigError
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
 
@@ -80,6 +81,8 @@ class Linear:
         leverage, base = np.empty((count, sources, sources)), np.empty(count)
         for index in range(count):
             one = data.metric(index)
+            if not len(one):
+                raise ConfigError(f"metric {one.metrics[0]!r} was measured in none of the runs; leave it out")
             centre[index] = one.shares.mean(axis=0)
             shares, costs = one.shares - centre[index], one.costs[:, 0]
             inverse = np.linalg.pinv(shares, rcond=1e-10)

@@ -18,7 +18,7 @@ from cuvee.types import FloatArray, Json
 
 HUBER = 0.02
 _STARTS = 6
-_FLOOR = 1e-9  # of shares whose power is taken
+_FLOOR = 1e-9  # of shares at which slopes are taken; those of powers are infinite at zero
 _LARGEST = 30.0
 
 
@@ -63,7 +63,7 @@ class ScaleFormula:
         result[:, :, 0] = 1.0
         result[:, :, 1 : 1 + sources] = terms * slope[..., None]
         result[:, :, 1 + sources : 1 + 2 * sources] = (
-            terms * slope[..., None] * np.log(np.maximum(shares, _FLOOR)) * (g * (1.0 - g))[:, None, :]
+            terms * slope[..., None] * _log(shares) * (g * (1.0 - g))[:, None, :]
         )
         at = 1 + 2 * sources
         for place, (fall, log_size, exponent) in enumerate(falls):
@@ -81,12 +81,12 @@ class ScaleFormula:
         return total, result
 
     def slopes(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
-        """See ``Formula.slopes``."""
-        sources = shares.shape[1]
+        """See ``Formula.slopes``; at a share of zero the derivative of its power at 1e-9, not infinity."""
+        sources, shares = shares.shape[1], np.maximum(shares, _FLOOR)
         _, terms, falls = self._parts(theta, shares, scale)
         g = _sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
         effective = terms.sum(axis=2)
-        powers = terms * g[:, None, :] / np.maximum(shares, _FLOOR)
+        powers = terms * g[:, None, :] / shares
         result: FloatArray = -powers / effective[..., None] ** 2
         for place, (fall, _, _) in enumerate(falls if self.joint else ()):
             first = 3 + 2 * sources + place * (sources + 1)
@@ -123,9 +123,8 @@ class ScaleFormula:
     ) -> tuple[FloatArray, FloatArray, list[tuple[FloatArray, FloatArray, FloatArray]]]:
         """Values [B, R], C_i w_i^g_i [B, R, S]; for N and D the fall [B, R], log size [R], exponent [B]."""
         sources = shares.shape[1]
-        logs = np.log(np.maximum(shares, _FLOOR))
         g = _sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
-        terms = np.exp(theta[:, None, 1 : 1 + sources] + g[:, None, :] * logs[None])
+        terms = np.exp(theta[:, None, 1 : 1 + sources] + g[:, None, :] * _log(shares)) * (shares > 0)
         total = theta[:, :1] + 1.0 / terms.sum(axis=2)
         at, falls = 1 + 2 * sources, []
         for place, (size, unit) in enumerate(((scale.params, self.params), (scale.tokens, self.tokens))):
@@ -193,6 +192,12 @@ def _starts(formula: ScaleFormula, data: LawData, rng: np.random.Generator) -> F
                 np.log(rng.uniform(0.15, 0.6, 2)),
                 last,
             ]
+    return result
+
+
+def _log(shares: FloatArray) -> FloatArray:
+    """Zero at a share of zero, whose power is zero whatever stands here."""
+    result: FloatArray = np.log(np.where(shares > 0, shares, 1.0))
     return result
 
 
