@@ -16,7 +16,9 @@ from cuvee.cli.demo import Effort
 from cuvee.study.demo import DEMO_EFFORT
 from cuvee.study.effort import EFFORTS
 
-COMMANDS = ["init", "run", "status", "report", "add-source", "demo"]
+COMMANDS = [
+    "init", "run", "status", "report", "add-source", "demo", "doctor", "fit", "optimise", "export"
+]  # fmt: skip
 SOURCE = Path(cuvee.__file__).parents[1]
 HEAVY = {"torch", "transformers", "scipy", "pydantic", "numpy", "pyarrow", "yaml", "tokenizers", "pandas"}
 GROUP = typer.main.get_command(app)

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import cuvee
-from cuvee.cli import add_source, demo, export, fit, init, report, run, status
+from cuvee.cli import add_source, demo, doctor, export, fit, init, report, run, status
 from cuvee.errors import CuveeError, DiskFull
 from cuvee.files import out_of_room
 
@@ -73,6 +73,7 @@ app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("add-source")(add_source.add_source)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.command("fit")(fit.fit)
 app.command("optimise")(fit.optimise)
 app.command("export")(export.export)

@@ -26,7 +26,7 @@ from cuvee.study.decision_json import decode, encode
 from cuvee.study.fit import Answer
 from cuvee.study.law_decision import LawDecision
 from cuvee.study.question import Question
-from cuvee.types import FloatArray
+from cuvee.types import IntArray
 
 DECISION = "fit.json"
 _NAMES_TOLD = 6
@@ -152,19 +152,22 @@ def _understood(table: ImportedTable, asked: Mapping[str, Direction]) -> tuple[s
     )
 
 
+def scales(observations: Observations) -> dict[str, IntArray]:
+    """The rows of each scale (parameters and tokens, in words), in order of appearance."""
+    rows: dict[str, list[int]] = {}
+    for row, (params, tokens) in enumerate(zip(observations.params, observations.tokens, strict=True)):
+        rows.setdefault(f"{params:.4g} parameters and {tokens:.4g} tokens", []).append(row)
+    return {scale: np.array(one, dtype=np.int64) for scale, one in rows.items()}
+
+
 def _one_scale(observations: Observations) -> tuple[Observations, tuple[str, ...]]:
-    """The rows of the scale (parameters, tokens) with most runs, and a sentence on the others."""
-    scales = [_scale(*pair) for pair in zip(observations.params, observations.tokens, strict=True)]
-    counts = {scale: scales.count(scale) for scale in dict.fromkeys(scales)}
-    if len(counts) <= 1:
+    """The rows of the scale with most runs, and a sentence on the others."""
+    groups = scales(observations)
+    if len(groups) <= 1:
         return observations, ()
-    most = max(counts, key=lambda scale: counts[scale])
-    kept: FloatArray = np.array([scale == most for scale in scales])
-    return observations.select(kept.astype(np.bool_)), (
-        f"The table holds {len(counts)} scales; used are the {counts[most]} runs at {most}, left out "
-        f"{len(scales) - counts[most]} at others. Choose another with --where params=... or tokens=...",
+    most = max(groups, key=lambda scale: len(groups[scale]))
+    others = len(observations) - len(groups[most])
+    return observations.select(groups[most]), (
+        f"The table holds {len(groups)} scales; used are the {len(groups[most])} runs at {most}, left out "
+        f"{others} at others. Choose another with --where params=... or tokens=...",
     )
-
-
-def _scale(params: float, tokens: float) -> str:
-    return f"{params:.4g} parameters and {tokens:.4g} tokens"

@@ -1,0 +1,69 @@
+"""``cuvee doctor``: what is wrong with a table of runs, before compute is spent on it (floor 9)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cuvee.cli.fit import Caps, Floors, Higher, Lower, MaxEpochs, Tables, TargetTokens, Tokens
+from cuvee.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from cuvee.study.doctor.finding import Diagnosis
+
+FIT = Path("fit")
+"""Where `cuvee fit` puts its answer; one that lies there is compared with the table."""
+
+
+def doctor(
+    tables: Tables,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="COLUMN=VALUE", help="Examine only these rows, such as split=train."),
+    ] = None,
+    lower: Lower = None,
+    higher: Higher = None,
+    cap: Caps = None,
+    floor: Floors = None,
+    tokens: Tokens = None,
+    target_tokens: TargetTokens = None,
+    max_epochs: MaxEpochs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell every fault of a table of runs that is known to spoil answers; exit code 1 if one is grave."""
+    import math
+
+    from cuvee.cli import given
+    from cuvee.cli.output import print_json
+    from cuvee.study.doctor.diagnosis import diagnose
+    from cuvee.study.question import Question
+
+    question = Question(
+        maximum=given.numbers(cap, "--cap"),
+        minimum=given.numbers(floor, "--floor"),
+        tokens=given.counts(tokens, "--tokens"),
+        target_tokens=math.nan if target_tokens is None else target_tokens,
+        max_epochs=math.nan if max_epochs is None else max_epochs,
+    )
+    found = diagnose(tables, given.pairs(where, "--where"), lower or (), higher or (), question, FIT)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        print_diagnosis(found)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def print_diagnosis(diagnosis: "Diagnosis") -> None:
+    """The findings by severity, a paragraph each, and a line on all."""
+    import textwrap
+
+    from cuvee.study.doctor.finding import SEVERITIES
+
+    for severity in SEVERITIES:
+        for finding in diagnosis.of(severity):
+            print(f"{severity}: {finding.where} [{finding.check}]")
+            for sentence in (finding.what, finding.remedy):
+                print(textwrap.fill(sentence, 100, initial_indent="  ", subsequent_indent="  "))
+            print()
+    print(diagnosis.summary)

@@ -1,0 +1,265 @@
+"""Checks of directions and units: whether lower is better, and whether metrics can be added (floor 7)."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from cuvee.laws.interface import own_sources
+from cuvee.runs.formats.direction import named_direction
+from cuvee.runs.formats.part import listed
+from cuvee.study.doctor.finding import Finding, error, note, warning
+from cuvee.study.doctor.subject import Subject
+from cuvee.types import FloatArray
+
+PERPLEXITY = frozenset({"ppl", "perplexity", "perplexities"})
+BITS = frozenset({"bpb", "bpc", "bits"})
+NATS = frozenset({"loss", "nll", "nats", "ce"})
+BENCHMARKS = frozenset(
+    {
+        "arc",
+        "boolq",
+        "copa",
+        "csqa",
+        "gsm8k",
+        "hellaswag",
+        "humaneval",
+        "mbpp",
+        "mmlu",
+        "naturalqs",
+        "openbookqa",
+    }
+    | {"obqa", "piqa", "race", "sciq", "siqa", "socialiqa", "squad", "triviaqa", "winogrande"}
+)
+"""Names of benchmarks that are mostly told as accuracies."""
+WIDE = 100.0
+"""Largest value over smallest from which on one metric may hold two units."""
+DOMINANT = 0.9
+"""Share of the variance of an equal target that one metric may have."""
+_BITS_PER_NAT = 1.0 / np.log(2.0)
+
+
+def said_of_unknown_metrics(subject: Subject) -> Iterator[Finding]:
+    """A direction of a metric that is not there, or two directions of one."""
+    both = sorted(set(subject.lower) & set(subject.higher))
+    absent = sorted({*subject.lower, *subject.higher} - set(subject.runs.metrics))
+    if both:
+        yield error(
+            f"metric {listed(both)}", "It is said to be better when lower and when higher.", "Say one."
+        )
+    if absent:
+        yield error(
+            f"metric {listed(absent)}",
+            f"A direction is said of it, but the table has no such metric; it has"
+            f" {listed(subject.runs.metrics, 8)}.",
+            "Write the name as in the table.",
+        )
+
+
+def unknown_directions(subject: Subject) -> Iterator[Finding]:
+    """Metrics of which nothing tells whether lower is better."""
+    unknown = [name for name in subject.runs.metrics if name not in subject.directions]
+    if unknown:
+        grave = error if len(unknown) == len(subject.runs.metrics) else warning
+        yield grave(
+            f"metric {listed(unknown)}",
+            f"Nothing tells whether {len(unknown)} of {len(subject.runs.metrics)} metrics are better lower or"
+            " higher, and `cuvee fit` will not guess.",
+            f"Say --lower {unknown[0]!r} or --higher {unknown[0]!r}, or choose others with --target.",
+        )
+
+
+def contradicted_names(subject: Subject) -> Iterator[Finding]:
+    """Metrics whose name says the opposite of their direction."""
+    for name, way in subject.directions.items():
+        known = named_direction(name)
+        if known and known.direction != way:
+            said = name in subject.lower + subject.higher
+            why = "as you said" if said else subject.all_runs.reasons[name]
+            yield warning(
+                f"metric {name}",
+                f"It counts as better when {way} ({why}),"
+                f" but {known.reason}, which is better when {known.direction}.",
+                f"Look which is right, and say --{known.direction} {name!r} if it is the name.",
+            )
+
+
+def contradicted_by_data(subject: Subject) -> Iterator[Finding]:
+    """Metrics that get worse the more there is of their own source."""
+    from scipy.stats import spearmanr
+
+    wrong = []
+    for index, source in enumerate(own_sources(subject.runs.metrics, subject.runs.sources).tolist()):
+        cost = subject.costs[:, index]
+        known = np.isfinite(cost)
+        share = subject.runs.shares[known, source]
+        if source < 0 or known.sum() < 10 or np.ptp(share) == 0 or np.ptp(cost[known]) == 0:
+            continue
+        name = subject.runs.metrics[index]
+        if name in subject.directions and float(spearmanr(share, cost[known]).statistic) > 0.3:
+            wrong.append(name)
+    if wrong:
+        yield warning(
+            f"metric {listed(wrong)}",
+            "It gets worse the more there is of the source that it is named after. Either its direction is"
+            " the other one, or it was joined to the wrong runs.",
+            "Look at its unit; an accuracy needs --higher.",
+        )
+
+
+def assumed_losses(subject: Subject) -> Iterator[Finding]:
+    """Benchmarks that count as losses since nothing says that they are accuracies."""
+    said = subject.lower + subject.higher
+    assumed = [
+        name
+        for name, way in subject.directions.items()
+        if way == "lower" and name not in said and named_direction(name) is None and _words(name) & BENCHMARKS
+    ]
+    if assumed:
+        yield warning(
+            f"metric {listed(assumed)}",
+            "It counts as a loss since the format takes every metric for one, but its name is that of a"
+            " benchmark, which is mostly told as an accuracy.",
+            f"Say --higher {assumed[0]!r} if it is one, or --lower {assumed[0]!r} if it is a loss.",
+        )
+
+
+def mixed_directions(subject: Subject) -> Iterator[Finding]:
+    """Metrics to lower and metrics to raise in one target."""
+    ways = {way: [n for n, w in subject.directions.items() if w == way] for way in ("lower", "higher")}
+    if all(ways.values()):
+        yield note(
+            subject.title,
+            f"Better when lower: {listed(ways['lower'])}; better when higher: {listed(ways['higher'])}. A"
+            " target over all adds one point of accuracy to one nat of loss.",
+            "Choose weights with --target, or make some of them guards.",
+        )
+
+
+def wide_metrics(subject: Subject) -> Iterator[Finding]:
+    """Metrics whose values span orders of magnitude, or form two groups in the ratio of two units."""
+    for name, values in _values(subject):
+        if len(values) < 4 or values.min() <= 0.0:
+            continue
+        if subject.directions.get(name) != "higher" and values.max() > WIDE * values.min():
+            yield warning(
+                f"metric {name}",
+                f"Its values go from {values.min():.3g} to {values.max():.3g}: two units in one column, or"
+                " runs that diverged.",
+                "Use one unit; take the logarithm of perplexities.",
+            )
+        elif unit := _two_units(values):
+            yield warning(
+                f"metric {name}",
+                f"Its values form two groups in the ratio of {unit}.",
+                "Look which rows are in which unit, and use one.",
+            )
+
+
+def perplexities_beside_losses(subject: Subject) -> Iterator[Finding]:
+    """Perplexities and losses in one table."""
+    yield from _beside(subject, PERPLEXITY, NATS | BITS, "perplexities", "losses", "take the logarithm")
+
+
+def bits_beside_nats(subject: Subject) -> Iterator[Finding]:
+    """Bits and nats in one table."""
+    yield from _beside(subject, BITS, NATS, "bits", "losses, mostly in nats", "convert to one unit")
+
+
+def percent_beside_fractions(subject: Subject) -> Iterator[Finding]:
+    """Accuracies in percent beside accuracies from 0 to 1."""
+    fractions, percents, both = [], [], []
+    for name, values in _values(subject):
+        if subject.directions.get(name) != "higher" or not len(values) or values.min() < 0.0:
+            continue
+        most = float(values.max())
+        if most > 1.5 and (values < 1.0).any() and not (values < 1.0).all() and np.median(values) > 5.0:
+            both.append(name)
+        elif 0.0 < most <= 1.0:
+            fractions.append(name)
+        elif 1.5 < most <= 100.0:
+            percents.append(name)
+    if both:
+        yield warning(f"metric {listed(both)}", "Some values are up to 1, others up to 100.", "Use one unit.")
+    if fractions and percents:
+        yield warning(
+            f"metric {listed(percents)}",
+            f"It is in percent, while {listed(fractions)} {'is' if len(fractions) == 1 else 'are'} from 0 to"
+            " 1: in an equal target percentages count a hundred times as much.",
+            "Divide percentages by 100, or weigh metrics with --target.",
+        )
+
+
+def impossible_values(subject: Subject) -> Iterator[Finding]:
+    """Losses below zero, perplexities below one, accuracies above a hundred."""
+    for name, values in _values(subject):
+        named, low, high = named_direction(name), values.min(initial=np.inf), values.max(initial=-np.inf)
+        wrong = ""
+        if _words(name) & PERPLEXITY and low < 1.0:
+            wrong = f"a perplexity of {low:.4g} is below 1"
+        elif named and named.direction == "lower" and low < 0.0:
+            wrong = f"a loss of {low:.4g} is below 0"
+        elif named and named.direction == "higher" and (low < 0.0 or high > 100.0):
+            wrong = f"an accuracy of {low if low < 0.0 else high:.4g} is not from 0 to 100"
+        if wrong:
+            yield warning(
+                f"metric {name}",
+                f"Not what its name says: {wrong}.",
+                "Look what the column holds; a difference to a baseline is better named so.",
+            )
+
+
+def dominant_metric(subject: Subject) -> Iterator[Finding]:
+    """One metric decides an equal target by its scale."""
+    spread = np.array([values.var() if len(values) else 0.0 for _, values in _values(subject)])
+    if len(spread) < 2 or not spread.sum() > 0.0:
+        return
+    part = float(spread.max() / spread.sum())
+    if part > DOMINANT:
+        name = subject.runs.metrics[int(spread.argmax())]
+        yield warning(
+            f"metric {name}",
+            f"It has {part:.0%} of the variance of all {len(spread)} metrics: a target over all of them"
+            " equally is decided by it alone.",
+            "Weigh metrics with --target, or bring them to one unit.",
+        )
+
+
+def _beside(
+    subject: Subject, one: frozenset[str], other: frozenset[str], ones: str, others: str, remedy: str
+) -> Iterator[Finding]:
+    first = [name for name in subject.runs.metrics if _words(name) & one]
+    second = [name for name in subject.runs.metrics if _words(name) & other and name not in first]
+    if first and second:
+        yield warning(
+            f"metric {listed(first)}",
+            f"These are {ones}, beside {others}: {listed(second)}. Added up they do not weigh alike.",
+            f"In a target over both, {remedy}, or weigh them with --target.",
+        )
+
+
+def _two_units(values: FloatArray) -> str:
+    """The ratio of two groups of values, if it is one of units; else nothing."""
+    logs = np.sort(np.log(values))
+    gaps = np.array([b - a for a, b in pairwise(logs)])
+    cut = int(gaps.argmax()) + 1
+    low, high = logs[:cut], logs[cut:]
+    if min(len(low), len(high)) < max(2, len(logs) // 10) or gaps.max() < 2.0 * max(
+        np.ptp(low), np.ptp(high)
+    ):
+        return ""
+    ratio = float(np.exp(np.median(high) - np.median(low)))
+    if abs(ratio / _BITS_PER_NAT - 1.0) < 0.03:
+        return "bits to nats (1.44)"
+    return "percentages to fractions (100)" if abs(ratio / 100.0 - 1.0) < 0.05 else ""
+
+
+def _values(subject: Subject) -> Iterator[tuple[str, FloatArray]]:
+    for name, column in zip(subject.runs.metrics, subject.runs.values.T, strict=True):
+        yield name, column[np.isfinite(column)]
+
+
+def _words(name: str) -> set[str]:
+    words: Sequence[str] = re.findall("[a-z]+[0-9]*[a-z]*", name.lower())
+    return set(words)
