@@ -209,7 +209,14 @@ def data_mixing() -> list[Table]:
     data = LawData.of(three.select(last).observations)
     goals = {"Github": 0.033, "Books3": 0.0086, "Pile-CC": 0.0060}
     rows: list[tuple[Cell, ...]] = []
-    for name in ("linear", *(law.name for law in DATA_MIXING_LAWS), "gp_sqrt", "effective_data", "ensemble"):
+    for name in (
+        "linear",
+        *(law.name for law in DATA_MIXING_LAWS),
+        "log_linear",
+        "gp_sqrt",
+        "effective_data",
+        "ensemble",
+    ):
         errors = []
         for seed in range(5):
             order = np.random.default_rng(seed).permutation(len(data))

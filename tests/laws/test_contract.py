@@ -147,7 +147,7 @@ EVALUATED: dict[str, Any] = {
     "log_linear": lambda p: p["c"] + np.exp(W @ A(p["t"])),
     "data_mixing_m1": lambda p: p["c"] + (A(p["k"]) * np.exp(A(p["t"]) * W)).sum(axis=1),
     "data_mixing_m2": lambda p: p["c"] + (p["k"] * np.exp(A(p["t"]) * W)).sum(axis=1),
-    "data_mixing_m3": lambda p: p["c"] + p["k"] * np.exp(p["t"] * W.prod(axis=1)),
+    "data_mixing_m3": lambda p: p["c"] + p["k"] * np.exp(p["t"] * (p["S"] * W).prod(axis=1)),
     "data_mixing_m4": lambda p: p["c"] + p["k"] * np.exp(W @ A(p["t"])),
     "bimix": lambda p: (A(p["F"]) * (W + 1e-4) ** -A(p["a"])).sum(axis=1) * (1 + p["B"] * D ** -p["beta"]),
     "regmix": trees,

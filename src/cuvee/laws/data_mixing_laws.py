@@ -145,8 +145,9 @@ class ExponentialOfProduct:
     def slopes(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
         """See ``Formula.slopes``."""
         sources = shares.shape[1]
-        others = np.stack([np.delete(shares, i, axis=1).prod(axis=1) for i in range(sources)], axis=1)
-        result: FloatArray = (self._term(theta, shares) * theta[:, 2:])[..., None] * others * sources**sources
+        told = sources * shares
+        others = np.stack([np.delete(told, i, axis=1).prod(axis=1) for i in range(sources)], axis=1)
+        result: FloatArray = (self._term(theta, shares) * theta[:, 2:])[..., None] * others * sources
         return result
 
     def natural(self, theta: FloatArray, shift: float, scale: float, sources: int) -> Json:
@@ -154,7 +155,8 @@ class ExponentialOfProduct:
         return {
             "c": shift + scale * float(theta[0]),
             "k": scale * float(np.exp(theta[1])),
-            "t": float(theta[2]) * float(sources) ** sources,
+            "t": float(theta[2]),
+            "S": sources,
         }
 
     def _product(self, shares: FloatArray) -> FloatArray:
@@ -277,12 +279,6 @@ _STARTS_OF: dict[type, Callable[[Exponential, LawData, np.random.Generator], Flo
 DATA_MIXING_LAWS = (
     DataMixingLaw(SumOfExponentials("data_mixing_m1", "c + sum_i k[i] * exp(t[i] * w[i])", False), 0.05),
     DataMixingLaw(SumOfExponentials("data_mixing_m2", "c + sum_i k * exp(t[i] * w[i])", True), 0.05),
-    DataMixingLaw(ExponentialOfProduct("data_mixing_m3", "c + k * exp(t * prod_i w[i])"), 0.05),
+    DataMixingLaw(ExponentialOfProduct("data_mixing_m3", "c + k * exp(t * prod_i (S * w[i]))"), 0.05),
     DataMixingLaw(ExponentialOfSum("data_mixing_m4", "c + k * exp(sum_i t[i] * w[i])", True), 0.05),
-    DataMixingLaw(
-        ExponentialOfSum("log_linear", "c + exp(sum_i t[i] * w[i])", False),
-        0.02,
-        paper="https://arxiv.org/abs/2602.12237",
-        deviations="c may be negative; six starts that follow the data, instead of 300 at random.",
-    ),
 )

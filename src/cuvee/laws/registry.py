@@ -10,6 +10,7 @@ from cuvee.laws.ensemble import Ensemble
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import Law
 from cuvee.laws.linear import Linear
+from cuvee.laws.log_linear import LOG_LINEAR
 from cuvee.laws.regmix import RegMix
 from cuvee.laws.scaling_laws import SCALING_LAWS
 
@@ -18,6 +19,7 @@ LAWS: dict[str, Law] = {
     for law in (
         Linear(),
         *DATA_MIXING_LAWS,
+        LOG_LINEAR,
         BiMix(),
         RegMix(),
         EffectiveData(),

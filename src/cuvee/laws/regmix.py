@@ -72,7 +72,7 @@ class RegMix:
 
     name: str = "regmix"
     paper: str = "https://arxiv.org/abs/2407.01492"
-    needs: str = "mixtures at one scale; useful from about four runs a source; the extra 'trees'"
+    needs: str = "mixtures at one scale, 40 at the least: a leaf holds 20 runs; the extra 'trees'"
     cost: str = "about a second a metric"
     deviations: str = "All 1000 trees are kept: the runs to be foretold do not say when to stop."
 
