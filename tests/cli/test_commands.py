@@ -330,6 +330,7 @@ def test_fit_writes_the_decision_the_law_and_the_runs(fitted: Path) -> None:
         "fit.json",
         "law.json",
         "question.json",
+        "report.html",
         "runs.parquet",
     }
     decision = json.loads((fitted / "fit.json").read_text())

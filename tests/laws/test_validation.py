@@ -182,3 +182,19 @@ def test_a_surrogate_speaks_in_the_unit_and_direction_of_the_metrics() -> None:
     np.testing.assert_array_equal(surrogate.predict([reordered]).mean, prediction.mean)
     with pytest.raises(ConfigError, match=r"level 1\.5"):
         surrogate.predict([mixture], level=1.5)
+
+
+def test_a_stretched_law_moves_as_many_times_as_far() -> None:
+    data = runs(40, noise=0.02)
+    law = EffectiveData()
+    fitted = law.fit(data)
+    asked = 0.02 + 0.92 * mixtures(5, 8)
+    plain = Resamples.draw(law, fitted, data, 3, np.random.default_rng(0))
+    twice = Resamples.draw(law, fitted, data, 3, np.random.default_rng(0), np.array([1.0, 2.0, 9.0]))
+    moved = plain.predict(asked) - fitted.predict(asked)
+    # A factor above two is taken for two.
+    np.testing.assert_allclose(
+        twice.predict(asked) - fitted.predict(asked), moved * [1.0, 2.0, 2.0], rtol=1e-9
+    )
+    slopes = [(one.gradient(asked) - fitted.gradient(asked))[:, 1] for one in (plain.laws[0], twice.laws[0])]
+    np.testing.assert_allclose(slopes[1], 2.0 * slopes[0], rtol=1e-9)

@@ -173,6 +173,7 @@ def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: 
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
+    from cuvee.report.reports import write_fit_report
     from cuvee.study.fit import decide
     from cuvee.study.fit_folder import checked_directions, save
 
@@ -189,10 +190,11 @@ def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: 
             progress=progress,
         )
     save(out, runs, question, answer)
+    page = write_fit_report(answer.decision, out)
     if as_json:
         print_json(answer.decision.as_json())
     else:
-        print_fit(answer.decision, out)
+        print_fit(answer.decision, out, page)
 
 
 def _front(runs: "Runs", question: "Question", metrics: list[str], as_json: bool) -> None:
@@ -240,7 +242,7 @@ def _front(runs: "Runs", question: "Question", metrics: list[str], as_json: bool
     )
 
 
-def print_fit(decision: "LawDecision", out: Path) -> None:
+def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     """The answer on the terminal."""
     from cuvee.cli.output import number, print_table
 
@@ -300,7 +302,7 @@ def print_fit(decision: "LawDecision", out: Path) -> None:
         )
     for note in decision.notes:
         print(f"note: {note}")
-    print(f"answer: {out / 'fit.json'}, law: {out / 'law.json'}, again: cuvee optimise {out}")
+    print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")
 
 
 def _signed(value: float) -> str:

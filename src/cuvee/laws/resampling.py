@@ -2,20 +2,77 @@
 
 Runs are drawn with replacement as often as there are runs (Efron 1979), and the law is fitted to each draw.
 What differs between them is what the runs leave open. A law can be wrong in ways that resampling does not
-see; held-out residuals do, so the resampled parameters are moved away from the fitted ones by the factor by
-which held-out errors exceed what the law believes (``Spread.factor``), where that is above one.
+see; held-out residuals do. So what a draw changes is taken ``factor`` times:
+
+    f_k(w) = f(w) + factor (f(w; draw k) - f(w))
+
+with the factor by which held-out errors exceed what the law believes (``Spread.factor``), from one to two.
+Predictions are stretched and not parameters: a law that is far from linear in them would be another law.
+Beyond two the difference, for which no runs speak near the corners of the simplex, outweighs the law there.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Law, LawData, Refittable, Scale
-from cuvee.types import FloatArray, IntArray
+from cuvee.types import FloatArray, IntArray, Json
 
-_LARGEST_FACTOR = 4.0
+_LARGEST_FACTOR = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class StretchedLaw:
+    """A law, moved away from another by a factor for each metric."""
+
+    base: FittedLaw
+    drawn: FittedLaw
+    factor: FloatArray
+    """[E], at least one."""
+    convex: bool = False
+
+    @property
+    def law(self) -> str:
+        """Name of the law."""
+        return self.base.law
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources."""
+        return self.base.sources
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return self.base.metrics
+
+    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.predict``."""
+        known = self.base.predict(shares, scale)
+        result: FloatArray = known + self.factor * (self.drawn.predict(shares, scale) - known)
+        return result
+
+    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.gradient``."""
+        known = self.base.gradient(shares, scale)
+        result: FloatArray = known + self.factor[:, None] * (self.drawn.gradient(shares, scale) - known)
+        return result
+
+    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.deviation``."""
+        return self.base.deviation(shares, scale)
+
+    def as_json(self) -> Json:
+        """See ``FittedLaw.as_json``."""
+        return {
+            "law": self.law,
+            "formula": "base + factor * (drawn - base)",
+            "sources": list(self.sources),
+            "factor": self.factor.tolist(),
+            "base": self.base.as_json(),
+            "drawn": self.drawn.as_json(),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +89,7 @@ class Resamples:
         data: LawData,
         count: int,
         rng: np.random.Generator,
-        factor: Sequence[float] | FloatArray = (),
+        factor: FloatArray | None = None,
     ) -> "Resamples":
         """Fit ``law`` to ``count`` draws of the runs.
 
@@ -42,24 +99,22 @@ class Resamples:
             data: the runs.
             count: of draws.
             rng: draws them.
-            factor: for each metric [E] how far parameters are moved beyond what resampling says; only for
-                laws whose parameters are at hand.
+            factor: for each metric [E] how many times the change is taken; none for once.
 
         Cost: ``count`` short fits.
         """
         drawn = _counts(len(data), count, rng)
+        laws: list[FittedLaw] = []
         if isinstance(fitted, HierarchicalFit):
-            stretch = np.clip(np.asarray(factor, dtype=np.float64), 1.0, _LARGEST_FACTOR)
-            theta = fitted.resampled(data, drawn)
-            if stretch.size:
-                theta = fitted.theta + stretch[:, None] * (theta - fitted.theta)
-            return cls(tuple(fitted.with_parameters(one) for one in theta))
-        laws = []
-        for one in drawn:
-            rows = np.repeat(np.arange(len(data)), one.astype(np.int64))
-            part = data.select(rows)
-            laws.append(law.refit(part, fitted) if isinstance(law, Refittable) else law.fit(part))
-        return cls(tuple(laws))
+            laws += [fitted.with_parameters(one) for one in fitted.resampled(data, drawn)]
+        else:
+            for one in drawn:
+                part = data.select(np.repeat(np.arange(len(data)), one.astype(np.int64)))
+                laws.append(law.refit(part, fitted) if isinstance(law, Refittable) else law.fit(part))
+        if factor is None:
+            return cls(tuple(laws))
+        stretch = np.clip(factor, 1.0, _LARGEST_FACTOR)
+        return cls(tuple(StretchedLaw(fitted, one, stretch) for one in laws))
 
     def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
         """Costs [K, M, E] of mixtures [M, S] under every resample."""

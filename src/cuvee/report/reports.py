@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cuvee.files import write_text
-from cuvee.report.html import render_html
+from cuvee.report.fit_view import FitView
+from cuvee.report.html import render_fit_html, render_html
 from cuvee.report.markdown import render_markdown
 from cuvee.report.view import StudyView
+from cuvee.study.law_decision import LawDecision
 
 
 def render_json(view: StudyView) -> str:
@@ -21,6 +23,16 @@ REPORTS: dict[str, Callable[[StudyView], str]] = {
     "decision.json": render_json,
 }
 """File name in a study's folder -> what renders it."""
+
+
+FIT_REPORT = "report.html"
+"""The page in the folder of a fit."""
+
+
+def write_fit_report(decision: LawDecision, folder: Path) -> Path:
+    """Write the page of a decision by laws into ``folder``, atomically."""
+    write_text(folder / FIT_REPORT, render_fit_html(FitView.of(decision)))
+    return folder / FIT_REPORT
 
 
 def write_reports(view: StudyView, folder: Path) -> tuple[Path, ...]:

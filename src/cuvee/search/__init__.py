@@ -2,7 +2,7 @@
 
 from cuvee.search.baselines import Baseline, baselines, proportional, uniform, unimax
 from cuvee.search.objective import Guard, Objective
-from cuvee.search.optimum import Best, minimise
+from cuvee.search.optimum import Best, descend, minimise
 from cuvee.search.pareto import ParetoPoint, pareto_front
 from cuvee.search.utilimax import utilimax, utilities_of
 
@@ -13,6 +13,7 @@ __all__ = [
     "Objective",
     "ParetoPoint",
     "baselines",
+    "descend",
     "minimise",
     "pareto_front",
     "proportional",

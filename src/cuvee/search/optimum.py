@@ -45,6 +45,17 @@ class Best:
     """No mixture of the region is better by more than this; NaN where the law is not convex."""
 
 
+def descend(
+    objective: Objective, law: FittedLaw, region: Region, start: Mixture, *, tolerance: float = TOLERANCE
+) -> Best:
+    """The optimum that a descent from a mixture of the region comes to; it may be one of several.
+
+    Arguments, errors and cost as for ``minimise``; ``gap`` is NaN where the law is not convex.
+    """
+    found = _lowered(objective.of(law), region, start.reindexed(region.names).shares, tolerance)
+    return found if law.convex else Best(found.mixture, found.value, math.nan)
+
+
 def minimise(
     objective: Objective,
     law: FittedLaw,

@@ -32,7 +32,7 @@ from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.search.baselines import Baseline, baselines, marked
 from cuvee.search.objective import Guard, Objective
-from cuvee.search.optimum import minimise
+from cuvee.search.optimum import descend, minimise
 from cuvee.search.pareto import ParetoPoint, pareto_front
 from cuvee.search.utilimax import utilimax, utilities_of
 from cuvee.study import law_decision as d
@@ -50,6 +50,7 @@ PIECES = 4
 """In which the resamples are drawn; the same whatever runs them, so that numbers are."""
 BEST_OBSERVED = "best observed"
 _LEAST_RUNS = 3
+_SHOWN = 500  # left-out runs in a decision
 _RESAMPLE_TOLERANCE = 1e-4
 
 
@@ -135,6 +136,7 @@ def decide(
             next_runs=worth.runs,
             expected_gain=worth.expected_gain,
             likely_gain=worth.likely_gain,
+            held_out=_held_out(observations.keys, chosen, weights),
             notes=notes,
             level=question.level,
         )
@@ -221,8 +223,8 @@ class _Redraw:
         with threadpool_limits(limits=1):
             drawn = Resamples.draw(self.law, self.fitted, self.data, RESAMPLES // PIECES, rng, self.factor)
             optima = [
-                minimise(
-                    self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE, seed=self.seed
+                descend(
+                    self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE
                 ).mixture.shares
                 for law in drawn.laws
             ]
@@ -340,6 +342,17 @@ def _law_row(name: str, validated: Validated, weights: FloatArray, question: Que
         coverage_80=float(inside[0]),
         coverage_95=float(inside[1]),
         chosen=name == question.law,
+    )
+
+
+def _held_out(keys: Sequence[str], validated: Validated, weights: FloatArray) -> tuple[d.HeldOutRun, ...]:
+    """Left-out runs that have the whole target; of very many every so many."""
+    target = validated.held_out.combined(weights)
+    there = np.flatnonzero(np.isfinite(target.costs[:, 0]))
+    shown = there[:: math.ceil(len(there) / _SHOWN)]
+    return tuple(
+        d.HeldOutRun(keys[row], float(target.predicted[row, 0]), float(target.costs[row, 0]))
+        for row in shown.tolist()
     )
 
 

@@ -4,6 +4,7 @@
     fit/question.json     what was asked
     fit/fit.json          the decision
     fit/law.json          formula, parameters and spread: enough to predict without cuvee
+    fit/report.html       the page (written by ``report``)
 
 Every file is written whole or not at all; runs and question first, so that whenever there is an answer it can
 be asked for again.

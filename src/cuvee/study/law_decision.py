@@ -94,6 +94,16 @@ class LawRow:
 
 
 @dataclass(frozen=True)
+class HeldOutRun:
+    """A run and what a fit without it said of it."""
+
+    name: str
+    predicted: float
+    """Target."""
+    measured: float
+
+
+@dataclass(frozen=True)
 class Sensitivity:
     """What the target owes to one source, seen from the pick."""
 
@@ -174,6 +184,8 @@ class LawDecision:
     """By how much knowing the law exactly would lower the target of the choice, on average."""
     likely_gain: float
     """The same, below which it lies with the probability ``level``."""
+    held_out: tuple[HeldOutRun, ...] = ()
+    """Under the chosen law; of many runs an even choice."""
     notes: tuple[str, ...] = ()
     """What was mended, left out or assumed on the way."""
     level: float = 0.8

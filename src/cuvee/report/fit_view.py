@@ -1,0 +1,121 @@
+"""``FitView``: what the page of a decision by laws shows, before any rendering (floor 8)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from cuvee.report.view import Badge, LossRow, MixtureRow, Panel, Point
+from cuvee.study.decision import Loss, Prediction
+from cuvee.study.law_decision import PICK, Interval, LawDecision, LawRow, Sensitivity
+
+_TRUSTED = 0.3
+"""R squared on left-out runs from which a law is said to be believed."""
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One source of the pick, and what the target owes to it."""
+
+    mixture: MixtureRow
+    worth: Sensitivity
+
+
+@dataclass(frozen=True)
+class FitView:
+    """A decision by laws, ordered for reading. Made by ``of``."""
+
+    decision: LawDecision
+    badge: Badge
+    sources: tuple[str, ...]
+    """Largest share first."""
+    rows: tuple[SourceRow, ...]
+    metrics: tuple[LossRow, ...]
+    """The pick beside the first baselines, metric by metric."""
+    panel: Panel | None
+    """Left-out runs: what the law foretold and what was measured."""
+
+    @classmethod
+    def of(cls, decision: LawDecision) -> Self:
+        """Order a decision."""
+        order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
+        beside = {one.name: one.shares for one in decision.candidates}
+        nothing = (math.nan,) * len(decision.mixture)
+        uniform, proportional = (beside.get(name, nothing) for name in ("uniform", "proportional"))
+        rows = []
+        for i in order:
+            entry = decision.mixture[i]
+            cap = entry.epoch_cap * entry.unique_tokens / decision.target_tokens
+            rows.append(
+                SourceRow(
+                    MixtureRow(
+                        source=entry.source,
+                        share=entry.share,
+                        low=entry.low,
+                        high=entry.high,
+                        uniform=uniform[i],
+                        proportional=proportional[i],
+                        share_cap=min(cap, 1.0) if math.isfinite(cap) else math.nan,
+                        unique_tokens=entry.unique_tokens,
+                        epochs=entry.epochs,
+                        epoch_cap=entry.epoch_cap,
+                        cap_hit=entry.cap_hit,
+                    ),
+                    decision.sensitivities[i],
+                )
+            )
+        points = tuple(Point(run.name, run.predicted, run.measured) for run in decision.held_out)
+        panel = Panel(decision.law, "believed", points, None, same_axis=True) if points else None
+        sources = tuple(decision.sources[i] for i in order)
+        return cls(decision, _badge(decision), sources, tuple(rows), _metrics(decision), panel)
+
+    @property
+    def chosen(self) -> LawRow:
+        """The law that was minimised."""
+        return next(row for row in self.decision.laws if row.chosen)
+
+    def ordered(self, shares: Sequence[float]) -> tuple[float, ...]:
+        """Shares in the order of the mixture table."""
+        by_source = dict(zip(self.decision.sources, shares, strict=True))
+        return tuple(by_source[name] for name in self.sources)
+
+
+def _metrics(decision: LawDecision) -> tuple[LossRow, ...]:
+    names = [one.name for one in decision.candidates]
+    best = names[-1]
+
+    def loss(metric_values: dict[str, Interval], name: str) -> Loss:
+        found = metric_values.get(name, Interval())
+        return Loss(found.mean, found.low, found.high)
+
+    target = {one.name: one.target for one in decision.candidates}
+    rows = [("target", math.nan, target)]
+    rows += [(metric.name, metric.weight, metric.predicted) for metric in decision.metrics]
+    return tuple(
+        LossRow(
+            label,
+            "target" if place == 0 else "out of pool",
+            weight,
+            Prediction(
+                label,
+                loss(values, PICK),
+                loss(values, "uniform"),
+                loss(values, "proportional"),
+                loss(values, best),
+            ),
+        )
+        for place, (label, weight, values) in enumerate(rows)
+    )
+
+
+def _badge(decision: LawDecision) -> Badge:
+    law = next(row for row in decision.laws if row.chosen)
+    told = (
+        f"On runs it had not seen, the law {law.law} explains {max(law.r_squared, 0.0):.0%} of the "
+        f"differences and ranks them at {law.spearman:.2f}."
+    )
+    if not law.r_squared > _TRUSTED:
+        return Badge("not-believed", "Not believed", told)
+    if decision.distance.extrapolates:
+        return Badge("untested", "Beyond the runs", f"{told} But the mixture lies outside of what was run.")
+    return Badge("believed", "Believed", told)
