@@ -321,6 +321,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = cuvee("fit", folder / "runs.csv", "--out", folder / "fit", "--cap", "web=0.5")
     assert result.exit_code == 0, result.stderr
     assert "Mixture: " in result.stdout
+    assert "target without it" in result.stdout
     assert "note: Better when lower" in result.stdout
     return folder / "fit"
 

@@ -255,7 +255,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
             "share",
             f"{decision.level:.0%} interval",
             "epochs",
-            "1 point more changes the target by",
+            "target without it",
             "",
         ],
         [
