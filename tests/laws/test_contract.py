@@ -154,6 +154,13 @@ EVALUATED: dict[str, Any] = {
     "effective_data": lambda p: effective(p) + W @ A(p["B"]),
     "gp_sqrt": lambda p: gaussian_process(p, np.sqrt(W)),
     "gp_log": lambda p: gaussian_process(p, np.log(W + 1e-3)),
+    "effective_data_scaling": lambda p: (
+        p["E"]
+        + (p["eps"] + (A(p["C"]) * W ** A(p["g"])).sum(axis=1)) ** -p["b"] * D ** -p["beta"]
+        + p["A"] * N ** -p["alpha"]
+        + p["T"] * D ** -p["tau"]
+        + W @ A(p["B"])
+    ),
     "additive_scaling": lambda p: effective(p) + p["A"] * N ** -p["alpha"] + p["B"] * D ** -p["beta"],
     "joint_scaling": lambda p: (
         effective(p)
@@ -168,13 +175,13 @@ def test_a_law_that_is_not_there_is_told_with_those_that_are() -> None:
         law_named("linaer")
 
 
-@pytest.mark.parametrize("name", ["additive_scaling", "joint_scaling"])
+@pytest.mark.parametrize("name", ["additive_scaling", "joint_scaling", "effective_data_scaling"])
 def test_laws_of_scale_ask_for_scale(name: str) -> None:
     with pytest.raises(ConfigError, match="needs the parameters of every run"):
         law_named(name).fit(runs(30))
 
 
-@pytest.mark.parametrize("name", ["additive_scaling", "joint_scaling", "bimix"])
+@pytest.mark.parametrize("name", ["additive_scaling", "joint_scaling", "effective_data_scaling", "bimix"])
 def test_laws_of_scale_fall_with_tokens(name: str) -> None:
     law = fitted(name)
     few, many = (law.predict(ASKED, Scale(2e7, tokens)) for tokens in (1e9, 4e9))

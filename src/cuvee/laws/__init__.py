@@ -1,7 +1,9 @@
 """Laws: from observations to the metrics of any mixture, with their spread (floor 4)."""
 
 from cuvee.laws.effective_data import EffectiveData
+from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.ensemble import Ensemble
+from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import FittedLaw, Law, LawData, Scale
 from cuvee.laws.resampling import Resamples
@@ -11,7 +13,9 @@ from cuvee.laws.validation import HeldOut, Validated, validate
 
 __all__ = [
     "EffectiveData",
+    "EffectiveDataScaling",
     "Ensemble",
+    "Extrapolation",
     "FittedLaw",
     "GaussianProcess",
     "HeldOut",

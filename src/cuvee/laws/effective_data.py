@@ -17,11 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.laws.hierarchical import Group, HierarchicalFit, fit_hierarchically
+from cuvee.laws.hierarchical import Group, HierarchicalFit, fit_hierarchically, transferred
 from cuvee.laws.interface import LawData, Scale
+from cuvee.laws.powers import log_shares, sigmoid
 from cuvee.types import FloatArray, Json
-
-_NO_SHARE = -1e9  # stands for log 0: its power is 0, and 0 * _NO_SHARE is never formed
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,14 @@ class EffectiveDataFormula:
         effective = eps[:, None] + terms.sum(axis=2)
         power = effective**-b
         slope = -b * power / effective
-        g = _sigmoid(self._part(theta, 1, shares))
+        g = sigmoid(self._part(theta, 1, shares))
         result = np.empty((len(theta), len(shares), 3 + 3 * sources))
         result[:, :, 0] = -fall[:, None]
         result[:, :, 1] = slope * eps[:, None]
         result[:, :, 2] = -b * power * np.log(effective)
         terms *= slope[..., None]
         result[:, :, 3 : 3 + sources] = terms
-        terms *= np.where(shares > 0, _log(shares), 0.0)
+        terms *= np.where(shares > 0, log_shares(shares), 0.0)
         terms *= (g * (1.0 - g))[:, None, :]
         result[:, :, 3 + sources : 3 + 2 * sources] = terms
         result[:, :, 3 + 2 * sources :] = shares
@@ -72,7 +71,7 @@ class EffectiveDataFormula:
         shares = np.maximum(shares, 1e-9)
         terms = self._terms(theta, shares)
         effective, b = np.exp(theta[:, 1])[:, None] + terms.sum(axis=2), np.exp(theta[:, 2:3])
-        g = _sigmoid(self._part(theta, 1, shares))
+        g = sigmoid(self._part(theta, 1, shares))
         falling = -b * effective ** (-b - 1.0)
         powers = terms * g[:, None, :] / shares
         result: FloatArray = falling[..., None] * powers + self._part(theta, 2, shares)[:, None, :]
@@ -88,7 +87,7 @@ class EffectiveDataFormula:
             "eps": float(np.exp(theta[1])) * unit,
             "b": b,
             "C": (np.exp(per_source[0]) * unit).tolist(),
-            "g": _sigmoid(per_source[1]).tolist(),
+            "g": sigmoid(per_source[1]).tolist(),
             "B": (per_source[2] * scale).tolist(),
         }
 
@@ -98,7 +97,7 @@ class EffectiveDataFormula:
 
     def _terms(self, theta: FloatArray, shares: FloatArray) -> FloatArray:
         """C_i w_i^g_i, [B, R, S]."""
-        exponent = _sigmoid(self._part(theta, 1, shares))[:, None, :] * _log(shares)[None]
+        exponent = sigmoid(self._part(theta, 1, shares))[:, None, :] * log_shares(shares)[None]
         exponent += self._part(theta, 0, shares)[:, None, :]
         result: FloatArray = np.exp(exponent, out=exponent)
         return result
@@ -127,6 +126,10 @@ class EffectiveData:
         """See ``Law.fit``; nothing is random."""
         return self.refit(data, None)
 
+    def transfer(self, base: HierarchicalFit, data: LawData) -> HierarchicalFit:
+        """Fit to few runs of another scale, beginning at a fit to many of this one (see ``transferred``)."""
+        return transferred(base, data, effective_data_groups(len(data.sources)))
+
     def refit(self, data: LawData, near: HierarchicalFit | None, seed: int = 0) -> HierarchicalFit:
         """See ``Refittable.refit``."""
         groups = effective_data_groups(len(data.sources))
@@ -144,11 +147,3 @@ def effective_data_groups(sources: int) -> tuple[Group, ...]:
         Group("logit g", slice(first, first + sources), -0.5, 1.0, 10.0, own_mean=-0.5, settled=0.7),
         Group("B", slice(first + sources, first + 2 * sources), 0.0, 0.1, 4.0, level="fixed", settled=0.055),
     )
-
-
-def _sigmoid(x: FloatArray) -> FloatArray:
-    return 1.0 / (1.0 + np.exp(-x))
-
-
-def _log(shares: FloatArray) -> FloatArray:
-    return np.where(shares > 0, np.log(np.where(shares > 0, shares, 1.0)), _NO_SHARE)

@@ -17,6 +17,9 @@ from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
 from cuvee.laws.least_squares import Prior, Target, solve
 from cuvee.types import FloatArray, Json
 
+_LEAST_FOR_A_LINE = 3
+_LEAST_AGREEMENT = 0.2  # so that a metric that two scales disagree on is not turned around
+
 
 class Formula(Protocol):
     """Costs as a function of shares, scale and parameters. Stateless.
@@ -144,6 +147,33 @@ class Standardised:
             spread = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(shift)), spread, 1.0)
         values = np.where(measured, (data.costs - shift) / spread, 0.0)
         return cls(values.T, measured.T.astype(np.float64), shift, spread)
+
+    @classmethod
+    def like(
+        cls, data: LawData, shift: FloatArray, spread: FloatArray, foretold: FloatArray
+    ) -> "Standardised":
+        """Standardise so that predictions of another fit, brought to these runs by a straight line, stay what
+        they were: shift and spread [E] are that fit's, ``foretold`` [R, E] what it says of the runs.
+
+        Raises:
+            ConfigError: fewer than three runs have a metric.
+        """
+        measured = np.isfinite(data.costs)
+        shifts, spreads = np.empty_like(shift), np.empty_like(spread)
+        for index, name in enumerate(data.metrics):
+            rows = measured[:, index]
+            if rows.sum() < _LEAST_FOR_A_LINE:
+                raise ConfigError(
+                    f"metric {name!r}: {int(rows.sum())} runs are too few to bring a law to them"
+                )
+            x, y = foretold[rows, index], data.costs[rows, index]
+            agreement = float(np.corrcoef(x, y)[0, 1]) if np.ptp(x) > 0 and np.ptp(y) > 0 else 0.0
+            slope = max(agreement, _LEAST_AGREEMENT) * float(y.std() / x.std()) if x.std() > 0 else 1.0
+            slope = slope or 1.0
+            spreads[index] = slope * spread[index]
+            shifts[index] = float(y.mean()) + slope * (shift[index] - float(x.mean()))
+        values = np.where(measured, (data.costs - shifts) / spreads, 0.0)
+        return cls(values.T, measured.T.astype(np.float64), shifts, spreads)
 
 
 def fit_from_starts(

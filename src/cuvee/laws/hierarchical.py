@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from cuvee.errors import ConfigError
 from cuvee.laws.formula import FittedFormula, Formula, Standardised
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
 from cuvee.laws.least_squares import Prior, Solution, Target, solve
@@ -24,6 +25,7 @@ ROUNDS = 12
 _FIRST_STEPS, _LATER_STEPS, _LAST_STEPS = 40, 10, 60
 _STEADY = 0.02  # largest change of a log variance at which the rounds end
 _RESIDUAL_FREEDOM = 1.0
+_TRANSFER_FREEDOM = 4.0
 _RESIDUAL_SHARE = 0.02  # plausible variance of residuals as a share of the metric's variance
 
 
@@ -126,6 +128,48 @@ def fit_hierarchically(
     solution = _solve(formula, data, costs, theta, residual, prior, _LAST_STEPS, 1e-9)
     return HierarchicalFit(
         formula, data.sources, data.metrics, solution.parameters, costs.shift, costs.spread,
+        solution.objective, prior, residual, solution.curvature,
+    )  # fmt: skip
+
+
+def transferred(
+    base: HierarchicalFit, data: LawData, groups: tuple[Group, ...], deviation: float = 0.3
+) -> HierarchicalFit:
+    """Fit the law of ``base`` to few runs of another scale, with priors around its parameters.
+
+    It begins as ``base`` with each metric brought to the level of the new runs by a straight line; from there
+    parameters move as far as the new runs say. How far they may is learnt for each group over all metrics.
+
+    Args:
+        base: a fit to many runs at the scale where they are cheap.
+        data: the runs at the other scale, of the same sources and metrics.
+        groups: those of the law.
+        deviation: of a parameter around that of ``base``, before the runs have spoken.
+
+    Raises:
+        ConfigError: other sources or metrics than those of ``base``, or fewer than three runs of a metric.
+    """
+    if (base.sources, base.metrics) != (data.sources, data.metrics):
+        raise ConfigError("a law is transferred to runs of the same sources and metrics, in the same order")
+    foretold = base.predict(data.shares, data.scale)
+    costs = Standardised.like(data, base.shift, base.spread, foretold)
+    theta, residual = base.theta, np.full(len(data.metrics), 0.02)
+    variance = np.full_like(theta, deviation**2)
+    for _ in range(ROUNDS):
+        prior = Prior(base.theta, 1.0 / variance)
+        solution = _solve(base.formula, data, costs, theta, residual, prior, _FIRST_STEPS, 1e-6)
+        theta = solution.parameters
+        left = np.diagonal(np.linalg.inv(solution.curvature), axis1=1, axis2=2)
+        residual = _residual_variance(base.formula, data, costs, solution, residual)
+        variance = np.empty_like(theta)
+        for group in groups:
+            moved = ((theta - base.theta) ** 2 + left)[:, group.columns]
+            learnt = (moved.sum() + _TRANSFER_FREEDOM * deviation**2) / (moved.size + _TRANSFER_FREEDOM)
+            variance[:, group.columns] = learnt
+    prior = Prior(base.theta, 1.0 / variance)
+    solution = _solve(base.formula, data, costs, theta, residual, prior, _LAST_STEPS, 1e-9)
+    return HierarchicalFit(
+        base.formula, data.sources, data.metrics, solution.parameters, costs.shift, costs.spread,
         solution.objective, prior, residual, solution.curvature,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from cuvee.errors import ConfigError
 from cuvee.laws.bimix import BiMix
 from cuvee.laws.data_mixing_laws import DATA_MIXING_LAWS
 from cuvee.laws.effective_data import EffectiveData
+from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.ensemble import Ensemble
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import Law
@@ -27,6 +28,7 @@ LAWS: dict[str, Law] = {
         GaussianProcess("log"),
         Ensemble(),
         *SCALING_LAWS,
+        EffectiveDataScaling(),
     )
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.laws.formula import FittedFormula, Standardised, fit_from_starts
 from cuvee.laws.interface import LawData, Scale
+from cuvee.laws.powers import log_shares, sigmoid
 from cuvee.types import FloatArray, Json
 
 HUBER = 0.02
@@ -58,12 +59,12 @@ class ScaleFormula:
         total, terms, falls = self._parts(theta, shares, scale)
         effective = terms.sum(axis=2)
         slope = -1.0 / effective**2
-        g = _sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
+        g = sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
         result = np.empty((*total.shape, theta.shape[1]))
         result[:, :, 0] = 1.0
         result[:, :, 1 : 1 + sources] = terms * slope[..., None]
         result[:, :, 1 + sources : 1 + 2 * sources] = (
-            terms * slope[..., None] * _log(shares) * (g * (1.0 - g))[:, None, :]
+            terms * slope[..., None] * log_shares(shares) * (g * (1.0 - g))[:, None, :]
         )
         at = 1 + 2 * sources
         for place, (fall, log_size, exponent) in enumerate(falls):
@@ -84,7 +85,7 @@ class ScaleFormula:
         """See ``Formula.slopes``; at a share of zero the derivative of its power at 1e-9, not infinity."""
         sources, shares = shares.shape[1], np.maximum(shares, _FLOOR)
         _, terms, falls = self._parts(theta, shares, scale)
-        g = _sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
+        g = sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
         effective = terms.sum(axis=2)
         powers = terms * g[:, None, :] / shares
         result: FloatArray = -powers / effective[..., None] ** 2
@@ -101,7 +102,7 @@ class ScaleFormula:
         told: Json = {
             "E": shift + scale * float(theta[0]),
             "C": (np.exp(theta[1 : 1 + sources]) / scale).tolist(),
-            "g": _sigmoid(theta[1 + sources : at]).tolist(),
+            "g": sigmoid(theta[1 + sources : at]).tolist(),
             "alpha": alpha,
             "beta": beta,
         }
@@ -123,8 +124,8 @@ class ScaleFormula:
     ) -> tuple[FloatArray, FloatArray, list[tuple[FloatArray, FloatArray, FloatArray]]]:
         """Values [B, R], C_i w_i^g_i [B, R, S]; for N and D the fall [B, R], log size [R], exponent [B]."""
         sources = shares.shape[1]
-        g = _sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
-        terms = np.exp(theta[:, None, 1 : 1 + sources] + g[:, None, :] * _log(shares)) * (shares > 0)
+        g = sigmoid(theta[:, 1 + sources : 1 + 2 * sources])
+        terms = np.exp(theta[:, None, 1 : 1 + sources] + g[:, None, :] * log_shares(shares)) * (shares > 0)
         total = theta[:, :1] + 1.0 / terms.sum(axis=2)
         at, falls = 1 + 2 * sources, []
         for place, (size, unit) in enumerate(((scale.params, self.params), (scale.tokens, self.tokens))):
@@ -192,17 +193,6 @@ def _starts(formula: ScaleFormula, data: LawData, rng: np.random.Generator) -> F
                 np.log(rng.uniform(0.15, 0.6, 2)),
                 last,
             ]
-    return result
-
-
-def _log(shares: FloatArray) -> FloatArray:
-    """Zero at a share of zero, whose power is zero whatever stands here."""
-    result: FloatArray = np.log(np.where(shares > 0, shares, 1.0))
-    return result
-
-
-def _sigmoid(x: FloatArray) -> FloatArray:
-    result: FloatArray = 1.0 / (1.0 + np.exp(-x))
     return result
 
 
