@@ -62,4 +62,6 @@ def _more(decision: LawDecision) -> str:
     )
     if math.isfinite(width) and decision.likely_gain < _NEGLIGIBLE * width:
         return f"{told}, less than runs of one mixture differ: further runs at this scale are not worth it."
+    if not decision.next_runs:
+        return f"{told}; no single run would tell much of that."
     return f"{told}; {len(decision.next_runs)} runs that would tell most are listed."

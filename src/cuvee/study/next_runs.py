@@ -19,6 +19,7 @@ from cuvee.types import FloatArray
 
 SHOWN = 4
 _APART = 0.05  # total variation between two proposals
+_WORTH = 1e-3  # of the noise: a run that gains less is not proposed
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
 
 
@@ -49,7 +50,7 @@ def worth_of_more(belief: Belief) -> Worth:
     chosen: list[int] = []
     for index in np.argsort(-gains, kind="stable").tolist():
         apart = [float(np.abs(choices[index] - choices[other]).sum()) / 2.0 for other in chosen]
-        if gains[index] > 0 and min(apart, default=1.0) >= _APART:
+        if gains[index] > _WORTH * noise and min(apart, default=1.0) >= _APART:
             chosen.append(index)
         if len(chosen) == SHOWN:
             break
