@@ -1,6 +1,6 @@
 """How sure the optima of DDO and AutoScale are (floor 4).
 
-Three runs a source are met exactly by three parameters, which leaves no residual to judge by. What is known is
+Three runs a source are met exactly by three parameters, which leaves no residual to judge by. Known is only
 the noise of a run: how far two runs of the same mixture differ. So the losses are drawn again around what was
 measured, with that noise (a parametric bootstrap; Efron & Tibshirani 1993, 6.5), the base run's noise shared
 by all sources, and every draw gives its own laws, optimum and progression over scales.
