@@ -156,7 +156,7 @@ def held_out(name: str, train: LawData, test: LawData):  # type: ignore[no-untyp
     law = law_named(name)
     if name not in GOALS:
         return law.fit(train), None
-    validated: Validated = law.validate(train) if isinstance(law, Ensemble) else validate(law, train)
+    validated: Validated = validate(law, train)
     spread = Spread.of(validated.held_out)
     miss = np.abs(validated.fitted.predict(test.shares) - test.costs)
     own = validated.fitted.deviation(test.shares)
@@ -304,7 +304,7 @@ def coverages() -> Table:
         here = table(name)
         data = LawData.of(here.select(choose(here)).observations)
         for law in (EffectiveData(), Ensemble()):
-            validated = law.validate(data) if isinstance(law, Ensemble) else validate(law, data)
+            validated = validate(law, data)
             inside = coverage(validated.held_out, (0.8, 0.95))
             holds = 0.75 <= inside[0] <= 0.85 and 0.92 <= inside[1] <= 0.98
             rows.append(

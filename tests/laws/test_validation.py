@@ -9,6 +9,7 @@ from cuvee.errors import ConfigError
 from cuvee.execution.local import LocalProcesses
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.ensemble import Ensemble
+from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import LawData, Scale
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread, coverage
@@ -198,3 +199,20 @@ def test_a_stretched_law_moves_as_many_times_as_far() -> None:
     )
     slopes = [(one.gradient(asked) - fitted.gradient(asked))[:, 1] for one in (plain.laws[0], twice.laws[0])]
     np.testing.assert_allclose(slopes[1], 2.0 * slopes[0], rtol=1e-9)
+
+
+def test_an_ensemble_is_validated_with_weights_of_the_other_folds() -> None:
+    data = runs(30, noise=0.02)
+    law = Ensemble((EffectiveData(), GaussianProcess("sqrt")))
+    np.testing.assert_array_equal(
+        validate(law, data).held_out.predicted, law.validate(data).held_out.predicted
+    )
+
+
+def test_a_refitted_ensemble_keeps_its_weights() -> None:
+    data = runs(30, noise=0.02)
+    law = Ensemble((EffectiveData(), GaussianProcess("sqrt")))
+    fitted = law.fit(data)
+    again = law.refit(data.select(np.arange(25)), fitted)
+    np.testing.assert_array_equal(again.weights, fitted.weights)
+    assert np.abs(again.predict(data.shares) - fitted.predict(data.shares)).max() > 0

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from cuvee.execution.interface import Executor
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.gaussian_process import GaussianProcess
-from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Law, LawData, Scale
+from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Law, LawData, Refittable, Scale
 from cuvee.laws.validation import HeldOut, Validated, validate
 from cuvee.types import FloatArray, Json
 
@@ -90,6 +90,14 @@ class Ensemble:
         fitted = self.validate(data, seed=seed).fitted
         assert isinstance(fitted, FittedEnsemble)
         return fitted
+
+    def refit(self, data: LawData, near: FittedEnsemble, seed: int = 0) -> FittedEnsemble:
+        """See ``Refittable.refit``: the members, under the weights they have."""
+        members = tuple(
+            law.refit(data, one, seed) if isinstance(law, Refittable) else law.fit(data, seed)
+            for law, one in zip(self.members, near.members, strict=True)
+        )
+        return FittedEnsemble(members, near.weights)
 
     def validate(self, data: LawData, *, seed: int = 0, executor: Executor | None = None) -> Validated:
         """Fit and cross-validate the members, then weight them.

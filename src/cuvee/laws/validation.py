@@ -5,6 +5,7 @@ Every run is predicted once by a fit without it. All spread and all accuracy tha
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy.stats import rankdata
@@ -80,6 +81,15 @@ class Validated:
     held_out: HeldOut
 
 
+@runtime_checkable
+class Validates(Protocol):
+    """A law that knows how to cross-validate itself, as one that learns from members' held-out errors."""
+
+    def validate(self, data: LawData, *, seed: int = 0, executor: Executor | None = None) -> Validated:
+        """See ``validate``."""
+        ...
+
+
 def validate(law: Law, data: LawData, *, seed: int = 0, executor: Executor | None = None) -> Validated:
     """Fit a law to all runs, and once more for each fold without it.
 
@@ -92,6 +102,8 @@ def validate(law: Law, data: LawData, *, seed: int = 0, executor: Executor | Non
     Raises:
         ConfigError: fewer than three runs.
     """
+    if isinstance(law, Validates):
+        return law.validate(data, seed=seed, executor=executor)
     if len(data) < 3:
         raise ConfigError(f"{len(data)} runs are too few for a law that can be checked; three is the least")
     fitted = law.fit(data, seed)

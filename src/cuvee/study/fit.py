@@ -20,6 +20,7 @@ from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import InProcess
 from cuvee.hashing import digest
 from cuvee.laws.ensemble import Ensemble, combine
+from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import FittedLaw, Law, LawData, signs
 from cuvee.laws.registry import law_named
 from cuvee.laws.resampling import Resamples
@@ -46,6 +47,8 @@ from cuvee.types import FloatArray
 
 LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")
 RESAMPLES = 100
+FEW_RESAMPLES = 24
+"""For laws of which each draw takes a fit from the beginning."""
 PIECES = 4
 """In which the resamples are drawn; the same whatever runs them, so that numbers are."""
 BEST_OBSERVED = "best observed"
@@ -221,7 +224,8 @@ class _Redraw:
     def __call__(self, piece: int, report: Report) -> tuple[tuple[FittedLaw, ...], FloatArray]:
         rng = np.random.default_rng([self.seed, piece])
         with threadpool_limits(limits=1):
-            drawn = Resamples.draw(self.law, self.fitted, self.data, RESAMPLES // PIECES, rng, self.factor)
+            count = RESAMPLES if isinstance(self.fitted, HierarchicalFit) else FEW_RESAMPLES
+            drawn = Resamples.draw(self.law, self.fitted, self.data, count // PIECES, rng, self.factor)
             optima = [
                 descend(
                     self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE
