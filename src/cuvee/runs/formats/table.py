@@ -143,10 +143,12 @@ def checked_mixture(weights: Mapping[str, float], where: str) -> tuple[Mixture, 
     """
     for name, weight in weights.items():
         if weight < 0.0:
-            raise ConfigError(f"{where}: the share of {name} is negative ({weight:.6g})")
+            raise ConfigError(
+                f"{where}: the share of {name} is negative ({weight:.6g}); correct it or leave the run out"
+            )
     total = sum(weights.values())
     if not abs(total - 1.0) <= IMPORT_TOLERANCE + _ROUNDING:
-        advice = ""
+        advice = "; correct them or leave the run out"
         if abs(total / 100 - 1.0) <= IMPORT_TOLERANCE:
             advice = "; divide percentages by 100"
         elif total > 2.0:
