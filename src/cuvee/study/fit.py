@@ -140,7 +140,7 @@ def decide(
             expected_gain=worth.expected_gain,
             likely_gain=worth.likely_gain,
             held_out=_held_out(observations.keys, chosen, weights),
-            notes=notes,
+            notes=(*_conditions(question, _baseline(question, rivals)), *notes),
             level=question.level,
         )
     return Answer(decision.with_headline(headline(decision)), surrogate)
@@ -279,7 +279,7 @@ def _objective(
         ConfigError: no run and no baseline has the name.
     """
     named = {one.name: one.mixture for one in rivals}
-    name = question.baseline or ("proportional" if "proportional" in named else "uniform")
+    name = _baseline(question, rivals)
     if name in named:
         baseline = named[name]
     elif name in observations.keys:
@@ -290,6 +290,29 @@ def _objective(
     prior = baseline if question.prior_strength > 0 else None
     guards = tuple(Guard(metric, slack) for metric, slack in question.guards.items())
     return Objective(target, guards, question.aim, baseline, prior, question.prior_strength)
+
+
+def _baseline(question: Question, rivals: Sequence[Baseline]) -> str:
+    """The name of what guards, the worst case and the prior compare with."""
+    there = any(one.name == "proportional" for one in rivals)
+    return question.baseline or ("proportional" if there else "uniform")
+
+
+def _conditions(question: Question, baseline: str) -> tuple[str, ...]:
+    """What was asked beyond the target, in sentences."""
+    told = []
+    if question.aim == "worst":
+        told.append(
+            f"The mixture lowers the largest weighted rise of a metric over {baseline}; the target told is "
+            "still the weighted mean."
+        )
+    told += [
+        f"Kept: {metric} no worse than at {baseline} by more than {slack:g}, under the law."
+        for metric, slack in question.guards.items()
+    ]
+    if question.prior_strength > 0:
+        told.append(f"The mixture is drawn towards {baseline} by {question.prior_strength:g} a nat of KL.")
+    return tuple(told)
 
 
 def _candidates(belief: Belief, rivals: Sequence[Baseline]) -> tuple[d.Candidate, ...]:
