@@ -7,7 +7,7 @@ Nothing is trained and nothing heavy is loaded. Deterministic for one table, que
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -24,23 +24,23 @@ from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import FittedLaw, Law, LawData, signs
 from cuvee.laws.registry import law_named
 from cuvee.laws.resampling import Resamples
-from cuvee.laws.spread import Spread, coverage
+from cuvee.laws.spread import Spread
 from cuvee.laws.surrogate import Surrogate
 from cuvee.laws.validation import Validated, validate
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
-from cuvee.search.baselines import Baseline, baselines, marked
-from cuvee.search.objective import Guard, Objective
+from cuvee.search.objective import Objective
 from cuvee.search.optimum import descend, minimise
 from cuvee.search.pareto import ParetoPoint, pareto_front
-from cuvee.search.utilimax import utilimax, utilities_of
 from cuvee.study import law_decision as d
 from cuvee.study.belief import Belief
+from cuvee.study.comparisons import baseline_name, conditions, objective_of, rivals_of
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
 from cuvee.study.law_headline import headline
+from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_of
 from cuvee.study.next_runs import worth_of_more
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
@@ -51,9 +51,7 @@ FEW_RESAMPLES = 24
 """For laws of which each draw takes a fit from the beginning."""
 PIECES = 4
 """In which the resamples are drawn; the same whatever runs them, so that numbers are."""
-BEST_OBSERVED = "best observed"
 _LEAST_RUNS = 3
-_SHOWN = 500  # left-out runs in a decision
 _RESAMPLE_TOLERANCE = 1e-4
 
 
@@ -99,8 +97,8 @@ def decide(
     weights = np.array(list(target.values()))
     _check(data, weights)
     with threadpool_limits(limits=1):
-        rivals = _rivals(data, weights, region, question)
-        objective = _objective(target, question, observations, rivals)
+        rivals = rivals_of(data, weights, region, question)
+        objective = objective_of(target, question, observations, rivals)
         validated = _validated(data, question, compared, executor, progress)
         chosen = validated[question.law]
         best = minimise(objective, chosen.fitted, region, seed=question.seed)
@@ -118,7 +116,7 @@ def decide(
         )
         belief = _belief(weights, chosen, redraw, question.level, executor, progress)
         worth = worth_of_more(belief)
-        candidates = _candidates(belief, rivals)
+        candidates = candidates_of(belief, rivals)
         decision = d.LawDecision(
             table=table,
             created_from=_origin(observations, question, command),
@@ -128,10 +126,10 @@ def decide(
             target_tokens=question.target_tokens,
             headline=(),
             law=question.law,
-            laws=tuple(_law_row(name, one, weights, question) for name, one in validated.items()),
+            laws=tuple(law_row(name, one, weights, question) for name, one in validated.items()),
             mixture=belief.shares(region.upper, question),
             gap=best.gap,
-            metrics=_metrics(surrogate, target, candidates, question),
+            metrics=metrics_of(surrogate, target, candidates, question),
             candidates=candidates,
             tied=belief.tied([one.name for one in rivals], np.stack([one.mixture.shares for one in rivals])),
             sensitivities=belief.sensitivities(),
@@ -139,8 +137,8 @@ def decide(
             next_runs=worth.runs,
             expected_gain=worth.expected_gain,
             likely_gain=worth.likely_gain,
-            held_out=_held_out(observations.keys, chosen, weights),
-            notes=(*_conditions(question, _baseline(question, rivals)), *notes),
+            held_out=held_out_runs(observations.keys, chosen, weights),
+            notes=(*conditions(question, baseline_name(question, rivals)), *notes),
             level=question.level,
         )
     return Answer(decision.with_headline(headline(decision)), surrogate)
@@ -252,135 +250,6 @@ def _belief(
     optima = np.concatenate([pieces[index][1] for index in range(PIECES)])
     spread = Spread.of(chosen.held_out.combined(weights))
     return Belief(redraw.data, weights, chosen, spread, Resamples(laws), redraw.pick.shares, optima, level)
-
-
-def _rivals(data: LawData, weights: FloatArray, region: Region, question: Question) -> tuple[Baseline, ...]:
-    """Mixtures beside which the pick stands: baselines, UtiliMax and the best run."""
-    found = list(baselines(region, question.tokens, question.target_tokens, question.max_epochs))
-    utilities = utilities_of(data)
-    if utilities is not None:
-        found.append(Baseline("utilimax", utilimax(utilities, region), "from the runs on single sources"))
-    measured = np.isfinite(data.costs[:, weights > 0]).all(axis=1)
-    values = np.where(measured, np.nan_to_num(data.costs) @ weights, np.inf)
-    best = Mixture(data.sources, data.shares[int(values.argmin())])
-    found.append(marked(Baseline(BEST_OBSERVED, best, "the run of the lowest target"), region))
-    return tuple(found)
-
-
-def _objective(
-    target: Mapping[str, float],
-    question: Question,
-    observations: Observations,
-    rivals: Sequence[Baseline],
-) -> Objective:
-    """The question with its baseline looked up.
-
-    Raises:
-        ConfigError: no run and no baseline has the name.
-    """
-    named = {one.name: one.mixture for one in rivals}
-    name = _baseline(question, rivals)
-    if name in named:
-        baseline = named[name]
-    elif name in observations.keys:
-        row = observations.keys.index(name)
-        baseline = Mixture(observations.sources, observations.shares[row])
-    else:
-        raise ConfigError(f"baseline {name!r} is neither a run of the table nor one of {', '.join(named)}")
-    prior = baseline if question.prior_strength > 0 else None
-    guards = tuple(Guard(metric, slack) for metric, slack in question.guards.items())
-    return Objective(target, guards, question.aim, baseline, prior, question.prior_strength)
-
-
-def _baseline(question: Question, rivals: Sequence[Baseline]) -> str:
-    """The name of what guards, the worst case and the prior compare with."""
-    there = any(one.name == "proportional" for one in rivals)
-    return question.baseline or ("proportional" if there else "uniform")
-
-
-def _conditions(question: Question, baseline: str) -> tuple[str, ...]:
-    """What was asked beyond the target, in sentences."""
-    told = []
-    if question.aim == "worst":
-        told.append(
-            f"The mixture lowers the largest weighted rise of a metric over {baseline}; the target told is "
-            "still the weighted mean."
-        )
-    told += [
-        f"Kept: {metric} no worse than at {baseline} by more than {slack:g}, under the law."
-        for metric, slack in question.guards.items()
-    ]
-    if question.prior_strength > 0:
-        told.append(f"The mixture is drawn towards {baseline} by {question.prior_strength:g} a nat of KL.")
-    return tuple(told)
-
-
-def _candidates(belief: Belief, rivals: Sequence[Baseline]) -> tuple[d.Candidate, ...]:
-    named = [(d.PICK, belief.pick, ""), *((one.name, one.mixture.shares, one.note) for one in rivals)]
-    return tuple(
-        d.Candidate(
-            name,
-            tuple(shares.tolist()),
-            belief.interval(shares),
-            _measured(belief.data, belief.weights, shares),
-            note,
-        )
-        for name, shares, note in named
-    )
-
-
-def _measured(data: LawData, weights: FloatArray, shares: FloatArray) -> float:
-    """The mean target of the runs of exactly this mixture; NaN for none."""
-    complete = np.isfinite(data.costs[:, weights > 0]).all(axis=1)
-    same = complete & (np.abs(data.shares - shares).max(axis=1) < 1e-12)
-    return float((np.nan_to_num(data.costs[same]) @ weights).mean()) if same.any() else math.nan
-
-
-def _metrics(
-    surrogate: Surrogate,
-    target: Mapping[str, float],
-    candidates: Sequence[d.Candidate],
-    question: Question,
-) -> tuple[d.Metric, ...]:
-    sources = surrogate.data.sources
-    mixtures = [Mixture(sources, np.array(one.shares)) for one in candidates]
-    predicted = surrogate.predict(mixtures, level=question.level)
-    ends = (predicted.mean, predicted.low, predicted.high)
-    return tuple(
-        d.Metric(
-            name,
-            question.directions.get(name, "lower"),
-            target[name],
-            {one.name: d.Interval(*(float(end[i, e]) for end in ends)) for i, one in enumerate(candidates)},
-        )
-        for e, name in enumerate(surrogate.data.metrics)
-    )
-
-
-def _law_row(name: str, validated: Validated, weights: FloatArray, question: Question) -> d.LawRow:
-    target = validated.held_out.combined(weights)
-    inside = coverage(target, (0.8, 0.95))
-    return d.LawRow(
-        law=name,
-        parameters=law_named(name).parameters(len(validated.fitted.sources)),
-        spearman=float(target.spearman()[0]),
-        r_squared=float(target.r_squared()[0]),
-        mean_absolute_error=float(target.mean_absolute_error()[0]),
-        coverage_80=float(inside[0]),
-        coverage_95=float(inside[1]),
-        chosen=name == question.law,
-    )
-
-
-def _held_out(keys: Sequence[str], validated: Validated, weights: FloatArray) -> tuple[d.HeldOutRun, ...]:
-    """Left-out runs that have the whole target; of very many every so many."""
-    target = validated.held_out.combined(weights)
-    there = np.flatnonzero(np.isfinite(target.costs[:, 0]))
-    shown = there[:: math.ceil(len(there) / _SHOWN)]
-    return tuple(
-        d.HeldOutRun(keys[row], float(target.predicted[row, 0]), float(target.costs[row, 0]))
-        for row in shown.tolist()
-    )
 
 
 def _common(values: FloatArray) -> float:
