@@ -1,8 +1,5 @@
 """The table of exporters (floor 3). A new trainer is a file beside this one and a row here."""
 
-import difflib
-
-from cuvee.errors import ConfigError
 from cuvee.exporters.axolotl import AXOLOTL
 from cuvee.exporters.gpt_neox import GPT_NEOX
 from cuvee.exporters.hugging_face import HUGGING_FACE
@@ -15,6 +12,7 @@ from cuvee.exporters.megatron import MEGATRON, NEMO
 from cuvee.exporters.mosaicml import MOSAICML
 from cuvee.exporters.olmo_core import OLMO_CORE
 from cuvee.exporters.torchtitan import TORCHTITAN
+from cuvee.lookup import row_named
 
 EXPORTERS: dict[str, Exporter] = {
     exporter.name: exporter
@@ -41,8 +39,4 @@ def exporter_named(name: str) -> Exporter:
     Raises:
         ConfigError: there is none of that name; the names are told.
     """
-    if name in EXPORTERS:
-        return EXPORTERS[name]
-    near = difflib.get_close_matches(name, EXPORTERS, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ConfigError(f"no trainer {name!r}{hint}; there are: {', '.join(EXPORTERS)}")
+    return row_named(EXPORTERS, name, "trainer")

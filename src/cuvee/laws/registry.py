@@ -1,8 +1,5 @@
 """The table of laws (floor 4). A new law is a file beside this one and a row here."""
 
-import difflib
-
-from cuvee.errors import ConfigError
 from cuvee.laws.bimix import BiMix
 from cuvee.laws.data_mixing_laws import DATA_MIXING_LAWS
 from cuvee.laws.effective_data import EffectiveData
@@ -14,6 +11,7 @@ from cuvee.laws.linear import Linear
 from cuvee.laws.log_linear import LOG_LINEAR
 from cuvee.laws.regmix import RegMix
 from cuvee.laws.scaling_laws import SCALING_LAWS
+from cuvee.lookup import row_named
 
 LAWS: dict[str, Law] = {
     law.name: law
@@ -39,8 +37,4 @@ def law_named(name: str) -> Law:
     Raises:
         ConfigError: there is none of that name; the names are told.
     """
-    if name in LAWS:
-        return LAWS[name]
-    near = difflib.get_close_matches(name, LAWS, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ConfigError(f"no law {name!r}{hint}; there are: {', '.join(LAWS)}")
+    return row_named(LAWS, name, "law")

@@ -7,7 +7,7 @@ from typing import Self
 
 from cuvee.report.view import Badge, LossRow, MixtureRow, Panel, Point
 from cuvee.study.decision import Loss, Prediction
-from cuvee.study.law_decision import PICK, Interval, LawDecision, LawRow, Sensitivity
+from cuvee.study.law_decision import BEST_OBSERVED, PICK, Interval, LawDecision, LawRow, Sensitivity
 
 _TRUSTED = 0.3
 """R squared on left-out runs from which a law is said to be believed."""
@@ -81,9 +81,6 @@ class FitView:
 
 
 def _metrics(decision: LawDecision) -> tuple[LossRow, ...]:
-    names = [one.name for one in decision.candidates]
-    best = names[-1]
-
     def loss(metric_values: dict[str, Interval], name: str) -> Loss:
         found = metric_values.get(name, Interval())
         return Loss(found.mean, found.low, found.high)
@@ -101,7 +98,7 @@ def _metrics(decision: LawDecision) -> tuple[LossRow, ...]:
                 loss(values, PICK),
                 loss(values, "uniform"),
                 loss(values, "proportional"),
-                loss(values, best),
+                loss(values, BEST_OBSERVED),
             ),
         )
         for place, (label, weight, values) in enumerate(rows)

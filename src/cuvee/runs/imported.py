@@ -190,7 +190,7 @@ def _opened(paths: Sequence[Path], notes: list[str]) -> list[File]:
     seen: set[Path] = set()
     for path in paths:
         folder = path.is_dir()
-        inside = _inside(path) if folder else []
+        inside = files_inside(path) if folder else []
         if folder and not inside:
             raise ConfigError(f"{path} has no CSV, Parquet or JSON file")
         passed_over = []
@@ -198,7 +198,7 @@ def _opened(paths: Sequence[Path], notes: list[str]) -> list[File]:
             if one.resolve() in seen:
                 continue
             seen.add(one.resolve())
-            file = Document.read(one) if one.suffix.lower() == JSON_SUFFIX else Table.read(one)
+            file = open_file(one)
             # A folder may hold other JSON, such as the configuration of a model.
             if folder and isinstance(file, Document) and not any(known.recognises(file) for known in FORMATS):
                 passed_over.append(one.name)
@@ -216,7 +216,17 @@ def _opened(paths: Sequence[Path], notes: list[str]) -> list[File]:
     return files
 
 
-def _inside(folder: Path) -> list[Path]:
+def open_file(path: Path) -> File:
+    """A JSON document or a table, by its suffix.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return Document.read(path) if path.suffix.lower() == JSON_SUFFIX else Table.read(path)
+
+
+def files_inside(folder: Path) -> list[Path]:
+    """Files that may hold runs, at any depth but not in hidden places, in the order of their names."""
     suffixes = (JSON_SUFFIX, *TABLE_SUFFIXES)
     found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))

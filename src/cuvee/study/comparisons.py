@@ -12,10 +12,9 @@ from cuvee.runs.observations import Observations
 from cuvee.search.baselines import Baseline, baselines, marked
 from cuvee.search.objective import Guard, Objective
 from cuvee.search.utilimax import utilimax, utilities_of
+from cuvee.study.law_decision import BEST_OBSERVED
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
-
-BEST_OBSERVED = "best observed"
 
 
 def rivals_of(data: LawData, weights: FloatArray, region: Region, question: Question) -> tuple[Baseline, ...]:

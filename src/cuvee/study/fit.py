@@ -96,6 +96,7 @@ def decide(
     data = LawData.of(observations, directions=question.directions)
     weights = np.array(list(target.values()))
     _check(data, weights)
+    # Products here are small; more threads than one cost more in waking than they give. Workers have one.
     with threadpool_limits(limits=1):
         rivals = rivals_of(data, weights, region, question)
         objective = objective_of(target, question, observations, rivals)
@@ -103,12 +104,11 @@ def decide(
         chosen = validated[question.law]
         best = minimise(objective, chosen.fitted, region, seed=question.seed)
         surrogate = Surrogate.of(chosen, data, question.directions)
-        factor = np.where(surrogate.spread.factor > 0, surrogate.spread.factor, 1.0)
         redraw = _Redraw(
             law_named(question.law),
             chosen.fitted,
             data,
-            factor,
+            surrogate.spread.factor,
             objective,
             region,
             best.mixture,
@@ -201,9 +201,7 @@ def _validated(
 
 
 def _fitted(data: LawData, seed: int, name: str, report: Report) -> Validated:
-    # Products here are small; more threads than one cost more in waking than they give.
-    with threadpool_limits(limits=1):
-        return validate(law_named(name), data, seed=seed)
+    return validate(law_named(name), data, seed=seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,15 +219,12 @@ class _Redraw:
 
     def __call__(self, piece: int, report: Report) -> tuple[tuple[FittedLaw, ...], FloatArray]:
         rng = np.random.default_rng([self.seed, piece])
-        with threadpool_limits(limits=1):
-            count = RESAMPLES if isinstance(self.fitted, HierarchicalFit) else FEW_RESAMPLES
-            drawn = Resamples.draw(self.law, self.fitted, self.data, count // PIECES, rng, self.factor)
-            optima = [
-                descend(
-                    self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE
-                ).mixture.shares
-                for law in drawn.laws
-            ]
+        count = RESAMPLES if isinstance(self.fitted, HierarchicalFit) else FEW_RESAMPLES
+        drawn = Resamples.draw(self.law, self.fitted, self.data, count // PIECES, rng, self.factor)
+        optima = [
+            descend(self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE).mixture.shares
+            for law in drawn.laws
+        ]
         return drawn.laws, np.stack(optima)
 
 

@@ -24,6 +24,8 @@ from cuvee.types import Json
 SCHEMA = 1
 PICK = "pick"
 """Name of the chosen mixture among the candidates."""
+BEST_OBSERVED = "best observed"
+"""Name of the mixture of the run with the lowest target."""
 
 _NAN = math.nan
 _SUM_TOLERANCE = 1e-6

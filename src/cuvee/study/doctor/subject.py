@@ -15,12 +15,11 @@ from cuvee.errors import ConfigError, CuveeError
 from cuvee.laws.interface import signs
 from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction
-from cuvee.runs.formats.document import Document
 from cuvee.runs.formats.interface import File
 from cuvee.runs.formats.part import Part
 from cuvee.runs.formats.registry import FORMATS
 from cuvee.runs.formats.table import Table
-from cuvee.runs.imported import JSON_SUFFIX, TABLE_SUFFIXES, ImportedTable, import_runs
+from cuvee.runs.imported import ImportedTable, files_inside, import_runs, open_file
 from cuvee.runs.observations import Observations
 from cuvee.study.fit_folder import scales
 from cuvee.study.question import Question
@@ -148,16 +147,11 @@ def _opened(paths: Sequence[Path]) -> list[File]:
     """The files that can be opened; the others are told by ``import_runs``."""
     inside: dict[Path, None] = {}
     for path in paths:
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        hidden = {p for p in found if any(part.startswith(".") for part in p.relative_to(path).parts)}
-        suffixes = (JSON_SUFFIX, *TABLE_SUFFIXES)
-        inside |= dict.fromkeys(
-            p for p in found if p not in hidden and (p == path or p.suffix.lower() in suffixes)
-        )
+        inside |= dict.fromkeys(files_inside(path) if path.is_dir() else [path])
     files: list[File] = []
     for path in inside:
         try:
-            files.append(Document.read(path) if path.suffix.lower() == JSON_SUFFIX else Table.read(path))
+            files.append(open_file(path))
         except CuveeError:
             continue
     return files
