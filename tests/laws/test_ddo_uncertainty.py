@@ -52,7 +52,7 @@ def test_a_source_that_does_not_help_gets_the_floor() -> None:
 def test_scales_are_drawn_pair_by_pair() -> None:
     names = ("a", "b")
     small, large = np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([[2.0, 8.0], [1.0, 1.0]])
-    shares = drawn_scales(names, small, large, 68.0)
+    shares = drawn_scales(names, [small, large], 68.0)
     expected = AutoScale({"a": 1.0, "b": 1.0}, {"a": 2.0, "b": 8.0}).for_tokens(68.0)
     assert shares[0] == pytest.approx([expected["a"] / 68.0, expected["b"] / 68.0])
     assert np.isnan(shares[1]).all()

@@ -16,14 +16,14 @@ from tests.laws.samples import SOURCES, mixtures
 NAMES = {
     "linear", "data_mixing_m1", "data_mixing_m2", "data_mixing_m3", "data_mixing_m4", "log_linear", "bimix",
     "regmix", "effective_data", "gp_sqrt", "gp_log", "ensemble", "additive_scaling", "joint_scaling",
-    "effective_data_scaling",
+    "effective_data_scaling", "nested", "capacity_allocation",
 }  # fmt: skip
-FEWEST = {"gp_sqrt": 2, "gp_log": 2, "ensemble": 3, "regmix": 4}
+FEWEST = {"gp_sqrt": 2, "gp_log": 2, "ensemble": 3, "regmix": 4, "nested": 9}
 """Runs that a law asks for; all others take one."""
 
 
-def changed(costs: FloatArray) -> LawData:
-    data = contract.DATA
+def changed(name: str, costs: FloatArray) -> LawData:
+    data = contract.data_of(name)
     return LawData(data.sources, data.metrics, data.shares, costs, data.scale, data.own)
 
 
@@ -64,17 +64,17 @@ def test_the_file_says_what_happens_at_shares_of_zero(name: str, monkeypatch: py
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_metric_without_any_value_is_refused_by_name(name: str) -> None:
     lightgbm_for(name)
-    costs = contract.DATA.costs.copy()
+    costs = contract.data_of(name).costs.copy()
     costs[:, 1] = np.nan
     with pytest.raises(ConfigError, match="code_loss"):
-        law_named(name).fit(changed(costs))
+        law_named(name).fit(changed(name, costs))
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_few_runs_give_numbers_or_are_refused(name: str, count: int) -> None:
     lightgbm_for(name)
-    few = contract.DATA.select(np.arange(5, 5 + count))
+    few = contract.data_of(name).select(np.arange(5, 5 + count))
     if count < FEWEST.get(name, 1):
         with pytest.raises(ConfigError, match=f"{count} runs are too few"):
             law_named(name).fit(few)
@@ -87,22 +87,23 @@ def test_few_runs_give_numbers_or_are_refused(name: str, count: int) -> None:
 @pytest.mark.parametrize("name", sorted(NAMES - {"bimix"}))
 def test_costs_may_fall_below_zero(name: str) -> None:
     lightgbm_for(name)
-    lowered = law_named(name).fit(changed(contract.DATA.costs - 10.0))
-    spread = np.nanstd(contract.DATA.costs, axis=0)
+    data = contract.data_of(name)
+    lowered = law_named(name).fit(changed(name, data.costs - 10.0))
+    spread = np.nanstd(data.costs, axis=0)
     expected = contract.fitted(name).predict(contract.ASKED, contract.AT) - 10.0
     assert (np.abs(lowered.predict(contract.ASKED, contract.AT) - expected) < 0.05 * spread).all()
 
 
 def test_bimix_refuses_costs_below_zero() -> None:
     with pytest.raises(ConfigError, match=r"'books_loss': bimix foretells positive losses only"):
-        law_named("bimix").fit(changed(contract.DATA.costs - 10.0))
+        law_named("bimix").fit(changed("bimix", contract.DATA.costs - 10.0))
 
 
 def test_a_metric_that_never_changes_is_foretold() -> None:
-    costs = contract.DATA.costs.copy()
-    costs[:, 0] = 3.0
     for name in sorted(NAMES - {"regmix", "effective_data", "effective_data_scaling", "ensemble"}):
-        found = law_named(name).fit(changed(costs)).predict(contract.ASKED, contract.AT)
+        costs = contract.data_of(name).costs.copy()
+        costs[:, 0] = 3.0
+        found = law_named(name).fit(changed(name, costs)).predict(contract.ASKED, contract.AT)
         assert np.abs(found[:, 0] - 3.0).max() < 1e-3, name
 
 

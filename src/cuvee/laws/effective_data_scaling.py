@@ -1,13 +1,19 @@
-"""The effective-data law at every scale: mixture, parameters and tokens (floor 4).
+"""The effective-data law at every scale: amounts of the sources, parameters and tokens (floor 4).
 
-    L(w, N, D) = E + (eps + sum_i C_i w_i^g_i)^-b D^-beta + A N^-alpha + T D^-tau + sum_i B_i w_i,   tau = 1.5
+    L(w, N, D) = E + (eps + sum_i C_i n_i^g_i)^-b + A N^-alpha + T D^-tau + sum_i B_i w_i,   tau = 1.5
 
-The mixture says how much a token is worth, and tokens and parameters enter as in Hoffmann et al. (2022,
-https://arxiv.org/abs/2203.15556); at one scale it is the law of ``effective_data.py``, and convex in the
-shares like it. The term in T is ours: losses early in a training lie above the power law, and without a word
-for that the exponent beta has to explain them, which spoils what is foretold for longer trainings.
+n_i is the amount w_i D of source i, as ``laws/amounts.py`` tells it in fresh tokens. So every source has a
+power of its own in the tokens, as in AutoScale (Kang et al. 2025, https://arxiv.org/abs/2407.20177): one of a
+small power saturates, and the best mixture moves away from it as runs become longer. The term in N is that of
+Hoffmann et al. (2022, https://arxiv.org/abs/2203.15556); at one scale without repetition the law is that of
+``effective_data.py``. Powers below one of amounts that are concave in the shares make it convex in them.
+What is read a second time is worth less, so that caps on epochs follow from unique tokens.
 
-N and D are told in their geometric means over the runs while fitting. Priors are learnt over metrics.
+The term in T is ours: losses early in a training lie above the power law, and without a word for that the
+powers g have to explain them, which spoils what is foretold for longer trainings.
+
+N and D are told in their geometric means over the runs while fitting. Priors are learnt over metrics; where
+no run repeats anything, R is that of Muennighoff et al.
 """
 
 from dataclasses import dataclass
@@ -15,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.amounts import DECAY, Amounts
 from cuvee.laws.hierarchical import Group, HierarchicalFit, fit_hierarchically
 from cuvee.laws.interface import LawData, Scale
 from cuvee.laws.powers import log_shares, sigmoid
@@ -23,13 +30,15 @@ from cuvee.types import FloatArray, Json
 TRANSIENT = 1.5
 """Exponent tau of what fades early."""
 
-_SINGLE = 7  # parameters that are no list over sources
+_SINGLE = ("log fall", "log eps", "log b", "log A", "log alpha", "log T", "log R")
+_PER_SOURCE = ("log C", "logit g", "B")
+_FALL, _EPS, _B, _A, _ALPHA, _T, _R = range(len(_SINGLE))
 _LEAST_SHARE = 1e-9  # shares are taken for at least this where a derivative is asked
 
 
 @dataclass(frozen=True)
 class EffectiveDataScalingFormula:
-    """theta = (log of fall, eps, b, beta / b, A, alpha and T; log C [S], logit g [S], B [S])."""
+    """theta = (log of fall, eps, b, A, alpha, T and R; log C [S], logit g [S], B [S])."""
 
     params: float
     """In which N is told."""
@@ -37,113 +46,116 @@ class EffectiveDataScalingFormula:
     """In which D is told."""
     law: str = "effective_data_scaling"
     text: str = (
-        "E + (eps + sum_i C[i] * w[i]**g[i])**-b * D**-beta + A * N**-alpha + T * D**-tau + sum_i B[i] * w[i]"
+        "E + (eps + sum_i C[i] * n[i]**g[i])**-b + A * N**-alpha + T * D**-tau + sum_i B[i] * w[i]; "
+        "n[i] = w[i] * D up to U[i], and U[i] * (1 + R * (1 - exp(-(w[i] * D / U[i] - 1) / R))) beyond"
     )
     convex: bool = True
 
     def names(self, sources: int) -> tuple[str, ...]:
         """See ``Formula.names``."""
-        single = ("log fall", "log eps", "log b", "log beta/b", "log A", "log alpha", "log T")
-        return (*single, *(f"{name}[{i}]" for name in ("log C", "logit g", "B") for i in range(sources)))
+        return (*_SINGLE, *(f"{name}[{i}]" for name in _PER_SOURCE for i in range(sources)))
 
     def values(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
         """See ``Formula.values``."""
-        parts = self._parts(theta, shares, scale)
-        result: FloatArray = parts.data + parts.capacity + parts.early - np.exp(theta[:, :1])
-        result += self._of_sources(theta, 2, shares) @ shares.T
-        return result
+        return _Parts.of(self, theta, shares, scale).costs
 
     def jacobian(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> tuple[FloatArray, FloatArray]:
         """See ``Formula.jacobian``."""
-        parts, sources = self._parts(theta, shares, scale), shares.shape[1]
-        b, ratio, alpha = (np.exp(theta[:, place : place + 1]) for place in (2, 3, 5))
-        g = sigmoid(self._of_sources(theta, 1, shares))
-        slope = -b * parts.data / parts.effective
-        result = np.empty((*parts.data.shape, _SINGLE + 3 * sources))
-        result[:, :, 0] = -np.exp(theta[:, :1])
-        result[:, :, 1] = slope * np.exp(theta[:, 1:2])
-        result[:, :, 2] = -b * parts.data * (np.log(parts.effective) + ratio * parts.log_tokens)
-        result[:, :, 3] = -b * ratio * parts.data * parts.log_tokens
-        result[:, :, 4] = parts.capacity
-        result[:, :, 5] = -alpha * parts.capacity * parts.log_params
-        result[:, :, 6] = parts.early
-        terms = parts.terms * slope[..., None]
-        first = _SINGLE
-        result[:, :, first : first + sources] = terms
-        terms = terms * np.where(shares > 0, log_shares(shares), 0.0) * (g * (1.0 - g))[:, None, :]
-        result[:, :, first + sources : first + 2 * sources] = terms
-        result[:, :, first + 2 * sources :] = shares
-        values = parts.data + parts.capacity + parts.early - np.exp(theta[:, :1])
-        values += self._of_sources(theta, 2, shares) @ shares.T
-        return values, result
+        parts, sources = _Parts.of(self, theta, shares, scale), shares.shape[1]
+        alpha = np.exp(theta[:, _ALPHA, None])
+        powers = parts.powers
+        result = np.empty((*parts.costs.shape, len(_SINGLE) + len(_PER_SOURCE) * sources))
+        result[:, :, _FALL] = -np.exp(theta[:, _FALL, None])
+        result[:, :, _EPS] = parts.slope * np.exp(theta[:, _EPS, None])
+        result[:, :, _B] = -np.exp(theta[:, _B, None]) * parts.data * np.log(parts.effective)
+        result[:, :, _A] = parts.capacity
+        result[:, :, _ALPHA] = -alpha * parts.capacity * parts.log_params
+        result[:, :, _T] = parts.early
+        terms = parts.terms * parts.slope[..., None]
+        safe = np.where(parts.amounts.fresh > 0, parts.amounts.fresh, 1.0)  # its term is zero
+        result[:, :, _R] = (terms * powers * parts.amounts.per_decay / safe).sum(axis=2)
+        gain, power, linear = (
+            slice(len(_SINGLE) + part * sources, len(_SINGLE) + (part + 1) * sources) for part in range(3)
+        )
+        result[:, :, gain] = terms
+        result[:, :, power] = terms * np.log(safe) * powers * (1.0 - powers)
+        result[:, :, linear] = shares
+        return parts.costs, result
 
     def slopes(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
         """See ``Formula.slopes``; at a share of zero the derivative of its power at 1e-9, not infinity."""
-        shares = np.maximum(shares, _LEAST_SHARE)
-        parts = self._parts(theta, shares, scale)
-        g = sigmoid(self._of_sources(theta, 1, shares))
-        slope = -np.exp(theta[:, 2:3]) * parts.data / parts.effective
-        powers = parts.terms * g[:, None, :] / shares
-        result: FloatArray = slope[..., None] * powers + self._of_sources(theta, 2, shares)[:, None, :]
+        parts = _Parts.of(self, theta, np.maximum(shares, _LEAST_SHARE), scale)
+        tokens = np.broadcast_to(np.asarray(scale.tokens, dtype=np.float64), (len(shares),))
+        per_share = parts.amounts.per_read * (tokens / self.tokens)[:, None] / parts.amounts.fresh
+        linear = _of_sources(theta, 2, shares.shape[1])[:, None, :]
+        result: FloatArray = parts.slope[..., None] * parts.terms * parts.powers * per_share + linear
         return result
 
     def natural(self, theta: FloatArray, shift: float, scale: float, sources: int) -> Json:
         """See ``Formula.natural``."""
-        fall, eps, b, ratio, capacity, alpha, early = (float(x) for x in np.exp(theta[:_SINGLE]))
-        per_source, beta = theta[_SINGLE:].reshape(3, sources), b * ratio
-        unit = (scale * self.tokens**beta) ** (-1.0 / b)
+        fall, eps, b, capacity, alpha, early, decay = (float(x) for x in np.exp(theta[: len(_SINGLE)]))
+        gains, powers, linear = theta[len(_SINGLE) :].reshape(len(_PER_SOURCE), sources)
+        unit, g = scale ** (-1.0 / b), sigmoid(powers)
         return {
             "E": shift - scale * fall,
             "eps": eps * unit,
             "b": b,
-            "C": (np.exp(per_source[0]) * unit).tolist(),
-            "g": sigmoid(per_source[1]).tolist(),
-            "beta": beta,
+            "C": (np.exp(gains) * unit * self.tokens**-g).tolist(),
+            "g": g.tolist(),
+            "R": decay,
             "A": scale * capacity * self.params**alpha,
             "alpha": alpha,
             "T": scale * early * self.tokens**TRANSIENT,
             "tau": TRANSIENT,
-            "B": (per_source[2] * scale).tolist(),
+            "B": (linear * scale).tolist(),
         }
-
-    def _of_sources(self, theta: FloatArray, part: int, shares: FloatArray) -> FloatArray:
-        sources = shares.shape[1]
-        return theta[:, _SINGLE + part * sources : _SINGLE + (part + 1) * sources]
-
-    def _parts(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> "_Parts":
-        log_params, log_tokens = (
-            np.log(np.broadcast_to(np.asarray(size, dtype=np.float64) / unit, (len(shares),)))[None]
-            for size, unit in ((scale.params, self.params), (scale.tokens, self.tokens))
-        )
-        exponent = sigmoid(self._of_sources(theta, 1, shares))[:, None, :] * log_shares(shares)[None]
-        terms = np.exp(exponent + self._of_sources(theta, 0, shares)[:, None, :])
-        effective = np.exp(theta[:, 1:2]) + terms.sum(axis=2)
-        b, ratio, alpha = (np.exp(theta[:, place : place + 1]) for place in (2, 3, 5))
-        return _Parts(
-            log_params,
-            log_tokens,
-            terms,
-            effective,
-            data=np.exp(-b * (np.log(effective) + ratio * log_tokens)),
-            capacity=np.exp(theta[:, 4:5] - alpha * log_params),
-            early=np.exp(theta[:, 6:7] - TRANSIENT * log_tokens),
-        )
 
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
     """The terms of the law at given parameters."""
 
+    amounts: Amounts
     log_params: FloatArray
-    """[1, R]."""
-    log_tokens: FloatArray
+    """[R]."""
+    powers: FloatArray
+    """g, [B, 1, S]."""
     terms: FloatArray
-    """C_i w_i^g_i, [B, R, S]."""
+    """C_i n_i^g_i, [B, R, S]."""
     effective: FloatArray
     """[B, R], and so the rest."""
     data: FloatArray
+    slope: FloatArray
+    """Of ``data`` in ``effective``."""
     capacity: FloatArray
     early: FloatArray
+    costs: FloatArray
+
+    @classmethod
+    def of(
+        cls, formula: EffectiveDataScalingFormula, theta: FloatArray, shares: FloatArray, scale: Scale
+    ) -> "_Parts":
+        log_params, log_tokens = (
+            np.log(np.broadcast_to(np.asarray(size, dtype=np.float64) / unit, (len(shares),)))
+            for size, unit in ((scale.params, formula.params), (scale.tokens, formula.tokens))
+        )
+        amounts = Amounts.of(shares, scale, theta[:, _R], formula.tokens)
+        gains, powers, linear = (_of_sources(theta, part, shares.shape[1]) for part in range(3))
+        powers = sigmoid(powers)[:, None, :]
+        terms = np.exp(powers * log_shares(amounts.fresh) + gains[:, None, :])
+        effective = np.exp(theta[:, _EPS, None]) + terms.sum(axis=2)
+        b, alpha = np.exp(theta[:, _B, None]), np.exp(theta[:, _ALPHA, None])
+        data = effective**-b
+        capacity = np.exp(theta[:, _A, None] - alpha * log_params)
+        early = np.exp(theta[:, _T, None] - TRANSIENT * log_tokens)
+        costs = data + capacity + early - np.exp(theta[:, _FALL, None]) + linear @ shares.T
+        slope = -b * data / effective
+        return cls(amounts, log_params, powers, terms, effective, data, slope, capacity, early, costs)
+
+
+def _of_sources(theta: FloatArray, part: int, sources: int) -> FloatArray:
+    first = len(_SINGLE) + part * sources
+    return theta[:, first : first + sources]
 
 
 @dataclass(frozen=True)
@@ -151,14 +163,17 @@ class EffectiveDataScaling:
     """The law, ready to be fitted."""
 
     name: str = "effective_data_scaling"
-    paper: str = "https://arxiv.org/abs/2203.15556"
+    paper: str = "https://arxiv.org/abs/2407.20177"
     needs: str = "runs of known parameters and tokens, at several of each; learning curves count as such"
     cost: str = "tenths of a second a metric for 5 sources and 1000 rows"
-    deviations: str = "Tokens are worth what the mixture says; a term for what fades early; learnt priors."
+    deviations: str = (
+        "Sources add up inside one power; repeated tokens count as in arXiv 2305.16264; a term for what "
+        "fades early and a small linear term; learnt priors."
+    )
 
     def parameters(self, sources: int) -> int:
         """See ``Law.parameters``."""
-        return _SINGLE + 3 * sources
+        return len(_SINGLE) + len(_PER_SOURCE) * sources
 
     def fit(self, data: LawData, seed: int = 0) -> HierarchicalFit:
         """See ``Law.fit``; nothing is random."""
@@ -185,28 +200,25 @@ def _middle(data: LawData, sizes: FloatArray | float, what: str) -> float:
 
 def _groups(sources: int) -> tuple[Group, ...]:
     """What is known of the parameters beforehand, in units of a metric's standard deviation."""
-    first = _SINGLE
+    gains, powers, linear = (
+        slice(len(_SINGLE) + part * sources, len(_SINGLE) + (part + 1) * sources) for part in range(3)
+    )
     return (
-        Group("log fall", slice(0, 1), mean=0.0, deviation=1.0, freedom=2.0),
-        Group("log eps", slice(1, 2), mean=-2.0, deviation=1.0, freedom=2.0),
-        Group("log b", slice(2, 3), mean=0.0, deviation=0.3, freedom=4.0),
-        Group("log beta/b", slice(3, 4), mean=-1.2, deviation=0.5, freedom=4.0),
-        Group("log A", slice(4, 5), mean=-0.5, deviation=1.0, freedom=2.0),
-        Group("log alpha", slice(5, 6), mean=-1.2, deviation=0.3, freedom=4.0),
-        Group("log T", slice(6, 7), mean=-4.0, deviation=1.5, freedom=2.0),
-        Group(
-            "log C", slice(first, first + sources), -1.0, 1.5, 2.0, own_mean=0.0, level="metric", settled=0.7
+        *(
+            Group(name, slice(place, place + 1), mean, deviation, freedom, level="fixed")
+            for place, (name, mean, deviation, freedom) in enumerate(
+                (
+                    ("log fall", 2.0, 1.5, 2.0),
+                    ("log eps", -2.0, 1.0, 2.0),
+                    ("log b", 0.0, 0.3, 4.0),
+                    ("log A", -0.5, 1.0, 2.0),
+                    ("log alpha", -1.2, 0.3, 4.0),
+                    ("log T", -5.0, 1.5, 2.0),
+                    ("log R", float(np.log(DECAY)), 0.5, 4.0),
+                )
+            )
         ),
-        Group(
-            "logit g",
-            slice(first + sources, first + 2 * sources),
-            -0.5,
-            1.0,
-            10.0,
-            own_mean=-0.5,
-            settled=0.7,
-        ),
-        Group(
-            "B", slice(first + 2 * sources, first + 3 * sources), 0.0, 0.1, 4.0, level="fixed", settled=0.055
-        ),
+        Group("log C", gains, -1.0, 1.5, 2.0, own_mean=0.0, level="metric", settled=0.7),
+        Group("logit g", powers, -0.5, 1.0, 10.0, own_mean=-0.5, settled=0.7),
+        Group("B", linear, 0.0, 0.1, 4.0, level="fixed", settled=0.055),
     )

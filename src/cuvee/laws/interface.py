@@ -24,17 +24,49 @@ NO_SOURCE = -1
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """How large the runs are: parameters and tokens, one number for all or one a mixture [M]."""
+    """How large the runs are: parameters and tokens, one number for all or one a mixture [M].
+
+    Raises:
+        ConfigError: unique tokens that are no row a source, or not positive.
+    """
 
     params: FloatArray | float = math.nan
     """NaN where unknown."""
     tokens: FloatArray | float = math.nan
+    unique: FloatArray | None = None
+    """Different tokens of each source, [S] for all mixtures or [M, S], in the order of the law's sources.
+    None, NaN or infinity: it is never repeated. Laws that know nothing of repetition do not look at it."""
+
+    def __post_init__(self) -> None:
+        if self.unique is None:
+            return
+        unique = np.asarray(self.unique, dtype=np.float64)
+        if unique.ndim not in (1, 2):
+            raise ConfigError(
+                f"unique tokens have the shape {unique.shape}; give one number a source, or a row a mixture"
+            )
+        if (unique <= 0).any():
+            raise ConfigError(
+                f"unique tokens must be positive, found {np.nanmin(unique)}; leave a source without text out "
+                "of the region"
+            )
+        object.__setattr__(self, "unique", unique)
+
+    @property
+    def known(self) -> bool:
+        """Anything is told."""
+        sizes = (self.params, self.tokens)
+        return self.unique is not None or not all(np.isnan(size).all() for size in sizes)
 
     def select(self, rows: IntArray | BoolArray) -> Self:
         """The scale of some of the mixtures."""
-        return type(self)(
-            *(part[rows] if isinstance(part, np.ndarray) else part for part in (self.params, self.tokens))
+        params, tokens = (
+            part[rows] if isinstance(part, np.ndarray) else part for part in (self.params, self.tokens)
         )
+        unique = self.unique
+        if unique is not None and unique.ndim == 2:
+            unique = unique[rows]
+        return type(self)(params, tokens, unique)
 
 
 UNKNOWN_SCALE = Scale()

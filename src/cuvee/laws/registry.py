@@ -1,6 +1,7 @@
 """The table of laws (floor 4). A new law is a file beside this one and a row here."""
 
 from cuvee.laws.bimix import BiMix
+from cuvee.laws.capacity_allocation import CapacityAllocation
 from cuvee.laws.data_mixing_laws import DATA_MIXING_LAWS
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
@@ -9,6 +10,7 @@ from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import Law
 from cuvee.laws.linear import Linear
 from cuvee.laws.log_linear import LOG_LINEAR
+from cuvee.laws.nested import Nested
 from cuvee.laws.regmix import RegMix
 from cuvee.laws.scaling_laws import SCALING_LAWS
 from cuvee.lookup import row_named
@@ -26,6 +28,8 @@ LAWS: dict[str, Law] = {
         GaussianProcess("log"),
         Ensemble(),
         *SCALING_LAWS,
+        Nested(),
+        CapacityAllocation(),
         EffectiveDataScaling(),
     )
 }
