@@ -138,7 +138,7 @@ def test_ctrl_c(flow: FakeFlow, study: Path) -> None:
     flow.raises = KeyboardInterrupt()
     result = cuvee("run", study)
     assert result.exit_code == 130
-    assert result.stderr.splitlines()[-1] == "interrupted; `cuvee run` goes on from here"
+    assert result.stderr.splitlines()[-1] == "interrupted; the same command goes on from here"
     flow.raises = None
     assert cuvee("run", study).exit_code == 0, "the study is free again"
 

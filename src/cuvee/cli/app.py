@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import cuvee
-from cuvee.cli import add_source, demo, doctor, export, fit, init, report, run, status
+from cuvee.cli import add_source, demo, doctor, export, fit, init, report, run, scale, status
 from cuvee.errors import CuveeError, DiskFull
 from cuvee.files import out_of_room
 
@@ -38,7 +38,7 @@ class Commands(TyperGroup):
             print(f"error: there is no room on the disk: {error}; free some and run again", file=sys.stderr)
             raise typer.Exit(DiskFull.exit_code) from error
         except KeyboardInterrupt as error:
-            print("interrupted; `cuvee run` goes on from here", file=sys.stderr)
+            print("interrupted; the same command goes on from here", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from error
 
 
@@ -69,6 +69,7 @@ def _root(
 
 app.command("init")(init.init)
 app.command("run")(run.run)
+app.command("scale")(scale.scale)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("add-source")(add_source.add_source)

@@ -5,8 +5,7 @@ by averaging probabilities, and a few mixtures are really trained to see how far
 (Na et al. 2024, arXiv 2410.15661, with equal budgets and references added).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,24 +13,21 @@ from cuvee.evaluation.averaging_bonus import averaging_bonus, noise_penalty
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.execution.interface import Executor
-from cuvee.execution.local import LocalProcesses
-from cuvee.files import remove_leftovers
-from cuvee.hashing import digest
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.models.checkpoint import Checkpoint
-from cuvee.progress import Progress, Silent
-from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
+from cuvee.progress import Progress
+from cuvee.runs.store import RunStore
 from cuvee.study.conclude import conclude
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.findings import Findings, Scored
-from cuvee.study.folder import GENERATED, StudyFolder
+from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.material import Material, prepare_material
 from cuvee.study.mixtures import candidates, leave_two_out, references, region_of
+from cuvee.study.opening import available_tokens, opened
 from cuvee.study.plan import Plan
 from cuvee.study.status import StageStatus, StudyStatus
 from cuvee.types import FloatArray, IntArray
@@ -59,26 +55,6 @@ def run(
     """
     with opened(config, folder, progress, executor) as lab:
         return conclude(investigate(lab), lab)
-
-
-@contextmanager
-def opened(
-    config: StudyConfig,
-    folder: StudyFolder,
-    progress: Progress | None = None,
-    executor: Executor | None = None,
-) -> Iterator[Laboratory]:
-    """The laboratory of a study, its text prepared and its runs planned; arguments as for ``run``."""
-    progress = progress or Silent()
-    executor = executor or LocalProcesses(config.workers)
-    for place in (folder.root, *(folder.root / name for name in sorted(GENERATED))):
-        remove_leftovers(place)
-    material = prepare_material(config, folder, executor, progress)
-    region_of(config, available_tokens(config, material))  # impossible limits are told before any training
-    plan = Plan.of(config, folder, material)
-    with RunStore(folder.store) as store:
-        _write_sources(store, config, material)
-        yield Laboratory(plan, store, executor, progress)
 
 
 def investigate(lab: Laboratory) -> Findings:
@@ -127,30 +103,6 @@ def status(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))
     stages.append(StageStatus("decision", float(decided), 1, ""))
     return StudyStatus(tuple(stages), sum(one.flops or 0.0 for one in runs))
-
-
-def available_tokens(config: StudyConfig, material: Material) -> dict[str, int]:
-    """Tokens of each source of the pool that the target run can draw on."""
-    return {name: config.sources[name].tokens or material.tokens(name) for name in config.pool_sources}
-
-
-def _write_sources(store: RunStore, config: StudyConfig, material: Material) -> None:
-    sources, units = [], []
-    for name in config.sources:
-        parts = [shard for (source, _), shard in material.shards.items() if source == name]
-        sources.append(
-            SourceRecord(
-                name,
-                digest(sorted(shard.content_hash for shard in parts)),
-                sum(shard.documents for shard in parts),
-                sum(len(shard.tokens) for shard in parts),
-                sum(shard.bytes for shard in parts),
-            )
-        )
-        for index, shard in enumerate(material.unit_shards(name)):
-            size = shard.documents, len(shard.tokens), shard.bytes
-            units.append(UnitRecord(f"{name}/unit-{index}", name, shard.content_hash, *size))
-    store.write_sources(sources, units)
 
 
 def _runs(plan: Plan, chosen: Sequence[Mixture]) -> tuple[list[Planned], list[Planned], list[Planned]]:

@@ -1,24 +1,23 @@
 """From findings to a decision (floor 7): every part of it, filled from what the judge says."""
 
-import platform
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-import cuvee
 from cuvee.files import write_json
-from cuvee.hashing import digest
 from cuvee.honesty.agreement import HonestyReport, honesty_report
 from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, Choice, choose_proxy
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.mixture.mixture import Mixture
 from cuvee.study import decision as d
+from cuvee.study.config import StudyConfig
 from cuvee.study.findings import Findings
 from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z, chosen_error
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
+from cuvee.study.plan import EPOCHING_OFF
+from cuvee.study.provenance import provenance
 from cuvee.types import FloatArray
 
 TIED_TOLD = 8
@@ -61,7 +60,9 @@ def _decision(
     geometry = Geometry.of(findings.pool)
     return d.Decision(
         study=config.name,
-        created_from=_provenance(lab),
+        created_from=provenance(
+            lab, plan.reference(Mixture.uniform(config.pool_sources)), "cuvee run study.yaml"
+        ),
         estimand=config.estimand,
         headline=_headline(judge, choice, report, scored.row(uniform)),
         believed_proxy=proxy,
@@ -93,7 +94,7 @@ def _decision(
         references=_references(findings, choice),
         ledger=ledger(lab.store),
         proxy_over_direct=proxy_over_direct(lab.store, plan),
-        warnings=_warnings(findings, judge, geometry),
+        warnings=_warnings(findings, judge, geometry, config),
         confidence=CONFIDENCE,
     )
 
@@ -344,7 +345,7 @@ def _references(findings: Findings, choice: Choice | None) -> tuple[d.Reference,
     )
 
 
-def _warnings(findings: Findings, judge: Judge, geometry: Geometry) -> tuple[str, ...]:
+def _warnings(findings: Findings, judge: Judge, geometry: Geometry, config: StudyConfig) -> tuple[str, ...]:
     found = list(geometry.warnings())
     roster, names = findings.pool.roster, judge.pick.names
     weights = judge.scored.shares @ roster.spread(names)
@@ -363,28 +364,14 @@ def _warnings(findings: Findings, judge: Judge, geometry: Geometry) -> tuple[str
                 f"The picked mixture is far from every trained one (at least {nearest:.0%} of the tokens "
                 "differ): this is an extrapolation; train it before relying on it."
             )
+    if config.target_run.tokens is None:
+        found.append(
+            "The tokens of the target run are not told (`target_run.tokens`): repetition is neither capped "
+            "nor matched."
+        )
+    elif not config.target_run.simulated_epoching:
+        found.append(EPOCHING_OFF)
     return tuple(dict.fromkeys(found))
-
-
-def _provenance(lab: Laboratory) -> d.Provenance:
-    plan = lab.plan
-    settings = {
-        k: v for k, v in plan.config.as_json().items() if k not in ("sources", "evaluations", "workers")
-    }
-    packages = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow")
-    versions = {"cuvee": cuvee.__version__, "python": platform.python_version()}
-    for name in packages:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:  # a development tree without metadata
-            continue
-    return d.Provenance(
-        config=digest(settings),
-        sources=plan.material.content,
-        recipe=plan.reference(Mixture.uniform(plan.config.pool_sources)).recipe.hash,
-        versions=versions,
-        command="cuvee run study.yaml",
-    )
 
 
 def _label(mixture: Mixture) -> str:

@@ -24,6 +24,7 @@ from cuvee.study.settings import (
     ModelSettings,
     ReferencesSettings,
     ReferenceTrainingSettings,
+    ScaleSettings,
     SeedTrainingSettings,
     Settings,
     SourceSettings,
@@ -81,6 +82,8 @@ class StudyConfig(Settings):
     """What is to be minimised: a weighted mean of the losses."""
     target_run: TargetRunSettings = TargetRunSettings()
     """The training that the decision is for."""
+    scale: ScaleSettings
+    """How `cuvee scale` gets from what can be paid to the target run."""
     limits: LimitsSettings = LimitsSettings()
     """Bounds that the mixture has to keep, in token shares."""
     estimand: Literal["equal_budget", "union"] = "equal_budget"

@@ -4,7 +4,8 @@
 changes ``model.parameters`` stays in proportion. Whatever the user wrote is never changed.
 
 Costs, with N parameters: the seed takes ``6 N * 2 N`` FLOPs, each branch and each reference an eighth
-of that, each candidate ``2 N * evaluations * evaluation_tokens``.
+of that, each candidate ``2 N * evaluations * evaluation_tokens``. What ``cuvee scale`` may take grows as
+``N^2``, so that its runs too keep their tokens a parameter.
 """
 
 import math
@@ -41,15 +42,17 @@ class Effort:
     replicates: int
     candidates: int
     evaluation_tokens: int
+    ladder_flops: float
+    """What `cuvee scale` may take."""
 
 
 EFFORTS: Mapping[str, Effort] = {
     # minutes on two cores: what a study is, on a model that hardly learns
-    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 1024),
+    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 1024, 2e13),
     # some ten minutes on two cores: rank orders are meaningful
-    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 2048),
+    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 2048, 6e14),
     # hours on a graphics processor
-    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 16_384),
+    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 16_384, 1e18),
 }
 DEFAULT_EFFORT = "small"
 
@@ -92,6 +95,7 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
         "reference_training": reference,
         "references": {"count": effort.references, "replicates": effort.replicates},
         "candidates": {"count": effort.candidates},
+        "scale": {"budget_flops": _two_digits(effort.ladder_flops * (size / effort.parameters) ** 2)},
     }
     filled: dict[str, Any] = {"evaluation_tokens": effort.evaluation_tokens} | dict(raw)
     for name, defaults in sections.items():

@@ -13,6 +13,8 @@
     decision.json         the answer
     report.html           the answer to look at
     report.md             the same as text
+    scale.json            the answer of `cuvee scale`
+    scale.html            that answer to look at
 
 A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
 """

@@ -4,11 +4,12 @@ Tasks and answers are small: parameters, tokens and log-probabilities stay on di
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scores import Scores
@@ -17,8 +18,13 @@ from cuvee.execution.interface import Report
 from cuvee.merging.pool import FlatPool
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard
+from cuvee.training.loop import train
+from cuvee.training.recipe import Recipe
 from cuvee.training.run import ModelSpec, Trained, TrainingRun, execute, read_snapshots
-from cuvee.types import FloatArray
+from cuvee.training.state import TrainingState
+from cuvee.types import FloatArray, IntArray
+
+PACE_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class TrainTask:
 
     run: TrainingRun
     bench: Bench
+    measured_along: int = 0
+    """How often the run is measured on its way, too; kept in its log."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +80,54 @@ class Measured:
     trained: Trained
     scores: Scores
     evaluation_flops: float
+    parameters: int
 
 
 def train_and_measure(task: TrainTask, report: Report) -> Measured:
     """Job: reports tokens trained."""
-    trained = execute(task.run, report)
     evaluator = task.bench.evaluator()
+    evaluations = evaluator.documents.evaluations
+
+    def measured(flat: Tensor) -> dict[str, float]:
+        return dict(zip(evaluations, evaluator.score(flat).nats_per_token.tolist(), strict=True))
+
+    every = max(1, task.run.recipe.steps // task.measured_along) if task.measured_along else 0
+    trained = execute(task.run, report, measured, every)
     flat = trained.checkpoint.read_flat(task.run.model.build())
     scores = evaluator.score(flat.to(task.bench.model.device))
-    return Measured(trained, scores, evaluator.model.flops_per_token * evaluator.tokens)
+    flops = evaluator.model.flops_per_token * evaluator.tokens
+    return Measured(trained, scores, flops, evaluator.model.layout.size)
+
+
+@dataclass(frozen=True)
+class PaceTask:
+    """Train a model for a few steps on nothing, to see how long one takes."""
+
+    model: ModelSpec
+    recipe: Recipe
+
+
+def pace(task: PaceTask, report: Report) -> float:
+    """Job: wall seconds a step, compilation left out."""
+    shape = task.recipe.batch_sequences, task.recipe.context_length
+    nothing = _Nothing(np.zeros(shape, dtype=np.int64))
+    model = replace(task.model, compiled=False).build()
+    recipe = replace(task.recipe, steps=PACE_STEPS, warmup_steps=0, snapshots=(), compiled=False)
+    seconds = float("inf")
+    for _ in range(2):  # the first few steps pay for what is made once
+        state = TrainingState.fresh(model.initial(0))
+        began = time.perf_counter()
+        train(model, state, nothing, recipe, key="pace", device=task.model.device)
+        seconds = min(seconds, time.perf_counter() - began)
+    return seconds / PACE_STEPS
+
+
+@dataclass(frozen=True, eq=False)
+class _Nothing:
+    tokens: IntArray
+
+    def batch(self, step: int) -> tuple[IntArray, IntArray]:
+        return self.tokens, self.tokens
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,9 +44,11 @@ class Planned:
 
     run: TrainingRun
     role: str
-    """``seed``, ``branch``, ``reference`` or ``replicate``."""
+    """``seed``, ``branch``, ``reference``, ``replicate``, or what a run of a ladder is for."""
     mixture: Mixture
     """Over the sources of the study."""
+    measured_along: int = 0
+    """How often the run is measured on its way, besides the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,10 @@ class Laboratory:
             return
         missing = [one.run.recipe.tokens for one in tasks if not one.run.done]
         self.progress.stage(title, sum(missing) or len(tasks), "tokens" if missing else "models")
-        jobs = [TrainTask(one.run, self.plan.bench) for one in tasks]
+        jobs = [
+            TrainTask(one.run, replace(self.plan.bench, model=one.run.model), one.measured_along)
+            for one in tasks
+        ]
 
         def told(index: int, amount: float, note: str) -> None:
             self.progress.advance(amount, f"{tasks[index].role} {_names(tasks[index].mixture)}: {note}")
@@ -90,7 +95,7 @@ class Laboratory:
                 role=planned.role,
                 estimand=self.plan.config.estimand,
                 mixture=planned.mixture,
-                params=self.plan.parameters,
+                params=measured.parameters,
                 tokens=planned.run.recipe.tokens,
                 seed=planned.run.recipe.seed,
                 metrics=metrics_of(measured.scores),
@@ -100,7 +105,8 @@ class Laboratory:
                     "checkpoint": trained.checkpoint.content_hash,
                     "recipe": planned.run.recipe.hash,
                     "epochs": trained.log["epochs"],
-                },
+                }
+                | ({"along": trained.log["evaluations"]} if planned.measured_along else {}),
             )
         )
         if trained.seconds:

@@ -51,6 +51,11 @@ class Material:
         units = (part for part in self.corpus.parts(source) if part not in (SEED, EVAL))
         return tuple(self.shards[source, part] for part in units)
 
+    def training_shards(self, source: str) -> tuple[TokenShard, ...]:
+        """All text of a source that may be trained on, the seed model's part first."""
+        own = self.shards.get((source, SEED))
+        return (*((own,) if own is not None else ()), *self.unit_shards(source))
+
     def tokens(self, source: str) -> int:
         """Unique training tokens of a source: its units and the seed's part."""
         return sum(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cuvee.models.interface import CausalModel
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.tokenizer import load_tokenizer
 from cuvee.study.config import StudyConfig
+from cuvee.study.effort import learning_rate
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Bench, EvaluationRef
 from cuvee.study.material import Material
@@ -27,6 +29,9 @@ from cuvee.training.run import ModelSpec, Start, TrainingRun
 REFERENCE_SEEDS = 1000
 """Added to the study's seed for references: they must not see the same windows as the branches, in the
 same order, or proxies would agree with them by more than what the mixture does."""
+
+EPOCHING_OFF = "Simulated epoching is off: small runs repeat sources less often than the target run will."
+"""What reports say then."""
 
 COMPILE_FROM_FLOPS = 5e12
 """Training below this would not win back the 20 to 40 seconds that compiling takes."""
@@ -162,6 +167,55 @@ class Plan:
         shards = {name: self.material.unit_shards(name) for name in mixture.support}
         return self._run(mixture, shards, recipe)
 
+    def sized(self, parameters: int) -> ModelSpec:
+        """The study's model, or a new one of another size.
+
+        Raises:
+            ConfigError: no model of that size can be built, or the study's was brought along.
+        """
+        if self.model.config is None or parameters == self.config.model.parameters:
+            return self.model
+        config = self.model.config
+        return replace(
+            self.model,
+            config=ModelConfig.for_parameters(parameters, config.vocabulary_size, config.context_length),
+        )
+
+    def alone(
+        self, mixture: Mixture, model: ModelSpec, tokens: int, scale_tokens: int, replica: int = 0
+    ) -> TrainingRun:
+        """A run that owes nothing to a pool: all training text, from scratch or from the model brought along.
+
+        It is trained as references are; from scratch with the warm-up of the seed model, and at another size
+        with a learning rate that falls as the default does.
+
+        Args:
+            mixture: what it reads.
+            model: see ``sized``.
+            tokens: how much.
+            scale_tokens: tokens of the run of this scale that stands for the target run, by which
+                repetition is matched.
+            replica: another order of the data, and other initial parameters.
+        """
+        settings = self.config.reference_training
+        recipe = self._recipe(settings, REFERENCE_SEEDS + replica)
+        steps = max(1, round(tokens / recipe.batch_tokens))
+        warmup, rate = settings.warmup, settings.learning_rate
+        if self.config.model.folder is None:
+            warmup = max(warmup, self.config.seed_training.warmup)
+        if model.config is not None and self.model.config is not None:
+            rate *= learning_rate(model.config.parameters) / learning_rate(self.model.config.parameters)
+        recipe = replace(
+            recipe,
+            steps=steps,
+            warmup_steps=round(warmup * steps),
+            learning_rate=rate,
+            optimizer_state="fresh",
+        )
+        shards = {name: self.material.training_shards(name) for name in mixture.support}
+        run = self._run(mixture, shards, recipe, start=None)
+        return replace(run, model=model, fractions=self.fractions(scale_tokens, shards))
+
     def _seed_run(self) -> TrainingRun:
         settings = self.config.seed_training
         names = self.config.seed_sources
@@ -197,25 +251,30 @@ class Plan:
             tokenizer_folder=self.material.tokenizer_folder,
             tokenizer=self.material.tokenizer,
             root=self.folder.checkpoints,
-            fractions=self._fractions(mixture, recipe, shards),
+            fractions=self.fractions(recipe.tokens, shards),
         )
 
-    def _fractions(
-        self, mixture: Mixture, recipe: Recipe, shards: dict[str, tuple[TokenShard, ...]]
-    ) -> dict[str, float]:
-        """Simulated epoching: draw each source from as small a part that it repeats as in the target run."""
-        target = self.config.target_run.tokens
-        if target is None:
+    def fractions(self, tokens: int, shards: Mapping[str, tuple[TokenShard, ...]]) -> dict[str, float]:
+        """Simulated epoching: the part of each source that is repeated here as often as the source there.
+
+        Args:
+            tokens: of the run that stands for the target run here.
+            shards: the text of each source that is at hand.
+
+        Returns:
+            Parts below one; a source of which there is no more here than its part is left out.
+        """
+        target = self.config.target_run
+        if target.tokens is None or not target.simulated_epoching:
             return {}
-        fractions = {}
+        found = {}
         for name, own in shards.items():
             here = sum(len(shard.tokens) for shard in own)
             there = self.config.sources[name].tokens or self.material.tokens(name)
-            epochs_there = mixture.share(name) * target / there
-            epochs_here = mixture.share(name) * recipe.tokens / here
-            if epochs_there > epochs_here > 0:
-                fractions[name] = max(epochs_here / epochs_there, min(1.0, recipe.context_length * 2 / here))
-        return fractions
+            part = tokens / target.tokens * there / here
+            if part < 1.0:
+                found[name] = max(part, min(1.0, self.config.model.context_length * 2 / here))
+        return found
 
     def _recipe(self, settings: TrainingSettings, replica: int) -> Recipe:
         context = self.config.model.context_length

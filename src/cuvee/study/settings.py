@@ -177,6 +177,8 @@ class ModelSettings(Settings):
         return self
 
 
+_POWER_LAW_POINTS = 3  # as many as it has parameters
+
 Schedule = Literal["linear", "constant", "cosine", "wsd"]
 
 
@@ -299,6 +301,46 @@ class TargetRunSettings(Settings):
     """Tokens it will train on; left out, repetition is neither capped nor matched."""
     max_epochs: Positive = 4.0
     """How often a source may be repeated in it."""
+    parameters: Count | None = None
+    """Parameters of its model; left out, `cuvee scale` looks at one size of model only."""
+    simulated_epoching: bool = True
+    """Small runs read as small a part of each source that they repeat it as often as this run will."""
+
+
+class ScaleSettings(Settings):
+    """How `cuvee scale` gets from what can be paid to the target run."""
+
+    budget_flops: Positive
+    """FLOPs that all of its trainings may take together."""
+    rungs: Annotated[int, Field(ge=2)] = 2
+    """Scales at which the best mixture is sought; the mixtures found are trained one scale above."""
+    step: Annotated[float, Field(gt=1)] = 3.0
+    """From each scale to the next the tokens grow by this factor."""
+    factors: tuple[Positive, ...] = (1 / 3, 3.0)
+    """Each source in turn is given so many times as much as in the base run of equal amounts."""
+    replicates: NonNegativeCount = 2
+    """How often the base run of each scale is trained again, for the noise of a training."""
+    seeds: NonNegativeCount = 2
+    """How often each mixture found is trained at the scale above; 0 trusts them unseen."""
+    least_amount: NonNegative = 0.2
+    """No optimum gives a source less than this part of its amount in the base run."""
+    power_law: Literal["likeliest", "published"] = "likeliest"
+    """Power laws that weigh the noise, or ones that meet three runs exactly, as published."""
+
+    @field_validator("factors")
+    @classmethod
+    def _differ(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value) | {1.0}) < _POWER_LAW_POINTS:
+            raise ValueError("give at least two different factors, none of them 1")
+        return value
+
+    @model_validator(mode="after")
+    def _floor_is_met(self) -> "ScaleSettings":
+        if self.least_amount >= 1:
+            raise ValueError("`least_amount` must stay below 1: the optima are as large as the base run")
+        if self.power_law == "published" and len(set(self.factors) | {1.0}) != _POWER_LAW_POINTS:
+            raise ValueError("the published power law passes through three runs: give two `factors`")
+        return self
 
 
 class LimitsSettings(Settings):

@@ -1,0 +1,108 @@
+"""``cuvee scale``: the best mixture at a scale that cannot be tried out (floor 9)."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cuvee.cli.options import HERE, AsJson, Study
+
+if TYPE_CHECKING:
+    from cuvee.study.scale.decision import ScaleDecision
+    from cuvee.study.scale.outlook import Outlook
+
+
+def scale(
+    study: Study = HERE,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Tell scales, runs, FLOPs and hours; train nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find the best mixture at small scales, see how it moves, and follow it to the target run."""
+    from cuvee.cli.output import print_json
+    from cuvee.cli.progress_display import progress_display
+    from cuvee.cli.run import forbid_the_hub
+    from cuvee.report.reports import write_scale_reports
+    from cuvee.study.config import StudyConfig
+    from cuvee.study.folder import StudyFolder
+    from cuvee.study.scale import flow
+
+    folder, config = StudyFolder.of(study), StudyConfig.load(study)
+    forbid_the_hub(config)
+    with folder.locked(), progress_display() as progress:
+        if plan:
+            outlook = flow.outlook(config, folder, progress)
+        else:
+            decision = flow.run(config, folder, progress)
+            page = write_scale_reports(decision, folder.root)
+    if plan:
+        print_json(outlook.as_json()) if as_json else _print_outlook(outlook)
+    elif as_json:
+        print_json(decision.as_json())
+    else:
+        _print_decision(decision)
+        print(f"report: {page}")
+
+
+def _print_outlook(outlook: "Outlook") -> None:
+    from cuvee.cli.output import print_table, seconds, short
+
+    print_table(
+        "Scales",
+        ["parameters", "tokens", "runs", "to make", "FLOPs", "time to go"],
+        [
+            [
+                short(row.parameters),
+                short(row.tokens),
+                str(row.runs),
+                str(row.left),
+                f"{row.flops:.2g}",
+                seconds(3600 * row.hours_left),
+            ]
+            for row in outlook.rows
+        ],
+    )
+    print(outlook.statement)
+
+
+def _print_decision(decision: "ScaleDecision") -> None:
+    from cuvee.cli.output import number, print_table, short
+
+    for sentence in decision.headline:
+        print(sentence)
+    level = f"{decision.level:.0%} interval"
+    print_table(
+        f"Mixture for {short(decision.target_tokens)} tokens",
+        ["source", "share", level, "epochs", *(f"best at {short(row.tokens)}" for row in decision.rungs)],
+        [
+            [
+                entry.source,
+                f"{entry.share:.1%}",
+                _range(entry.low, entry.high),
+                number(entry.epochs, 2),
+                *(f"{row.optimum[place].mean:.1%}" for row in decision.rungs),
+            ]
+            for place, entry in enumerate(decision.mixture)
+        ],
+    )
+    if decision.checks:
+        print_table(
+            f"Trained on {short(decision.check_tokens)} tokens (target loss, nats per token)",
+            ["mixture", "loss", level, "foretold", "times faster than uniform"],
+            [
+                [
+                    row.name,
+                    number(row.loss.mean, 4),
+                    f"{row.loss.low:.4f} to {row.loss.high:.4f}",
+                    number(row.foretold.mean, 4),
+                    number(row.speedup["uniform"].mean, 2) if "uniform" in row.speedup else "-",
+                ]
+                for row in decision.checks
+            ],
+        )
+    for warning in decision.warnings:
+        print(f"warning: {warning}")
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.1%} to {high:.1%}" if low == low and high == high else "-"

@@ -1,0 +1,131 @@
+"""``ScaleView``: what the page of a decision across scales shows, before any rendering (floor 8)."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from cuvee.report.view import Badge, MixtureRow
+from cuvee.study.law_decision import Interval
+from cuvee.study.scale.decision import Checked, ScaleDecision, Standing
+
+_SHARES_OF_ROOM = 1.08
+
+
+@dataclass(frozen=True)
+class Line:
+    """The share of one source along one method's way."""
+
+    method: str
+    points: tuple[tuple[int, Interval], ...]
+    """Tokens and share."""
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class SharePanel:
+    """How the best share of one source moves with scale."""
+
+    source: str
+    lines: tuple[Line, ...]
+    rungs: tuple[tuple[int, Interval], ...]
+    """Optima of direct data optimisation: tokens and share."""
+    check_tokens: int
+    """Zero where nothing was trained above the rungs."""
+    target_tokens: int
+    pick: float
+    top: float
+    """Of the share axis, the same for all sources."""
+
+
+@dataclass(frozen=True)
+class ScaleView:
+    """A decision across scales, ordered for reading. Made by ``of``."""
+
+    decision: ScaleDecision
+    badge: Badge
+    sources: tuple[str, ...]
+    """Largest share first."""
+    rows: tuple[MixtureRow, ...]
+    panels: tuple[SharePanel, ...]
+
+    @classmethod
+    def of(cls, decision: ScaleDecision) -> Self:
+        """Order a decision."""
+        order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
+        total = sum(entry.unique_tokens for entry in decision.mixture)
+        rows = []
+        for i in order:
+            entry = decision.mixture[i]
+            cap = entry.epoch_cap * entry.unique_tokens / decision.target_tokens
+            rows.append(
+                MixtureRow(
+                    source=entry.source,
+                    share=entry.share,
+                    low=entry.low,
+                    high=entry.high,
+                    uniform=1.0 / len(order),
+                    proportional=entry.unique_tokens / total,
+                    share_cap=min(cap, 1.0),
+                    unique_tokens=entry.unique_tokens,
+                    epochs=entry.epochs,
+                    epoch_cap=entry.epoch_cap,
+                    cap_hit=entry.cap_hit,
+                )
+            )
+        sources = tuple(decision.sources[i] for i in order)
+        return cls(decision, _badge(decision), sources, tuple(rows), _panels(decision, order))
+
+    def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
+        """Shares in the order of the mixture table."""
+        by_source = dict(zip(self.decision.sources, shares, strict=True))
+        return tuple(by_source[name] for name in self.sources)
+
+    def against_uniform(self, row: Checked) -> Interval:
+        """How many times fewer tokens a mixture needed; unknown for equal shares themselves."""
+        return row.speedup.get("uniform", Interval())
+
+
+def _panels(decision: ScaleDecision, order: list[int]) -> tuple[SharePanel, ...]:
+    methods = list(dict.fromkeys(point.method for point in decision.path))
+    known = [share for point in decision.path for share in point.shares]
+    known += [share for row in decision.rungs for share in row.optimum]
+    highest = max(
+        [entry.share for entry in decision.mixture]
+        + [v for share in known for v in (share.mean, share.high) if math.isfinite(v)]
+    )
+    return tuple(
+        SharePanel(
+            decision.sources[i],
+            tuple(
+                Line(
+                    method,
+                    tuple((p.tokens, p.shares[i]) for p in decision.path if p.method == method),
+                    method == decision.method,
+                )
+                for method in methods
+            ),
+            tuple((row.tokens, row.optimum[i]) for row in decision.rungs),
+            decision.check_tokens,
+            decision.target_tokens,
+            decision.mixture[i].share,
+            min(1.0, _SHARES_OF_ROOM * highest),
+        )
+        for i in order
+    )
+
+
+def _badge(decision: ScaleDecision) -> Badge:
+    told = f"Trained {decision.check_tokens:,} tokens long, it did best of {len(decision.checks)} mixtures"
+    badges: dict[Standing, Badge] = {
+        "untested": Badge(
+            "untested", "Not tested", "The mixtures found were not trained above the scales they come from."
+        ),
+        "nothing found": Badge(
+            "not-believed", "Nothing found", "No mixture did better than equal shares when trained."
+        ),
+        "unsure": Badge(
+            "untested", "Not sure", f"{told}, but within the noise of a training from equal shares."
+        ),
+        "better": Badge("believed", "Trained and better", f"{told}, equal shares among them."),
+    }
+    return badges[decision.standing]

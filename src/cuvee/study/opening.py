@@ -1,0 +1,61 @@
+"""A study opened: its text prepared, its runs planned, its store at hand (floor 7)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cuvee.execution.interface import Executor
+from cuvee.execution.local import LocalProcesses
+from cuvee.files import remove_leftovers
+from cuvee.hashing import digest
+from cuvee.progress import Progress, Silent
+from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
+from cuvee.study.config import StudyConfig
+from cuvee.study.folder import GENERATED, StudyFolder
+from cuvee.study.laboratory import Laboratory
+from cuvee.study.material import Material, prepare_material
+from cuvee.study.mixtures import region_of
+from cuvee.study.plan import Plan
+
+
+@contextmanager
+def opened(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Iterator[Laboratory]:
+    """The laboratory of a study, its text prepared and its runs planned; see a flow's ``run``."""
+    progress = progress or Silent()
+    executor = executor or LocalProcesses(config.workers)
+    for place in (folder.root, *(folder.root / name for name in sorted(GENERATED))):
+        remove_leftovers(place)
+    material = prepare_material(config, folder, executor, progress)
+    region_of(config, available_tokens(config, material))  # impossible limits are told before any training
+    plan = Plan.of(config, folder, material)
+    with RunStore(folder.store) as store:
+        _write_sources(store, config, material)
+        yield Laboratory(plan, store, executor, progress)
+
+
+def available_tokens(config: StudyConfig, material: Material) -> dict[str, int]:
+    """Tokens of each source of the pool that the target run can draw on."""
+    return {name: config.sources[name].tokens or material.tokens(name) for name in config.pool_sources}
+
+
+def _write_sources(store: RunStore, config: StudyConfig, material: Material) -> None:
+    sources, units = [], []
+    for name in config.sources:
+        parts = [shard for (source, _), shard in material.shards.items() if source == name]
+        sources.append(
+            SourceRecord(
+                name,
+                digest(sorted(shard.content_hash for shard in parts)),
+                sum(shard.documents for shard in parts),
+                sum(len(shard.tokens) for shard in parts),
+                sum(shard.bytes for shard in parts),
+            )
+        )
+        for index, shard in enumerate(material.unit_shards(name)):
+            size = shard.documents, len(shard.tokens), shard.bytes
+            units.append(UnitRecord(f"{name}/unit-{index}", name, shard.content_hash, *size))
+    store.write_sources(sources, units)

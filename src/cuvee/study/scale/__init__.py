@@ -1,0 +1,12 @@
+"""From small scales to the mixture of a large training: the flow of ``cuvee scale`` (floor 7).
+
+config = StudyConfig.load(path)
+print(outlook(config, folder).statement)
+decision = run(config, StudyFolder.of(path))
+"""
+
+from cuvee.study.scale.decision import ScaleDecision
+from cuvee.study.scale.flow import outlook, run
+from cuvee.study.scale.outlook import Outlook
+
+__all__ = ["Outlook", "ScaleDecision", "outlook", "run"]

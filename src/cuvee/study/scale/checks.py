@@ -1,0 +1,128 @@
+"""What the trainings above the rungs say: of mixtures, and of the laws that foretold them (floor 7)."""
+
+import numpy as np
+
+from cuvee.laws.interface import FittedLaw
+from cuvee.study.laboratory import Laboratory
+from cuvee.study.law_decision import Interval
+from cuvee.study.scale import decision as d
+from cuvee.study.scale.findings import CheckRuns, ScaleFindings
+from cuvee.study.scale.law import LAW, law_data
+from cuvee.types import FloatArray
+
+Z = 1.2815515655446004
+"""Half width of a central 80 % interval in standard deviations."""
+
+
+def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
+    """Every mixture with what its trainings ended at, the lowest first; none where none was trained."""
+    checks = findings.checks
+    if checks is None:
+        return []
+    curves = [_curve(lab, checks, index, findings.law.weights) for index in range(len(checks.trainings))]
+    rows = []
+    for name, mixture in checks.mixtures.items():
+        own = checks.of(name)
+        losses = [float(curves[i][1][-1]) for i in own]
+        mean = float(np.mean(losses))
+        half = Z * findings.optima.noise * mean / len(losses) ** 0.5
+        speedup = {
+            other: _over_seeds(
+                [speedup_of(curves[i], curves[j]) for i, j in zip(own, checks.of(other), strict=True)]
+            )
+            for other in checks.mixtures
+            if other != name
+        }
+        rows.append(
+            d.Checked(
+                name,
+                tuple(mixture.shares.tolist()),
+                tuple(losses),
+                Interval(mean, mean - half, mean + half),
+                checks.foretold[name],
+                speedup,
+            )
+        )
+    return sorted(rows, key=lambda row: row.loss.mean)
+
+
+Curve = tuple[FloatArray, FloatArray]
+"""Tokens and target losses of a training, its end last."""
+
+
+def speedup_of(one: Curve, other: Curve) -> float:
+    """Tokens of ``other`` over those that ``one`` needs to reach its final loss.
+
+    Where ``one`` does not reach it within its training, the reverse is asked: below one then.
+    """
+    if one[1][-1] > other[1][-1]:
+        return 1.0 / speedup_of(other, one)
+    return float(other[0][-1] / tokens_to_reach(one, float(other[1][-1])))
+
+
+def tokens_to_reach(curve: Curve, loss: float) -> float:
+    """Tokens after which a training's loss is for the first time this low; infinite if it never is."""
+    tokens, losses = curve
+    below = np.flatnonzero(losses <= loss)
+    if not len(below):
+        return float("inf")
+    first = int(below[0])
+    if first == 0:
+        return float(tokens[0])
+    fall = losses[first - 1] - losses[first]
+    part = (losses[first - 1] - loss) / fall
+    return float(tokens[first - 1] + part * (tokens[first] - tokens[first - 1]))
+
+
+def law_checks(findings: ScaleFindings, lab: Laboratory) -> list[d.LawCheck]:
+    """How well the laws of the rungs foretold the trainings above them."""
+    checks, law = findings.checks, findings.law
+    if checks is None:
+        return []
+    data = law_data(lab, checks.planned)
+    measured = data.costs @ law.weights
+    even = checks.of("uniform")
+    laws: dict[str, FittedLaw] = {LAW: law.fitted} | law.others
+    rows = []
+    for name, fitted in laws.items():
+        predicted = fitted.predict(data.shares, data.scale) @ law.weights
+        missed = predicted - measured
+        relative = missed - missed[even].mean()
+        apart = np.delete(relative, even)
+        inside = float("nan")
+        if name == LAW and law.extrapolation is not None:
+            told = [
+                law.target([one.mixture], data.scale.select(np.array([i])))[0]
+                for i, one in enumerate(checks.trainings)
+            ]
+            inside = float(np.mean([t.low <= m <= t.high for t, m in zip(told, measured, strict=True)]))
+        rows.append(
+            d.LawCheck(
+                name,
+                float(np.abs(missed).mean()),
+                float(np.abs(apart).mean()) if len(apart) else float("nan"),
+                inside,
+            )
+        )
+    return rows
+
+
+def _curve(lab: Laboratory, checks: CheckRuns, index: int, weights: FloatArray) -> Curve:
+    planned = checks.planned[index]
+    key = lab.trained_key(planned.run)
+    run = lab.store.get(key)
+    assert run is not None  # it was trained, or the flow would have ended
+    names = [one.name for one in lab.plan.material.evaluations]
+    batch = planned.run.recipe.batch_tokens
+    along = [
+        (step * batch, float(np.dot([values[name] for name in names], weights)))
+        for step, values in run.details["along"]
+        if step < planned.run.recipe.steps
+    ]
+    end = float((lab.losses([key]) @ weights)[0])
+    tokens, losses = zip(*along, (planned.run.recipe.tokens, end), strict=True)
+    return np.array(tokens, dtype=np.float64), np.array(losses)
+
+
+def _over_seeds(values: list[float]) -> Interval:
+    return Interval(float(np.mean(values)), min(values), max(values))

@@ -1,0 +1,188 @@
+"""From what a ladder has measured to the mixture at the target run (floor 7)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.laws.interface import Scale
+from cuvee.mixture.mixture import Mixture
+from cuvee.study.decision import SourceShare
+from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.law_decision import Interval
+from cuvee.study.provenance import provenance
+from cuvee.study.scale import decision as d
+from cuvee.study.scale.checks import checked_rows, law_checks
+from cuvee.study.scale.findings import ScaleFindings
+from cuvee.study.scale.headline import headline, warnings
+from cuvee.study.scale.law import LEVEL, ScaleLaw, scale_of
+from cuvee.types import FloatArray
+
+AUTOSCALE = "AutoScale"
+TOP_RUNG = "optimum of the top rung"
+RESAMPLES = 24
+
+
+def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
+    """Follow what did best above the rungs to the target run; AutoScale where nothing was trained there."""
+    checks = checked_rows(findings, lab)
+    every = [one for rung in findings.planned for one in rung]
+    law = findings.law
+    if findings.checks is not None:
+        every += findings.checks.planned
+        law = ScaleLaw.of(lab, every)
+    end = _End(findings, lab, law)
+    method = checks[0].name if checks else AUTOSCALE
+    mixture, shares = end.mixture(method), end.shares(method)
+    predicted, even = law.target([mixture, findings.region.project(end.uniform.shares)], end.scale)
+    check = findings.ladder.check
+    decision = d.ScaleDecision(
+        study=lab.plan.config.name,
+        created_from=provenance(lab, every[0].run, "cuvee scale study.yaml"),
+        headline=(),
+        method=method,
+        checked=bool(checks),
+        parameters=round(float(end.scale.params)),
+        target_tokens=end.tokens,
+        mixture=_mixture(findings, lab, mixture, shares),
+        target=lab.plan.config.target_weights,
+        predicted=predicted,
+        predicted_uniform=even,
+        factors=lab.plan.config.scale.factors,
+        noise=findings.optima.noise,
+        rungs=tuple(_rung(findings, lab, index) for index in range(len(findings.rungs))),
+        path=tuple(_path(findings, lab, law)),
+        checks=tuple(checks),
+        check_parameters=lab.plan.sized(check.parameters).build().layout.size if check else 0,
+        check_tokens=check.tokens if check else 0,
+        laws=tuple(law_checks(findings, lab)),
+        flops=sum(_cost(lab, every)),
+        budget_flops=lab.plan.config.scale.budget_flops,
+        simulated_epoching=lab.plan.config.target_run.simulated_epoching,
+        warnings=tuple(warnings(findings, lab, law, method)),
+        level=LEVEL,
+    )
+    return replace(decision, headline=headline(decision))
+
+
+@dataclass(frozen=True, eq=False)
+class _End:
+    """The target run, and what every method says of it."""
+
+    findings: ScaleFindings
+    lab: Laboratory
+    law: ScaleLaw
+
+    @property
+    def tokens(self) -> int:
+        return self.findings.ladder.target.tokens
+
+    @property
+    def scale(self) -> Scale:
+        target = self.findings.ladder.target
+        return scale_of(self.lab.plan, self.findings.available, target.parameters, target.tokens)
+
+    @property
+    def uniform(self) -> Mixture:
+        return Mixture.uniform(self.findings.region.names)
+
+    def mixture(self, method: str) -> Mixture:
+        """Inside the limits."""
+        optima, names = self.findings.optima, self.findings.region.names
+        found: dict[str, Callable[[], Mixture]] = {
+            AUTOSCALE: lambda: optima.at(self.tokens),
+            TOP_RUNG: lambda: optima.at_rung(-1),
+            self.law.name: lambda: self.law.optimum(self.findings.region, self.scale),
+            "uniform": lambda: self.uniform,
+            "proportional": lambda: Mixture.proportional({n: self.findings.available[n] for n in names}),
+        }
+        return self.findings.region.project(found[method]().shares)
+
+    def shares(self, method: str) -> FloatArray:
+        """Other draws of the same [K, S]; none where nothing was fitted."""
+        seed = self.lab.plan.config.seed
+        if method == AUTOSCALE:
+            return self.findings.optima.drawn_at(self.tokens)
+        if method == TOP_RUNG:
+            return self.findings.optima.drawn_at_rung(-1)
+        if method == self.law.name:
+            return self.law.resampled(self.findings.region, self.scale, RESAMPLES, seed)
+        return np.zeros((0, len(self.findings.region.names)))
+
+
+def _mixture(
+    findings: ScaleFindings, lab: Laboratory, mixture: Mixture, drawn: FloatArray
+) -> tuple[SourceShare, ...]:
+    region, target = findings.region, findings.ladder.target.tokens
+    bounds = _intervals(mixture.shares, drawn)
+    rows = []
+    for place, name in enumerate(mixture.names):
+        available, share = findings.available[name], mixture.share(name)
+        rows.append(
+            SourceShare(
+                name,
+                share,
+                bounds[place].low,
+                bounds[place].high,
+                available,
+                share * target / available,
+                lab.plan.config.target_run.max_epochs,
+                bool(share >= region.upper[place] - 1e-6 and region.upper[place] < 1),
+            )
+        )
+    return tuple(rows)
+
+
+def _rung(findings: ScaleFindings, lab: Laboratory, index: int) -> d.RungRow:
+    one, planned, optima = findings.rungs[index], findings.planned[index], findings.optima
+    runs = one.by_source()
+    rows = []
+    for name, law in optima.laws[index].items():
+        changes = tuple(loss - 1.0 for loss in runs[name].losses[1:])
+        if law is None:
+            rows.append(d.SourceLaw(name, changes))
+            continue
+        errors = [float(error) for error in np.sqrt(np.diag(law.covariance))]
+        rows.append(d.SourceLaw(name, changes, law.a, law.b, law.c, errors[0], errors[1], errors[2]))
+    seconds = lab.store.seconds()
+    spent = [seconds.get((lab.trained_key(p.run), p.role), float("nan")) for p in planned]
+    return d.RungRow(
+        parameters=planned[0].run.model.build().layout.size,
+        tokens=one.rung.tokens,
+        runs=len(planned),
+        flops=sum(_cost(lab, planned)),
+        seconds=float(np.sum(spent)),
+        base=float(one.bases.mean()),
+        optimum=_intervals(optima.at_rung(index).shares, optima.drawn_at_rung(index)),
+        laws=tuple(rows),
+    )
+
+
+def _path(findings: ScaleFindings, lab: Laboratory, law: ScaleLaw) -> list[d.PathPoint]:
+    """The optima of AutoScale and of the law from the lowest rung to the target."""
+    points = []
+    for rung in findings.ladder.scales:
+        scale = scale_of(lab.plan, findings.available, rung.parameters, rung.tokens)
+        size = round(float(scale.params))
+        try:
+            there = findings.optima.at(rung.tokens).shares
+            shares = _intervals(there, findings.optima.drawn_at(rung.tokens))
+            points.append(d.PathPoint(AUTOSCALE, size, rung.tokens, shares))
+        except ConfigError:  # beyond the reach of the progression
+            pass
+        best = law.optimum(findings.region, scale).shares
+        points.append(d.PathPoint(law.name, size, rung.tokens, tuple(Interval(s) for s in best.tolist())))
+    return sorted(points, key=lambda point: point.method)
+
+
+def _intervals(shares: FloatArray, drawn: FloatArray) -> tuple[Interval, ...]:
+    low = high = np.full(len(shares), np.nan)
+    if len(drawn) > 1:
+        low, high = np.quantile(drawn, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+    return tuple(Interval(*map(float, row)) for row in zip(shares, low, high, strict=True))
+
+
+def _cost(lab: Laboratory, planned: Sequence[Planned]) -> list[float]:
+    runs = (lab.store.get(lab.trained_key(one.run)) for one in planned)
+    return [run.flops or 0.0 for run in runs if run is not None]

@@ -1,0 +1,182 @@
+"""What ``cuvee scale`` concludes: the value objects of a decision across scales (floor 7).
+
+The flow fills them, ``scale.json`` keeps them, the command line and ``report/`` show them.
+
+- Losses are in nats per token; the *target* is their weighted mean.
+- ``low`` and ``high`` bound the central interval of ``ScaleDecision.level``. NaN means "not known".
+- ``shares`` are token shares [S] in the order of ``ScaleDecision.sources``.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal, Self
+
+from cuvee.errors import ConfigError, SchemaError
+from cuvee.study.decision import Provenance, SourceShare
+from cuvee.study.decision_json import decode, encode
+from cuvee.study.law_decision import Interval
+from cuvee.types import Json
+
+SCHEMA = 1
+Standing = Literal["untested", "nothing found", "unsure", "better"]
+_NAN = math.nan
+
+
+@dataclass(frozen=True)
+class SourceLaw:
+    """(n + a)^-b + c of one source at one rung; NaN where no falling power law passes through its runs."""
+
+    source: str
+    changes: tuple[float, ...]
+    """Of the target loss, as a part of it, at each of ``ScaleDecision.factors``."""
+    a: float = _NAN
+    b: float = _NAN
+    c: float = _NAN
+    a_error: float = _NAN
+    b_error: float = _NAN
+    c_error: float = _NAN
+
+
+@dataclass(frozen=True)
+class RungRow:
+    """One scale at which the best mixture was sought."""
+
+    parameters: int
+    tokens: int
+    runs: int
+    flops: float
+    seconds: float
+    """Of one processor core, where told."""
+    base: float
+    """Target loss of equal amounts, mean over trainings."""
+    optimum: tuple[Interval, ...]
+    """Shares [S] of direct data optimisation."""
+    laws: tuple[SourceLaw, ...]
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """The best mixture at one scale, as a method has it."""
+
+    method: str
+    parameters: int
+    tokens: int
+    shares: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A mixture that was trained above the rungs."""
+
+    name: str
+    shares: tuple[float, ...]
+    losses: tuple[float, ...]
+    """Target loss of every training."""
+    loss: Interval
+    """Their mean, with the noise of a training."""
+    foretold: Interval
+    """The target loss as the law of the rungs had it."""
+    speedup: dict[str, Interval]
+    """Name of another -> its tokens over those this one needed to reach its final loss, with the ends over
+    trainings; below one where it was not reached."""
+
+
+@dataclass(frozen=True)
+class LawCheck:
+    """How well a law of the rungs foretold the trainings above them."""
+
+    law: str
+    error: float
+    """Mean absolute error of the target."""
+    difference_error: float
+    """The same of differences to equal shares, which are what a choice rests on."""
+    inside: float
+    """Share of trainings inside the intervals."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleDecision:
+    """The answer. Two are equal when their JSON is.
+
+    Raises:
+        ConfigError: shares do not sum to one.
+    """
+
+    study: str
+    created_from: Provenance
+    headline: tuple[str, ...]
+    method: str
+    """What the mixture comes from: a name of ``checks``."""
+    checked: bool
+    """It was trained above the rungs, and did best there."""
+    parameters: int
+    """Of the target run's model."""
+    target_tokens: int
+    mixture: tuple[SourceShare, ...]
+    target: dict[str, float]
+    """Weights of the evaluations."""
+    predicted: Interval
+    """Target loss of the mixture at the target run."""
+    predicted_uniform: Interval
+    factors: tuple[float, ...]
+    noise: float
+    """Standard deviation of a training's target loss, as a part of it."""
+    rungs: tuple[RungRow, ...]
+    path: tuple[PathPoint, ...]
+    """How the best mixture moves with scale, method by method, the smallest scale first."""
+    checks: tuple[Checked, ...]
+    check_parameters: int
+    """Zero where nothing was trained above the rungs."""
+    check_tokens: int
+    laws: tuple[LawCheck, ...]
+    flops: float
+    """Of all trainings."""
+    budget_flops: float
+    simulated_epoching: bool
+    warnings: tuple[str, ...]
+    level: float = 0.8
+
+    def __post_init__(self) -> None:
+        total = math.fsum(entry.share for entry in self.mixture)
+        if not abs(total - 1.0) <= 1e-6:
+            raise ConfigError(f"decision on {self.study!r}: the shares sum to {total!r}, not 1")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names [S]."""
+        return tuple(entry.source for entry in self.mixture)
+
+    @property
+    def standing(self) -> Standing:
+        """What the trainings above the rungs say of the mixture against equal shares.
+
+        As it is the best of several, it has to be lower by more than chance makes the best of so many lower
+        (Bonferroni's correction of a one-sided test at 5 %).
+        """
+        rows = {row.name: row for row in self.checks}
+        if not self.checked:
+            return "untested"
+        best, even = rows[self.method], rows["uniform"]
+        if best.shares == even.shares:
+            return "nothing found"
+        error = self.noise * even.loss.mean * (2.0 / len(best.losses)) ** 0.5
+        needed = NormalDist().inv_cdf(1.0 - 0.05 / (len({row.shares for row in self.checks}) - 1)) * error
+        return "better" if even.loss.mean - best.loss.mean > needed else "unsure"
+
+    def as_json(self) -> Json:
+        """The content of ``scale.json``."""
+        return {"schema": SCHEMA, "by": "scale", **encode(self)}
+
+    @classmethod
+    def from_json(cls, document: Json) -> Self:
+        """Read it back.
+
+        Raises:
+            SchemaError: another version wrote it.
+            ConfigError: a key is missing or wrong.
+        """
+        if document.get("by") != "scale" or document.get("schema") != SCHEMA:
+            raise SchemaError("scale.json: not written by this version; `cuvee scale` writes it again")
+        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
+        return decode(cls, body, "scale.json")

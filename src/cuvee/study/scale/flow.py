@@ -1,0 +1,178 @@
+"""The flow of ``cuvee scale`` (floor 7): a ladder of scales climbed, and the mixture at the target run.
+
+At every rung direct data optimisation trains its runs and finds the best mixture; AutoScale carries these
+optima on, and so does a law fitted to all runs. One scale above, the mixtures found are trained beside equal
+and proportional shares, and what does best there is followed to the target.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cuvee.execution.interface import Executor
+from cuvee.mixture.mixture import Mixture
+from cuvee.mixture.region import Region
+from cuvee.progress import Progress
+from cuvee.study.config import StudyConfig
+from cuvee.study.folder import StudyFolder
+from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.mixtures import region_of
+from cuvee.study.opening import available_tokens, opened
+from cuvee.study.scale.conclude import conclude
+from cuvee.study.scale.decision import ScaleDecision
+from cuvee.study.scale.findings import CheckRuns, ScaleFindings
+from cuvee.study.scale.ladder import CHECKED, Ladder, Rung, ScaledRun
+from cuvee.study.scale.law import ScaleLaw, scale_of
+from cuvee.study.scale.optima import Optima, RungLosses
+from cuvee.study.scale.outlook import Outlook, outlook_of
+from cuvee.types import FloatArray
+
+MEASURED_ALONG = 24
+"""How often a run above the rungs is measured on its way, to see when it reaches what others end at."""
+
+
+def run(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> ScaleDecision:
+    """Climb the ladder, or go on where it was left.
+
+    Args:
+        config: what the user wrote.
+        folder: where everything is kept.
+        progress: told all the way; FLOPs and hours before anything is trained.
+        executor: where jobs run; by default ``config.workers`` processes on this machine.
+
+    Raises:
+        ConfigError: the target run is unknown, or the budget is too small for a ladder.
+        CuveeError: anything else that cannot go on; what is done so far is kept.
+    """
+    with opened(config, folder, progress, executor) as lab:
+        climb = _Climb.of(lab)
+        lab.progress.message(climb.outlook().statement)
+        return conclude(climb.findings(), lab)
+
+
+def outlook(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Outlook:
+    """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
+    with opened(config, folder, progress, executor) as lab:
+        return _Climb.of(lab).outlook()
+
+
+@dataclass(frozen=True, eq=False)
+class _Climb:
+    """A ladder with the laboratory that climbs it."""
+
+    lab: Laboratory
+    ladder: Ladder
+    region: Region
+    available: dict[str, int]
+
+    @classmethod
+    def of(cls, lab: Laboratory) -> "_Climb":
+        plan, config = lab.plan, lab.plan.config
+        available = available_tokens(config, plan.material)
+
+        def training_flops(parameters: int) -> float:
+            spec = plan.sized(parameters)
+            return 3.0 * (spec.config.flops_per_token if spec.config else spec.build().flops_per_token)
+
+        ladder = Ladder.of(config, config.model.parameters or plan.parameters, training_flops)
+        return cls(lab, ladder, region_of(config, available), available)
+
+    def outlook(self) -> Outlook:
+        stages = [(rung.tokens, self._planned(rung, self._design(rung)), 0) for rung in self.ladder.rungs]
+        check = self.ladder.check
+        if check is not None:
+            known = self._planned(check, self._trainings(check, self._even()))
+            found = CHECKED * self.lab.plan.config.scale.seeds - len(known)
+            stages.append((check.tokens, known, found))
+        return outlook_of(self.lab, stages)
+
+    def findings(self) -> ScaleFindings:
+        """Train, fit, find the optima, train those."""
+        settings = self.lab.plan.config.scale
+        designs = [self._design(rung) for rung in self.ladder.rungs]
+        planned = [
+            self._planned(rung, design) for rung, design in zip(self.ladder.rungs, designs, strict=True)
+        ]
+        self.lab.train([one for rung in planned for one in rung], "training the rungs")
+        weights = np.array(list(self.lab.plan.config.target_weights.values()))
+        rungs = [
+            RungLosses(rung, tuple(design), self._losses(of_rung) @ weights)
+            for rung, design, of_rung in zip(self.ladder.rungs, designs, planned, strict=True)
+        ]
+        optima = Optima.of(rungs, settings.power_law, settings.least_amount, self.lab.plan.config.seed)
+        law = ScaleLaw.of(self.lab, [one for rung in planned for one in rung])
+        checks = self._checked(optima, law)
+        return ScaleFindings(
+            self.ladder,
+            self.region,
+            self.available,
+            tuple(rungs),
+            tuple(tuple(one) for one in planned),
+            optima,
+            law,
+            checks,
+        )
+
+    def _checked(self, optima: Optima, law: ScaleLaw) -> CheckRuns | None:
+        """Train the mixtures found, one scale above; what the law says of them is told before."""
+        check = self.ladder.check
+        if check is None:
+            return None
+        scale = scale_of(self.lab.plan, self.available, check.parameters, check.tokens)
+        mixtures = self._even() | {
+            name: self.region.project(mixture.shares)
+            for name, mixture in (
+                ("optimum of the top rung", optima.at_rung(-1)),
+                ("AutoScale", optima.at(check.tokens)),
+                (law.name, law.optimum(self.region, scale)),
+            )
+        }
+        trainings = self._trainings(check, mixtures)
+        planned = self._planned(check, trainings, MEASURED_ALONG)
+        self.lab.train(planned, "training the mixtures found")
+        foretold = dict(zip(mixtures, law.target(list(mixtures.values()), scale), strict=True))
+        return CheckRuns(check, mixtures, tuple(trainings), tuple(planned), foretold)
+
+    def _even(self) -> dict[str, Mixture]:
+        """What needs no runs; inside the limits."""
+        names = self.region.names
+        given = {
+            "uniform": Mixture.uniform(names),
+            "proportional": Mixture.proportional({name: self.available[name] for name in names}),
+        }
+        return {name: self.region.project(mixture.shares) for name, mixture in given.items()}
+
+    def _design(self, rung: Rung) -> list[ScaledRun]:
+        settings = self.lab.plan.config.scale
+        return rung.runs(self.region.names, settings.factors, settings.replicates)
+
+    def _trainings(self, rung: Rung, mixtures: dict[str, Mixture]) -> list[ScaledRun]:
+        """Every different mixture with every seed."""
+        different = {mixture.key: mixture for mixture in mixtures.values()}.values()
+        seeds = range(self.lab.plan.config.scale.seeds)
+        return [ScaledRun(mixture, rung.tokens, seed) for mixture in different for seed in seeds]
+
+    def _planned(self, rung: Rung, runs: Sequence[ScaledRun], along: int = 0) -> list[Planned]:
+        plan = self.lab.plan
+        model = plan.sized(rung.parameters)
+        role = "check" if along or rung is self.ladder.check else "rung"
+        return [
+            Planned(
+                plan.alone(one.mixture, model, one.tokens, rung.tokens, one.replica), role, one.mixture, along
+            )
+            for one in runs
+        ]
+
+    def _losses(self, planned: Sequence[Planned]) -> FloatArray:
+        return self.lab.losses([self.lab.trained_key(one.run) for one in planned])

@@ -1,0 +1,132 @@
+"""The law of mixture and scale behind a ladder (floor 7): fitted to all its runs, asked beyond them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.laws.extrapolation import Extrapolation
+from cuvee.laws.interface import FittedLaw, LawData, Scale, own_sources
+from cuvee.laws.registry import law_named
+from cuvee.mixture.mixture import Mixture
+from cuvee.mixture.region import Region
+from cuvee.search.objective import Objective
+from cuvee.search.optimum import minimise
+from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.law_decision import Interval
+from cuvee.study.plan import Plan
+from cuvee.types import FloatArray
+
+LAW = "effective_data_scaling"
+"""What is minimised: convex, aware of repetition, and its optimum moves with scale."""
+COMPARED = ("additive_scaling", "joint_scaling", "capacity_allocation", "bimix")
+LEVEL = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleLaw:
+    """A law fitted to runs of several scales, with others beside it. Made by ``of``."""
+
+    data: LawData
+    weights: FloatArray
+    """Of the metrics in the target [E]."""
+    fitted: FittedLaw
+    extrapolation: Extrapolation | None
+    """None where there are too few runs to see how far the law can be believed."""
+    others: dict[str, FittedLaw]
+
+    @classmethod
+    def of(cls, lab: Laboratory, planned: Sequence[Planned]) -> "ScaleLaw":
+        """Fit to runs that the laboratory has made."""
+        data = law_data(lab, planned)
+        law = law_named(LAW)
+        try:
+            extrapolation = Extrapolation.of(law, data)
+        except ConfigError:
+            extrapolation = None
+        others = {}
+        for name in COMPARED:
+            try:
+                others[name] = law_named(name).fit(data)
+            except ConfigError:  # these runs do not carry it: too few, or all of one size
+                continue
+        fitted = extrapolation.fitted if extrapolation is not None else law.fit(data)
+        weights = np.array([lab.plan.config.target_weights[name] for name in data.metrics])
+        return cls(data, weights, fitted, extrapolation, others)
+
+    @property
+    def name(self) -> str:
+        """What its optimum is called."""
+        return f"law {LAW}"
+
+    def optimum(self, region: Region, scale: Scale) -> Mixture:
+        """The mixture with the lowest target at a scale."""
+        objective = Objective(dict(zip(self.data.metrics, self.weights.tolist(), strict=True)), scale=scale)
+        return minimise(objective, self.fitted, region).mixture
+
+    def resampled(self, region: Region, scale: Scale, draws: int, seed: int) -> FloatArray:
+        """Its optima [K, S] under runs drawn again with replacement; those that carry no law are left out."""
+        law, rng, found = law_named(LAW), np.random.default_rng(seed), []
+        for _ in range(draws):
+            rows = rng.integers(len(self.data), size=len(self.data))
+            try:
+                again = replace(self, fitted=law.fit(self.data.select(rows)))
+            except ConfigError:
+                continue
+            found.append(again.optimum(region, scale).shares)
+        return np.array(found).reshape(len(found), len(self.data.sources))
+
+    def target(self, mixtures: Sequence[Mixture], scale: Scale) -> list[Interval]:
+        """Target losses of single trainings at a scale; the errors of metrics are taken to go together."""
+        shares = np.stack([mixture.shares for mixture in mixtures])
+        mean = self.fitted.predict(shares, scale) @ self.weights
+        half = np.full(len(shares), np.nan)
+        if self.extrapolation is not None:
+            half = self.extrapolation.half_width(shares, scale, LEVEL) @ self.weights
+        return [Interval(m, m - h, m + h) for m, h in zip(mean.tolist(), half.tolist(), strict=True)]
+
+
+def law_data(lab: Laboratory, planned: Sequence[Planned]) -> LawData:
+    """Runs that are made, as data of laws: nats per token of every evaluation."""
+    names = planned[0].mixture.names
+    metrics = tuple(lab.plan.config.evaluation_sets)
+    own = own_sources(metrics, names)
+    for place, source in enumerate(lab.plan.config.own_sources.values()):
+        own[place] = names.index(source) if source is not None else -1
+    return LawData(
+        names,
+        metrics,
+        np.stack([one.mixture.shares for one in planned]),
+        lab.losses([lab.trained_key(one.run) for one in planned]),
+        Scale(
+            np.array([float(one.run.model.build().layout.size) for one in planned]),
+            np.array([float(one.run.recipe.tokens) for one in planned]),
+            np.stack([unique_tokens(lab, one) for one in planned]),
+        ),
+        own,
+    )
+
+
+def unique_tokens(lab: Laboratory, planned: Planned) -> FloatArray:
+    """Different tokens of each source that a run can draw on [S]."""
+    material = lab.plan.material
+    here = [sum(len(shard.tokens) for shard in material.training_shards(n)) for n in planned.mixture.names]
+    parts = [planned.run.fractions.get(name, 1.0) for name in planned.mixture.names]
+    result: FloatArray = np.array(here) * np.array(parts)
+    return result
+
+
+def scale_of(plan: Plan, available: Mapping[str, int], parameters: int, tokens: int) -> Scale:
+    """A scale on the way to the target run, with each source repeated as often as there.
+
+    Args:
+        plan: of the study.
+        available: tokens of each source that the target run can draw on.
+        parameters: of the model that is asked for; told as those of the one that can be built.
+        tokens: trained on.
+    """
+    target = plan.config.target_run.tokens
+    assert target is not None  # the ladder has asked
+    unique = np.array([float(count) for count in available.values()]) * tokens / target
+    return Scale(float(plan.sized(parameters).build().layout.size), float(tokens), unique)

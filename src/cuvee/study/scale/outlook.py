@@ -1,0 +1,107 @@
+"""What a ladder will take, told before anything is trained (floor 7)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cuvee.study.job import PaceTask, pace
+from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.types import Json
+
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class OutlookRow:
+    """All runs of one scale."""
+
+    parameters: int
+    tokens: int
+    """Of the base run."""
+    runs: int
+    left: int
+    """Runs that are not made yet."""
+    flops: float
+    """Of all runs, by formula: three forward passes a token."""
+    flops_left: float
+    hours_left: float
+    """Wall time with all workers, from a few steps timed on this machine; compiling, reading and measuring
+    not included."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Scales, runs, FLOPs and hours."""
+
+    rows: tuple[OutlookRow, ...]
+    budget_flops: float
+
+    @property
+    def flops(self) -> float:
+        return sum(row.flops for row in self.rows)
+
+    @property
+    def hours_left(self) -> float:
+        return sum(row.hours_left for row in self.rows)
+
+    @property
+    def statement(self) -> str:
+        """In a sentence."""
+        runs, left = (sum(getattr(row, name) for row in self.rows) for name in ("runs", "left"))
+        done = f", {runs - left} of them done" if left < runs else ""
+        minutes = 60 * self.hours_left
+        time = f"{minutes:.0f} minutes" if minutes < 120 else f"{self.hours_left:.1f} hours"
+        return (
+            f"{runs} runs{done}, {self.flops:.2g} FLOPs of the {self.budget_flops:.2g} allowed; about {time} "
+            "to go on this machine"
+        )
+
+    def as_json(self) -> Json:
+        """Everything as plain JSON."""
+        return {
+            "rows": [dict(vars(row)) for row in self.rows],
+            "flops": self.flops,
+            "budget_flops": self.budget_flops,
+            "hours_left": self.hours_left,
+        }
+
+
+def outlook_of(lab: Laboratory, stages: Sequence[tuple[int, Sequence[Planned], int]]) -> Outlook:
+    """Count, and time a few steps of every size of model.
+
+    Args:
+        lab: of the study.
+        stages: for each scale tokens of its base run, the runs that are known, and how many more there
+            will be like the last of them.
+
+    Cost: seconds of training for every size of model.
+    """
+    rows = []
+    for tokens, planned, more in stages:
+        one = planned[0].run
+        model = one.model.build()
+        each = [3.0 * model.flops_per_token * p.run.recipe.tokens for p in planned]
+        each += [each[-1]] * more
+        made = [lab.store.has(lab.trained_key(p.run)) for p in planned] + [False] * more
+        left = sum(flops for flops, done in zip(each, made, strict=True) if not done)
+        rate = _flops_a_second(lab, planned[0]) if left else float("inf")
+        rows.append(
+            OutlookRow(
+                model.layout.size,
+                tokens,
+                len(each),
+                len(each) - sum(made),
+                sum(each),
+                left,
+                left / rate / _HOUR,
+            )
+        )
+    return Outlook(tuple(rows), lab.plan.config.scale.budget_flops)
+
+
+def _flops_a_second(lab: Laboratory, planned: Planned) -> float:
+    """Of all workers together, while all of them train."""
+    run, workers = planned.run, lab.plan.config.workers
+    tasks = [PaceTask(run.model, run.recipe)] * workers
+    seconds = [found for _, found in lab.executor.map(pace, tasks, lambda index, amount, note: None)]
+    step = 3.0 * run.model.build().flops_per_token * run.recipe.batch_tokens
+    return workers * step / (sum(seconds) / len(seconds))
