@@ -28,12 +28,13 @@ from cuvee.honesty.calibrators import baseline_calibrators, calibrators_for
 from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import BLEND, FittedBlend, choose_proxy, fit_blend
 from cuvee.mixture.mixture import Mixture
-from cuvee.study.ablation import investigate, opened
+from cuvee.study.ablation import investigate
 from cuvee.study.conclude import conclude
 from cuvee.study.findings import Findings
 from cuvee.study.folder import StudyFolder
 from cuvee.study.judge import Judge
 from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.opening import opened
 from cuvee.types import FloatArray, IntArray
 
 LEARNT_FROM = (6, 8, 12)
