@@ -27,11 +27,11 @@ def settings() -> Json:
         "split": {"evaluation": 0.05, "seed": 0.4},
         "tokenizer": {"vocabulary": 1024},
         "model": {"parameters": 400_000, "context_length": 64},
-        "seed_training": {"tokens": 1024, "batch_tokens": 1024, "warmup": 0.05},
+        "seed_training": {"tokens": 1024, "batch_tokens": 1024},
         "branch_training": {"tokens": 1024, "schedule": "linear", "snapshots": []},
         "references": {"count": 0, "replicates": 0},
         "target_run": {"tokens": TARGET_TOKENS},
-        "scale": {"budget_flops": 1e16, "rungs": 2, "step": 3.0, "replicates": 2, "seeds": 3},
+        "scale": {"budget_flops": 1e16, "rungs": 2, "step": 3.0, "replicates": 2, "seeds": 2},
         "evaluation_tokens": 2048,
     }
 

@@ -179,8 +179,11 @@ def ladder(progress: Progress) -> list[Table]:
                 if row.name not in ("uniform", "proportional")
             ),
         ),
-        ("With 80 % intervals from the noise of a training, "
-         f"{decision.noise:.2%} of its target loss (the base runs, trained three times each).",),
+        (
+            "With 80 % intervals from the noise of a training, "
+            + " and ".join(f"{row.noise:.2%}" for row in decision.rungs)
+            + " of its target loss (base runs, trained three times each).",
+        ),
     )  # fmt: skip
     trained = Table(
         f"Trained on {decision.check_tokens:,} tokens: target loss, nats per token",

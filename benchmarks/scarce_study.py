@@ -24,7 +24,7 @@ from cuvee.types import FloatArray, Json
 WORK = ROOT / ".bench" / "scarce"
 SCARCE = "medical"
 SCARCE_BYTES = 80_000
-TARGET_TOKENS = 1_350_000
+TARGET_TOKENS = 900_000
 PROXY_TOKENS = TARGET_TOKENS // 4
 SHARES = (0.05, 0.1, 0.2, 0.35, 0.55)
 SEEDS = 2
@@ -56,7 +56,7 @@ def settings(matched: bool) -> Json:
         "evaluations": {_MEASURED: {"paths": str(SHARED / "corpus" / SCARCE / "val.jsonl.zst")}},
         "tokenizer": {"vocabulary": 1024},
         "model": {"parameters": 400_000, "context_length": 64},
-        "seed_training": {"tokens": 1024, "batch_tokens": 1024, "warmup": 0.05},
+        "seed_training": {"tokens": 1024, "batch_tokens": 1024},
         "branch_training": {"tokens": 1024, "schedule": "linear", "snapshots": []},
         "references": {"count": 0, "replicates": 0},
         "target": {"weights": weights},

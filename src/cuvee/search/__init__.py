@@ -1,21 +1,36 @@
-"""Search: the best mixture of a region under an objective, and what it is compared with (floor 5)."""
+"""Search: the best mixture under an objective, and which experiment to make next to find it (floor 5)."""
 
 from cuvee.search.baselines import Baseline, baselines, proportional, uniform, unimax
 from cuvee.search.objective import Guard, Objective
 from cuvee.search.optimum import Best, descend, minimise
 from cuvee.search.pareto import ParetoPoint, pareto_front
+from cuvee.search.played import Played, play
+from cuvee.search.proposer import History, Method, Proposer
+from cuvee.search.replay import Replay
+from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.trials import Trials
 from cuvee.search.utilimax import utilimax, utilities_of
 
 __all__ = [
     "Baseline",
     "Best",
+    "Experiment",
     "Guard",
+    "History",
+    "Level",
+    "Method",
     "Objective",
     "ParetoPoint",
+    "Played",
+    "Proposer",
+    "Replay",
+    "Space",
+    "Trials",
     "baselines",
     "descend",
     "minimise",
     "pareto_front",
+    "play",
     "proportional",
     "uniform",
     "unimax",

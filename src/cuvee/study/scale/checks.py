@@ -1,5 +1,7 @@
 """What the trainings above the rungs say: of mixtures, and of the laws that foretold them (floor 7)."""
 
+import math
+
 import numpy as np
 
 from cuvee.laws.interface import FittedLaw
@@ -8,6 +10,7 @@ from cuvee.study.law_decision import Interval
 from cuvee.study.scale import decision as d
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
 from cuvee.study.scale.law import LAW, law_data
+from cuvee.study.scale.optima import LEAST_NOISE
 from cuvee.types import FloatArray
 
 Z = 1.2815515655446004
@@ -20,12 +23,13 @@ def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
     if checks is None:
         return []
     curves = [_curve(lab, checks, index, findings.law.weights) for index in range(len(checks.trainings))]
+    noise = noise_above(findings, lab)
     rows = []
     for name, mixture in checks.mixtures.items():
         own = checks.of(name)
         losses = [float(curves[i][1][-1]) for i in own]
         mean = float(np.mean(losses))
-        half = Z * findings.optima.noise * mean / len(losses) ** 0.5
+        half = Z * noise * mean / len(losses) ** 0.5
         speedup = {
             other: _over_seeds(
                 [speedup_of(curves[i], curves[j]) for i, j in zip(own, checks.of(other), strict=True)]
@@ -44,6 +48,23 @@ def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
             )
         )
     return sorted(rows, key=lambda row: row.loss.mean)
+
+
+def noise_above(findings: ScaleFindings, lab: Laboratory) -> float:
+    """How far trainings of one mixture differ above the rungs, as a part of the loss.
+
+    Pooled over mixtures; that of the top rung where each was trained once, or none was.
+    """
+    checks = findings.checks
+    if checks is None or len(checks.trainings) == len({one.mixture.key for one in checks.trainings}):
+        return findings.optima.noise[-1]
+    ends = lab.losses([lab.trained_key(one.run) for one in checks.planned]) @ findings.law.weights
+    groups: dict[str, list[float]] = {one.mixture.key: [] for one in checks.trainings}
+    for training, end in zip(checks.trainings, ends.tolist(), strict=True):
+        groups[training.mixture.key].append(end)
+    relative = [np.array(group) / np.mean(group) - 1.0 for group in groups.values()]
+    squares = sum(float((one**2).sum()) for one in relative)
+    return max(LEAST_NOISE, math.sqrt(squares / sum(len(one) - 1 for one in relative)))
 
 
 Curve = tuple[FloatArray, FloatArray]
@@ -116,7 +137,7 @@ def _curve(lab: Laboratory, checks: CheckRuns, index: int, weights: FloatArray) 
     batch = planned.run.recipe.batch_tokens
     along = [
         (step * batch, float(np.dot([values[name] for name in names], weights)))
-        for step, values in run.details["along"]
+        for step, values in run.details.get("along", ())
         if step < planned.run.recipe.steps
     ]
     end = float((lab.losses([key]) @ weights)[0])

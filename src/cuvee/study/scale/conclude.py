@@ -13,7 +13,7 @@ from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.law_decision import Interval
 from cuvee.study.provenance import provenance
 from cuvee.study.scale import decision as d
-from cuvee.study.scale.checks import checked_rows, law_checks
+from cuvee.study.scale.checks import checked_rows, law_checks, noise_above
 from cuvee.study.scale.findings import ScaleFindings
 from cuvee.study.scale.headline import headline, warnings
 from cuvee.study.scale.law import LEVEL, ScaleLaw, scale_of
@@ -50,7 +50,7 @@ def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
         predicted=predicted,
         predicted_uniform=even,
         factors=lab.plan.config.scale.factors,
-        noise=findings.optima.noise,
+        noise=noise_above(findings, lab),
         rungs=tuple(_rung(findings, lab, index) for index in range(len(findings.rungs))),
         path=tuple(_path(findings, lab, law)),
         checks=tuple(checks),
@@ -153,6 +153,7 @@ def _rung(findings: ScaleFindings, lab: Laboratory, index: int) -> d.RungRow:
         runs=len(planned),
         flops=sum(_cost(lab, planned)),
         seconds=float(np.sum(spent)),
+        noise=optima.noise[index],
         base=float(one.bases.mean()),
         optimum=_intervals(optima.at_rung(index).shares, optima.drawn_at_rung(index)),
         laws=tuple(rows),

@@ -48,6 +48,8 @@ class RungRow:
     flops: float
     seconds: float
     """Of one processor core, where told."""
+    noise: float
+    """Standard deviation of a training's target loss, as a part of it."""
     base: float
     """Target loss of equal amounts, mean over trainings."""
     optimum: tuple[Interval, ...]
@@ -121,7 +123,7 @@ class ScaleDecision:
     predicted_uniform: Interval
     factors: tuple[float, ...]
     noise: float
-    """Standard deviation of a training's target loss, as a part of it."""
+    """The same above the rungs."""
     rungs: tuple[RungRow, ...]
     path: tuple[PathPoint, ...]
     """How the best mixture moves with scale, method by method, the smallest scale first."""

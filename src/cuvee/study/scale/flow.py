@@ -31,6 +31,8 @@ from cuvee.types import FloatArray
 MEASURED_ALONG = 24
 """How often a run above the rungs is measured on its way, to see when it reaches what others end at."""
 
+_DIGITS = 4
+
 
 def run(
     config: StudyConfig,
@@ -131,7 +133,8 @@ class _Climb:
             return None
         scale = scale_of(self.lab.plan, self.available, check.parameters, check.tokens)
         mixtures = self._even() | {
-            name: self.region.project(mixture.shares)
+            # Rounded: another order of sums somewhere must not ask for other trainings.
+            name: self.region.project(np.round(mixture.shares, _DIGITS))
             for name, mixture in (
                 ("optimum of the top rung", optima.at_rung(-1)),
                 ("AutoScale", optima.at(check.tokens)),

@@ -20,6 +20,7 @@ ASSUMED_NOISE = 0.002
 
 LEAST_NOISE = 1e-5
 DRAWS = 200
+_POOLED = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,8 @@ class Optima:
     """Optimal amounts at all rungs. Made by ``of``."""
 
     sources: tuple[str, ...]
-    noise: float
-    """Standard deviation of a loss, as a part of it."""
+    noise: tuple[float, ...]
+    """Standard deviation of a loss at every rung, as a part of it."""
     laws: tuple[dict[str, PowerLaw | None], ...]
     """Of every rung; None where no falling power law passes through a source's runs."""
     amounts: tuple[FloatArray, ...]
@@ -79,10 +80,10 @@ class Optima:
         laws, amounts, drawn = [], [], []
         for index, one in enumerate(rungs):
             each, runs = one.rung.tokens / len(sources), one.by_source()
-            found = fitted_laws(runs, method, noise)
+            found = fitted_laws(runs, method, noise[index])
             best = best_amounts(found, float(len(sources)), least)
             rng = np.random.default_rng([seed, index])
-            moved = drawn_amounts(runs, noise, float(len(sources)), least, DRAWS, rng, method)
+            moved = drawn_amounts(runs, noise[index], float(len(sources)), least, DRAWS, rng, method)
             laws.append(found)
             amounts.append(each * np.array([best[name] for name in sources]))
             drawn.append(each * moved)
@@ -112,10 +113,22 @@ class Optima:
         return shares[np.isfinite(shares).all(axis=1)]
 
 
-def noise_of(rungs: Sequence[RungLosses]) -> float:
-    """How far trainings of one mixture differ, as a part of the loss, pooled over rungs."""
-    again = [one.bases for one in rungs if len(one.bases) > 1]
-    if not again:
-        return ASSUMED_NOISE
-    squares = sum(float((((x - x.mean()) / x.mean()) ** 2).sum()) for x in again)
-    return max(LEAST_NOISE, math.sqrt(squares / sum(len(x) - 1 for x in again)))
+def noise_of(rungs: Sequence[RungLosses]) -> tuple[float, ...]:
+    """How far trainings of one mixture differ at every rung, as a part of the loss.
+
+    Short trainings differ more than long ones, but few of them say little, so each rung's variance is drawn
+    towards the mean over rungs as if that were known from ``_POOLED`` more trainings.
+    """
+    variances, freedom = [], []
+    for one in rungs:
+        relative = one.bases / one.bases.mean()
+        freedom.append(len(relative) - 1)
+        variances.append(float(relative.var(ddof=1)) if len(relative) > 1 else math.nan)
+    known = [variance for variance in variances if math.isfinite(variance)]
+    if not known:
+        return (ASSUMED_NOISE,) * len(rungs)
+    mean = math.fsum(known) / len(known)
+    return tuple(
+        max(LEAST_NOISE, math.sqrt(((variance * n if n else 0.0) + mean * _POOLED) / (n + _POOLED)))
+        for variance, n in zip(variances, freedom, strict=True)
+    )

@@ -1,0 +1,5 @@
+"""Methods of search, one file each; ``registry.py`` has the table (floor 5)."""
+
+from cuvee.search.methods.registry import PROPOSERS, method_named
+
+__all__ = ["PROPOSERS", "method_named"]

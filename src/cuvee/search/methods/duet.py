@@ -1,0 +1,85 @@
+"""DUET: Bayesian optimisation of shares around a choice of documents (floor 5).
+
+    outer: w_t = argmax -mean(w) + sqrt(beta) deviation(w),   a Gaussian process on the shares as they are
+    inner: which documents of each source make up its share of the run, by their value
+
+Chen, Lau, Foo & Low 2025, https://arxiv.org/abs/2502.00270, and their code. The outer loop stands here. The
+inner choice is a ``Chooser``, as the values of documents come from elsewhere (the paper takes influence
+functions); without one the documents of a source are drawn at random.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from cuvee.search.acquisition import LEAST_RUNS, acquired
+from cuvee.search.proposer import History
+from cuvee.search.space import Experiment
+from cuvee.search.untried import at_level, nearest_untried, untried, untried_draws
+from cuvee.types import FloatArray
+
+
+class Chooser(Protocol):
+    """The inner choice."""
+
+    def documents(self, source: str, share: float, seed: int) -> Sequence[int]:
+        """Which documents of a source, by position, make up its share of a run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Duet:
+    """The method, with its settings."""
+
+    beta: float = 1.0
+    """Weight of what is unknown, squared."""
+    chooser: Chooser | None = None
+    name: str = "duet"
+    paper: str = "https://arxiv.org/abs/2502.00270"
+    needs: str = "a Chooser that values documents; without one only the outer loop is DUET"
+    cost: str = "tenths of a second an experiment"
+    deviations: str = (
+        "A Matern kernel with a linear term; the second experiment is random, as this process needs two; the "
+        "best of some 2000 mixtures is taken; shares below 0.05 are kept; batches by the kriging believer."
+    )
+
+    def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
+        """See ``Method.ask``; equal shares first."""
+        rng, target = history.rng(seed), history.space.target
+        if len(history.trials.at(target)) < LEAST_RUNS:
+            first = _equal_shares(history)[:count]
+            begun = history
+            for one in at_level(first, target):
+                begun = begun.plus(one)
+            others = untried_draws(begun, target, count - len(first), rng)
+            return at_level(np.concatenate([first, others]), target)
+
+        def bound(mean: FloatArray, deviation: FloatArray, lowest: float) -> FloatArray:
+            result: FloatArray = np.sqrt(self.beta) * deviation - mean
+            return result
+
+        return acquired(history, bound, count, rng)
+
+    def documents(
+        self, experiment: Experiment, sources: Sequence[str], seed: int
+    ) -> dict[str, Sequence[int]] | None:
+        """The inner choice for an experiment: documents of each source used; None for random ones."""
+        if self.chooser is None:
+            return None
+        shares = zip(sources, experiment.shares, strict=True)
+        return {name: self.chooser.documents(name, share, seed) for name, share in shares if share > 0}
+
+
+def _equal_shares(history: History) -> FloatArray:
+    """The mixture nearest to equal shares [1, S], none [0, S] if anything was asked at the target before."""
+    space = history.space
+    size = len(space.sources)
+    asked = [*history.trials.level.tolist(), *(one.level for one in history.running)]
+    if space.target in asked:
+        return np.zeros((0, size))
+    equal = space.region.project(np.full(size, 1.0 / size)).shares[None]
+    if space.pool is not None:
+        return nearest_untried(history, equal, space.target)
+    return untried(history, equal, space.target)

@@ -1,0 +1,102 @@
+"""The optimum of a law: many cheap runs, one law, and the mixtures it likes best (floor 5).
+
+RegMix (Liu et al. 2025, https://arxiv.org/abs/2407.01492): a swarm of runs at the cheapest level, one
+regression for each metric, and its best mixtures at the target level in the order it puts them. It learns
+nothing from target runs: what they measure only says which of them was best.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cuvee.laws.interface import LawData, Scale, own_sources
+from cuvee.laws.registry import law_named
+from cuvee.search.proposer import History
+from cuvee.search.space import Experiment
+from cuvee.search.untried import at_level, untried, untried_draws, untried_rows
+from cuvee.types import FloatArray, IntArray
+
+_DRAWN = 2048  # even ones, and as many sparse ones
+_AVERAGED = 5  # of all; the paper averages 128 of 100,000
+_LEAST_RUNS = 4  # of a metric, to fit any law
+
+
+@dataclass(frozen=True)
+class LawOptimum:
+    """The method, with its settings."""
+
+    law: str
+    """A row of ``LAWS`` for one scale."""
+    runs: int = 64
+    """Measured experiments at the cheapest level that the law is fitted to."""
+    paper: str = "https://arxiv.org/abs/2407.01492"
+    deviations: str = (
+        "64 runs and not 512, drawn evenly. The optimum is the mean of the best 5 of 4096 draws, half of "
+        "them even, and is asked for first; the other draws follow in order. Rows of a pool come in order."
+    )
+
+    @property
+    def name(self) -> str:
+        """Name of the row."""
+        return f"law_optimum_{self.law}"
+
+    @property
+    def needs(self) -> str:
+        """See ``Method.needs``."""
+        return f"a cheap level that ranks mixtures as the target does; {law_named(self.law).needs}"
+
+    @property
+    def cost(self) -> str:
+        """See ``Method.cost``."""
+        return f"of an ask: a fit of the law, {law_named(self.law).cost}, and some 4000 draws"
+
+    def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
+        """See ``Method.ask``; waits for the last cheap runs before it fits. Failed ones are replaced."""
+        space, rng = history.space, history.rng(seed)
+        cheap = space.cheapest
+        measured = history.trials.at(cheap)
+        if len(measured) < self.runs:
+            waiting = sum(one.level == cheap for one in history.running)
+            missing = max(0, self.runs - len(measured) - waiting)
+            fresh = untried_draws(history, cheap, min(count, missing), rng)
+            if len(fresh) or waiting:
+                return at_level(fresh, cheap)
+        if len(measured) < _LEAST_RUNS:
+            return at_level(untried_draws(history, space.target, count, rng), space.target)
+        ranked = self._ranked(history, measured[: self.runs], seed)
+        return at_level(untried(history, ranked, space.target)[:count], space.target)
+
+    def _ranked(self, history: History, rows: IntArray, seed: int) -> FloatArray:
+        """Mixtures that can be had at the target level [C, S], the best first."""
+        space, trials = history.space, history.trials
+        level = space.levels[space.cheapest]
+        wanted = np.flatnonzero(history.weights > 0)
+        metrics = tuple(trials.metrics[i] for i in wanted)
+        scale = Scale(level.params, level.tokens)
+        data = LawData(
+            space.sources,
+            metrics,
+            trials.shares[rows],
+            trials.costs[rows][:, wanted],
+            scale,
+            own_sources(metrics, space.sources),
+        )
+        fitted = law_named(self.law).fit(data)
+        if space.pool is not None:
+            offered = untried_rows(history, space.target)
+        else:
+            # Of the seed alone: every ask sees the same candidates in the same order.
+            rng, sources = np.random.default_rng(seed), len(space.sources)
+            sparse = space.region.sample(_DRAWN, rng, np.full(sources, 1.0 / sources))
+            offered = np.concatenate([space.drawn(_DRAWN, rng), [one.shares for one in sparse]])
+        if not len(offered):
+            return offered
+        costs = fitted.predict(offered, scale) @ history.weights[wanted]
+        ranked: FloatArray = offered[np.argsort(costs, kind="stable")]
+        if space.pool is not None:
+            return ranked
+        optimum = space.region.project(ranked[:_AVERAGED].mean(axis=0)).shares
+        return np.concatenate([optimum[None], ranked])
+
+
+LAW_OPTIMA = (LawOptimum("regmix"), LawOptimum("effective_data"))

@@ -1,0 +1,230 @@
+"""Replay: a search played against results that are already there, to judge methods by (floor 5).
+
+What would have been trained is looked up in a table of runs, or foretold by a fitted law. The unit of cost
+is one run at the target level, and every experiment is charged, also one that fails. ``play``
+(``search/played.py``) lets a method search here.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.laws.interface import FittedLaw, LawData, Scale
+from cuvee.mixture.region import Region
+from cuvee.runs.formats.direction import Direction
+from cuvee.runs.observations import Observations
+from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.trials import Trials
+from cuvee.types import FloatArray
+
+LevelKey = tuple[str, float, float]
+"""Kind, parameters, tokens."""
+
+Answers = Callable[[FloatArray, int], FloatArray]
+"""From mixtures [m, S] at a level to costs [m, E] without noise; NaN where nothing is known."""
+
+_SAME = 1e-9
+_DECIMALS = 9  # mixtures of a table that agree in them are one
+_REFERENCES = 2000  # mixtures drawn where there is no pool
+_SPARSE = 0.3  # Dirichlet parameter of half of them, so that corners are among them
+_FLOPS_PER_TOKEN = 6.0  # and parameter, forward and backward
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """Experiments that can be asked for, and what they measure.
+
+    Raises:
+        ConfigError: noise that is negative or not one number for each metric.
+    """
+
+    space: Space
+    metrics: tuple[str, ...]
+    """Names [E]."""
+    answers: Answers
+    noise: FloatArray | None = None
+    """Standard deviation of what is measured around the answer [E]; None: exact."""
+    seed: int = 0
+    """Of the noise. The same experiment measures the same."""
+    curves: bool = False
+    """A run also measures its checkpoints, free: the levels of its kind and size with fewer tokens."""
+
+    def __post_init__(self) -> None:
+        if self.noise is None:
+            return
+        noise = np.asarray(self.noise, dtype=np.float64)
+        if noise.shape != (len(self.metrics),) or not (np.isfinite(noise) & (noise >= 0)).all():
+            raise ConfigError(f"noise {noise.tolist()}; give a number of at least zero for each metric")
+
+    # Making one
+
+    @classmethod
+    def of_tables(
+        cls,
+        observations: Observations,
+        *,
+        directions: Mapping[str, Direction] | None = None,
+        region: Region | None = None,
+        target: LevelKey | None = None,
+        flops: Mapping[LevelKey, float] | None = None,
+    ) -> Self:
+        """Runs that were really made: only they can be asked for; replicates are averaged.
+
+        Args:
+            observations: rows of any kinds and sizes; each kind and size is a level.
+            directions: of the metrics; one that is not named is better when lower.
+            region: of the same sources, in any order; default all mixtures.
+            target: default the level of the highest price.
+            flops: prices of levels; default 6 x parameters x tokens.
+
+        Raises:
+            ConfigError: no rows, a row without size, prices or a target of no level, other sources.
+        """
+        data = LawData.of(observations, directions=directions)
+        region = region or Region.simplex(data.sources)
+        shares = data.shares[:, _order(data.sources, region.names, "table")]
+        keys = _keys(observations)
+        levels = _levels(keys, dict(flops or {}))
+        place = {(one.kind, one.params, one.tokens): index for index, one in enumerate(levels)}
+        if target is not None and target not in place:
+            raise ConfigError(f"no run is of the level {target}")
+        row_level = np.array([place[key] for key in keys])
+        _, first, row_mixture = np.unique(
+            np.round(shares, _DECIMALS), axis=0, return_index=True, return_inverse=True
+        )
+        row_mixture = row_mixture.ravel()
+        table = np.full((len(first), len(levels), len(data.metrics)), np.nan)
+        offered = np.zeros(table.shape[:2], dtype=np.bool_)
+        offered[row_mixture, row_level] = True
+        for mixture, level in np.argwhere(offered):
+            table[mixture, level] = data.costs[(row_mixture == mixture) & (row_level == level)].mean(axis=0)
+        pool = shares[first]
+        chosen = len(levels) - 1 if target is None else place[target]
+        space = Space(region, levels, chosen, pool, offered)
+        return cls(space, data.metrics, partial(_looked_up, pool, table))
+
+    @classmethod
+    def of_law(
+        cls, law: FittedLaw, space: Space, noise: FloatArray | float | None = None, seed: int = 0
+    ) -> Self:
+        """A fitted law taken for the truth at every level, whatever its kind.
+
+        Raises:
+            ConfigError: law and space differ in their sources.
+        """
+        order = _order(space.sources, law.sources, "law")
+        spread = (
+            None if noise is None else np.broadcast_to(np.asarray(noise, dtype=np.float64), len(law.metrics))
+        )
+        return cls(space, law.metrics, partial(_foretold, law, space, order), spread, seed)
+
+    # Asking it
+
+    @property
+    def prices(self) -> FloatArray:
+        """Of one experiment at every level [L], in runs at the target."""
+        flops = self.space.flops
+        result: FloatArray = flops / flops[self.space.target]
+        return result
+
+    def truth(self, shares: FloatArray) -> FloatArray:
+        """Costs [m, E] of mixtures [m, S] at the target, without noise."""
+        return self.answers(shares, self.space.target)
+
+    def measure(self, experiments: Sequence[Experiment]) -> FloatArray:
+        """Costs [m, E].
+
+        Raises:
+            ConfigError: an experiment that the space does not offer.
+        """
+        for one in experiments:
+            self._check(one)
+        return np.array([self._measured(one) for one in experiments]).reshape(-1, len(self.metrics))
+
+    def with_checkpoints(self, experiment: Experiment, trials: Trials) -> list[Experiment]:
+        """What an experiment tells: with curves its checkpoints that are not known yet, then itself."""
+        mine = self.space.levels[experiment.level]
+        size = (mine.kind, mine.params)
+        earlier = [
+            Experiment(experiment.shares, index)
+            for index, level in sorted(enumerate(self.space.levels), key=lambda pair: pair[1].tokens)
+            if self.curves and (level.kind, level.params) == size and level.tokens < mine.tokens
+        ]
+        return [*(one for one in earlier if not trials.has(one.row, one.level)), experiment]
+
+    def reference(self) -> FloatArray:
+        """Mixtures [P, S] whose median and best are the measure: those of the pool, else 2000 drawn ones."""
+        space = self.space
+        if space.pool is not None:
+            return space.pool[space.rows(space.target)]
+        rng = np.random.default_rng(self.seed)
+        half, alpha = _REFERENCES // 2, np.full(len(space.sources), _SPARSE)
+        sparse = [mixture.shares for mixture in space.region.sample(half, rng, alpha)]
+        return np.concatenate([space.drawn(half, rng), np.stack(sparse)])
+
+    def _check(self, one: Experiment) -> None:
+        space = self.space
+        if not 0 <= one.level < len(space.levels) or len(one.shares) != len(space.sources):
+            raise ConfigError(f"{one} is no experiment of this replay")
+        if space.pool is not None:
+            known = space.pool[space.rows(one.level)]
+            if not len(known) or np.abs(known - one.row).max(axis=1).min() > _SAME:
+                raise ConfigError(f"{one} was never run; ask only for mixtures of the pool")
+
+    def _measured(self, one: Experiment) -> FloatArray:
+        exact: FloatArray = self.answers(one.row[None], one.level)[0]
+        if self.noise is None:
+            return exact
+        words = np.frombuffer(one.row.tobytes(), dtype=np.uint32).tolist()
+        return exact + self.noise * np.random.default_rng([self.seed, one.level, *words]).normal(
+            size=len(exact)
+        )
+
+
+def _order(have: Sequence[str], want: Sequence[str], what: str) -> list[int]:
+    """Where each wanted source stands."""
+    if set(have) != set(want):
+        odd = sorted(set(have) ^ set(want))
+        raise ConfigError(f"{what} and search differ in the source(s) {', '.join(odd)}")
+    return [have.index(name) for name in want]
+
+
+def _keys(observations: Observations) -> list[LevelKey]:
+    sizes = zip(observations.kind, observations.params.tolist(), observations.tokens.tolist(), strict=True)
+    keys = list(sizes)
+    for name, (_, params, tokens) in zip(observations.keys, keys, strict=True):
+        if not all(math.isfinite(number) and number > 0 for number in (params, tokens)):
+            raise ConfigError(f"run {name!r} has {params} parameters and {tokens} tokens; both are needed")
+    return keys
+
+
+def _levels(keys: Sequence[LevelKey], prices: Mapping[LevelKey, float]) -> tuple[Level, ...]:
+    """In the order of their prices."""
+    if not keys:
+        raise ConfigError("no runs to replay")
+    if odd := [key for key in prices if key not in keys]:
+        raise ConfigError(f"no run is of the level {odd[0]}, which has a price")
+    levels = [Level(*key, prices.get(key, _FLOPS_PER_TOKEN * key[1] * key[2])) for key in dict.fromkeys(keys)]
+    return tuple(sorted(levels, key=lambda one: (one.flops, one.kind, one.params, one.tokens)))
+
+
+def _looked_up(pool: FloatArray, table: FloatArray, shares: FloatArray, level: int) -> FloatArray:
+    """Costs [m, E] from a table [P, L, E]; NaN for a mixture that is not in the pool."""
+    result = np.full((len(shares), table.shape[2]), np.nan)
+    for row, one in enumerate(shares):
+        distance = np.abs(pool - one).max(axis=1)
+        nearest = int(np.argmin(distance))
+        if distance[nearest] <= _SAME:
+            result[row] = table[nearest, level]
+    return result
+
+
+def _foretold(law: FittedLaw, space: Space, order: list[int], shares: FloatArray, level: int) -> FloatArray:
+    """Costs [m, E] from a law whose sources stand in another order."""
+    size = space.levels[level]
+    return law.predict(shares[:, order], Scale(size.params, size.tokens))

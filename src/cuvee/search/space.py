@@ -1,0 +1,120 @@
+"""What can be tried next: mixtures of a region at levels of fidelity, each with its price (floor 5)."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cuvee.errors import ConfigError, MixtureError
+from cuvee.mixture.mixture import Mixture
+from cuvee.mixture.region import Region
+from cuvee.types import BoolArray, FloatArray, IntArray
+
+_CONTAINED = 1e-6
+
+
+@dataclass(frozen=True)
+class Level:
+    """A way of measuring a mixture.
+
+    Raises:
+        ConfigError: a number is not positive.
+    """
+
+    kind: str
+    """One of the kinds of observations: ``trained``, ``merged``, ``ensembled``, ``imported``."""
+    params: float
+    tokens: float
+    flops: float
+    """Of one experiment."""
+
+    def __post_init__(self) -> None:
+        for name in ("params", "tokens", "flops"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"level {self.kind!r}: {name} is {value}; give a positive number")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A mixture at a level."""
+
+    shares: tuple[float, ...]
+    """[S], in the order of the space's sources."""
+    level: int
+    """Index among the levels of the space."""
+
+    @property
+    def row(self) -> FloatArray:
+        """The shares as an array."""
+        return np.array(self.shares)
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """All experiments that may be asked for.
+
+    Raises:
+        ConfigError: no level, a target that is none of them, or a pool that does not fit.
+        MixtureError: no mixture of the pool lies in the region.
+    """
+
+    region: Region
+    levels: tuple[Level, ...]
+    target: int
+    """The level at which the best mixture is wanted."""
+    pool: FloatArray | None = None
+    """Where only these mixtures [P, S] can be had, as from a table of runs; else the whole region."""
+    offered: BoolArray | None = None
+    """Which of them can be had at which level [P, L]; default all."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.target < len(self.levels):
+            raise ConfigError(f"target level {self.target} of {len(self.levels)} levels")
+        if self.pool is None:
+            return
+        if self.pool.ndim != 2 or self.pool.shape[1] != len(self.region.names):
+            raise ConfigError(f"a pool of shape {self.pool.shape} for {len(self.region.names)} sources")
+        if self.offered is not None and self.offered.shape != (len(self.pool), len(self.levels)):
+            raise ConfigError(f"offers of shape {self.offered.shape} for {len(self.pool)} mixtures")
+        if not self._inside.any():
+            raise MixtureError("no mixture of the pool lies inside the bounds")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names [S]."""
+        return self.region.names
+
+    @property
+    def cheapest(self) -> int:
+        """The level of the lowest price."""
+        return min(range(len(self.levels)), key=lambda level: self.levels[level].flops)
+
+    @property
+    def flops(self) -> FloatArray:
+        """Price of every level [L]."""
+        return np.array([level.flops for level in self.levels])
+
+    def drawn(self, count: int, rng: np.random.Generator, level: int | None = None) -> FloatArray:
+        """Mixtures that may be asked for at a level, at random [C, S]; of a pool each at most once."""
+        if self.pool is None:
+            sampled = [mixture.shares for mixture in self.region.sample(count, rng)]
+            return np.array(sampled).reshape(count, len(self.sources))
+        drawn: FloatArray = self.pool[rng.permutation(self.rows(level))[:count]]
+        return drawn
+
+    def rows(self, level: int | None = None) -> IntArray:
+        """Mixtures of the pool inside the region that can be had at a level (at any: None)."""
+        assert self.pool is not None
+        if self.offered is None:
+            return np.flatnonzero(self._inside)
+        here = self.offered.any(axis=1) if level is None else self.offered[:, level]
+        return np.flatnonzero(self._inside & here)
+
+    @cached_property
+    def _inside(self) -> BoolArray:
+        """Which mixtures of the pool lie in the region [P]."""
+        assert self.pool is not None
+        rows = (Mixture(self.sources, row / row.sum()) for row in self.pool)
+        return np.array([self.region.contains(row, _CONTAINED) for row in rows], dtype=np.bool_)

@@ -1,0 +1,185 @@
+"""What a search believes: the process against its definition, kinds, and the knowledge gradient."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from cuvee.mixture.region import Region
+from cuvee.search import knowledge_gradient as kg
+from cuvee.search.methods.cost_aware import CostAware
+from cuvee.search.proposer import History, Proposer
+from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.surrogate import Surrogate, _prior, _Search
+from cuvee.search.trials import Trials
+from cuvee.types import FloatArray, IntArray
+
+NAMES = ("a", "b", "c", "d")
+METRICS = ("a_loss", "other_loss")
+REGION = Region.simplex(NAMES)
+CHEAP = Level("merged", 1e7, 1e9, 0.01)
+SMALL = Level("trained", 1e6, 1e9, 0.1)
+TARGET = Level("trained", 1e7, 1e9, 1.0)
+SPACE = Space(REGION, (CHEAP, SMALL, TARGET), 2)
+WEIGHTS = np.array([0.6, 0.4])
+
+
+def truth(shares: FloatArray) -> FloatArray:
+    """Costs [n, 2] at the target."""
+    first = 2.0 + (0.2 + shares @ np.array([2.0, 0.5, 0.3, 0.1])) ** -0.5
+    second = 1.0 + (0.3 + np.sqrt(shares) @ np.array([0.2, 0.9, 0.7, 0.1])) ** -1.0
+    return np.stack([first, second], axis=1)
+
+
+def measured(shares: FloatArray, level: IntArray, noise: float = 0.0, seed: int = 0) -> FloatArray:
+    """Merges understate differences and lie higher; small models lie higher."""
+    costs = truth(shares)
+    costs = np.where((level == 0)[:, None], 0.6 * costs + 1.5, costs)
+    costs = costs + 0.4 * (level == 1)[:, None]
+    return costs + noise * np.random.default_rng(seed).normal(size=costs.shape)
+
+
+def history(counts: tuple[int, int, int], noise: float = 1e-3, seed: int = 0) -> History:
+    rng = np.random.default_rng(seed)
+    level = np.repeat(np.arange(3), counts)
+    shares = rng.dirichlet(np.ones(4), len(level))
+    return History(SPACE, WEIGHTS, Trials(METRICS, shares, level, measured(shares, level, noise, seed)))
+
+
+ASKED = np.random.default_rng(99).dirichlet(np.ones(4), 60)
+
+
+def at_target(surrogate: Surrogate, shares: FloatArray = ASKED) -> FloatArray:
+    return surrogate.mean(surrogate.places(shares, np.full(len(shares), 2)))
+
+
+def test_the_search_for_hyperparameters_follows_true_slopes() -> None:
+    told = history((8, 8, 8))
+    surrogate = Surrogate.of(told)
+    one = surrogate.processes[1]
+    z = ((told.trials.costs - surrogate.law.shift) / surrogate.law.spread)[:, 1]
+    search = _Search(surrogate.told.select(one.rows), z, 1, 2, *_prior(surrogate.law, 1, 2))
+    theta = one.theta + 0.2 * np.random.default_rng(0).normal(size=len(one.theta))
+    _, slope = search.objective(theta)
+    step = 1e-5
+    for place, found in enumerate(slope):
+        moved = step * np.eye(len(theta))[place]
+        difference = (search.objective(theta + moved)[0] - search.objective(theta - moved)[0]) / (2 * step)
+        assert found == pytest.approx(difference, rel=1e-4, abs=1e-4)
+
+
+def test_it_is_the_posterior_of_its_covariances() -> None:
+    told = history((0, 6, 10))
+    surrogate = Surrogate.of(told)
+    places = surrogate.places(ASKED[:5], np.full(5, 2))
+    between, left, right = surrogate.covariances(places, places)
+    for metric in range(2):
+        assert np.diag(between[metric]) == pytest.approx(left[metric], rel=1e-6, abs=1e-12)
+        assert left[metric] == pytest.approx(right[metric])
+        assert np.linalg.eigvalsh(between[metric]).min() > -1e-9
+    # At what was measured little is left open, and means are near what was measured.
+    there = surrogate.places(told.trials.shares[6:], np.full(10, 2))
+    _, variance, _ = surrogate.covariances(there, there)
+    assert (variance <= 1.5 * surrogate.noise(there.kind) + 1e-9).all()
+    error = surrogate.mean(there) - told.trials.costs[6:]
+    assert np.abs(error).max() < 0.2 * truth(ASKED).std(axis=0).min()
+
+
+def test_cheap_kinds_and_small_models_tell_of_the_target() -> None:
+    spread = truth(ASKED).std(axis=0)
+    few = Surrogate.of(history((0, 0, 6)))
+    many = Surrogate.of(history((24, 24, 6)))
+    errors = [np.sqrt(((at_target(one) - truth(ASKED)) ** 2).mean(axis=0)) / spread for one in (few, many)]
+    assert (errors[1] < 0.25).all()
+    assert errors[1].mean() < 0.7 * errors[0].mean()
+
+
+def test_what_a_kind_does_to_differences_is_learnt() -> None:
+    rng = np.random.default_rng(3)
+    shares = rng.dirichlet(np.ones(4), 14)
+    both = np.concatenate([shares, shares])
+    level = np.repeat([0, 2], 14)
+    trials = Trials(METRICS, both, level, measured(both, level, 1e-3))
+    surrogate = Surrogate.of(History(SPACE, WEIGHTS, trials))
+    assert surrogate.described["merged"] == pytest.approx([0.6, 0.6], abs=0.12)
+
+
+def test_intervals_hold_what_they_say() -> None:
+    inside = []
+    for seed in range(6):
+        surrogate = Surrogate.of(history((0, 0, 24), noise=0.02, seed=seed))
+        places = surrogate.places(ASKED, np.full(len(ASKED), 2))
+        _, variance, _ = surrogate.covariances(places, places.select(np.arange(1)))
+        deviation = np.sqrt(variance + surrogate.noise(places.kind)).T
+        drawn = truth(ASKED) + 0.02 * np.random.default_rng(seed + 50).normal(size=(len(ASKED), 2))
+        inside.append(np.abs(drawn - surrogate.mean(places)) < 1.645 * deviation)
+    assert 0.78 < np.mean(inside) < 0.98  # 24 noisy runs; nominal is 0.9
+
+
+def test_believing_leaves_means_and_lowers_variances() -> None:
+    surrogate = Surrogate.of(history((0, 8, 8)))
+    more = surrogate.believing(ASKED[:3], np.full(3, 2))
+    assert at_target(more) == pytest.approx(at_target(surrogate), abs=1e-6)
+    places = surrogate.places(ASKED, np.full(len(ASKED), 2))
+    before, after = (one.covariances(places, places.select(np.arange(1)))[1] for one in (surrogate, more))
+    assert (after <= before + 1e-12).all()
+    assert (after[:, :3] < 0.7 * before[:, :3]).all()
+
+
+def test_a_metric_that_is_missing_here_and_there_is_still_foretold() -> None:
+    told = history((0, 10, 14))
+    costs = told.trials.costs.copy()
+    costs[::4, 1] = np.nan
+    costs[5] = np.nan
+    trials = Trials(METRICS, told.trials.shares, told.trials.level, costs)
+    surrogate = Surrogate.of(History(SPACE, WEIGHTS, trials))
+    error = np.sqrt(((at_target(surrogate) - truth(ASKED)) ** 2).mean(axis=0)) / truth(ASKED).std(axis=0)
+    assert (error < 0.5).all()
+
+
+def test_the_knowledge_gradient_of_two_mixtures_is_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kg, "DRAWS", 40_000)
+    surrogate = Surrogate.of(history((0, 6, 6)))
+    weights = np.array([1.0, 0.0])
+    two = surrogate.places(ASKED[:2], np.full(2, 2))
+    asked = surrogate.places(ASKED[2:6], np.array([0, 1, 2, 2]))
+    found = kg.knowledge_gradient(surrogate, weights, two, asked, np.random.default_rng(0))
+    mean = surrogate.mean(two)[:, 0]
+    between, _, variance = surrogate.covariances(two, asked)
+    moves = between[0] / np.sqrt(variance[0] + surrogate.noise(asked.kind)[0])
+    apart = np.abs(moves[0] - moves[1])
+    z = -abs(mean[0] - mean[1]) / apart
+    assert found == pytest.approx(apart * (z * norm.cdf(z) + norm.pdf(z)), rel=0.05, abs=1e-6)
+
+
+def play(method: CostAware, batch: int, seed: int, budget: float) -> tuple[list[Experiment], float]:
+    proposer = Proposer(method, SPACE, METRICS, WEIGHTS, seed)
+    asked: list[Experiment] = []
+    while proposer.history.trials.spent(SPACE) < budget:
+        now = proposer.ask(batch)
+        shares = np.stack([one.row for one in now])
+        level = np.array([one.level for one in now])
+        proposer.tell(now, measured(shares, level, 1e-3, len(asked)))
+        asked += now
+    _, costs = proposer.history.target_costs()
+    return asked, float(costs.min()) if len(costs) else float("inf")
+
+
+def test_our_search_learns_cheaply_and_then_finds_a_good_target_run() -> None:
+    everything = np.random.default_rng(7).dirichlet(np.ones(4) * 0.7, 4000)
+    costs = truth(everything) @ WEIGHTS
+    asked, best = play(CostAware(first=16), 1, 0, 4.0)
+    levels = [one.level for one in asked]
+    assert levels[:16] == [0] * 16
+    assert 1 <= levels.count(2) <= 4
+    assert (best - costs.min()) / (np.median(costs) - costs.min()) < 0.1
+
+
+def test_a_search_goes_on_after_a_break_as_if_there_were_none() -> None:
+    asked, _ = play(CostAware(first=12), 2, 5, 2.0)
+    half = 2 * (len(asked) // 4)
+    proposer = Proposer(CostAware(first=12), SPACE, METRICS, WEIGHTS, 5)
+    for start in range(0, half, 2):
+        done = asked[start : start + 2]
+        shares, level = np.stack([one.row for one in done]), np.array([one.level for one in done])
+        proposer.tell(done, measured(shares, level, 1e-3, start))
+    assert proposer.ask(2) == asked[half : half + 2]
