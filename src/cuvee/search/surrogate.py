@@ -1,12 +1,14 @@
 """What is believed of a mixture at any level: a law, and a Gaussian process of what it misses (floor 5).
 
     z(p; N, D, kind) = rho_kind (law(p; N, D; theta) + r(p; N, D)) + delta_kind(p) + noise_kind
-    theta ~ N(prior of the law),   r ~ GP(0, s RBF(x / l) RBF(log10 N / l_N) RBF(log10 D / l_D)),   x = p^0.3
+    theta ~ N(prior of the law),   r ~ GP(0, RBF(x / l) (s + s_N min(n, n') + s_D min(d, d'))),   x = p^0.3
     delta_kind ~ GP(0, w_kind RBF(x / l) + o_kind);   rho is 1 and delta 0 for the kind of the target
 
 The law is one of ``laws/`` with priors learnt over metrics, made linear in its parameters around its fit.
 Being linear and normal it is a process too, and adds to the other: both are conditioned on all runs at
-once, and what the law cannot say the residual does. Merges, ensembles and whatever else is cheap may be
+once, and what the law cannot say the residual does. It drifts with scale, as Brownian motion does in n and
+d, the decades above the smallest N and D that can be tried: what is learnt at small scales is less and less
+sure above them, also where the law fits them well. Merges, ensembles and whatever else is cheap may be
 scaled, turned round and biased; how much is learnt from mixtures that were measured in both ways.
 Hyperparameters are the most probable ones with priors on their logarithms (MAP-II).
 """
@@ -33,9 +35,10 @@ _POWER = 0.3
 _JITTER = 1e-7
 _STEPS, _STEPS_NEAR = 60, 15
 _REACH = 4.0  # deviations of the prior that a hyperparameter may move
-_SINGLE = ("log l", "log s", "log l_N", "log l_D", "log noise")
+_SINGLE = ("log l", "log s", "log s_N", "log s_D", "log noise")
 _OF_KIND = ("rho", "log w", "log o", "log noise")
 _LEAST_NOISE = 1e-5
+_DRIFT = 0.1  # variance a decade, in that of a metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,7 @@ class Places:
     roots: FloatArray
     """x, [n, S]."""
     scale: FloatArray
-    """log10 of parameters and tokens [n, 2]."""
+    """n and d: decades above the smallest parameters and tokens of the space [n, 2]."""
     kind: IntArray
     """[n]; 0 is that of the target."""
     mean: FloatArray
@@ -130,7 +133,8 @@ class Surrogate:
         moved = self.law.prior.mean - self.law.theta
         mean = values + np.einsum("enp,ep->en", slopes, moved)
         features = slopes / np.sqrt(self.law.prior.precision)[:, None, :]
-        scale = np.log10(np.stack([params, tokens], axis=1)) if len(level) else np.zeros((0, 2))
+        smallest = [min(getattr(one, name) for one in levels) for name in ("params", "tokens")]
+        scale = np.log10(np.stack([params, tokens], axis=1) / smallest) if len(level) else np.zeros((0, 2))
         return Places(np.maximum(shares, 0.0) ** _POWER, scale, kind, mean, features)
 
     def mean(self, asked: Places) -> FloatArray:
@@ -252,8 +256,8 @@ def _prior(law: HierarchicalFit, metric: int, kinds: int) -> tuple[FloatArray, F
     """Means and deviations of hyperparameters; the residual's size begins at what the law leaves."""
     left = np.log(np.clip(law.variance[metric], 1e-3, 0.5))
     length = np.log(0.35) + 0.5 * np.log(len(law.sources))
-    mean = np.array([length, left, np.log(0.7), np.log(0.7), left])
-    wide = np.array([1.0, 1.0, 0.75, 0.75, 1.0])
+    mean = np.array([length, left, np.log(_DRIFT), np.log(_DRIFT), left])
+    wide = np.array([1.0, 1.0, 1.5, 1.5, 1.0])
     further = np.tile([0.9, np.log(0.1), np.log(1.0), left], kinds - 1)
     further_wide = np.tile([0.5, 1.0, 1.5, 1.0], kinds - 1)
     return np.r_[mean, further], np.r_[wide, further_wide]
@@ -280,11 +284,11 @@ def _scaled_mean(places: Places, one: _Process, kinds: int) -> FloatArray:
 
 
 def _covariance(left: Places, right: Places, metric: int, theta: FloatArray, kinds: int) -> FloatArray:
-    length, s, l_n, l_d = np.exp(theta[:4])
+    length, s, s_n, s_d = np.exp(theta[:4])
     table = _table(theta, kinds)
     rbf = np.exp(-0.5 * _squared(left.roots, right.roots) / length**2)
-    near = np.exp(-0.5 * _squared(left.scale / (l_n, l_d), right.scale / (l_n, l_d)))
-    inner = left.features[metric] @ right.features[metric].T + s * rbf * near
+    shared = [np.minimum.outer(left.scale[:, i], right.scale[:, i]) for i in range(2)]
+    inner = left.features[metric] @ right.features[metric].T + rbf * (s + s_n * shared[0] + s_d * shared[1])
     inner *= np.outer(table[left.kind, 0], table[right.kind, 0])
     for kind in range(1, kinds):
         both = np.outer(left.kind == kind, right.kind == kind)
@@ -296,6 +300,7 @@ def _covariance(left: Places, right: Places, metric: int, theta: FloatArray, kin
 def _variance(places: Places, metric: int, theta: FloatArray, kinds: int) -> FloatArray:
     table = _table(theta, kinds)
     inner = (places.features[metric] ** 2).sum(axis=1) + np.exp(theta[1])
+    inner = inner + places.scale @ np.exp(theta[2:4])
     result: FloatArray = inner * table[places.kind, 0] ** 2 + table[places.kind, 1] + table[places.kind, 2]
     return result
 
@@ -344,7 +349,7 @@ class _Search:
         self.middle, self.width = middle, width
         self.law = places.features[metric] @ places.features[metric].T
         self.apart = _squared(places.roots, places.roots)
-        self.apart_n, self.apart_d = ((places.scale[:, [i]] - places.scale[:, i]) ** 2 for i in range(2))
+        self.shared = [np.minimum.outer(places.scale[:, i], places.scale[:, i]) for i in range(2)]
         self.masks = [np.outer(places.kind == k, places.kind == k) for k in range(kinds)]
 
     def best(self, start: FloatArray | None) -> FloatArray:
@@ -365,11 +370,10 @@ class _Search:
     def objective(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Minus the log posterior, and its slope."""
         kind = self.places.kind
-        length, s, l_n, l_d = np.exp(theta[:4])
+        length, s, s_n, s_d = np.exp(theta[:4])
         table = _table(theta, self.kinds)
         rbf = np.exp(-0.5 * self.apart / length**2)
-        near = np.exp(-0.5 * (self.apart_n / l_n**2 + self.apart_d / l_d**2))
-        residual = s * rbf * near
+        residual = rbf * (s + s_n * self.shared[0] + s_d * self.shared[1])
         rho = table[kind, 0]
         scaled = np.outer(rho, rho)
         inner = (self.law + residual) * scaled
@@ -389,9 +393,10 @@ class _Search:
         moved = pull * residual * scaled
         slope = np.empty_like(theta)
         slope[0] = (moved * self.apart).sum() / length**2
-        slope[1] = moved.sum()
-        slope[2] = (moved * self.apart_n).sum() / l_n**2
-        slope[3] = (moved * self.apart_d).sum() / l_d**2
+        near = pull * rbf * scaled
+        slope[1] = s * near.sum()
+        slope[2] = s_n * (near * self.shared[0]).sum()
+        slope[3] = s_d * (near * self.shared[1]).sum()
         slope[4] = noise[kind == 0] @ np.diag(pull)[kind == 0]
         of_row = (pull * inner).sum(axis=1)
         for other in range(1, self.kinds):

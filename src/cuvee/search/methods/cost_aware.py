@@ -14,13 +14,15 @@ from scipy.stats import norm
 from cuvee.search.candidates import candidates
 from cuvee.search.knowledge_gradient import knowledge_gradient
 from cuvee.search.proposer import History
-from cuvee.search.space import Experiment
+from cuvee.search.space import Experiment, Space
 from cuvee.search.surrogate import Places, Surrogate
 from cuvee.search.untried import at_level, untried_draws
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 _LEAST_RUNS = 4
 _SAME = 1e-9
+_DRAWN = 8  # to choose the farthest from
+_BETWEEN = 1
 _SIDE = 256  # mixtures among which the best is sought
 _ASKED = 64  # mixtures that are asked about at each level
 
@@ -34,6 +36,8 @@ class CostAware:
     first_price: float = 2.0
     """What these may take, in target runs."""
     least_first: int = 8
+    between: int = 4
+    """Experiments at a level of a price between, so that what changes with scale is seen."""
     small: float = 0.05
     """Cheap experiments are left when none is expected to lower the best mean by this part of what separates
     it from the median mixture."""
@@ -80,27 +84,26 @@ class CostAware:
         return found, surrogate
 
     def _first(self, history: History, rng: np.random.Generator) -> Experiment | None:
-        """The beginning: an even spread at the cheapest level."""
-        space = history.space
-        level = space.cheapest
-        if level == space.target:
-            wanted = self.least_first
-        else:
-            price = space.levels[level].flops / space.levels[space.target].flops
-            wanted = int(np.clip(self.first_price / price, self.least_first, self.first))
-        at_level = int((history.trials.level == level).sum())
-        at_level += sum(1 for one in history.running if one.level == level)
-        if at_level >= wanted:
-            return None
-        drawn = [row for row in space.drawn(64, rng, level) if not history.tried(row, level)]
-        if not drawn:
-            return None
-        known = [*history.trials.shares, *(one.row for one in history.running)]
-        if known:
-            roots = np.sqrt(np.array(drawn))
-            apart = ((roots[:, None] - np.sqrt(np.array(known))[None]) ** 2).sum(axis=2).min(axis=1)
-            return Experiment(tuple(drawn[int(np.argmax(apart[:8]))].tolist()), level)
-        return Experiment(tuple(drawn[0].tolist()), level)
+        """The beginning: an even spread at the cheapest level, and some on the way to the target."""
+        levels = [*history.trials.level.tolist(), *(one.level for one in history.running)]
+        for level, wanted in self._design(history.space):
+            if levels.count(level) < wanted:
+                return _spread(history, level, rng)
+        return None
+
+    def _design(self, space: Space) -> list[tuple[int, int]]:
+        """Levels with the numbers of first experiments."""
+        cheap, target = space.cheapest, space.target
+        price = space.flops / space.flops[target]
+        if cheap == target:
+            return [(cheap, self.least_first)]
+        found = [(cheap, int(np.clip(self.first_price / price[cheap], self.least_first, self.first)))]
+        for step in range(1, _BETWEEN + 1):
+            aimed = np.log(price[cheap]) * (1.0 - step / (_BETWEEN + 1))
+            level = int(np.argmin(np.abs(np.log(price) - aimed)))
+            if level not in (target, *(one for one, _ in found)):
+                found.append((level, self.between))
+        return found
 
     def _next(self, history: History, surrogate: Surrogate, rng: np.random.Generator) -> Experiment | None:
         space, weights = history.space, history.weights
@@ -165,3 +168,16 @@ def _free(history: History, shares: FloatArray, level: int) -> BoolArray:
         offered = space.pool[space.rows(level)]
         free &= np.array([bool((np.abs(offered - row).max(axis=1) <= _SAME).any()) for row in shares])
     return free
+
+
+def _spread(history: History, level: int, rng: np.random.Generator) -> Experiment | None:
+    """A mixture that lies far from those tried, of a few drawn."""
+    drawn = untried_draws(history, level, _DRAWN, rng)
+    if not len(drawn):
+        return None
+    known = [*history.trials.shares, *(one.row for one in history.running)]
+    if known:
+        roots = np.sqrt(np.maximum(drawn, 0.0))
+        apart = ((roots[:, None] - np.sqrt(np.array(known))[None]) ** 2).sum(axis=2).min(axis=1)
+        drawn = drawn[[int(np.argmax(apart))]]
+    return at_level(drawn[:1], level)[0]
