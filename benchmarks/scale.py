@@ -214,7 +214,7 @@ def ladder(progress: Progress) -> list[Table]:
         "How well laws of the two small scales foretold it",
         ("law", "error", "error of differences to uniform", "in 80 % intervals"),
         tuple(
-            (row.law, round(row.error, 4), round(row.difference_error, 4), row.inside)
+            (row.law, *map(_three_digits, (row.error, row.difference_error, row.inside)))
             for row in decision.laws
         ),
         (f"Mean absolute errors of target losses, {len(decision.checks[0].losses)} trainings a mixture.",),
@@ -254,6 +254,11 @@ def scarce(progress: Progress) -> Table:
             f"Means over {scarce_study.SEEDS} seeds, nats per token.",
         ),
     )  # fmt: skip
+
+
+def _three_digits(value: float) -> float | None:
+    """Of a number; nothing of one that is not known."""
+    return float(f"{value:.3g}") if np.isfinite(value) else None
 
 
 def _against(decision: ScaleDecision, row: Checked, other: str) -> float:
