@@ -22,7 +22,7 @@ from cuvee.study.opening import available_tokens, opened
 from cuvee.study.scale.conclude import conclude
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
-from cuvee.study.scale.ladder import CHECKED, Ladder, Rung, ScaledRun
+from cuvee.study.scale.ladder import CHECKED, Ladder, Rung, ScaledRun, asked_for
 from cuvee.study.scale.law import ScaleLaw, scale_of
 from cuvee.study.scale.optima import Optima, RungLosses
 from cuvee.study.scale.outlook import Outlook, outlook_of
@@ -52,6 +52,7 @@ def run(
         ConfigError: the target run is unknown, or the budget is too small for a ladder.
         CuveeError: anything else that cannot go on; what is done so far is kept.
     """
+    asked_for(config)
     with opened(config, folder, progress, executor) as lab:
         climb = _Climb.of(lab)
         lab.progress.message(climb.outlook().statement)
@@ -65,6 +66,7 @@ def outlook(
     executor: Executor | None = None,
 ) -> Outlook:
     """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
+    asked_for(config)
     with opened(config, folder, progress, executor) as lab:
         return _Climb.of(lab).outlook()
 

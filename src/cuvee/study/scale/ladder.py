@@ -59,6 +59,19 @@ class Rung:
         return found
 
 
+def asked_for(config: StudyConfig) -> int:
+    """Tokens of the target run; to be asked before any text is read.
+
+    Raises:
+        ConfigError: they are not told, or there is one source only.
+    """
+    if config.target_run.tokens is None:
+        raise ConfigError("target_run.tokens: missing; `cuvee scale` decides for a run of so many tokens")
+    if len(config.pool_sources) < 2:
+        raise ConfigError("sources: one alone leaves nothing to decide; name a second")
+    return config.target_run.tokens
+
+
 @dataclass(frozen=True)
 class Ladder:
     """Rungs for direct data optimisation, and one above them at which its mixtures are trained."""
@@ -81,11 +94,7 @@ class Ladder:
             ConfigError: the target run is unknown, there is one source only, or the budget is too small (told
                 with the least that would do).
         """
-        target = config.target_run.tokens
-        if target is None:
-            raise ConfigError("target_run.tokens: missing; `cuvee scale` decides for a run of so many tokens")
-        if len(config.pool_sources) < 2:
-            raise ConfigError("sources: one alone leaves nothing to decide; name a second")
+        target = asked_for(config)
         settings = config.scale
         least = LEAST_STEPS * config.reference_training.batch_tokens
         levels = settings.rungs + (settings.seeds > 0)

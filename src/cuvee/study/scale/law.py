@@ -16,6 +16,7 @@ from cuvee.search.optimum import minimise
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.law_decision import Interval
 from cuvee.study.plan import Plan
+from cuvee.study.scale.ladder import asked_for
 from cuvee.types import FloatArray
 
 LAW = "effective_data_scaling"
@@ -126,7 +127,5 @@ def scale_of(plan: Plan, available: Mapping[str, int], parameters: int, tokens: 
         parameters: of the model that is asked for; told as those of the one that can be built.
         tokens: trained on.
     """
-    target = plan.config.target_run.tokens
-    assert target is not None  # the ladder has asked
-    unique = np.array([float(count) for count in available.values()]) * tokens / target
+    unique = np.array([float(count) for count in available.values()]) * tokens / asked_for(plan.config)
     return Scale(float(plan.sized(parameters).build().layout.size), float(tokens), unique)
