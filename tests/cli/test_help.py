@@ -17,7 +17,8 @@ from cuvee.study.demo import DEMO_EFFORT
 from cuvee.study.effort import EFFORTS
 
 COMMANDS = [
-    "init", "run", "scale", "status", "report", "add-source", "demo", "doctor", "fit", "optimise", "export"
+    "init", "run", "scale", "search", "status", "report", "add-source", "demo", "doctor", "fit", "optimise",
+    "simulate", "export",
 ]  # fmt: skip
 SOURCE = Path(cuvee.__file__).parents[1]
 HEAVY = {"torch", "transformers", "scipy", "pydantic", "numpy", "pyarrow", "yaml", "tokenizers", "pandas"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from cuvee.errors import CheckpointError, ConfigError, MissingSource
 from cuvee.mixture.mixture import Mixture
@@ -16,7 +17,7 @@ from cuvee.models.checkpoint import Checkpoint
 from cuvee.sources.shards import TokenShard
 from cuvee.training import loop
 from cuvee.training import run as run_module
-from cuvee.training.run import MOMENTS, ModelSpec, Start, TrainingRun, execute, read_snapshots
+from cuvee.training.run import MOMENTS, ModelSpec, Start, TrainingRun, begin, execute, read_snapshots
 from cuvee.training.state import TrainingState
 from tests.models.tiny_models import save_random
 from tests.training.helpers import CONFIG, CONTEXT, VOCABULARY, files, recipe, shard, training_run
@@ -146,6 +147,40 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
     execute(other)
     assert files(other.folder) == files(one.folder)
     assert [entry.name for entry in other.root.iterdir()] == [other.key]
+
+
+def loss_of(flat: Tensor) -> dict[str, float]:
+    return {"size": float(flat.norm())}
+
+
+def quiet(tokens: float, note: str) -> None:
+    pass
+
+
+def test_a_frozen_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    one = training_run(tmp_path, recipe=recipe(steps=12, tail_average=0.3, snapshots=(5,)))
+    whole = execute(one, quiet, loss_of, 4)
+    other = replace(one, root=tmp_path / "frozen")
+    first = begin(other, 4, quiet, loss_of, 4)
+    assert [step for step, _ in first.evaluations] == [4] and first.seconds > 0
+    assert not other.done
+    assert begin(other, 4, quiet, loss_of, 4) == replace(first, seconds=pytest.approx(0, abs=5))
+    second = begin(other, 8, quiet, loss_of, 4)
+    assert second.evaluations[0] == first.evaluations[0]
+    execute(other, quiet, loss_of, 4)
+    assert files(other.folder) == files(one.folder)
+    assert [entry.name for entry in other.root.iterdir()] == [other.key]
+    # What is done is only looked up.
+    assert begin(other, 8, quiet, loss_of, 4) == replace(second, seconds=0.0)
+    assert [tuple(pair) for pair in whole.log["evaluations"]][:2] == list(second.evaluations)
+
+
+def test_a_run_is_frozen_without_a_state_on_disk_lost(tmp_path: Path) -> None:
+    """Whoever removes the state of a frozen run loses time and nothing else."""
+    one = training_run(tmp_path, recipe=recipe(steps=6))
+    before = begin(one, 3, quiet, loss_of, 3)
+    (one.root / f".{one.key}.state").unlink()
+    assert begin(one, 3, quiet, loss_of, 3).evaluations == before.evaluations
 
 
 # Branches

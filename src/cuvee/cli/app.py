@@ -14,7 +14,20 @@ import typer
 from typer.core import TyperGroup
 
 import cuvee
-from cuvee.cli import add_source, demo, doctor, export, fit, init, report, run, scale, status
+from cuvee.cli import (
+    add_source,
+    demo,
+    doctor,
+    export,
+    fit,
+    init,
+    report,
+    run,
+    scale,
+    search,
+    simulate,
+    status,
+)
 from cuvee.errors import CuveeError, DiskFull
 from cuvee.files import out_of_room
 
@@ -70,6 +83,7 @@ def _root(
 app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("scale")(scale.scale)
+app.command("search")(search.search)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("add-source")(add_source.add_source)
@@ -77,6 +91,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("fit")(fit.fit)
 app.command("optimise")(fit.optimise)
+app.command("simulate")(simulate.simulate)
 app.command("export")(export.export)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from cuvee.errors import ConfigError, MixtureError
 from cuvee.mixture.mixture import Mixture
 
-DECISIONS = ("decision.json", "scale.json", "fit.json")
+DECISIONS = ("decision.json", "scale.json", "search.json", "fit.json")
 """What is looked for in a folder, in this order."""
 
-BESIDE = ("next_runs", "references", "tied", "candidates", "checks")
+BESIDE = ("next_runs", "references", "tied", "candidates", "checks", "trained")
 """Keys of the mixtures beside the chosen one; of two with one name, that under the later key is meant."""
 
 
@@ -42,8 +42,8 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
         found = [path / name for name in DECISIONS if (path / name).exists()]
         if not found:
             raise ConfigError(
-                f"{path} holds none of {', '.join(DECISIONS)}; run `cuvee run`, `cuvee scale` or `cuvee fit` "
-                "first"
+                f"{path} holds none of {', '.join(DECISIONS)}; run `cuvee run`, `cuvee scale`, "
+                "`cuvee search` or `cuvee fit` first"
             )
         path = found[0]
     try:

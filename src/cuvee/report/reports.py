@@ -1,18 +1,31 @@
 """The table of reports and their writing to a study's folder (floor 8)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from cuvee.files import write_text
 from cuvee.report.fit_view import FitView
-from cuvee.report.html import render_fit_html, render_html, render_scale_html
+from cuvee.report.html import (
+    render_fit_html,
+    render_html,
+    render_scale_html,
+    render_search_html,
+    render_simulation_html,
+)
 from cuvee.report.markdown import render_markdown
 from cuvee.report.scale_view import ScaleView
+from cuvee.report.search_view import SearchView
+from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
 from cuvee.study.law_decision import LawDecision
 from cuvee.study.scale.decision import ScaleDecision
+from cuvee.study.search.decision import SearchDecision
+from cuvee.study.simulation.result import Simulation
 from cuvee.types import Json
+
+View = TypeVar("View")
 
 
 def render_json(view: StudyView) -> str:
@@ -47,19 +60,43 @@ SCALE_REPORTS: dict[str, Callable[[ScaleView], str]] = {
 
 def write_scale_reports(decision: ScaleDecision, folder: Path) -> Path:
     """Write every report of a decision across scales into ``folder``, each atomically; the page's path."""
-    view = ScaleView.of(decision)
-    for name, render in SCALE_REPORTS.items():
-        write_text(folder / name, render(view))
-    return folder / name
+    return _written(SCALE_REPORTS, ScaleView.of(decision), folder)[-1]
+
+
+SEARCH_REPORTS: dict[str, Callable[[SearchView], str]] = {
+    "search.json": lambda view: _indented(view.decision.as_json()),
+    "search.html": render_search_html,
+}
+"""The same for a decision by search."""
+
+
+def write_search_reports(decision: SearchDecision, folder: Path) -> Path:
+    """Write every report of a decision by search into ``folder``, each atomically; the page's path."""
+    return _written(SEARCH_REPORTS, SearchView.of(decision), folder)[-1]
+
+
+SIMULATION_REPORTS: dict[str, Callable[[SimulateView], str]] = {
+    "simulation.json": lambda view: _indented(view.decision.as_json()),
+    "simulation.html": render_simulation_html,
+}
+"""The same for a simulation; the page last."""
+
+
+def write_simulation_reports(simulation: Simulation, folder: Path) -> Path:
+    """Write every report of a simulation into ``folder``, each atomically; the page's path."""
+    return _written(SIMULATION_REPORTS, SimulateView.of(simulation), folder)[-1]
 
 
 def write_reports(view: StudyView, folder: Path) -> tuple[Path, ...]:
     """Write every report into ``folder``, each atomically; the paths written."""
-    paths = []
-    for name, render in REPORTS.items():
-        write_text(folder / name, render(view))
-        paths.append(folder / name)
-    return tuple(paths)
+    return _written(REPORTS, view, folder)
+
+
+def _written(reports: Mapping[str, Callable[[View], str]], view: View, folder: Path) -> tuple[Path, ...]:
+    paths = tuple(folder / name for name in reports)
+    for path, render in zip(paths, reports.values(), strict=True):
+        write_text(path, render(view))
+    return paths
 
 
 def _indented(document: Json) -> str:

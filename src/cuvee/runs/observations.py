@@ -17,9 +17,9 @@ from cuvee.errors import ConfigError, MixtureError
 from cuvee.mixture.mixture import Mixture
 from cuvee.types import AnyArray, BoolArray, FloatArray, IntArray
 
-KINDS = ("trained", "merged", "ensembled", "imported")
+KINDS = ("trained", "merged", "ensembled", "imported", "checkpoint")
 """How a row came to be: a really trained run, a parameter merge of pool models, a mixture of their
-token probabilities, a table of somebody else."""
+token probabilities, a table of somebody else, a trained run on its way, its learning rate still high."""
 
 SHARE_TOLERANCE = 1e-6
 _LARGEST_COUNT = 2.0**53

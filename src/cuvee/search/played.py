@@ -6,16 +6,18 @@ how far the mixture is from the best that a method would train if its budget end
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from cuvee.errors import ConfigError
 from cuvee.search.proposer import History, Method, Proposer
 from cuvee.search.replay import Replay
 from cuvee.search.space import Experiment
-from cuvee.types import FloatArray
+from cuvee.types import FloatArray, Json
 
 _ROUNDING = 1e-9
+_BY_EXPERIMENT = ("spent", "best", "recommended", "proven")
 
 
 @runtime_checkable
@@ -65,6 +67,40 @@ class Played:
         if not len(allowed):
             return math.inf
         return float((self.recommended[allowed[-1]] - self.optimum) / (self.median - self.optimum))
+
+    def as_json(self) -> Json:
+        """Plain JSON, NaN as null; ``from_json`` gives the same numbers back exactly."""
+        return {
+            "method": self.method,
+            "experiments": [[one.level, *map(float, one.shares)] for one in self.experiments],
+            **{name: _without_nan(getattr(self, name)) for name in _BY_EXPERIMENT},
+            "recommendation": None if self.recommendation is None else self.recommendation.tolist(),
+            "optimum": self.optimum,
+            "median": self.median,
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """Read what ``as_json`` wrote.
+
+        Raises:
+            ConfigError: it is something else.
+        """
+        try:
+            advice = document["recommendation"]
+            return cls(
+                method=str(document["method"]),
+                experiments=tuple(
+                    Experiment(tuple(map(float, shares)), int(level))
+                    for level, *shares in document["experiments"]
+                ),
+                **{name: np.array(document[name], dtype=np.float64) for name in _BY_EXPERIMENT},
+                recommendation=None if advice is None else np.array(advice, dtype=np.float64),
+                optimum=float(document["optimum"]),
+                median=float(document["median"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"no record of what a method did: {error!r}") from error
 
 
 def play(
@@ -127,6 +163,10 @@ def play(
         optimum=float(np.nanmin(true)),
         median=float(np.nanmedian(true)),
     )
+
+
+def _without_nan(values: FloatArray) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]
 
 
 def _true_cost(replay: Replay, shares: FloatArray, weights: FloatArray) -> float:

@@ -47,6 +47,16 @@ class History:
             return True
         return any(one.level == level and np.allclose(one.row, shares, atol=1e-9) for one in self.running)
 
+    def price(self, shares: FloatArray, level: int) -> float:
+        """FLOPs still to pay: a run that was frozen on its way goes on from there."""
+        levels = self.space.levels
+        paid = [
+            levels[start].flops
+            for start in self.space.on_the_way(level)
+            if start != level and self.trials.has(shares, start)
+        ]
+        return levels[level].flops - max(paid, default=0.0)
+
     def plus(self, experiment: Experiment) -> "History":
         """With one more running."""
         return History(self.space, self.weights, self.trials, (*self.running, experiment))

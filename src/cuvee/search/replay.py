@@ -53,6 +53,8 @@ class Replay:
     """Of the noise. The same experiment measures the same."""
     curves: bool = False
     """A run also measures its checkpoints, free: the levels of its kind and size with fewer tokens."""
+    best: FloatArray | None = None
+    """The best mixture [S] at the target, where a space without a pool has one that is known."""
 
     def __post_init__(self) -> None:
         if self.noise is None:
@@ -158,14 +160,18 @@ class Replay:
         return [*(one for one in earlier if not trials.has(one.row, one.level)), experiment]
 
     def reference(self) -> FloatArray:
-        """Mixtures [P, S] whose median and best are the measure: those of the pool, else 2000 drawn ones."""
+        """Mixtures [P, S] whose median and best are the measure: those of the pool, else 2000 drawn ones.
+
+        With the best one, where it is known.
+        """
         space = self.space
         if space.pool is not None:
             return space.pool[space.rows(space.target)]
         rng = np.random.default_rng(self.seed)
         half, alpha = _REFERENCES // 2, np.full(len(space.sources), _SPARSE)
         sparse = [mixture.shares for mixture in space.region.sample(half, rng, alpha)]
-        return np.concatenate([space.drawn(half, rng), np.stack(sparse)])
+        known = [] if self.best is None else [self.best[None]]
+        return np.concatenate([space.drawn(half, rng), np.stack(sparse), *known])
 
     def _check(self, one: Experiment) -> None:
         space = self.space

@@ -11,6 +11,8 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.types import BoolArray, FloatArray, IntArray
 
+CHECKPOINT = "checkpoint"
+
 _CONTAINED = 1e-6
 
 
@@ -23,7 +25,8 @@ class Level:
     """
 
     kind: str
-    """One of the kinds of observations: ``trained``, ``merged``, ``ensembled``, ``imported``."""
+    """One of the kinds of observations; ``checkpoint`` is a run to a longer level that is frozen on its
+    way."""
     params: float
     tokens: float
     flops: float
@@ -95,6 +98,18 @@ class Space:
     def flops(self) -> FloatArray:
         """Price of every level [L]."""
         return np.array([level.flops for level in self.levels])
+
+    def on_the_way(self, level: int) -> tuple[int, ...]:
+        """Levels at which a run to this one can be frozen, the shortest first, and itself."""
+        mine = self.levels[level]
+        found = [
+            index
+            for index, one in enumerate(self.levels)
+            if one.kind == CHECKPOINT and one.params == mine.params and one.tokens < mine.tokens
+        ]
+        # Only the longest trainings of a size are cut into parts: a shorter one has another schedule.
+        whole = mine.kind == CHECKPOINT or level == self.target
+        return (*sorted(found, key=lambda index: self.levels[index].tokens), level) if whole else (level,)
 
     def drawn(self, count: int, rng: np.random.Generator, level: int | None = None) -> FloatArray:
         """Mixtures that may be asked for at a level, at random [C, S]; of a pool each at most once."""

@@ -9,15 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cuvee.evaluation.averaging_bonus import averaging_bonus, noise_penalty
-from cuvee.evaluation.ensemble import Ensemble
-from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.execution.interface import Executor
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
-from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
-from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Progress
 from cuvee.runs.store import RunStore
 from cuvee.study.conclude import conclude
@@ -29,11 +24,9 @@ from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import candidates, leave_two_out, references, region_of
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.plan import Plan
+from cuvee.study.proxies import Proxies, own_sources_of, planned_branches
 from cuvee.study.status import StageStatus, StudyStatus
-from cuvee.types import FloatArray, IntArray
-
-MERGE = "merge"
-ENSEMBLE = "ensemble"
+from cuvee.types import FloatArray
 
 
 def run(
@@ -106,18 +99,12 @@ def status(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
 
 
 def _runs(plan: Plan, chosen: Sequence[Mixture]) -> tuple[list[Planned], list[Planned], list[Planned]]:
-    names = plan.config.pool_sources
-    branches = [
-        Planned(branch, "branch", Mixture.vertex(names, member.source))
-        for replica in range(plan.config.branch_training.seeds)
-        for member, branch in plan.branches(replica).items()
-    ]
     trained = [Planned(plan.reference(mixture), "reference", mixture) for mixture in chosen]
     replicates = [
         Planned(plan.reference(mixture, 1), "replicate", mixture)
         for mixture in chosen[: plan.config.references.replicates]
     ]
-    return branches, trained, replicates
+    return planned_branches(plan), trained, replicates
 
 
 def _simulate(
@@ -126,9 +113,8 @@ def _simulate(
     """Score references and candidates by both proxies, and gather the evidence."""
     config = lab.plan.config
     names = config.pool_sources
-    pool = lab.pool(config.branch_training.seeds)
-    ensemble = lab.ensemble(pool)
-    scorer = _Scorer(lab, pool, ensemble)
+    proxies = Proxies.of(lab)
+    ensemble = proxies.ensemble
     target = ensemble.documents.target(config.target_weights)
     optimum = ensemble.optimum(region, target).mixture
     looked_at = [*candidates(config, region, available), optimum]
@@ -136,94 +122,18 @@ def _simulate(
     mixtures = list({one.key: one for one in [*chosen, *looked_at, *pairs]}.values())
     reference_keys = {one.key for one in chosen}
     roles = ["reference" if one.key in reference_keys else "candidate" for one in mixtures]
-    scored = scorer.score(mixtures, roles)
+    scored = proxies.score(mixtures, roles)
     return Findings(
         region=region,
         available=available,
         scored=scored,
         candidates=tuple(region.contains(one, 1e-6) for one in mixtures),
-        evidence=_evidence(lab, scored, chosen, scorer.unit_losses(), target),
-        pool=pool,
+        evidence=_evidence(lab, scored, chosen, proxies.unit_losses(), target),
+        pool=proxies.pool,
         ensemble=ensemble,
         optimum=optimum,
-        score=scorer.score,
+        score=proxies.score,
     )
-
-
-class _Scorer:
-    """Both proxies of any mixture of sources."""
-
-    def __init__(self, lab: Laboratory, pool: FlatPool, ensemble: Ensemble) -> None:
-        self._lab, self._pool, self._ensemble = lab, pool, ensemble
-        self._spread = pool.roster.spread(lab.plan.config.pool_sources)
-        self._curves = _curves(lab)
-
-    def score(self, mixtures: Sequence[Mixture], roles: Sequence[str]) -> Scored:
-        """Proxy losses [M, E] of mixtures over the sources of the pool."""
-        weights = np.stack([mixture.shares for mixture in mixtures]) @ self._spread
-        merged = self._lab.score_merges(MERGE, self._pool, weights, mixtures, roles)
-        cost = self._noise_cost()
-        if cost is not None:
-            merged = merged - noise_penalty(weights, cost)
-        ensembled = self._lab.score_ensembles(self._ensemble, weights, mixtures, roles)
-        proxies = {MERGE: merged, ENSEMBLE: ensembled}
-        if self._curves is not None:
-            shares = np.stack([mixture.shares for mixture in mixtures])
-            proxies |= {
-                f"{name}, own curve": self._curves.substituted(shares, losses)
-                for name, losses in list(proxies.items())
-            }
-        return Scored(tuple(mixtures), proxies)
-
-    def unit_losses(self) -> FloatArray:
-        """Losses of one-source models [S, E], the mean over their units and replicas."""
-        members = self._ensemble.members().nats_per_token
-        return np.asarray((self._spread / self._spread.sum(axis=1, keepdims=True)) @ members)
-
-    def _noise_cost(self) -> FloatArray | None:
-        """What the training noise of one branch costs a merge [E], from replicas; None without them."""
-        config = self._lab.plan.config
-        replicas = config.branch_training.seeds
-        if replicas < 2 or not config.averaging_bonus:
-            return None
-        members = self._ensemble.members().nats_per_token  # (replica x unit, E)
-        units = len(members) // replicas
-        averages = np.tile(np.eye(units), replicas) / replicas  # (unit, replica x unit)
-        names = [member.source for member in self._pool.roster.members[:units]]
-        mixtures = [Mixture.vertex(config.pool_sources, name) for name in names]
-        losses = self._lab.score_merges(MERGE, self._pool, averages, mixtures, ["branch"] * units)
-        each = members.reshape(replicas, units, -1).swapaxes(0, 1)
-        return np.asarray(np.maximum(averaging_bonus(each, losses).mean(axis=0), 0.0))
-
-
-def _curves(lab: Laboratory) -> LearningCurves | None:
-    """How far each source brings its own evaluation; None without snapshots, or where runs are united."""
-    plan, config = lab.plan, lab.plan.config
-    members = plan.branches()
-    recipe = next(iter(members.values())).recipe
-    if not recipe.snapshots or config.estimand == "union":
-        return None
-    names = config.pool_sources
-    along = lab.snapshots(members) | {
-        recipe.steps: lab.losses([lab.trained_key(r) for r in members.values()])
-    }
-    steps = sorted(along)
-    whole = plan.reference(Mixture.uniform(names)).recipe.tokens
-    by_source = [[i for i, member in enumerate(members) if member.source == name] for name in names]
-    losses = np.stack([along[step] for step in steps], axis=1)  # (K, P, E)
-    evaluator = plan.bench.evaluator()
-    seed = Checkpoint.load(plan.start.folder).read_flat(evaluator.model)
-    return LearningCurves(
-        positions=np.array([step * recipe.batch_tokens / whole for step in steps]),
-        start=evaluator.score(seed.to(plan.model.device)).nats_per_token,
-        losses=np.stack([losses[rows].mean(axis=0) for rows in by_source]),
-        own=_own(config),
-    )
-
-
-def _own(config: StudyConfig) -> IntArray:
-    names = config.pool_sources
-    return np.array([names.index(s) if s is not None else -1 for s in config.own_sources.values()])
 
 
 def _evidence(
@@ -254,7 +164,7 @@ def _evidence(
         truth=truth,
         proxies={name: losses[rows] for name, losses in scored.proxies.items()},
         baselines=single_unit_baselines(unit_losses, shares),
-        own=_own(config),
+        own=own_sources_of(config),
         replicates=tuple(replicates),
         target=target,
     )

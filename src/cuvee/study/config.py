@@ -25,6 +25,7 @@ from cuvee.study.settings import (
     ReferencesSettings,
     ReferenceTrainingSettings,
     ScaleSettings,
+    SearchSettings,
     SeedTrainingSettings,
     Settings,
     SourceSettings,
@@ -84,6 +85,8 @@ class StudyConfig(Settings):
     """The training that the decision is for."""
     scale: ScaleSettings
     """How `cuvee scale` gets from what can be paid to the target run."""
+    search: SearchSettings
+    """How `cuvee search` spends FLOPs, one experiment after another."""
     limits: LimitsSettings = LimitsSettings()
     """Bounds that the mixture has to keep, in token shares."""
     estimand: Literal["equal_budget", "union"] = "equal_budget"
@@ -110,6 +113,19 @@ class StudyConfig(Settings):
             return cls.model_validate(with_defaults(raw), context={"folder": folder})
         except ValidationError as error:
             raise told(error, cls, raw, name) from None
+
+    def searching(self, changes: Mapping[str, Any]) -> "StudyConfig":
+        """The same with other settings of ``search``, such as a budget given on the command line.
+
+        Raises:
+            ConfigError: a value that makes no sense.
+        """
+        try:
+            changed = SearchSettings.model_validate({**self.search.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(f"search.{first['loc'][0]}: {first['msg']}") from None
+        return self.model_copy(update={"search": changed})
 
     @model_validator(mode="after")
     def _names_agree(self) -> "StudyConfig":

@@ -4,8 +4,8 @@
 changes ``model.parameters`` stays in proportion. Whatever the user wrote is never changed.
 
 Costs, with N parameters: the seed takes ``6 N * 2 N`` FLOPs, each branch and each reference an eighth
-of that, each candidate ``2 N * evaluations * evaluation_tokens``. What ``cuvee scale`` may take grows as
-``N^2``, so that its runs too keep their tokens a parameter.
+of that, each candidate ``2 N * evaluations * evaluation_tokens``. What ``cuvee scale`` and ``cuvee
+search`` may take grows as ``N^2``, so that their runs too keep their tokens a parameter.
 """
 
 import math
@@ -43,7 +43,7 @@ class Effort:
     candidates: int
     evaluation_tokens: int
     ladder_flops: float
-    """What `cuvee scale` may take."""
+    """What `cuvee scale` may take, and `cuvee search`."""
 
 
 EFFORTS: Mapping[str, Effort] = {
@@ -85,6 +85,8 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     # A reference is trained as a branch is, on its own mixture.
     reference = {key: value for key, value in branch.items() if key in SHARED_RECIPE}
 
+    climb = _two_digits(effort.ladder_flops * (size / effort.parameters) ** 2)
+
     sections: dict[str, dict[str, Any]] = {
         "tokenizer": {} if trained_elsewhere else {"vocabulary": effort.vocabulary},
         "model": {"context_length": effort.context_length}
@@ -95,7 +97,8 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
         "reference_training": reference,
         "references": {"count": effort.references, "replicates": effort.replicates},
         "candidates": {"count": effort.candidates},
-        "scale": {"budget_flops": _two_digits(effort.ladder_flops * (size / effort.parameters) ** 2)},
+        "scale": {"budget_flops": climb},
+        "search": {"budget_flops": climb},
     }
     filled: dict[str, Any] = {"evaluation_tokens": effort.evaluation_tokens} | dict(raw)
     for name, defaults in sections.items():

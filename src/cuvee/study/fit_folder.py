@@ -36,7 +36,7 @@ _RUNS, _QUESTION, _LAW = "runs.parquet", "question.json", "law.json"
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Runs of one scale, ready to be asked."""
+    """Runs that were read, ready to be asked."""
 
     observations: Observations
     directions: Mapping[str, Direction]
@@ -62,7 +62,29 @@ def read_runs(
     Raises:
         ConfigError: a table cannot be read, or no row is left; a metric is unknown or named as both.
     """
-    table = import_runs(paths).where(**where)
+    runs = runs_of(import_runs(paths), paths, where, lower, higher)
+    observations, left_out = _one_scale(runs.observations)
+    return replace(runs, observations=observations, notes=(*runs.notes, *left_out))
+
+
+def runs_of(
+    table: ImportedTable,
+    paths: Sequence[Path],
+    where: Mapping[str, str],
+    lower: Sequence[str] = (),
+    higher: Sequence[str] = (),
+) -> Runs:
+    """The runs of a table, of all scales, that are to be used.
+
+    Args:
+        table: what was read.
+        paths: where, which gives the runs their name.
+        where: see ``read_runs``; so are the others.
+
+    Raises:
+        ConfigError: no row is left; a metric is unknown or named as both.
+    """
+    table = table.where(**where)
     asked: dict[str, Direction] = {**dict.fromkeys(lower, "lower"), **dict.fromkeys(higher, "higher")}
     if both := sorted(set(lower) & set(higher)):
         raise ConfigError(f"metric {both[0]!r} is named as better when lower and as better when higher")
@@ -70,12 +92,11 @@ def read_runs(
         if name not in table.observations.metrics:
             known = ", ".join(table.observations.metrics)
             raise ConfigError(f"no metric {name!r} in the table; there are: {known}")
-    observations, left_out = _one_scale(table.observations)
     return Runs(
-        observations,
+        table.observations,
         {**table.directions, **asked},
         ", ".join(path.name for path in paths),
-        (*table.notes, *_understood(table, asked), *left_out),
+        (*table.notes, *_understood(table, asked)),
     )
 
 

@@ -15,6 +15,9 @@
     report.md             the same as text
     scale.json            the answer of `cuvee scale`
     scale.html            that answer to look at
+    searches/<key>.jsonl  what `cuvee search` has asked for, batch by batch
+    search.json           its answer
+    search.html           that answer to look at
 
 A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
 """
@@ -93,6 +96,10 @@ class StudyFolder:
     def fits(self) -> Path:
         return self.root / "fits"
 
+    @property
+    def searches(self) -> Path:
+        return self.root / "searches"
+
     def tokenizer(self, key: str) -> Path:
         return self.tokenizers / key
 
@@ -128,5 +135,5 @@ class StudyFolder:
             yield
 
 
-GENERATED = frozenset({"tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits"})
+GENERATED = frozenset({"tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits", "searches"})
 """The sub-folders that cuvee makes itself; never taken for sources."""

@@ -4,6 +4,7 @@ Tasks and answers are small: parameters, tokens and log-probabilities stay on di
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from cuvee.errors import TrainingError
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scores import Scores
 from cuvee.evaluation.scoring import iterate_scores
@@ -20,11 +22,12 @@ from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
-from cuvee.training.run import ModelSpec, Trained, TrainingRun, execute, read_snapshots
+from cuvee.training.run import Begun, ModelSpec, Trained, TrainingRun, begin, execute, read_snapshots
 from cuvee.training.state import TrainingState
 from cuvee.types import FloatArray, IntArray
 
 PACE_STEPS = 8
+_NO_RATE = 1e-9  # nothing can explode while steps are timed
 
 
 @dataclass(frozen=True)
@@ -86,17 +89,59 @@ class Measured:
 def train_and_measure(task: TrainTask, report: Report) -> Measured:
     """Job: reports tokens trained."""
     evaluator = task.bench.evaluator()
-    evaluations = evaluator.documents.evaluations
-
-    def measured(flat: Tensor) -> dict[str, float]:
-        return dict(zip(evaluations, evaluator.score(flat).nats_per_token.tolist(), strict=True))
-
-    every = max(1, task.run.recipe.steps // task.measured_along) if task.measured_along else 0
+    measured, every = _along(task)
     trained = execute(task.run, report, measured, every)
     flat = trained.checkpoint.read_flat(task.run.model.build())
     scores = evaluator.score(flat.to(task.bench.model.device))
     flops = evaluator.model.flops_per_token * evaluator.tokens
     return Measured(trained, scores, flops, evaluator.model.layout.size)
+
+
+@dataclass(frozen=True)
+class PartTask:
+    """Train a run up to a step and freeze it, measured on its way."""
+
+    run: TrainingRun
+    bench: Bench
+    measured_along: int
+    until: int
+
+
+def train_part(task: PartTask, report: Report) -> Begun:
+    """Job: reports tokens trained."""
+    measured, every = _along(task)
+    return begin(task.run, task.until, report, measured, every)
+
+
+def _along(task: TrainTask | PartTask) -> tuple[Callable[[Tensor], dict[str, float]], int]:
+    """What measures a run on its way, and every how many steps (0: never)."""
+    evaluator = task.bench.evaluator()
+    evaluations = evaluator.documents.evaluations
+
+    def measured(flat: Tensor) -> dict[str, float]:
+        return dict(zip(evaluations, evaluator.score(flat).nats_per_token.tolist(), strict=True))
+
+    return measured, steps_between(task.run.recipe, task.measured_along)
+
+
+def steps_between(recipe: Recipe, measured_along: int) -> int:
+    """Steps from one measurement on the way to the next; 0: there is none."""
+    return max(1, recipe.steps // measured_along) if measured_along else 0
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A training that stopped, and why."""
+
+    error: str
+
+
+def attempt(task: TrainTask | PartTask, report: Report) -> Measured | Begun | Failed:
+    """Job: either kind of training; one that stops with a reason is a result too."""
+    try:
+        return train_and_measure(task, report) if isinstance(task, TrainTask) else train_part(task, report)
+    except TrainingError as error:
+        return Failed(str(error))
 
 
 @dataclass(frozen=True)
@@ -112,7 +157,9 @@ def pace(task: PaceTask, report: Report) -> float:
     shape = task.recipe.batch_sequences, task.recipe.context_length
     nothing = _Nothing(np.zeros(shape, dtype=np.int64))
     model = replace(task.model, compiled=False).build()
-    recipe = replace(task.recipe, steps=PACE_STEPS, warmup_steps=0, snapshots=(), compiled=False)
+    recipe = replace(
+        task.recipe, steps=PACE_STEPS, warmup_steps=0, learning_rate=_NO_RATE, snapshots=(), compiled=False
+    )
     seconds = float("inf")
     for _ in range(2):  # the first few steps pay for what is made once
         state = TrainingState.fresh(model.initial(0))

@@ -6,6 +6,7 @@ store has is never done again, so a killed study goes on where it was.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite, nan
 
 import numpy as np
 
@@ -21,16 +22,20 @@ from cuvee.runs.key import RunKey
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.job import (
+    Failed,
     Measured,
     MergeTask,
+    PartTask,
     SnapshotTask,
     TrainTask,
+    attempt,
     score_block,
     score_snapshots,
+    steps_between,
     train_and_measure,
 )
 from cuvee.study.plan import Plan
-from cuvee.training.run import TrainingRun
+from cuvee.training.run import Begun, TrainingRun
 from cuvee.types import FloatArray, Json
 
 NATS = "nats_per_token/"
@@ -49,6 +54,8 @@ class Planned:
     """Over the sources of the study."""
     measured_along: int = 0
     """How often the run is measured on its way, besides the end."""
+    until: int = 0
+    """The step after which the run is frozen; 0 goes to the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +91,77 @@ class Laboratory:
             if not missing:
                 self.progress.advance(1, _names(tasks[index].mixture))
             self._write_down(tasks[index], measured)
+
+    def attempt(self, planned: Sequence[Planned]) -> None:
+        """Train and measure what the store does not have; a training that stops is written down as failed.
+
+        Runs may be frozen on their way (``until``), and are gone on with later. What failed is not tried
+        again. Told of: tokens trained.
+        """
+        tasks = [one for one in planned if self.store.get(self.planned_key(one)) is None]
+        jobs: list[TrainTask | PartTask] = []
+        for one in tasks:
+            bench = replace(self.plan.bench, model=one.run.model)
+            if one.until:
+                jobs.append(PartTask(one.run, bench, one.measured_along, one.until))
+            else:
+                jobs.append(TrainTask(one.run, bench, one.measured_along))
+
+        def told(index: int, amount: float, note: str) -> None:
+            self.progress.advance(amount, f"{tasks[index].role} {_names(tasks[index].mixture)}: {note}")
+
+        for index, found in self.executor.map(attempt, jobs, told) if jobs else ():
+            one = tasks[index]
+            if isinstance(found, Failed):
+                self.store.record_failure(
+                    self.planned_key(one),
+                    found.error,
+                    kind="checkpoint" if one.until else "trained",
+                    role=one.role,
+                    mixture=one.mixture,
+                    estimand=self.plan.config.estimand,
+                    params=one.run.model.build().layout.size,
+                    tokens=one.until * one.run.recipe.batch_tokens or one.run.recipe.tokens,
+                    seed=one.run.recipe.seed,
+                )
+            elif isinstance(found, Begun):
+                for step, losses in found.evaluations:
+                    spent = found.seconds if step == one.until else 0.0
+                    self._write_checkpoint(replace(one, until=step), losses, spent)
+            else:
+                every = steps_between(one.run.recipe, one.measured_along)
+                for step, losses in found.trained.log["evaluations"] if every else ():
+                    if step < one.run.recipe.steps:
+                        self._write_checkpoint(replace(one, until=int(step)), losses, 0.0)
+                self._write_down(one, found)
+
+    def planned_key(self, planned: Planned) -> str:
+        """The key of a planned run, to its end or to where it is frozen."""
+        if not planned.until:
+            return self.trained_key(planned.run)
+        inputs = {"run": planned.run.key, "step": planned.until, "evaluations": self._evaluations}
+        return RunKey("checkpoint", inputs).digest
+
+    def _write_checkpoint(self, planned: Planned, losses: Mapping[str, float], seconds: float) -> None:
+        recipe, model, key = planned.run.recipe, planned.run.model.build(), self.planned_key(planned)
+        tokens = planned.until * recipe.batch_tokens
+        self.store.add(
+            Run(
+                key=key,
+                kind="checkpoint",
+                role=planned.role,
+                estimand=self.plan.config.estimand,
+                mixture=planned.mixture,
+                params=model.layout.size,
+                tokens=tokens,
+                seed=recipe.seed,
+                metrics={NATS + name: value for name, value in losses.items() if isfinite(value)},
+                flops=3.0 * model.flops_per_token * tokens,
+                details={"run": planned.run.key},
+            )
+        )
+        if seconds:
+            self.store.record_seconds(key, planned.role, seconds)
 
     def _write_down(self, planned: Planned, measured: Measured) -> None:
         trained = measured.trained
@@ -122,10 +200,10 @@ class Laboratory:
         return {one.name: one.key for one in self.plan.material.evaluations}
 
     def losses(self, keys: Sequence[str]) -> FloatArray:
-        """Nats per token [R, E] of runs in the store, in the order of ``keys``."""
+        """Nats per token [R, E] of runs in the store, in the order of ``keys``; NaN where not measured."""
         names = [NATS + one.name for one in self.plan.material.evaluations]
         runs = (self.store.get(key) for key in keys)
-        return np.array([[run.metrics[name] for name in names] for run in runs if run is not None])
+        return np.array([[run.metrics.get(name, nan) for name in names] for run in runs if run is not None])
 
     # Pools
 
@@ -275,10 +353,11 @@ class Laboratory:
 
 
 def metrics_of(scores: Scores) -> dict[str, float]:
-    """Losses of one model by name, the unit in the name."""
+    """Losses of one model by name, the unit in the name; those that are no numbers are left out."""
     names = scores.documents.evaluations
     nats = {NATS + name: float(v) for name, v in zip(names, scores.nats_per_token, strict=True)}
-    return nats | {BITS + name: float(v) for name, v in zip(names, scores.bits_per_byte, strict=True)}
+    bits = {BITS + name: float(v) for name, v in zip(names, scores.bits_per_byte, strict=True)}
+    return {name: value for name, value in (nats | bits).items() if isfinite(value)}
 
 
 def _names(mixture: Mixture) -> str:

@@ -343,6 +343,32 @@ class ScaleSettings(Settings):
         return self
 
 
+class SearchSettings(Settings):
+    """How `cuvee search` spends FLOPs, one experiment after another."""
+
+    budget_flops: Positive
+    """FLOPs that all of its experiments may take together, the pool included where it is not trained yet."""
+    method: str = "cost_aware"
+    """What chooses the next experiment."""
+    target_tokens: Count | None = None
+    """Tokens of its dearest trainings; left out, as many as let the budget pay for `target_runs` of them."""
+    target_runs: Annotated[float, Field(ge=2)] = 8.0
+    """How many of its dearest trainings the budget would pay for; at most they are as long as the target
+    run."""
+    scales: NonNegativeCount = 2
+    """Scales below, at which trainings are cheaper."""
+    step: Annotated[float, Field(gt=1)] = 3.0
+    """From each scale to the next the tokens grow by this factor."""
+    checkpoints: NonNegativeCount = 2
+    """Places on the way of the dearest trainings at which one can be frozen, to go on later or never."""
+    proxies: tuple[Literal["merged", "ensembled"], ...] = ("merged", "ensembled")
+    """What else can be asked for, of a pool of branches; empty trains no pool."""
+    batch: Count | None = None
+    """Experiments made side by side; left out, one for each worker."""
+    tolerance: NonNegative = 0.002
+    """Stop when another mixture is hardly ever better by more nats per token; 0 spends the whole budget."""
+
+
 class LimitsSettings(Settings):
     """Bounds that the mixture has to keep, in token shares."""
 

@@ -37,6 +37,7 @@ def train(
     state_file: Path | None = None,
     evaluate: Callable[[Tensor], dict[str, float]] | None = None,
     evaluate_every: int = 0,
+    until: int | None = None,
     report: Callable[[float, str], None] = lambda tokens, note: None,
     device: str = "cpu",
 ) -> TrainingState:
@@ -50,6 +51,7 @@ def train(
         key: names the run in its state file.
         state_file: where the state is saved every 20 seconds; a usable one found there is resumed.
         evaluate: called with the parameters every ``evaluate_every`` steps, and kept in the state.
+        until: go no further than this step; ``state_file`` then holds all that is needed to go on.
         report: told of tokens done, with loss, rate and realised learning rate as a note.
 
     Raises:
@@ -63,7 +65,8 @@ def train(
     )
     saved_at = noted_at = time.monotonic()
     unreported = 0
-    while state.step < recipe.steps:
+    last = recipe.steps if until is None else min(until, recipe.steps)
+    while state.step < last:
         inputs, targets = (torch.from_numpy(part) for part in batches.batch(state.step))
         loss = 0.0
         for part, goal in zip(
@@ -94,15 +97,17 @@ def train(
             state.evaluations.append((state.step, evaluate(optimizer.flat)))
         unreported += recipe.batch_tokens
         now = time.monotonic()
-        if now - noted_at >= _NOTE_EVERY_SECONDS or state.step == recipe.steps:
+        if now - noted_at >= _NOTE_EVERY_SECONDS or state.step == last:
             rate = recipe.learning_rate_at(state.step - 1)
             report(unreported, f"step {state.step}/{recipe.steps} loss {loss:.3f} lr {rate:.2g}")
             noted_at, unreported = now, 0
-        if state_file is not None and now - saved_at >= SAVE_EVERY_SECONDS and state.step < recipe.steps:
+        if state_file is not None and now - saved_at >= SAVE_EVERY_SECONDS and state.step < last:
             optimizer.write_back(state)
             state.save(state_file, key)
             saved_at = now
     optimizer.write_back(state)
+    if state_file is not None and state.step < recipe.steps:
+        state.save(state_file, key)
     return state
 
 

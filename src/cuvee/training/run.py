@@ -6,10 +6,11 @@ checkpoint folder, so a run that is done is never done again, in this study or i
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -153,39 +154,18 @@ def execute(
     evaluate: Callable[[Tensor], dict[str, float]] | None = None,
     evaluate_every: int = 0,
 ) -> Trained:
-    """Carry out ``run`` unless it is done; a killed run goes on from its last saved state.
+    """Carry out ``run`` unless it is done; a killed or frozen run goes on from its last saved state.
 
     The state lies beside the checkpoint folder while the run is under way and is removed at the end.
     """
     model = run.model.build()
     flops = 3.0 * model.flops_per_token * run.recipe.tokens
     if run.done:
-        log: Json = json.loads((run.folder / LOG).read_text(encoding="utf-8"))
-        return Trained(run.key, Checkpoint.load(run.folder), 0.0, flops, log)
+        return Trained(run.key, Checkpoint.load(run.folder), 0.0, flops, _log_of(run))
     began = time.process_time()
-    shards = {name: [TokenShard.open(path) for path in run.shards[name]] for name in run.mixture.support}
-    stream = MixedStream(
-        shards,
-        run.mixture,
-        context_length=run.recipe.context_length,
-        batch_sequences=run.recipe.batch_sequences,
-        seed=run.recipe.seed,
-        fractions=run.fractions,
-    )
+    stream = _stream(run)
     ancestor, state = _start(run, model)
-    state_file = run.root / f".{run.key}.state"
-    state = train(
-        model,
-        state,
-        stream,
-        run.recipe,
-        key=run.key,
-        state_file=state_file,
-        evaluate=evaluate,
-        evaluate_every=evaluate_every,
-        report=report,
-        device=run.model.device,
-    )
+    state = _trained(run, model, state, stream, report, evaluate, evaluate_every)
     log = {
         "losses": state.losses,
         "gradient_norms": state.gradient_norms,
@@ -214,8 +194,83 @@ def execute(
         details={"key": run.key, "mixture": run.mixture.as_dict(), "recipe": run.recipe.as_json()},
         companions=companions,
     )
-    state_file.unlink(missing_ok=True)
+    _state_file(run).unlink(missing_ok=True)
     return Trained(run.key, checkpoint, time.process_time() - began, flops, log)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that was carried out in part, and frozen."""
+
+    evaluations: tuple[tuple[int, dict[str, float]], ...]
+    """Steps with what was measured after them."""
+    seconds: float
+    """Processor time of this process; 0 if the run had come that far already."""
+
+
+def begin(
+    run: TrainingRun,
+    until: int,
+    report: Callable[[float, str], None],
+    evaluate: Callable[[Tensor], dict[str, float]],
+    evaluate_every: int,
+) -> Begun:
+    """Carry out ``run`` up to a step and freeze it: ``execute`` goes on from there, to the same bytes."""
+    if run.done:
+        return Begun(_measured(_log_of(run)["evaluations"], until), 0.0)
+    model, began = run.model.build(), time.process_time()
+    _, state = _start(run, model)
+    state = _trained(run, model, state, _stream(run), report, evaluate, evaluate_every, until)
+    return Begun(_measured(state.evaluations, until), time.process_time() - began)
+
+
+def _measured(evaluations: Iterable[Any], until: int) -> tuple[tuple[int, dict[str, float]], ...]:
+    return tuple((int(step), dict(values)) for step, values in evaluations if step <= until)
+
+
+def _log_of(run: TrainingRun) -> Json:
+    log: Json = json.loads((run.folder / LOG).read_text(encoding="utf-8"))
+    return log
+
+
+def _state_file(run: TrainingRun) -> Path:
+    return run.root / f".{run.key}.state"
+
+
+def _stream(run: TrainingRun) -> MixedStream:
+    return MixedStream(
+        {name: [TokenShard.open(path) for path in run.shards[name]] for name in run.mixture.support},
+        run.mixture,
+        context_length=run.recipe.context_length,
+        batch_sequences=run.recipe.batch_sequences,
+        seed=run.recipe.seed,
+        fractions=run.fractions,
+    )
+
+
+def _trained(
+    run: TrainingRun,
+    model: CausalModel,
+    state: TrainingState,
+    stream: MixedStream,
+    report: Callable[[float, str], None],
+    evaluate: Callable[[Tensor], dict[str, float]] | None,
+    evaluate_every: int,
+    until: int | None = None,
+) -> TrainingState:
+    return train(
+        model,
+        state,
+        stream,
+        run.recipe,
+        key=run.key,
+        state_file=_state_file(run),
+        evaluate=evaluate,
+        evaluate_every=evaluate_every,
+        until=until,
+        report=report,
+        device=run.model.device,
+    )
 
 
 def read_snapshots(folder: Path) -> dict[int, Tensor]:

@@ -104,7 +104,7 @@ class Ladder:
         def rung_at(lowest: float, tokens: float) -> Rung:
             # Parameters grow from the study's to the target's as tokens do, on a line in logarithms.
             place = math.log(tokens / lowest) / math.log(target / lowest) if target > lowest else 1.0
-            return Rung(_between(size, largest or size, place), round(tokens))
+            return Rung(interpolated(size, largest or size, place), round(tokens))
 
         def ladder(lowest: float) -> "Ladder":
             tokens = [lowest * settings.step**level for level in range(levels)]
@@ -152,10 +152,13 @@ class Ladder:
         first, last = self.rungs[0], self.target
         steps = np.linspace(0.0, 1.0, _DRAWN)
         return tuple(
-            Rung(_between(first.parameters, last.parameters, s), _between(first.tokens, last.tokens, s))
+            Rung(
+                interpolated(first.parameters, last.parameters, s), interpolated(first.tokens, last.tokens, s)
+            )
             for s in steps.tolist()
         )
 
 
-def _between(first: float, last: float, place: float) -> int:
+def interpolated(first: float, last: float, place: float) -> int:
+    """A whole number between two, in equal ratios; ``place`` runs from 0 to 1."""
     return round(math.exp(math.log(first) + place * (math.log(last) - math.log(first)))) if first else 0

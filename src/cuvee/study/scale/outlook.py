@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cuvee.study.job import PaceTask, pace
 from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.training.run import TrainingRun
 from cuvee.types import Json
 
 _HOUR = 3600.0
@@ -83,7 +84,7 @@ def outlook_of(lab: Laboratory, stages: Sequence[tuple[int, Sequence[Planned], i
         each += [each[-1]] * more
         made = [lab.store.has(lab.trained_key(p.run)) for p in planned] + [False] * more
         left = sum(flops for flops, done in zip(each, made, strict=True) if not done)
-        rate = _flops_a_second(lab, planned[0]) if left else float("inf")
+        rate = flops_a_second(lab, planned[0].run) if left else float("inf")
         rows.append(
             OutlookRow(
                 model.layout.size,
@@ -98,9 +99,9 @@ def outlook_of(lab: Laboratory, stages: Sequence[tuple[int, Sequence[Planned], i
     return Outlook(tuple(rows), lab.plan.config.scale.budget_flops)
 
 
-def _flops_a_second(lab: Laboratory, planned: Planned) -> float:
-    """Of all workers together, while all of them train."""
-    run, workers = planned.run, lab.plan.config.workers
+def flops_a_second(lab: Laboratory, run: TrainingRun) -> float:
+    """Of all workers together, while all of them train like this for a few steps."""
+    workers = lab.plan.config.workers
     tasks = [PaceTask(run.model, run.recipe)] * workers
     seconds = [found for _, found in lab.executor.map(pace, tasks, lambda index, amount, note: None)]
     step = 3.0 * run.model.build().flops_per_token * run.recipe.batch_tokens

@@ -1,0 +1,128 @@
+"""``cuvee search``: one experiment after another, whichever tells most for its price (floor 9)."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cuvee.cli.options import HERE, AsJson, Study
+
+if TYPE_CHECKING:
+    from cuvee.study.search.decision import SearchDecision
+    from cuvee.study.search.outlook import SearchOutlook
+
+
+def search(
+    study: Study = HERE,
+    budget: Annotated[
+        float | None, typer.Option("--budget", metavar="FLOPS", help="In place of `search.budget_flops`.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", metavar="NAME", help="In place of `search.method`.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Tell what can be asked for, at which price; train nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search for the best mixture with merges, short and long trainings, within a budget of FLOPs."""
+    from cuvee.cli.output import print_json
+    from cuvee.cli.progress_display import progress_display
+    from cuvee.cli.run import forbid_the_hub
+    from cuvee.report.reports import write_search_reports
+    from cuvee.study.config import StudyConfig
+    from cuvee.study.folder import StudyFolder
+    from cuvee.study.search import flow
+
+    folder, config = StudyFolder.of(study), StudyConfig.load(study)
+    given = {"budget_flops": budget, "method": method}
+    config = config.searching({name: value for name, value in given.items() if value is not None})
+    forbid_the_hub(config)
+    with folder.locked(), progress_display() as progress:
+        if plan:
+            outlook = flow.outlook(config, folder, progress)
+        else:
+            decision = flow.run(config, folder, progress)
+            page = write_search_reports(decision, folder.root)
+    if plan:
+        print_json(outlook.as_json()) if as_json else _print_outlook(outlook)
+    elif as_json:
+        print_json(decision.as_json())
+    else:
+        _print_decision(decision)
+        print(f"report: {page}")
+
+
+def _print_outlook(outlook: "SearchOutlook") -> None:
+    from cuvee.cli.output import print_table, seconds, short
+
+    print_table(
+        "What can be asked for",
+        ["kind", "parameters", "tokens", "FLOPs", "time of one", "at most"],
+        [
+            [
+                row.kind,
+                short(row.parameters),
+                short(row.tokens),
+                f"{row.flops:.2g}",
+                seconds(row.seconds) if row.seconds == row.seconds else "-",
+                short(row.affordable),
+            ]
+            for row in outlook.rows
+        ],
+    )
+    print(outlook.statement)
+
+
+def _print_decision(decision: "SearchDecision") -> None:
+    from cuvee.cli.output import number, print_table, short
+
+    for sentence in decision.headline:
+        print(sentence)
+    level = f"{decision.level:.0%} interval"
+    print_table(
+        f"Mixture for {short(decision.target_tokens)} tokens",
+        ["source", "share", level, "epochs", ""],
+        [
+            [
+                entry.source,
+                f"{entry.share:.1%}",
+                f"{entry.low:.1%} to {entry.high:.1%}",
+                number(entry.epochs, 2),
+                "at its cap" if entry.cap_hit else "",
+            ]
+            for entry in decision.mixture
+        ],
+    )
+    print_table(
+        "What was asked for",
+        ["kind", "tokens", "made", "failed", "FLOPs", "rho", "bias", "noise", "ranks"],
+        [
+            [
+                row.kind,
+                short(row.tokens),
+                str(row.made),
+                str(row.failed),
+                f"{row.spent:.2g}",
+                number(row.rho, 2),
+                number(row.bias, 3),
+                number(row.noise, 4),
+                number(row.rank, 2),
+            ]
+            for row in decision.levels
+        ],
+    )
+    print_table(
+        f"Trained on {short(decision.levels[-1].tokens)} tokens (target loss, nats per token)",
+        ["experiment", "measured", "expected", level],
+        [
+            [
+                row.name,
+                number(row.measured, 4),
+                number(row.expected.mean, 4),
+                f"{row.expected.low:.4f} to {row.expected.high:.4f}",
+            ]
+            for row in decision.trained
+        ],
+    )
+    for warning in decision.warnings:
+        print(f"warning: {warning}")

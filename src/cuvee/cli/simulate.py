@@ -1,0 +1,168 @@
+"""``cuvee simulate``: methods of search played against runs that are already there (floor 9)."""
+
+import math
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cuvee.cli.fit import Higher, Lower, Tables, Targets
+from cuvee.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from cuvee.study.simulation.flow import Simulated
+    from cuvee.study.simulation.result import Reach
+
+
+def simulate(
+    tables: Tables,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method", metavar="NAME", help="A method of search; once for each. Default a cheap choice."
+        ),
+    ] = None,
+    target: Targets = None,
+    lower: Lower = None,
+    higher: Higher = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="COLUMN=VALUE", help="Use only these rows, such as split=test."),
+    ] = None,
+    target_level: Annotated[
+        str | None,
+        typer.Option(
+            "--target-level",
+            metavar="PARAMS/TOKENS",
+            help="Where the best mixture is wanted, such as 60M/1B; default the dearest level.",
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="Of a search, in runs at the target; default 20.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", help="Searches of each method; default 20.")] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", help="Experiments asked for at once; default 1.")
+    ] = None,
+    law: Annotated[
+        str | None,
+        typer.Option("--law", metavar="NAME", help="Take this law, fitted to the runs, for the truth."),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option("--noise", help="Of a run around the law, as a deviation; default its held-out error."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the answer.")] = Path("simulation"),
+    as_json: AsJson = False,
+) -> None:
+    """Compare methods of search on runs that are there: what finding the best mixture would have cost."""
+    from dataclasses import replace
+
+    from cuvee.cli.given import pairs, weights
+    from cuvee.cli.output import print_json
+    from cuvee.cli.progress_display import progress_display
+    from cuvee.execution.local import LocalProcesses
+    from cuvee.report.reports import write_simulation_reports
+    from cuvee.study.fit_folder import checked_directions
+    from cuvee.study.question import Question
+    from cuvee.study.simulation.flow import simulate as play
+    from cuvee.study.simulation.question import SimulationQuestion
+    from cuvee.study.simulation.table import read_table
+
+    given: dict[str, Any] = {
+        "methods": tuple(method) if method else None,
+        "target_level": target_level,
+        "budget": budget,
+        "seeds": seeds,
+        "batch": batch,
+        "law": law,
+        "noise": noise,
+    }
+    named = {name: value for name, value in given.items() if value is not None}
+    question = SimulationQuestion(weights=weights(target, "--target"), **named)
+    runs = read_table(tables, pairs(where, "--where"), lower or (), higher or ())
+    known = checked_directions(runs, Question(weights=question.weights)).directions
+    question = replace(question, directions=known)
+    lists = {"--method": method, "--target": target, "--lower": lower, "--higher": higher, "--where": where}
+    single = {f"--{name.replace('_', '-')}": value for name, value in named.items() if name != "methods"}
+    with progress_display() as progress:
+        simulated = play(
+            runs.observations,
+            question,
+            table=runs.name,
+            folder=out,
+            command=_command(tables, lists, single),
+            notes_before=runs.notes,
+            executor=LocalProcesses(),
+            progress=progress,
+        )
+    page = write_simulation_reports(simulated.simulation, out)
+    if as_json:
+        print_json(simulated.simulation.as_json())
+    else:
+        print_simulation(simulated, out, page)
+
+
+def _command(tables: list[Path], lists: dict[str, list[str] | None], single: dict[str, object]) -> str:
+    words = ["cuvee", "simulate", *map(str, tables)]
+    for option, values in lists.items():
+        for value in values or ():
+            words += [option, value]
+    for option, one in single.items():
+        words += [option, str(one)]
+    return shlex.join(words)
+
+
+def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
+    """The answer on the terminal."""
+    from cuvee.cli.output import number, print_table
+
+    simulation = simulated.simulation
+    for sentence in simulation.headline:
+        print(sentence)
+    gaps = [f"{reach.gap:.0%}" for reach in simulation.methods[0].reach]
+    print_table(
+        "Runs at the target until one is within 10% or 1% of the way from the best mixture to the median "
+        "one: median of the searches, 90% of them, and those that failed; seconds for each run asked for",
+        ["method", *(word for gap in gaps for word in (f"to {gap}", "90%", "failed")), "s/run"],
+        [
+            [
+                row.name,
+                *(word for reach in row.reach for word in _reached(reach)),
+                number(simulated.seconds[row.name], 2),
+            ]
+            for row in simulation.methods
+        ],
+    )
+    print_table(
+        "Distance of the recommended mixture from the best when so many runs are spent (median)",
+        ["method", *(f"{one.budget:g}" for one in simulation.methods[0].regret)],
+        [
+            [row.name, *(f"{one.median:.1%}" if math.isfinite(one.median) else "-" for one in row.regret)]
+            for row in simulation.methods
+        ],
+    )
+    print_table(
+        "Levels",
+        ["level", "price", "mixtures", "shared with the target", "ranks as the target", ""],
+        [
+            [
+                level.name,
+                f"{level.price:.3g}",
+                str(level.mixtures),
+                str(level.common),
+                number(level.rank, 2),
+                "target" if level.is_target else "",
+            ]
+            for level in simulation.levels
+        ],
+    )
+    for note in simulation.notes:
+        print(f"note: {note}")
+    print(f"report: {page}, answer: {out / 'simulation.json'}")
+
+
+def _reached(reach: "Reach") -> list[str]:
+    costs = [f"{cost:.1f}" if math.isfinite(cost) else "-" for cost in (reach.median, reach.high)]
+    return [*costs, f"{reach.failures:.0%}"]

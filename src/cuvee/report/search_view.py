@@ -1,0 +1,97 @@
+"""``SearchView``: what the page of a decision by search shows, before any rendering (floor 8)."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from cuvee.report.view import Badge, MixtureRow
+from cuvee.study.search.decision import LevelRow, SearchDecision, Standing, Tried
+
+_KINDS = {"merged": "merge", "ensembled": "ensemble", "checkpoint": "frozen"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """An experiment on the way, for the drawing."""
+
+    name: str
+    spent: float
+    """FLOPs after it."""
+    loss: float
+    """NaN where it failed."""
+    dearest: bool
+    """It was made at the dearest level."""
+    words: str
+
+
+@dataclass(frozen=True)
+class SearchView:
+    """A decision by search, ordered for reading. Made by ``of``."""
+
+    decision: SearchDecision
+    badge: Badge
+    sources: tuple[str, ...]
+    """Largest share first."""
+    rows: tuple[MixtureRow, ...]
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def of(cls, decision: SearchDecision) -> Self:
+        """Order a decision."""
+        order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
+        total = sum(entry.unique_tokens for entry in decision.mixture)
+        rows = []
+        for i in order:
+            entry = decision.mixture[i]
+            cap = entry.epoch_cap * entry.unique_tokens / decision.target_tokens
+            rows.append(
+                MixtureRow(
+                    source=entry.source,
+                    share=entry.share,
+                    low=entry.low,
+                    high=entry.high,
+                    uniform=1.0 / len(order),
+                    proportional=entry.unique_tokens / total if total else math.nan,
+                    share_cap=min(cap, 1.0) if math.isfinite(cap) else math.nan,
+                    unique_tokens=entry.unique_tokens,
+                    epochs=entry.epochs,
+                    epoch_cap=entry.epoch_cap,
+                    cap_hit=entry.cap_hit,
+                )
+            )
+        sources = tuple(decision.sources[i] for i in order)
+        steps = tuple(_step(decision, one) for one in decision.tried)
+        return cls(decision, _badge(decision), sources, tuple(rows), steps)
+
+    def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
+        """Shares in the order of the mixture table."""
+        by_source = dict(zip(self.decision.sources, shares, strict=True))
+        return tuple(by_source[name] for name in self.sources)
+
+    def named(self, row: LevelRow) -> str:
+        """A level in a word or two."""
+        return named(row)
+
+
+def named(row: LevelRow) -> str:
+    """A level in a word or two."""
+    return _KINDS.get(row.kind, row.kind)
+
+
+def _step(decision: SearchDecision, one: Tried) -> Step:
+    row = decision.levels[one.level]
+    words = f"{one.name}: {named(row)}, {row.tokens:,} tokens, "
+    words += f"loss {one.loss:.4f}" if not one.error else "failed"
+    return Step(one.name, one.spent, one.loss, one.level == len(decision.levels) - 1, words)
+
+
+def _badge(decision: SearchDecision) -> Badge:
+    count, tokens = len(decision.trained), decision.levels[-1].tokens
+    told = f"Of {count} mixtures trained on {tokens:,} tokens it is expected to be the best"
+    badges: dict[Standing, Badge] = {
+        "untested": Badge("untested", "Not tested", "No mixture was trained at the dearest level."),
+        "baseline": Badge("not-believed", "Nothing found", "No mixture did better than equal shares."),
+        "unsure": Badge("untested", "Not sure", f"{told}, but it may be no better than equal shares."),
+        "better": Badge("believed", "Trained and better", f"{told}, and better than equal shares."),
+    }
+    return badges[decision.standing]

@@ -1,0 +1,12 @@
+"""One experiment after another, whichever tells most for its price: the flow of ``cuvee search`` (floor 7).
+
+config = StudyConfig.load(path)
+print(outlook(config, folder).statement)
+decision = run(config, StudyFolder.of(path))
+"""
+
+from cuvee.study.search.decision import SearchDecision
+from cuvee.study.search.flow import outlook, run
+from cuvee.study.search.outlook import SearchOutlook
+
+__all__ = ["SearchDecision", "SearchOutlook", "outlook", "run"]

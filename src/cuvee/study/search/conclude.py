@@ -1,0 +1,251 @@
+"""From what a search has measured to the mixture it ends with (floor 7)."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from cuvee.errors import TrainingError
+from cuvee.mixture.mixture import Mixture
+from cuvee.search.regret import Regret
+from cuvee.search.surrogate import Surrogate
+from cuvee.study.decision import SourceShare
+from cuvee.study.laboratory import Laboratory
+from cuvee.study.law_decision import Interval
+from cuvee.study.plan import EPOCHING_OFF
+from cuvee.study.provenance import provenance
+from cuvee.study.search import decision as d
+from cuvee.study.search.findings import SearchFindings
+from cuvee.study.search.headline import headline
+from cuvee.study.search.menu import ROLE
+from cuvee.types import FloatArray
+
+LEVEL = 0.8
+LEAST_BELIEVED = 4
+"""Experiments from which anything can be expected of others."""
+
+_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+_LEAST_RANKED = 4
+
+
+def conclude(findings: SearchFindings, lab: Laboratory) -> d.SearchDecision:
+    """The mixture of the lowest expected target loss among those trained at the dearest level.
+
+    Raises:
+        TrainingError: too few experiments measured anything (the last reason is told).
+    """
+    measured = len(findings.history.trials.measured)
+    if measured < LEAST_BELIEVED:
+        reason = next((one.error for one in reversed(findings.made) if one.error), findings.stopped)
+        raise TrainingError(
+            f"{measured} of {len(findings.history.trials)} experiments measured anything, too few to decide: "
+            f"{reason}"
+        )
+    end = _End(findings, lab)
+    config, space = lab.plan.config, findings.menu.space
+    example = findings.menu.example(findings.menu.target)
+    decision = d.SearchDecision(
+        study=config.name,
+        created_from=provenance(lab, example, "cuvee search study.yaml"),
+        headline=(),
+        method=config.search.method,
+        stopped=findings.stopped,
+        tested=end.regret.tested,
+        target_tokens=config.target_run.tokens or round(space.levels[space.target].tokens),
+        mixture=end.mixture(),
+        target=config.target_weights,
+        expected=end.expected(end.regret.pick[None])[0],
+        against_uniform=end.against(Mixture.uniform(space.sources).shares),
+        regret=_central(end.regret.lost),
+        better_probability=end.regret.probability(config.search.tolerance),
+        tolerance=config.search.tolerance,
+        levels=tuple(end.level(place) for place in range(len(space.levels))),
+        tried=end.tried(),
+        trained=end.trained(),
+        known=len(findings.history.trials) - end.told,
+        pool_flops=findings.spent - sum(one.flops for one in findings.made),
+        flops=findings.spent,
+        budget_flops=config.search.budget_flops,
+        simulated_epoching=config.target_run.simulated_epoching,
+        warnings=end.warnings(),
+        level=LEVEL,
+    )
+    return replace(decision, headline=headline(decision))
+
+
+@dataclass(frozen=True, eq=False)
+class _End:
+    """What is believed when the search has stopped."""
+
+    findings: SearchFindings
+    lab: Laboratory
+
+    @cached_property
+    def surrogate(self) -> Surrogate:
+        return Surrogate.of(self.findings.history, seed=self.lab.plan.config.seed)
+
+    @cached_property
+    def regret(self) -> Regret:
+        return Regret.of(self.findings.history, self.surrogate, self.lab.plan.config.seed)
+
+    @property
+    def weights(self) -> FloatArray:
+        return self.findings.history.weights
+
+    @property
+    def told(self) -> int:
+        """Trials of this search, parts of trainings included."""
+        return sum(one.told for one in self.findings.made)
+
+    def at_target(self, shares: FloatArray) -> FloatArray:
+        """Expected target losses [n] of mixtures at the dearest level."""
+        places = self.surrogate.places(shares, np.full(len(shares), self.findings.menu.space.target))
+        return self.surrogate.mean(places) @ self.weights
+
+    def expected(self, shares: FloatArray) -> list[Interval]:
+        """The same with intervals."""
+        places = self.surrogate.places(shares, np.full(len(shares), self.findings.menu.space.target))
+        _, variance, _ = self.surrogate.covariances(places, places.select(np.arange(1)))
+        half = _Z * np.sqrt(self.weights**2 @ variance)
+        mean = self.surrogate.mean(places) @ self.weights
+        return [Interval(m, m - h, m + h) for m, h in zip(mean.tolist(), half.tolist(), strict=True)]
+
+    def against(self, other: FloatArray) -> Interval:
+        """Expected target loss of the pick less that of another mixture."""
+        both = np.stack([self.regret.pick, other])
+        places = self.surrogate.places(both, np.full(2, self.findings.menu.space.target))
+        between, variance, _ = self.surrogate.covariances(places, places)
+        one, two = self.surrogate.mean(places) @ self.weights
+        spread = variance.sum(axis=1) - 2.0 * between[:, 0, 1]
+        half = _Z * float(np.sqrt(np.maximum(self.weights**2 @ spread, 0.0)))
+        value = float(one - two)
+        return Interval(value, value - half, value + half)
+
+    def mixture(self) -> tuple[SourceShare, ...]:
+        menu, config = self.findings.menu, self.lab.plan.config
+        low, high = self.regret.interval(LEVEL)
+        tokens = config.target_run.tokens
+        target = tokens or menu.space.levels[menu.space.target].tokens
+        rows = []
+        for place, name in enumerate(menu.space.sources):
+            share, available = float(self.regret.pick[place]), menu.available[name]
+            cap = menu.space.region.upper[place]
+            rows.append(
+                SourceShare(
+                    name,
+                    share,
+                    float(low[place]),
+                    float(high[place]),
+                    available,
+                    share * target / available if available else 0.0,
+                    config.target_run.max_epochs if tokens else float("nan"),
+                    bool(tokens and share >= cap - 1e-6 and cap < 1),
+                )
+            )
+        return tuple(rows)
+
+    def level(self, place: int) -> d.LevelRow:
+        findings, space = self.findings, self.findings.menu.space
+        one, trials = space.levels[place], findings.history.trials
+        made = [entry for entry in findings.made if entry.experiment.level == place]
+        rows = trials.at(place)
+        there = trials.costs[rows] @ self.weights
+        expected = self.at_target(trials.shares[rows]) if len(rows) else np.zeros(0)
+        varied = len(rows) >= _LEAST_RANKED and np.ptp(there) > 0 and np.ptp(expected) > 0
+        kind = self.surrogate.kinds.index(one.kind)
+        learnt = self.surrogate.described.get(one.kind)
+        noise = self.weights**2 @ self.surrogate.noise(np.array([kind]))[:, 0]
+        known = bool(len(rows))
+        return d.LevelRow(
+            kind=one.kind,
+            parameters=round(one.params),
+            tokens=round(one.tokens),
+            flops=one.flops,
+            made=len(made),
+            failed=sum(1 for entry in made if entry.error),
+            spent=sum(entry.flops for entry in made),
+            seconds=self._seconds(place),
+            rho=1.0 if learnt is None else float(self.weights @ learnt) if known else float("nan"),
+            bias=float((there - expected).mean()) if known else float("nan"),
+            noise=float(np.sqrt(noise)) if known else float("nan"),
+            rank=float(spearmanr(there, expected).statistic) if varied else float("nan"),
+        )
+
+    def tried(self) -> tuple[d.Tried, ...]:
+        spent = self.findings.spent - sum(one.flops for one in self.findings.made)
+        rows = []
+        for number, one in enumerate(self.findings.made, start=1):
+            spent += one.flops
+            rows.append(
+                d.Tried(
+                    str(number),
+                    one.experiment.level,
+                    one.why,
+                    one.experiment.shares,
+                    float(one.losses @ self.weights),
+                    spent,
+                    one.gain,
+                    one.error,
+                )
+            )
+        return tuple(rows)
+
+    def trained(self) -> tuple[d.TrainedMixture, ...]:
+        shares, costs = self.findings.history.target_costs()
+        if not len(shares):
+            return ()
+        target = self.findings.menu.space.target
+        names = {
+            one.experiment.shares: str(number)
+            for number, one in enumerate(self.findings.made, start=1)
+            if one.experiment.level == target
+        }
+        found = [
+            d.TrainedMixture(
+                names.get(tuple(row.tolist()), f"earlier {place + 1}"), tuple(row.tolist()), float(cost), one
+            )
+            for place, (row, cost, one) in enumerate(zip(shares, costs, self.expected(shares), strict=True))
+        ]
+        return tuple(sorted(found, key=lambda one: one.expected.mean))
+
+    def warnings(self) -> tuple[str, ...]:
+        findings, config = self.findings, self.lab.plan.config
+        found = []
+        failed = sum(1 for one in findings.made if one.error)
+        if failed:
+            found.append(f"{failed} experiments failed and were charged; their reasons stand with them.")
+        dearest = findings.menu.space.levels[findings.menu.space.target].tokens
+        if config.target_run.tokens is None:
+            found.append(
+                "The tokens of the target run are not told (`target_run.tokens`): repetition is neither "
+                "capped nor matched."
+            )
+        elif config.target_run.tokens > 1.5 * dearest:
+            found.append(
+                f"The target run has {config.target_run.tokens / dearest:.1f} times the tokens of the "
+                "dearest training: the best mixture may move on the way; `cuvee scale` looks for that."
+            )
+        if config.target_run.tokens is not None and not config.target_run.simulated_epoching:
+            found.append(EPOCHING_OFF)
+        return tuple(found)
+
+    def _seconds(self, place: int) -> float:
+        """Of processor time, for trainings."""
+        training = self.findings.menu.trainings[place]
+        if training is None:
+            return float("nan")
+        planned = [
+            self.findings.menu.planned(one.experiment)
+            for one in self.findings.made
+            if one.experiment.level == place
+        ]
+        known = self.lab.store.seconds()
+        spent = [known.get((self.lab.planned_key(one), ROLE), 0.0) for one in planned if one is not None]
+        return float(np.sum(spent)) if spent else float("nan")
+
+
+def _central(values: FloatArray) -> Interval:
+    low, high = np.quantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return Interval(float(values.mean()), float(low), float(high))

@@ -1,0 +1,163 @@
+"""What ``cuvee search`` concludes: the value objects of a decision by search (floor 7).
+
+The flow fills them, ``search.json`` keeps them, the command line and ``report/`` show them.
+
+- Losses are in nats per token; the *target* is their weighted mean.
+- ``low`` and ``high`` bound the central interval of ``SearchDecision.level``. NaN means "not known".
+- ``shares`` are token shares [S] in the order of ``SearchDecision.sources``.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from cuvee.errors import ConfigError, SchemaError
+from cuvee.study.decision import Provenance, SourceShare
+from cuvee.study.decision_json import decode, encode
+from cuvee.study.law_decision import Interval
+from cuvee.study.search.journal import Why
+from cuvee.types import Json
+
+SCHEMA = 1
+Standing = Literal["untested", "baseline", "unsure", "better"]
+_NAN = math.nan
+
+
+@dataclass(frozen=True)
+class LevelRow:
+    """A way of measuring a mixture, what it took and what it told."""
+
+    kind: str
+    parameters: int
+    tokens: int
+    flops: float
+    """Of one experiment."""
+    made: int
+    failed: int
+    spent: float
+    """FLOPs of all of them."""
+    seconds: float = _NAN
+    """Of one processor core, where told."""
+    rho: float = _NAN
+    """How much a difference at the dearest level moves this one, as learnt; 1 for trainings."""
+    bias: float = _NAN
+    """Target loss here less that expected at the dearest level, mean over the mixtures tried here."""
+    noise: float = _NAN
+    """Standard deviation of one experiment's target loss, as learnt."""
+    rank: float = _NAN
+    """Rank correlation of what was measured here with what is expected at the dearest level."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An experiment, in the order in which they were made."""
+
+    name: str
+    level: int
+    """Index into ``SearchDecision.levels``."""
+    why: Why
+    shares: tuple[float, ...]
+    loss: float
+    """Measured target loss; NaN where it failed."""
+    spent: float
+    """FLOPs up to here, this experiment included."""
+    gain: float
+    """Before it: how much was expected below the best, had everything been known."""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class TrainedMixture:
+    """A mixture that was trained at the dearest level."""
+
+    name: str
+    """Of the experiment."""
+    shares: tuple[float, ...]
+    measured: float
+    """Target loss."""
+    expected: Interval
+    """What is believed of it after all experiments."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchDecision:
+    """The answer. Two are equal when their JSON is.
+
+    Raises:
+        ConfigError: shares do not sum to one.
+    """
+
+    study: str
+    created_from: Provenance
+    headline: tuple[str, ...]
+    method: str
+    stopped: str
+    """Why the search ended."""
+    tested: bool
+    """The mixture was trained at the dearest level."""
+    target_tokens: int
+    """Of the run that the mixture is for."""
+    mixture: tuple[SourceShare, ...]
+    target: dict[str, float]
+    """Weights of the evaluations."""
+    expected: Interval
+    """Target loss of the mixture at the dearest level."""
+    against_uniform: Interval
+    """The same less that of equal shares."""
+    regret: Interval
+    """How much lower the best mixture is believed to be: mean, and the ends of the interval."""
+    better_probability: float
+    """That another mixture is better by more than ``tolerance``."""
+    tolerance: float
+    levels: tuple[LevelRow, ...]
+    """The dearest last."""
+    tried: tuple[Tried, ...]
+    trained: tuple[TrainedMixture, ...]
+    """At the dearest level, the best first."""
+    known: int
+    """Experiments of earlier searches that were known before the first."""
+    pool_flops: float
+    """Charged for the pool."""
+    flops: float
+    """Spent, the pool included."""
+    budget_flops: float
+    simulated_epoching: bool
+    warnings: tuple[str, ...]
+    level: float = 0.8
+
+    def __post_init__(self) -> None:
+        total = math.fsum(entry.share for entry in self.mixture)
+        if not abs(total - 1.0) <= 1e-6:
+            raise ConfigError(f"decision on {self.study!r}: the shares sum to {total!r}, not 1")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names [S]."""
+        return tuple(entry.source for entry in self.mixture)
+
+    @property
+    def standing(self) -> Standing:
+        """What can be said of the mixture against equal shares."""
+        if not self.tested:
+            return "untested"
+        even = 1.0 / len(self.mixture)
+        if all(abs(entry.share - even) < 1e-9 for entry in self.mixture):
+            return "baseline"
+        return "better" if self.against_uniform.high < 0 else "unsure"
+
+    def as_json(self) -> Json:
+        """The content of ``search.json``."""
+        return {"schema": SCHEMA, "by": "search", **encode(self)}
+
+    @classmethod
+    def from_json(cls, document: Json) -> Self:
+        """Read it back.
+
+        Raises:
+            SchemaError: another version wrote it.
+            ConfigError: a key is missing or wrong.
+        """
+        if document.get("by") != "search" or document.get("schema") != SCHEMA:
+            raise SchemaError("search.json: not written by this version; `cuvee search` writes it again")
+        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
+        return decode(cls, body, "search.json")

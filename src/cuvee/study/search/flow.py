@@ -1,0 +1,297 @@
+"""The flow of ``cuvee search`` (floor 7): one batch of experiments after another, until it stops by rule.
+
+    baseline at the dearest level -> ask, write down, make, tell -> ... -> try what looks best -> conclude
+
+A method is a pure function of what was tried, so a search that was killed goes on from its journal and the
+store, and tries what it would have tried.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from cuvee.execution.interface import Executor
+from cuvee.hashing import digest
+from cuvee.mixture.mixture import Mixture
+from cuvee.progress import Progress, Silent
+from cuvee.search.methods.registry import method_named
+from cuvee.search.proposer import History, Proposer
+from cuvee.search.regret import Regret
+from cuvee.search.space import Experiment
+from cuvee.search.surrogate import Surrogate
+from cuvee.study.config import StudyConfig
+from cuvee.study.folder import StudyFolder
+from cuvee.study.laboratory import Laboratory
+from cuvee.study.opening import opened
+from cuvee.study.search.conclude import conclude
+from cuvee.study.search.decision import SearchDecision
+from cuvee.study.search.findings import Made, SearchFindings
+from cuvee.study.search.journal import Asked, Journal, Why
+from cuvee.study.search.menu import ROLE, Menu
+from cuvee.study.search.outlook import SearchOutlook, outlook_of
+from cuvee.study.search.telling import told_line
+from cuvee.study.search.workshop import Workshop
+from cuvee.types import FloatArray
+
+LEAST_TOLD = 8
+"""Experiments before anything is believed of the mixtures that were not tried."""
+SURE = 0.05
+"""The search stops when a better mixture is less probable than this ..."""
+SURE_TIMES = 2
+"""... so many times in a row."""
+
+_ROUNDING = 1e-9
+
+
+def run(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> SearchDecision:
+    """Search, or go on where it was left.
+
+    Args:
+        config: what the user wrote.
+        folder: where everything is kept.
+        progress: told all the way; a line for every experiment.
+        executor: where jobs run; by default ``config.workers`` processes on this machine.
+
+    Raises:
+        ConfigError: the budget is too small (told with what it would take), or an unknown method.
+        CuveeError: anything else that cannot go on; what is done so far is kept. A training that fails is
+            no error: it is an experiment that measured nothing.
+    """
+    method_named(config.search.method)
+    with opened(config, folder, progress, executor) as lab:
+        search = _Search.of(lab)
+        lab.progress.message(outlook_of(search.menu).statement)
+        return conclude(search.finished(), lab)
+
+
+def outlook(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> SearchOutlook:
+    """What can be asked for, at which price; text is prepared and steps are timed, nothing is trained."""
+    method_named(config.search.method)
+    with opened(config, folder, progress, executor) as lab:
+        return outlook_of(Menu.of(lab))
+
+
+@dataclass(eq=False)
+class _Search:
+    """A search under way."""
+
+    menu: Menu
+    workshop: Workshop
+    journal: Journal
+    proposer: Proposer
+    spent: float
+    made: list[Made] = field(default_factory=list)
+    sure: int = 0
+    """How often in a row nothing better was probable."""
+    regret: Regret | None = None
+    """After the last batch; None before anything is believed."""
+
+    @classmethod
+    def of(cls, lab: Laboratory) -> Self:
+        config, menu = lab.plan.config, Menu.of(lab)
+        workshop = Workshop(menu)
+        method, metrics = method_named(config.search.method), tuple(config.evaluation_sets)
+        weights = np.array([config.target_weights[name] for name in metrics])
+        key = _question(menu, repr(method), config)
+        path = lab.plan.folder.searches / f"{key}.jsonl"
+        journal = Journal.opened(path, menu.pool_flops, _known_keys(menu))
+        proposer = Proposer(method, menu.space, metrics, weights, config.seed)
+        return cls(menu, workshop, journal, proposer, journal.pool_flops)
+
+    @property
+    def _lab(self) -> Laboratory:
+        return self.menu.lab
+
+    @property
+    def _left(self) -> float:
+        return self._lab.plan.config.search.budget_flops * (1 + _ROUNDING) - self.spent
+
+    def finished(self) -> SearchFindings:
+        """Ask and make until a rule says stop."""
+        self.workshop.prepare()
+        self._tell_known()
+        budget = self._lab.plan.config.search.budget_flops
+        self._lab.progress.stage("searching", budget, "FLOPs")
+        self._lab.progress.advance(self.spent)
+        before = list(self.journal.asked)
+        stopped = ""
+        while not stopped:
+            if before:
+                batch = before.pop(0)
+                if sum(map(self._price, batch.experiments)) > self._left:
+                    stopped = "budget"  # a smaller one than before: what lies beyond it is not counted
+                    continue
+            else:
+                found = self._next()
+                if isinstance(found, str):
+                    stopped = found
+                    continue
+                batch = found
+                self.journal.write(batch)
+            self._make(batch)
+        return SearchFindings(self.menu, self.proposer.history, tuple(self.made), self.spent, stopped)
+
+    def _tell_known(self) -> None:
+        """What earlier searches of this study measured, where it still stands on the menu."""
+        by_key = {run.key: run for run in self._lab.store.runs(role=ROLE)}
+        places = _places(self.menu)
+        for key in self.journal.known:
+            run = by_key[key]
+            level = places[run.kind, float(run.params or 0), float(run.tokens or 0)]
+            shares = run.mixture.reindexed(self.menu.space.sources).shares
+            one = Experiment(tuple(shares.tolist()), level)
+            self.proposer.tell([one], self.workshop.measured([one], level))
+
+    def _next(self) -> Asked | str:
+        """The next batch, or why there is none."""
+        target, history = self.menu.space.target, self.proposer.history
+        if not self.made:
+            even = self.menu.space.region.project(Mixture.uniform(self.menu.space.sources).shares)
+            first = Experiment(tuple(even.shares.tolist()), target)
+            if not history.tried(first.row, target):
+                more = self._asked(history.plus(first), self._side_by_side - 1, self._price(first))
+                return self._batch([first, *more], ["baseline", *self._by_method(more)])
+        dearest = self.menu.space.levels[target].flops
+        self._believe()
+        if self.sure >= SURE_TIMES:
+            return "nothing better is probable"
+        if self._left < dearest:
+            return "budget"
+        asked = self._asked(history, self._side_by_side)
+        after = self._left - sum(map(self._price, asked))
+        if asked and (after >= dearest or any(one.level == target for one in asked)):
+            return self._batch(asked, self._by_method(asked))
+        # Another cheap experiment would leave nothing to try the best mixture with: try it now.
+        if verified := self._verified(int(self._left // dearest)):
+            return self._batch(verified, ["verify"] * len(verified))
+        return "budget" if asked else "nothing is left to ask"
+
+    @property
+    def _side_by_side(self) -> int:
+        config = self._lab.plan.config
+        return config.search.batch or config.workers
+
+    def _by_method(self, asked: Sequence[Experiment]) -> list[Why]:
+        return ["method"] * len(asked)
+
+    def _batch(self, experiments: Sequence[Experiment], why: Sequence[Why]) -> Asked:
+        gain = self.regret.expected if self.regret is not None else float("nan")
+        return Asked(tuple(experiments), tuple(why), gain, self.sure)
+
+    def _asked(self, history: History, count: int, spent: float = 0.0) -> list[Experiment]:
+        """What the method asks for that the budget allows. Of one training only one part at a time."""
+        found: list[Experiment] = []
+        for one in self.proposer.method.ask(history, count, self.proposer.seed) if count else ():
+            spent += self._price(one)
+            under_way = [*history.running, *found]
+            same = any(o.shares == one.shares and self._trains(o) and self._trains(one) for o in under_way)
+            if spent <= self._left and not same:
+                found.append(one)
+        return found
+
+    def _trains(self, one: Experiment) -> bool:
+        """At the dearest level, or on the way there."""
+        return one.level in self.menu.space.on_the_way(self.menu.space.target)
+
+    def _price(self, one: Experiment) -> float:
+        """FLOPs."""
+        return self.proposer.history.price(one.row, one.level)
+
+    def _verified(self, count: int) -> list[Experiment]:
+        """The mixtures of the lowest posterior mean that were not run at the dearest level yet."""
+        history, target = self.proposer.history, self.menu.space.target
+        found: list[Experiment] = []
+        if len(history.trials.measured) < LEAST_TOLD:
+            return found
+        surrogate = Surrogate.of(history, seed=self.proposer.seed)
+        regret = Regret.of(history, surrogate, self.proposer.seed, tested_only=False)
+        for row in (regret.pick, *regret.winners):
+            one = Experiment(tuple(row.tolist()), target)
+            if not history.tried(row, target) and one not in found:
+                found.append(one)
+        return found[: min(count, self._side_by_side)]
+
+    def _believe(self) -> None:
+        history, tolerance = self.proposer.history, self._lab.plan.config.search.tolerance
+        if len(history.trials.measured) < LEAST_TOLD:
+            return
+        surrogate = Surrogate.of(history, seed=self.proposer.seed)
+        self.regret = Regret.of(history, surrogate, self.proposer.seed)
+        quiet = tolerance > 0 and self.regret.tested and self.regret.probability(tolerance) < SURE
+        self.sure = self.sure + 1 if quiet else 0
+
+    def _make(self, batch: Asked) -> None:
+        self.sure = batch.sure
+        prices = [self._price(one) for one in batch.experiments]
+        losses = self.workshop.make(batch.experiments, _Inner(self._lab.progress))
+        for place, one in enumerate(batch.experiments):
+            told = self.workshop.told(one, self.proposer.history)
+            parts = [self.workshop.measured([part], part.level)[0] for part in told[:-1]]
+            self.proposer.tell(told, np.stack([*parts, losses[place]]))
+            self.spent += prices[place]
+            error = self.workshop.error(one)
+            self.made.append(
+                Made(one, batch.why[place], losses[place], prices[place], batch.gain, error, len(told))
+            )
+            self._lab.progress.advance(prices[place])
+            self._lab.progress.message(told_line(self.menu, self.proposer, self.made, self.spent))
+
+
+@dataclass(frozen=True)
+class _Inner(Silent):
+    """Trainings inside a search: their notes are shown, their stages and amounts are not."""
+
+    outer: Progress
+
+    def advance(self, amount: float, note: str = "") -> None:
+        self.outer.advance(0.0, note)
+
+
+def _places(menu: Menu) -> dict[tuple[str, float, float], int]:
+    return {(one.kind, one.params, one.tokens): place for place, one in enumerate(menu.space.levels)}
+
+
+def _known_keys(menu: Menu) -> list[str]:
+    """Trainings of earlier searches that are the same as ones that can be asked for now."""
+    places, found = _places(menu), []
+    for run in menu.lab.store.runs(role=ROLE, kind=("trained", "checkpoint")):
+        level = places.get((run.kind, float(run.params or 0), float(run.tokens or 0)))
+        if level is None or not set(run.mixture.support) <= set(menu.space.sources):
+            continue
+        shares: FloatArray = run.mixture.reindexed(menu.space.sources).shares
+        planned = menu.planned(Experiment(tuple(shares.tolist()), level))
+        if planned is not None and menu.lab.planned_key(planned) == run.key:
+            found.append(run.key)
+    return found
+
+
+def _question(menu: Menu, method: str, config: StudyConfig) -> str:
+    """Digest of all that decides what is asked for, but the budget where `search.target_tokens` is told."""
+    region, space = menu.space.region, menu.space
+    even = Experiment(tuple(Mixture.uniform(space.sources).shares.tolist()), space.target)
+    planned = menu.planned(even)
+    assert planned is not None
+    return digest(
+        {
+            "levels": [vars(one) for one in space.levels],
+            "lower": region.lower.tolist(),
+            "upper": region.upper.tolist(),
+            "ratios": [dict(one) for one in region.ratios],
+            "weights": config.target_weights,
+            "method": method,
+            "seed": config.seed,
+            "run": menu.lab.planned_key(planned),
+        }
+    )

@@ -1,0 +1,214 @@
+"""What a search can ask for, at which price (floor 7). Plans only; nothing is trained.
+
+The dearest level is a training as long as the budget allows, at most the target run. Below it stand shorter
+trainings, the dearest ones frozen on their way, and the merges and ensembles of a pool of branches.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cuvee.errors import ConfigError
+from cuvee.mixture.mixture import Mixture
+from cuvee.search.space import CHECKPOINT, Experiment, Level, Space
+from cuvee.study.job import steps_between
+from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.mixtures import region_of
+from cuvee.study.opening import available_tokens
+from cuvee.study.plan import Plan
+from cuvee.study.proxies import planned_branches
+from cuvee.study.scale.ladder import LEAST_STEPS, interpolated
+from cuvee.training.run import TrainingRun
+
+ROLE = "search"
+"""Of the runs of a search in the store."""
+
+_PRECISION = 1e-3
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training, to its end or up to a step."""
+
+    parameters: int
+    """Asked for; as built they differ a little."""
+    tokens: int
+    until: int = 0
+    """The step after which it is frozen; 0 goes to the end."""
+    measured_along: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Menu:
+    """Levels, and how an experiment at each is made. Made by ``of``."""
+
+    lab: Laboratory
+    space: Space
+    trainings: tuple[Training | None, ...]
+    """One for each level; None for proxies."""
+    available: dict[str, int]
+    """Tokens of each source that the target run can draw on."""
+    pool_flops: float
+    """Of the trainings of the pool that are not made yet; 0 where no proxy is asked for."""
+
+    @classmethod
+    def of(cls, lab: Laboratory) -> "Menu":
+        """The menu of a study.
+
+        Raises:
+            ConfigError: the budget does not pay for the pool and two trainings, there is one source only, or
+                runs are united.
+            InfeasibleRegion: no mixture is allowed.
+        """
+        plan, config = lab.plan, lab.plan.config
+        if len(config.pool_sources) < 2:
+            raise ConfigError("sources: one alone leaves nothing to decide; name a second")
+        if config.estimand == "union":
+            raise ConfigError("estimand: `cuvee search` compares mixtures at one number of tokens")
+        available = available_tokens(config, plan.material)
+        runs = _pool(plan) if config.search.proxies else []
+        left = config.search.budget_flops - _flops(runs)
+        if left <= 0:
+            raise ConfigError(
+                f"search.budget_flops: {config.search.budget_flops:.3g} do not pay for the pool"
+                + _pool_told(_flops(runs))
+            )
+        # Also where the pool is there already: what stands on the menu must not change while it is trained.
+        trainings, levels = _trained(plan, left)
+        proxies = _proxies(plan, levels[-1])
+        region = region_of(config, available)
+        space = Space(region, (*proxies, *levels), len(proxies) + len(levels) - 1)
+        unpaid = _flops(run for run in runs if not lab.store.has(lab.trained_key(run)))
+        return cls(lab, space, (*(None for _ in proxies), *trainings), available, unpaid)
+
+    @property
+    def target(self) -> Training:
+        """The dearest."""
+        found = self.trainings[self.space.target]
+        assert found is not None
+        return found
+
+    def planned(self, experiment: Experiment, replica: int = 0) -> Planned | None:
+        """The run behind an experiment; None for a proxy."""
+        training = self.trainings[experiment.level]
+        if training is None:
+            return None
+        mixture = self.mixture(experiment)
+        run = _run(self.lab.plan, mixture, training, replica)
+        return Planned(run, ROLE, mixture, training.measured_along, training.until)
+
+    def example(self, training: Training) -> TrainingRun:
+        """A run like it, of equal shares."""
+        return _run(self.lab.plan, Mixture.uniform(self.space.sources), training)
+
+    def mixture(self, experiment: Experiment) -> Mixture:
+        """Over the sources of the space."""
+        return Mixture(self.space.sources, experiment.row)
+
+
+def _run(plan: Plan, mixture: Mixture, training: Training, replica: int = 0) -> TrainingRun:
+    model = plan.sized(training.parameters)
+    return plan.alone(mixture, model, training.tokens, training.tokens, replica)
+
+
+def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Level]]:
+    """Trainings with their levels, the dearest last; its frozen parts stand before it."""
+    config = plan.config
+    settings, size = config.search, config.model.parameters or plan.parameters
+    batch = config.reference_training.batch_tokens
+    least, limit = LEAST_STEPS * batch, config.target_run.tokens
+    even = Mixture.uniform(config.pool_sources)
+
+    def sized(tokens: float, highest: float) -> int:
+        # Parameters grow from the study's to the target's as tokens do, on a line in logarithms.
+        last, lowest = config.target_run.parameters, highest / settings.step**settings.scales
+        if last is None or limit is None or config.model.folder is not None or limit <= lowest:
+            return size
+        return interpolated(size, last, math.log(tokens / lowest) / math.log(limit / lowest))
+
+    def level(training: Training) -> Level:
+        run = _run(plan, even, training)
+        model, tokens = run.model.build(), training.until * run.recipe.batch_tokens or run.recipe.tokens
+        times = training.until // steps_between(run.recipe, training.measured_along) if training.until else 1
+        measured = model.flops_per_token * _evaluated(plan) * times
+        flops = 3.0 * model.flops_per_token * tokens + measured
+        return Level(CHECKPOINT if training.until else "trained", model.layout.size, tokens, flops)
+
+    def price(tokens: float) -> float:
+        return level(Training(sized(tokens, tokens), round(tokens))).flops
+
+    highest = settings.target_tokens
+    if highest is None:
+        if price(least) * settings.target_runs > budget:
+            raise ConfigError(
+                f"search.budget_flops: {settings.budget_flops:.3g} are too few; {settings.target_runs:g} "
+                f"trainings of {least:,} tokens, the shortest that tell anything, take "
+                f"{price(least) * settings.target_runs:.3g}" + _pool_told(settings.budget_flops - budget)
+            )
+        highest = round(_largest(price, budget / settings.target_runs, least, limit))
+    elif 2.0 * price(highest) > budget:
+        raise ConfigError(
+            f"search.target_tokens: two trainings of {highest:,} tokens take {2 * price(highest):.3g} FLOPs; "
+            f"{budget:.3g} are there for them" + _pool_told(settings.budget_flops - budget)
+        )
+    lengths = [highest / settings.step**below for below in range(settings.scales, -1, -1)]
+    trainings = [Training(sized(tokens, highest), round(tokens)) for tokens in lengths if tokens >= least]
+    whole = trainings.pop()
+    along = settings.checkpoints + 1 if settings.checkpoints else 0
+    dearest = Training(whole.parameters, whole.tokens, 0, along)
+    every = steps_between(_run(plan, even, dearest).recipe, along)
+    parts = [
+        Training(whole.parameters, whole.tokens, every * place, along)
+        for place in range(1, settings.checkpoints + 1)
+    ]
+    found = [*trainings, *parts, dearest]
+    return found, [level(one) for one in found]
+
+
+def _largest(price: Callable[[float], float], budget: float, least: int, limit: int | None) -> float:
+    """Most tokens of a training whose price the budget allows; not above the limit."""
+    low = high = math.log(least)
+    while price(math.exp(high)) <= budget:
+        if limit is not None and math.exp(high) >= limit:
+            return float(limit)
+        low, high = high, high + math.log(2.0)
+    while high - low > _PRECISION:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if price(math.exp(middle)) <= budget else (low, middle)
+    tokens = math.exp(low)
+    return tokens if limit is None else min(tokens, float(limit))
+
+
+def _proxies(plan: Plan, target: Level) -> list[Level]:
+    """Merges cost a forward pass and the average of all branches, ensembles the mixing of probabilities.
+
+    Both stand for trainings at the dearest level, whatever their branches were trained on: how a difference
+    there moves them, and how far off they are, is learnt.
+    """
+    branches = sum(1 for _ in planned_branches(plan))
+    model = plan.model.build()
+    evaluated = _evaluated(plan)
+    flops = {
+        "merged": model.flops_per_token * evaluated + 2.0 * branches * model.layout.size,
+        "ensembled": 2.0 * branches * evaluated,
+    }
+    return [Level(kind, target.params, target.tokens, flops[kind]) for kind in plan.config.search.proxies]
+
+
+def _pool(plan: Plan) -> list[TrainingRun]:
+    branches = [one.run for one in planned_branches(plan)]
+    return [plan.seed, *branches] if plan.seed is not None else branches
+
+
+def _flops(runs: Iterable[TrainingRun]) -> float:
+    return sum(3.0 * run.model.build().flops_per_token * run.recipe.tokens for run in runs)
+
+
+def _pool_told(flops: float) -> str:
+    if not flops:
+        return ""
+    return f" (the pool takes {flops:.3g}; without merges and ensembles: `search.proxies: []`)"
+
+
+def _evaluated(plan: Plan) -> int:
+    return plan.bench.evaluator().tokens

@@ -1,0 +1,89 @@
+"""What a search can ask for, at which price in FLOPs and time (floor 7)."""
+
+from dataclasses import dataclass
+
+from cuvee.study.laboratory import Laboratory
+from cuvee.study.scale.outlook import flops_a_second
+from cuvee.study.search.menu import Menu
+from cuvee.types import Json
+
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class OfferedRow:
+    """One level."""
+
+    kind: str
+    parameters: int
+    tokens: int
+    flops: float
+    """Of one experiment, by formula."""
+    seconds: float
+    """Of one worker, from a few steps timed on this machine; NaN for merges and ensembles."""
+    affordable: int
+    """How many the budget would pay for, nothing else bought."""
+
+
+@dataclass(frozen=True)
+class SearchOutlook:
+    """Levels with prices."""
+
+    rows: tuple[OfferedRow, ...]
+    """The dearest last."""
+    pool_flops: float
+    """Of the pool, as far as it is not trained yet."""
+    budget_flops: float
+    hours: float
+    """Wall time in which all workers spend the budget."""
+
+    @property
+    def statement(self) -> str:
+        """In a sentence."""
+        minutes = 60 * self.hours
+        time = f"{minutes:.0f} minutes" if minutes < 120 else f"{self.hours:.1f} hours"
+        dearest = self.rows[-1]
+        pool = f", {self.pool_flops:.2g} of them for the pool" if self.pool_flops else ""
+        return (
+            f"at most {self.budget_flops:.2g} FLOPs{pool}; a training of {dearest.tokens:,} tokens takes "
+            f"{dearest.flops:.2g}; about {time} on this machine"
+        )
+
+    def as_json(self) -> Json:
+        """Everything as plain JSON."""
+        rows = [
+            {**vars(row), "seconds": None if row.seconds != row.seconds else row.seconds} for row in self.rows
+        ]
+        return {
+            "rows": rows,
+            "pool_flops": self.pool_flops,
+            "budget_flops": self.budget_flops,
+            "hours": self.hours,
+        }
+
+
+def outlook_of(menu: Menu) -> SearchOutlook:
+    """Count, and time a few steps of every size of model."""
+    lab: Laboratory = menu.lab
+    budget = lab.plan.config.search.budget_flops
+    workers = lab.plan.config.workers
+    rates: dict[int, float] = {}
+    rows = []
+    for level, training in zip(menu.space.levels, menu.trainings, strict=True):
+        seconds = float("nan")
+        if training is not None:
+            if training.parameters not in rates:
+                rates[training.parameters] = flops_a_second(lab, menu.example(training))
+            seconds = workers * level.flops / rates[training.parameters]
+        rows.append(
+            OfferedRow(
+                level.kind,
+                round(level.params),
+                round(level.tokens),
+                level.flops,
+                seconds,
+                int((budget - menu.pool_flops) // level.flops),
+            )
+        )
+    hours = budget / rates[menu.target.parameters] / _HOUR
+    return SearchOutlook(tuple(rows), menu.pool_flops, budget, hours)

@@ -1,0 +1,91 @@
+"""Where the experiments of a search are made and looked up (floor 7)."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from cuvee.execution.local import InProcess
+from cuvee.progress import Progress
+from cuvee.search.proposer import History
+from cuvee.search.space import Experiment
+from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.proxies import Proxies, planned_branches
+from cuvee.study.search.menu import ROLE, Menu
+from cuvee.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Workshop:
+    """Makes what is on the menu. All results go into the store, so nothing is made twice."""
+
+    menu: Menu
+
+    @property
+    def _lab(self) -> Laboratory:
+        return self.menu.lab
+
+    def prepare(self) -> None:
+        """Train the pool, where the menu has its proxies."""
+        lab = self._lab
+        if all(training is not None for training in self.menu.trainings):
+            return
+        if lab.plan.seed is not None:
+            lab.train([Planned(lab.plan.seed, "seed", lab.plan.seed.mixture)], "training the seed model")
+        lab.train(planned_branches(lab.plan), "training the pool")
+
+    def make(self, experiments: Sequence[Experiment], progress: Progress) -> FloatArray:
+        """Nats per token [n, E]; NaN where an experiment failed.
+
+        Trainings are made side by side; proxies one kind after the other, in this process.
+        """
+        planned = [one for one in map(self.menu.planned, experiments) if one is not None]
+        replace(self._lab, progress=progress).attempt(planned)
+        by_level: dict[int, list[int]] = defaultdict(list)
+        for place, one in enumerate(experiments):
+            by_level[one.level].append(place)
+        losses = np.full((len(experiments), len(self._lab.plan.material.evaluations)), np.nan)
+        for level, places in by_level.items():
+            losses[places] = self.measured([experiments[place] for place in places], level)
+        return losses
+
+    def measured(self, experiments: Sequence[Experiment], level: int) -> FloatArray:
+        """Losses [n, E] of experiments at one level: trainings from the store, proxies scored."""
+        if self.menu.trainings[level] is None:
+            mixtures = [self.menu.mixture(one) for one in experiments]
+            if self.menu.space.levels[level].kind == "merged":
+                return self._proxies.merges(mixtures, ROLE)
+            return self._proxies.ensembles(mixtures, ROLE)
+        found = []
+        for one in experiments:
+            planned = self.menu.planned(one)
+            assert planned is not None
+            found.append(self._looked_up(planned))
+        losses: FloatArray = np.stack(found)
+        return losses
+
+    def told(self, experiment: Experiment, history: History) -> list[Experiment]:
+        """What an experiment tells: parts of its training that were not known yet, then itself."""
+        on_the_way = self.menu.space.on_the_way(experiment.level)[:-1]
+        parts = [Experiment(experiment.shares, level) for level in on_the_way]
+        return [*(one for one in parts if not history.trials.has(one.row, one.level)), experiment]
+
+    def error(self, experiment: Experiment) -> str:
+        """Why it failed; empty where it did not."""
+        planned = self.menu.planned(experiment)
+        run = self._lab.store.get(self._lab.planned_key(planned)) if planned is not None else None
+        return (run.error or "") if run is not None else ""
+
+    def _looked_up(self, planned: Planned) -> FloatArray:
+        run = self._lab.store.get(self._lab.planned_key(planned))
+        if run is None or run.status == "failed":
+            return np.full(len(self._lab.plan.material.evaluations), np.nan)
+        losses: FloatArray = self._lab.losses([run.key])[0]
+        return losses
+
+    @cached_property
+    def _proxies(self) -> Proxies:
+        # One merge takes less time than starting a worker does.
+        return Proxies.of(replace(self._lab, executor=InProcess()))

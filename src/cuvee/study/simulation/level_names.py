@@ -1,0 +1,68 @@
+"""Levels by name: parameters and tokens, as people write them (floor 7)."""
+
+import math
+from collections.abc import Sequence
+
+from cuvee.errors import ConfigError
+from cuvee.runs.formats.part import listed
+from cuvee.search.space import Level
+
+_SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
+_CLOSE = 0.01
+"""Part by which a written size may be off: names are rounded."""
+
+_TOLD = 12
+
+
+def level_names(levels: Sequence[Level]) -> tuple[str, ...]:
+    """``58.98M/1.049B`` for each; with the kind before it, as ``merged:10M/1B``, where there are several."""
+    kinds = len({level.kind for level in levels}) > 1
+    return tuple(
+        (f"{level.kind}:" if kinds else "") + f"{_size(level.params)}/{_size(level.tokens)}"
+        for level in levels
+    )
+
+
+def level_named(levels: Sequence[Level], name: str) -> int:
+    """The level nearest to a name of that form; sizes may be off by one per cent.
+
+    Raises:
+        ConfigError: the name is not of that form, no level is so near, or two are as near; the levels are
+            told.
+    """
+    known = f"there are: {listed(level_names(levels), _TOLD)}"
+    kind, _, sizes = name.rpartition(":")
+    params, slash, tokens = sizes.partition("/")
+    wanted = (_number(params), _number(tokens))
+    if not slash or math.isnan(sum(wanted)):
+        raise ConfigError(f"target level {name!r}: say PARAMS/TOKENS, such as 60M/1B; {known}")
+    off = {
+        place: max(abs(level.params / wanted[0] - 1.0), abs(level.tokens / wanted[1] - 1.0))
+        for place, level in enumerate(levels)
+        if kind in ("", level.kind)
+    }
+    nearest = min(off.values(), default=math.inf)
+    found = [place for place, distance in off.items() if distance == nearest]
+    if nearest > _CLOSE:
+        raise ConfigError(f"no run is of the target level {name!r}; {known}")
+    if len(found) > 1:
+        raise ConfigError(f"target level {name!r} is that of several kinds; {known}")
+    return found[0]
+
+
+def _size(value: float) -> str:
+    for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= unit:
+            return f"{value / unit:.4g}{suffix}"
+    return f"{value:.4g}"
+
+
+def _number(text: str) -> float:
+    """Positive; NaN for anything else."""
+    text = text.strip().lower()
+    unit = _SUFFIXES.get(text[-1:], 1.0)
+    try:
+        value = float(text[:-1] if unit > 1.0 else text) * unit
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) and value > 0 else math.nan

@@ -1,0 +1,187 @@
+"""What is concluded from a simulation: the value objects of ``simulation.json`` (floor 7).
+
+Conventions of every object in this file:
+
+- Costs are in runs at the target level, every experiment charged.
+- A *gap* is the distance of a mixture's true target from the lowest there is, in units of the distance of the
+  median mixture: 0 is the best mixture, 1 the median one. The target is lower for better mixtures.
+- Infinity, for a cost or a gap, means that a play never got there; it is written as "inf". NaN means "not
+  known" and is written as ``null``.
+- Times are left out: the same runs, question and version give the same bytes.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from cuvee.errors import SchemaError
+from cuvee.study.decision_json import decode, encode
+from cuvee.study.law_decision import Origin
+from cuvee.types import Json
+
+SCHEMA = 1
+ADAPTIVE, SIMPLE = "cost_aware", "transfer"
+"""The methods whose comparison says whether adaptivity pays."""
+
+Verdict = Literal["pays", "costs", "not told", "not compared"]
+"""Whether the adaptive method gets there for less than the simple one, for more, or neither beyond chance."""
+
+
+@dataclass(frozen=True)
+class LevelRow:
+    """One way of measuring a mixture."""
+
+    name: str
+    """``PARAMS/TOKENS``, as ``--target-level`` takes it."""
+    kind: str
+    params: float
+    tokens: float
+    flops: float
+    """Of one experiment."""
+    price: float
+    """Of one experiment, in runs at the target."""
+    mixtures: int
+    """Different ones that were run."""
+    common: int
+    """Mixtures that can be had here and at the target."""
+    rank: float
+    """Spearman's correlation of the target over them, here and at the target."""
+    is_target: bool = False
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What it costs until a completed run at the target is good enough."""
+
+    gap: float
+    """That is good enough."""
+    median: float
+    """Half of the plays get there for this or less."""
+    high: float
+    """Nine of ten."""
+    failures: float
+    """Part of the plays that do not get there within the budget."""
+
+
+@dataclass(frozen=True)
+class RegretAt:
+    """How far the recommended mixture is from the best, if the budget ended here."""
+
+    budget: float
+    median: float
+    """Gap."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The best completed run at the target so far."""
+
+    spent: float
+    median: float
+    """Gap."""
+    low: float
+    """A tenth of the plays is at this gap or below."""
+    high: float
+    """Nine tenths."""
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """What a method did."""
+
+    name: str
+    needs: str
+    """In words."""
+    experiments: float
+    """Of a play, median."""
+    reach: tuple[Reach, ...]
+    regret: tuple[RegretAt, ...]
+    curve: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The adaptive method beside the simple one, for one gap."""
+
+    gap: float
+    adaptive: float
+    """Median cost."""
+    simple: float
+    chance: float
+    """That a play of the adaptive method costs less than one of the simple one; ties count half."""
+    p_value: float
+    """Of the Mann-Whitney test that both cost the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What methods of search do on a table of runs. Two are equal when their JSON is."""
+
+    table: str
+    created_from: Origin
+    headline: tuple[str, ...]
+    runs: int
+    target: dict[str, float]
+    """Metric -> weight."""
+    law: str
+    """Taken for the truth; empty where only what was run can be asked."""
+    noise: dict[str, float]
+    """Metric -> standard deviation of a run around the law; empty without one."""
+    levels: tuple[LevelRow, ...]
+    """From the cheapest to the dearest."""
+    seeds: int
+    budget: float
+    batch: int
+    optimum: float
+    """Lowest target of the mixtures that can be had, without noise."""
+    median: float
+    methods: tuple[MethodRow, ...]
+    verdict: Verdict
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def target_level(self) -> LevelRow:
+        """The level at which the best mixture is wanted."""
+        return next(level for level in self.levels if level.is_target)
+
+    @property
+    def cheapest(self) -> LevelRow:
+        """The level of the lowest price."""
+        return self.levels[0]
+
+    def method(self, name: str) -> MethodRow:
+        """The row of that name.
+
+        Raises:
+            KeyError: it was not played.
+        """
+        for row in self.methods:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def with_headline(self, headline: tuple[str, ...]) -> Self:
+        """The same simulation under other first lines."""
+        return replace(self, headline=headline)
+
+    def as_json(self) -> Json:
+        """Plain JSON with a ``schema`` number; ``from_json`` gives the same back exactly."""
+        return {"schema": SCHEMA, "by": "simulation", **encode(self)}
+
+    @classmethod
+    def from_json(cls, document: Json) -> Self:
+        """Read what ``as_json`` wrote.
+
+        Raises:
+            SchemaError: written by a newer cuvee, or not by this flow.
+            ConfigError: a field is missing, unknown or of the wrong type (the field is named).
+        """
+        if document.get("by") != "simulation" or document.get("schema") != SCHEMA:
+            raise SchemaError(f"no simulation of schema {SCHEMA}: its schema is {document.get('schema')!r}")
+        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
+        return decode(cls, body, "simulation")
+
+    def __eq__(self, other: object) -> bool:
+        return self.as_json() == other.as_json() if isinstance(other, Simulation) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it holds dictionaries

@@ -1,0 +1,421 @@
+"""``cuvee search``: what can be asked for, journals, and a real search of some seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cuvee.cli.app import app
+from cuvee.errors import ConfigError, InfeasibleRegion, SchemaError, StoreError, TrainingError
+from cuvee.execution.interface import Item, Job, OnProgress, Result
+from cuvee.execution.local import InProcess
+from cuvee.exporters.decided import read_decided
+from cuvee.report.reports import write_search_reports
+from cuvee.runs.observations import Observations
+from cuvee.runs.store import RunStore
+from cuvee.search.space import Experiment
+from cuvee.study import search
+from cuvee.study.config import StudyConfig
+from cuvee.study.folder import StudyFolder
+from cuvee.study.job import Failed, Measured, PartTask, TrainTask
+from cuvee.study.opening import opened
+from cuvee.study.search.decision import SearchDecision
+from cuvee.study.search.journal import Asked, Journal
+from cuvee.study.search.menu import ROLE, Menu
+from tests.study.tiny_study import LANGUAGES, Listener, hashes, write_study
+
+SEARCHED: dict[str, Any] = {
+    "target_run": {"tokens": 60_000, "max_epochs": 30},
+    "search": {"budget_flops": 4.2e10, "target_tokens": 12_000, "scales": 1, "step": 2.0, "batch": 2},
+}
+UNPOOLED: dict[str, Any] = {
+    "target_run": {"tokens": 60_000, "max_epochs": 30},
+    "search": SEARCHED["search"] | {"proxies": [], "budget_flops": 3.5e10},
+}
+
+
+def with_search(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return base | {"search": base["search"] | changes}
+
+
+def run(folder: StudyFolder, listener: Listener | None = None, **changes: Any) -> SearchDecision:
+    config = StudyConfig.load(folder.root).searching(changes)
+    return search.run(config, folder, listener or Listener(), InProcess())
+
+
+def timeless(decision: SearchDecision) -> str:
+    levels = tuple(replace(row, seconds=float("nan")) for row in decision.levels)
+    return json.dumps(replace(decision, levels=levels).as_json(), sort_keys=True)
+
+
+def observations(folder: StudyFolder) -> Observations:
+    with RunStore(folder.store) as store:
+        return store.observations(role=ROLE)
+
+
+def journals(folder: StudyFolder) -> list[str]:
+    return [path.read_text() for path in sorted(folder.searches.glob("*.jsonl"))]
+
+
+@dataclass(frozen=True)
+class Finished:
+    folder: StudyFolder
+    decision: SearchDecision
+    listener: Listener
+    observations: Observations
+    journals: list[str]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = write_study(tmp_path_factory.mktemp("search"), **SEARCHED)
+    listener = Listener()
+    decision = run(folder, listener)
+    return Finished(folder, decision, listener, observations(folder), journals(folder))
+
+
+@pytest.fixture(scope="module")
+def unpooled(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = write_study(tmp_path_factory.mktemp("unpooled"), **UNPOOLED)
+    listener = Listener()
+    decision = run(folder, listener)
+    return Finished(folder, decision, listener, observations(folder), journals(folder))
+
+
+# What can be asked for
+
+
+def menu_of(folder: StudyFolder, **changes: Any) -> Menu:
+    config = StudyConfig.load(folder.root).searching(changes)
+    with opened(config, folder, Listener(), InProcess()) as lab:
+        return Menu.of(lab)
+
+
+def test_prices_are_those_of_the_formulas(finished: Finished) -> None:
+    menu = menu_of(finished.folder)
+    kinds = [level.kind for level in menu.space.levels]
+    assert kinds == ["merged", "ensembled", "trained", "checkpoint", "checkpoint", "trained"]
+    model = menu.lab.plan.model.build()
+    forward = model.flops_per_token * menu.lab.plan.bench.evaluator().tokens
+    merged, ensembled, short, third, _, target = menu.space.levels
+    assert merged.flops == pytest.approx(forward + 2 * 4 * model.layout.size)
+    assert ensembled.flops == pytest.approx(2 * 4 * menu.lab.plan.bench.evaluator().tokens)
+    assert target.flops == pytest.approx(3 * model.flops_per_token * target.tokens + forward)
+    assert short.flops == pytest.approx(3 * model.flops_per_token * short.tokens + forward)
+    assert third.flops == pytest.approx(3 * model.flops_per_token * third.tokens + forward)
+    assert short.tokens == pytest.approx(target.tokens / 2, rel=0.03)
+    assert third.tokens == pytest.approx(target.tokens / 3, rel=0.05)
+    assert menu.space.on_the_way(5) == (3, 4, 5) and menu.space.on_the_way(2) == (2,)
+    # Proxies stand for the dearest training.
+    assert (merged.params, merged.tokens) == (target.params, target.tokens)
+
+
+def test_the_dearest_training_is_as_long_as_the_budget_allows(unpooled: Finished) -> None:
+    for budget, runs in ((6e10, 4.0), (2e11, 8.0)):
+        menu = menu_of(unpooled.folder, budget_flops=budget, target_runs=runs, target_tokens=None)
+        dearest = menu.space.levels[menu.space.target]
+        assert budget / runs * 0.9 <= dearest.flops <= budget / runs * 1.02
+    most = menu_of(unpooled.folder, budget_flops=1e15, target_tokens=None)
+    assert most.target.tokens == 60_000  # no longer than the target run
+
+
+def test_what_stands_on_the_menu_does_not_change_while_the_pool_is_trained(finished: Finished) -> None:
+    after = menu_of(finished.folder)
+    assert after.pool_flops == 0
+    assert finished.decision.pool_flops > 0
+    assert [row.flops for row in finished.decision.levels] == [one.flops for one in after.space.levels]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (with_search(UNPOOLED, budget_flops=1e9), "two trainings of 12,000 tokens take"),
+        (with_search(UNPOOLED, budget_flops=1e9, target_tokens=None), "the shortest that tell anything"),
+        (with_search(SEARCHED, budget_flops=1e9), "do not pay for the pool"),
+        (with_search(SEARCHED, budget_flops=1.3e10), "without merges and ensembles: `search.proxies: "),
+        (with_search(UNPOOLED, method="clever"), "clever"),
+        (UNPOOLED | {"pool": ["ka"]}, "sources: one alone"),
+        (UNPOOLED | {"estimand": "union"}, "estimand"),
+    ],
+)
+def test_searches_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    folder = write_study(tmp_path, **changes)
+    with pytest.raises(ConfigError, match=told):
+        run(folder)
+    assert not list(folder.checkpoints.glob("*"))
+
+
+def test_caps_that_no_mixture_keeps_are_told_before_any_training(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **UNPOOLED | {"target_run": {"tokens": 60_000, "max_epochs": 1}})
+    with pytest.raises(InfeasibleRegion):
+        run(folder)
+    assert not list(folder.checkpoints.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({"budget_flops": -1.0}, "search.budget_flops"), ({"step": 1.0}, "search.step")]
+)
+def test_settings_that_make_no_sense_are_refused(
+    unpooled: Finished, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        StudyConfig.load(unpooled.folder.root).searching(changes)
+
+
+# Journals
+
+
+def test_a_journal_comes_back_and_a_line_that_was_cut_off_is_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "searches" / "x.jsonl"
+    journal = Journal.opened(path, 12.5, ["known"])
+    first = Asked((Experiment((0.25, 0.75), 1), Experiment((0.1, 0.9), 0)), ("baseline", "method"), 0.5, 1)
+    second = Asked((Experiment((1.0, 0.0), 1),), ("verify",), float("nan"))
+    journal.write(first)
+    journal.write(second)
+    whole = path.read_text()
+    again = Journal.opened(path, 0.0, [])
+    assert (again.pool_flops, again.known) == (12.5, ("known",))
+    assert again.asked[0] == first and again.asked[1].experiments == second.experiments
+    for cut in range(whole.rindex('{"experiments"') + 1, len(whole)):
+        path.write_text(whole[:cut])
+        assert Journal.opened(path, 0.0, []).asked == [first]
+        assert path.read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", '{"schema": 99}\n', "no json\n"])
+def test_a_journal_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(text)
+    with pytest.raises(StoreError, match="to search anew"):
+        Journal.opened(path, 0.0, [])
+
+
+# A search
+
+
+def test_the_decision_holds_together(finished: Finished) -> None:
+    decision = finished.decision
+    assert sum(entry.share for entry in decision.mixture) == pytest.approx(1)
+    assert all(entry.low <= entry.share <= entry.high for entry in decision.mixture)
+    assert all(entry.epochs <= 30 + 1e-6 for entry in decision.mixture)
+    assert decision.tested and decision.known == 0
+    assert decision.tried[0].why == "baseline"
+    assert np.allclose(decision.tried[0].shares, 0.25)
+    assert decision.flops <= decision.budget_flops
+    assert decision.flops == pytest.approx(decision.tried[-1].spent)
+    charged = np.diff([decision.pool_flops, *(one.spent for one in decision.tried)])
+    assert charged.sum() + decision.pool_flops == pytest.approx(decision.flops)
+    assert sum(row.spent for row in decision.levels) == pytest.approx(charged.sum())
+    assert sum(row.made for row in decision.levels) == len(decision.tried)
+    expected = [row.expected.mean for row in decision.trained]
+    assert expected == sorted(expected) and expected[0] == pytest.approx(decision.expected.mean)
+    assert np.allclose([entry.share for entry in decision.mixture], decision.trained[0].shares)
+    assert decision.regret.low <= decision.regret.mean
+    assert all(np.isfinite(row.rho) for row in decision.levels if row.made)
+    assert len(decision.headline) == 4
+
+
+def test_what_was_tried_stands_in_the_store(finished: Finished) -> None:
+    """Every loss told is that of a row of the store, parts of the dearest trainings beside them."""
+    rows, decision = finished.observations, finished.decision
+    names = [f"nats_per_token/{name}" for name in decision.target]
+    values = rows.values[:, [rows.metrics.index(name) for name in names]] @ list(decision.target.values())
+    trained = [one for one in decision.tried if decision.levels[one.level].kind == "trained"]
+    assert trained
+    for one in trained:
+        assert np.abs(values - one.loss).min() < 1e-12
+    dearest = [one for one in decision.tried if one.level == len(decision.levels) - 1]
+    assert rows.kind.count("checkpoint") >= 2 * len(dearest)
+
+
+def test_a_line_is_told_for_every_experiment(finished: Finished) -> None:
+    lines = [line for line in finished.listener.said if "% spent" in line]
+    assert len(lines) == len(finished.decision.tried)
+    assert "best" in lines[-1]
+    assert "FLOPs" in finished.listener.said[0]
+
+
+def test_a_second_run_makes_nothing_and_says_the_same(finished: Finished) -> None:
+    before = hashes(finished.folder.checkpoints)
+    again = run(finished.folder)
+    assert timeless(again) == timeless(finished.decision)
+    assert hashes(finished.folder.checkpoints) == before
+    assert observations(finished.folder) == finished.observations
+    assert journals(finished.folder) == finished.journals
+
+
+def test_reports_are_written_and_read_back(finished: Finished) -> None:
+    page = write_search_reports(finished.decision, finished.folder.root)
+    text = page.read_text()
+    for words in ("The way to it", "Trained at the dearest level", "ensemble", "frozen", *LANGUAGES):
+        assert words in text
+    assert text.count("<circle class=") >= len(finished.decision.trained)
+    document = json.loads((finished.folder.root / "search.json").read_text())
+    assert SearchDecision.from_json(document).as_json() == finished.decision.as_json()
+    decided = read_decided(finished.folder.root / "search.json")
+    assert decided.mixture.as_dict() == pytest.approx(
+        {entry.source: entry.share for entry in finished.decision.mixture if entry.share}
+    )
+    assert decided.target_tokens == 60_000
+    second = finished.decision.trained[1]
+    assert read_decided(finished.folder.root, second.name).mixture.shares.tolist() == pytest.approx(
+        [share for share in second.shares if share]
+    )
+    with pytest.raises(SchemaError):
+        SearchDecision.from_json(document | {"schema": 0})
+
+
+def test_the_command_tells_what_can_be_asked_for_and_prints_the_decision(finished: Finished) -> None:
+    root = str(finished.folder.root)
+    ahead = CliRunner().invoke(app, ["search", root, "--plan", "--json"])
+    assert ahead.exit_code == 0, ahead.output
+    assert json.loads(ahead.stdout)["rows"][0]["kind"] == "merged"
+    shown = CliRunner().invoke(app, ["search", root, "--plan"], env={"COLUMNS": "120"})
+    assert "What can be asked for" in shown.stdout
+    told = CliRunner().invoke(app, ["search", root], env={"COLUMNS": "140"})
+    assert told.exit_code == 0, told.output
+    assert "Trained on" in told.stdout and "search.html" in told.stdout
+    refused = CliRunner().invoke(app, ["search", root, "--budget", "1e8"])
+    assert refused.exit_code == 2 and "budget" in refused.stderr
+
+
+def test_more_budget_goes_on_where_the_search_stopped(unpooled: Finished, tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **UNPOOLED)
+    run(folder, budget_flops=2.6e10, tolerance=0)
+    more = run(folder, budget_flops=3.5e10, tolerance=0)
+    once = json.loads(journals(folder)[0].splitlines()[0])
+    assert once["known"] == []
+    assert len(journals(folder)) == 1
+    assert more.flops > 2.6e10
+
+
+def test_other_weights_know_what_was_trained(unpooled: Finished, tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **UNPOOLED)
+    first = run(folder)
+    config = StudyConfig.load(folder.root)
+    changed = config.model_copy(update={"target": config.target.model_copy(update={"weights": {"ka": 1.0}})})
+    second = search.run(changed, folder, Listener(), InProcess())
+    assert second.known >= len(first.trained)
+    assert all(one.why != "baseline" for one in second.tried)  # it is there already
+    share = {entry.source: entry.share for entry in second.mixture}
+    assert share["ka"] == max(share.values())
+
+
+# What goes wrong
+
+
+@dataclass(frozen=True)
+class Faulty(InProcess):
+    """An executor on which some trainings stop or measure no number."""
+
+    fails: bool
+    """Else the first metric is missing."""
+
+    def map(
+        self, job: Job[Item, Result], items: Sequence[Item], on_progress: OnProgress | None = None
+    ) -> Iterator[tuple[int, Result]]:
+        for index, result in super().map(job, items, on_progress):
+            item: Any = items[index]
+            if isinstance(item, TrainTask | PartTask) and item.run.mixture.share("ka") > 0.3:
+                broken: Any = Failed("the loss became nan at step 3") if self.fails else _unmeasured(result)
+                yield index, broken
+            else:
+                yield index, result
+
+
+def _unmeasured(result: Any) -> Any:
+    if isinstance(result, Measured):
+        result.scores.nats[0] = np.nan
+        return result
+    evaluations = tuple((step, {**losses, "ka": np.nan}) for step, losses in result.evaluations)
+    return replace(result, evaluations=evaluations)
+
+
+def test_a_training_that_fails_is_an_experiment_that_measured_nothing(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **UNPOOLED)
+    config = StudyConfig.load(folder.root)
+    decision = search.run(config, folder, Listener(), Faulty(True))
+    failed = [one for one in decision.tried if one.error]
+    assert failed and all(np.isnan(one.loss) and one.shares[0] > 0.3 for one in failed)
+    assert all("step 3" in one.error for one in failed)
+    assert sum(row.failed for row in decision.levels) == len(failed)
+    assert "failed" in decision.warnings[0]
+    assert not any(one.shares[0] > 0.3 for one in decision.trained)
+    with RunStore(folder.store) as store:
+        assert {run.error for run in store.failures()} == {"the loss became nan at step 3"}
+    again = search.run(config, folder, Listener(), InProcess())  # what failed is not tried again
+    assert timeless(again) == timeless(decision)
+
+
+def test_a_metric_that_is_no_number_is_left_out(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **UNPOOLED)
+    decision = search.run(StudyConfig.load(folder.root), folder, Listener(), Faulty(False))
+    assert decision.tested
+    assert any(np.isnan(one.loss) and not one.error for one in decision.tried)
+
+
+def test_a_search_in_which_nothing_can_be_measured_says_why(tmp_path: Path) -> None:
+    rates = {"reference_training": {"learning_rate": 1e30, "clip": 1e30}}
+    folder = write_study(tmp_path, **UNPOOLED | rates)
+    with pytest.raises(TrainingError, match=r"too few to decide: .*became"):
+        run(folder)
+
+
+# Kills
+
+
+def kill_at_random(folder: StudyFolder, rng: np.random.Generator, lines: int) -> bool:
+    """Search as a user does and kill all processes a little after the journal has so many lines."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cuvee", "search", str(folder.root)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < deadline:
+            if sum(text.count("\n") for text in journals(folder)) >= lines:
+                time.sleep(float(rng.uniform(0, 3)))
+                break
+            time.sleep(0.02)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+    assert code in (0, -signal.SIGKILL), "the command failed by itself"
+    return code != 0
+
+
+def killed_and_finished(folder: StudyFolder, finished: Finished, moments: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kills = sum(kill_at_random(folder, rng, lines) for lines in moments)
+    assert kills == len(moments), "some kills came after the end"
+    decision = run(folder)
+    assert journals(folder) == finished.journals
+    assert observations(folder) == finished.observations
+    assert timeless(decision) == timeless(finished.decision)
+
+
+def test_a_search_killed_twice_is_the_search_that_was_not(tmp_path: Path, unpooled: Finished) -> None:
+    lines = unpooled.journals[0].count("\n")
+    killed_and_finished(write_study(tmp_path, **UNPOOLED), unpooled, [2, lines - 2], seed=1)
+
+
+@pytest.mark.slow
+def test_a_search_killed_twenty_times_is_the_search_that_was_not(tmp_path: Path, finished: Finished) -> None:
+    lines = finished.journals[0].count("\n")
+    moments = np.linspace(0, lines - 2, 20).astype(int).tolist()
+    killed_and_finished(write_study(tmp_path, **SEARCHED), finished, moments, seed=2)
