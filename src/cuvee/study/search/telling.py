@@ -12,14 +12,14 @@ _SHARES_TOLD = 3
 
 
 def told_line(menu: Menu, proposer: Proposer, made: Sequence[Made], spent: float) -> str:
-    """What was tried last, the best so far, what was spent, and what may still be gained."""
+    """What was tried last, the best so far, what was spent, and what was expected to be hidden before."""
     last = made[-1]
     weights, level = proposer.weights, menu.space.levels[last.experiment.level]
     loss = float(last.losses @ weights) if not last.error else float("nan")
     _, costs = proposer.history.target_costs()
     budget = menu.lab.plan.config.search.budget_flops
     best = f"best {costs.min():.4f}" if len(costs) else "none at the dearest level yet"
-    gain = f", at most {last.gain:.4f} was to be gained" if last.gain == last.gain else ""
+    gain = f", {last.gain:.4f} hidden before" if last.gain == last.gain else ""
     size = level_name(level.kind, level.tokens, menu)
     outcome = f"failed ({last.error})" if last.error else f"loss {loss:.4f}"
     return (

@@ -1,0 +1,201 @@
+"""What merges and ensembles are worth to a search, replayed on the real searches of ``search_study.py``.
+
+The random trainings of two arms, and merges and ensembles of the same mixtures from the pool of a third. A
+surrogate is told of few trainings and many proxies, and asked for the trainings it was not told of.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from benchmarks.ablation_study import ROOT
+from benchmarks.harness import Cell, Table
+from benchmarks.search_study import ARMS, SEARCHES, folder_of, settings
+from cuvee.progress import Progress
+from cuvee.runs.store import RunStore
+from cuvee.search.proposer import History
+from cuvee.search.space import Experiment, Space
+from cuvee.search.surrogate import Surrogate
+from cuvee.search.trials import Trials
+from cuvee.study.config import StudyConfig
+from cuvee.study.laboratory import NATS
+from cuvee.study.opening import opened
+from cuvee.study.search.menu import ROLE, Menu
+from cuvee.study.search.workshop import Workshop
+from cuvee.types import FloatArray, IntArray
+
+TRAINED = (4, 8, 16)
+"""Trainings told of."""
+FURTHER = 24
+"""Mixtures of which only proxies are told, beside all that were trained."""
+SPLITS = 20
+TOLD: dict[str, tuple[str, ...]] = {
+    "trainings alone": (),
+    "and merges": ("merged",),
+    "and ensembles": ("ensembled",),
+    "and both": ("merged", "ensembled"),
+}
+
+_Z90 = 1.6448536269514722
+
+
+@dataclass(frozen=True, eq=False)
+class _Replay:
+    """Trainings and proxies of the same mixtures, and proxies of further ones."""
+
+    space: Space
+    metrics: tuple[str, ...]
+    weights: FloatArray
+    shares: FloatArray
+    """The trained ones first [R + M, S]."""
+    truth: FloatArray
+    """Losses of the trainings [R, E]."""
+    proxies: dict[str, FloatArray]
+    """Losses by kind [R + M, E]."""
+
+    def learnt(self, rows: IntArray, kinds: tuple[str, ...], seed: int) -> Surrogate:
+        """Told of the trainings of some mixtures, and of proxies of all."""
+        count, everything = len(rows), len(self.shares)
+        shares = np.concatenate([self.shares[rows], *(self.shares for _ in kinds)])
+        level = [np.full(count, self.space.target)]
+        level += [np.full(everything, self.level(kind)) for kind in kinds]
+        costs = np.concatenate([self.truth[rows], *(self.proxies[kind] for kind in kinds)])
+        told = Trials(self.metrics, shares, np.concatenate(level), costs)
+        return Surrogate.of(History(self.space, self.weights, told), seed=seed)
+
+    def level(self, kind: str) -> int:
+        """Where a proxy stands."""
+        return [one.kind for one in self.space.levels].index(kind)
+
+    def mean(self, surrogate: Surrogate, rows: IntArray, level: int) -> FloatArray:
+        """Expected target losses of mixtures at a level."""
+        places = surrogate.places(self.shares[rows], np.full(len(rows), level))
+        return surrogate.mean(places) @ self.weights
+
+    def deviation(self, surrogate: Surrogate, rows: IntArray) -> FloatArray:
+        """Of single trainings."""
+        places = surrogate.places(self.shares[rows], np.full(len(rows), self.space.target))
+        _, variance, _ = surrogate.covariances(places, places.select(np.arange(1)))
+        noise = surrogate.noise(np.zeros(1, dtype=np.int64))
+        result: FloatArray = np.sqrt(self.weights**2 @ (variance + noise))
+        return result
+
+    def splits(self, count: int) -> list[tuple[IntArray, IntArray]]:
+        """Trainings told of, and asked for."""
+        orders = (
+            np.random.default_rng([split, count]).permutation(len(self.truth)) for split in range(SPLITS)
+        )
+        return [(order[:count], order[count:]) for order in orders]
+
+
+def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table]:
+    """Errors with and without each kind, and what was learnt of each.
+
+    Args:
+        final_losses: trainings of the same mixtures with several seeds, for the noise of one.
+        progress: told of what has to be scored.
+    """
+    replay = _replay(progress)
+    errors = [
+        (count, name, *_errors(replay, count, told)) for count in TRAINED for name, told in TOLD.items()
+    ]
+    noise = float(np.sqrt(np.mean([losses.var(ddof=1) for losses in final_losses.values()])))
+    rows = len(replay.truth)
+    return [
+        Table(
+            "Our own study replayed: trainings foretold from other trainings and from proxies",
+            (
+                "trainings told of", "told of", "relative RMSE", "± spread", "rank correlation",
+                "in 90 % intervals",
+            ),
+            tuple(errors),
+            (
+                f"{rows} random mixtures were really trained; the median of {SPLITS} random choices of those "
+                "told of, asked for all others; spread: half the distance between quartiles. Proxies were "
+                f"told of all of them and of {FURTHER} further mixtures. Relative RMSE: over the standard "
+                "deviation of what was asked for.",
+            ),
+        ),
+        Table(
+            f"What was learnt of each kind ({TRAINED[-1]} trainings told of)",
+            ("kind", "rho", "true slope", "bias (nats)", "true bias", "noise (nats)", "true noise"),
+            tuple(_learnt(replay, noise)),
+            (
+                "Rho: how much a difference between trainings moves the kind; true: slope of a line through "
+                "all trained mixtures. Bias: the kind less the training, over the mixtures not told of, as "
+                "believed and as it was. Noise: of one experiment, as learnt; the true one of trainings is "
+                "that of the final trainings with several seeds, proxies are deterministic. Medians.",
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def _replay(progress: Progress) -> _Replay:
+    arm = ARMS[-1]
+    config = StudyConfig.parse(settings(0, arm.method, arm.pooled), ROOT)
+    with opened(config, folder_of(arm, 0), progress) as lab:
+        menu = Menu.of(lab)
+        target = menu.space.levels[menu.space.target]
+        metrics = tuple(config.evaluation_sets)
+        trained: dict[tuple[float, ...], FloatArray] = {}
+        for seed in range(SEARCHES):
+            with RunStore(folder_of(ARMS[0], seed).store) as store:
+                for run in store.runs(role=ROLE, kind="trained", tokens=int(target.tokens)):
+                    row = run.mixture.reindexed(menu.space.sources).shares
+                    trained[tuple(row.tolist())] = np.array([run.metrics[NATS + name] for name in metrics])
+        rng = np.random.default_rng(0)
+        further = [tuple(one.shares.tolist()) for one in menu.space.region.sample(FURTHER, rng)]
+        shares = [*trained, *further]
+        workshop = Workshop(menu)
+        workshop.prepare()
+        proxies = {
+            level.kind: workshop.measured([Experiment(row, place) for row in shares], place)
+            for place, level in enumerate(menu.space.levels)
+            if menu.trainings[place] is None
+        }
+        weights = np.array(list(config.target_weights.values()))
+        truth = np.stack(list(trained.values()))
+        return _Replay(menu.space, metrics, weights, np.array(shares), truth, proxies)
+
+
+def _errors(replay: _Replay, count: int, told: tuple[str, ...]) -> list[Cell]:
+    rows = []
+    for split, (known, asked) in enumerate(replay.splits(count)):
+        surrogate = replay.learnt(known, told, split)
+        mean, truth = replay.mean(surrogate, asked, replay.space.target), replay.truth[asked] @ replay.weights
+        inside = np.abs(mean - truth) <= _Z90 * replay.deviation(surrogate, asked)
+        error = np.sqrt(np.square(mean - truth).mean()) / truth.std()
+        rows.append((error, spearmanr(mean, truth).statistic, inside.mean()))
+    errors, ranks, inside = np.array(rows).T
+    low, high = np.quantile(errors, [0.25, 0.75])
+    found = (np.median(errors), (high - low) / 2, np.median(ranks), inside.mean())
+    return [round(float(value), 3) for value in found]
+
+
+def _learnt(replay: _Replay, noise: float) -> list[tuple[Cell, ...]]:
+    weights, target = replay.weights, replay.space.target
+    told = TOLD["and both"]
+    truth = replay.truth @ weights
+    found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in ("trained", *told)}
+    for split, (known, asked) in enumerate(replay.splits(TRAINED[-1])):
+        surrogate = replay.learnt(known, told, split)
+        expected = replay.mean(surrogate, asked, target)
+        for kind, entries in found.items():
+            place = surrogate.kinds.index(kind)
+            level = replay.level(kind) if place else target
+            rho = float(weights @ surrogate.described[kind]) if place else 1.0
+            bias = float((replay.mean(surrogate, asked, level) - expected).mean())
+            variance = weights**2 @ surrogate.noise(np.array([place]))[:, 0]
+            really = replay.proxies[kind][asked] @ weights - truth[asked] if place else np.zeros(1)
+            entries.append((rho, bias, float(really.mean()), float(np.sqrt(variance))))
+    rows: list[tuple[Cell, ...]] = []
+    for kind, entries in found.items():
+        rho, bias, really, learnt = np.median(np.array(entries), axis=0).tolist()
+        here = replay.proxies[kind][: len(truth)] @ weights if kind in replay.proxies else truth
+        slope = float(np.polyfit(truth, here, 1)[0])
+        true = 0.0 if kind in replay.proxies else noise
+        rows.append(
+            (kind, *(round(v, 3) for v in (rho, slope, bias, really)), round(learnt, 4), round(true, 4))
+        )
+    return rows
