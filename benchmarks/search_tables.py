@@ -96,9 +96,9 @@ def simulator(
     even = rng.dirichlet(np.ones(len(TRAINED)), _EVEN)
     sparse = rng.dirichlet(np.full(len(TRAINED), _SPARSE_ALPHA), _SPARSE)
     target = pairs.index((SIZES[-1], LONG_STEPS[-1]))
-    space = Space(Region.simplex(TRAINED), levels, target, np.concatenate([even, sparse]))
+    space = Space(Region.simplex(TRAINED), levels, target, np.concatenate([even, sparse]), curves=curves)
     places = np.array(pairs, dtype=np.float64)
-    replay = Replay(space, (*DOMAINS, *TASKS), partial(_simulated, places), curves=curves)
+    replay = Replay(space, (*DOMAINS, *TASKS), partial(_simulated, places))
     one = dict(zip(replay.metrics, np.eye(len(replay.metrics)), strict=True))
     mean = np.array([1.0 / len(DOMAINS)] * len(DOMAINS) + [0.0] * len(TASKS))
     development = {name: one[name] for name in ("CommonCrawl", "StackExchange", *TASKS)} | {"mean of 7": mean}

@@ -42,7 +42,7 @@ def truth(shares: FloatArray, level: int, depth: float = 3.0) -> FloatArray:
 
 def told(asks: int, space: Space = SPACE, curves: bool = True, seed: int = 0) -> History:
     """After some asks, all told."""
-    replay = Replay(space, ("loss",), truth, curves=curves)
+    replay = Replay(replace(space, curves=curves), ("loss",), truth)
     proposer = Proposer(METHOD, space, ("loss",), ONE, seed)
     for _ in range(asks):
         (one,) = proposer.ask()
@@ -205,12 +205,21 @@ def test_a_pool_is_asked_for_what_it_offers_until_it_is_empty() -> None:
 
 
 def test_it_finds_the_best_of_a_bowl() -> None:
-    replay = Replay(SPACE, ("loss",), partial(truth, depth=10.0), curves=True)
+    replay = Replay(replace(SPACE, curves=True), ("loss",), partial(truth, depth=10.0))
     for seed in range(3):
         played = play(METHOD, replay, ONE, seed=seed, budget=1.5)
         assert played.recommendation is not None
         assert np.abs(played.recommendation - BEST).max() < 0.1
         assert played.regret(2.5) < 0.05
+
+
+def test_a_play_ends_where_it_is_told_to() -> None:
+    replay = Replay(replace(SPACE, curves=True), ("loss",), truth)
+    whole = play(METHOD, replay, ONE, seed=0, budget=3.0)
+    ended = play(METHOD, replay, ONE, seed=0, budget=3.0, stop=lambda spent, best: best < math.inf)
+    first = int(np.flatnonzero(np.isfinite(whole.best))[0])
+    assert ended.experiments == whole.experiments[: first + 1]
+    assert ended.best[-1] == whole.best[first]
 
 
 def test_failures_are_left_out() -> None:

@@ -201,7 +201,7 @@ def bowl(shares: FloatArray, level: int) -> FloatArray:
 
 
 def test_checkpoints_come_free_with_a_run() -> None:
-    replay = Replay(space_of_steps(np.array(POOL)), ("loss",), bowl, curves=True)
+    replay = Replay(replace(space_of_steps(np.array(POOL)), curves=True), ("loss",), bowl)
 
     @dataclass(frozen=True)
     class Counting(Scripted):
@@ -219,7 +219,7 @@ def test_checkpoints_come_free_with_a_run() -> None:
     played = play(Counting(()), replay, ONE, seed=0, budget=10)
     assert played.spent.tolist() == [0.5, 1.5, 1.625]
     assert [one.level for one in played.experiments] == [4, 5, 0]
-    plain = replace(replay, curves=False)
+    plain = replace(replay, space=replace(replay.space, curves=False))
     one = Experiment(POOL[0], 4)
     assert plain.with_checkpoints(one, Trials.none(plain.space, plain.metrics)) == [one]
 

@@ -6,10 +6,13 @@ from scipy.stats import norm
 
 from cuvee.mixture.region import Region
 from cuvee.search import knowledge_gradient as kg
+from cuvee.search.hyperparameters import prior_of
 from cuvee.search.methods.cost_aware import CostAware
+from cuvee.search.places import Between
+from cuvee.search.process import Search
 from cuvee.search.proposer import History, Proposer
 from cuvee.search.space import Experiment, Level, Space
-from cuvee.search.surrogate import Surrogate, _prior, _Search
+from cuvee.search.surrogate import Surrogate
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray, IntArray
 
@@ -35,7 +38,8 @@ def measured(shares: FloatArray, level: IntArray, noise: float = 0.0, seed: int 
     costs = truth(shares)
     costs = np.where((level == 0)[:, None], 0.6 * costs + 1.5, costs)
     costs = costs + 0.4 * (level == 1)[:, None]
-    return costs + noise * np.random.default_rng(seed).normal(size=costs.shape)
+    result: FloatArray = costs + noise * np.random.default_rng(seed).normal(size=costs.shape)
+    return result
 
 
 def history(counts: tuple[int, int, int], noise: float = 1e-3, seed: int = 0) -> History:
@@ -57,7 +61,7 @@ def test_the_search_for_hyperparameters_follows_true_slopes() -> None:
     surrogate = Surrogate.of(told)
     one = surrogate.processes[1]
     z = ((told.trials.costs - surrogate.law.shift) / surrogate.law.spread)[:, 1]
-    search = _Search(surrogate.told.select(one.rows), z, 1, 2, *_prior(surrogate.law, 1, 2))
+    search = Search(surrogate.told.select(one.rows), z, 1, 2, *prior_of(surrogate.law, 1, 2))
     theta = one.theta + 0.2 * np.random.default_rng(0).normal(size=len(one.theta))
     _, slope = search.objective(theta)
     step = 1e-5
@@ -123,6 +127,30 @@ def test_believing_leaves_means_and_lowers_variances() -> None:
     before, after = (one.covariances(places, places.select(np.arange(1)))[1] for one in (surrogate, more))
     assert (after <= before + 1e-12).all()
     assert (after[:, :3] < 0.7 * before[:, :3]).all()
+
+
+def test_believing_is_conditioning_on_what_is_expected() -> None:
+    told = history((0, 8, 8))
+    surrogate = Surrogate.of(told)
+    added = surrogate.believing(ASKED[:2], np.array([2, 1]))
+    for before, after in zip(surrogate.processes, added.processes, strict=True):
+        places = added.told
+        whole = Between.of(places, places).covariance(after.metric, after.theta, 2)
+        noise = before.factor @ before.factor.T - whole[:16, :16]
+        assert np.abs(noise - np.diag(np.diag(noise))).max() < 1e-9
+        again = after.factor @ after.factor.T
+        assert np.abs(again - whole - np.diag(np.diag(again - whole))).max() < 1e-9
+
+
+def test_metrics_without_weight_can_be_left_out() -> None:
+    told = history((0, 8, 8))
+    both, second = Surrogate.of(told), Surrogate.of(told, metrics=np.array([1]))
+    assert second.metrics == [1]
+    assert at_target(second) == pytest.approx(at_target(both)[:, 1:])
+    places = both.places(ASKED[:4], np.full(4, 2))
+    for whole, part in zip(both.covariances(places, places), second.covariances(places, places), strict=True):
+        assert part == pytest.approx(whole[1:])
+    assert second.noise(places.kind) == pytest.approx(both.noise(places.kind)[1:])
 
 
 def test_a_metric_that_is_missing_here_and_there_is_still_foretold() -> None:

@@ -263,14 +263,12 @@ def test_reports_are_written_and_read_back(finished: Finished) -> None:
     document = json.loads((finished.folder.root / "search.json").read_text())
     assert SearchDecision.from_json(document).as_json() == finished.decision.as_json()
     decided = read_decided(finished.folder.root / "search.json")
-    assert decided.mixture.as_dict() == pytest.approx(
-        {entry.source: entry.share for entry in finished.decision.mixture if entry.share}
-    )
+    shares = {entry.source: entry.share for entry in finished.decision.mixture}
+    assert {name: decided.mixture.share(name) for name in shares} == pytest.approx(shares)
     assert decided.target_tokens == 60_000
     second = finished.decision.trained[1]
-    assert read_decided(finished.folder.root, second.name).mixture.shares.tolist() == pytest.approx(
-        [share for share in second.shares if share]
-    )
+    beside = read_decided(finished.folder.root, second.name).mixture
+    assert [beside.share(name) for name in shares] == pytest.approx(list(second.shares))
     with pytest.raises(SchemaError):
         SearchDecision.from_json(document | {"schema": 0})
 

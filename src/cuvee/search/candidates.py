@@ -25,7 +25,7 @@ def candidates(history: History, surrogate: Surrogate, rng: np.random.Generator)
     told = [space.region.project(row).shares for row in history.trials.shares]
     drawn = np.concatenate([even, sparse, np.array(told).reshape(len(told), len(space.sources))])
     places = surrogate.places(drawn, np.full(len(drawn), space.target))
-    order = np.argsort(surrogate.mean(places) @ history.weights)
+    order = np.argsort(surrogate.mean(places) @ history.weights[surrogate.metrics])
     roots = np.sqrt(drawn[order[:_BEST]])
     chosen = rng.integers(len(roots), size=_NEIGHBOURS)
     steps = rng.choice(_STEPS, size=(_NEIGHBOURS, 1))

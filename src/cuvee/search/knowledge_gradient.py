@@ -10,7 +10,8 @@ given the hyperparameters, and the target is their weighted sum. Z are antitheti
 
 import numpy as np
 
-from cuvee.search.surrogate import Places, Surrogate
+from cuvee.search.places import Places
+from cuvee.search.surrogate import Surrogate
 from cuvee.types import FloatArray
 
 DRAWS = 32
@@ -37,9 +38,9 @@ def knowledge_gradient(
     mean = surrogate.mean(target) @ weights
     between, _, variance = surrogate.covariances(target, asked)
     size = np.sqrt(variance + surrogate.noise(asked.kind))
-    moves = (weights[:, None, None] * between / size[:, None, :]).transpose(2, 1, 0)  # [A, J, E]
-    half = rng.normal(size=(len(weights), DRAWS // 2))
-    draws = np.concatenate([half, -half], axis=1)
-    lowest = (mean[None, :, None] + moves @ draws).min(axis=1)
-    result: FloatArray = mean.min() - lowest.mean(axis=1)
+    moves = (weights[:, None, None] * between / size[:, None, :]).transpose(2, 0, 1)  # [A, E, J]
+    half = rng.normal(size=(DRAWS // 2, len(weights)))
+    draws = np.concatenate([half, -half])
+    lowest = np.array([(mean + draws @ one).min(axis=1).mean() for one in moves])  # one by one stays in cache
+    result: FloatArray = mean.min() - lowest
     return np.maximum(result, 0.0)

@@ -5,6 +5,7 @@ how far the mixture is from the best that a method would train if its budget end
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -104,7 +105,13 @@ class Played:
 
 
 def play(
-    method: Method, replay: Replay, weights: FloatArray, seed: int, budget: float, batch: int = 1
+    method: Method,
+    replay: Replay,
+    weights: FloatArray,
+    seed: int,
+    budget: float,
+    batch: int = 1,
+    stop: Callable[[float, float], bool] | None = None,
 ) -> Played:
     """Let a method search until it asks for more than the budget allows, or for nothing.
 
@@ -118,6 +125,8 @@ def play(
         seed: of the method.
         budget: in runs at the target.
         batch: experiments asked for at once.
+        stop: asked after each batch with what is spent and the true cost of the best target run, NaN before
+            the first; where it says so the play ends.
 
     Raises:
         ConfigError: weights that are none, or an experiment that the space does not offer.
@@ -149,7 +158,7 @@ def play(
             recommendation = found
             recommended[-1] = _true_cost(replay, found, proposer.weights)
             proven[-1] = spent[-1] + (0.0 if proposer.history.trials.has(found, target) else 1.0)
-        if len(asked) < asked_count:
+        if len(asked) < asked_count or (stop is not None and stop(spent[-1], best[-1])):
             break
     true = replay.truth(replay.reference()) @ proposer.weights
     return Played(

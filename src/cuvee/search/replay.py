@@ -51,8 +51,6 @@ class Replay:
     """Standard deviation of what is measured around the answer [E]; None: exact."""
     seed: int = 0
     """Of the noise. The same experiment measures the same."""
-    curves: bool = False
-    """A run also measures its checkpoints, free: the levels of its kind and size with fewer tokens."""
     best: FloatArray | None = None
     """The best mixture [S] at the target, where a space without a pool has one that is known."""
 
@@ -155,7 +153,7 @@ class Replay:
         earlier = [
             Experiment(experiment.shares, index)
             for index, level in sorted(enumerate(self.space.levels), key=lambda pair: pair[1].tokens)
-            if self.curves and (level.kind, level.params) == size and level.tokens < mine.tokens
+            if self.space.curves and (level.kind, level.params) == size and level.tokens < mine.tokens
         ]
         return [*(one for one in earlier if not trials.has(one.row, one.level)), experiment]
 

@@ -71,6 +71,8 @@ class Space:
     """Where only these mixtures [P, S] can be had, as from a table of runs; else the whole region."""
     offered: BoolArray | None = None
     """Which of them can be had at which level [P, L]; default all."""
+    curves: bool = False
+    """Shorter levels of a kind and size are parts of the longer trainings, and not trainings of their own."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.target < len(self.levels):

@@ -10,6 +10,13 @@ _SAME = 1e-9
 _DIGITS = 9
 
 
+def asked_for(history: History) -> tuple[FloatArray, list[int]]:
+    """Mixtures [n, S] and levels of all that was ever asked for: what was told, then what is running."""
+    trials, running = history.trials, history.running
+    shares = np.concatenate([trials.shares, *(one.row[None] for one in running)])
+    return shares, [*trials.level.tolist(), *(one.level for one in running)]
+
+
 def untried(history: History, shares: FloatArray, level: int) -> FloatArray:
     """Those of the mixtures [C, S] that were not tried at a level and are not running there, each once.
 

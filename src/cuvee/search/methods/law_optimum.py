@@ -6,19 +6,20 @@ nothing from target runs: what they measure only says which of them was best.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from cuvee.laws.interface import LawData, Scale, own_sources
 from cuvee.laws.registry import law_named
+from cuvee.search.first_runs import LEAST_RUNS, FirstRuns, missing_runs
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
-from cuvee.search.untried import at_level, untried, untried_draws, untried_rows
-from cuvee.types import FloatArray, IntArray
+from cuvee.search.untried import at_level, untried, untried_draws
+from cuvee.types import FloatArray
 
 _DRAWN = 2048  # even ones, and as many sparse ones
 _AVERAGED = 5  # of all; the paper averages 128 of 100,000
-_LEAST_RUNS = 4  # of a metric, to fit any law
 
 
 @dataclass(frozen=True)
@@ -48,55 +49,44 @@ class LawOptimum:
     @property
     def cost(self) -> str:
         """See ``Method.cost``."""
-        return f"of an ask: a fit of the law, {law_named(self.law).cost}, and some 4000 draws"
+        return f"a fit of the law, {law_named(self.law).cost}, and some 4000 draws, once"
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
         """See ``Method.ask``; waits for the last cheap runs before it fits. Failed ones are replaced."""
-        space, rng = history.space, history.rng(seed)
-        cheap = space.cheapest
-        measured = history.trials.at(cheap)
-        if len(measured) < self.runs:
-            waiting = sum(one.level == cheap for one in history.running)
-            missing = max(0, self.runs - len(measured) - waiting)
-            fresh = untried_draws(history, cheap, min(count, missing), rng)
-            if len(fresh) or waiting:
-                return at_level(fresh, cheap)
-        if len(measured) < _LEAST_RUNS:
-            return at_level(untried_draws(history, space.target, count, rng), space.target)
-        ranked = self._ranked(history, measured[: self.runs], seed)
-        return at_level(untried(history, ranked, space.target)[:count], space.target)
+        first = missing_runs(history, self.runs, count, seed)
+        if first is not None:
+            return first
+        known, target = FirstRuns.of(history, self.runs), history.space.target
+        if len(known) < LEAST_RUNS:
+            return at_level(untried_draws(history, target, count, history.rng(seed)), target)
+        return at_level(untried(history, _ranked(self.law, known, seed), target)[:count], target)
 
-    def _ranked(self, history: History, rows: IntArray, seed: int) -> FloatArray:
-        """Mixtures that can be had at the target level [C, S], the best first."""
-        space, trials = history.space, history.trials
-        level = space.levels[space.cheapest]
-        wanted = np.flatnonzero(history.weights > 0)
-        metrics = tuple(trials.metrics[i] for i in wanted)
-        scale = Scale(level.params, level.tokens)
-        data = LawData(
-            space.sources,
-            metrics,
-            trials.shares[rows],
-            trials.costs[rows][:, wanted],
-            scale,
-            own_sources(metrics, space.sources),
-        )
-        fitted = law_named(self.law).fit(data)
-        if space.pool is not None:
-            offered = untried_rows(history, space.target)
-        else:
-            # Of the seed alone: every ask sees the same candidates in the same order.
-            rng, sources = np.random.default_rng(seed), len(space.sources)
-            sparse = space.region.sample(_DRAWN, rng, np.full(sources, 1.0 / sources))
-            offered = np.concatenate([space.drawn(_DRAWN, rng), [one.shares for one in sparse]])
-        if not len(offered):
-            return offered
-        costs = fitted.predict(offered, scale) @ history.weights[wanted]
-        ranked: FloatArray = offered[np.argsort(costs, kind="stable")]
-        if space.pool is not None:
-            return ranked
-        optimum = space.region.project(ranked[:_AVERAGED].mean(axis=0)).shares
-        return np.concatenate([optimum[None], ranked])
+
+@lru_cache(maxsize=2)
+def _ranked(law: str, known: FirstRuns, seed: int) -> FloatArray:
+    """Mixtures for the target [C, S], the best first. Kept, as every ask needs it again."""
+    history, space, trials = known.history, known.history.space, known.history.trials
+    level = space.levels[space.cheapest]
+    wanted = np.flatnonzero(history.weights > 0)
+    metrics = tuple(trials.metrics[i] for i in wanted)
+    scale, own = Scale(level.params, level.tokens), own_sources(metrics, space.sources)
+    fitted = law_named(law).fit(
+        LawData(space.sources, metrics, trials.shares, trials.costs[:, wanted], scale, own)
+    )
+    if space.pool is not None:
+        offered = space.pool[space.rows(space.target)]
+    else:
+        rng, sources = np.random.default_rng(seed), len(space.sources)
+        sparse = space.region.sample(_DRAWN, rng, np.full(sources, 1.0 / sources))
+        offered = np.concatenate([space.drawn(_DRAWN, rng), [one.shares for one in sparse]])
+    if not len(offered):
+        return offered
+    costs = fitted.predict(offered, scale) @ history.weights[wanted]
+    ranked: FloatArray = offered[np.argsort(costs, kind="stable")]
+    if space.pool is not None:
+        return ranked
+    optimum = space.region.project(ranked[:_AVERAGED].mean(axis=0)).shares
+    return np.concatenate([optimum[None], ranked])
 
 
 LAW_OPTIMA = (LawOptimum("regmix"), LawOptimum("effective_data"))

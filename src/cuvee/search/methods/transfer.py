@@ -5,17 +5,17 @@ does better. It learns nothing from target runs; what they measure only says whi
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from cuvee.search.candidates import candidates
+from cuvee.search.first_runs import LEAST_RUNS, FirstRuns, missing_runs
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.search.surrogate import Surrogate
-from cuvee.search.trials import Trials
 from cuvee.search.untried import at_level, untried, untried_draws
-
-_LEAST_RUNS = 4
+from cuvee.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -27,34 +27,30 @@ class Transfer:
     name: str = "transfer"
     paper: str = "https://arxiv.org/abs/2407.01492"
     needs: str = "a cheap level that ranks mixtures as the target does"
-    cost: str = "of an ask: a fit of the surrogate, tenths of a second"
+    cost: str = "a fit of the surrogate, tenths of a second, at the first ask that needs it"
     deviations: str = "16 runs, and a law with a process of what it misses in place of trees."
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
         """See ``Method.ask``; waits for the last cheap runs before it fits. Failed ones are replaced."""
-        space, rng = history.space, history.rng(seed)
-        cheap = space.cheapest
-        measured = history.trials.at(cheap)
-        if len(measured) < self.runs:
-            waiting = sum(one.level == cheap for one in history.running)
-            missing = max(0, self.runs - len(measured) - waiting)
-            fresh = untried_draws(history, cheap, min(count, missing), rng)
-            if len(fresh) or waiting:
-                return at_level(fresh, cheap)
-        if len(measured) < _LEAST_RUNS:
-            return at_level(untried_draws(history, space.target, count, rng), space.target)
-        rows = measured[: self.runs]
-        trials = Trials(
-            history.trials.metrics,
-            history.trials.shares[rows],
-            history.trials.level[rows],
-            history.trials.costs[rows],
-        )
-        known = History(space, history.weights, trials)
-        surrogate = Surrogate.of(known, seed=seed)
-        offered = candidates(known, surrogate, np.random.default_rng(seed))
-        if space.pool is not None:
-            offered = space.pool[space.rows(space.target)]
-        places = surrogate.places(offered, np.full(len(offered), space.target))
-        ranked = offered[np.argsort(surrogate.mean(places) @ history.weights, kind="stable")]
-        return at_level(untried(history, ranked, space.target)[:count], space.target)
+        first = missing_runs(history, self.runs, count, seed)
+        if first is not None:
+            return first
+        known, target = FirstRuns.of(history, self.runs), history.space.target
+        if len(known) < LEAST_RUNS:
+            return at_level(untried_draws(history, target, count, history.rng(seed)), target)
+        return at_level(untried(history, _ranked(known, seed), target)[:count], target)
+
+
+@lru_cache(maxsize=2)
+def _ranked(known: FirstRuns, seed: int) -> FloatArray:
+    """Mixtures [C, S] to be verified at the target, the best first. Kept, as every ask needs it again."""
+    history, space = known.history, known.history.space
+    surrogate = Surrogate.of(history, seed=seed, metrics=np.flatnonzero(history.weights))
+    if space.pool is None:
+        offered = candidates(history, surrogate, np.random.default_rng(seed))
+    else:
+        offered = space.pool[space.rows(space.target)]
+    places = surrogate.places(offered, np.full(len(offered), space.target))
+    mean = surrogate.mean(places) @ history.weights[surrogate.metrics]
+    ranked: FloatArray = offered[np.argsort(mean, kind="stable")]
+    return ranked

@@ -9,6 +9,8 @@ from scipy.stats import spearmanr
 
 from cuvee.errors import TrainingError
 from cuvee.mixture.mixture import Mixture
+from cuvee.search.checkpoints import without_checkpoints
+from cuvee.search.proposer import History
 from cuvee.search.regret import Regret
 from cuvee.search.surrogate import Surrogate
 from cuvee.study.decision import SourceShare
@@ -83,12 +85,18 @@ class _End:
     lab: Laboratory
 
     @cached_property
+    def known(self) -> History:
+        """As the search saw it: of every training the last that was measured."""
+        history = self.findings.history
+        return replace(history, trials=without_checkpoints(history.trials, history.space))
+
+    @cached_property
     def surrogate(self) -> Surrogate:
-        return Surrogate.of(self.findings.history, seed=self.lab.plan.config.seed)
+        return Surrogate.of(self.known, seed=self.lab.plan.config.seed)
 
     @cached_property
     def regret(self) -> Regret:
-        return Regret.of(self.findings.history, self.surrogate, self.lab.plan.config.seed)
+        return Regret.of(self.known, self.surrogate, self.lab.plan.config.seed)
 
     @property
     def weights(self) -> FloatArray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cuvee.execution.interface import Executor
 from cuvee.hashing import digest
@@ -18,9 +19,8 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress, Silent
 from cuvee.search.methods.registry import method_named
 from cuvee.search.proposer import History, Proposer
-from cuvee.search.regret import Regret
+from cuvee.search.regret import Regret, believed
 from cuvee.search.space import Experiment
-from cuvee.search.surrogate import Surrogate
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory
@@ -68,7 +68,9 @@ def run(
     with opened(config, folder, progress, executor) as lab:
         search = _Search.of(lab)
         lab.progress.message(outlook_of(search.menu).statement)
-        return conclude(search.finished(), lab)
+        findings = search.finished()
+        with threadpool_limits(limits=1):
+            return conclude(findings, lab)
 
 
 def outlook(
@@ -193,7 +195,11 @@ class _Search:
     def _asked(self, history: History, count: int, spent: float = 0.0) -> list[Experiment]:
         """What the method asks for that the budget allows. Of one training only one part at a time."""
         found: list[Experiment] = []
-        for one in self.proposer.method.ask(history, count, self.proposer.seed) if count else ():
+        if not count:
+            return found
+        with threadpool_limits(limits=1):  # products are small: more threads cost more than they give
+            asked = self.proposer.method.ask(history, count, self.proposer.seed)
+        for one in asked:
             spent += self._price(one)
             under_way = [*history.running, *found]
             same = any(o.shares == one.shares and self._trains(o) and self._trains(one) for o in under_way)
@@ -215,8 +221,7 @@ class _Search:
         found: list[Experiment] = []
         if len(history.trials.measured) < LEAST_TOLD:
             return found
-        surrogate = Surrogate.of(history, seed=self.proposer.seed)
-        regret = Regret.of(history, surrogate, self.proposer.seed, tested_only=False)
+        regret = self._regret(tested_only=False)
         for row in (regret.pick, *regret.winners):
             one = Experiment(tuple(row.tolist()), target)
             if not history.tried(row, target) and one not in found:
@@ -227,10 +232,13 @@ class _Search:
         history, tolerance = self.proposer.history, self._lab.plan.config.search.tolerance
         if len(history.trials.measured) < LEAST_TOLD:
             return
-        surrogate = Surrogate.of(history, seed=self.proposer.seed)
-        self.regret = Regret.of(history, surrogate, self.proposer.seed)
+        self.regret = self._regret()
         quiet = tolerance > 0 and self.regret.tested and self.regret.probability(tolerance) < SURE
         self.sure = self.sure + 1 if quiet else 0
+
+    def _regret(self, tested_only: bool = True) -> Regret:
+        with threadpool_limits(limits=1):
+            return believed(self.proposer.history, self.proposer.seed, tested_only)
 
     def _make(self, batch: Asked) -> None:
         self.sure = batch.sure

@@ -1,0 +1,171 @@
+"""The plays behind ``make bench-search``: every method on every objective and seed, in two processes.
+
+Seeds 20 to 39 were not used while methods were made, nor were the fresh weightings of the tables and the five
+held-out objectives of the simulator. Each finished play is kept under ``.bench/search``, so that a stopped
+benchmark goes on where it was; delete the folder after a method has changed.
+"""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.ablation_study import ROOT
+from benchmarks.search_tables import LONG_STEPS, SHORT_STEPS, Arena, Objectives, simulator, tables
+from cuvee.files import write_json
+from cuvee.progress import Progress
+from cuvee.search.methods.registry import PROPOSERS, method_named
+from cuvee.search.played import Played, play
+from cuvee.types import FloatArray
+
+WORK = ROOT / ".bench" / "search"
+SEEDS = tuple(range(20, 40))
+MARKS = (0.1, 0.01)
+"""Parts of median - best, above the best of the pool."""
+BUDGETS = (1.25, 1.5, 2.0)
+RESAMPLED = "random"
+"""Its plays are orders of the pool, which are drawn and not played."""
+_FRESH = 1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Objectives of an arena, and who plays for them."""
+
+    name: str
+    title: str
+    arena: Callable[[], Arena]
+    objectives: Callable[[], Objectives]
+    budget: float
+    """Target runs, at most."""
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...] = SEEDS
+
+    @property
+    def plays(self) -> list["Play"]:
+        """All of them, methods in turn."""
+        names = list(self.objectives())
+        return [
+            Play(self.name, name, method, seed)
+            for seed in self.seeds
+            for name in names
+            for method in self.methods
+            if method != RESAMPLED
+        ]
+
+
+@dataclass(frozen=True)
+class Play:
+    """One method on one objective with one seed."""
+
+    setting: str
+    objective: str
+    method: str
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept."""
+        return WORK / self.setting / self.objective / self.method / f"{self.seed}.json"
+
+    def made(self) -> Played:
+        """From its file, else played now and kept."""
+        if self.path.exists():
+            return Played.from_json(json.loads(self.path.read_text(encoding="utf-8")))
+        setting = SETTINGS[self.setting]
+        replay, weights = setting.arena().replay, setting.objectives()[self.objective]
+        good = scale_of(setting, self.objective).mark(MARKS[-1])
+        with threadpool_limits(limits=1):
+            played = play(
+                method_named(self.method), replay, weights, self.seed, setting.budget,
+                stop=partial(_settled, good),
+            )  # fmt: skip
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, played.as_json())
+        return played
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What costs of an objective are measured by."""
+
+    best: float
+    median: float
+
+    def mark(self, part: float) -> float:
+        """The cost at a part of median - best above the best."""
+        return self.best + part * (self.median - self.best)
+
+
+@cache
+def true_costs(setting: str, objective: str) -> FloatArray:
+    """Of the pool at the target."""
+    one = SETTINGS[setting]
+    replay = one.arena().replay
+    costs: FloatArray = replay.truth(replay.reference()) @ one.objectives()[objective]
+    return costs
+
+
+def scale_of(setting: Setting, objective: str) -> Scale:
+    """Of the pool."""
+    costs = true_costs(setting.name, objective)
+    return Scale(float(costs.min()), float(np.median(costs)))
+
+
+def everything(progress: Progress, processes: int = 2) -> dict[Play, Played]:
+    """All plays of all settings."""
+    plays = [one for setting in SETTINGS.values() for one in setting.plays]
+    found: dict[Play, Played] = {}
+    progress.stage("playing", len(plays), "plays")
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for one, played in zip(plays, pool.map(Play.made, plays, chunksize=4), strict=True):
+            found[one] = played
+            progress.advance(1, f"{one.setting}, {one.objective}, {one.method}, seed {one.seed}")
+    return found
+
+
+def _settled(good: float, spent: float, best: float) -> bool:
+    """Nothing that is reported can change any more."""
+    return spent > max(BUDGETS) and best <= good
+
+
+def _short_steps() -> Arena:
+    return simulator(steps=SHORT_STEPS + LONG_STEPS, curves=True)
+
+
+def _of_tables() -> Objectives:
+    arena = tables()
+    fixed = {name: weights for name, weights in arena.development.items() if not name.startswith("weighting")}
+    return {**fixed, **arena.fresh(_FRESH)}
+
+
+_ALL = tuple(PROPOSERS)
+SETTINGS = {
+    one.name: one
+    for one in (
+        Setting("A", "A: RegMix's tables, 60M from 1M", tables, _of_tables, 40.0, _ALL),
+        Setting("C", "C: the simulator, 1B", simulator, lambda: simulator().development, 30.0, _ALL),
+        Setting(
+            "C-held-out",
+            "C, five objectives that were not used in development",
+            simulator,
+            lambda: simulator().fresh(0),
+            30.0,
+            _ALL,
+        ),
+        Setting(
+            "C-short",
+            "C with runs of 100 to 900 steps, and checkpoints free",
+            _short_steps,
+            lambda: simulator().development,
+            2.0,
+            ("cost_aware", "mfms", "asha", "async_hyperband"),
+        ),
+    )
+}

@@ -1,0 +1,27 @@
+"""Checkpoints: of a run that was told at several lengths the last is kept (floor 5).
+
+Losses early in a training fall by another law than later ones, and errors along one run go together. A
+surrogate that takes them for independent measurements is sure of what it should not be. Shorter trainings with
+a schedule of their own are no checkpoints.
+"""
+
+import numpy as np
+
+from cuvee.search.space import CHECKPOINT, Space
+from cuvee.search.trials import Trials
+
+_DECIMALS = 9  # mixtures that agree in them are one
+
+
+def without_checkpoints(trials: Trials, space: Space) -> Trials:
+    """Of every training what was measured after the most tokens; all else as it is."""
+    last: dict[tuple[bytes, str, float, float], int] = {}
+    for row in trials.measured.tolist():
+        level = space.levels[trials.level[row]]
+        part = space.curves or level.kind == CHECKPOINT
+        mixture = np.round(trials.shares[row], _DECIMALS).tobytes()
+        run = mixture, level.kind, level.params, 0.0 if part else level.tokens
+        if run not in last or level.tokens >= space.levels[trials.level[last[run]]].tokens:
+            last[run] = row
+    rows = np.array(sorted(last.values()), dtype=np.int64)
+    return Trials(trials.metrics, trials.shares[rows], trials.level[rows], trials.costs[rows])

@@ -1,0 +1,99 @@
+"""How a search opens: mixtures far apart at a cheap level, then the same ones nearer to the target (floor 5).
+
+Levels are chosen by their price: of those at which so many experiments can be had for a part of a target run
+the one whose size is nearest to the target's, in decades of parameters and of tokens. Where levels disagree,
+mixtures that were measured at two of them show it early.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from cuvee.search.proposer import History
+from cuvee.search.space import Experiment, Space
+from cuvee.search.untried import asked_for, at_level, untried, untried_draws
+
+_FAR_PART = 1 / 6  # of the price: what is asked first tells least for its price
+_DRAWN = 1024  # to choose the farthest from
+_SAME = 1e-9
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Two levels with the numbers of experiments to begin with."""
+
+    far: int
+    """Of the mixtures far apart: the cheapest where none is cheap enough."""
+    first: int
+    near: int
+    """Of the same mixtures; ``far`` again where no other level is cheap enough."""
+    second: int
+
+    @classmethod
+    def of(cls, space: Space, first: int, second: int, price: float) -> Self:
+        """For a space.
+
+        Args:
+            space: in which is searched.
+            first: experiments far apart.
+            second: experiments after them.
+            price: of all of them in target runs, if there are levels for it.
+        """
+        sizes = np.log10(np.array([[one.params, one.tokens] for one in space.levels]))
+        away = np.abs(sizes - sizes[space.target]).sum(axis=1)
+        total, kind = price * space.levels[space.target].flops, space.levels[space.target].kind
+
+        def nearest(most: float, dearer_than: float = 0.0, of_kind: str | None = None) -> int | None:
+            fit = [
+                index
+                for index, one in enumerate(space.levels)
+                if dearer_than < one.flops <= most and of_kind in (None, one.kind) and index != space.target
+            ]
+            return min(fit, key=lambda index: (away[index], space.flops[index]), default=None)
+
+        found = nearest(_FAR_PART * total / first)
+        far = space.cheapest if found is None else found
+        spent = space.levels[far].flops
+        near = nearest((total - first * spent) / second, spent, kind)
+        return cls(far, first, far if near is None else near, second)
+
+    def next(self, history: History, rng: np.random.Generator) -> Experiment | None:
+        """The next one that can be told without a surrogate; None after them."""
+        shares, levels = asked_for(history)
+        if levels.count(self.far) < self.first:
+            return _spread(history, self.far, rng)
+        if self.near == self.far or levels.count(self.near) >= self.second:
+            return None
+        space = history.space
+        same = untried(history, shares[np.array(levels) == self.far], self.near)
+        if space.pool is not None:
+            offered = space.pool[space.rows(self.near)]
+            same = same[[bool((np.abs(offered - row).max(axis=1) <= _SAME).any()) for row in same]]
+        return at_level(same[:1], self.near)[0] if len(same) else _spread(history, self.near, rng)
+
+    def goes_on_with_best(self, history: History) -> bool:
+        """Whether the second ones are at the same level, and there are fewer than there should be.
+
+        Then they are the mixtures expected to be best: among these has to be told which it is.
+        """
+        if self.near != self.far or self.far == history.space.target:
+            return False
+        return asked_for(history)[1].count(self.far) < self.first + self.second
+
+    def flops(self, space: Space) -> float:
+        """Of all of them."""
+        return float(self.first * space.flops[self.far] + self.second * space.flops[self.near])
+
+
+def _spread(history: History, level: int, rng: np.random.Generator) -> Experiment | None:
+    """Of many mixtures drawn the one farthest from those tried."""
+    drawn = untried_draws(history, level, _DRAWN, rng)
+    if not len(drawn):
+        return None
+    known, _ = asked_for(history)
+    if len(known):
+        roots = np.sqrt(np.maximum(drawn, 0.0))
+        apart = ((roots[:, None] - np.sqrt(known)[None]) ** 2).sum(axis=2).min(axis=1)
+        drawn = drawn[[int(np.argmax(apart))]]
+    return at_level(drawn[:1], level)[0]
