@@ -1,8 +1,8 @@
 """Checkpoints: of a run that was told at several lengths the last is kept (floor 5).
 
 Losses early in a training fall by another law than later ones, and errors along one run go together. A
-surrogate that takes them for independent measurements is sure of what it should not be. Shorter trainings with
-a schedule of their own are no checkpoints.
+surrogate that takes them for independent measurements is sure of what it should not be. Shorter trainings
+with a schedule of their own are no checkpoints.
 """
 
 import numpy as np
