@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.report.view import Badge, MixtureRow
+from cuvee.report.view import Badge, MixtureRow, mixture_rows
 from cuvee.study.law_decision import Interval
 from cuvee.study.scale.decision import Checked, ScaleDecision, Standing
 
@@ -52,28 +52,9 @@ class ScaleView:
     def of(cls, decision: ScaleDecision) -> Self:
         """Order a decision."""
         order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
-        total = sum(entry.unique_tokens for entry in decision.mixture)
-        rows = []
-        for i in order:
-            entry = decision.mixture[i]
-            cap = entry.epoch_cap * entry.unique_tokens / decision.target_tokens
-            rows.append(
-                MixtureRow(
-                    source=entry.source,
-                    share=entry.share,
-                    low=entry.low,
-                    high=entry.high,
-                    uniform=1.0 / len(order),
-                    proportional=entry.unique_tokens / total,
-                    share_cap=min(cap, 1.0),
-                    unique_tokens=entry.unique_tokens,
-                    epochs=entry.epochs,
-                    epoch_cap=entry.epoch_cap,
-                    cap_hit=entry.cap_hit,
-                )
-            )
-        sources = tuple(decision.sources[i] for i in order)
-        return cls(decision, _badge(decision), sources, tuple(rows), _panels(decision, order))
+        rows = mixture_rows(decision.mixture, decision.target_tokens)
+        sources = tuple(row.source for row in rows)
+        return cls(decision, _badge(decision), sources, rows, _panels(decision, order))
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
         """Shares in the order of the mixture table."""

@@ -1,10 +1,9 @@
 """``SearchView``: what the page of a decision by search shows, before any rendering (floor 8)."""
 
-import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.report.view import Badge, MixtureRow
+from cuvee.report.view import Badge, MixtureRow, mixture_rows
 from cuvee.study.search.decision import LevelRow, SearchDecision, Standing, Tried
 
 _KINDS = {"merged": "merge", "ensembled": "ensemble", "checkpoint": "frozen"}
@@ -38,30 +37,10 @@ class SearchView:
     @classmethod
     def of(cls, decision: SearchDecision) -> Self:
         """Order a decision."""
-        order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
-        total = sum(entry.unique_tokens for entry in decision.mixture)
-        rows = []
-        for i in order:
-            entry = decision.mixture[i]
-            cap = entry.epoch_cap * entry.unique_tokens / decision.target_tokens
-            rows.append(
-                MixtureRow(
-                    source=entry.source,
-                    share=entry.share,
-                    low=entry.low,
-                    high=entry.high,
-                    uniform=1.0 / len(order),
-                    proportional=entry.unique_tokens / total if total else math.nan,
-                    share_cap=min(cap, 1.0) if math.isfinite(cap) else math.nan,
-                    unique_tokens=entry.unique_tokens,
-                    epochs=entry.epochs,
-                    epoch_cap=entry.epoch_cap,
-                    cap_hit=entry.cap_hit,
-                )
-            )
-        sources = tuple(decision.sources[i] for i in order)
+        rows = mixture_rows(decision.mixture, decision.target_tokens)
+        sources = tuple(row.source for row in rows)
         steps = tuple(_step(decision, one) for one in decision.tried)
-        return cls(decision, _badge(decision), sources, tuple(rows), steps)
+        return cls(decision, _badge(decision), sources, rows, steps)
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
         """Shares in the order of the mixture table."""

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
-from cuvee.study.decision import ALL_REFERENCES, TARGET, Action, Decision, HonestyRow, Prediction, Reference
+from cuvee.study.decision import (
+    ALL_REFERENCES,
+    TARGET,
+    Action,
+    Decision,
+    HonestyRow,
+    Prediction,
+    Reference,
+    SourceShare,
+)
 
 ACTION_TITLES: dict[Action, str] = {
     "drop": "Leaving a source out",
@@ -184,7 +193,7 @@ class StudyView:
             observations: the runs behind it; only counted.
         """
         evaluations = _evaluations(decision)
-        mixture = _mixture(decision)
+        mixture = mixture_rows(decision.mixture, decision.target_scale.tokens)
         sources = [row.source for row in mixture]
         panels = _panels(decision)
         return cls(
@@ -220,23 +229,24 @@ def _badge(decision: Decision) -> Badge:
     return Badge("not-believed", "Not believed: the proxy does not earn trust here", decision.why)
 
 
-def _mixture(decision: Decision) -> tuple[MixtureRow, ...]:
-    total = sum(entry.unique_tokens for entry in decision.mixture)
+def mixture_rows(mixture: Sequence[SourceShare], target_tokens: int) -> tuple[MixtureRow, ...]:
+    """What a decision takes of each source, the largest share first."""
+    total = sum(entry.unique_tokens for entry in mixture)
     rows = (
         MixtureRow(
             source=entry.source,
             share=entry.share,
             low=entry.low,
             high=entry.high,
-            uniform=1.0 / len(decision.mixture),
+            uniform=1.0 / len(mixture),
             proportional=entry.unique_tokens / total if total else math.nan,
-            share_cap=entry.epoch_cap * entry.unique_tokens / max(1, decision.target_scale.tokens),
+            share_cap=min(entry.epoch_cap * entry.unique_tokens / max(1, target_tokens), 1.0),
             unique_tokens=entry.unique_tokens,
             epochs=entry.epochs,
             epoch_cap=entry.epoch_cap,
             cap_hit=entry.cap_hit,
         )
-        for entry in decision.mixture
+        for entry in mixture
     )
     return tuple(sorted(rows, key=lambda row: -row.share))
 

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
@@ -150,6 +151,11 @@ class _Search:
         by_key = {run.key: run for run in self._lab.store.runs(role=ROLE)}
         places = _places(self.menu)
         for key in self.journal.known:
+            if key not in by_key:
+                raise StoreError(
+                    f"{self.journal.path}: begun with run {key}, which is not in the store any more; move "
+                    "the file away to search anew"
+                )
             run = by_key[key]
             level = places[run.kind, float(run.params or 0), float(run.tokens or 0)]
             shares = run.mixture.reindexed(self.menu.space.sources).shares
