@@ -1,7 +1,7 @@
 """What ways to search cost until a good mixture is trained, what the surrogate foretells, how long asks take.
 
-The plays (``search_plays.py``, about an hour on two cores) lie under ``.bench``: a stopped benchmark goes on
-where it was.
+The plays (``search_plays.py``, about an hour on two cores) and the real searches (``search_study.py``, another
+hour) lie under ``.bench``: a stopped benchmark goes on where it was.
 """
 
 import math
@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.harness import Cell, Table, write
 from benchmarks.laws import RUNS
+from benchmarks.search_kinds import kinds
 from benchmarks.search_plays import (
     BUDGETS,
     MARKS,
@@ -24,6 +25,7 @@ from benchmarks.search_plays import (
     scale_of,
     true_costs,
 )
+from benchmarks.search_study import compared
 from benchmarks.search_tables import random_costs, simulator, tables
 from cuvee.cli.progress_display import progress_display
 from cuvee.laws.effective_data import EffectiveData
@@ -238,6 +240,8 @@ def main() -> None:
     found = [surrogate(), asks()]
     with progress_display() as progress:
         plays = everything(progress)
+        real, finals = compared(progress)
+        found += [real, *kinds(finals, progress)]
     write(
         "search",
         "What does a search cost, in runs at the target, until a good mixture is trained? Every experiment "
