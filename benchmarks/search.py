@@ -1,7 +1,7 @@
 """What ways to search cost until a good mixture is trained, what the surrogate foretells, how long asks take.
 
-The plays (``search_plays.py``, about an hour on two cores) and the real searches (``search_study.py``, another
-hour) lie under ``.bench``: a stopped benchmark goes on where it was.
+The plays (``search_plays.py``, about an hour on two cores) and the real searches (``search_study.py``,
+another hour) lie under ``.bench``: a stopped benchmark goes on where it was.
 """
 
 import math
