@@ -12,11 +12,10 @@ import numpy as np
 
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
-from cuvee.search.untried import asked_for, at_level, untried, untried_draws
+from cuvee.search.untried import at_level, untried, untried_draws
 
 _FAR_PART = 1 / 6  # of the price: what is asked first tells least for its price
 _DRAWN = 1024  # to choose the farthest from
-_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,16 +59,13 @@ class Opening:
 
     def next(self, history: History, rng: np.random.Generator) -> Experiment | None:
         """The next one that can be told without a surrogate; None after them."""
-        shares, levels = asked_for(history)
-        if levels.count(self.far) < self.first:
+        shares, levels = history.asked_for()
+        if (levels == self.far).sum() < self.first:
             return _spread(history, self.far, rng)
-        if self.near == self.far or levels.count(self.near) >= self.second:
+        if self.near == self.far or (levels == self.near).sum() >= self.second:
             return None
-        space = history.space
-        same = untried(history, shares[np.array(levels) == self.far], self.near)
-        if space.pool is not None:
-            offered = space.pool[space.rows(self.near)]
-            same = same[[bool((np.abs(offered - row).max(axis=1) <= _SAME).any()) for row in same]]
+        same = untried(history, shares[levels == self.far], self.near)
+        same = same[history.space.offers(same, self.near)]
         return at_level(same[:1], self.near)[0] if len(same) else _spread(history, self.near, rng)
 
     def goes_on_with_best(self, history: History) -> bool:
@@ -79,7 +75,8 @@ class Opening:
         """
         if self.near != self.far or self.far == history.space.target:
             return False
-        return asked_for(history)[1].count(self.far) < self.first + self.second
+        _, levels = history.asked_for()
+        return bool((levels == self.far).sum() < self.first + self.second)
 
     def flops(self, space: Space) -> float:
         """Of all of them."""
@@ -91,7 +88,7 @@ def _spread(history: History, level: int, rng: np.random.Generator) -> Experimen
     drawn = untried_draws(history, level, _DRAWN, rng)
     if not len(drawn):
         return None
-    known, _ = asked_for(history)
+    known, _ = history.asked_for()
     if len(known):
         roots = np.sqrt(np.maximum(drawn, 0.0))
         apart = ((roots[:, None] - np.sqrt(known)[None]) ** 2).sum(axis=2).min(axis=1)

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.search.space import Experiment, Space
+from cuvee.search.space import Experiment, Space, among
 from cuvee.search.trials import Trials
-from cuvee.types import FloatArray
+from cuvee.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +41,16 @@ class History:
         rows = self.trials.at(self.space.target if level is None else level)
         return self.trials.shares[rows], self.trials.costs[rows] @ self.weights
 
-    def tried(self, shares: FloatArray, level: int) -> bool:
-        """Tried, or running."""
-        if self.trials.has(shares, level):
-            return True
-        return any(one.level == level and np.allclose(one.row, shares, atol=1e-9) for one in self.running)
+    def asked_for(self) -> tuple[FloatArray, IntArray]:
+        """Mixtures [n, S] and levels [n] of all that was ever asked for: told of, then running."""
+        shares = np.concatenate([self.trials.shares, *(one.row[None] for one in self.running)])
+        running = np.array([one.level for one in self.running], dtype=np.int64)
+        return shares, np.concatenate([self.trials.level, running])
+
+    def tried(self, shares: FloatArray, level: int) -> BoolArray:
+        """Which of the mixtures [C, S] were tried at a level, or are running there [C]."""
+        known, levels = self.asked_for()
+        return among(shares, known[levels == level])
 
     def price(self, shares: FloatArray, level: int) -> float:
         """FLOPs still to pay: a run that was frozen on its way goes on from there."""

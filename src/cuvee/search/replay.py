@@ -18,7 +18,7 @@ from cuvee.laws.interface import FittedLaw, LawData, Scale
 from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.observations import Observations
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Level, Space, among
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
@@ -28,7 +28,6 @@ LevelKey = tuple[str, float, float]
 Answers = Callable[[FloatArray, int], FloatArray]
 """From mixtures [m, S] at a level to costs [m, E] without noise; NaN where nothing is known."""
 
-_SAME = 1e-9
 _DECIMALS = 9  # mixtures of a table that agree in them are one
 _REFERENCES = 2000  # mixtures drawn where there is no pool
 _SPARSE = 0.3  # Dirichlet parameter of half of them, so that corners are among them
@@ -175,10 +174,8 @@ class Replay:
         space = self.space
         if not 0 <= one.level < len(space.levels) or len(one.shares) != len(space.sources):
             raise ConfigError(f"{one} is no experiment of this replay")
-        if space.pool is not None:
-            known = space.pool[space.rows(one.level)]
-            if not len(known) or np.abs(known - one.row).max(axis=1).min() > _SAME:
-                raise ConfigError(f"{one} was never run; ask only for mixtures of the pool")
+        if not space.offers(one.row[None], one.level)[0]:
+            raise ConfigError(f"{one} was never run; ask only for mixtures of the pool")
 
     def _measured(self, one: Experiment) -> FloatArray:
         exact: FloatArray = self.answers(one.row[None], one.level)[0]
@@ -221,10 +218,8 @@ def _looked_up(pool: FloatArray, table: FloatArray, shares: FloatArray, level: i
     """Costs [m, E] from a table [P, L, E]; NaN for a mixture that is not in the pool."""
     result = np.full((len(shares), table.shape[2]), np.nan)
     for row, one in enumerate(shares):
-        distance = np.abs(pool - one).max(axis=1)
-        nearest = int(np.argmin(distance))
-        if distance[nearest] <= _SAME:
-            result[row] = table[nearest, level]
+        for found in np.flatnonzero(among(pool, one[None]))[:1]:
+            result[row] = table[found, level]
     return result
 
 

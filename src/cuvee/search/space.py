@@ -14,6 +14,7 @@ from cuvee.types import BoolArray, FloatArray, IntArray
 CHECKPOINT = "checkpoint"
 
 _CONTAINED = 1e-6
+_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,29 @@ class Space:
         here = self.offered.any(axis=1) if level is None else self.offered[:, level]
         return np.flatnonzero(self._inside & here)
 
+    def offers(self, shares: FloatArray, level: int) -> BoolArray:
+        """Which of the mixtures [C, S], all of them inside the region, can be had at a level [C]."""
+        if self.pool is None:
+            return np.ones(len(shares), dtype=np.bool_)
+        return among(shares, self.pool[self.rows(level)])
+
     @cached_property
     def _inside(self) -> BoolArray:
         """Which mixtures of the pool lie in the region [P]."""
         assert self.pool is not None
         rows = (Mixture(self.sources, row / row.sum()) for row in self.pool)
         return np.array([self.region.contains(row, _CONTAINED) for row in rows], dtype=np.bool_)
+
+
+def among(shares: FloatArray, known: FloatArray) -> BoolArray:
+    """Which of the mixtures [C, S] are one of the known ones [K, S], every share to 1e-9 [C].
+
+    Cost O(C K S), in min(C, K) steps.
+    """
+    if len(shares) <= len(known):
+        each = [(np.abs(known - row).max(axis=1) <= _SAME).any() for row in shares]
+        return np.array(each, dtype=np.bool_)
+    found = np.zeros(len(shares), dtype=np.bool_)
+    for row in known:
+        found |= np.abs(shares - row).max(axis=1) <= _SAME
+    return found

@@ -10,10 +10,8 @@ from cuvee.errors import ConfigError
 from cuvee.laws.interface import LawData
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.observations import Observations
-from cuvee.search.space import Experiment, Space
+from cuvee.search.space import Experiment, Space, among
 from cuvee.types import FloatArray, IntArray
-
-_SAME = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,5 +86,4 @@ class Trials:
 
     def has(self, shares: FloatArray, level: int) -> bool:
         """Whether a mixture was tried at a level, with or without success."""
-        mine = self.shares[self.level == level]
-        return bool(len(mine) and (np.abs(mine - shares).max(axis=1) <= _SAME).any())
+        return bool(among(shares[None], self.shares[self.level == level])[0])

@@ -6,15 +6,7 @@ from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.types import FloatArray
 
-_SAME = 1e-9
 _DIGITS = 9
-
-
-def asked_for(history: History) -> tuple[FloatArray, list[int]]:
-    """Mixtures [n, S] and levels of all that was ever asked for: what was told, then what is running."""
-    trials, running = history.trials, history.running
-    shares = np.concatenate([trials.shares, *(one.row[None] for one in running)])
-    return shares, [*trials.level.tolist(), *(one.level for one in running)]
 
 
 def untried(history: History, shares: FloatArray, level: int) -> FloatArray:
@@ -25,11 +17,7 @@ def untried(history: History, shares: FloatArray, level: int) -> FloatArray:
     """
     _, first = np.unique(np.round(shares, _DIGITS), axis=0, return_index=True)
     different = shares[np.sort(first)]
-    running = [one.row for one in history.running if one.level == level]
-    free = np.ones(len(different), dtype=np.bool_)
-    for taken in (*history.trials.shares[history.trials.level == level], *running):
-        free &= np.abs(different - taken).max(axis=1) > _SAME
-    result: FloatArray = different[free]
+    result: FloatArray = different[~history.tried(different, level)]
     return result
 
 

@@ -23,11 +23,10 @@ from cuvee.search.places import Places
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.search.surrogate import Surrogate
-from cuvee.search.untried import asked_for, at_level, untried_draws
+from cuvee.search.untried import at_level, untried_draws
 from cuvee.types import FloatArray, IntArray
 
 _LEAST_RUNS = 4
-_SAME = 1e-9
 _SIDE = 128  # of the lowest means, and as many others: mixtures among which the best is sought
 _IMPROVING = 256  # mixtures of the lowest means that may improve on the best
 _ASKED = 256  # experiments that are considered, over all levels
@@ -102,8 +101,8 @@ class CostAware:
 
     def _tired(self, history: History, opening: Opening) -> bool:
         """Whether enough was spent on cheap experiments since the opening or the last target run."""
-        space, (_, levels) = history.space, asked_for(history)
-        last = max((i for i, level in enumerate(levels) if level == space.target), default=-1)
+        space, (_, levels) = history.space, history.asked_for()
+        last = int(np.flatnonzero(levels == space.target).max(initial=-1))
         spent = float(space.flops[levels[last + 1 :]].sum())
         if last < 0:
             spent -= opening.flops(space)
@@ -157,16 +156,11 @@ class _Outlook:
 
     def free(self, history: History, level: int) -> IntArray:
         """Which candidates may be asked for at a level: offered there, not tried, not running."""
-        space = history.space
-        shares, levels = asked_for(history)
-        free = np.ones(len(self.shares), dtype=np.bool_)
-        for taken in shares[np.array(levels) == level]:
-            free &= np.abs(self.shares - taken).max(axis=1) > _SAME
-        if space.pool is not None and space.offered is not None:
-            offered = space.pool[space.rows(level)]
-            near = free.nonzero()[0]
-            free[near] = [(np.abs(offered - row).max(axis=1) <= _SAME).any() for row in self.shares[near]]
-        return np.flatnonzero(free)
+        free = np.flatnonzero(~history.tried(self.shares, level))
+        if history.space.offered is None:  # all of a pool, and so all candidates, can be had at any level
+            return free
+        result: IntArray = free[history.space.offers(self.shares[free], level)]
+        return result
 
     def gains(self, rows: IntArray, level: IntArray, rng: np.random.Generator) -> FloatArray:
         """Knowledge gradients [A] of candidates at levels."""

@@ -16,6 +16,7 @@ import numpy as np
 from cuvee.search.product_process import Posterior, Prior
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
+from cuvee.search.untried import at_level, untried_draws
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 _STEPS = 50
@@ -79,9 +80,9 @@ class MultiFidelityMultiScale:
         if len(begun) >= self.start and (running or np.isfinite(_values(history)).any()):
             return None
         for level in rng.permutation(_first_levels(space)).tolist():
-            for shares in space.drawn(1 if space.pool is None else len(space.pool), rng, level):
-                if not history.tried(shares, level):
-                    return Experiment(tuple(shares.tolist()), level)
+            drawn = untried_draws(history, level, 1, rng)
+            if len(drawn):
+                return at_level(drawn, level)[0]
         return None
 
     def _begun(self, history: History) -> bool:
@@ -150,8 +151,8 @@ class Known:
             mixtures = _candidates(space, level, near, _CANDIDATES, rng) if drawn is None else drawn
             asked = _points(space, mixtures, np.full(len(mixtures), level))
             gain = posterior.expected_improvement(asked, lowest)
-            order = np.argsort(-gain, kind="stable").tolist()
-            place = next((one for one in order if not history.tried(mixtures[one], level)), None)
+            order, free = np.argsort(-gain, kind="stable").tolist(), ~history.tried(mixtures, level)
+            place = next((one for one in order if free[one]), None)
             if place is None:
                 continue
             price = (space.flops[level] / space.flops[space.target]) ** alpha

@@ -22,7 +22,6 @@ from cuvee.search.untried import at_level, untried, untried_draws, untried_rows
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 _DIGITS = 9
-_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -166,12 +165,9 @@ class _Standing:
 
     def moved(self, history: History, rung: int, order: IntArray) -> list[Experiment]:
         """The first of these mixtures that can move to the next rung and has not, there; or none."""
-        level, pool = self.rungs[rung + 1], history.space.pool
+        level = self.rungs[rung + 1]
         up = self.mixtures[order[~self.tried[order, rung + 1]]]
-        if pool is not None:
-            rows = pool[history.space.rows(level)]
-            up = up[[bool((np.abs(rows - row).max(axis=1) <= _SAME).any()) for row in up]]
-        return at_level(up[:1], level)
+        return at_level(up[history.space.offers(up, level)][:1], level)
 
 
 def _finished(history: History, standing: _Standing) -> list[Experiment]:

@@ -168,7 +168,7 @@ class _Search:
         if not self.made:
             even = self.menu.space.region.project(Mixture.uniform(self.menu.space.sources).shares)
             first = Experiment(tuple(even.shares.tolist()), target)
-            if not history.tried(first.row, target):
+            if not history.tried(first.row[None], target)[0]:
                 more = self._asked(history.plus(first), self._side_by_side - 1, self._price(first))
                 return self._batch([first, *more], ["baseline", *self._by_method(more)])
         dearest = self.menu.space.levels[target].flops
@@ -230,7 +230,7 @@ class _Search:
         regret = self._regret(tested_only=False)
         for row in (regret.pick, *regret.winners):
             one = Experiment(tuple(row.tolist()), target)
-            if not history.tried(row, target) and one not in found:
+            if not history.tried(row[None], target)[0] and one not in found:
                 found.append(one)
         return found[: min(count, self._side_by_side)]
 
