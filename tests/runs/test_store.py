@@ -90,11 +90,10 @@ def test_a_contradiction_is_refused_and_nothing_is_written(path: Path) -> None:
 
 def test_failures_are_told_and_replaced(path: Path) -> None:
     with RunStore(path) as store:
-        mixture = Mixture.of({"web": 1.0})
         for error in ("loss is nan", "killed"):
-            store.record_failure("k", error, kind="trained", role="branch", mixture=mixture, params=10)
+            store.add(run(metrics={}, flops=None, status="failed", error=error))
         [failed] = store.failures()
-        assert (failed.key, failed.status, failed.error, failed.params) == ("k", "failed", "killed", 10)
+        assert (failed.key, failed.status, failed.error, failed.params) == ("k", "failed", "killed", 1000)
         assert not store.has("k")
         assert store.get("k") == failed
         assert len(store.observations()) == 0
@@ -102,7 +101,7 @@ def test_failures_are_told_and_replaced(path: Path) -> None:
         assert store.has("k")
         assert store.failures() == []
         with pytest.raises(StoreError, match="a failure cannot replace it"):
-            store.record_failure("k", "late", kind="trained", role="branch", mixture=mixture)
+            store.add(run(metrics={}, flops=None, status="failed", error="late"))
 
 
 def test_seconds_add_up_apart_from_the_runs(path: Path) -> None:

@@ -27,7 +27,7 @@ from cuvee.search.space import Experiment
 from cuvee.study import search
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
-from cuvee.study.job import Failed, Measured, PartTask, TrainTask
+from cuvee.study.job import Failed, Measured, TrainTask
 from cuvee.study.opening import opened
 from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.journal import Asked, Journal
@@ -324,7 +324,7 @@ class Faulty(InProcess):
     ) -> Iterator[tuple[int, Result]]:
         for index, result in super().map(job, items, on_progress):
             item: Any = items[index]
-            if isinstance(item, TrainTask | PartTask) and item.run.mixture.share("ka") > 0.3:
+            if isinstance(item, TrainTask) and item.run.mixture.share("ka") > 0.3:
                 broken: Any = Failed("the loss became nan at step 3") if self.fails else _unmeasured(result)
                 yield index, broken
             else:

@@ -106,27 +106,6 @@ class RunStore:
         with self._database.transaction("IMMEDIATE"):
             return sum(self._write(run) for run in runs)
 
-    def record_failure(
-        self,
-        key: str,
-        error: str,
-        *,
-        kind: str,
-        role: str,
-        mixture: Mixture,
-        estimand: str = "equal_budget",
-        params: int | None = None,
-        tokens: int | None = None,
-        seed: int = 0,
-        details: Json | None = None,
-    ) -> None:
-        """Write that a run failed and why. A later ``add`` of the finished run replaces it."""
-        run = Run(
-            key, kind, role, estimand, mixture, params, tokens, seed,
-            status="failed", error=error, details=details or {},
-        )  # fmt: skip
-        self.add(run)
-
     def record_seconds(self, key: str, stage: str, seconds: float) -> None:
         """Add to the time spent on a stage of a run, over all attempts. Kept apart from the runs."""
         with self._database.transaction("IMMEDIATE"):

@@ -81,6 +81,20 @@ class SourceShare:
     """The share would be larger without the cap."""
 
 
+def check_shares(named: str, mixture: Sequence[SourceShare]) -> None:
+    """Of a decision on something of that name.
+
+    Raises:
+        ConfigError: no source, one that stands twice, or shares that do not sum to one.
+    """
+    names = tuple(entry.source for entry in mixture)
+    if not names or len(set(names)) != len(names):
+        raise ConfigError(f"decision on {named!r}: sources must be unique, found {names}")
+    total = math.fsum(entry.share for entry in mixture)
+    if not abs(total - 1.0) <= _SUM_TOLERANCE:
+        raise ConfigError(f"decision on {named!r}: the shares sum to {total!r}, not 1")
+
+
 @dataclass(frozen=True)
 class Loss:
     """A loss with its interval; a measured one without replicates has NaN bounds."""
@@ -279,15 +293,11 @@ class Decision:
 
     def __post_init__(self) -> None:
         count = len(self.mixture)
-        if count == 0 or len(set(self.sources)) != count:
-            raise ConfigError(f"decision of {self.study!r}: sources must be unique, found {self.sources}")
+        check_shares(self.study, self.mixture)
         if TARGET in self.target:
             raise ConfigError(
-                f"decision of {self.study!r}: no evaluation may be called {TARGET!r}; rename it"
+                f"decision on {self.study!r}: no evaluation may be called {TARGET!r}; rename it"
             )
-        total = math.fsum(entry.share for entry in self.mixture)
-        if not abs(total - 1.0) <= _SUM_TOLERANCE:
-            raise ConfigError(f"decision of {self.study!r}: the shares sum to {total!r}, not 1")
         named = [(mixture.name, mixture.shares) for mixture in self.tied]
         named += [(run.name, run.shares) for run in self.next_runs]
         named += [(reference.name, reference.shares) for reference in self.references]
@@ -300,7 +310,7 @@ class Decision:
         unknown = [name for name in self.best_subset if name not in self.sources]
         unknown += [row.source for row in self.ablation if row.source not in self.sources]
         if unknown:
-            raise ConfigError(f"decision of {self.study!r}: {unknown[0]!r} is not a source of it")
+            raise ConfigError(f"decision on {self.study!r}: {unknown[0]!r} is not a source of it")
 
     @property
     def sources(self) -> tuple[str, ...]:

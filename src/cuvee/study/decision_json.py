@@ -10,7 +10,7 @@ import math
 import types
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from cuvee.errors import ConfigError
+from cuvee.errors import ConfigError, SchemaError
 from cuvee.types import Json
 
 T = TypeVar("T")
@@ -52,6 +52,28 @@ def decode(cls: type[T], document: object, where: str) -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{where}: key {name!r} is missing")
     return cls(**values)
+
+
+def enveloped(value: Any, schema: int, by: str) -> Json:
+    """What ``encode`` gives, under the number of its schema and the name of the flow that made it."""
+    return {"schema": schema, "by": by, **encode(value)}
+
+
+def opened(cls: type[T], document: Json, schema: int, by: str) -> T:
+    """Build ``cls`` from what ``enveloped`` gave.
+
+    Raises:
+        SchemaError: another flow wrote it, or another schema.
+        ConfigError: see ``decode``.
+    """
+    found = document.get("by"), document.get("schema")
+    if found != (by, schema):
+        raise SchemaError(
+            f"{by}: not of schema {schema} by {by!r}, but of {found[1]!r} by {found[0]!r}; make it again "
+            "with this version of cuvee"
+        )
+    body = {key: value for key, value in document.items() if key not in ("schema", "by")}
+    return decode(cls, body, by)
 
 
 def _encode(hint: Any, value: Any) -> Any:

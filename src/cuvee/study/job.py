@@ -68,12 +68,14 @@ def _evaluator(bench: Bench) -> Evaluator:
 
 @dataclass(frozen=True)
 class TrainTask:
-    """Train a run (unless it is done) and measure it on every evaluation."""
+    """Train a run (unless it is done), to its end or up to a step, and measure it on every evaluation."""
 
     run: TrainingRun
     bench: Bench
     measured_along: int = 0
     """How often the run is measured on its way, too; kept in its log."""
+    until: int = 0
+    """The step after which it is frozen; 0 goes to the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,6 @@ class Measured:
     trained: Trained
     scores: Scores
     evaluation_flops: float
-    parameters: int
 
 
 def train_and_measure(task: TrainTask, report: Report) -> Measured:
@@ -94,26 +95,10 @@ def train_and_measure(task: TrainTask, report: Report) -> Measured:
     flat = trained.checkpoint.read_flat(task.run.model.build())
     scores = evaluator.score(flat.to(task.bench.model.device))
     flops = evaluator.model.flops_per_token * evaluator.tokens
-    return Measured(trained, scores, flops, evaluator.model.layout.size)
+    return Measured(trained, scores, flops)
 
 
-@dataclass(frozen=True)
-class PartTask:
-    """Train a run up to a step and freeze it, measured on its way."""
-
-    run: TrainingRun
-    bench: Bench
-    measured_along: int
-    until: int
-
-
-def train_part(task: PartTask, report: Report) -> Begun:
-    """Job: reports tokens trained."""
-    measured, every = _along(task)
-    return begin(task.run, task.until, report, measured, every)
-
-
-def _along(task: TrainTask | PartTask) -> tuple[Callable[[Tensor], dict[str, float]], int]:
+def _along(task: TrainTask) -> tuple[Callable[[Tensor], dict[str, float]], int]:
     """What measures a run on its way, and every how many steps (0: never)."""
     evaluator = task.bench.evaluator()
     evaluations = evaluator.documents.evaluations
@@ -136,10 +121,13 @@ class Failed:
     error: str
 
 
-def attempt(task: TrainTask | PartTask, report: Report) -> Measured | Begun | Failed:
-    """Job: either kind of training; one that stops with a reason is a result too."""
+def attempt(task: TrainTask, report: Report) -> Measured | Begun | Failed:
+    """Job: reports tokens trained; a training that stops with a reason is a result too."""
     try:
-        return train_and_measure(task, report) if isinstance(task, TrainTask) else train_part(task, report)
+        if not task.until:
+            return train_and_measure(task, report)
+        measured, every = _along(task)
+        return begin(task.run, task.until, report, measured, every)
     except TrainingError as error:
         return Failed(str(error))
 

@@ -4,15 +4,16 @@ Every result goes into the store as it arrives, under a key made of all that det
 store has is never done again, so a killed study goes on where it was.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite, nan
+from typing import TypeVar
 
 import numpy as np
 
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.scores import Scores
-from cuvee.execution.interface import Executor
+from cuvee.execution.interface import Executor, Report
 from cuvee.merging.pool import Branch, FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.mixture.mixture import Mixture
@@ -25,7 +26,6 @@ from cuvee.study.job import (
     Failed,
     Measured,
     MergeTask,
-    PartTask,
     SnapshotTask,
     TrainTask,
     attempt,
@@ -37,6 +37,8 @@ from cuvee.study.job import (
 from cuvee.study.plan import Plan
 from cuvee.training.run import Begun, TrainingRun
 from cuvee.types import FloatArray, Json
+
+T = TypeVar("T")
 
 NATS = "nats_per_token/"
 BITS = "bits_per_byte/"
@@ -79,15 +81,7 @@ class Laboratory:
             return
         missing = [one.run.recipe.tokens for one in tasks if not one.run.done]
         self.progress.stage(title, sum(missing) or len(tasks), "tokens" if missing else "models")
-        jobs = [
-            TrainTask(one.run, replace(self.plan.bench, model=one.run.model), one.measured_along)
-            for one in tasks
-        ]
-
-        def told(index: int, amount: float, note: str) -> None:
-            self.progress.advance(amount, f"{tasks[index].role} {_names(tasks[index].mixture)}: {note}")
-
-        for index, measured in self.executor.map(train_and_measure, jobs, told):
+        for index, measured in self._carried_out(train_and_measure, tasks):
             if not missing:
                 self.progress.advance(1, _names(tasks[index].mixture))
             self._write_down(tasks[index], measured)
@@ -99,31 +93,10 @@ class Laboratory:
         again. Told of: tokens trained.
         """
         tasks = [one for one in planned if self.store.get(self.planned_key(one)) is None]
-        jobs: list[TrainTask | PartTask] = []
-        for one in tasks:
-            bench = replace(self.plan.bench, model=one.run.model)
-            if one.until:
-                jobs.append(PartTask(one.run, bench, one.measured_along, one.until))
-            else:
-                jobs.append(TrainTask(one.run, bench, one.measured_along))
-
-        def told(index: int, amount: float, note: str) -> None:
-            self.progress.advance(amount, f"{tasks[index].role} {_names(tasks[index].mixture)}: {note}")
-
-        for index, found in self.executor.map(attempt, jobs, told) if jobs else ():
+        for index, found in self._carried_out(attempt, tasks) if tasks else ():
             one = tasks[index]
             if isinstance(found, Failed):
-                self.store.record_failure(
-                    self.planned_key(one),
-                    found.error,
-                    kind="checkpoint" if one.until else "trained",
-                    role=one.role,
-                    mixture=one.mixture,
-                    estimand=self.plan.config.estimand,
-                    params=one.run.model.build().layout.size,
-                    tokens=one.until * one.run.recipe.batch_tokens or one.run.recipe.tokens,
-                    seed=one.run.recipe.seed,
-                )
+                self.store.add(replace(self._run(one), status="failed", error=found.error))
             elif isinstance(found, Begun):
                 for step, losses in found.evaluations:
                     spent = found.seconds if step == one.until else 0.0
@@ -135,6 +108,33 @@ class Laboratory:
                         self._write_checkpoint(replace(one, until=int(step)), losses, 0.0)
                 self._write_down(one, found)
 
+    def _carried_out(
+        self, job: Callable[[TrainTask, Report], T], tasks: Sequence[Planned]
+    ) -> Iterator[tuple[int, T]]:
+        jobs = [
+            TrainTask(one.run, replace(self.plan.bench, model=one.run.model), one.measured_along, one.until)
+            for one in tasks
+        ]
+
+        def told(index: int, amount: float, note: str) -> None:
+            self.progress.advance(amount, f"{tasks[index].role} {_names(tasks[index].mixture)}: {note}")
+
+        return self.executor.map(job, jobs, told)
+
+    def _run(self, planned: Planned) -> Run:
+        """What is known of a run before it is made."""
+        run = planned.run
+        return Run(
+            key=self.planned_key(planned),
+            kind="checkpoint" if planned.until else "trained",
+            role=planned.role,
+            estimand=self.plan.config.estimand,
+            mixture=planned.mixture,
+            params=run.model.build().layout.size,
+            tokens=planned.until * run.recipe.batch_tokens or run.recipe.tokens,
+            seed=run.recipe.seed,
+        )
+
     def planned_key(self, planned: Planned) -> str:
         """The key of a planned run, to its end or to where it is frozen."""
         if not planned.until:
@@ -143,53 +143,34 @@ class Laboratory:
         return RunKey("checkpoint", inputs).digest
 
     def _write_checkpoint(self, planned: Planned, losses: Mapping[str, float], seconds: float) -> None:
-        recipe, model, key = planned.run.recipe, planned.run.model.build(), self.planned_key(planned)
-        tokens = planned.until * recipe.batch_tokens
-        self.store.add(
-            Run(
-                key=key,
-                kind="checkpoint",
-                role=planned.role,
-                estimand=self.plan.config.estimand,
-                mixture=planned.mixture,
-                params=model.layout.size,
-                tokens=tokens,
-                seed=recipe.seed,
-                metrics={NATS + name: value for name, value in losses.items() if isfinite(value)},
-                flops=3.0 * model.flops_per_token * tokens,
-                details={"run": planned.run.key},
-            )
+        made = replace(
+            self._run(planned),
+            metrics={NATS + name: value for name, value in losses.items() if isfinite(value)},
+            flops=planned.run.flops_of(planned.until * planned.run.recipe.batch_tokens),
+            details={"run": planned.run.key},
         )
+        self.store.add(made)
         if seconds:
-            self.store.record_seconds(key, planned.role, seconds)
+            self.store.record_seconds(made.key, planned.role, seconds)
 
     def _write_down(self, planned: Planned, measured: Measured) -> None:
         trained = measured.trained
-        key = self.trained_key(planned.run)
-        self.store.add(
-            Run(
-                key=key,
-                kind="trained",
-                role=planned.role,
-                estimand=self.plan.config.estimand,
-                mixture=planned.mixture,
-                params=measured.parameters,
-                tokens=planned.run.recipe.tokens,
-                seed=planned.run.recipe.seed,
-                metrics=metrics_of(measured.scores),
-                flops=trained.flops + measured.evaluation_flops,
-                details={
-                    "run": trained.key,
-                    "checkpoint": trained.checkpoint.content_hash,
-                    "recipe": planned.run.recipe.hash,
-                    "epochs": trained.log["epochs"],
-                }
-                | ({"along": trained.log["evaluations"]} if planned.measured_along else {}),
-            )
+        made = replace(
+            self._run(planned),
+            metrics=metrics_of(measured.scores),
+            flops=trained.flops + measured.evaluation_flops,
+            details={
+                "run": trained.key,
+                "checkpoint": trained.checkpoint.content_hash,
+                "recipe": planned.run.recipe.hash,
+                "epochs": trained.log["epochs"],
+            }
+            | ({"along": trained.log["evaluations"]} if planned.measured_along else {}),
         )
+        self.store.add(made)
         if trained.seconds:
             self.trained_now.append(trained.key)
-            self.store.record_seconds(key, planned.role, trained.seconds)
+            self.store.record_seconds(made.key, planned.role, trained.seconds)
 
     def trained_key(self, run: TrainingRun) -> str:
         """The key of a trained run together with what it was measured on."""

@@ -15,10 +15,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import Self
 
-from cuvee.errors import ConfigError, SchemaError
+from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Direction
-from cuvee.study.decision import SourceShare, TiedMixture
-from cuvee.study.decision_json import decode, encode
+from cuvee.study.decision import SourceShare, TiedMixture, check_shares
+from cuvee.study.decision_json import enveloped, opened
 from cuvee.types import Json
 
 SCHEMA = 1
@@ -28,7 +28,6 @@ BEST_OBSERVED = "best observed"
 """Name of the mixture of the run with the lowest target."""
 
 _NAN = math.nan
-_SUM_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -194,11 +193,7 @@ class LawDecision:
 
     def __post_init__(self) -> None:
         count = len(self.mixture)
-        if count == 0 or len(set(self.sources)) != count:
-            raise ConfigError(f"decision on {self.table!r}: sources must be unique, found {self.sources}")
-        total = math.fsum(entry.share for entry in self.mixture)
-        if not abs(total - 1.0) <= _SUM_TOLERANCE:
-            raise ConfigError(f"decision on {self.table!r}: the shares sum to {total!r}, not 1")
+        check_shares(self.table, self.mixture)
         listed = [(one.name, one.shares) for one in self.candidates]
         listed += [(one.name, one.shares) for one in self.tied]
         listed += [(one.name, one.shares) for one in self.next_runs]
@@ -230,7 +225,7 @@ class LawDecision:
 
     def as_json(self) -> Json:
         """Plain JSON with a ``schema`` number; ``from_json`` gives the same decision back exactly."""
-        return {"schema": SCHEMA, "by": "laws", **encode(self)}
+        return enveloped(self, SCHEMA, "laws")
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
@@ -240,12 +235,7 @@ class LawDecision:
             SchemaError: written by a newer cuvee, or not by this flow.
             ConfigError: a field is missing, unknown or of the wrong type (the field is named).
         """
-        if document.get("by") != "laws" or document.get("schema") != SCHEMA:
-            raise SchemaError(
-                f"no decision by laws of schema {SCHEMA}: its schema is {document.get('schema')!r}"
-            )
-        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
-        return decode(cls, body, "decision")
+        return opened(cls, document, SCHEMA, "laws")
 
     def __eq__(self, other: object) -> bool:
         return self.as_json() == other.as_json() if isinstance(other, LawDecision) else NotImplemented

@@ -129,6 +129,15 @@ class TrainingRun:
         return self.folder.is_dir()
 
     @property
+    def flops(self) -> float:
+        """Of all of it; see ``flops_of``."""
+        return self.flops_of(self.recipe.tokens)
+
+    def flops_of(self, tokens: int) -> float:
+        """Of training on so many tokens, by formula: three forward passes each."""
+        return 3.0 * self.model.build().flops_per_token * tokens
+
+    @property
     def as_start(self) -> Start:
         """Let other runs branch from this one."""
         return Start(self.key, self.folder)
@@ -143,7 +152,7 @@ class Trained:
     seconds: float
     """Processor time of this process; 0 if the run was there already."""
     flops: float
-    """By formula: three forward passes a token."""
+    """``TrainingRun.flops``."""
     log: Json
     """Learning rates and losses by step, realised tokens and epochs by source."""
 
@@ -159,9 +168,8 @@ def execute(
     The state lies beside the checkpoint folder while the run is under way and is removed at the end.
     """
     model = run.model.build()
-    flops = 3.0 * model.flops_per_token * run.recipe.tokens
     if run.done:
-        return Trained(run.key, Checkpoint.load(run.folder), 0.0, flops, _log_of(run))
+        return Trained(run.key, Checkpoint.load(run.folder), 0.0, run.flops, _log_of(run))
     began = time.process_time()
     stream = _stream(run)
     ancestor, state = _start(run, model)
@@ -195,7 +203,7 @@ def execute(
         companions=companions,
     )
     _state_file(run).unlink(missing_ok=True)
-    return Trained(run.key, checkpoint, time.process_time() - began, flops, log)
+    return Trained(run.key, checkpoint, time.process_time() - began, run.flops, log)
 
 
 @dataclass(frozen=True)

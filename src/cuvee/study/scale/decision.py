@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal, Self
 
-from cuvee.errors import ConfigError, SchemaError
-from cuvee.study.decision import Provenance, SourceShare
-from cuvee.study.decision_json import decode, encode
+from cuvee.study.decision import Provenance, SourceShare, check_shares
+from cuvee.study.decision_json import enveloped, opened
 from cuvee.study.law_decision import Interval
 from cuvee.types import Json
 
@@ -140,9 +139,7 @@ class ScaleDecision:
     level: float = 0.8
 
     def __post_init__(self) -> None:
-        total = math.fsum(entry.share for entry in self.mixture)
-        if not abs(total - 1.0) <= 1e-6:
-            raise ConfigError(f"decision on {self.study!r}: the shares sum to {total!r}, not 1")
+        check_shares(self.study, self.mixture)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -168,7 +165,7 @@ class ScaleDecision:
 
     def as_json(self) -> Json:
         """The content of ``scale.json``."""
-        return {"schema": SCHEMA, "by": "scale", **encode(self)}
+        return enveloped(self, SCHEMA, "scale")
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
@@ -178,7 +175,4 @@ class ScaleDecision:
             SchemaError: another version wrote it.
             ConfigError: a key is missing or wrong.
         """
-        if document.get("by") != "scale" or document.get("schema") != SCHEMA:
-            raise SchemaError("scale.json: not written by this version; `cuvee scale` writes it again")
-        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
-        return decode(cls, body, "scale.json")
+        return opened(cls, document, SCHEMA, "scale")

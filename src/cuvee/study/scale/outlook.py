@@ -79,15 +79,14 @@ def outlook_of(lab: Laboratory, stages: Sequence[tuple[int, Sequence[Planned], i
     rows = []
     for tokens, planned, more in stages:
         one = planned[0].run
-        model = one.model.build()
-        each = [3.0 * model.flops_per_token * p.run.recipe.tokens for p in planned]
+        each = [p.run.flops for p in planned]
         each += [each[-1]] * more
         made = [lab.store.has(lab.trained_key(p.run)) for p in planned] + [False] * more
         left = sum(flops for flops, done in zip(each, made, strict=True) if not done)
-        rate = flops_a_second(lab, planned[0].run) if left else float("inf")
+        rate = flops_a_second(lab, one) if left else float("inf")
         rows.append(
             OutlookRow(
-                model.layout.size,
+                one.model.build().layout.size,
                 tokens,
                 len(each),
                 len(each) - sum(made),
@@ -104,5 +103,4 @@ def flops_a_second(lab: Laboratory, run: TrainingRun) -> float:
     workers = lab.plan.config.workers
     tasks = [PaceTask(run.model, run.recipe)] * workers
     seconds = [found for _, found in lab.executor.map(pace, tasks, lambda index, amount, note: None)]
-    step = 3.0 * run.model.build().flops_per_token * run.recipe.batch_tokens
-    return workers * step / (sum(seconds) / len(seconds))
+    return workers * run.flops_of(run.recipe.batch_tokens) / (sum(seconds) / len(seconds))

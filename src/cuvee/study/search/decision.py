@@ -11,9 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from cuvee.errors import ConfigError, SchemaError
-from cuvee.study.decision import Provenance, SourceShare
-from cuvee.study.decision_json import decode, encode
+from cuvee.study.decision import Provenance, SourceShare, check_shares
+from cuvee.study.decision_json import enveloped, opened
 from cuvee.study.law_decision import Interval
 from cuvee.study.search.journal import Why
 from cuvee.types import Json
@@ -126,9 +125,7 @@ class SearchDecision:
     level: float = 0.8
 
     def __post_init__(self) -> None:
-        total = math.fsum(entry.share for entry in self.mixture)
-        if not abs(total - 1.0) <= 1e-6:
-            raise ConfigError(f"decision on {self.study!r}: the shares sum to {total!r}, not 1")
+        check_shares(self.study, self.mixture)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -147,7 +144,7 @@ class SearchDecision:
 
     def as_json(self) -> Json:
         """The content of ``search.json``."""
-        return {"schema": SCHEMA, "by": "search", **encode(self)}
+        return enveloped(self, SCHEMA, "search")
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
@@ -157,7 +154,4 @@ class SearchDecision:
             SchemaError: another version wrote it.
             ConfigError: a key is missing or wrong.
         """
-        if document.get("by") != "search" or document.get("schema") != SCHEMA:
-            raise SchemaError("search.json: not written by this version; `cuvee search` writes it again")
-        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
-        return decode(cls, body, "search.json")
+        return opened(cls, document, SCHEMA, "search")

@@ -5,7 +5,7 @@ trainings, the dearest ones frozen on their way, and the merges and ensembles of
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cuvee.errors import ConfigError
@@ -67,18 +67,19 @@ class Menu:
             raise ConfigError("estimand: `cuvee search` compares mixtures at one number of tokens")
         available = available_tokens(config, plan.material)
         runs = _pool(plan) if config.search.proxies else []
-        left = config.search.budget_flops - _flops(runs)
+        pool = math.fsum(run.flops for run in runs)
+        left = config.search.budget_flops - pool
         if left <= 0:
             raise ConfigError(
                 f"search.budget_flops: {config.search.budget_flops:.3g} do not pay for the pool"
-                + _pool_told(_flops(runs))
+                + _pool_told(pool)
             )
         # Also where the pool is there already: what stands on the menu must not change while it is trained.
         trainings, levels = _trained(plan, left)
         proxies = _proxies(plan, levels[-1])
         region = region_of(config, available)
         space = Space(region, (*proxies, *levels), len(proxies) + len(levels) - 1)
-        unpaid = _flops(run for run in runs if not lab.store.has(lab.trained_key(run)))
+        unpaid = math.fsum(run.flops for run in runs if not lab.store.has(lab.trained_key(run)))
         return cls(lab, space, (*(None for _ in proxies), *trainings), available, unpaid)
 
     @property
@@ -131,8 +132,8 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Level]]:
         model, tokens = run.model.build(), training.until * run.recipe.batch_tokens or run.recipe.tokens
         times = training.until // steps_between(run.recipe, training.measured_along) if training.until else 1
         measured = model.flops_per_token * _evaluated(plan) * times
-        flops = 3.0 * model.flops_per_token * tokens + measured
-        return Level(CHECKPOINT if training.until else "trained", model.layout.size, tokens, flops)
+        kind = CHECKPOINT if training.until else "trained"
+        return Level(kind, model.layout.size, tokens, run.flops_of(tokens) + measured)
 
     def price(tokens: float) -> float:
         return level(Training(sized(tokens, tokens), round(tokens))).flops
@@ -198,10 +199,6 @@ def _proxies(plan: Plan, target: Level) -> list[Level]:
 def _pool(plan: Plan) -> list[TrainingRun]:
     branches = [one.run for one in planned_branches(plan)]
     return [plan.seed, *branches] if plan.seed is not None else branches
-
-
-def _flops(runs: Iterable[TrainingRun]) -> float:
-    return sum(3.0 * run.model.build().flops_per_token * run.recipe.tokens for run in runs)
 
 
 def _pool_told(flops: float) -> str:

@@ -13,8 +13,7 @@ Conventions of every object in this file:
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
-from cuvee.errors import SchemaError
-from cuvee.study.decision_json import decode, encode
+from cuvee.study.decision_json import enveloped, opened
 from cuvee.study.law_decision import Origin
 from cuvee.types import Json
 
@@ -166,7 +165,7 @@ class Simulation:
 
     def as_json(self) -> Json:
         """Plain JSON with a ``schema`` number; ``from_json`` gives the same back exactly."""
-        return {"schema": SCHEMA, "by": "simulation", **encode(self)}
+        return enveloped(self, SCHEMA, "simulation")
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
@@ -176,10 +175,7 @@ class Simulation:
             SchemaError: written by a newer cuvee, or not by this flow.
             ConfigError: a field is missing, unknown or of the wrong type (the field is named).
         """
-        if document.get("by") != "simulation" or document.get("schema") != SCHEMA:
-            raise SchemaError(f"no simulation of schema {SCHEMA}: its schema is {document.get('schema')!r}")
-        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
-        return decode(cls, body, "simulation")
+        return opened(cls, document, SCHEMA, "simulation")
 
     def __eq__(self, other: object) -> bool:
         return self.as_json() == other.as_json() if isinstance(other, Simulation) else NotImplemented
