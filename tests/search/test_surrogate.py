@@ -153,6 +153,16 @@ def test_metrics_without_weight_can_be_left_out() -> None:
     assert second.noise(places.kind) == pytest.approx(both.noise(places.kind)[1:])
 
 
+def test_what_is_asked_twice_of_the_same_trials_is_fitted_once() -> None:
+    told = history((0, 8, 8))
+    first = Surrogate.of_target(told, 0)
+    assert Surrogate.of_target(told.plus(Experiment((1.0, 0.0, 0.0, 0.0), 0)), 0) is first
+    for other in (Surrogate.of_target(told, 1), Surrogate.of_target(history((0, 8, 8)), 0)):
+        assert other is not first
+    places = first.places(told.trials.shares[:2], told.trials.level[:2])
+    assert np.array_equal(first.mean(places), Surrogate.of(told).mean(places))
+
+
 def test_a_metric_that_is_missing_here_and_there_is_still_foretold() -> None:
     told = history((0, 10, 14))
     costs = told.trials.costs.copy()

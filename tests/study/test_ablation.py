@@ -5,11 +5,9 @@ import json
 import os
 import resource
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,6 +51,7 @@ from tests.study.tiny_study import (
     Listener,
     change_study,
     hashes,
+    killed,
     run,
     settings,
     texts,
@@ -276,33 +275,17 @@ def test_more_references_keep_those_that_are_there(copy: StudyFolder, finished: 
 
 
 def kill_at_random(folder: StudyFolder, rng: np.random.Generator, models: int) -> bool:
-    """Run the study as a user does and kill all its processes at some moment; False if it was done before.
+    """Kill ``cuvee run`` at some moment; False if it was done before.
 
     The moment is a little after the store, a shard or a number of models has appeared, so that kills
     are spread over the stages and not only over the seconds in which Python starts.
     """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cuvee", "run", str(folder.root)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 240
-        while process.poll() is None and time.monotonic() < deadline:
-            made = len(list(folder.checkpoints.glob("[!.]*"))) if folder.checkpoints.exists() else -1
-            if made >= models:
-                time.sleep(float(rng.uniform(0, 0.6)))
-                break
-            time.sleep(0.02)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        code = process.wait()
-    assert code in (0, -signal.SIGKILL), "the command failed by itself"
-    return code != 0
+
+    def due() -> bool:
+        made = len(list(folder.checkpoints.glob("[!.]*"))) if folder.checkpoints.exists() else -1
+        return made >= models
+
+    return killed("run", folder, due, float(rng.uniform(0, 0.6)))
 
 
 def killed_and_finished(folder: StudyFolder, finished: Finished, moments: list[int], seed: int) -> None:

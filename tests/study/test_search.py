@@ -1,11 +1,6 @@
 """``cuvee search``: what can be asked for, journals, and a real search of some seconds."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +27,7 @@ from cuvee.study.opening import opened
 from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.journal import Asked, Journal
 from cuvee.study.search.menu import ROLE, Menu
-from tests.study.tiny_study import LANGUAGES, Listener, hashes, write_study
+from tests.study.tiny_study import LANGUAGES, Listener, hashes, killed, write_study
 
 SEARCHED: dict[str, Any] = {
     "target_run": {"tokens": 60_000, "max_epochs": 30},
@@ -373,28 +368,12 @@ def test_a_search_in_which_nothing_can_be_measured_says_why(tmp_path: Path) -> N
 
 
 def kill_at_random(folder: StudyFolder, rng: np.random.Generator, lines: int) -> bool:
-    """Search as a user does and kill all processes a little after the journal has so many lines."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cuvee", "search", str(folder.root)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 240
-        while process.poll() is None and time.monotonic() < deadline:
-            if sum(text.count("\n") for text in journals(folder)) >= lines:
-                time.sleep(float(rng.uniform(0, 3)))
-                break
-            time.sleep(0.02)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        code = process.wait()
-    assert code in (0, -signal.SIGKILL), "the command failed by itself"
-    return code != 0
+    """Kill ``cuvee search`` a little after the journal has so many lines; False if it was done before."""
+
+    def due() -> bool:
+        return sum(text.count("\n") for text in journals(folder)) >= lines
+
+    return killed("search", folder, due, float(rng.uniform(0, 3)))
 
 
 def killed_and_finished(folder: StudyFolder, finished: Finished, moments: list[int], seed: int) -> None:

@@ -1,7 +1,12 @@
 """A real study small enough for tests: four invented languages, a model of 100 000 parameters."""
 
 import json
-from collections.abc import Mapping
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,3 +128,32 @@ def hashes(folder: Path) -> dict[str, str]:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
+
+
+def killed(command: str, folder: StudyFolder, due: Callable[[], bool], delay_seconds: float) -> bool:
+    """Run a command on the study as a user does, and kill all its processes a while after it is due.
+
+    Returns:
+        Whether it was killed; False if it was done before.
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cuvee", command, str(folder.root)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < deadline:
+            if due():
+                time.sleep(delay_seconds)
+                break
+            time.sleep(0.02)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+    assert code in (0, -signal.SIGKILL), "the command failed by itself"
+    return code != 0

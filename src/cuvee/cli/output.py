@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from cuvee.types import Json
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cuvee.study.decision import Decision, Loss, Prediction, SourceShare
 
 
@@ -31,8 +29,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console(markup=False, highlight=False, emoji=False).print(table)
 
 
-def print_decision(decision: "Decision", page: "Path") -> None:
-    """The headline, the mixture, what it is predicted to do, and where the page is."""
+def print_decision(decision: "Decision") -> None:
+    """The headline, the mixture, and what it is predicted to do."""
     for sentence in decision.headline:
         print(sentence)
     print_table(
@@ -56,7 +54,6 @@ def print_decision(decision: "Decision", page: "Path") -> None:
     )
     for warning in decision.warnings:
         print(f"warning: {warning}")
-    print(f"report: {page}")
 
 
 def number(value: float, digits: int = 3) -> str:

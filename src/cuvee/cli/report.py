@@ -22,7 +22,8 @@ def report(study: Study = HERE, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"reports": [str(path) for path in paths]})
     else:
-        print_decision(decision, folder.report)
+        print_decision(decision)
+        print(f"report: {folder.report}")
 
 
 def read(folder: "StudyFolder") -> "Decision":

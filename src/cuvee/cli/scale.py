@@ -19,29 +19,17 @@ def scale(
     as_json: AsJson = False,
 ) -> None:
     """Find the best mixture at small scales, see how it moves, and follow it to the target run."""
-    from cuvee.cli.output import print_json
-    from cuvee.cli.progress_display import progress_display
-    from cuvee.cli.run import forbid_the_hub
+    from cuvee.cli.run import carry_out
     from cuvee.report.reports import write_scale_reports
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
     from cuvee.study.scale import flow
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
-    forbid_the_hub(config)
-    with folder.locked(), progress_display() as progress:
-        if plan:
-            outlook = flow.outlook(config, folder, progress)
-        else:
-            decision = flow.run(config, folder, progress)
-            page = write_scale_reports(decision, folder.root)
     if plan:
-        print_json(outlook.as_json()) if as_json else _print_outlook(outlook)
-    elif as_json:
-        print_json(decision.as_json())
+        carry_out(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        _print_decision(decision)
-        print(f"report: {page}")
+        carry_out(config, folder, flow.run, _print_decision, as_json, write_scale_reports)
 
 
 def _print_outlook(outlook: "Outlook") -> None:

@@ -25,9 +25,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search for the best mixture with merges, short and long trainings, within a budget of FLOPs."""
-    from cuvee.cli.output import print_json
-    from cuvee.cli.progress_display import progress_display
-    from cuvee.cli.run import forbid_the_hub
+    from cuvee.cli.run import carry_out
     from cuvee.report.reports import write_search_reports
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
@@ -36,20 +34,10 @@ def search(
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     given = {"budget_flops": budget, "method": method}
     config = config.searching({name: value for name, value in given.items() if value is not None})
-    forbid_the_hub(config)
-    with folder.locked(), progress_display() as progress:
-        if plan:
-            outlook = flow.outlook(config, folder, progress)
-        else:
-            decision = flow.run(config, folder, progress)
-            page = write_search_reports(decision, folder.root)
     if plan:
-        print_json(outlook.as_json()) if as_json else _print_outlook(outlook)
-    elif as_json:
-        print_json(decision.as_json())
+        carry_out(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        _print_decision(decision)
-        print(f"report: {page}")
+        carry_out(config, folder, flow.run, _print_decision, as_json, write_search_reports)
 
 
 def _print_outlook(outlook: "SearchOutlook") -> None:

@@ -93,5 +93,4 @@ def believed(history: History, seed: int, tested_only: bool = True) -> Regret:
     Cost: a fit of the surrogate, about a second at 100 experiments.
     """
     known = replace(history, trials=without_checkpoints(history.trials, history.space), running=())
-    surrogate = Surrogate.of(known, seed=seed, metrics=np.flatnonzero(history.weights))
-    return Regret.of(known, surrogate, seed, tested_only)
+    return Regret.of(known, Surrogate.of_target(history, seed), seed, tested_only)

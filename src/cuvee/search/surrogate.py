@@ -14,7 +14,7 @@ Hyperparameters are the most probable ones with priors on their logarithms (MAP-
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -22,11 +22,13 @@ from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import LawData, Scale, own_sources
+from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.hyperparameters import OF_KIND, SINGLE, noise_of
 from cuvee.search.places import Between, Places
 from cuvee.search.process import Process
 from cuvee.search.proposer import History
 from cuvee.search.space import Space
+from cuvee.search.trials import Trials
 from cuvee.types import FloatArray, IntArray
 
 _POWER = 0.3
@@ -76,6 +78,14 @@ class Surrogate:
             start = near.processes[place].theta if near is not None else None
             processes.append(Process.of(told, z[:, metric], metric, law, len(kinds), start, seed))
         return cls(space, law, kinds, told, tuple(processes))
+
+    @classmethod
+    def of_target(cls, history: History, seed: int) -> "Surrogate":
+        """Of the metrics that have a weight, and of every training what was measured last.
+
+        What was fitted last is kept: a search asks of the same trials what to try, and what is left to gain.
+        """
+        return _of_target(history.trials, history.space, tuple(history.weights.tolist()), seed)
 
     def places(self, shares: FloatArray, level: IntArray) -> Places:
         """Mixtures [n, S] at levels [n]."""
@@ -145,6 +155,12 @@ class Surrogate:
             kind: [float(one.theta[len(SINGLE) + len(OF_KIND) * place]) for one in self.processes]
             for place, kind in enumerate(self.kinds[1:])
         }
+
+
+@lru_cache(maxsize=1)
+def _of_target(trials: Trials, space: Space, weights: tuple[float, ...], seed: int) -> Surrogate:
+    told = History(space, np.array(weights), without_checkpoints(trials, space))
+    return Surrogate.of(told, seed=seed, metrics=np.flatnonzero(told.weights))
 
 
 def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> HierarchicalFit:

@@ -8,7 +8,7 @@ A float field therefore means NaN by ``null``; other fields may not be null unle
 import dataclasses
 import math
 import types
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.types import Json
@@ -54,26 +54,39 @@ def decode(cls: type[T], document: object, where: str) -> T:
     return cls(**values)
 
 
-def enveloped(value: Any, schema: int, by: str) -> Json:
-    """What ``encode`` gives, under the number of its schema and the name of the flow that made it."""
-    return {"schema": schema, "by": by, **encode(value)}
+class Document:
+    """What a frozen dataclass inherits that is kept as a file of JSON. Two are equal when their JSON is."""
 
+    by: ClassVar[str]
+    """The flow that makes it."""
+    schema: ClassVar[int]
+    """Grows when a field changes its meaning or leaves."""
 
-def opened(cls: type[T], document: Json, schema: int, by: str) -> T:
-    """Build ``cls`` from what ``enveloped`` gave.
+    def as_json(self) -> Json:
+        """Plain JSON under the names of flow and schema; ``from_json`` gives the same back exactly."""
+        return {"schema": self.schema, "by": self.by, **encode(self)}
 
-    Raises:
-        SchemaError: another flow wrote it, or another schema.
-        ConfigError: see ``decode``.
-    """
-    found = document.get("by"), document.get("schema")
-    if found != (by, schema):
-        raise SchemaError(
-            f"{by}: not of schema {schema} by {by!r}, but of {found[1]!r} by {found[0]!r}; make it again "
-            "with this version of cuvee"
-        )
-    body = {key: value for key, value in document.items() if key not in ("schema", "by")}
-    return decode(cls, body, by)
+    @classmethod
+    def from_json(cls, document: Json) -> Self:
+        """Read what ``as_json`` wrote.
+
+        Raises:
+            SchemaError: another flow wrote it, or another version of cuvee.
+            ConfigError: a field is missing, unknown or of the wrong type (the field is named).
+        """
+        by, schema = document.get("by"), document.get("schema")
+        if (by, schema) != (cls.by, cls.schema):
+            raise SchemaError(
+                f"{cls.by}: schema {schema!r} by {by!r}, where {cls.schema} by {cls.by!r} is needed; the "
+                "command that made it writes it again"
+            )
+        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
+        return decode(cls, body, cls.by)
+
+    def __eq__(self, other: object) -> bool:
+        return self.as_json() == other.as_json() if isinstance(other, type(self)) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it may hold dictionaries
 
 
 def _encode(hint: Any, value: Any) -> Any:

@@ -13,15 +13,13 @@ Conventions of every object in this file:
 
 import math
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Direction
 from cuvee.study.decision import SourceShare, TiedMixture, check_shares
-from cuvee.study.decision_json import enveloped, opened
-from cuvee.types import Json
+from cuvee.study.decision_json import Document
 
-SCHEMA = 1
 PICK = "pick"
 """Name of the chosen mixture among the candidates."""
 BEST_OBSERVED = "best observed"
@@ -152,12 +150,15 @@ class ProposedRun:
 
 
 @dataclass(frozen=True, eq=False)
-class LawDecision:
+class LawDecision(Document):
     """The answer to a table of runs. Two decisions are equal when their JSON is.
 
     Raises:
         ConfigError: shares do not fit the sources or do not sum to one.
     """
+
+    by: ClassVar[str] = "laws"
+    schema: ClassVar[int] = 1
 
     table: str
     created_from: Origin
@@ -222,22 +223,3 @@ class LawDecision:
     def with_headline(self, headline: tuple[str, ...]) -> Self:
         """The same decision under other first lines."""
         return replace(self, headline=headline)
-
-    def as_json(self) -> Json:
-        """Plain JSON with a ``schema`` number; ``from_json`` gives the same decision back exactly."""
-        return enveloped(self, SCHEMA, "laws")
-
-    @classmethod
-    def from_json(cls, document: Json) -> Self:
-        """Read what ``as_json`` wrote.
-
-        Raises:
-            SchemaError: written by a newer cuvee, or not by this flow.
-            ConfigError: a field is missing, unknown or of the wrong type (the field is named).
-        """
-        return opened(cls, document, SCHEMA, "laws")
-
-    def __eq__(self, other: object) -> bool:
-        return self.as_json() == other.as_json() if isinstance(other, LawDecision) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # it holds dictionaries

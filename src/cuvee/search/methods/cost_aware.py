@@ -16,7 +16,6 @@ import numpy as np
 from scipy.stats import norm
 
 from cuvee.search.candidates import candidates
-from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.knowledge_gradient import knowledge_gradient
 from cuvee.search.opening import Opening
 from cuvee.search.places import Places
@@ -126,8 +125,7 @@ class _Outlook:
     @classmethod
     def of(cls, history: History, rng: np.random.Generator, seed: int) -> "_Outlook":
         space, running = history.space, history.running
-        known = replace(history, trials=without_checkpoints(history.trials, space))
-        surrogate = Surrogate.of(known, seed=seed, metrics=np.flatnonzero(history.weights))
+        surrogate = Surrogate.of_target(history, seed)
         weights = history.weights[surrogate.metrics]
         surrogate = surrogate.believing(
             np.array([one.shares for one in running]).reshape(len(running), len(space.sources)),

@@ -10,14 +10,12 @@ The flow fills them, ``scale.json`` keeps them, the command line and ``report/``
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal, Self
+from typing import ClassVar, Literal
 
 from cuvee.study.decision import Provenance, SourceShare, check_shares
-from cuvee.study.decision_json import enveloped, opened
+from cuvee.study.decision_json import Document
 from cuvee.study.law_decision import Interval
-from cuvee.types import Json
 
-SCHEMA = 1
 Standing = Literal["untested", "nothing found", "unsure", "better"]
 _NAN = math.nan
 
@@ -97,12 +95,15 @@ class LawCheck:
 
 
 @dataclass(frozen=True, eq=False)
-class ScaleDecision:
+class ScaleDecision(Document):
     """The answer. Two are equal when their JSON is.
 
     Raises:
         ConfigError: shares do not sum to one.
     """
+
+    by: ClassVar[str] = "scale"
+    schema: ClassVar[int] = 1
 
     study: str
     created_from: Provenance
@@ -162,17 +163,3 @@ class ScaleDecision:
         error = self.noise * even.loss.mean * (2.0 / len(best.losses)) ** 0.5
         needed = NormalDist().inv_cdf(1.0 - 0.05 / (len({row.shares for row in self.checks}) - 1)) * error
         return "better" if even.loss.mean - best.loss.mean > needed else "unsure"
-
-    def as_json(self) -> Json:
-        """The content of ``scale.json``."""
-        return enveloped(self, SCHEMA, "scale")
-
-    @classmethod
-    def from_json(cls, document: Json) -> Self:
-        """Read it back.
-
-        Raises:
-            SchemaError: another version wrote it.
-            ConfigError: a key is missing or wrong.
-        """
-        return opened(cls, document, SCHEMA, "scale")

@@ -9,15 +9,13 @@ The flow fills them, ``search.json`` keeps them, the command line and ``report/`
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal
 
 from cuvee.study.decision import Provenance, SourceShare, check_shares
-from cuvee.study.decision_json import enveloped, opened
+from cuvee.study.decision_json import Document
 from cuvee.study.law_decision import Interval
 from cuvee.study.search.journal import Why
-from cuvee.types import Json
 
-SCHEMA = 1
 Standing = Literal["untested", "baseline", "unsure", "better"]
 _NAN = math.nan
 
@@ -79,12 +77,15 @@ class TrainedMixture:
 
 
 @dataclass(frozen=True, eq=False)
-class SearchDecision:
+class SearchDecision(Document):
     """The answer. Two are equal when their JSON is.
 
     Raises:
         ConfigError: shares do not sum to one.
     """
+
+    by: ClassVar[str] = "search"
+    schema: ClassVar[int] = 1
 
     study: str
     created_from: Provenance
@@ -141,17 +142,3 @@ class SearchDecision:
         if all(abs(entry.share - even) < 1e-9 for entry in self.mixture):
             return "baseline"
         return "better" if self.against_uniform.high < 0 else "unsure"
-
-    def as_json(self) -> Json:
-        """The content of ``search.json``."""
-        return enveloped(self, SCHEMA, "search")
-
-    @classmethod
-    def from_json(cls, document: Json) -> Self:
-        """Read it back.
-
-        Raises:
-            SchemaError: another version wrote it.
-            ConfigError: a key is missing or wrong.
-        """
-        return opened(cls, document, SCHEMA, "search")

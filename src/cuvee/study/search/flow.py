@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 
 from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
-from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress, Silent
 from cuvee.search.methods.registry import method_named
@@ -34,7 +33,6 @@ from cuvee.study.search.menu import ROLE, Menu
 from cuvee.study.search.outlook import SearchOutlook, outlook_of
 from cuvee.study.search.telling import told_line
 from cuvee.study.search.workshop import Workshop
-from cuvee.types import FloatArray
 
 LEAST_TOLD = 8
 """Experiments before anything is believed of the mixtures that were not tried."""
@@ -107,9 +105,8 @@ class _Search:
         workshop = Workshop(menu)
         method, metrics = method_named(config.search.method), tuple(config.evaluation_sets)
         weights = np.array([config.target_weights[name] for name in metrics])
-        key = _question(menu, repr(method), config)
-        path = lab.plan.folder.searches / f"{key}.jsonl"
-        journal = Journal.opened(path, menu.pool_flops, _known_keys(menu))
+        path = lab.plan.folder.searches / f"{menu.question(method)}.jsonl"
+        journal = Journal.opened(path, menu.pool_flops, menu.known())
         proposer = Proposer(method, menu.space, metrics, weights, config.seed)
         return cls(menu, workshop, journal, proposer, journal.pool_flops)
 
@@ -149,18 +146,15 @@ class _Search:
     def _tell_known(self) -> None:
         """What earlier searches of this study measured, where it still stands on the menu."""
         by_key = {run.key: run for run in self._lab.store.runs(role=ROLE)}
-        places = _places(self.menu)
         for key in self.journal.known:
             if key not in by_key:
                 raise StoreError(
                     f"{self.journal.path}: begun with run {key}, which is not in the store any more; move "
                     "the file away to search anew"
                 )
-            run = by_key[key]
-            level = places[run.kind, float(run.params or 0), float(run.tokens or 0)]
-            shares = run.mixture.reindexed(self.menu.space.sources).shares
-            one = Experiment(tuple(shares.tolist()), level)
-            self.proposer.tell([one], self.workshop.measured([one], level))
+            one = self.menu.experiment(by_key[key])
+            assert one is not None  # else another question would have been asked
+            self.proposer.tell([one], self.workshop.measured([one], one.level))
 
     def _next(self) -> Asked | str:
         """The next batch, or why there is none."""
@@ -271,41 +265,3 @@ class _Inner(Silent):
 
     def advance(self, amount: float, note: str = "") -> None:
         self.outer.advance(0.0, note)
-
-
-def _places(menu: Menu) -> dict[tuple[str, float, float], int]:
-    return {(one.kind, one.params, one.tokens): place for place, one in enumerate(menu.space.levels)}
-
-
-def _known_keys(menu: Menu) -> list[str]:
-    """Trainings of earlier searches that are the same as ones that can be asked for now."""
-    places, found = _places(menu), []
-    for run in menu.lab.store.runs(role=ROLE, kind=("trained", "checkpoint")):
-        level = places.get((run.kind, float(run.params or 0), float(run.tokens or 0)))
-        if level is None or not set(run.mixture.support) <= set(menu.space.sources):
-            continue
-        shares: FloatArray = run.mixture.reindexed(menu.space.sources).shares
-        planned = menu.planned(Experiment(tuple(shares.tolist()), level))
-        if planned is not None and menu.lab.planned_key(planned) == run.key:
-            found.append(run.key)
-    return found
-
-
-def _question(menu: Menu, method: str, config: StudyConfig) -> str:
-    """Digest of all that decides what is asked for, but the budget where `search.target_tokens` is told."""
-    region, space = menu.space.region, menu.space
-    even = Experiment(tuple(Mixture.uniform(space.sources).shares.tolist()), space.target)
-    planned = menu.planned(even)
-    assert planned is not None
-    return digest(
-        {
-            "levels": [vars(one) for one in space.levels],
-            "lower": region.lower.tolist(),
-            "upper": region.upper.tolist(),
-            "ratios": [dict(one) for one in region.ratios],
-            "weights": config.target_weights,
-            "method": method,
-            "seed": config.seed,
-            "run": menu.lab.planned_key(planned),
-        }
-    )

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cuvee.errors import ConfigError
+from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.run import Run
+from cuvee.search.proposer import Method
 from cuvee.search.space import CHECKPOINT, Experiment, Level, Space
 from cuvee.study.job import steps_between
 from cuvee.study.laboratory import Laboratory, Planned
@@ -101,6 +104,43 @@ class Menu:
     def example(self, training: Training) -> TrainingRun:
         """A run like it, of equal shares."""
         return _run(self.lab.plan, Mixture.uniform(self.space.sources), training)
+
+    def experiment(self, run: Run) -> Experiment | None:
+        """What a run of the store would be here; None where nothing like it is on the menu."""
+        if not set(run.mixture.support) <= set(self.space.sources):
+            return None
+        shares = tuple(run.mixture.reindexed(self.space.sources).shares.tolist())
+        for place, level in enumerate(self.space.levels):
+            if (level.kind, level.params, level.tokens) == (run.kind, run.params, run.tokens):
+                return Experiment(shares, place)
+        return None
+
+    def known(self) -> list[str]:
+        """Keys of the trainings of earlier searches that are the same as ones that can be asked for now."""
+        found = []
+        for run in self.lab.store.runs(role=ROLE, kind=("trained", CHECKPOINT)):
+            one = self.experiment(run)
+            planned = None if one is None else self.planned(one)
+            if planned is not None and self.lab.planned_key(planned) == run.key:
+                found.append(run.key)
+        return found
+
+    def question(self, method: Method) -> str:
+        """Digest of all that decides what is asked for, but the budget where ``search.target_tokens`` is
+        told."""
+        region, config = self.space.region, self.lab.plan.config
+        return digest(
+            {
+                "levels": [vars(one) for one in self.space.levels],
+                "lower": region.lower.tolist(),
+                "upper": region.upper.tolist(),
+                "ratios": [dict(one) for one in region.ratios],
+                "weights": config.target_weights,
+                "method": repr(method),
+                "seed": config.seed,
+                "run": self.lab.trained_key(self.example(self.target)),
+            }
+        )
 
     def mixture(self, experiment: Experiment) -> Mixture:
         """Over the sources of the space."""

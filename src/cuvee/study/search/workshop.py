@@ -9,6 +9,7 @@ import numpy as np
 
 from cuvee.execution.local import InProcess
 from cuvee.progress import Progress
+from cuvee.runs.run import Run
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.study.laboratory import Laboratory, Planned
@@ -58,12 +59,10 @@ class Workshop:
             if self.menu.space.levels[level].kind == "merged":
                 return self._proxies.merges(mixtures, ROLE)
             return self._proxies.ensembles(mixtures, ROLE)
-        found = []
-        for one in experiments:
-            planned = self.menu.planned(one)
-            assert planned is not None
-            found.append(self._looked_up(planned))
-        losses: FloatArray = np.stack(found)
+        losses = np.full((len(experiments), len(self._lab.plan.material.evaluations)), np.nan)
+        for place, run in enumerate(map(self._training, experiments)):
+            if run is not None and run.status == "done":
+                losses[place] = self._lab.losses([run.key])[0]
         return losses
 
     def told(self, experiment: Experiment, history: History) -> list[Experiment]:
@@ -74,16 +73,13 @@ class Workshop:
 
     def error(self, experiment: Experiment) -> str:
         """Why it failed; empty where it did not."""
-        planned = self.menu.planned(experiment)
-        run = self._lab.store.get(self._lab.planned_key(planned)) if planned is not None else None
+        run = self._training(experiment)
         return (run.error or "") if run is not None else ""
 
-    def _looked_up(self, planned: Planned) -> FloatArray:
-        run = self._lab.store.get(self._lab.planned_key(planned))
-        if run is None or run.status == "failed":
-            return np.full(len(self._lab.plan.material.evaluations), np.nan)
-        losses: FloatArray = self._lab.losses([run.key])[0]
-        return losses
+    def _training(self, experiment: Experiment) -> Run | None:
+        """What the store knows of it; None for proxies, and where it was not begun."""
+        planned = self.menu.planned(experiment)
+        return None if planned is None else self._lab.store.get(self._lab.planned_key(planned))
 
     @cached_property
     def _proxies(self) -> Proxies:

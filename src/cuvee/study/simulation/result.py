@@ -11,13 +11,11 @@ Conventions of every object in this file:
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from cuvee.study.decision_json import enveloped, opened
+from cuvee.study.decision_json import Document
 from cuvee.study.law_decision import Origin
-from cuvee.types import Json
 
-SCHEMA = 1
 ADAPTIVE, SIMPLE = "cost_aware", "transfer"
 """The methods whose comparison says whether adaptivity pays."""
 
@@ -112,8 +110,11 @@ class Comparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Simulation:
+class Simulation(Document):
     """What methods of search do on a table of runs. Two are equal when their JSON is."""
+
+    by: ClassVar[str] = "simulation"
+    schema: ClassVar[int] = 1
 
     table: str
     created_from: Origin
@@ -162,22 +163,3 @@ class Simulation:
     def with_headline(self, headline: tuple[str, ...]) -> Self:
         """The same simulation under other first lines."""
         return replace(self, headline=headline)
-
-    def as_json(self) -> Json:
-        """Plain JSON with a ``schema`` number; ``from_json`` gives the same back exactly."""
-        return enveloped(self, SCHEMA, "simulation")
-
-    @classmethod
-    def from_json(cls, document: Json) -> Self:
-        """Read what ``as_json`` wrote.
-
-        Raises:
-            SchemaError: written by a newer cuvee, or not by this flow.
-            ConfigError: a field is missing, unknown or of the wrong type (the field is named).
-        """
-        return opened(cls, document, SCHEMA, "simulation")
-
-    def __eq__(self, other: object) -> bool:
-        return self.as_json() == other.as_json() if isinstance(other, Simulation) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # it holds dictionaries
