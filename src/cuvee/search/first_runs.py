@@ -1,12 +1,14 @@
 """The first cheap runs, for methods that learn from nothing else (floor 5)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.search.trials import Trials
-from cuvee.search.untried import at_level, untried_draws
+from cuvee.search.untried import at_level, untried, untried_draws
+from cuvee.types import FloatArray
 
 LEAST_RUNS = 4
 """Fewer carry no ranking."""
@@ -33,11 +35,29 @@ class FirstRuns:
         return len(self.history.trials)
 
 
-def missing_runs(history: History, runs: int, count: int, seed: int) -> list[Experiment] | None:
-    """The next of the first runs, none while the last are running; None where there are enough or no more.
+def runs_then_verified(
+    history: History, runs: int, count: int, seed: int, ranked: Callable[[FirstRuns, int], FloatArray]
+) -> list[Experiment]:
+    """The next of the first runs; after them target runs, in the order that a ranking gives to mixtures.
 
-    Those that fail are replaced.
+    Args:
+        history: what was tried.
+        runs: how many cheap ones to begin with; those that fail are replaced.
+        count: at most so many are asked for, none while the last cheap runs are running.
+        seed: of what is drawn.
+        ranked: the first runs and the seed -> mixtures for the target [C, S], the best first.
     """
+    first = missing_runs(history, runs, count, seed)
+    if first is not None:
+        return first
+    known, target = FirstRuns.of(history, runs), history.space.target
+    if len(known) < LEAST_RUNS:
+        return at_level(untried_draws(history, target, count, history.rng(seed)), target)
+    return at_level(untried(history, ranked(known, seed), target)[:count], target)
+
+
+def missing_runs(history: History, runs: int, count: int, seed: int) -> list[Experiment] | None:
+    """The next of the first runs, none while the last are running; None where there are enough or no more."""
     cheap = history.space.cheapest
     measured = len(history.trials.at(cheap))
     if measured >= runs:

@@ -6,16 +6,15 @@ nothing from target runs: what they measure only says which of them was best.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from cuvee.laws.interface import LawData, Scale, own_sources
 from cuvee.laws.registry import law_named
-from cuvee.search.first_runs import LEAST_RUNS, FirstRuns, missing_runs
+from cuvee.search.first_runs import FirstRuns, runs_then_verified
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
-from cuvee.search.untried import at_level, untried, untried_draws
 from cuvee.types import FloatArray
 
 _DRAWN = 2048  # even ones, and as many sparse ones
@@ -53,13 +52,7 @@ class LawOptimum:
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
         """See ``Method.ask``; waits for the last cheap runs before it fits. Failed ones are replaced."""
-        first = missing_runs(history, self.runs, count, seed)
-        if first is not None:
-            return first
-        known, target = FirstRuns.of(history, self.runs), history.space.target
-        if len(known) < LEAST_RUNS:
-            return at_level(untried_draws(history, target, count, history.rng(seed)), target)
-        return at_level(untried(history, _ranked(self.law, known, seed), target)[:count], target)
+        return runs_then_verified(history, self.runs, count, seed, partial(_ranked, self.law))
 
 
 @lru_cache(maxsize=2)

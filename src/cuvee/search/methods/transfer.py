@@ -10,11 +10,10 @@ from functools import lru_cache
 import numpy as np
 
 from cuvee.search.candidates import candidates
-from cuvee.search.first_runs import LEAST_RUNS, FirstRuns, missing_runs
+from cuvee.search.first_runs import FirstRuns, runs_then_verified
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.search.surrogate import Surrogate
-from cuvee.search.untried import at_level, untried, untried_draws
 from cuvee.types import FloatArray
 
 
@@ -32,13 +31,7 @@ class Transfer:
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
         """See ``Method.ask``; waits for the last cheap runs before it fits. Failed ones are replaced."""
-        first = missing_runs(history, self.runs, count, seed)
-        if first is not None:
-            return first
-        known, target = FirstRuns.of(history, self.runs), history.space.target
-        if len(known) < LEAST_RUNS:
-            return at_level(untried_draws(history, target, count, history.rng(seed)), target)
-        return at_level(untried(history, _ranked(known, seed), target)[:count], target)
+        return runs_then_verified(history, self.runs, count, seed, _ranked)
 
 
 @lru_cache(maxsize=2)
