@@ -50,7 +50,8 @@ def settings(seed: int, method: str, pooled: bool) -> Json:
         "split": {"evaluation": 0.05, "seed": 0.4},
         "tokenizer": {"vocabulary": 1024},
         "model": {"parameters": 400_000, "context_length": 64},
-        "seed_training": {"tokens": 400_000, "batch_tokens": 1024},
+        # Nothing that the pool is made of has seen the text that the mixture is for.
+        "seed_training": {"tokens": 400_000, "batch_tokens": 1024, "mixture": dict.fromkeys(POOL, 1.0)},
         "branch_training": {"tokens": 100_000, "schedule": "linear"},
         "references": {"count": 0, "replicates": 0},
         "target": {"weights": dict.fromkeys(OUTSIDE, 1.0)},

@@ -18,6 +18,7 @@ from cuvee.exporters.decided import read_decided
 from cuvee.report.reports import write_search_reports
 from cuvee.runs.observations import Observations
 from cuvee.runs.store import RunStore
+from cuvee.search.methods.registry import method_named
 from cuvee.search.space import Experiment
 from cuvee.study import search
 from cuvee.study.config import StudyConfig
@@ -290,6 +291,22 @@ def test_more_budget_goes_on_where_the_search_stopped(unpooled: Finished, tmp_pa
     assert once["known"] == []
     assert len(journals(folder)) == 1
     assert more.flops > 2.6e10
+
+
+def test_another_pool_is_another_search(finished: Finished) -> None:
+    config, method = StudyConfig.load(finished.folder.root), method_named("cost_aware")
+
+    def question(proxies: list[str], branch_tokens: int) -> str:
+        changed = config.model_dump(by_alias=True)
+        changed["search"]["proxies"] = proxies
+        changed["branch_training"]["tokens"] = branch_tokens
+        parsed = StudyConfig.parse(changed, finished.folder.root)
+        with opened(parsed, finished.folder, executor=InProcess()) as lab:
+            return Menu.of(lab).question(method)
+
+    tokens = config.branch_training.tokens
+    assert question(["merged"], tokens) != question(["merged"], 2 * tokens)
+    assert question([], tokens) == question([], 2 * tokens)
 
 
 def test_other_weights_know_what_was_trained(unpooled: Finished, tmp_path: Path) -> None:

@@ -129,8 +129,10 @@ class Menu:
         """Digest of all that decides what is asked for, but the budget where ``search.target_tokens`` is
         told."""
         region, config = self.space.region, self.lab.plan.config
+        pool = [self.lab.trained_key(run) for run in _pool(self.lab.plan)] if config.search.proxies else []
         return digest(
-            {
+            ({"pool": pool} if pool else {})
+            | {
                 "levels": [vars(one) for one in self.space.levels],
                 "lower": region.lower.tolist(),
                 "upper": region.upper.tolist(),
