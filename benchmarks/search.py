@@ -75,7 +75,7 @@ def of_setting(setting: Setting, plays: Plays) -> Table:
         (
             f"{len(names)} objectives ({', '.join(names)}), {len(setting.seeds)} seeds each; at most "
             f"{setting.budget:g} target runs are spent. Never: not within that budget. A regret of inf: "
-            "nothing could be trained within that.",
+            f"nothing could be trained within that.{setting.note}",
         ),
     )  # fmt: skip
 

@@ -1,17 +1,22 @@
-"""What merges and ensembles are worth to a search, replayed on the real searches of ``search_study.py``.
+"""What merges and ensembles are worth to a search, replayed on two real studies of our own.
 
-The random trainings of two arms, and merges and ensembles of the same mixtures from the pool of a third. A
-surrogate is told of few trainings and many proxies, and asked for the trainings it was not told of.
+One is that of ``make bench-ablation``: its trained mixtures go on from the seed model, as branches do. The
+other are the real searches of ``search_study.py``, whose trainings begin anew: the random trainings of two
+arms, and merges and ensembles of the same mixtures from the pool of a third. A surrogate is told of few
+trainings and many proxies, and asked for the trainings it was not told of.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.ablation_study import ROOT
+from benchmarks.ablation_study import ROOT, WORK
 from benchmarks.harness import Cell, Table
 from benchmarks.search_study import ARMS, SEARCHES, folder_of, settings
+from benchmarks.search_tables import study
 from cuvee.progress import Progress
 from cuvee.runs.store import RunStore
 from cuvee.search.proposer import History
@@ -23,6 +28,7 @@ from cuvee.study.laboratory import NATS
 from cuvee.study.opening import opened
 from cuvee.study.search.menu import ROLE, Menu
 from cuvee.study.search.workshop import Workshop
+from cuvee.study.simulation.table import read_table
 from cuvee.types import FloatArray, IntArray
 
 TRAINED = (4, 8, 16)
@@ -53,6 +59,8 @@ class _Replay:
     """Losses of the trainings [R, E]."""
     proxies: dict[str, FloatArray]
     """Losses by kind [R + M, E]."""
+    noise: float
+    """Standard deviation of the target loss of one training, measured with several seeds."""
 
     def learnt(self, rows: IntArray, kinds: tuple[str, ...], seed: int) -> Surrogate:
         """Told of the trainings of some mixtures, and of proxies of all."""
@@ -96,42 +104,80 @@ def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table
         final_losses: trainings of the same mixtures with several seeds, for the noise of one.
         progress: told of what has to be scored.
     """
-    replay = _replay(progress)
+    replays = {
+        "ablation, two domains outside the pool": _of_study("the two others"),
+        "ablation, all eight domains": _of_study("eight domains"),
+        "the searches above": _of_searches(final_losses, progress),
+    }
     errors = [
-        (count, name, *_errors(replay, count, told)) for count in TRAINED for name, told in TOLD.items()
+        (study, count, name, *_errors(replay, count, told))
+        for study, replay in replays.items()
+        for count in TRAINED
+        for name, told in TOLD.items()
     ]
-    noise = float(np.sqrt(np.mean([losses.var(ddof=1) for losses in final_losses.values()])))
-    rows = len(replay.truth)
+    counts = ", ".join(f"{len(replay.truth)} ({study})" for study, replay in replays.items())
     return [
         Table(
-            "Our own study replayed: trainings foretold from other trainings and from proxies",
+            "Our own studies replayed: trainings foretold from other trainings and from proxies",
             (
-                "trainings told of", "told of", "relative RMSE", "± spread", "rank correlation",
+                "study", "trainings told of", "told of", "relative RMSE", "± spread", "rank correlation",
                 "in 90 % intervals",
             ),
             tuple(errors),
             (
-                f"{rows} random mixtures were really trained; the median of {SPLITS} random choices of those "
-                "told of, asked for all others; spread: half the distance between quartiles. Proxies were "
+                f"Mixtures really trained: {counts}; the median of {SPLITS} random choices of those told "
+                "of, asked for all others; spread: half the distance between quartiles. Proxies were "
                 f"told of all of them and of {FURTHER} further mixtures. Relative RMSE: over the standard "
                 "deviation of what was asked for.",
             ),
         ),
         Table(
             f"What was learnt of each kind ({TRAINED[-1]} trainings told of)",
-            ("kind", "rho", "true slope", "bias (nats)", "true bias", "noise (nats)", "true noise"),
-            tuple(_learnt(replay, noise)),
+            ("study", "kind", "rho", "true slope", "bias (nats)", "true bias", "noise (nats)", "true noise"),
+            tuple((study, *row) for study, replay in replays.items() for row in _learnt(replay)),
             (
                 "Rho: how much a difference between trainings moves the kind; true: slope of a line through "
                 "all trained mixtures. Bias: the kind less the training, over the mixtures not told of, as "
-                "believed and as it was. Noise: of one experiment, as learnt; the true one of trainings is "
-                "that of the final trainings with several seeds, proxies are deterministic. Medians.",
+                "believed and as it was. Noise: of one experiment, as learnt; the true one is that of "
+                "trainings with several seeds, proxies are deterministic. Medians.",
             ),
         ),
     ]  # fmt: skip
 
 
-def _replay(progress: Progress) -> _Replay:
+def _of_study(objective: str) -> _Replay:
+    arena = study(proxies=True)
+    replay, weights = arena.replay, arena.fresh(0)[objective]
+    space = replay.space
+    trained = space.rows(space.target)
+    assert space.pool is not None
+    further = np.random.default_rng(0).permutation(np.setdiff1d(space.rows(), trained))[:FURTHER]
+    shares = space.pool[np.r_[trained, further]]
+    proxies = {
+        level.kind: replay.answers(shares, place)
+        for place, level in enumerate(space.levels)
+        if place != space.target
+    }
+    truth = replay.truth(space.pool[trained])
+    return _Replay(space, replay.metrics, weights, shares, truth, proxies, _noise(weights))
+
+
+def _noise(weights: FloatArray) -> float:
+    """Of the mixtures that the study trained more than once."""
+    runs = read_table([WORK], {}).observations.where(kind="trained")
+    costs = np.stack([runs.metric(name) for name in study(True).replay.metrics], axis=1) @ weights
+    groups: dict[bytes, list[float]] = defaultdict(list)
+    for row, cost in zip(np.round(runs.shares, 9), costs.tolist(), strict=True):
+        groups[row.tobytes()].append(cost)
+    return _spread([np.array(group) for group in groups.values() if len(group) > 1])
+
+
+def _spread(groups: Sequence[FloatArray]) -> float:
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
+    return float(np.sqrt(squares / sum(len(group) - 1 for group in groups)))
+
+
+def _of_searches(final_losses: dict[str, FloatArray], progress: Progress) -> _Replay:
     arm = ARMS[-1]
     config = StudyConfig.parse(settings(0, arm.method, arm.pooled), ROOT)
     with opened(config, folder_of(arm, 0), progress) as lab:
@@ -156,7 +202,8 @@ def _replay(progress: Progress) -> _Replay:
         }
         weights = np.array(list(config.target_weights.values()))
         truth = np.stack(list(trained.values()))
-        return _Replay(menu.space, metrics, weights, np.array(shares), truth, proxies)
+        noise = _spread(list(final_losses.values()))
+        return _Replay(menu.space, metrics, weights, np.array(shares), truth, proxies, noise)
 
 
 def _errors(replay: _Replay, count: int, told: tuple[str, ...]) -> list[Cell]:
@@ -173,7 +220,7 @@ def _errors(replay: _Replay, count: int, told: tuple[str, ...]) -> list[Cell]:
     return [round(float(value), 3) for value in found]
 
 
-def _learnt(replay: _Replay, noise: float) -> list[tuple[Cell, ...]]:
+def _learnt(replay: _Replay) -> list[tuple[Cell, ...]]:
     weights, target = replay.weights, replay.space.target
     told = TOLD["and both"]
     truth = replay.truth @ weights
@@ -194,7 +241,7 @@ def _learnt(replay: _Replay, noise: float) -> list[tuple[Cell, ...]]:
         rho, bias, really, learnt = np.median(np.array(entries), axis=0).tolist()
         here = replay.proxies[kind][: len(truth)] @ weights if kind in replay.proxies else truth
         slope = float(np.polyfit(truth, here, 1)[0])
-        true = 0.0 if kind in replay.proxies else noise
+        true = 0.0 if kind in replay.proxies else replay.noise
         rows.append(
             (kind, *(round(v, 3) for v in (rho, slope, bias, really)), round(learnt, 4), round(true, 4))
         )

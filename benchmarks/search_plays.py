@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.ablation_study import ROOT
-from benchmarks.search_tables import LONG_STEPS, SHORT_STEPS, Arena, Objectives, simulator, tables
+from benchmarks.search_tables import LONG_STEPS, SHORT_STEPS, Arena, Objectives, simulator, study, tables
 from cuvee.files import write_json
 from cuvee.progress import Progress
 from cuvee.search.methods.registry import PROPOSERS, method_named
@@ -46,6 +46,8 @@ class Setting:
     """Target runs, at most."""
     methods: tuple[str, ...]
     seeds: tuple[int, ...] = SEEDS
+    note: str = ""
+    """Told below its table."""
 
     @property
     def plays(self) -> list["Play"]:
@@ -146,6 +148,7 @@ def _of_tables() -> Objectives:
 
 
 _ALL = tuple(PROPOSERS)
+_ON_STUDY = ("cost_aware", "transfer", "expected_improvement", "mfms", RESAMPLED)
 SETTINGS = {
     one.name: one
     for one in (
@@ -158,6 +161,23 @@ SETTINGS = {
             lambda: simulator().fresh(0),
             30.0,
             _ALL,
+        ),
+        Setting(
+            "D",
+            "D: our own study, 1.3M, with merges and ensembles of its pool",
+            partial(study, True),
+            lambda: study(True).fresh(0),
+            20.0,
+            _ON_STUDY,
+            note=" The pool is taken to be there; its six branches took as much as six target runs.",
+        ),
+        Setting(
+            "D-trained",
+            "D without merges and ensembles",
+            partial(study, False),
+            lambda: study(False).fresh(0),
+            20.0,
+            _ON_STUDY,
         ),
         Setting(
             "C-short",

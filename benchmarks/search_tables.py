@@ -7,6 +7,7 @@ Tables (A): 256 mixtures of 17 sources, each run at 1M and at 60M parameters (Li
 Simulator (C): a network over 7 sizes and all steps, fitted to 472 runs (Yen et al., arXiv 2503.21023). Every
 size reads 512 x 1024 tokens a step and 1B twice as many; costs are those of ``flops_dataset.csv``. Its best
 mixtures lie near corners, so 300 of the 2,000 of its pool are sparse.
+Study (D): one of our own, the only one here that has merges and ensembles.
 """
 
 import csv
@@ -17,10 +18,15 @@ from functools import cache, partial
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks.ablation_study import OUTSIDE, POOL, WORK, config
 from benchmarks.laws import RUNS, table
 from cuvee.mixture.region import Region
 from cuvee.search.replay import Replay
 from cuvee.search.space import Level, Space
+from cuvee.study import ablation
+from cuvee.study.folder import StudyFolder
+from cuvee.study.laboratory import NATS
+from cuvee.study.simulation.table import read_table
 from cuvee.types import FloatArray, IntArray
 
 SMALL_COST = 0.144
@@ -104,6 +110,34 @@ def simulator(
     development = {name: one[name] for name in ("CommonCrawl", "StackExchange", *TASKS)} | {"mean of 7": mean}
     held_out = {name: one[name] for name in DOMAINS if name not in development}
     return Arena("simulator", replay, development, lambda _: held_out)
+
+
+@cache
+def study(proxies: bool) -> Arena:
+    """D: the study of ``make bench-ablation``, its trained mixtures and, if so, their merges and ensembles.
+
+    Only what was trained can be asked for at the target. The study is carried out where its store is missing
+    (35 minutes on two cores).
+    """
+    folder = StudyFolder(WORK)
+    if not folder.store.is_file():
+        ablation.run(config(), folder)
+    runs = read_table([WORK], {}).observations
+    kinds = ["trained", *(("merged", "ensembled") if proxies else ())]
+    runs = runs.select(np.isin(runs.kind, kinds))
+    sizes = zip(runs.kind, runs.params.tolist(), runs.tokens.tolist(), strict=True)
+    replay = Replay.of_tables(runs, flops=dict(zip(sizes, runs.flops.tolist(), strict=True)))
+    names = [name.removeprefix(NATS) for name in replay.metrics]
+
+    def mean_of(chosen: tuple[str, ...]) -> FloatArray:
+        return np.array([float(name in chosen) / len(chosen) for name in names])
+
+    objectives = {
+        "eight domains": mean_of((*POOL, *OUTSIDE)),
+        "the six of the pool": mean_of(POOL),
+        "the two others": mean_of(OUTSIDE),
+    }
+    return Arena("study", replay, {}, lambda _: objectives)
 
 
 def tokens_per_step(size: int) -> float:

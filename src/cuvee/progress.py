@@ -1,5 +1,6 @@
 """How long work tells what it is doing (ground floor). The library tells, the command line prints."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -30,3 +31,16 @@ class Silent:
 
     def message(self, text: str) -> None:
         pass
+
+
+@dataclass(frozen=True)
+class Within(Silent):
+    """Work that is part of another stage: its notes are shown, its own stages and amounts are not."""
+
+    outer: Progress
+
+    def advance(self, amount: float, note: str = "") -> None:
+        self.outer.advance(0.0, note)
+
+    def message(self, text: str) -> None:
+        self.outer.message(text)

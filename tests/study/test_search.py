@@ -239,6 +239,8 @@ def test_a_line_is_told_for_every_experiment(finished: Finished) -> None:
     assert len(lines) == len(finished.decision.tried)
     assert "best" in lines[-1]
     assert "FLOPs" in finished.listener.said[0]
+    assert finished.listener.stages[-1] == "searching", "what is made inside a search begins no stage"
+    assert "training the pool" in finished.listener.stages
 
 
 def test_a_second_run_makes_nothing_and_says_the_same(finished: Finished) -> None:
@@ -291,6 +293,18 @@ def test_more_budget_goes_on_where_the_search_stopped(unpooled: Finished, tmp_pa
     assert once["known"] == []
     assert len(journals(folder)) == 1
     assert more.flops > 2.6e10
+
+
+def test_a_seed_that_has_seen_more_than_the_pool_is_told(tmp_path: Path) -> None:
+    def warnings(**changes: Any) -> tuple[str, ...]:
+        folder = write_study(tmp_path, pool=list(LANGUAGES[:3]), **SEARCHED | changes)
+        with opened(StudyConfig.load(folder.root), folder, executor=InProcess()) as lab:
+            return Menu.of(lab).warnings
+
+    [told] = warnings()
+    assert "(nu)" in told
+    assert warnings(seed_training={"mixture": dict.fromkeys(LANGUAGES[:3], 1.0)}) == ()
+    assert warnings(search=UNPOOLED["search"]) == ()
 
 
 def test_another_pool_is_another_search(finished: Finished) -> None:

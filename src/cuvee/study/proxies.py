@@ -36,6 +36,10 @@ class Proxies:
         pool = lab.pool(lab.plan.config.branch_training.seeds)
         return cls(lab, pool, lab.ensemble(pool))
 
+    def ready(self) -> None:
+        """Measure what every score rests on, unless the store has it: snapshots, and averages of replicas."""
+        _ = self._curves, self._noise_cost
+
     def score(self, mixtures: Sequence[Mixture], roles: Sequence[str]) -> Scored:
         """Proxy losses [M, E] of mixtures over the sources of the pool."""
         proxies = {

@@ -237,7 +237,7 @@ class _End:
             )
         if config.target_run.tokens is not None and not config.target_run.simulated_epoching:
             found.append(EPOCHING_OFF)
-        return tuple(found)
+        return (*found, *findings.menu.warnings)
 
     def _seconds(self, place: int) -> float:
         """Of processor time, for trainings."""

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
-from cuvee.progress import Progress, Silent
+from cuvee.progress import Progress
 from cuvee.search.methods.registry import method_named
 from cuvee.search.proposer import History, Proposer
 from cuvee.search.regret import Regret, believed
@@ -66,7 +66,8 @@ def run(
     method_named(config.search.method)
     with opened(config, folder, progress, executor) as lab:
         search = _Search.of(lab)
-        lab.progress.message(outlook_of(search.menu).statement)
+        for line in (outlook_of(search.menu).statement, *search.menu.warnings):
+            lab.progress.message(line)
         findings = search.finished()
         with threadpool_limits(limits=1):
             return conclude(findings, lab)
@@ -243,7 +244,7 @@ class _Search:
     def _make(self, batch: Asked) -> None:
         self.sure = batch.sure
         prices = [self._price(one) for one in batch.experiments]
-        losses = self.workshop.make(batch.experiments, _Inner(self._lab.progress))
+        losses = self.workshop.make(batch.experiments)
         for place, one in enumerate(batch.experiments):
             told = self.workshop.told(one, self.proposer.history)
             parts = [self.workshop.measured([part], part.level)[0] for part in told[:-1]]
@@ -255,13 +256,3 @@ class _Search:
             )
             self._lab.progress.advance(prices[place])
             self._lab.progress.message(told_line(self.menu, self.proposer, self.made, self.spent))
-
-
-@dataclass(frozen=True)
-class _Inner(Silent):
-    """Trainings inside a search: their notes are shown, their stages and amounts are not."""
-
-    outer: Progress
-
-    def advance(self, amount: float, note: str = "") -> None:
-        self.outer.advance(0.0, note)

@@ -92,6 +92,20 @@ class Menu:
         assert found is not None
         return found
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes proxies worth less than they could be."""
+        plan = self.lab.plan
+        seed = plan.seed if plan.config.search.proxies else None
+        seen = () if seed is None else sorted(set(seed.mixture.support) - set(self.space.sources))
+        if not seen:
+            return ()
+        return (
+            f"The seed model of the pool sees text that no training of the search sees ({', '.join(seen)}): "
+            "merges and ensembles may rank mixtures otherwise than trainings. `seed_training.mixture` can "
+            "leave it out.",
+        )
+
     def planned(self, experiment: Experiment, replica: int = 0) -> Planned | None:
         """The run behind an experiment; None for a proxy."""
         training = self.trainings[experiment.level]

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from cuvee.execution.local import InProcess
-from cuvee.progress import Progress
+from cuvee.progress import Within
 from cuvee.runs.run import Run
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
@@ -29,21 +29,22 @@ class Workshop:
         return self.menu.lab
 
     def prepare(self) -> None:
-        """Train the pool, where the menu has its proxies."""
+        """Train the pool, and measure what its proxies need, where the menu has any."""
         lab = self._lab
         if all(training is not None for training in self.menu.trainings):
             return
         if lab.plan.seed is not None:
             lab.train([Planned(lab.plan.seed, "seed", lab.plan.seed.mixture)], "training the seed model")
         lab.train(planned_branches(lab.plan), "training the pool")
+        Proxies.of(lab).ready()
 
-    def make(self, experiments: Sequence[Experiment], progress: Progress) -> FloatArray:
+    def make(self, experiments: Sequence[Experiment]) -> FloatArray:
         """Nats per token [n, E]; NaN where an experiment failed.
 
         Trainings are made side by side; proxies one kind after the other, in this process.
         """
         planned = [one for one in map(self.menu.planned, experiments) if one is not None]
-        replace(self._lab, progress=progress).attempt(planned)
+        replace(self._lab, progress=Within(self._lab.progress)).attempt(planned)
         by_level: dict[int, list[int]] = defaultdict(list)
         for place, one in enumerate(experiments):
             by_level[one.level].append(place)
@@ -84,4 +85,4 @@ class Workshop:
     @cached_property
     def _proxies(self) -> Proxies:
         # One merge takes less time than starting a worker does.
-        return Proxies.of(replace(self._lab, executor=InProcess()))
+        return Proxies.of(replace(self._lab, executor=InProcess(), progress=Within(self._lab.progress)))
