@@ -86,7 +86,7 @@ class _Replay:
         places = surrogate.places(self.shares[rows], np.full(len(rows), self.space.target))
         _, variance, _ = surrogate.covariances(places, places.select(np.arange(1)))
         noise = surrogate.noise(np.zeros(1, dtype=np.int64))
-        result: FloatArray = np.sqrt(self.weights**2 @ (variance + noise))
+        result: FloatArray = np.sqrt(surrogate.of_sum(self.weights, variance + noise))
         return result
 
     def splits(self, count: int) -> list[tuple[IntArray, IntArray]]:
@@ -233,7 +233,7 @@ def _learnt(replay: _Replay) -> list[tuple[Cell, ...]]:
             level = replay.level(kind) if place else target
             rho = float(weights @ surrogate.described[kind]) if place else 1.0
             bias = float((replay.mean(surrogate, asked, level) - expected).mean())
-            variance = weights**2 @ surrogate.noise(np.array([place]))[:, 0]
+            variance = surrogate.of_sum(weights, surrogate.noise(np.array([place]))[:, 0])
             really = replay.proxies[kind][asked] @ weights - truth[asked] if place else np.zeros(1)
             entries.append((rho, bias, float(really.mean()), float(np.sqrt(variance))))
     rows: list[tuple[Cell, ...]] = []

@@ -24,6 +24,7 @@ SMALL = Level("trained", 1e6, 1e9, 0.1)
 TARGET = Level("trained", 1e7, 1e9, 1.0)
 SPACE = Space(REGION, (CHEAP, SMALL, TARGET), 2)
 WEIGHTS = np.array([0.6, 0.4])
+KINDS = ("trained", "merged")
 
 
 def truth(shares: FloatArray) -> FloatArray:
@@ -61,7 +62,7 @@ def test_the_search_for_hyperparameters_follows_true_slopes() -> None:
     surrogate = Surrogate.of(told)
     one = surrogate.processes[1]
     z = ((told.trials.costs - surrogate.law.shift) / surrogate.law.spread)[:, 1]
-    search = Search(surrogate.told.select(one.rows), z, 1, 2, *prior_of(surrogate.law, 1, 2))
+    search = Search(surrogate.told.select(one.rows), z, 1, KINDS, *prior_of(surrogate.law, 1, KINDS))
     theta = one.theta + 0.2 * np.random.default_rng(0).normal(size=len(one.theta))
     _, slope = search.objective(theta)
     step = 1e-5
@@ -135,7 +136,7 @@ def test_believing_is_conditioning_on_what_is_expected() -> None:
     added = surrogate.believing(ASKED[:2], np.array([2, 1]))
     for before, after in zip(surrogate.processes, added.processes, strict=True):
         places = added.told
-        whole = Between.of(places, places).covariance(after.metric, after.theta, 2)
+        whole = Between.of(places, places).covariance(after.metric, after.theta, after.kinds)
         noise = before.factor @ before.factor.T - whole[:16, :16]
         assert np.abs(noise - np.diag(np.diag(noise))).max() < 1e-9
         again = after.factor @ after.factor.T

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.search.hyperparameters import table_of
+from cuvee.search.hyperparameters import Kinds
 from cuvee.types import FloatArray, IntArray
 
 
@@ -39,17 +39,17 @@ class Places:
             self.roots[rows], self.scale[rows], self.kind[rows], self.mean[:, rows], self.features[:, rows]
         )
 
-    def scaled_mean(self, metric: int, theta: FloatArray, kinds: int) -> FloatArray:
+    def scaled_mean(self, metric: int, kinds: Kinds) -> FloatArray:
         """Expected before any run [n], standardised."""
-        result: FloatArray = table_of(theta, kinds)[self.kind, 0] * self.mean[metric]
+        result: FloatArray = kinds.rho[self.kind] * self.mean[metric]
         return result
 
-    def variance(self, metric: int, theta: FloatArray, kinds: int) -> FloatArray:
+    def variance(self, metric: int, theta: FloatArray, kinds: Kinds) -> FloatArray:
         """Before any run [n]."""
-        table = table_of(theta, kinds)
-        inner = (self.features[metric] ** 2).sum(axis=1) + np.exp(theta[1])
-        inner = inner + self.scale @ np.exp(theta[2:4])
-        result: FloatArray = inner * table[self.kind, 0] ** 2 + table[self.kind, 1] + table[self.kind, 2]
+        law = (self.features[metric] ** 2).sum(axis=1)
+        inner = law + np.exp(theta[1]) + self.scale @ np.exp(theta[2:4])
+        off = kinds.smooth[self.kind] + kinds.shaped[self.kind] * law + kinds.offset[self.kind]
+        result: FloatArray = inner * kinds.rho[self.kind] ** 2 + off
         return result
 
 
@@ -77,23 +77,24 @@ class Between:
         params, tokens = (one[rows] for one in self.shared)
         return Between(self.left.select(rows), self.right, self.squares[rows], (params, tokens))
 
-    def covariance(self, metric: int, theta: FloatArray, kinds: int) -> FloatArray:
+    def covariance(self, metric: int, theta: FloatArray, kinds: Kinds) -> FloatArray:
         """Of a metric before any run [A, B]."""
         left, right = self.left, self.right
         length, s, s_n, s_d = np.exp(theta[:4])
-        table = table_of(theta, kinds)
         rbf = np.exp(self.squares * (-0.5 / length**2))
         result: FloatArray = s_n * self.shared[0]
         result += s_d * self.shared[1]
         result += s
         result *= rbf
-        result += left.features[metric] @ right.features[metric].T
-        if kinds == 1:
+        law = left.features[metric] @ right.features[metric].T
+        result += law
+        if len(kinds.rho) == 1:
             return result
-        result *= np.outer(table[left.kind, 0], table[right.kind, 0])
-        for kind in range(1, kinds):
+        result *= np.outer(kinds.rho[left.kind], kinds.rho[right.kind])
+        for kind in range(1, len(kinds.rho)):
             both = np.outer(left.kind == kind, right.kind == kind)
-            result += both * (table[kind, 1] * rbf + table[kind, 2])
+            off = kinds.smooth[kind] * rbf + kinds.shaped[kind] * law + kinds.offset[kind]
+            result += both * off
         return result
 
 

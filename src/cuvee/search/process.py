@@ -1,13 +1,15 @@
 """The process of one metric: its hyperparameters found, and conditioned on runs (floor 5)."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from cuvee.laws.hierarchical import HierarchicalFit
-from cuvee.search.hyperparameters import LEAST_NOISE, OF_KIND, SINGLE, noise_of, prior_of, table_of
+from cuvee.search.hyperparameters import LEAST_NOISE, OF_KIND, SINGLE, Kinds, least_of, prior_of
 from cuvee.search.places import Between, Places
 from cuvee.types import FloatArray, IntArray
 
@@ -27,6 +29,7 @@ class Process:
     rows: IntArray
     """Of the trials that measured it."""
     theta: FloatArray
+    kinds: Kinds
     factor: FloatArray
     weights: FloatArray
 
@@ -37,7 +40,7 @@ class Process:
         z: FloatArray,
         metric: int,
         law: HierarchicalFit,
-        kinds: int,
+        kinds: Sequence[str],
         start: FloatArray | None,
         seed: int,
     ) -> "Process":
@@ -48,7 +51,7 @@ class Process:
             z: what they measured [n], standardised; NaN where nothing.
             metric: which.
             law: its priors tell how large the residual may be.
-            kinds: how many.
+            kinds: names, that of the target first.
             start: hyperparameters where the search for them begins; default the middle of their prior.
             seed: chooses the runs of that search where there are many.
         """
@@ -58,42 +61,66 @@ class Process:
             chosen = np.sort(np.random.default_rng(seed).permutation(rows)[:SEARCH_RUNS])
         search = Search(told.select(chosen), z[chosen], metric, kinds, *prior_of(law, metric, kinds))
         theta = search.best(start)
-        mine = told.select(rows)
-        covariance = Between.of(mine, mine).covariance(metric, theta, kinds)
-        covariance[np.diag_indices(len(rows))] += noise_of(theta, mine.kind, kinds) + _JITTER
+        mine, found = told.select(rows), Kinds.of(theta, kinds)
+        covariance = Between.of(mine, mine).covariance(metric, theta, found)
+        covariance[np.diag_indices(len(rows))] += found.noise[mine.kind] + _JITTER
         factor = cholesky(covariance, lower=True, check_finite=False)
-        centred = z[rows] - mine.scaled_mean(metric, theta, kinds)
+        centred = z[rows] - mine.scaled_mean(metric, found)
         weights = cho_solve((factor, True), centred, check_finite=False)
-        return cls(metric, rows, theta, factor, weights)
+        return cls(metric, rows, theta, found, factor, weights)
 
-    def mean(self, told: Between, kinds: int) -> FloatArray:
+    def mean(self, told: Between) -> FloatArray:
         """Expected at places [A], standardised; ``told`` is between all trials and these."""
-        cross = told.select(self.rows).covariance(self.metric, self.theta, kinds)
-        return told.right.scaled_mean(self.metric, self.theta, kinds) + self.weights @ cross
+        cross = self.covariance(told.select(self.rows))
+        return told.right.scaled_mean(self.metric, self.kinds) + self.weights @ cross
 
-    def whitened(self, told: Between, kinds: int) -> FloatArray:
+    def variance(self, places: Places) -> FloatArray:
+        """Before any run [n]."""
+        return places.variance(self.metric, self.theta, self.kinds)
+
+    def covariance(self, between: Between) -> FloatArray:
+        """Before any run [A, B]."""
+        return between.covariance(self.metric, self.theta, self.kinds)
+
+    def whitened(self, told: Between) -> FloatArray:
         """Covariances between all trials and places, divided by the factor [n, A]."""
-        prior = told.select(self.rows).covariance(self.metric, self.theta, kinds)
+        prior = self.covariance(told.select(self.rows))
         result: FloatArray = solve_triangular(self.factor, prior, lower=True, check_finite=False)
         return result
 
-    def believing(self, told: Places, more: Places, kinds: int) -> "Process":
+    @cached_property
+    def missed(self) -> FloatArray:
+        """What each run measured less what all others expect of it, in deviations of that [rows].
+
+        Leave-one-out in closed form (Rasmussen and Williams 2006, equations 5.10 to 5.12).
+        """
+        inverse = solve_triangular(self.factor, np.eye(len(self.rows)), lower=True, check_finite=False)
+        result: FloatArray = self.weights / np.sqrt((inverse**2).sum(axis=0))
+        return result
+
+    def believing(self, told: Places, more: Places) -> "Process":
         """After places that measure what is expected of them: they get no weight, and the factor grows."""
-        white = self.whitened(Between.of(told, more), kinds)
-        left = Between.of(more, more).covariance(self.metric, self.theta, kinds) - white.T @ white
-        left[np.diag_indices(len(left))] += noise_of(self.theta, more.kind, kinds) + _JITTER
+        white = self.whitened(Between.of(told, more))
+        left = self.covariance(Between.of(more, more)) - white.T @ white
+        left[np.diag_indices(len(left))] += self.kinds.noise[more.kind] + _JITTER
         corner = cholesky(left, lower=True, check_finite=False)
         factor = np.block([[self.factor, np.zeros_like(white)], [white.T, corner]])
         rows = np.concatenate([self.rows, len(told.kind) + np.arange(len(left))])
         weights = np.concatenate([self.weights, np.zeros(len(left))])
-        return Process(self.metric, rows, self.theta, factor, weights)
+        return replace(self, rows=rows, factor=factor, weights=weights)
 
 
 class Search:
     """The log posterior of hyperparameters, with what does not depend on them kept."""
 
     def __init__(
-        self, places: Places, z: FloatArray, metric: int, kinds: int, middle: FloatArray, width: FloatArray
+        self,
+        places: Places,
+        z: FloatArray,
+        metric: int,
+        kinds: Sequence[str],
+        middle: FloatArray,
+        width: FloatArray,
     ) -> None:
         self.places, self.z, self.kinds = places, z, kinds
         self.mean = places.mean[metric]
@@ -101,18 +128,18 @@ class Search:
         self.law = places.features[metric] @ places.features[metric].T
         between = Between.of(places, places)
         self.apart, self.shared = between.squares, between.shared
-        self.masks = [np.outer(places.kind == k, places.kind == k) for k in range(kinds)]
+        self.masks = [np.outer(places.kind == k, places.kind == k) for k in range(len(kinds))]
 
     def best(self, start: FloatArray | None) -> FloatArray:
         """The most probable ones."""
         first = self.middle if start is None else start
         reach = _REACH * self.width
-        bounds = list(zip(self.middle - reach, self.middle + reach, strict=True))
+        low, high = np.maximum(self.middle - reach, least_of(self.kinds)), self.middle + reach
         found = minimize(
             self.objective,
-            np.clip(first, self.middle - reach, self.middle + reach),
+            np.clip(first, low, high),
             jac=True,
-            bounds=bounds,
+            bounds=list(zip(low, high, strict=True)),
             method="L-BFGS-B",
             options={"maxiter": _STEPS if start is None else _STEPS_NEAR},
         )
@@ -122,17 +149,17 @@ class Search:
         """Minus the log posterior, and its slope."""
         kind = self.places.kind
         length, s, s_n, s_d = np.exp(theta[:4])
-        table = table_of(theta, self.kinds)
+        kinds = Kinds.of(theta, self.kinds)
         rbf = np.exp(-0.5 * self.apart / length**2)
         residual = rbf * (s + s_n * self.shared[0] + s_d * self.shared[1])
-        rho = table[kind, 0]
+        rho = kinds.rho[kind]
         scaled = np.outer(rho, rho)
         inner = (self.law + residual) * scaled
         covariance = inner.copy()
-        for other in range(1, self.kinds):
-            covariance += self.masks[other] * (table[other, 1] * rbf + table[other, 2])
-        noise = table[kind, 3]
-        covariance[np.diag_indices(len(kind))] += noise + LEAST_NOISE + _JITTER
+        for other in range(1, len(self.kinds)):
+            off = kinds.smooth[other] * rbf + kinds.shaped[other] * self.law + kinds.offset[other]
+            covariance += self.masks[other] * off
+        covariance[np.diag_indices(len(kind))] += kinds.noise[kind] + _JITTER
         try:
             factor = cholesky(covariance, lower=True, check_finite=False)
         except np.linalg.LinAlgError:
@@ -148,18 +175,19 @@ class Search:
         slope[1] = s * near.sum()
         slope[2] = s_n * (near * self.shared[0]).sum()
         slope[3] = s_d * (near * self.shared[1]).sum()
-        slope[4] = noise[kind == 0] @ np.diag(pull)[kind == 0]
+        noise = (kinds.noise[kind] - LEAST_NOISE) * np.diag(pull)
+        slope[4] = noise[kind == 0].sum()
         of_row = (pull * inner).sum(axis=1)
-        for other in range(1, self.kinds):
-            mine, mask = kind == other, self.masks[other]
-            biased = table[other, 1] * pull * mask * rbf
+        for other in range(1, len(self.kinds)):
+            mine, here = kind == other, pull * self.masks[other]
+            biased = kinds.smooth[other] * here * rbf
             slope[0] += (biased * self.apart).sum() / length**2
             first = len(SINGLE) + (other - 1) * len(OF_KIND)
-            ratio = table[other, 0] if table[other, 0] != 0.0 else 1e-12
+            ratio = max(kinds.rho[other], 1e-12)
             slope[first] = 2.0 * of_row[mine].sum() / ratio - weights[mine] @ self.mean[mine]
-            slope[first + 1] = biased.sum()
-            slope[first + 2] = table[other, 2] * (pull * mask).sum()
-            slope[first + 3] = noise[mine] @ np.diag(pull)[mine]
+            slope[first + 1] = biased.sum() + kinds.shaped[other] * (here * self.law).sum()
+            slope[first + 2] = kinds.offset[other] * here.sum()
+            slope[first + 3] = noise[mine].sum()
         away = (theta - self.middle) / self.width
         value = 0.5 * float(centred @ weights) + float(np.log(np.diag(factor)).sum())
         return value + 0.5 * float(away @ away), slope + away / self.width

@@ -59,10 +59,11 @@ class Regret:
         rows = np.unique(np.r_[pick, np.argsort(mean, kind="stable")[:_FINALISTS]])
         few = places.select(rows)
         between, _, _ = surrogate.covariances(few, few)
-        covariance = np.einsum("e,emn->mn", weights**2, between)
-        values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
-        root = vectors * np.sqrt(np.maximum(values, _JITTER * max(float(values[-1]), 1e-300)))
-        draws = mean[rows][:, None] + root @ rng.normal(size=(len(rows), DRAWS))
+        shared, common = rng.normal(size=(len(rows), DRAWS)), surrogate.together
+        draws = np.tile(mean[rows][:, None], DRAWS)
+        for weight, covariance in zip(weights, between, strict=True):
+            noise = np.sqrt(1.0 - common) * rng.normal(size=shared.shape) + np.sqrt(common) * shared
+            draws += weight * (_root(covariance) @ noise)
         cost = draws[int(np.searchsorted(rows, pick))]
         return cls(
             shares[pick],
@@ -85,6 +86,14 @@ class Regret:
         """Ends [S] of the central interval of every share of the best mixture."""
         low, high = np.quantile(self.winners, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         return np.minimum(low, self.pick), np.maximum(high, self.pick)
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """Its symmetric square root: the same noise moves the same mixture, whatever the metric."""
+    values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
+    values = np.maximum(values, _JITTER * max(float(values[-1]), 1e-300))
+    result: FloatArray = (vectors * np.sqrt(values)) @ vectors.T
+    return result
 
 
 def believed(history: History, seed: int, tested_only: bool = True) -> Regret:

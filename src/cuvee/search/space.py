@@ -12,6 +12,8 @@ from cuvee.mixture.region import Region
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 CHECKPOINT = "checkpoint"
+PROXIES = ("merged", "ensembled")
+"""Kinds of observations that no training made."""
 
 _CONTAINED = 1e-6
 _SAME = 1e-9

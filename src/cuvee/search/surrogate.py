@@ -2,14 +2,16 @@
 
     z(p; N, D, kind) = rho_kind (law(p; N, D; theta) + r(p; N, D)) + delta_kind(p) + noise_kind
     theta ~ N(prior of the law),   r ~ GP(0, RBF(x / l) (s + s_N min(n, n') + s_D min(d, d'))),   x = p^0.3
-    delta_kind ~ GP(0, w_kind RBF(x / l) + o_kind);   rho is 1 and delta 0 for the kind of the target
+    delta_kind ~ GP(0, w_kind (RBF(x / l) + 4 law) + o_kind);   rho is 1 and delta 0 for the target's kind
 
 The law is one of ``laws/`` with priors learnt over metrics, made linear in its parameters around its fit.
 Being linear and normal it is a process too, and adds to the other: both are conditioned on all runs at
 once, and what the law cannot say the residual does. It drifts with scale, as Brownian motion does in n and
 d, the decades above the smallest N and D that can be tried: what is learnt at small scales is less and less
 sure above them, also where the law fits them well. Merges, ensembles and whatever else is cheap may be
-scaled, turned round and biased; how much is learnt from mixtures that were measured in both ways.
+scaled and biased; how much is learnt from mixtures that were measured in both ways. Merges and ensembles may
+be off as a law with other parameters would be (checkpoints not: w_kind RBF + o_kind is all of their delta),
+and the law is fitted to them only while there are hardly any trainings.
 Hyperparameters are the most probable ones with priors on their logarithms (MAP-II).
 """
 
@@ -23,15 +25,16 @@ from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import LawData, Scale, own_sources
 from cuvee.search.checkpoints import without_checkpoints
-from cuvee.search.hyperparameters import OF_KIND, SINGLE, noise_of
 from cuvee.search.places import Between, Places
 from cuvee.search.process import Process
 from cuvee.search.proposer import History
-from cuvee.search.space import Space
+from cuvee.search.space import PROXIES, Space
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray, IntArray
 
 _POWER = 0.3
+_LEAST_TRAINED = 4
+_TOGETHER, _TOGETHER_RUNS, _MOST_TOGETHER = 0.2, 10, 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,7 @@ class Surrogate:
         processes = []
         for place, metric in enumerate(range(len(trials.metrics)) if metrics is None else metrics.tolist()):
             start = near.processes[place].theta if near is not None else None
-            processes.append(Process.of(told, z[:, metric], metric, law, len(kinds), start, seed))
+            processes.append(Process.of(told, z[:, metric], metric, law, kinds, start, seed))
         return cls(space, law, kinds, told, tuple(processes))
 
     @classmethod
@@ -104,7 +107,7 @@ class Surrogate:
     def mean(self, asked: Places) -> FloatArray:
         """Expected costs [n, E] at places; the level of another kind is its own."""
         told = Between.of(self.told, asked)
-        found = [one.mean(told, len(self.kinds)) for one in self.processes]
+        found = [one.mean(told) for one in self.processes]
         result: FloatArray = np.stack(found, axis=1) * self._spread + self.law.shift[self.metrics]
         return result
 
@@ -113,21 +116,50 @@ class Surrogate:
         between: list[FloatArray] = []
         first: list[FloatArray] = []
         second: list[FloatArray] = []
-        kinds, both = len(self.kinds), Between.of(left, right)
+        both = Between.of(left, right)
         sides = [Between.of(self.told, side) for side in (left, right)]
         for one in self.processes:
-            whitened = [one.whitened(side, kinds) for side in sides]
-            between.append(both.covariance(one.metric, one.theta, kinds) - whitened[0].T @ whitened[1])
+            whitened = [one.whitened(side) for side in sides]
+            between.append(one.covariance(both) - whitened[0].T @ whitened[1])
             for side, white, found in ((left, whitened[0], first), (right, whitened[1], second)):
-                variance = side.variance(one.metric, one.theta, kinds) - (white**2).sum(axis=0)
+                variance = one.variance(side) - (white**2).sum(axis=0)
                 found.append(np.maximum(variance, 1e-12))
         square = (self._spread**2)[:, None]
         return np.stack(between) * square[..., None], np.stack(first) * square, np.stack(second) * square
 
     def noise(self, kind: IntArray) -> FloatArray:
         """Variances [E, n] of single experiments of kinds, in costs."""
-        found = [noise_of(one.theta, kind, len(self.kinds)) for one in self.processes]
+        found = [one.kinds.noise[kind] for one in self.processes]
         result: FloatArray = np.stack(found) * (self._spread**2)[:, None]
+        return result
+
+    @cached_property
+    def together(self) -> float:
+        """How much the errors of metrics go together: a correlation, the same for every two.
+
+        That of the runs' leave-one-out errors, as if 10 further runs had shown 0.2.
+        """
+        count, processes = len(self.told.kind), self.processes
+        missed = np.full((len(processes), count), np.nan)
+        for row, one in zip(missed, processes, strict=True):
+            row[one.rows] = one.missed
+        missed = missed[:, (self.told.kind == 0) & np.isfinite(missed).all(axis=0)]
+        if len(processes) < 2 or not missed.shape[1]:
+            return _TOGETHER
+        products = missed @ missed.T
+        pairs = products[np.triu_indices(len(products), 1)].mean() / np.diag(products).mean()
+        runs = missed.shape[1]
+        found = (runs * float(pairs) + _TOGETHER_RUNS * _TOGETHER) / (runs + _TOGETHER_RUNS)
+        return min(max(found, 0.0), _MOST_TOGETHER)
+
+    def of_sum(self, weights: FloatArray, variance: FloatArray) -> FloatArray:
+        """Variance of a weighted sum of metrics [...] from those of the metrics [E, ...], none negative.
+
+        Their errors go ``together``: intervals of a mean over metrics would else be too narrow.
+        """
+        deviations = np.tensordot(np.abs(weights), np.sqrt(variance), axes=1)
+        alone = np.tensordot(weights**2, variance, axes=1)
+        result: FloatArray = (1.0 - self.together) * alone + self.together * deviations**2
         return result
 
     def believing(self, shares: FloatArray, level: IntArray) -> "Surrogate":
@@ -135,7 +167,7 @@ class Surrogate:
         if not len(level):
             return self
         more = self.places(shares, level)
-        processes = tuple(one.believing(self.told, more, len(self.kinds)) for one in self.processes)
+        processes = tuple(one.believing(self.told, more) for one in self.processes)
         return Surrogate(self.space, self.law, self.kinds, self.told.plus(more), processes)
 
     @property
@@ -152,8 +184,9 @@ class Surrogate:
     def described(self) -> dict[str, list[float]]:
         """What was learnt of every further kind: rho of each metric."""
         return {
-            kind: [float(one.theta[len(SINGLE) + len(OF_KIND) * place]) for one in self.processes]
-            for place, kind in enumerate(self.kinds[1:])
+            kind: [float(one.kinds.rho[place]) for one in self.processes]
+            for place, kind in enumerate(self.kinds)
+            if place
         }
 
 
@@ -165,6 +198,9 @@ def _of_target(trials: Trials, space: Space, weights: tuple[float, ...], seed: i
 
 def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> HierarchicalFit:
     space, trials = history.space, history.trials
+    really = rows[[space.levels[i].kind not in PROXIES for i in trials.level[rows]]]
+    if len(really) >= _LEAST_TRAINED:  # proxies follow a law of their own
+        rows = really
     levels = [space.levels[i] for i in trials.level[rows]]
     kind = np.array([kinds.index(level.kind) for level in levels])
     costs = trials.costs[rows].copy()

@@ -116,7 +116,7 @@ class _End:
         """The same with intervals."""
         places = self.surrogate.places(shares, np.full(len(shares), self.findings.menu.space.target))
         _, variance, _ = self.surrogate.covariances(places, places.select(np.arange(1)))
-        half = _Z * np.sqrt(self.weights**2 @ variance)
+        half = _Z * np.sqrt(self.surrogate.of_sum(self.weights, variance))
         mean = self.surrogate.mean(places) @ self.weights
         return [Interval(m, m - h, m + h) for m, h in zip(mean.tolist(), half.tolist(), strict=True)]
 
@@ -126,8 +126,8 @@ class _End:
         places = self.surrogate.places(both, np.full(2, self.findings.menu.space.target))
         between, variance, _ = self.surrogate.covariances(places, places)
         one, two = self.surrogate.mean(places) @ self.weights
-        spread = variance.sum(axis=1) - 2.0 * between[:, 0, 1]
-        half = _Z * float(np.sqrt(np.maximum(self.weights**2 @ spread, 0.0)))
+        spread = np.maximum(variance.sum(axis=1) - 2.0 * between[:, 0, 1], 0.0)
+        half = _Z * float(np.sqrt(self.surrogate.of_sum(self.weights, spread)))
         value = float(one - two)
         return Interval(value, value - half, value + half)
 
@@ -164,7 +164,7 @@ class _End:
         varied = len(rows) >= _LEAST_RANKED and np.ptp(there) > 0 and np.ptp(expected) > 0
         kind = self.surrogate.kinds.index(one.kind)
         learnt = self.surrogate.described.get(one.kind)
-        noise = self.weights**2 @ self.surrogate.noise(np.array([kind]))[:, 0]
+        noise = self.surrogate.of_sum(self.weights, self.surrogate.noise(np.array([kind]))[:, 0])
         known = bool(len(rows))
         return d.LevelRow(
             kind=one.kind,
