@@ -1,5 +1,7 @@
 """What a search believes: the process against its definition, kinds, and the knowledge gradient."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -106,6 +108,64 @@ def test_what_a_kind_does_to_differences_is_learnt() -> None:
     trials = Trials(METRICS, both, level, measured(both, level, 1e-3))
     surrogate = Surrogate.of(History(SPACE, WEIGHTS, trials))
     assert surrogate.described["merged"] == pytest.approx([0.6, 0.6], abs=0.12)
+
+
+def with_proxies(proxy: FloatArray) -> tuple[Surrogate, Surrogate]:
+    """After 8 trainings; and after proxies of them and of 40 further mixtures, too. Given: costs [48, 2]."""
+    shares = np.random.default_rng(3).dirichlet(np.ones(4), 48)
+    trained, level = Trials(METRICS, shares[:8], np.full(8, 2), truth(shares[:8])), np.repeat([2, 0], [8, 48])
+    both = Trials(
+        METRICS, np.concatenate([shares[:8], shares]), level, np.concatenate([trained.costs, proxy])
+    )
+    return tuple(Surrogate.of(History(SPACE, WEIGHTS, one)) for one in (trained, both))  # type: ignore[return-value]
+
+
+def test_a_kind_that_runs_the_other_way_is_not_turned_round() -> None:
+    shares = np.random.default_rng(3).dirichlet(np.ones(4), 48)
+    alone, both = with_proxies(8.0 - truth(shares))
+    assert (np.array(both.described["merged"]) > 0).all()
+    errors = [np.sqrt(np.square(at_target(one) - truth(ASKED)).mean()) for one in (alone, both)]
+    assert errors[1] < 1.5 * errors[0] + 0.02
+
+
+def test_proxies_may_follow_a_law_of_their_own() -> None:
+    shares = np.random.default_rng(3).dirichlet(np.ones(4), 48)
+    # The order of sources is right and the shape is not: where trainings gain least, proxies gain most.
+    first = 3.0 - 0.5 * shares @ np.array([2.0, 0.5, 0.3, 0.1])
+    second = 2.0 - 0.9 * shares @ np.array([0.2, 0.9, 0.7, 0.1]) ** 2
+    alone, both = with_proxies(np.stack([first, second], axis=1))
+    errors = [np.sqrt(np.square(at_target(one) - truth(ASKED)).mean()) for one in (alone, both)]
+    assert errors[1] < 1.5 * errors[0]  # three times as large where they had to share one
+
+
+def test_what_a_run_missed_is_told_by_all_others() -> None:
+    told = history((0, 6, 10), noise=0.02)
+    surrogate = Surrogate.of(told)
+    one = surrogate.processes[0]
+    whole = one.factor @ one.factor.T
+    z = (told.trials.costs[:, 0] - surrogate.law.shift[0]) / surrogate.law.spread[0]
+    centred = z - surrogate.told.scaled_mean(0, one.kinds)
+    for row in (0, 7, 15):
+        rest = np.arange(16) != row
+        gain = np.linalg.solve(whole[np.ix_(rest, rest)], whole[rest, row])
+        deviation = np.sqrt(whole[row, row] - gain @ whole[rest, row])
+        assert one.missed[row] == pytest.approx((centred[row] - gain @ centred[rest]) / deviation, rel=1e-6)
+
+
+def test_errors_that_metrics_share_widen_their_sum() -> None:
+    found = []
+    for shared in (0.0, 1.0):
+        rng, told = np.random.default_rng(5), history((0, 0, 40), noise=0.0)
+        common, own = rng.normal(size=(40, 1)), rng.normal(size=(40, 2))
+        costs = told.trials.costs + 0.05 * (shared * common + (1.0 - shared) * own)
+        found.append(Surrogate.of(History(SPACE, WEIGHTS, replace(told.trials, costs=costs))))
+    apart, together = found
+    assert apart.together < 0.3 < 0.6 < together.together < 1.0
+    variance = np.array([[0.04, 0.01], [0.09, 0.01]])
+    alone, added = WEIGHTS**2 @ variance, (WEIGHTS @ np.sqrt(variance)) ** 2
+    part = together.together
+    assert together.of_sum(WEIGHTS, variance) == pytest.approx((1 - part) * alone + part * added)
+    assert together.of_sum(np.array([1.0, 0.0]), variance) == pytest.approx(variance[0])
 
 
 def test_intervals_hold_what_they_say() -> None:
