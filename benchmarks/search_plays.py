@@ -17,6 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.ablation_study import ROOT
+from benchmarks.search_botorch import CONTENDERS, INSTALLED
 from benchmarks.search_tables import LONG_STEPS, SHORT_STEPS, Arena, Objectives, simulator, study, tables
 from cuvee.files import write_json
 from cuvee.progress import Progress
@@ -83,9 +84,10 @@ class Play:
         setting = SETTINGS[self.setting]
         replay, weights = setting.arena().replay, setting.objectives()[self.objective]
         good = scale_of(setting, self.objective).mark(MARKS[-1])
+        method = CONTENDERS.get(self.method) or method_named(self.method)
         with threadpool_limits(limits=1):
             played = play(
-                method_named(self.method), replay, weights, self.seed, setting.budget,
+                method, replay, weights, self.seed, setting.budget,
                 stop=partial(_settled, good),
             )  # fmt: skip
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +143,10 @@ def _short_steps() -> Arena:
     return simulator(steps=SHORT_STEPS + LONG_STEPS, curves=True)
 
 
+def _few(objectives: Objectives, names: tuple[str, ...]) -> Objectives:
+    return {name: objectives[name] for name in names}
+
+
 def _of_tables() -> Objectives:
     arena = tables()
     fixed = {name: weights for name, weights in arena.development.items() if not name.startswith("weighting")}
@@ -149,9 +155,31 @@ def _of_tables() -> Objectives:
 
 _ALL = tuple(PROPOSERS)
 _ON_STUDY = ("cost_aware", "transfer", "expected_improvement", "mfms", RESAMPLED)
+_BESIDE_BOTORCH = ("cost_aware", "expected_improvement", *CONTENDERS)
+_BOTORCH = (
+    Setting(
+        "A-botorch",
+        "A beside BoTorch",
+        tables,
+        lambda: _few(tables().development, ("Pile-CC", "mean of 13")),
+        20.0,
+        _BESIDE_BOTORCH,
+        SEEDS[:5],
+    ),
+    Setting(
+        "C-botorch",
+        "C beside BoTorch",
+        simulator,
+        lambda: _few(simulator().development, ("CommonCrawl", "mean of 7")),
+        10.0,
+        _BESIDE_BOTORCH,
+        SEEDS[:5],
+    ),
+)
 SETTINGS = {
     one.name: one
     for one in (
+        *(_BOTORCH if INSTALLED else ()),
         Setting("A", "A: RegMix's tables, 60M from 1M", tables, _of_tables, 40.0, _ALL),
         Setting("C", "C: the simulator, 1B", simulator, lambda: simulator().development, 30.0, _ALL),
         Setting(
