@@ -133,12 +133,16 @@ def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table
         ),
         Table(
             f"What was learnt of each kind ({TRAINED[-1]} trainings told of)",
-            ("study", "kind", "rho", "true slope", "bias (nats)", "true bias", "noise (nats)", "true noise"),
+            (
+                "study", "kind", "slope", "true slope", "bias (nats)", "true bias", "noise (nats)",
+                "true noise",
+            ),
             tuple((study, *row) for study, replay in replays.items() for row in _learnt(replay)),
             (
-                "Rho: how much a difference between trainings moves the kind; true: slope of a line through "
-                "all trained mixtures. Bias: the kind less the training, over the mixtures not told of, as "
-                "believed and as it was. Noise: of one experiment, as learnt; the true one is that of "
+                "Slope: how much a difference between trainings moves the kind, as believed of the mixtures "
+                "not told of; true: of a line through all trained mixtures. Bias: the kind less the "
+                "training, over the mixtures not told of, as believed and as it was. Noise: of one experiment, as "
+                "learnt; the true one is that of "
                 "trainings with several seeds, proxies are deterministic. Medians.",
             ),
         ),
@@ -231,18 +235,18 @@ def _learnt(replay: _Replay) -> list[tuple[Cell, ...]]:
         for kind, entries in found.items():
             place = surrogate.kinds.index(kind)
             level = replay.level(kind) if place else target
-            rho = float(weights @ surrogate.described[kind]) if place else 1.0
+            slope = surrogate.slope(replay.shares[asked], level, weights)
             bias = float((replay.mean(surrogate, asked, level) - expected).mean())
             variance = surrogate.of_sum(weights, surrogate.noise(np.array([place]))[:, 0])
             really = replay.proxies[kind][asked] @ weights - truth[asked] if place else np.zeros(1)
-            entries.append((rho, bias, float(really.mean()), float(np.sqrt(variance))))
+            entries.append((slope, bias, float(really.mean()), float(np.sqrt(variance))))
     rows: list[tuple[Cell, ...]] = []
     for kind, entries in found.items():
-        rho, bias, really, learnt = np.median(np.array(entries), axis=0).tolist()
+        believed, bias, really, learnt = np.median(np.array(entries), axis=0).tolist()
         here = replay.proxies[kind][: len(truth)] @ weights if kind in replay.proxies else truth
         slope = float(np.polyfit(truth, here, 1)[0])
         true = 0.0 if kind in replay.proxies else replay.noise
         rows.append(
-            (kind, *(round(v, 3) for v in (rho, slope, bias, really)), round(learnt, 4), round(true, 4))
+            (kind, *(round(v, 3) for v in (believed, slope, bias, really)), round(learnt, 4), round(true, 4))
         )
     return rows

@@ -107,7 +107,11 @@ def test_what_a_kind_does_to_differences_is_learnt() -> None:
     level = np.repeat([0, 2], 14)
     trials = Trials(METRICS, both, level, measured(both, level, 1e-3))
     surrogate = Surrogate.of(History(SPACE, WEIGHTS, trials))
-    assert surrogate.described["merged"] == pytest.approx([0.6, 0.6], abs=0.12)
+    for metric in range(2):
+        weights = np.eye(2)[metric]
+        assert surrogate.slope(ASKED, 0, weights) == pytest.approx(0.6, abs=0.12)
+        assert surrogate.slope(ASKED, 2, weights) == pytest.approx(1.0)
+    assert np.isnan(surrogate.slope(ASKED[[0, 0]], 0, WEIGHTS))
 
 
 def with_proxies(proxy: FloatArray) -> tuple[Surrogate, Surrogate]:
@@ -123,7 +127,7 @@ def with_proxies(proxy: FloatArray) -> tuple[Surrogate, Surrogate]:
 def test_a_kind_that_runs_the_other_way_is_not_turned_round() -> None:
     shares = np.random.default_rng(3).dirichlet(np.ones(4), 48)
     alone, both = with_proxies(8.0 - truth(shares))
-    assert (np.array(both.described["merged"]) > 0).all()
+    assert all((one.kinds.rho > 0).all() for one in both.processes)
     errors = [np.sqrt(np.square(at_target(one) - truth(ASKED)).mean()) for one in (alone, both)]
     assert errors[1] < 1.5 * errors[0] + 0.02
 

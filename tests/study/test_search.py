@@ -217,7 +217,7 @@ def test_the_decision_holds_together(finished: Finished) -> None:
     assert expected == sorted(expected) and expected[0] == pytest.approx(decision.expected.mean)
     assert np.allclose([entry.share for entry in decision.mixture], decision.trained[0].shares)
     assert decision.regret.low <= decision.regret.mean
-    assert all(np.isfinite(row.rho) for row in decision.levels if row.made)
+    assert all(np.isfinite(row.slope) for row in decision.levels if row.made)
     assert len(decision.headline) == 4
 
 

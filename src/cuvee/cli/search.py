@@ -83,7 +83,7 @@ def _print_decision(decision: "SearchDecision") -> None:
     )
     print_table(
         "What was asked for",
-        ["kind", "tokens", "made", "failed", "FLOPs", "rho", "bias", "noise", "ranks"],
+        ["kind", "tokens", "made", "failed", "FLOPs", "slope", "bias", "noise", "ranks"],
         [
             [
                 row.kind,
@@ -91,7 +91,7 @@ def _print_decision(decision: "SearchDecision") -> None:
                 str(row.made),
                 str(row.failed),
                 f"{row.spent:.2g}",
-                number(row.rho, 2),
+                number(row.slope, 2),
                 number(row.bias, 3),
                 number(row.noise, 4),
                 number(row.rank, 2),

@@ -180,14 +180,18 @@ class Surrogate:
         result: FloatArray = self.law.spread[self.metrics]
         return result
 
-    @cached_property
-    def described(self) -> dict[str, list[float]]:
-        """What was learnt of every further kind: rho of each metric."""
-        return {
-            kind: [float(one.kinds.rho[place]) for one in self.processes]
-            for place, kind in enumerate(self.kinds)
-            if place
-        }
+    def slope(self, shares: FloatArray, level: int, weights: FloatArray) -> float:
+        """How much a difference of the target cost between mixtures [n, S] is expected to move it at a level.
+
+        Of a line through what is expected; NaN where nothing differs.
+        """
+        here, there = (
+            self.mean(self.places(shares, np.full(len(shares), one))) @ weights
+            for one in (level, self.space.target)
+        )
+        away = there - there.mean()
+        square = float(away @ away)
+        return float(away @ here) / square if square > 0 else float("nan")
 
 
 @lru_cache(maxsize=1)

@@ -163,7 +163,6 @@ class _End:
         expected = self.at_target(trials.shares[rows]) if len(rows) else np.zeros(0)
         varied = len(rows) >= _LEAST_RANKED and np.ptp(there) > 0 and np.ptp(expected) > 0
         kind = self.surrogate.kinds.index(one.kind)
-        learnt = self.surrogate.described.get(one.kind)
         noise = self.surrogate.of_sum(self.weights, self.surrogate.noise(np.array([kind]))[:, 0])
         known = bool(len(rows))
         return d.LevelRow(
@@ -175,7 +174,7 @@ class _End:
             failed=sum(1 for entry in made if entry.error),
             spent=sum(entry.flops for entry in made),
             seconds=self._seconds(place),
-            rho=1.0 if learnt is None else float(self.weights @ learnt) if known else float("nan"),
+            slope=self.surrogate.slope(trials.shares, place, self.weights) if known else float("nan"),
             bias=float((there - expected).mean()) if known else float("nan"),
             noise=float(np.sqrt(noise)) if known else float("nan"),
             rank=float(spearmanr(there, expected).statistic) if varied else float("nan"),

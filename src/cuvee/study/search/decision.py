@@ -35,8 +35,8 @@ class LevelRow:
     """FLOPs of all of them."""
     seconds: float = _NAN
     """Of one processor core, where told."""
-    rho: float = _NAN
-    """How much a difference at the dearest level moves this one, as learnt; 1 for trainings."""
+    slope: float = _NAN
+    """How much a difference at the dearest level moves this one, as believed of the mixtures tried."""
     bias: float = _NAN
     """Target loss here less that expected at the dearest level, mean over the mixtures tried here."""
     noise: float = _NAN
@@ -85,7 +85,7 @@ class SearchDecision(Document):
     """
 
     by: ClassVar[str] = "search"
-    schema: ClassVar[int] = 1
+    schema: ClassVar[int] = 2
 
     study: str
     created_from: Provenance
