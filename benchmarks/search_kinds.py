@@ -141,8 +141,8 @@ def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table
             (
                 "Slope: how much a difference between trainings moves the kind, as believed of the mixtures "
                 "not told of; true: of a line through all trained mixtures. Bias: the kind less the "
-                "training, over the mixtures not told of, as believed and as it was. Noise: of one experiment, as "
-                "learnt; the true one is that of "
+                "training, over the mixtures not told of, as believed and as it was. Noise: of one "
+                "experiment, as learnt; the true one is that of "
                 "trainings with several seeds, proxies are deterministic. Medians.",
             ),
         ),
