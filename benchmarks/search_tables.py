@@ -18,9 +18,10 @@ from functools import cache, partial
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.ablation_study import OUTSIDE, POOL, WORK, config
+from benchmarks.ablation_study import OUTSIDE, POOL, REFERENCES, WORK, config
 from benchmarks.laws import RUNS, table
 from cuvee.mixture.region import Region
+from cuvee.runs.store import RunStore
 from cuvee.search.replay import Replay
 from cuvee.search.space import Level, Space
 from cuvee.study import ablation
@@ -116,11 +117,13 @@ def simulator(
 def study(proxies: bool) -> Arena:
     """D: the study of ``make bench-ablation``, its trained mixtures and, if so, their merges and ensembles.
 
-    Only what was trained can be asked for at the target. The study is carried out where its store is missing
-    (35 minutes on two cores).
+    Only what was trained can be asked for at the target. The study is carried out, or gone on with, where its
+    store does not have all references (35 minutes on two cores).
     """
     folder = StudyFolder(WORK)
-    if not folder.store.is_file():
+    with RunStore(folder.store) as store:
+        trained = store.runs(kind="trained", role="reference")
+    if len(trained) < REFERENCES:
         ablation.run(config(), folder)
     runs = read_table([WORK], {}).observations
     kinds = ["trained", *(("merged", "ensembled") if proxies else ())]
