@@ -93,7 +93,9 @@ class MaxValueEntropy:
         )
         with _quiet(seed):
             model = _fitted(told, trials.costs[known] @ history.weights, fidelities)
-            if self._due(history, opening):
+            _, asked = history.asked_for()
+            enough = ours.patience * space.levels[space.target].flops
+            if space.target not in asked or opening.spent_since(history) >= enough:
                 place = int(model.posterior(best).mean.argmax())
                 return at_level(drawn[space.target][[place]], space.target)
             acquisition = Acquisition(model, candidate_set=best, project=lambda x: _at_target(x, fidelities))
@@ -101,12 +103,6 @@ class MaxValueEntropy:
                 gains = acquisition(torch.tensor(np.hstack([rows, places[level]]))[:, None]).numpy()
         place = int(np.argmax(gains / space.flops[level]))
         return at_level(rows[[place]], int(level[place]))
-
-    def _due(self, history: History, opening: Opening) -> bool:
-        space, (_, levels) = history.space, history.asked_for()
-        last = int(np.flatnonzero(levels == space.target).max(initial=-1))
-        spent = float(space.flops[levels[last + 1 :]].sum()) - (opening.flops(space) if last < 0 else 0.0)
-        return last < 0 or spent >= CostAware().patience * space.levels[space.target].flops
 
 
 CONTENDERS: dict[str, Method] = {one.name: one for one in (LogExpectedImprovement(), MaxValueEntropy())}

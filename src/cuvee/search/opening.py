@@ -78,6 +78,13 @@ class Opening:
         _, levels = history.asked_for()
         return bool((levels == self.far).sum() < self.first + self.second)
 
+    def spent_since(self, history: History) -> float:
+        """FLOPs of what was asked for after the last target run, or after these where there is none."""
+        space, (_, levels) = history.space, history.asked_for()
+        last = int(np.flatnonzero(levels == space.target).max(initial=-1))
+        spent = float(space.flops[levels[last + 1 :]].sum())
+        return spent if last >= 0 else spent - self.flops(space)
+
     def flops(self, space: Space) -> float:
         """Of all of them."""
         return float(self.first * space.flops[self.far] + self.second * space.flops[self.near])

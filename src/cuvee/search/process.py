@@ -183,8 +183,7 @@ class Search:
             biased = kinds.smooth[other] * here * rbf
             slope[0] += (biased * self.apart).sum() / length**2
             first = len(SINGLE) + (other - 1) * len(OF_KIND)
-            ratio = max(kinds.rho[other], 1e-12)
-            slope[first] = 2.0 * of_row[mine].sum() / ratio - weights[mine] @ self.mean[mine]
+            slope[first] = 2.0 * of_row[mine].sum() / kinds.rho[other] - weights[mine] @ self.mean[mine]
             slope[first + 1] = biased.sum() + kinds.shaped[other] * (here * self.law).sum()
             slope[first + 2] = kinds.offset[other] * here.sum()
             slope[first + 3] = noise[mine].sum()

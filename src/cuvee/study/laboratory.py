@@ -182,9 +182,12 @@ class Laboratory:
 
     def losses(self, keys: Sequence[str]) -> FloatArray:
         """Nats per token [R, E] of runs in the store, in the order of ``keys``; NaN where not measured."""
-        names = [NATS + one.name for one in self.plan.material.evaluations]
         runs = (self.store.get(key) for key in keys)
-        return np.array([[run.metrics.get(name, nan) for name in names] for run in runs if run is not None])
+        return np.array([self.losses_of(run) for run in runs if run is not None])
+
+    def losses_of(self, run: Run) -> FloatArray:
+        """Nats per token [E] of a run; NaN where not measured."""
+        return np.array([run.metrics.get(NATS + one.name, nan) for one in self.plan.material.evaluations])
 
     # Pools
 

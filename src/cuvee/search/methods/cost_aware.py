@@ -100,12 +100,8 @@ class CostAware:
 
     def _tired(self, history: History, opening: Opening) -> bool:
         """Whether enough was spent on cheap experiments since the opening or the last target run."""
-        space, (_, levels) = history.space, history.asked_for()
-        last = int(np.flatnonzero(levels == space.target).max(initial=-1))
-        spent = float(space.flops[levels[last + 1 :]].sum())
-        if last < 0:
-            spent -= opening.flops(space)
-        return spent >= self.patience * space.levels[space.target].flops
+        space = history.space
+        return opening.spent_since(history) >= self.patience * space.levels[space.target].flops
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from cuvee.search.methods.registry import method_named
 from cuvee.search.proposer import History, Proposer
 from cuvee.search.regret import Regret, believed
 from cuvee.search.space import Experiment
+from cuvee.search.untried import at_level, untried
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory
@@ -219,15 +220,11 @@ class _Search:
     def _verified(self, count: int) -> list[Experiment]:
         """The mixtures of the lowest posterior mean that were not run at the dearest level yet."""
         history, target = self.proposer.history, self.menu.space.target
-        found: list[Experiment] = []
         if len(history.trials.measured) < LEAST_TOLD:
-            return found
+            return []
         regret = self._regret(tested_only=False)
-        for row in (regret.pick, *regret.winners):
-            one = Experiment(tuple(row.tolist()), target)
-            if not history.tried(row[None], target)[0] and one not in found:
-                found.append(one)
-        return found[: min(count, self._side_by_side)]
+        left = untried(history, np.stack([regret.pick, *regret.winners]), target)
+        return at_level(left[: min(count, self._side_by_side)], target)
 
     def _believe(self) -> None:
         history, tolerance = self.proposer.history, self._lab.plan.config.search.tolerance

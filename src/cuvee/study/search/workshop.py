@@ -63,7 +63,7 @@ class Workshop:
         losses = np.full((len(experiments), len(self._lab.plan.material.evaluations)), np.nan)
         for place, run in enumerate(map(self._training, experiments)):
             if run is not None and run.status == "done":
-                losses[place] = self._lab.losses([run.key])[0]
+                losses[place] = self._lab.losses_of(run)
         return losses
 
     def told(self, experiment: Experiment, history: History) -> list[Experiment]:
