@@ -22,7 +22,7 @@ from cuvee.study import scale
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.opening import opened
-from cuvee.study.scale.checks import speedup_of, tokens_to_reach
+from cuvee.study.speedup import speedup_of, tokens_to_reach
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung
 from cuvee.study.scale.optima import ASSUMED_NOISE, Optima, RungLosses, noise_of
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, settings, write_study

@@ -17,6 +17,7 @@ from cuvee.study.folder import CONFIG_NAME
 from cuvee.study.settings import (
     BranchTrainingSettings,
     CandidatesSettings,
+    CheckSettings,
     Count,
     EvaluationSettings,
     EvaluationsSettings,
@@ -77,8 +78,11 @@ class StudyConfig(Settings):
     """The mixtures really trained on, to judge and to calibrate the proxies."""
     candidates: CandidatesSettings
     """The mixtures that only the proxies score."""
+    check: CheckSettings
+    """How the decision is checked: the pick, equal and proportional shares are trained at fresh seeds."""
     evaluation_tokens: Count
-    """Tokens scored of each evaluation, at most (whole documents)."""
+    """Tokens of each evaluation by which mixtures are chosen, at most, spread over half of its documents;
+    as many of the other half check the decision."""
     target: TargetSettings = TargetSettings()
     """What is to be minimised: a weighted mean of the losses."""
     target_run: TargetRunSettings = TargetRunSettings()
@@ -199,6 +203,14 @@ class StudyConfig(Settings):
             name: evaluation.source if evaluation.source in self.pool_sources else None
             for name, evaluation in self.evaluation_sets.items()
         }
+
+    @property
+    def own_columns(self) -> tuple[int, ...]:
+        """For each evaluation the place of that source in ``pool_sources``; -1 is out of pool."""
+        return tuple(
+            self.pool_sources.index(source) if source is not None else -1
+            for source in self.own_sources.values()
+        )
 
     @property
     def target_weights(self) -> dict[str, float]:
