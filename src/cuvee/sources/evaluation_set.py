@@ -175,7 +175,7 @@ class _Pieces:
     def positions(self) -> IntArray:
         """Tokens of the shard, in the order in which they are scored."""
         before = np.cumsum(self.lengths) - self.lengths
-        return np.arange(int(self.lengths.sum())) + np.repeat(self.starts - before, self.lengths)
+        return np.asarray(np.arange(int(self.lengths.sum())) + np.repeat(self.starts - before, self.lengths))
 
     @classmethod
     def spread(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.evaluation.scores import Documents
-from cuvee.types import FloatArray
+from cuvee.types import FloatArray, IntArray
 
 PAIRS = 30
 FEWEST = 3
@@ -47,7 +47,7 @@ class Halves:
 
 
 def _complements(
-    members: FloatArray, length: int, rng: np.random.Generator, fewest: int = FEWEST
+    members: IntArray, length: int, rng: np.random.Generator, fewest: int = FEWEST
 ) -> FloatArray:
     """[2, length] two halves of ``members``, each with ``fewest`` of them at least if there are so many."""
     order = rng.permutation(members)

@@ -39,7 +39,7 @@ class EvaluationRef:
     shard: Path
     context_length: int
     max_tokens: int
-    half: Half
+    half: Half | None
 
 
 @dataclass(frozen=True)
