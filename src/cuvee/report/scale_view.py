@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.report.badge import badge_of
 from cuvee.report.view import Badge, MixtureRow, mixture_rows
 from cuvee.study.law_decision import Interval
-from cuvee.study.scale.decision import Checked, ScaleDecision, Standing
+from cuvee.study.scale.decision import Checked, ScaleDecision
 
 _SHARES_OF_ROOM = 1.08
 
@@ -54,7 +55,7 @@ class ScaleView:
         order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
         rows = mixture_rows(decision.mixture, decision.target_tokens)
         sources = tuple(row.source for row in rows)
-        return cls(decision, _badge(decision), sources, rows, _panels(decision, order))
+        return cls(decision, badge_of(decision.verdict), sources, rows, _panels(decision, order))
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
         """Shares in the order of the mixture table."""
@@ -93,20 +94,3 @@ def _panels(decision: ScaleDecision, order: list[int]) -> tuple[SharePanel, ...]
         )
         for i in order
     )
-
-
-def _badge(decision: ScaleDecision) -> Badge:
-    told = f"Trained {decision.check_tokens:,} tokens long, it did best of {len(decision.checks)} mixtures"
-    badges: dict[Standing, Badge] = {
-        "untested": Badge(
-            "untested", "Not tested", "The mixtures found were not trained above the scales they come from."
-        ),
-        "nothing found": Badge(
-            "not-believed", "Nothing found", "No mixture did better than equal shares when trained."
-        ),
-        "unsure": Badge(
-            "untested", "Not sure", f"{told}, but within the noise of a training from equal shares."
-        ),
-        "better": Badge("believed", "Trained and better", f"{told}, equal shares among them."),
-    }
-    return badges[decision.standing]
