@@ -62,10 +62,9 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
 
 
 def _print_decision(decision: "SearchDecision") -> None:
-    from cuvee.cli.output import number, print_table, short
+    from cuvee.cli.output import number, print_headline, print_table, short
 
-    for sentence in decision.headline:
-        print(sentence)
+    print_headline(decision.headline, decision.verdict)
     level = f"{decision.level:.0%} interval"
     print_table(
         f"Mixture for {short(decision.target_tokens)} tokens",
