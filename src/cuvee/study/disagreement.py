@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cuvee.study.law_decision import Interval
+if TYPE_CHECKING:
+    from cuvee.study.law_decision import Interval
 
 SAME = 0.02
 """Share of the tokens by which two mixtures, or two shares of a source, may differ and still count as one."""
@@ -15,8 +17,8 @@ class Disagreement:
     """A source of which two answers want shares that both their intervals exclude."""
 
     source: str
-    one: Interval
-    other: Interval
+    one: "Interval"
+    other: "Interval"
 
     @property
     def gap(self) -> float:
@@ -25,7 +27,7 @@ class Disagreement:
 
 
 def disagreements(
-    sources: Sequence[str], ones: Sequence[Interval], others: Sequence[Interval]
+    sources: Sequence[str], ones: Sequence["Interval"], others: Sequence["Interval"]
 ) -> tuple[Disagreement, ...]:
     """The sources on which two mixtures disagree, the widest gap first.
 
@@ -41,7 +43,7 @@ def disagreements(
     return tuple(sorted(found, key=lambda pair: -pair.gap))
 
 
-def share_words(share: Interval) -> str:
+def share_words(share: "Interval") -> str:
     """A share with its interval, where one is known."""
     if math.isnan(share.low) or math.isnan(share.high):
         return f"{share.mean:.0%}"
@@ -53,11 +55,11 @@ def moved(ones: Sequence[float], others: Sequence[float]) -> float:
     return math.fsum(abs(one - other) for one, other in zip(ones, others, strict=True)) / 2.0
 
 
-def _apart(one: Interval, other: Interval) -> bool:
+def _apart(one: "Interval", other: "Interval") -> bool:
     (low, high), (other_low, other_high) = _ends(one), _ends(other)
     return low > other_high or other_low > high
 
 
-def _ends(share: Interval) -> tuple[float, float]:
+def _ends(share: "Interval") -> tuple[float, float]:
     low, high = (share.mean if math.isnan(end) else end for end in (share.low, share.high))
     return min(low, share.mean), max(high, share.mean)
