@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import badge_of
 from cuvee.report.view import Badge, MixtureRow, mixture_rows
+from cuvee.study.answers import Answers
 from cuvee.study.search.decision import LevelRow, SearchDecision, Tried
 
 _KINDS = {"merged": "merge", "ensembled": "ensemble", "checkpoint": "frozen"}
@@ -34,14 +36,17 @@ class SearchView:
     """Largest share first."""
     rows: tuple[MixtureRow, ...]
     steps: tuple[Step, ...]
+    answers: AnswersView | None
+    """None where the study has no other."""
 
     @classmethod
-    def of(cls, decision: SearchDecision) -> Self:
-        """Order a decision."""
+    def of(cls, decision: SearchDecision, answers: Answers | None = None) -> Self:
+        """Order a decision, beside the other answers of its study where they are given."""
         rows = mixture_rows(decision.mixture, decision.target_tokens)
         sources = tuple(row.source for row in rows)
         steps = tuple(_step(decision, one) for one in decision.tried)
-        return cls(decision, badge_of(decision.verdict), sources, rows, steps)
+        beside = AnswersView.of(answers)
+        return cls(decision, badge_of(decision.verdict), sources, rows, steps, beside)
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
         """Shares in the order of the mixture table."""
