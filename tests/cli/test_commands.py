@@ -73,9 +73,9 @@ def test_run_sets_the_other_answers_of_the_study_beside_its_own(flow: FakeFlow, 
     (study.parent / "search.json").write_text("damaged")
     result = cuvee("run", study)
     assert result.exit_code == 0, result.stderr
-    told = sentences(Answers.read(study.parent, small()))
-    assert len(told) == 4 and told[-1].startswith("search.json is passed over: ")
-    for words in ("Answers of this study", "cuvee scale", "confirmed by training", "60% (55% to 65%)", *told):
+    said = sentences(Answers.read(study.parent, small()))
+    assert len(said) == 4 and said[-1].startswith("search.json is passed over: ")
+    for words in ("Answers of this study", "cuvee scale", "confirmed by training", "60% (55% to 65%)", *said):
         assert words in result.stdout
 
 

@@ -23,14 +23,14 @@ def test_pages_show_the_other_answers_of_the_day_on_which_they_are_written(tmp_p
     climbed = ladder().judged()
     page = write_scale_reports(climbed, tmp_path).read_text(encoding="utf-8")
     again = write_search_reports(searched((0.1, 0.4, 0.3, 0.2)), tmp_path).read_text(encoding="utf-8")
-    told = sentences(Answers.read(tmp_path))
-    assert len(told) == 1 and told[0].startswith(
+    said = sentences(Answers.read(tmp_path))
+    assert len(said) == 1 and said[0].startswith(
         "cuvee search and cuvee scale disagree on code, 10% (6% to 14%)"
     )
     for text in (page, again):
         assert 'href="#answers"' in text and 'id="answers"' in text
         words = " ".join(outline(text).texts)
-        for part in (*told, "cuvee search", "Confirmed by training", "Not checked", "600k tokens"):
+        for part in (*said, "cuvee search", "Confirmed by training", "Not checked", "600k tokens"):
             assert part in words
     assert page == render_scale_html(ScaleView.of(climbed, Answers.read(tmp_path)))
 

@@ -203,8 +203,8 @@ CHOICES: dict[str, tuple[Answer, Answer, frozenset[str], str]] = {
 
 @pytest.mark.parametrize("rule", CHOICES)
 def test_which_of_two_is_believed(rule: str) -> None:
-    one, other, outdated, told = CHOICES[rule]
-    assert choose(one, other, outdated).sentence.startswith(told)
+    one, other, outdated, said = CHOICES[rule]
+    assert choose(one, other, outdated).sentence.startswith(said)
     assert choose(other, one, outdated) == choose(one, other, outdated)
 
 
@@ -232,7 +232,7 @@ def created(folder: Path, sources: str = "one text", **changes: Any) -> Provenan
     return replace(PROVENANCE, config=config.digest, sources=sources)
 
 
-def test_answers_of_another_study_file_or_other_text_are_told(tmp_path: Path) -> None:
+def test_answers_of_another_study_file_or_other_text_are_named(tmp_path: Path) -> None:
     now = settings(scale={"rungs": 3})
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(now), encoding="utf-8")
     # The section `scale` has been added since: it concerns no other flow.
@@ -249,11 +249,11 @@ def test_answers_of_another_study_file_or_other_text_are_told(tmp_path: Path) ->
     write(tmp_path, "search.json", other.as_json())
     answers = Answers.read(tmp_path, own)
     assert set(answers.outdated) == {"run", "search"}
-    told = sentences(answers)
-    assert told[0] == (
+    said = sentences(answers)
+    assert said[0] == (
         "cuvee run: its answer was made from another study file, or by another version of cuvee."
     )
-    assert told[1] == "cuvee search: its answer was made from other text than that of cuvee scale."
+    assert said[1] == "cuvee search: its answer was made from other text than that of cuvee scale."
 
     (tmp_path / "study.yaml").write_text("schema: 99\n", encoding="utf-8")
     assert set(Answers.read(tmp_path, own).outdated) == {"search"}

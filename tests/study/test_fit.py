@@ -213,7 +213,7 @@ RULES: dict[str, tuple[dict[str, Any], bool, str]] = {
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_law_that_is_believed_leaves_its_mixture_to_be_trained(answer: Answer, rule: str) -> None:
-    changes, believed, told = RULES[rule]
+    changes, believed, said = RULES[rule]
     laws = tuple(
         replace(row, r_squared=changes.get("r_squared", 0.95)) if row.chosen else row
         for row in answer.decision.laws
@@ -222,7 +222,7 @@ def test_a_law_that_is_believed_leaves_its_mixture_to_be_trained(answer: Answer,
     where = replace(answer.decision.distance, typical=0.1, nearest_run="run7", **lies)
     decision = replace(answer.decision, laws=laws, distance=where).judged()
     assert decision.verdict.standing == "not checked"
-    assert told in decision.verdict.why
+    assert said in decision.verdict.why
     first = "Not checked: " if believed else "Do not rely on this mixture: "
     assert decision.headline[0].startswith(first)
 

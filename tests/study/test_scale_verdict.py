@@ -12,6 +12,7 @@ from cuvee.report.html import render_scale_html
 from cuvee.report.scale_view import ScaleView
 from cuvee.study.law_decision import Interval
 from cuvee.study.scale.decision import ScaleDecision
+from cuvee.study.verdict import Verdict
 from tests.study.scale_cases import EVEN, FOUND, PROPORTIONAL, ladder
 
 FAR_AWAY = (0.96, 0.02, 0.01, 0.01)
@@ -91,10 +92,10 @@ RULES: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule(rule: str) -> None:
-    changes, standing, told = RULES[rule]
+    changes, standing, said = RULES[rule]
     decision = ladder(**changes).judged()
     assert decision.verdict.standing == standing, decision.verdict.why
-    assert told in decision.verdict.why
+    assert said in decision.verdict.why
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -108,6 +109,17 @@ def test_page_and_first_line_say_no_more_than_the_verdict(rule: str) -> None:
     assert decision.headline[0].startswith("Train on ") == (standing == "confirmed")
     page = render_scale_html(ScaleView.of(decision))
     assert decision.verdict.title in page and "Trained and better" not in page
+
+
+def test_equal_and_proportional_shares_may_be_one_mixture() -> None:
+    decision = ladder(EVEN, method="uniform", losses=(4.1, 4.0, 4.0))
+    rows = tuple(replace(row, shares=EVEN) if row.name == "proportional" else row for row in decision.checks)
+    assert replace(decision, checks=rows).judged().verdict == Verdict(
+        "not confirmed",
+        "No mixture on 900,000 tokens did better than equal shares, which are the proportional ones.",
+    )
+    elsewhere = replace(ladder(FAR_AWAY, trained=EVEN), checks=tuple(replace(r, shares=EVEN) for r in rows))
+    assert "is that of equal and of proportional shares" in elsewhere.judged().verdict.why
 
 
 def test_the_law_of_an_older_document_is_taken_without_interval() -> None:

@@ -282,7 +282,7 @@ def test_reports_are_written_and_read_back(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shares", "changes", "told"),
+    ("shares", "changes", "said"),
     [
         (
             FOUND,
@@ -295,12 +295,12 @@ def test_reports_are_written_and_read_back(finished: Finished) -> None:
     ],
 )
 def test_a_search_never_says_that_its_pick_is_checked(
-    finished: Finished, shares: tuple[float, ...], changes: dict[str, Any], told: str
+    finished: Finished, shares: tuple[float, ...], changes: dict[str, Any], said: str
 ) -> None:
     entries = zip(finished.decision.mixture, shares, strict=True)
     mixture = tuple(replace(entry, share=share) for entry, share in entries)
     decision = replace(finished.decision, mixture=mixture, **changes).judged()
-    assert decision.verdict.standing == "not checked" and told in decision.verdict.why
+    assert decision.verdict.standing == "not checked" and said in decision.verdict.why
     badge = SearchView.of(decision).badge
     assert (badge.level, badge.words, badge.why) == ("untested", "Not checked", decision.verdict.why)
     assert "Trained and better" not in render_search_html(SearchView.of(decision))

@@ -41,11 +41,11 @@ class Comparison:
     choice: Choice
 
     @classmethod
-    def of(cls, one: Answer, other: Answer, outdated: frozenset[str]) -> "Comparison":
-        """Compare; ``outdated`` names flows whose answers belong to another state of the study."""
+    def of(cls, one: Answer, other: Answer, stale: frozenset[str]) -> "Comparison":
+        """Compare; ``stale`` names flows whose answers belong to another state of the study."""
         both = [name for name in one.shares if name in other.shares]
         apart = disagreements(both, [one.shares[n] for n in both], [other.shares[n] for n in both])
-        return cls(one, other, apart, choose(one, other, outdated))
+        return cls(one, other, apart, choose(one, other, stale))
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Answers:
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Every two answers."""
-        outdated = frozenset(self.outdated)
-        return tuple(Comparison.of(one, other, outdated) for one, other in combinations(self.found, 2))
+        stale = frozenset(self.outdated)
+        return tuple(Comparison.of(one, other, stale) for one, other in combinations(self.found, 2))
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -93,6 +93,8 @@ class _Trial:
     @property
     def outcome(self) -> str:
         """How it ended, against what, and how much of that may be chance."""
+        if not self.gaps:
+            return "is that of equal and of proportional shares"
         first, *more = (f"{gap:+.4f} nats per token from {words}" for words, gap in self.gaps.items())
         ended = " and ".join((first, *(one.replace(" nats per token", "") for one in more)))
         return f"ended {ended}; {self.noise}"
@@ -144,9 +146,9 @@ def _itself(trial: _Trial) -> str:
 
 
 def _carried_on(decision: "ScaleDecision", trials: list[_Trial]) -> str:
-    told = f"It was carried on to {decision.target_tokens:,} tokens and never trained"
+    carried = f"It was carried on to {decision.target_tokens:,} tokens and never trained"
     found = next((one for one in trials if one.row.name == decision.method), trials[0])
-    return f"{told}; {_neighbour(found)}."
+    return f"{carried}; {_neighbour(found)}."
 
 
 def _neighbour(trial: _Trial) -> str:
