@@ -244,10 +244,9 @@ def _front(runs: "Runs", question: "Question", metrics: list[str], as_json: bool
 
 def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     """The answer on the terminal."""
-    from cuvee.cli.output import number, print_table
+    from cuvee.cli.output import number, print_headline, print_table
 
-    for sentence in decision.headline:
-        print(sentence)
+    print_headline(decision.headline, decision.verdict)
     print_table(
         "Mixture",
         [

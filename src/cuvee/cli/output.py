@@ -8,6 +8,7 @@ from cuvee.types import Json
 
 if TYPE_CHECKING:
     from cuvee.study.decision import Decision, Loss, Prediction, SourceShare
+    from cuvee.study.verdict import Verdict
 
 
 def print_json(value: Json) -> None:
@@ -27,6 +28,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*row)
     Console(markup=False, highlight=False, emoji=False).print(table)
+
+
+def print_headline(headline: Sequence[str], verdict: "Verdict") -> None:
+    """The first lines of an answer, its verdict behind the first of them."""
+    print(headline[0])
+    print(f"verdict: {verdict.title.lower()}. {verdict.why}")
+    for sentence in headline[1:]:
+        print(sentence)
 
 
 def print_decision(decision: "Decision") -> None:

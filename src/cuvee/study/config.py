@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from cuvee.errors import ConfigError, SchemaError
+from cuvee.hashing import digest
 from cuvee.honesty.scopes import RESERVED
 from cuvee.study.effort import with_defaults
 from cuvee.study.folder import CONFIG_NAME
@@ -40,6 +41,8 @@ from cuvee.study.yaml_file import did_you_mean, read_yaml, told
 from cuvee.types import Json
 
 SCHEMA = 1
+
+_PLACES = ("sources", "evaluations", "workers")
 
 
 class StudyConfig(Settings):
@@ -225,6 +228,11 @@ class StudyConfig(Settings):
         Paths are absolute and ``workers`` is this machine's: neither belongs into a key.
         """
         return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that was decided, where text lies and how many work aside."""
+        return digest({key: value for key, value in self.as_json().items() if key not in _PLACES})
 
 
 def _check_schema(raw: Mapping[str, Any], name: str) -> None:

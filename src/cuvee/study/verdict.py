@@ -32,3 +32,7 @@ class Verdict:
     def title(self) -> str:
         """The words of the badge."""
         return TITLES[self.standing]
+
+
+UNJUDGED = Verdict("not checked", "")
+"""What a decision has until its flow has concluded."""
