@@ -1,8 +1,8 @@
 """The studies behind ``make bench-trust``: random sources, targets and budgets, and what is true of them.
 
 A study is a function of its number. Its sources are random parts of the eight large domains, or text of the
-installation; its truth is measured on text of the same kinds that the study has never seen. Needs the folder of real
-text that ``CUVEE_SHARED`` names (default ``../shared``); it is read, never copied into the project.
+installation; its truth is measured on text of the same kinds that the study has never seen. Needs the folder
+of real text that ``CUVEE_SHARED`` names (default ``../shared``); it is read, never copied into the project.
 """
 
 import hashlib

@@ -40,8 +40,7 @@ def print_headline(headline: Sequence[str], verdict: "Verdict") -> None:
 
 def print_decision(decision: "Decision") -> None:
     """The headline, the mixture, and what it is predicted to do."""
-    for sentence in decision.headline:
-        print(sentence)
+    print_headline(decision.headline, decision.verdict)
     print_table(
         "Mixture",
         ["source", "share", f"{decision.confidence:.0%} interval", "epochs", ""],

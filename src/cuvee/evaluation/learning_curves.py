@@ -39,7 +39,8 @@ class LearningCurves:
     start: FloatArray
     """[D] nats of every document under the seed model, at position zero."""
     nats: FloatArray
-    """[P, D] the same under the branch of the document's own source at each position; out of pool anything."""
+    """[P, D] the same under the branch of the document's own source at each position; out of pool
+    anything."""
 
     def __post_init__(self) -> None:
         count = len(self.documents.tokens)

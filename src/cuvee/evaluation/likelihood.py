@@ -21,10 +21,10 @@ from cuvee.models.interface import CausalModel
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.types import Float32Array, FloatArray, IntArray
 
-
 BATCH_TOKENS = {False: 1024, True: 2048}
 """Tokens a forward pass, and whether it multiplies in bfloat16. Measured on one core with a model of 0.3M
-parameters: bfloat16 7 us a token (10 with 512 tokens), float32 10 us (18 with 2048: the logits leave the cache)."""
+parameters: bfloat16 7 us a token (10 with 512 tokens), float32 10 us (18 with 2048: the logits leave the
+cache)."""
 
 
 @runtime_checkable

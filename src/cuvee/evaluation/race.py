@@ -1,10 +1,11 @@
 """Racing merges: few tokens for many, all tokens for the best (floor 4).
 
-One rung of successive halving (Jamieson & Talwalkar, https://arxiv.org/abs/1502.07943). Every merge is scored on
-a part of the windows; those that look best are scored on the rest. What the part lacks is known of the *ensemble*,
-which costs next to nothing on all tokens, so a merge's loss there is the ensemble's plus the difference of the two on
-the part (the difference estimator; Cochran, Sampling Techniques, 3rd ed., ch. 7). Merge and ensemble differ far less
-from token to token than either varies, so an eighth of the tokens tells nearly as much as all.
+One rung of successive halving (Jamieson & Talwalkar, https://arxiv.org/abs/1502.07943). Every merge is scored
+on a part of the windows; those that look best are scored on the rest. What the part lacks is known of the
+*ensemble*, which costs next to nothing on all tokens, so a merge's loss there is the ensemble's plus the
+difference of the two on the part (the difference estimator; Cochran, Sampling Techniques, 3rd ed., ch. 7).
+Merge and ensemble differ far less from token to token than either varies, so an eighth of the tokens tells
+nearly as much as all.
 """
 
 import numpy as np
@@ -37,7 +38,8 @@ def completed(part: Scores, control_part: Scores, control: Scores) -> Scores:
         control: the same on all tokens [..., D].
 
     Returns:
-        Nats [..., D] of all documents. Their mean over an evaluation is unbiased; those of a single document are not.
+        Nats [..., D] of all documents. Their mean over an evaluation is unbiased; those of a single document
+        are not.
     """
     ratio = control.documents.evaluation_tokens / part.documents.evaluation_tokens
     missed = part.nats - control_part.nats

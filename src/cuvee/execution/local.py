@@ -109,8 +109,8 @@ class LocalProcesses:
 class ResidentProcesses:
     """The same workers for one ``map`` after another: what they import and open is paid for once.
 
-    Use it in ``with``. Workers are started when they are first needed, and started anew after a failure. A map
-    inside a map has workers of its own.
+    Use it in ``with``. Workers are started when they are first needed, and started anew after a failure. A
+    map inside a map has workers of its own.
     """
 
     workers: int | None = None

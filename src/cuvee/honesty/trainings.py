@@ -1,13 +1,14 @@
 """Differences between mixtures that were trained more than once, with the noise of trainings (floor 5).
 
-Trainings stand in *layouts*: mixtures by seeds, every mixture trained with every seed. What a seed does to all mixtures
-alike cancels in a difference, so the noise of a difference is what a two-way analysis of variance leaves over:
+Trainings stand in *layouts*: mixtures by seeds, every mixture trained with every seed. What a seed does to
+all mixtures alike cancels in a difference, so the noise of a difference is what a two-way analysis of
+variance leaves over:
 
     y_as = m_a + s_s + e_as,      Var(mean difference) = 2 sigma^2 / n + (document error)^2,
 
-with sigma^2 the mean square of the residuals, pooled over layouts (Scheffe, The Analysis of Variance, ch. 4). A
-mixture whose own trainings scatter more than the others' beyond chance keeps its own variance. The interval is
-Student's, with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
+with sigma^2 the mean square of the residuals, pooled over layouts (Scheffe, The Analysis of Variance, ch. 4).
+A mixture whose own trainings scatter more than the others' beyond chance keeps its own variance. The interval
+is Student's, with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
 """
 
 import math
@@ -51,7 +52,8 @@ def pooled_noise(layouts: Sequence[FloatArray]) -> Noise:
 
 
 def deviation(layouts: Sequence[FloatArray]) -> float:
-    """Standard deviation of one training about its mixture, whatever its seed; NaN where none was repeated."""
+    """Standard deviation of one training about its mixture, whatever its seed; NaN where none was
+    repeated."""
     squares = sum(float(np.square(one - one.mean(axis=1, keepdims=True)).sum()) for one in layouts)
     freedom = sum(one.shape[0] * (one.shape[1] - 1) for one in layouts)
     return math.sqrt(squares / freedom) if freedom else math.nan

@@ -7,8 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.report.badge import badge_of
-from cuvee.report.view import Badge
+from cuvee.report.badge import Badge, badge_of
 from cuvee.study.answer import Answer
 from cuvee.study.answers import Answers, sentences
 from cuvee.study.law_decision import Interval

@@ -1,11 +1,23 @@
 """The badge of a verdict at the head of a page (floor 8)."""
 
+from dataclasses import dataclass
 from typing import Literal
 
-from cuvee.report.view import Badge
 from cuvee.study.verdict import Standing, Verdict
 
-_LEVELS: dict[Standing, Literal["believed", "not-believed", "untested"]] = {
+Level = Literal["believed", "not-believed", "untested"]
+
+
+@dataclass(frozen=True)
+class Badge:
+    """The statement on trust at the head of a report."""
+
+    level: Level
+    words: str
+    why: str
+
+
+_LEVELS: dict[Standing, Level] = {
     "confirmed": "believed",
     "not confirmed": "untested",
     "refuted": "not-believed",

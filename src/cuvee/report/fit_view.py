@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.report.badge import badge_of
-from cuvee.report.view import Badge, LossRow, MixtureRow, Panel, Point
+from cuvee.report.badge import Badge, badge_of
+from cuvee.report.view import LossRow, MixtureRow, Panel, Point
 from cuvee.study.decision import Loss, Prediction
 from cuvee.study.law_decision import BEST_OBSERVED, PICK, Interval, LawDecision, LawRow, Sensitivity
 

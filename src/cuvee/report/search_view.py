@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from cuvee.report.answers_view import AnswersView
-from cuvee.report.badge import badge_of
-from cuvee.report.view import Badge, MixtureRow, mixture_rows
+from cuvee.report.badge import Badge, badge_of
+from cuvee.report.view import MixtureRow, mixture_rows
 from cuvee.study.answers import Answers
 from cuvee.study.search.decision import LevelRow, SearchDecision, Tried
 

@@ -1,15 +1,16 @@
 """Evaluation sets: short pieces of many held-out documents, in which every token is predicted once (sources).
 
-A loss is only as sure as its documents are many: tokens of one document resemble each other. So a budget of tokens
-is spread over as many documents as there are. A document that is longer than its part gives whole windows,
-evenly spread over it; no token is scored twice. Where all text fits into the budget, all of it is scored.
+A loss is only as sure as its documents are many: tokens of one document resemble each other. So a budget of
+tokens is spread over as many documents as there are. A document that is longer than its part gives whole
+windows, evenly spread over it; no token is scored twice. Where all text fits into the budget, all of it is
+scored.
 
 Pieces are joined, those of whole windows first. A piece from the beginning of a document is preceded by an
-end-of-text token, another by the token before it, as in training. A piece may begin inside a window and then sees
-the end of the one before it, again as in training. The last window is padded.
+end-of-text token, another by the token before it, as in training. A piece may begin inside a window and then
+sees the end of the one before it, again as in training. The last window is padded.
 
-A held-out part has two *halves*, every other document each: with one of them mixtures are chosen, with the other
-what was chosen is checked.
+A held-out part has two *halves*, every other document each: with one of them mixtures are chosen, with the
+other what was chosen is checked.
 """
 
 from dataclasses import dataclass, field
@@ -29,12 +30,14 @@ PADDING = -1
 """The document index of targets that are not scored."""
 
 SHORTEST_PIECE = 128
-"""Fewest tokens of a document that a budget is spread over, windows and documents that are shorter aside: the first
+"""Fewest tokens of a document that a budget is spread over, windows and documents that are shorter aside: the
+first
 tokens of a piece are predicted from next to nothing."""
 
 Half = Literal["choosing", "checking"]
 HALVES: tuple[Half, ...] = ("choosing", "checking")
-"""Which documents of a held-out part: those by which mixtures are chosen, or those that no choice has seen."""
+"""Which documents of a held-out part: those by which mixtures are chosen, or those that no choice has
+seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +199,8 @@ class _Pieces:
         documents = np.repeat(np.arange(len(chosen)), counts)
         number = np.arange(len(documents)) - np.repeat(np.cumsum(counts) - counts, counts)
         sizes = (parts // counts)[documents]
-        # Each piece lies somewhere in its own stretch of the document, at a place that differs between documents.
+        # Each piece lies somewhere in its own stretch of the document, at a place that differs between
+        # documents.
         stretch = (lengths / counts)[documents]
         place = (number + _GOLDEN * documents % 1.0 * (1.0 - sizes / stretch)) * stretch
         starts = np.asarray(shard.document_offsets[chosen])[documents] + np.floor(place).astype(np.int64)
@@ -208,7 +212,8 @@ _GOLDEN = (5**0.5 - 1) / 2  # its multiples are spread evenly over the unit inte
 
 
 def _parts(lengths: IntArray, budget: int, window: int) -> IntArray:
-    """Tokens that each document gives [D]: the same of all that are long enough, in whole windows from one on."""
+    """Tokens that each document gives [D]: the same of all that are long enough, in whole windows from one
+    on."""
     if lengths.sum() <= budget:
         return lengths
     ascending = np.sort(lengths)

@@ -1,7 +1,7 @@
 """The check of a decision: the pick and the baselines, trained at fresh seeds side by side (floor 7).
 
-These are values: ``study/checking.py`` makes them, decisions keep them, reports show them. Losses are nats per token of
-the target, on documents that no choice has seen.
+These are values: ``study/checking.py`` makes them, decisions keep them, reports show them. Losses are nats
+per token of the target, on documents that no choice has seen.
 """
 
 import math
@@ -11,6 +11,9 @@ from cuvee.study.verdict import Verdict
 
 PICK, EQUAL, PROPORTIONAL = "pick", "equal shares", "proportional shares"
 """What is trained."""
+
+FEWEST_DOCUMENTS = 5
+"""Documents of an evaluation below which their choice is not known well enough to confirm anything."""
 
 _NAN = math.nan
 
@@ -40,7 +43,8 @@ class Comparison:
     document_error: float = _NAN
     """Standard error of ``difference`` by the choice of documents."""
     tokens_needed: float = _NAN
-    """Part of its tokens after which the pick is where the baseline ends; above one where it is not that far."""
+    """Part of its tokens after which the pick is where the baseline ends; above one where it is not that
+    far."""
 
     @property
     def better(self) -> bool:
@@ -66,6 +70,8 @@ class Check:
     """One for each baseline that is another mixture than the pick."""
     noise: float
     """Standard deviation of one training about its mixture; NaN where none was repeated."""
+    documents: int
+    """Of the evaluation in the target that has the fewest."""
     confidence: float
 
     @property
@@ -90,6 +96,11 @@ class Check:
         if same:
             return Verdict(
                 "not confirmed", f"The pick is {' and '.join(sorted(same))}; in {trained}: {told}."
+            )
+        if self.documents < FEWEST_DOCUMENTS:
+            return Verdict(
+                "not confirmed",
+                f"An evaluation has {self.documents} documents to check with, too few; in {trained}: {told}.",
             )
         if all(one.better for one in self.comparisons):
             return Verdict("confirmed", f"In {trained} it beats {_names(self)} beyond noise ({told}).")

@@ -1,7 +1,7 @@
 """Checking a pick by training it (floor 7).
 
-The pick, equal and proportional shares are trained at seeds that no other run of the study has, the same for all three,
-and measured on the documents that no choice has seen. Nothing here changes the pick.
+The pick, equal and proportional shares are trained at seeds that no other run of the study has, the same for
+all three, and measured on the documents that no choice has seen. Nothing here changes the pick.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,6 +85,7 @@ def _compared(
             if keys[place] != keys[0]
         ),
         noise=deviation([distinct, *layouts]),
+        documents=int(lab.documents.counts[target > 0].min()),
         confidence=confidence,
     )
 

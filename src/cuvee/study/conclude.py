@@ -15,20 +15,16 @@ from cuvee.study.check import EQUAL, PROPORTIONAL, Check
 from cuvee.study.checking import check
 from cuvee.study.config import StudyConfig
 from cuvee.study.findings import Findings
-from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z, chosen_error
+from cuvee.study.headline import with_headline
+from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
 from cuvee.study.mixtures import baselines
 from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.provenance import provenance
-from cuvee.study.verdict import Verdict
+from cuvee.study.verdict import UNTRAINED
 from cuvee.types import FloatArray
 
-FEWEST_DOCUMENTS = 20
-"""Documents of an evaluation, in each half, from which on it can decide."""
-UNTRAINED = Verdict(
-    "not checked", "Nothing was trained afresh (`check.seeds: 0`): the pick rests on proxies alone."
-)
 TIED_TOLD = 8
 ADDED = 0.1
 """Share that the ablation 'add' gives to a source, taken from all others in proportion."""
@@ -71,15 +67,13 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
     checked = check(lab, pick, findings.available, plan.reference, _layouts(findings), CONFIDENCE)
-    gains = _gains(judge, row, {EQUAL: uniform, PROPORTIONAL: proportional})
-    evaluations = _evaluations(lab)
-    return d.Decision(
+    decision = d.Decision(
         study=config.name,
         created_from=provenance(
             lab, plan.reference(Mixture.uniform(config.pool_sources)), "cuvee run study.yaml"
         ),
         estimand=config.estimand,
-        headline=_headline(judge, report, gains, checked, evaluations),
+        headline=(),
         believed_proxy=proxy,
         believed=choice is not None and choice.believed,
         why=_why(choice, judge.evidence),
@@ -90,9 +84,9 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         predictions=_predictions(findings, judge, row, uniform, proportional, reference_row, factors),
         verdict=checked.verdict if checked else UNTRAINED,
         check=checked,
-        gains=gains,
+        gains=_gains(judge, row, {EQUAL: uniform, PROPORTIONAL: proportional}),
         optimism=judge.optimism,
-        evaluations=evaluations,
+        evaluations=_evaluations(lab),
         best_reference=reference_name,
         tied=_tied(judge, row),
         honesty=_honesty(report),
@@ -117,10 +111,12 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         warnings=_warnings(findings, judge, geometry, config),
         confidence=CONFIDENCE,
     )
+    return with_headline(decision)
 
 
 def _layouts(findings: Findings) -> list[FloatArray]:
-    """Target losses of the references that were trained twice [A, 2], from which the noise of a training is known."""
+    """Target losses of the references that were trained twice [A, 2], from which the noise of a training
+    is known."""
     references = findings.references
     if references is None or not len(references.again):
         return []
@@ -147,57 +143,6 @@ def _evaluations(lab: Laboratory) -> tuple[d.EvaluationRow, ...]:
         d.EvaluationRow(one.name, one.documents, one.tokens, other.documents, other.tokens, weights[one.name])
         for one, other in zip(material.evaluations, material.checking.evaluations, strict=True)
     )
-
-
-def _headline(
-    judge: Judge,
-    report: HonestyReport | None,
-    gains: tuple[d.Gain, ...],
-    checked: Check | None,
-    evaluations: tuple[d.EvaluationRow, ...],
-) -> tuple[str, ...]:
-    shares = sorted(judge.pick.as_dict().items(), key=lambda item: -item[1])
-    mixture = ", ".join(f"{share:.0%} {name}" for name, share in shares if share >= 0.005)
-    lines = [*_doubts(evaluations), f"Train on {mixture}."]
-    if checked is not None:
-        lines.append(f"{checked.verdict.title}. {checked.verdict.why}")
-        if np.isfinite(checked.noise):
-            lines.append(
-                f"One training of {checked.tokens:,} tokens varies by {checked.noise:.4f} nats (standard deviation)."
-            )
-    for gain in gains[:1]:
-        interval = f" (95 % interval {gain.low:+.4f} to {gain.high:+.4f})" if np.isfinite(gain.low) else ""
-        when = "before that" if checked else "and not checked by training"
-        lines.append(
-            f"Predicted {when}: {gain.difference:+.4f} nats per token against {gain.baseline}{interval}."
-        )
-    choice = judge.choice
-    if choice is None:
-        lines.append("Too few references were trained to say how far the proxy can be believed.")
-    elif report is not None:
-        chosen = chosen_error(choice)
-        lines.append(
-            f"On {report.rows[0].n} really trained mixtures, each predicted without itself, '{choice.name}' has "
-            f"rank correlation {chosen.target_spearman:.2f} and is off by {chosen.target:.4f} nats "
-            "on differences."
-        )
-    return tuple(lines)
-
-
-def _doubts(evaluations: tuple[d.EvaluationRow, ...]) -> list[str]:
-    """What must be said before the answer: evaluations that are too short to decide by."""
-    short = [
-        one
-        for one in evaluations
-        if one.weight > 0 and min(one.documents, one.checking_documents) < FEWEST_DOCUMENTS
-    ]
-    if not short:
-        return []
-    counts = ", ".join(f"{one.evaluation} {one.documents + one.checking_documents}" for one in short)
-    return [
-        f"Too few held-out documents to decide by ({counts}; {2 * FEWEST_DOCUMENTS} are the least): raise "
-        "`split.evaluation`, set `chunk_characters` to cut long documents, or give the evaluation more text."
-    ]
 
 
 def _why(choice: Choice | None, evidence: Evidence | None) -> str:

@@ -21,7 +21,7 @@ from cuvee.errors import ConfigError, SchemaError
 from cuvee.honesty import scopes
 from cuvee.study.check import Check
 from cuvee.study.decision_json import decode, encode
-from cuvee.study.verdict import Verdict
+from cuvee.study.verdict import UNTRAINED, Verdict
 from cuvee.types import Json
 
 SCHEMA = 2
@@ -299,10 +299,8 @@ class Decision:
     target: dict[str, float]
     """Evaluation -> weight in what is minimised."""
     predictions: tuple[Prediction, ...]
-    verdict: Verdict = Verdict(
-        "not checked", "The decision was made by an earlier version, which trained no pick afresh."
-    )
-    """Whether the pick may be acted on."""
+    verdict: Verdict = UNTRAINED
+    """Whether the pick may be acted on; documents of schema 1 have none."""
     check: Check | None = None
     """What fresh trainings say of the pick; None where there were none."""
     gains: tuple[Gain, ...] = ()

@@ -3,9 +3,10 @@
 ``effort`` gives the size of the model; token budgets follow from that size, so a study that only
 changes ``model.parameters`` stays in proportion. Whatever the user wrote is never changed.
 
-Costs, with N parameters: the seed takes ``6 N * 2 N`` FLOPs, each branch and each reference an eighth
-of that, each model that is measured ``2 N * evaluations * evaluation_tokens``, each candidate an eighth of that. What ``cuvee scale`` and ``cuvee
-search`` may take grows as ``N^2``, so that their runs too keep their tokens a parameter.
+Costs, with N parameters: the seed takes ``6 N * 2 N`` FLOPs, each branch and each reference an eighth of
+that, each model that is measured ``2 N * evaluations * evaluation_tokens``, each candidate an eighth of that.
+What ``cuvee scale`` and ``cuvee search`` may take grows as ``N^2``, so that their runs too keep their tokens
+a parameter.
 """
 
 import math

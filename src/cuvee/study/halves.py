@@ -1,9 +1,9 @@
 """Halves of the evidence: what another half of the references and of the documents would have said (floor 7).
 
 A half-sample of n observations lies as far from the whole as the whole lies from the truth (McCarthy 1969,
-Review of the International Statistical Institute 37), so predictions learnt from halves show how sure those from the whole
-are. Halves come in pairs of complements. What is chosen on one and judged on the other shows by how much a choice flatters
-itself: cross-fitting.
+Review of the International Statistical Institute 37), so predictions learnt from halves show how sure those
+from the whole are. Halves come in pairs of complements. What is chosen on one and judged on the other shows
+by how much a choice flatters itself: cross-fitting.
 """
 
 from dataclasses import dataclass

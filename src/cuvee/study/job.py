@@ -102,7 +102,8 @@ class Measured:
     trained: Trained
     scores: Scores
     along: tuple[tuple[int, dict[str, float]], ...]
-    """Steps with losses on the part of the evaluations, by the key of the part; the end is among them. Empty where
+    """Steps with losses on the part of the evaluations, by the key of the part; the end is among them. Empty
+    where
     it was not measured on its way."""
     evaluation_flops: float
 
@@ -135,8 +136,8 @@ def _along(task: TrainTask) -> tuple[Callable[[Tensor], dict[str, float]], int]:
 def part_key(evaluation: str) -> str:
     """Under what the loss on the part of an evaluation of this key is kept.
 
-    A run keeps what was measured on its way for as long as its checkpoint lies there, whatever evaluations the study
-    comes to have: kept by name, old losses would pass for those on new text.
+    A run keeps what was measured on its way for as long as its checkpoint lies there, whatever evaluations
+    the study comes to have: kept by name, old losses would pass for those on new text.
     """
     return f"{evaluation}/{PART}"
 

@@ -1,12 +1,13 @@
 """Predicted losses of mixtures, how sure they are, and which mixture to take (floor 7).
 
 Three errors are added up: what the calibration would be on other references and all losses on other documents
-(``halves``), and what the calibrated proxy still misses of each mixture (its left-out error, less the noise of single
-trainings).
+(``halves``), and what the calibrated proxy still misses of each mixture (its left-out error, less the noise
+of single trainings).
 
-The pick is the mean of the mixtures that halves of the evidence would pick. The mixture that looks best on all of it looks
-better than it is, and lies where errors happen to point; the mean follows no single error (bagging; Breiman 1996, Machine
-Learning 24). By how much a choice still flatters itself is measured by choosing on one half and judging on the other.
+The pick is the mean of the mixtures that halves of the evidence would pick. The mixture that looks best on
+all of it looks better than it is, and lies where errors happen to point; the mean follows no single error
+(bagging; Breiman 1996, Machine Learning 24). By how much a choice still flatters itself is measured by
+choosing on one half and judging on the other.
 """
 
 from dataclasses import dataclass, replace
@@ -139,10 +140,11 @@ class Judge:
 
     @cached_property
     def optimism(self) -> float:
-        """By how much the predicted target loss of a choice is too low, in nats, because it was chosen for it.
+        """By how much the predicted target loss of a choice is too low, in nats, because it was chosen for
+        it.
 
-        Choosing on a half and predicting on its complement shows twice as much as there is on the whole: the errors that a
-        choice exploits have twice the variance there.
+        Choosing on a half and predicting on its complement shows twice as much as there is on the whole: the
+        errors that a choice exploits have twice the variance there.
         """
         losses = self.halves[:, self.allowed] @ self.target
         best = np.argmin(losses, axis=1)
@@ -152,10 +154,11 @@ class Judge:
         return float(max(0.0, 0.5 * (relative[draws ^ 1, best] - relative[draws, best]).mean()))
 
     def share_bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Interval of every share [S]: what would be picked on other references and documents, with other errors.
+        """Interval of every share [S]: what would be picked on other references and documents, with other
+        errors.
 
-        Each draw takes a half of the evidence and adds to every candidate an error as large as what the calibrated
-        proxy misses.
+        Each draw takes a half of the evidence and adds to every candidate an error as large as what the
+        calibrated proxy misses.
         """
         losses = np.repeat(self.halves[:, self.allowed] @ self.target, ERRORS_A_HALF, axis=0)
         if np.isfinite(self.missed[-1]):

@@ -37,7 +37,7 @@ from cuvee.study.job import (
 )
 from cuvee.study.plan import Plan
 from cuvee.training.run import Begun, TrainingRun
-from cuvee.types import FloatArray, Json
+from cuvee.types import FloatArray
 
 T = TypeVar("T")
 
@@ -183,7 +183,8 @@ class Laboratory:
         return {one.name: one.key for one in self.plan.material.evaluations}
 
     def _named(self, along: Iterable[tuple[int, Mapping[str, float]]]) -> list[tuple[int, dict[str, float]]]:
-        """Losses on the way of a run by the name of the evaluation; steps that were measured on others left out."""
+        """Losses on the way of a run by the name of the evaluation; steps that were measured on others
+        left out."""
         keys = {one.name: part_key(one.key) for one in self.plan.material.evaluations}
         return [
             (step, {name: losses[key] for name, key in keys.items()})
@@ -264,8 +265,8 @@ class Laboratory:
     ) -> Scores:
         """Scores [M, D] of merges ``weights`` [M, K] that stand for ``mixtures``.
 
-        With a ``control``, the ensemble of the pool, merges are scored on a part of the windows only, and what the
-        part lacks is estimated from it (``cuvee.evaluation.race``).
+        With a ``control``, the ensemble of the pool, merges are scored on a part of the windows only, and
+        what the part lacks is estimated from it (``cuvee.evaluation.race``).
         """
         partly = control is not None
         keys = [self._proxy_key("merged", pool.roster, row, partly) for row in weights]

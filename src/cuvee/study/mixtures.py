@@ -53,7 +53,8 @@ def candidates(config: StudyConfig, region: Region, available: dict[str, int]) -
 
 
 def baselines(names: tuple[str, ...], available: dict[str, int]) -> tuple[Mixture, Mixture]:
-    """What anybody would take without looking: equal shares, and shares proportional to the tokens there are."""
+    """What anybody would take without looking: equal shares, and shares proportional to the tokens there
+    are."""
     return Mixture.uniform(names), Mixture.proportional({name: available[name] for name in names})
 
 

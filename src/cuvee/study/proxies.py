@@ -46,9 +46,8 @@ class Proxies:
         """What both proxies say of mixtures over the sources of the pool.
 
         Args:
-            mixtures: M mixtures.
-            roles: what each is scored for.
-            whole: which merges are scored on all tokens [M]; the others on a part (``cuvee.evaluation.race``).
+            mixtures: M mixtures. roles: what each is scored for. whole: which merges are scored on all tokens
+            [M]; the others on a part (``cuvee.evaluation.race``).
         """
         nats = {
             MERGE: self._merged(mixtures, roles, np.broadcast_to(np.asarray(whole), len(mixtures))),
