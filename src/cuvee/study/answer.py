@@ -87,7 +87,7 @@ def answer_of(decision: Decision | SearchDecision | ScaleDecision) -> Answer:
 
 def _of_run(decision: Decision) -> Answer:
     # Decisions without a verdict rest on proxies: whatever those agree with, nothing was trained afresh.
-    verdict = getattr(decision, "verdict", None) or Verdict("not checked", decision.why)
+    verdict = decision.verdict
     size = RunSize(decision.proxy_scale.params, decision.proxy_scale.tokens)
     pick = [entry.share for entry in decision.mixture]
     same = sum(moved(reference.shares, pick) <= SAME for reference in decision.references)

@@ -32,9 +32,9 @@ def _few_documents(evaluations: tuple[EvaluationRow, ...]) -> list[str]:
         return []
     counts = ", ".join(f"{one.evaluation} {one.documents} and {one.checking_documents}" for one in short)
     return [
-        f"Too few held-out documents to decide by (to choose and to check: {counts}; {FEWEST_DOCUMENTS} each
-        are " "the least). Raise `split.evaluation`, cut long documents with `chunk_characters`, or give the
-        evaluation " "more text."
+        f"Too few held-out documents to decide by (to choose and to check: {counts}; {FEWEST_DOCUMENTS} each "
+        "are the least). Raise `split.evaluation`, cut long documents with `chunk_characters`, or give the "
+        "evaluation more text."
     ]
 
 
