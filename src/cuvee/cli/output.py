@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from cuvee.types import Json
 
 if TYPE_CHECKING:
+    from cuvee.study.check import Check
     from cuvee.study.decision import Decision, Loss, Prediction, SourceShare
+    from cuvee.study.scale.decision import ScaleDecision
+    from cuvee.study.search.decision import SearchDecision
     from cuvee.study.verdict import Verdict
 
 
@@ -60,8 +63,38 @@ def print_decision(decision: "Decision") -> None:
             for row in decision.predictions
         ],
     )
+    if decision.check is not None:
+        print_arms(decision.check)
     for warning in decision.warnings:
         print(f"warning: {warning}")
+
+
+def print_check(answer: "Decision | SearchDecision | ScaleDecision") -> None:
+    """What fresh trainings say of an answer."""
+    check = answer.check
+    if check is None:
+        return
+    print_headline(answer.headline, answer.verdict)
+    print_arms(check)
+
+
+def print_arms(check: "Check") -> None:
+    """What was trained afresh, and what came out."""
+    against = {one.baseline: one for one in check.comparisons}
+    rows = []
+    for arm in check.arms:
+        row = [arm.name, number(sum(arm.losses) / len(arm.losses), 4)]
+        one = against.get(arm.name)
+        if one is None:
+            rows.append([*row, "", "", ""])
+            continue
+        interval = f"{one.low:+.4f} to {one.high:+.4f}" if one.low == one.low else "not known"
+        rows.append([*row, f"{one.difference:+.4f}", interval, f"{one.tokens_needed:.0%}"])
+    print_table(
+        f"Trained afresh, {check.seeds} times each on {short(check.tokens)} tokens (target, nats per token)",
+        ["mixture", "loss", "pick against it", f"{check.confidence:.0%} interval", "tokens the pick needs"],
+        rows,
+    )
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -100,6 +100,21 @@ class Answers:
         return len(self.found) > 1 or bool(self.passed_over)
 
 
+def read_answer(folder: Path, flow: str) -> Decision | SearchDecision | ScaleDecision | None:
+    """The answer of one flow, a name of ``FLOWS``; None where there is none yet.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    name, reader = FLOWS[flow]
+    try:
+        return reader(_document(folder / name))
+    except FileNotFoundError:
+        return None
+    except _BROKEN as error:
+        raise ConfigError(f"{folder / name}: {error}; `cuvee {flow}` writes it again") from error
+
+
 def sentences(answers: Answers) -> tuple[str, ...]:
     """What is to be said of the answers of a study: stale ones, disagreements, and what to believe."""
     stale = (f"cuvee {flow}: its answer was made from {what}." for flow, what in answers.outdated.items())

@@ -59,6 +59,18 @@ def check(
     return _compared(fresh, arms, planned, layouts, confidence)
 
 
+def replicated(lab: Laboratory, mixtures: Sequence[Mixture]) -> list[FloatArray]:
+    """Target losses of those references that were trained twice [A, 2]: the noise of a training is known
+    from them."""
+    pairs = [[lab.trained_key(lab.plan.reference(one, replica)) for replica in (0, 1)] for one in mixtures]
+    known = lab.store.keys({key for pair in pairs for key in pair})
+    twice = [pair for pair in pairs if known.issuperset(pair)]
+    if not twice:
+        return []
+    target = lab.documents.target(lab.plan.config.target_weights)
+    return [np.stack([lab.losses(pair) @ target for pair in twice])]
+
+
 def _compared(
     lab: Laboratory,
     arms: dict[str, Mixture],

@@ -12,7 +12,7 @@ from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.mixture.mixture import Mixture
 from cuvee.study import decision as d
 from cuvee.study.check import EQUAL, PROPORTIONAL, Check
-from cuvee.study.checking import check
+from cuvee.study.checking import check, replicated
 from cuvee.study.config import StudyConfig
 from cuvee.study.findings import Findings
 from cuvee.study.headline import with_headline
@@ -66,7 +66,8 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
     proxy = choice.name if choice else UNCHECKED
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
-    checked = check(lab, pick, findings.available, plan.reference, _layouts(findings), CONFIDENCE)
+    trained = findings.references.mixtures if findings.references else ()
+    checked = check(lab, pick, findings.available, plan.reference, replicated(lab, trained), CONFIDENCE)
     decision = d.Decision(
         study=config.name,
         created_from=provenance(
@@ -112,17 +113,6 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         confidence=CONFIDENCE,
     )
     return with_headline(decision)
-
-
-def _layouts(findings: Findings) -> list[FloatArray]:
-    """Target losses of the references that were trained twice [A, 2], from which the noise of a training
-    is known."""
-    references = findings.references
-    if references is None or not len(references.again):
-        return []
-    documents = references.scored.documents
-    both = [documents.means(nats) @ references.target for nats in (references.nats, references.again)]
-    return [np.stack([both[0][: len(both[1])], both[1]], axis=1)]
 
 
 def _gains(judge: Judge, row: int, compared: dict[str, Mixture]) -> tuple[d.Gain, ...]:

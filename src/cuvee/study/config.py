@@ -134,6 +134,10 @@ class StudyConfig(Settings):
             raise ConfigError(f"search.{first['loc'][0]}: {first['msg']}") from None
         return self.model_copy(update={"search": changed})
 
+    def checking(self, seeds: int) -> "StudyConfig":
+        """The same with another number of fresh trainings, such as one given on the command line."""
+        return self.model_copy(update={"check": CheckSettings(seeds=seeds)})
+
     @model_validator(mode="after")
     def _names_agree(self) -> "StudyConfig":
         problems = list(self._name_problems())

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
+from cuvee.study.check import Check
 from cuvee.study.decision import Provenance, SourceShare, check_shares
 from cuvee.study.decision_json import Document, decode, encode
 from cuvee.study.law_decision import Interval
@@ -128,6 +129,8 @@ class SearchDecision(Document):
     simulated_epoching: bool
     warnings: tuple[str, ...]
     level: float = 0.8
+    check: Check | None = None
+    """What fresh trainings say of the mixture, where `cuvee check` made them."""
 
     def __post_init__(self) -> None:
         check_shares(self.study, self.mixture)
@@ -137,9 +140,13 @@ class SearchDecision(Document):
         """Names [S]."""
         return tuple(entry.source for entry in self.mixture)
 
+    def with_check(self, check: Check) -> Self:
+        """The same with what fresh trainings say of it."""
+        return replace(self, check=check).judged()
+
     def judged(self) -> Self:
         """The same with its verdict, and the first lines under it."""
-        judged = replace(self, verdict=verdict_of(self))
+        judged = replace(self, verdict=self.check.verdict if self.check else verdict_of(self))
         return replace(judged, headline=headline(judged))
 
     @classmethod
