@@ -53,6 +53,8 @@ def write(decision: "Decision", folder: "StudyFolder") -> "tuple[Path, ...]":
     from cuvee.report.reports import write_reports
     from cuvee.report.view import StudyView
     from cuvee.runs.store import RunStore
+    from cuvee.study.answers import Answers
 
     observations = RunStore(folder.store).observations() if folder.store.exists() else None
-    return write_reports(StudyView.of(decision, observations), folder.root)
+    answers = Answers.read(folder.root, decision)
+    return write_reports(StudyView.of(decision, observations, answers), folder.root)

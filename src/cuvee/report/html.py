@@ -21,6 +21,7 @@ from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
 from cuvee.study.decision import TARGET
+from cuvee.study.headline import FEWEST_DOCUMENTS
 
 MOST_TABLED_MEMBERS = 24
 """Pool members up to which cosines are written as numbers; above, they are drawn."""
@@ -83,6 +84,7 @@ def _environment() -> Environment:
         css=Markup(_package_text("page.css")),
         js=Markup(_package_text("page.js")),
         TARGET=TARGET,
+        FEWEST_DOCUMENTS=FEWEST_DOCUMENTS,
         MOST_TABLED_MEMBERS=MOST_TABLED_MEMBERS,
     )
     words = (
