@@ -25,6 +25,8 @@ from cuvee.study.provenance import provenance
 from cuvee.study.verdict import UNTRAINED
 from cuvee.types import FloatArray
 
+DOCUMENT_DRAWS = 100
+"""Resamples of the documents behind the intervals of agreement."""
 TIED_TOLD = 8
 ADDED = 0.1
 """Share that the ablation 'add' gives to a source, taken from all others in proportion."""
@@ -51,10 +53,17 @@ def judged(findings: Findings, lab: Laboratory) -> tuple[Judge, HonestyReport | 
     judge = Judge(findings, evidence, choice, lab.plan.config.target_weights, seed)
     if evidence is None or evidence.references < 2:
         return judge, None
-    if choice is not None:
-        # The calibrated proxy is judged beside the raw ones, each reference predicted without itself.
-        evidence = replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
-    return judge, honesty_report(evidence, seed)
+    assert references is not None  # the evidence comes from them
+    draws = references.scored.documents.bootstrap(DOCUMENT_DRAWS, np.random.default_rng(seed))
+    resampled = [_beside_raw(references.evidence(counts), choice) for counts in draws]
+    return judge, honesty_report(_beside_raw(evidence, choice), seed, resampled=resampled)
+
+
+def _beside_raw(evidence: Evidence, choice: Choice | None) -> Evidence:
+    """With the calibrated proxy among the raw ones, each reference predicted without itself."""
+    if choice is None:
+        return evidence
+    return replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
 
 
 def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: HonestyReport | None) -> d.Decision:
