@@ -42,18 +42,18 @@ class Belief:
 
     def target(self, shares: FloatArray) -> FloatArray:
         """[M] as fitted."""
-        result: FloatArray = self.validated.fitted.predict(shares) @ self.weights
+        result: FloatArray = self.validated.fitted.costs(shares) @ self.weights
         return result
 
     def resampled(self, shares: FloatArray) -> FloatArray:
         """[K, M]."""
-        result: FloatArray = self.resamples.predict(shares) @ self.weights
+        result: FloatArray = self.resamples.costs(shares) @ self.weights
         return result
 
     def interval(self, shares: FloatArray) -> Interval:
         """In which the target of one run on a mixture [S] is expected."""
         mean = float(self.target(shares[None])[0])
-        own = np.sqrt((self.validated.fitted.deviation(shares[None]) ** 2) @ self.weights**2)
+        own = np.sqrt((self.validated.fitted.uncertainty(shares[None]) ** 2) @ self.weights**2)
         half = float(self.spread.half_width(own[:, None], self.level)[0, 0])
         return Interval(mean, mean - half, mean + half)
 
