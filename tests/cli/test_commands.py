@@ -356,12 +356,21 @@ def test_optimise_keeps_what_is_not_named_and_changes_what_is(fitted: Path, tmp_
     assert [row["law"] for row in asked["laws"]] == ["effective_data"]
 
 
-def test_optimise_shows_what_one_metric_costs_the_other(fitted: Path) -> None:
-    front = printed(cuvee("optimise", fitted, "--pareto", "books_loss", "--pareto", "code_loss", "--json"))
-    first = [point["books_loss"] for point in front["front"]]
-    assert first == sorted(first)
-    assert (
-        "From the best" in cuvee("optimise", fitted, "--pareto", "books_loss", "--pareto", "code_loss").stdout
+def test_optimise_keeps_what_one_metric_costs_the_other(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "front"
+    both = ("--pareto", "books_loss", "--pareto", "code_loss", "--out", out)
+    told = cuvee("optimise", fitted, *both).stdout
+    assert "what the best value of one metric costs the other" in told
+    kept = json.loads((out / "fit.json").read_text())
+    assert kept["front_metrics"] == ["books_loss", "code_loss"]
+    first = [point["values"][0] for point in kept["front"]]
+    assert first == sorted(first) and len(first) > 2
+    assert "What one metric costs the other" in (out / "report.html").read_text()
+    assert printed(cuvee("optimise", out, "--level", 0.9, "--json"))["front_metrics"] == kept["front_metrics"]
+    last = kept["front"][-1]
+    exported = cuvee("export", out, "--to", "gpt-neox", "--mixture", last["name"]).stdout
+    assert json.loads(exported)["train-data-weights"] == pytest.approx(
+        [share for share in last["shares"] if share > 1e-4], abs=1e-3
     )
 
 
@@ -372,6 +381,7 @@ def test_optimise_shows_what_one_metric_costs_the_other(fitted: Path) -> None:
         (("--cap", "web=much"), "'much' is no number"),
         (("--cap", "web=0.5", "--cap", "web=0.6"), "given before"),
         (("--tokens", "web=-1"), "at least 0"),
+        (("--tokens", "web=1e9", "--tokens", "law=1e9"), "--tokens is missing for books, code;"),
         (("--aim", "best"), "mean or worst"),
         (("--max-epochs", "4"), "needs the tokens"),
         (("--target", "nothing"), "no metric 'nothing'"),

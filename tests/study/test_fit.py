@@ -19,7 +19,7 @@ from cuvee.study import fit as flow
 from cuvee.study.belief import Belief
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
-from cuvee.study.fit import Answer, decide, front
+from cuvee.study.fit import Answer, decide
 from cuvee.study.fit_folder import checked_directions, load, load_decision, read_runs, save
 from cuvee.study.law_decision import PICK, LawDecision
 from cuvee.study.next_runs import worth_of_more
@@ -136,11 +136,30 @@ def test_a_metric_that_is_better_when_higher_is_raised(runs: Observations) -> No
 
 
 def test_the_front_is_in_the_units_of_the_metrics(runs: Observations) -> None:
-    points = front(runs, Question(directions=LOW), "books_loss", "code_loss")
-    assert points[0].first < points[-1].first
-    assert points[0].second > points[-1].second
-    costs = truth(np.stack([point.mixture.shares for point in points]))
-    assert np.abs(costs[:, 0] - [point.first for point in points]).max() < 0.1
+    turned = replace(runs, values=runs.values * [1.0, -1.0, 1.0])
+    question = Question(
+        directions={**LOW, "code_loss": "higher"}, front=("books_loss", "code_loss"), maximum={"web": 0.3}
+    )
+    got = decide(turned, question, table="t", compared=FAST).decision
+    assert got.front_metrics == ("books_loss", "code_loss")
+    first, last = got.front[0], got.front[-1]
+    assert first.values[0] < last.values[0]
+    assert 0.0 > last.values[1] > first.values[1]
+    shares = np.array([point.shares for point in got.front])
+    assert (shares[:, 3] <= 0.3 + 1e-9).all()
+    errors = truth(shares)[:, :2] * [1.0, -1.0] - [point.values for point in got.front]
+    assert np.abs(errors).max() < 0.1
+    assert decide(turned, replace(question, front=()), table="t", compared=FAST).decision.front == ()
+
+
+def test_guards_hold_all_along_the_front(runs: Observations) -> None:
+    slack = {"quiz_loss": 0.01}
+    question = Question(weights={"books_loss": 1.0}, guards=slack, front=("books_loss", "code_loss"))
+    got = decide(runs, question, table="t", compared=FAST)
+    shares = np.array([point.shares for point in got.decision.front])
+    even = np.full((1, 4), 0.25)
+    limit = got.surrogate.predict(even).mean[0, 2] + 0.01
+    assert (got.surrogate.predict(shares).mean[:, 2] <= limit + 1e-4).all()
 
 
 def test_more_runs_are_expected_to_gain_less(tmp_path: Path) -> None:
@@ -205,6 +224,20 @@ def test_noise_alone_is_told_in_the_first_line(tmp_path: Path) -> None:
         (Question(guards={"nothing": 1.0}), "no metric 'nothing'"),
         (Question(maximum={"nothing": 1.0}), "unknown source"),
         (Question(baseline="nothing"), "neither a run of the table nor"),
+        (Question(baseline="proportional"), "baseline proportional needs the tokens of every source"),
+        (Question(front=("books_loss", "nothing")), "no metric 'nothing'"),
+        (
+            Question(tokens={"web": 9, "code": 9}),
+            "--tokens is missing for books, law; .*--tokens books=COUNT",
+        ),
+        (
+            Question(tokens={"web": 9, "wbe": 9}),
+            "--tokens names wbe, no source of the runs; there are: books",
+        ),
+        (
+            Question(tokens={"web": 9}, target_tokens=9.0, max_epochs=4.0),
+            "--tokens is missing for books, code, law",
+        ),
         (Question(law="nothing"), "no law 'nothing'"),
     ],
 )
@@ -237,6 +270,9 @@ def test_few_or_equal_runs_are_refused(runs: Observations) -> None:
         (lambda: Question(weights={"a": -1.0}), "at least 0"),
         (lambda: Question(weights={"a": 0.0}), "positive weight"),
         (lambda: Question(target_tokens=-1.0), "positive"),
+        (lambda: Question(front=("a",)), "two metrics .*; given were: a$"),
+        (lambda: Question(front=("a", "a")), "two metrics"),
+        (lambda: Question(front=("a", "b", "a")), "two metrics"),
     ],
 )
 def test_a_question_makes_sense(make: object, told: str) -> None:

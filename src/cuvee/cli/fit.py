@@ -125,7 +125,9 @@ def optimise(
     level: Level = None,
     pareto: Annotated[
         list[str] | None,
-        typer.Option("--pareto", metavar="METRIC", help="Twice: show what one metric costs the other."),
+        typer.Option(
+            "--pareto", metavar="METRIC", help="Twice: what the best value of one metric costs the other."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the answer; default the same.")
@@ -137,10 +139,7 @@ def optimise(
 
     runs, before = load(folder)
     question = _changed(before, context.params)
-    if pareto:
-        _front(runs, question, pareto, as_json)
-    else:
-        _answer(runs, question, (), out or folder, as_json)
+    _answer(runs, question, (), out or folder, as_json)
 
 
 def _changed(before: "Question", options: dict[str, Any]) -> "Question":
@@ -158,6 +157,7 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
         "maximum": given.numbers(options["cap"], "--cap"),
         "minimum": given.numbers(options["floor"], "--floor"),
         "tokens": given.counts(options["tokens"], "--tokens"),
+        "front": tuple(options.get("pareto") or ()),
     }
     single: dict[str, Any] = {
         "prior_strength": options["prior"],
@@ -197,54 +197,10 @@ def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: 
         print_fit(answer.decision, out, page)
 
 
-def _front(runs: "Runs", question: "Question", metrics: list[str], as_json: bool) -> None:
-    from cuvee.cli.output import number, print_json, print_table
-    from cuvee.errors import ConfigError
-    from cuvee.study.fit import front
-    from cuvee.study.fit_folder import checked_directions
-
-    if len(metrics) != 2:
-        raise ConfigError(f"--pareto compares two metrics; {len(metrics)} were given")
-    points = front(runs.observations, checked_directions(runs, question), metrics[0], metrics[1])
-    sources = runs.observations.sources
-    if as_json:
-        print_json(
-            {
-                "sources": list(sources),
-                "metrics": metrics,
-                "front": [
-                    {
-                        "shares": point.mixture.shares.tolist(),
-                        metrics[0]: point.first,
-                        metrics[1]: point.second,
-                    }
-                    for point in points
-                ],
-            }
-        )
-        return
-    print_table(
-        f"From the best for {metrics[0]} to the best for {metrics[1]}",
-        ["mixture", *metrics],
-        [
-            [
-                ", ".join(
-                    f"{share:.0%} {name}"
-                    for share, name in sorted(zip(point.mixture.shares, sources, strict=True), reverse=True)[
-                        :4
-                    ]
-                ),
-                number(point.first, 4),
-                number(point.second, 4),
-            ]
-            for point in points
-        ],
-    )
-
-
 def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     """The answer on the terminal."""
     from cuvee.cli.output import number, print_table
+    from cuvee.report.wording import main_shares
 
     for sentence in decision.headline:
         print(sentence)
@@ -294,6 +250,19 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
             for row in decision.laws
         ],
     )
+    if decision.front:
+        print_table(
+            "Pareto front: what the best value of one metric costs the other (fit.json has all shares)",
+            ["mixture", *decision.front_metrics, "main shares"],
+            [
+                [
+                    one.name,
+                    *(number(value, 4) for value in one.values),
+                    main_shares(decision.sources, one.shares),
+                ]
+                for one in decision.front
+            ],
+        )
     if decision.next_runs:
         print_table(
             "Runs worth making (their mixtures stand in fit.json)",

@@ -107,7 +107,9 @@ def checked_directions(runs: Runs, question: Question) -> Question:
         ConfigError: one is not known.
     """
     target = question.target(runs.observations.metrics)
-    matters = [name for name, weight in target.items() if weight > 0 or name in question.guards]
+    matters = [
+        name for name, weight in target.items() if weight > 0 or name in (*question.guards, *question.front)
+    ]
     if unknown := [name for name in matters if name not in runs.directions]:
         raise ConfigError(
             f"whether {unknown[0]!r} is better lower or higher cannot be told from the table"
