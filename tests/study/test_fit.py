@@ -22,6 +22,7 @@ from cuvee.study.distance import distance
 from cuvee.study.fit import Answer, decide
 from cuvee.study.fit_folder import checked_directions, load, load_decision, read_runs, save
 from cuvee.study.law_decision import PICK, LawDecision
+from cuvee.study.law_headline import headline
 from cuvee.study.next_runs import worth_of_more
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
@@ -331,3 +332,20 @@ def test_the_law_in_the_file_predicts_without_cuvee(answer: Answer) -> None:
         by_hand = p["E"] + (p["eps"] + (c * shares**g).sum(axis=1)) ** -p["b"] + shares @ b
         predicted = answer.surrogate.predict([Mixture(SOURCES, row) for row in shares])
         assert by_hand == pytest.approx(predicted.mean[:, METRICS.index(name)], abs=1e-9)
+
+
+def test_the_first_lines_say_at_which_scale_the_target_is_expected(answer: Answer) -> None:
+    def told(decision: LawDecision) -> str:
+        return next(line for line in headline(decision) if line.startswith("Its target is expected"))
+
+    decision = replace(answer.decision, target_tokens=1e12)
+    assert " at the scale of the runs of 1.00M parameters and 1.00B tokens, not of 1.00T tokens (" in told(
+        decision
+    )
+    assert " in runs of 1.00M parameters and 1.00B tokens (80%" in told(replace(decision, target_tokens=1e9))
+    assert " in runs of 1.00M parameters and 1.00B tokens (80%" in told(
+        replace(decision, target_tokens=math.nan)
+    )
+    unknown = replace(decision, params=math.nan, tokens=math.nan)
+    assert " at the scale of the runs, not of 1.00T tokens (" in told(unknown)
+    assert " at the scale of the runs (" in told(replace(unknown, target_tokens=math.nan))

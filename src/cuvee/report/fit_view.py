@@ -8,6 +8,7 @@ from typing import Self
 from cuvee.report.view import Badge, LossRow, MixtureRow, Panel, Point
 from cuvee.study.decision import Loss, Prediction
 from cuvee.study.law_decision import BEST_OBSERVED, PICK, Interval, LawDecision, LawRow, Sensitivity
+from cuvee.study.law_headline import scale_of_runs
 
 _TRUSTED = 0.3
 """R squared on left-out runs from which a law is said to be believed."""
@@ -68,6 +69,11 @@ class FitView:
         panel = Panel(decision.law, "believed", points, None, same_axis=True) if points else None
         sources = tuple(decision.sources[i] for i in order)
         return cls(decision, _badge(decision), sources, tuple(rows), _metrics(decision), panel)
+
+    @property
+    def scale(self) -> str:
+        """At which scale the predictions hold."""
+        return scale_of_runs(self.decision)
 
     @property
     def chosen(self) -> LawRow:

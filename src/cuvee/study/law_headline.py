@@ -2,6 +2,7 @@
 
 import math
 
+from cuvee.quantities import quantity
 from cuvee.study.law_decision import PICK, LawDecision
 
 _USELESS = 0.3
@@ -48,10 +49,25 @@ def _gains(decision: LawDecision) -> str:
     pick = decision.candidate(PICK)
     others = [one for one in decision.candidates if one.name != PICK]
     told = ", ".join(f"{one.target.mean - pick.target.mean:+.4g} at {one.name}" for one in others)
+    ends = f"{decision.level:.0%} of runs between {pick.target.low:.4g} and {pick.target.high:.4g}"
     return (
-        f"Its target is expected at {pick.target.mean:.4g} ({decision.level:.0%} of runs between "
-        f"{pick.target.low:.4g} and {pick.target.high:.4g}); against it, {told}."
+        f"Its target is expected at {pick.target.mean:.4g} {scale_of_runs(decision)} ({ends}); "
+        f"against it, {told}."
     )
+
+
+def scale_of_runs(decision: LawDecision) -> str:
+    """At which scale predictions hold, as far as it is known; and at which they do not."""
+    known = [
+        f"{quantity(size)} {unit}"
+        for size, unit in ((decision.params, "parameters"), (decision.tokens, "tokens"))
+        if math.isfinite(size)
+    ]
+    told = f" of {' and '.join(known)}" if known else ""
+    asked = decision.target_tokens
+    if math.isnan(asked) or asked == decision.tokens:
+        return f"in runs{told}" if known else "at the scale of the runs"
+    return f"at the scale of the runs{told}, not of {quantity(asked)} tokens"
 
 
 def _more(decision: LawDecision) -> str:
