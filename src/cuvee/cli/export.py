@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cuvee.cli.names import TRAINERS, one_of
 from cuvee.cli.options import AsJson
 
 
@@ -14,7 +15,9 @@ def export(
         Path | None,
         typer.Argument(metavar="PATH", help="A study, the folder of a fit, a decision, or a JSON of shares."),
     ] = None,
-    to: Annotated[str, typer.Option("--to", metavar="TRAINER", help="See --list.")] = "",
+    to: Annotated[
+        str, typer.Option("--to", metavar="TRAINER", help=f"{one_of(TRAINERS)} --list says more of each.")
+    ] = "",
     path: Annotated[
         list[str] | None,
         typer.Option(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cuvee.cli.names import DEFAULT_LAW, LAWS, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ BaselineName = Annotated[
     typer.Option(
         "--baseline",
         metavar="NAME",
-        help="A run, uniform, proportional or unimax; default proportional where --tokens are given.",
+        help="A run's name, uniform, proportional or unimax; default proportional where --tokens are given.",
     ),
 ]
 Caps = Annotated[
@@ -69,7 +70,14 @@ Prior = Annotated[
     float | None,
     typer.Option("--prior", help="Pull towards the baseline, in units of the target for each nat of KL."),
 ]
-LawName = Annotated[str | None, typer.Option("--law", help="The law that is minimised.")]
+LawName = Annotated[
+    str | None,
+    typer.Option(
+        "--law",
+        metavar="NAME",
+        help=f"The law that is minimised; default {DEFAULT_LAW}. {one_of(LAWS)}",
+    ),
+]
 Level = Annotated[float | None, typer.Option("--level", help="Of all intervals; 0.8 where not given.")]
 
 
@@ -201,6 +209,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     """The answer on the terminal."""
     from cuvee.cli.output import number, print_table
     from cuvee.report.wording import main_shares
+    from cuvee.study.law_headline import scale_of_runs
 
     for sentence in decision.headline:
         print(sentence)
@@ -227,7 +236,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
         ],
     )
     print_table(
-        "Target (lower is better)",
+        f"Target {scale_of_runs(decision)} (lower is better)",
         ["mixture", "predicted", f"{decision.level:.0%} interval", "measured", ""],
         [
             [one.name, number(one.target.mean, 4), _range(one.target), number(one.measured, 4), one.note]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuvee.cli.names import METHODS, one_of
 from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def search(
         float | None, typer.Option("--budget", metavar="FLOPS", help="In place of `search.budget_flops`.")
     ] = None,
     method: Annotated[
-        str | None, typer.Option("--method", metavar="NAME", help="In place of `search.method`.")
+        str | None,
+        typer.Option("--method", metavar="NAME", help=f"In place of `search.method`. {one_of(METHODS)}"),
     ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Tell what can be asked for, at which price; train nothing.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cuvee.cli.fit import Higher, Lower, Tables, Targets
+from cuvee.cli.names import LAWS, METHODS, METHODS_COMPARED, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ def simulate(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", metavar="NAME", help="A method of search; once for each. Default a cheap choice."
+            "--method",
+            metavar="NAME",
+            help=f"A method of search; once for each. {one_of(METHODS)} "
+            f"Default: {', '.join(METHODS_COMPARED)}.",
         ),
     ] = None,
     target: Targets = None,
@@ -47,7 +51,11 @@ def simulate(
     ] = None,
     law: Annotated[
         str | None,
-        typer.Option("--law", metavar="NAME", help="Take this law, fitted to the runs, for the truth."),
+        typer.Option(
+            "--law",
+            metavar="NAME",
+            help=f"Take this law, fitted to the runs, for the truth. {one_of(LAWS)}",
+        ),
     ] = None,
     noise: Annotated[
         float | None,
