@@ -408,7 +408,7 @@ def test_export_writes_the_mixture_for_a_trainer(fitted: Path, tmp_path: Path) -
     shares = {
         entry["source"]: entry["share"] for entry in json.loads((fitted / "fit.json").read_text())["mixture"]
     }
-    assert float(words[words.index("/data/web") - 1]) == shares["web"]
+    assert float(words[words.index("/data/web") - 1]) == pytest.approx(shares["web"], abs=1e-6)
     assert result.stdout == ""
     shown = printed(cuvee("export", fitted, "--to", "megatron", "--mixture", "uniform", "--json"))
     assert shown["text"].split()[::2] == ["0.25"] * 4
