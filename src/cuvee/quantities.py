@@ -34,11 +34,21 @@ def quantity(value: float) -> str:
     return number(value, 0)
 
 
-def flops(value: float) -> str:
-    """Two significant digits and the power of ten: ``2.6e12``."""
+def size(value: float) -> str:
+    """The same as people name a scale: up to four significant digits, ``60M`` or ``1.049B``."""
+    if math.isnan(value):
+        return MISSING
+    for unit, letter in _SIZES:
+        if value >= unit:
+            return f"{value / unit:.4g}{letter}"
+    return f"{value:.4g}"
+
+
+def flops(value: float, digits: int = 2) -> str:
+    """So many significant digits and the power of ten: ``2.6e12``."""
     if math.isnan(value):
         return MISSING
     if value == 0:
         return "0"
-    mantissa, exponent = f"{value:.1e}".split("e")
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa.replace('-', MINUS)}e{int(exponent)}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
+from cuvee.cli.fit import print_fit
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
 from cuvee.study import demo as library_demo
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
+from cuvee.study.fit_folder import load_decision
 from cuvee.study.folder import StudyFolder
+from cuvee.study.law_decision import Interval
 from cuvee.study.status import StageStatus
 from tests.cli.flow import FakeFlow, install
 from tests.report.cases import small
@@ -324,6 +328,23 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "target without it" in result.stdout
     assert "note: Better when lower" in result.stdout
     return folder / "fit"
+
+
+def test_the_tables_of_a_fit_explain_their_marks(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not known has no column, and what is not sure is in parentheses that are explained."""
+    decision = load_decision(fitted)
+    print_fit(decision, fitted, fitted / "report.html")
+    plain = " ".join(capsys.readouterr().out.split())
+    assert "in parentheses" not in plain and "epochs" not in plain and " ?" not in plain
+    first, *others = decision.sensitivities
+    unsure = replace(first, without=Interval(0.01, -0.1, 0.1))
+    read = tuple(replace(entry, epochs=1.5) for entry in decision.mixture)
+    print_fit(
+        replace(decision, sensitivities=(unsure, *others), mixture=read), fitted, fitted / "report.html"
+    )
+    told = " ".join(capsys.readouterr().out.split())
+    assert "in parentheses: the runs do not agree on the direction" in told
+    assert "(+0.0100)" in told and "epochs" in told
 
 
 def test_fit_writes_the_decision_the_law_and_the_runs(fitted: Path) -> None:

@@ -339,13 +339,9 @@ def test_the_first_lines_say_at_which_scale_the_target_is_expected(answer: Answe
         return next(line for line in headline(decision) if line.startswith("Its target is expected"))
 
     decision = replace(answer.decision, target_tokens=1e12)
-    assert " at the scale of the runs of 1.00M parameters and 1.00B tokens, not of 1.00T tokens (" in told(
-        decision
-    )
-    assert " in runs of 1.00M parameters and 1.00B tokens (80%" in told(replace(decision, target_tokens=1e9))
-    assert " in runs of 1.00M parameters and 1.00B tokens (80%" in told(
-        replace(decision, target_tokens=math.nan)
-    )
+    assert " at the scale of the runs of 1M parameters and 1B tokens, not of 1T tokens (" in told(decision)
+    assert " in runs of 1M parameters and 1B tokens (80%" in told(replace(decision, target_tokens=1e9))
+    assert " in runs of 1M parameters and 1B tokens (80%" in told(replace(decision, target_tokens=math.nan))
     unknown = replace(decision, params=math.nan, tokens=math.nan)
-    assert " at the scale of the runs, not of 1.00T tokens (" in told(unknown)
+    assert " at the scale of the runs, not of 1T tokens (" in told(unknown)
     assert " at the scale of the runs (" in told(replace(unknown, target_tokens=math.nan))

@@ -213,33 +213,12 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
 
     for sentence in decision.headline:
         print(sentence)
-    print_table(
-        "Mixture",
-        [
-            "source",
-            "share",
-            f"{decision.level:.0%} interval",
-            "epochs",
-            "target without it",
-            "",
-        ],
-        [
-            [
-                entry.source,
-                f"{entry.share:.1%}",
-                f"{entry.low:.1%} to {entry.high:.1%}",
-                number(entry.epochs, 2),
-                _signed(worth.without.mean) + ("  " if worth.matters else " ?"),
-                "at its cap" if entry.cap_hit else "",
-            ]
-            for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
-        ],
-    )
+    _print_mixture(decision)
     print_table(
         f"Target {scale_of_runs(decision)} (lower is better)",
         ["mixture", "predicted", f"{decision.level:.0%} interval", "measured", ""],
         [
-            [one.name, number(one.target.mean, 4), _range(one.target), number(one.measured, 4), one.note]
+            [one.name, number(one.target.mean, 4), _range(one.target), _known(one.measured, 4), one.note]
             for one in decision.candidates
         ],
     )
@@ -283,8 +262,46 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.4f}" if value == value else "-"
+def _print_mixture(decision: "LawDecision") -> None:
+    """Shares with what the target owes to each source; a column that says nothing is left out."""
+    from cuvee.cli.output import print_table
+
+    read = any(entry.epochs == entry.epochs for entry in decision.mixture)
+    unsure = any(not worth.matters for worth in decision.sensitivities)
+    print_table(
+        "Mixture" + ("; in parentheses: the runs do not agree on the direction" if unsure else ""),
+        [
+            "source",
+            "share",
+            f"{decision.level:.0%} interval",
+            *(["epochs"] if read else []),
+            "target without it",
+            "",
+        ],
+        [
+            [
+                entry.source,
+                f"{entry.share:.1%}",
+                f"{entry.low:.1%} to {entry.high:.1%}",
+                *([_known(entry.epochs, 2)] if read else []),
+                _signed(worth.without.mean, worth.matters),
+                "at its cap" if entry.cap_hit else "",
+            ]
+            for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
+        ],
+    )
+
+
+def _known(value: float, digits: int) -> str:
+    from cuvee.cli.output import number
+
+    return number(value, digits) if value == value else ""
+
+
+def _signed(value: float, sure: bool) -> str:
+    if value != value:
+        return ""
+    return f"{value:+.4f}" if sure else f"({value:+.4f})"
 
 
 def _range(interval: "Interval") -> str:

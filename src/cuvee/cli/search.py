@@ -44,6 +44,7 @@ def search(
 
 def _print_outlook(outlook: "SearchOutlook") -> None:
     from cuvee.cli.output import print_table, seconds, short
+    from cuvee.quantities import flops
 
     print_table(
         "What can be asked for",
@@ -53,7 +54,7 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
                 row.kind,
                 short(row.parameters),
                 short(row.tokens),
-                f"{row.flops:.2g}",
+                flops(row.flops),
                 seconds(row.seconds) if row.seconds == row.seconds else "-",
                 short(row.affordable),
             ]
@@ -65,6 +66,7 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
 
 def _print_decision(decision: "SearchDecision") -> None:
     from cuvee.cli.output import number, print_table, short
+    from cuvee.quantities import flops
 
     for sentence in decision.headline:
         print(sentence)
@@ -92,7 +94,7 @@ def _print_decision(decision: "SearchDecision") -> None:
                 short(row.tokens),
                 str(row.made),
                 str(row.failed),
-                f"{row.spent:.2g}",
+                flops(row.spent),
                 number(row.slope, 2),
                 number(row.bias, 3),
                 number(row.noise, 4),

@@ -132,7 +132,8 @@ def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
     gaps = [f"{reach.gap:.0%}" for reach in simulation.methods[0].reach]
     print_table(
         "Runs at the target until one is within 10% or 1% of the way from the best mixture to the median "
-        "one: median of the searches, 90% of them, and those that failed; seconds for each run asked for",
+        "one: median of the searches, 90% of them, and those that failed (a dash: not within the "
+        "budget); seconds for each run asked for",
         ["method", *(word for gap in gaps for word in (f"to {gap}", "90%", "failed")), "s/run"],
         [
             [
@@ -144,7 +145,8 @@ def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
         ],
     )
     print_table(
-        "Distance of the recommended mixture from the best when so many runs are spent (median)",
+        "Distance of the recommended mixture from the best when so many runs are spent (median; a dash: none "
+        "is recommended yet)",
         ["method", *(f"{one.budget:g}" for one in simulation.methods[0].regret)],
         [
             [row.name, *(f"{one.median:.1%}" if math.isfinite(one.median) else "-" for one in row.regret)]

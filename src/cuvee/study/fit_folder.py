@@ -19,6 +19,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.files import atomic_path, write_json
+from cuvee.quantities import size
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.part import listed
 from cuvee.runs.imported import ImportedTable, import_runs
@@ -180,7 +181,7 @@ def scales(observations: Observations) -> dict[str, IntArray]:
     """The rows of each scale (parameters and tokens, in words), in order of appearance."""
     rows: dict[str, list[int]] = {}
     for row, (params, tokens) in enumerate(zip(observations.params, observations.tokens, strict=True)):
-        rows.setdefault(f"{params:.4g} parameters and {tokens:.4g} tokens", []).append(row)
+        rows.setdefault(f"{size(params)} parameters and {size(tokens)} tokens", []).append(row)
     return {scale: np.array(one, dtype=np.int64) for scale, one in rows.items()}
 
 

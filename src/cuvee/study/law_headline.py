@@ -2,7 +2,7 @@
 
 import math
 
-from cuvee.quantities import quantity
+from cuvee.quantities import size
 from cuvee.study.law_decision import PICK, LawDecision
 
 _USELESS = 0.3
@@ -59,15 +59,15 @@ def _gains(decision: LawDecision) -> str:
 def scale_of_runs(decision: LawDecision) -> str:
     """At which scale predictions hold, as far as it is known; and at which they do not."""
     known = [
-        f"{quantity(size)} {unit}"
-        for size, unit in ((decision.params, "parameters"), (decision.tokens, "tokens"))
-        if math.isfinite(size)
+        f"{size(amount)} {unit}"
+        for amount, unit in ((decision.params, "parameters"), (decision.tokens, "tokens"))
+        if math.isfinite(amount)
     ]
     told = f" of {' and '.join(known)}" if known else ""
     asked = decision.target_tokens
     if math.isnan(asked) or asked == decision.tokens:
         return f"in runs{told}" if known else "at the scale of the runs"
-    return f"at the scale of the runs{told}, not of {quantity(asked)} tokens"
+    return f"at the scale of the runs{told}, not of {size(asked)} tokens"
 
 
 def _more(decision: LawDecision) -> str:

@@ -1,5 +1,6 @@
 """What a search says first: the answer in a few sentences (floor 7)."""
 
+from cuvee.quantities import flops
 from cuvee.study.search.decision import SearchDecision, Standing
 
 
@@ -26,7 +27,7 @@ def headline(decision: SearchDecision) -> tuple[str, ...]:
         told[decision.standing],
         f"Another mixture is better by more than {decision.tolerance:g} with probability "
         f"{decision.better_probability:.0%}; {decision.regret.mean:.4f} nats are expected to be hidden.",
-        f"{decision.flops:.2g} of {decision.budget_flops:.2g} FLOPs went into "
+        f"{flops(decision.flops)} of {flops(decision.budget_flops)} FLOPs went into "
         f"{', '.join([*kinds, f'{trained} trained'])}; it stopped because: {_reasons(decision.stopped)}.",
     )
 
