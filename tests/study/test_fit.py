@@ -21,6 +21,7 @@ from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
 from cuvee.study.fit import Answer, decide
 from cuvee.study.fit_folder import checked_directions, load, load_decision, read_runs, save
+from cuvee.study.labels import labels
 from cuvee.study.law_decision import PICK, LawDecision
 from cuvee.study.law_headline import headline
 from cuvee.study.next_runs import worth_of_more
@@ -345,3 +346,27 @@ def test_the_first_lines_say_at_which_scale_the_target_is_expected(answer: Answe
     unknown = replace(decision, params=math.nan, tokens=math.nan)
     assert " at the scale of the runs, not of 1T tokens (" in told(unknown)
     assert " at the scale of the runs (" in told(replace(unknown, target_tokens=math.nan))
+
+
+def test_tied_mixtures_are_called_by_their_main_shares(tmp_path: Path) -> None:
+    noisy = observations(tmp_path, 30, 0.2)
+    got = decide(noisy, Question(), table="t", compared=FAST).decision
+    names = [one.name for one in got.tied]
+    drawn = [one for one in got.tied if one.name not in [rival.name for rival in got.candidates]]
+    assert drawn and len(set(names)) == len(names)
+    for one in drawn:
+        told = [part.split("% ") for part in one.name.split(", ")]
+        shares = dict(zip(got.sources, one.shares, strict=True))
+        assert [share for share, _ in told] == [f"{100 * shares[name]:.0f}" for _, name in told]
+        assert shares[told[0][1]] == max(one.shares)
+
+
+def test_labels_get_finer_until_they_differ() -> None:
+    rows = np.array([[0.5, 0.3, 0.2], [0.5, 0.301, 0.199], [0.6, 0.4, 0.0], [0.1, 0.1, 0.8]])
+    assert labels(("a", "b", "c"), rows[:3]) == (
+        "50.0% a, 30.0% b, 20.0% c",
+        "50.0% a, 30.1% b, 19.9% c",
+        "60% a, 40% b",
+    )
+    assert labels(("a", "b", "c"), rows[[0, 3]]) == ("50% a, 30% b", "80% c, 10% a")
+    assert labels(("a", "b", "c"), np.empty((0, 3))) == ()
