@@ -126,7 +126,7 @@ def test_the_best_method_stands_first_and_every_method_has_its_line() -> None:
     assert [row.name for row in view.rows] == ["cost_aware", "transfer", "random"]
     assert len({course.style for course in view.chart.courses}) == 3
     page = render_simulation_html(view)
-    chart = re.search(r'<svg class="path".*?</svg>', page, re.DOTALL)
+    chart = re.search(r'<svg class="path large".*?</svg>', page, re.DOTALL)
     assert chart is not None
     assert len(re.findall('class="way"', chart[0])) == 3
     assert len(re.findall('class="band"', chart[0])) == 3

@@ -125,6 +125,7 @@ def _command(tables: list[Path], lists: dict[str, list[str] | None], single: dic
 def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
     """The answer on the terminal."""
     from cuvee.cli.output import number, print_table
+    from cuvee.report.wording import percent
 
     simulation = simulated.simulation
     for sentence in simulation.headline:
@@ -149,7 +150,7 @@ def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
         "is recommended yet)",
         ["method", *(f"{one.budget:g}" for one in simulation.methods[0].regret)],
         [
-            [row.name, *(f"{one.median:.1%}" if math.isfinite(one.median) else "-" for one in row.regret)]
+            [row.name, *(percent(one.median) if math.isfinite(one.median) else "-" for one in row.regret)]
             for row in simulation.methods
         ],
     )
