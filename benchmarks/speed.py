@@ -195,7 +195,7 @@ class Blend:
         pool = FlatPool(Roster("seed", members), torch.cat([seed[None], seed + 1e-3 * noise]))
         tokens = np.random.default_rng(2).integers(VOCABULARY, size=(windows, length + 1))
         document = np.repeat(np.arange(windows, dtype=np.int32)[:, None], length, axis=1)
-        sizes = np.full(windows, 4 * length, dtype=np.int64)
+        sizes = np.full(windows, 4.0 * length)
         one = EvaluationSet(
             "random", "none", "none", tokens[:, :-1].copy(), tokens[:, 1:].copy(), document, sizes
         )

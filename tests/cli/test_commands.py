@@ -13,6 +13,7 @@ from cuvee.cli.app import app
 from cuvee.cli.fit import print_fit
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
 from cuvee.study import demo as library_demo
+from cuvee.study.answers import Answers, sentences
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.fit_folder import load_decision
@@ -21,6 +22,7 @@ from cuvee.study.law_decision import Interval
 from cuvee.study.status import StageStatus
 from tests.cli.flow import FakeFlow, install
 from tests.report.cases import small
+from tests.study.scale_cases import ladder
 from tests.study.test_fit import table as runs_table
 
 STUDY = "schema: 1\nsources:  # ours\n  web: web\n  code: code\n"
@@ -67,6 +69,18 @@ def test_run_answers_the_study_and_writes_its_reports(flow: FakeFlow, study: Pat
     assert f"report: {study.parent / 'report.html'}" in result.stdout
     assert "<html" in (study.parent / "report.html").read_text()
     assert Decision.from_json(json.loads((study.parent / "decision.json").read_text())) == decision
+
+
+def test_run_sets_the_other_answers_of_the_study_beside_its_own(flow: FakeFlow, study: Path) -> None:
+    assert "Answers of this study" not in cuvee("run", study).stdout
+    (study.parent / "scale.json").write_text(json.dumps(ladder().judged().as_json()))
+    (study.parent / "search.json").write_text("damaged")
+    result = cuvee("run", study)
+    assert result.exit_code == 0, result.stderr
+    said = sentences(Answers.read(study.parent, small()))
+    assert len(said) == 4 and said[-1].startswith("search.json is passed over: ")
+    for words in ("Answers of this study", "cuvee scale", "confirmed by training", "60% (55% to 65%)", *said):
+        assert words in result.stdout
 
 
 def test_progress_goes_to_standard_error(flow: FakeFlow, study: Path) -> None:
@@ -324,7 +338,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "runs.csv").write_text(runs_table(30), encoding="utf-8")
     result = cuvee("fit", folder / "runs.csv", "--out", folder / "fit", "--cap", "web=0.5")
     assert result.exit_code == 0, result.stderr
-    assert "Mixture: " in result.stdout
+    assert "Not checked: " in result.stdout and "verdict: not checked. On runs" in result.stdout
     assert "target without it" in result.stdout
     assert "note: Better when lower" in result.stdout
     return folder / "fit"

@@ -30,6 +30,11 @@ def whereabouts(item: int, report: Report) -> tuple[int, dict[str, str]]:
     return os.getpid(), dict(os.environ)
 
 
+def process(item: int, report: Report) -> int:
+    time.sleep(0.02)
+    return os.getpid()
+
+
 def echo(item: Any, report: Report) -> Any:
     return item
 

@@ -3,6 +3,7 @@
 import functools
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from cuvee.errors import ConfigError, CuveeError, NonFiniteLoss, WorkerError
 from cuvee.execution import Executor, InProcess, LocalProcesses, available_cores, worker
-from cuvee.execution.local import WORKER_ENVIRONMENT
+from cuvee.execution.local import WORKER_ENVIRONMENT, ResidentProcesses
 from tests.execution import execution_jobs as jobs
 
 
@@ -182,3 +183,57 @@ def test_the_number_of_workers_is_checked() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         LocalProcesses(0)
     assert issubclass(WorkerError, CuveeError)
+
+
+# Workers that stay
+
+
+def test_workers_stay_from_one_map_to_the_next() -> None:
+    with ResidentProcesses(2) as executor:
+        first = set(dict(executor.map(jobs.process, range(6))).values())
+        second = set(dict(executor.map(jobs.process, range(6))).values())
+        assert first == second
+        assert dict(executor.map(jobs.square, range(7))) == {index: index * index for index in range(7)}
+    assert multiprocessing.active_children() == []
+
+
+def test_workers_that_died_between_two_maps_are_replaced() -> None:
+    with ResidentProcesses(1) as executor:
+        ((_, first),) = executor.map(jobs.process, [0])
+        os.kill(first, signal.SIGKILL)
+        while not gone(first):
+            time.sleep(0.01)
+        ((_, second),) = executor.map(jobs.process, [0])
+        assert second != first
+
+
+def test_a_failure_starts_them_anew() -> None:
+    with ResidentProcesses(1) as executor:
+        ((_, first),) = executor.map(jobs.process, [0])
+        with pytest.raises(NonFiniteLoss):
+            list(executor.map(jobs.misbehave, ["ours"]))
+        ((_, second),) = executor.map(jobs.process, [0])
+        assert second != first
+        assert gone(first)
+
+
+def test_closing_early_leaves_no_work_behind() -> None:
+    with ResidentProcesses(2) as executor:
+        found = executor.map(jobs.square, range(10))
+        next(found)
+        found.close()
+        assert dict(executor.map(jobs.square, range(3))) == {0: 0, 1: 1, 2: 4}
+
+
+def test_a_map_inside_a_map_has_workers_of_its_own() -> None:
+    with ResidentProcesses(1) as executor:
+        for _, outer in executor.map(jobs.process, [0, 1]):
+            ((_, inner),) = executor.map(jobs.process, [0])
+            assert inner != outer
+
+
+def test_fewer_items_than_workers() -> None:
+    with ResidentProcesses(2) as executor:
+        list(executor.map(jobs.square, range(4)))
+        assert dict(executor.map(jobs.square, [5])) == {0: 25}
+        assert dict(executor.map(jobs.square, range(3))) == {0: 0, 1: 1, 2: 4}

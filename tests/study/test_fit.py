@@ -4,11 +4,12 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cuvee.errors import ConfigError, InfeasibleRegion, MixtureError
+from cuvee.errors import ConfigError, InfeasibleRegion, MixtureError, SchemaError
 from cuvee.execution.local import LocalProcesses
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread
@@ -88,7 +89,8 @@ def test_the_answer_holds_what_a_reader_needs(answer: Answer) -> None:
     assert all(row.r_squared > 0.5 for row in decision.laws if row.law in ("effective_data", "ensemble"))
     assert {metric.name for metric in decision.metrics} == set(METRICS)
     assert any(worth.matters for worth in decision.sensitivities)
-    assert decision.headline[0].startswith("Mixture: ")
+    assert decision.headline[0].startswith("Not checked: ")
+    assert "believed on left-out runs, the mixture itself is not trained" in decision.verdict.why
     assert decision.expected_gain <= decision.likely_gain + 1e-12
 
 
@@ -217,6 +219,41 @@ def test_noise_alone_is_told_in_the_first_line(tmp_path: Path) -> None:
     path.write_text("\n".join([head, *(",".join(map(repr, map(float, row))) for row in rows)]) + "\n")
     got = decide(read_runs([path], {}).observations, Question(), table="t", compared=FAST)
     assert got.decision.headline[0].startswith("Do not rely on this")
+    assert got.decision.verdict.standing == "not checked" and "it is not believed" in got.decision.verdict.why
+
+
+RULES: dict[str, tuple[dict[str, Any], bool, str]] = {
+    "the law explains": ({}, True, "believed on left-out runs, the mixture itself is not trained."),
+    "it explains too little": ({"r_squared": 0.3}, False, "explains 30% of the differences between 60 runs"),
+    "it explains nothing": ({"r_squared": -0.5}, False, "explains 0% of the differences"),
+    "outside of the runs": ({"outside": 0.3}, True, "30% of the tokens would have to change place"),
+    "the mixture of a run": ({"nearest": 0.01}, True, "The mixture is that of run run7, which it knows."),
+    "another law is better": ({"r_squared": 0.5}, True, "see what it chooses with --law"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_law_that_is_believed_leaves_its_mixture_to_be_trained(answer: Answer, rule: str) -> None:
+    changes, believed, said = RULES[rule]
+    laws = tuple(
+        replace(row, r_squared=changes.get("r_squared", 0.95)) if row.chosen else row
+        for row in answer.decision.laws
+    )
+    lies = {"nearest": 0.2, "outside": 0.0} | {k: v for k, v in changes.items() if k != "r_squared"}
+    where = replace(answer.decision.distance, typical=0.1, nearest_run="run7", **lies)
+    decision = replace(answer.decision, laws=laws, distance=where).judged()
+    assert decision.verdict.standing == "not checked"
+    assert said in decision.verdict.why
+    first = "Not checked: " if believed else "Do not rely on this mixture: "
+    assert decision.headline[0].startswith(first)
+
+
+def test_fits_of_the_first_schema_open_with_a_verdict(answer: Answer) -> None:
+    document = {key: value for key, value in answer.decision.as_json().items() if key != "verdict"}
+    document |= {"schema": 1, "headline": ["Mixture: as before."]}
+    assert LawDecision.from_json(document) == answer.decision
+    with pytest.raises(SchemaError, match="writes it again"):
+        LawDecision.from_json(document | {"schema": 0})
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from cuvee.study import scale
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.opening import opened
-from cuvee.study.scale.checks import speedup_of, tokens_to_reach
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung
 from cuvee.study.scale.optima import ASSUMED_NOISE, Optima, RungLosses, noise_of
+from cuvee.study.scale.verdict import verdict_of
+from cuvee.study.speedup import speedup_of, tokens_to_reach
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, settings, write_study
 
 SCALED: dict[str, Any] = {
@@ -257,8 +258,9 @@ def test_the_decision_holds_together(climbed: Climbed) -> None:
     if chosen:
         shares = [share.mean for share in chosen[0].shares]
         assert shares == pytest.approx([entry.share for entry in decision.mixture], abs=1e-6)
-    assert decision.headline[0].startswith("Train on ")
-    assert decision.standing in ("nothing found", "unsure", "better")
+    for point in last:
+        assert all(0.0 <= share.low <= share.high <= 1.0 for share in point.shares)
+    assert decision.verdict == verdict_of(decision)
 
 
 def test_the_law_foretold_the_trainings_above(climbed: Climbed) -> None:
@@ -309,7 +311,8 @@ def test_the_command_tells_the_ladder_and_prints_the_decision(climbed: Climbed) 
     assert "time to go" in shown.stdout and "runs" in shown.stdout
     told = CliRunner().invoke(app, ["scale", str(root)], env={"COLUMNS": "120"})
     assert told.exit_code == 0, told.stderr
-    for sentence in climbed.decision.headline:
+    verdict = climbed.decision.verdict
+    for sentence in (*climbed.decision.headline, f"verdict: {verdict.title.lower()}. {verdict.why}"):
         assert sentence in told.stdout
     assert f"report: {root / 'scale.html'}" in told.stdout
     assert hashes(climbed.folder.checkpoints) == before
@@ -338,7 +341,7 @@ def test_a_climb_without_a_check_is_said_to_be_untested(tmp_path: Path) -> None:
     }
     folder = write_study(tmp_path, **changed)
     decision = scale.run(StudyConfig.load(folder.root), folder, Listener(), InProcess())
-    assert (decision.method, decision.checked, decision.standing) == ("AutoScale", False, "untested")
+    assert (decision.method, decision.verdict.standing) == ("AutoScale", "not checked")
     assert decision.checks == () and decision.check_tokens == 0
     told = " ".join(decision.warnings)
     for words in (
@@ -347,5 +350,6 @@ def test_a_climb_without_a_check_is_said_to_be_untested(tmp_path: Path) -> None:
         "times longer than the longest",
     ):
         assert words in told
-    assert "not trained above" in decision.headline[1]
+    assert decision.headline[0].startswith("Not checked: ")
+    assert "It was never trained" in decision.verdict.why
     assert write_scale_reports(decision, tmp_path).is_file()

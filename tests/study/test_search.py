@@ -15,7 +15,9 @@ from cuvee.errors import ConfigError, InfeasibleRegion, SchemaError, StoreError,
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
 from cuvee.exporters.decided import read_decided
+from cuvee.report.html import render_search_html
 from cuvee.report.reports import write_search_reports
+from cuvee.report.search_view import SearchView
 from cuvee.runs.observations import Observations
 from cuvee.runs.store import RunStore
 from cuvee.search.methods.registry import method_named
@@ -24,16 +26,19 @@ from cuvee.study import search
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Failed, Measured, TrainTask
+from cuvee.study.law_decision import Interval
 from cuvee.study.opening import opened
 from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.journal import Asked, Journal
 from cuvee.study.search.menu import ROLE, Menu
+from cuvee.study.search.verdict import verdict_of
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, killed, write_study
 
 SEARCHED: dict[str, Any] = {
     "target_run": {"tokens": 60_000, "max_epochs": 30},
     "search": {"budget_flops": 4.2e10, "target_tokens": 12_000, "scales": 1, "step": 2.0, "batch": 2},
 }
+FOUND = (0.4, 0.3, 0.2, 0.1)
 UNPOOLED: dict[str, Any] = {
     "target_run": {"tokens": 60_000, "max_epochs": 30},
     "search": SEARCHED["search"] | {"proxies": [], "budget_flops": 3.5e10},
@@ -219,6 +224,8 @@ def test_the_decision_holds_together(finished: Finished) -> None:
     assert decision.regret.low <= decision.regret.mean
     assert all(np.isfinite(row.slope) for row in decision.levels if row.made)
     assert len(decision.headline) == 4
+    assert decision.verdict == verdict_of(decision)
+    assert decision.headline[0].startswith("Not checked: ")
 
 
 def test_what_was_tried_stands_in_the_store(finished: Finished) -> None:
@@ -260,6 +267,9 @@ def test_reports_are_written_and_read_back(finished: Finished) -> None:
     assert text.count("<circle class=") >= len(finished.decision.trained)
     document = json.loads((finished.folder.root / "search.json").read_text())
     assert SearchDecision.from_json(document).as_json() == finished.decision.as_json()
+    older = {key: value for key, value in document.items() if key != "verdict"}
+    older |= {"schema": 2, "headline": ["Train on what was chosen."]}
+    assert SearchDecision.from_json(older) == finished.decision
     decided = read_decided(finished.folder.root / "search.json")
     shares = {entry.source: entry.share for entry in finished.decision.mixture}
     assert {name: decided.mixture.share(name) for name in shares} == pytest.approx(shares)
@@ -271,6 +281,31 @@ def test_reports_are_written_and_read_back(finished: Finished) -> None:
         SearchDecision.from_json(document | {"schema": 0})
 
 
+@pytest.mark.parametrize(
+    ("shares", "changes", "said"),
+    [
+        (
+            FOUND,
+            {},
+            "and was chosen by the same trainings, one each: only trainings at fresh seeds can check it.",
+        ),
+        (FOUND, {"against_uniform": Interval(-0.02, -0.05, 0.01)}, "It may be no better than equal shares."),
+        (FOUND, {"tested": False}, "No mixture was trained at the dearest level, 12,032 tokens."),
+        ((0.25,) * 4, {}, "Equal shares did best of "),
+    ],
+)
+def test_a_search_never_says_that_its_pick_is_checked(
+    finished: Finished, shares: tuple[float, ...], changes: dict[str, Any], said: str
+) -> None:
+    entries = zip(finished.decision.mixture, shares, strict=True)
+    mixture = tuple(replace(entry, share=share) for entry, share in entries)
+    decision = replace(finished.decision, mixture=mixture, **changes).judged()
+    assert decision.verdict.standing == "not checked" and said in decision.verdict.why
+    badge = SearchView.of(decision).badge
+    assert (badge.level, badge.words, badge.why) == ("untested", "Not checked", decision.verdict.why)
+    assert "Trained and better" not in render_search_html(SearchView.of(decision))
+
+
 def test_the_command_tells_what_can_be_asked_for_and_prints_the_decision(finished: Finished) -> None:
     root = str(finished.folder.root)
     ahead = CliRunner().invoke(app, ["search", root, "--plan", "--json"])
@@ -280,6 +315,7 @@ def test_the_command_tells_what_can_be_asked_for_and_prints_the_decision(finishe
     assert "What can be asked for" in shown.stdout
     told = CliRunner().invoke(app, ["search", root], env={"COLUMNS": "140"})
     assert told.exit_code == 0, told.output
+    assert f"verdict: not checked. {finished.decision.verdict.why}" in told.stdout
     assert "Trained on" in told.stdout and "search.html" in told.stdout
     refused = CliRunner().invoke(app, ["search", root, "--budget", "1e8"])
     assert refused.exit_code == 2 and "budget" in refused.stderr

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 import cuvee
 from cuvee.cli import (
     add_source,
+    check,
     demo,
     doctor,
     export,
@@ -82,6 +83,7 @@ def _root(
 
 app.command("init")(init.init)
 app.command("run")(run.run)
+app.command("check")(check.check)
 app.command("scale")(scale.scale)
 app.command("search")(search.search)
 app.command("status")(status.status)

@@ -207,12 +207,11 @@ def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: 
 
 def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     """The answer on the terminal."""
-    from cuvee.cli.output import number, print_table
+    from cuvee.cli.output import number, print_headline, print_table
     from cuvee.report.wording import main_shares
     from cuvee.study.law_headline import scale_of_runs
 
-    for sentence in decision.headline:
-        print(sentence)
+    print_headline(decision.headline, decision.verdict)
     _print_mixture(decision)
     print_table(
         f"Target {scale_of_runs(decision)} (lower is better)",

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from cuvee.types import Json
 
 if TYPE_CHECKING:
+    from cuvee.study.check import Check
     from cuvee.study.decision import Decision, Loss, Prediction, SourceShare
+    from cuvee.study.scale.decision import ScaleDecision
+    from cuvee.study.search.decision import SearchDecision
+    from cuvee.study.verdict import Verdict
 
 
 def print_json(value: Json) -> None:
@@ -29,10 +33,17 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console(markup=False, highlight=False, emoji=False).print(table)
 
 
+def print_headline(headline: Sequence[str], verdict: "Verdict") -> None:
+    """The first lines of an answer, its verdict behind the first of them."""
+    print(headline[0])
+    print(f"verdict: {verdict.title.lower()}. {verdict.why}")
+    for sentence in headline[1:]:
+        print(sentence)
+
+
 def print_decision(decision: "Decision") -> None:
     """The headline, the mixture, and what it is predicted to do."""
-    for sentence in decision.headline:
-        print(sentence)
+    print_headline(decision.headline, decision.verdict)
     print_table(
         "Mixture",
         ["source", "share", f"{decision.confidence:.0%} interval", "epochs", ""],
@@ -52,8 +63,38 @@ def print_decision(decision: "Decision") -> None:
             for row in decision.predictions
         ],
     )
+    if decision.check is not None:
+        print_arms(decision.check)
     for warning in decision.warnings:
         print(f"warning: {warning}")
+
+
+def print_check(answer: "Decision | SearchDecision | ScaleDecision") -> None:
+    """What fresh trainings say of an answer."""
+    check = answer.check
+    if check is None:
+        return
+    print_headline(answer.headline, answer.verdict)
+    print_arms(check)
+
+
+def print_arms(check: "Check") -> None:
+    """What was trained afresh, and what came out."""
+    against = {one.baseline: one for one in check.comparisons}
+    rows = []
+    for arm in check.arms:
+        row = [arm.name, number(sum(arm.losses) / len(arm.losses), 4)]
+        one = against.get(arm.name)
+        if one is None:
+            rows.append([*row, "", "", ""])
+            continue
+        interval = f"{one.low:+.4f} to {one.high:+.4f}" if one.low == one.low else "not known"
+        rows.append([*row, f"{one.difference:+.4f}", interval, f"{one.tokens_needed:.0%}"])
+    print_table(
+        f"Trained afresh, {check.seeds} times each on {short(check.tokens)} tokens (target, nats per token)",
+        ["mixture", "loss", "pick against it", f"{check.confidence:.0%} interval", "tokens the pick needs"],
+        rows,
+    )
 
 
 def number(value: float, digits: int = 3) -> str:

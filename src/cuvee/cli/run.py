@@ -34,6 +34,7 @@ def run(study: Study = HERE, as_json: AsJson = False) -> None:
 
 def decide(config: "StudyConfig", folder: "StudyFolder", as_json: bool) -> None:
     """Run the flow, write its reports, and print the decision."""
+    from cuvee.cli.answers import print_answers
     from cuvee.cli.output import print_decision
     from cuvee.cli.report import write
     from cuvee.study import ablation
@@ -42,7 +43,11 @@ def decide(config: "StudyConfig", folder: "StudyFolder", as_json: bool) -> None:
         write(decision, folder)
         return folder.report
 
-    carry_out(config, folder, ablation.run, print_decision, as_json, written)
+    def shown(decision: "Decision") -> None:
+        print_decision(decision)
+        print_answers(folder.root, decision)
+
+    carry_out(config, folder, ablation.run, shown, as_json, written)
 
 
 def carry_out(

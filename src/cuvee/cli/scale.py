@@ -19,6 +19,7 @@ def scale(
     as_json: AsJson = False,
 ) -> None:
     """Find the best mixture at small scales, see how it moves, and follow it to the target run."""
+    from cuvee.cli.answers import print_answers
     from cuvee.cli.run import carry_out
     from cuvee.report.reports import write_scale_reports
     from cuvee.study.config import StudyConfig
@@ -26,10 +27,15 @@ def scale(
     from cuvee.study.scale import flow
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
+
+    def shown(decision: "ScaleDecision") -> None:
+        _print_decision(decision)
+        print_answers(folder.root, decision)
+
     if plan:
         carry_out(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, _print_decision, as_json, write_scale_reports)
+        carry_out(config, folder, flow.run, shown, as_json, write_scale_reports)
 
 
 def _print_outlook(outlook: "Outlook") -> None:
@@ -55,10 +61,9 @@ def _print_outlook(outlook: "Outlook") -> None:
 
 
 def _print_decision(decision: "ScaleDecision") -> None:
-    from cuvee.cli.output import number, print_table, short
+    from cuvee.cli.output import number, print_headline, print_table, short
 
-    for sentence in decision.headline:
-        print(sentence)
+    print_headline(decision.headline, decision.verdict)
     level = f"{decision.level:.0%} interval"
     print_table(
         f"Mixture for {short(decision.target_tokens)} tokens",

@@ -27,6 +27,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search for the best mixture with merges, short and long trainings, within a budget of FLOPs."""
+    from cuvee.cli.answers import print_answers
     from cuvee.cli.run import carry_out
     from cuvee.report.reports import write_search_reports
     from cuvee.study.config import StudyConfig
@@ -36,10 +37,15 @@ def search(
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     given = {"budget_flops": budget, "method": method}
     config = config.searching({name: value for name, value in given.items() if value is not None})
+
+    def shown(decision: "SearchDecision") -> None:
+        _print_decision(decision)
+        print_answers(folder.root, decision)
+
     if plan:
         carry_out(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, _print_decision, as_json, write_search_reports)
+        carry_out(config, folder, flow.run, shown, as_json, write_search_reports)
 
 
 def _print_outlook(outlook: "SearchOutlook") -> None:
@@ -65,11 +71,10 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
 
 
 def _print_decision(decision: "SearchDecision") -> None:
-    from cuvee.cli.output import number, print_table, short
+    from cuvee.cli.output import number, print_headline, print_table, short
     from cuvee.quantities import flops
 
-    for sentence in decision.headline:
-        print(sentence)
+    print_headline(decision.headline, decision.verdict)
     level = f"{decision.level:.0%} interval"
     print_table(
         f"Mixture for {short(decision.target_tokens)} tokens",

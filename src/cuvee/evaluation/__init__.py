@@ -7,7 +7,7 @@ from cuvee.evaluation.gradient import MergeGradient, merge_gradient
 from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.paired import Paired, compare, standard_errors
-from cuvee.evaluation.race import Race, race
+from cuvee.evaluation.race import completed, part_windows, survivors
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.evaluation.scoring import iterate_scores, score_members, score_merges, weights_of
 from cuvee.mixture.mirror_descent import Optimum, mirror_descent
@@ -20,18 +20,19 @@ __all__ = [
     "MergeGradient",
     "Optimum",
     "Paired",
-    "Race",
     "Scores",
     "averaging_bonus",
     "compare",
+    "completed",
     "iterate_scores",
     "merge_gradient",
     "merge_optimum",
     "mirror_descent",
     "noise_penalty",
-    "race",
+    "part_windows",
     "score_members",
     "score_merges",
     "standard_errors",
+    "survivors",
     "weights_of",
 ]

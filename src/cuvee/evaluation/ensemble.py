@@ -162,6 +162,11 @@ class Ensemble:
         objective = over_sources(lambda weights: self.value_and_gradient(weights, target), spread)
         return mirror_descent(objective, region, start, tolerance=tolerance, max_evaluations=2000)
 
+    def select(self, evaluator: Evaluator, windows: IntArray) -> "Ensemble":
+        """The same members on the tokens of some windows of ``evaluator``, which scored all."""
+        chosen = np.isin(evaluator.scored // evaluator.inputs.shape[1], windows)
+        return Ensemble(self.roster, evaluator.select(windows).documents, self.log_probs[:, chosen])
+
     @property
     def key(self) -> str:
         """Hash of the pool and of what was scored; ensembles on disk are kept under this name."""

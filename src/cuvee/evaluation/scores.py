@@ -37,10 +37,26 @@ class Documents:
         starts = np.searchsorted(self.evaluation, np.arange(len(self.evaluations)))
         return np.asarray(np.add.reduceat(values, starts, axis=-1, dtype=np.float64))
 
+    def means(self, nats: AnyArray, counts: AnyArray | None = None) -> FloatArray:
+        """Nats per token of each evaluation: [..., D] to [..., E].
+
+        Args:
+            nats: sums over the tokens of each document.
+            counts: how often each document counts [D], as in a resample of them; None is once.
+        """
+        if counts is None:
+            return self.sums(nats) / self.evaluation_tokens
+        return np.asarray(self.sums(nats * counts) / self.sums(self.tokens * counts))
+
     @cached_property
     def evaluation_tokens(self) -> FloatArray:
         """Scored tokens of each evaluation [E]."""
         return self.sums(self.tokens)
+
+    @cached_property
+    def counts(self) -> IntArray:
+        """Documents of each evaluation of which anything is scored [E]."""
+        return np.asarray(self.sums(self.tokens > 0).astype(np.int64))
 
     @cached_property
     def evaluation_bytes(self) -> FloatArray:
@@ -108,7 +124,7 @@ class Scores:
     @property
     def nats_per_token(self) -> FloatArray:
         """Mean loss of each evaluation [..., E]."""
-        return self.documents.sums(self.nats) / self.documents.evaluation_tokens
+        return self.documents.means(self.nats)
 
     @property
     def bits_per_byte(self) -> FloatArray:

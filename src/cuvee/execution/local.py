@@ -19,10 +19,11 @@ import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import TracebackType
 from typing import Any
 
 from cuvee.errors import ConfigError, CuveeError, WorkerError
@@ -91,27 +92,83 @@ class LocalProcesses:
         Raises:
             WorkerError: also when something cannot be pickled, or when a worker process is killed.
         """
-        try:
-            data = pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:
-            raise WorkerError(
-                f"the job {_SHOWN.repr(job)} cannot be sent to another process: {error}; "
-                "use a module-level function, or functools.partial of one"
-            ) from error
-        return self._run(data, items, on_progress)
+        return self._run(_sendable(job), items, on_progress)
 
     def _run(
         self, job: bytes, items: Sequence[Any], on_progress: OnProgress | None
     ) -> Iterator[tuple[int, Any]]:
-        count = min(self.workers or available_cores(), len(items))
         pool: list[_Worker] = []
         try:
-            with _starting():
-                for number in range(count):
-                    pool.append(_Worker.start(number))
+            _fill(pool, min(self.workers or available_cores(), len(items)))
             yield from _dispatch(pool, job, items, on_progress)
         finally:
             _stop(pool)
+
+
+@dataclass(eq=False)
+class ResidentProcesses:
+    """The same workers for one ``map`` after another: what they import and open is paid for once.
+
+    Use it in ``with``. Workers are started when they are first needed, and started anew after a failure. A
+    map inside a map has workers of its own.
+    """
+
+    workers: int | None = None
+    """As in ``LocalProcesses``."""
+    _pool: list["_Worker"] = field(default_factory=list)
+    _at_work: bool = False
+
+    def __enter__(self) -> "ResidentProcesses":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _stop(self._pool)
+        self._pool.clear()
+
+    def map(
+        self, job: Job[Item, Result], items: Sequence[Item], on_progress: OnProgress | None = None
+    ) -> Iterator[tuple[int, Result]]:
+        """See ``LocalProcesses.map``."""
+        if self._at_work:
+            return LocalProcesses(self.workers).map(job, items, on_progress)
+        return self._run(_sendable(job), items, on_progress)
+
+    def _run(
+        self, job: bytes, items: Sequence[Any], on_progress: OnProgress | None
+    ) -> Iterator[tuple[int, Any]]:
+        self._at_work = True
+        whole = False
+        try:
+            _fill(self._pool, min(self.workers or available_cores(), len(items)))
+            yield from _dispatch(self._pool, job, items, on_progress, stay=True)
+            whole = True
+        finally:
+            self._at_work = False
+            if not whole:
+                _stop(self._pool)
+                self._pool.clear()
+
+
+def _sendable(job: Job[Any, Any]) -> bytes:
+    try:
+        return pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        raise WorkerError(
+            f"the job {_SHOWN.repr(job)} cannot be sent to another process: {error}; "
+            "use a module-level function, or functools.partial of one"
+        ) from error
+
+
+def _fill(pool: list["_Worker"], count: int) -> None:
+    """Start workers until there are so many; those that died since are replaced."""
+    dead = [member for member in pool if not member.process.is_alive()]
+    _stop(dead)
+    pool[:] = [member for member in pool if member not in dead]
+    with _starting():
+        for number in range(len(pool), count):
+            pool.append(_Worker.start(number))
 
 
 def available_cores() -> int:
@@ -184,7 +241,7 @@ class _Worker:
                 f"item {index} ({_SHOWN.repr(item)}) cannot be sent to another process: {error}"
             ) from error
         self.index = index
-        self.send(data)
+        self.send(worker.ITEM + data)
 
     def send(self, data: bytes) -> None:
         with suppress(OSError):  # a worker that has died is found out by the next receive
@@ -200,11 +257,23 @@ class _Worker:
 
 
 def _dispatch(
-    pool: Sequence[_Worker], job: bytes, items: Sequence[Any], on_progress: OnProgress | None
+    pool: Sequence[_Worker],
+    job: bytes,
+    items: Sequence[Any],
+    on_progress: OnProgress | None,
+    stay: bool = False,
 ) -> Iterator[tuple[int, Any]]:
-    active = list(pool)
     waiting = deque(range(len(items)))
     remaining = len(items)
+    active = []
+    for member in pool:
+        if not member.ready:
+            active.append(member)
+        elif waiting:
+            member.send(worker.JOB + job)
+            first = waiting.popleft()
+            member.give(first, items[first])
+            active.append(member)
     while remaining:
         done: list[tuple[int, Any]] = []
         failure: CuveeError | None = None
@@ -223,7 +292,7 @@ def _dispatch(
                 continue
             if message[0] == "ready":
                 member.ready = True
-                member.send(job)
+                member.send(worker.JOB + job)
             elif index is not None:
                 member.index = None
                 if message[0] == "done":
@@ -232,7 +301,8 @@ def _dispatch(
                     failure = failure or _failure(index, items[index], *message[1:])
             if not waiting:
                 active.remove(member)
-                member.connection.close()  # it ends now, and its memory is free for the others
+                if not stay:
+                    member.connection.close()  # it ends now, and its memory is free for the others
             elif failure is None:
                 try:
                     index = waiting.popleft()

@@ -34,6 +34,9 @@ _REPORT_SECONDS = 0.1
 _WATCH_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 
+JOB, ITEM = b"j", b"i"
+"""What the parent sends."""
+
 Message = (
     tuple[Literal["ready"]]
     | tuple[Literal["progress"], float, str]
@@ -49,7 +52,9 @@ class _Stop(BaseException):
 
 
 def serve(connection: Connection, parent: int, started_by_main_thread: bool) -> None:
-    """Receive the job, then items until the pipe is closed; answer each item with ``Message`` s.
+    """Receive jobs and their items until the pipe is closed; answer each item with ``Message`` s.
+
+    The first byte of what is received says which of the two follows.
 
     Args:
         connection: this worker's end of its own pipe.
@@ -62,9 +67,13 @@ def serve(connection: Connection, parent: int, started_by_main_thread: bool) -> 
     try:
         _obey_only_parent()
         _send(connection, ("ready",))
-        job = connection.recv_bytes()
+        job = b""
         while True:
-            _send(connection, _attempt(job, connection.recv_bytes(), connection))
+            received = connection.recv_bytes()
+            if received[:1] == JOB:
+                job = received[1:]
+            else:
+                _send(connection, _attempt(job, received[1:], connection))
     except (EOFError, OSError, _Stop):
         pass  # the parent has closed the pipe, has died, or wants an end: there is nobody to tell
     finally:

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.report.view import Badge, LossRow, MixtureRow, Panel, Point
+from cuvee.report.badge import Badge, badge_of
+from cuvee.report.view import LossRow, MixtureRow, Panel, Point
 from cuvee.study.decision import Loss, Prediction
 from cuvee.study.law_decision import BEST_OBSERVED, PICK, Interval, LawDecision, LawRow, Sensitivity
 from cuvee.study.law_headline import scale_of_runs
-
-_TRUSTED = 0.3
-"""R squared on left-out runs from which a law is said to be believed."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class FitView:
         points = tuple(Point(run.name, run.predicted, run.measured) for run in decision.held_out)
         panel = Panel(decision.law, "believed", points, None, same_axis=True) if points else None
         sources = tuple(decision.sources[i] for i in order)
-        return cls(decision, _badge(decision), sources, tuple(rows), _metrics(decision), panel)
+        return cls(decision, badge_of(decision.verdict), sources, tuple(rows), _metrics(decision), panel)
 
     @property
     def scale(self) -> str:
@@ -109,16 +107,3 @@ def _metrics(decision: LawDecision) -> tuple[LossRow, ...]:
         )
         for place, (label, weight, values) in enumerate(rows)
     )
-
-
-def _badge(decision: LawDecision) -> Badge:
-    law = next(row for row in decision.laws if row.chosen)
-    told = (
-        f"On runs it had not seen, the law {law.law} explains {max(law.r_squared, 0.0):.0%} of the "
-        f"differences and ranks them at {law.spearman:.2f}."
-    )
-    if not law.r_squared > _TRUSTED:
-        return Badge("not-believed", "Not believed", told)
-    if decision.distance.extrapolates:
-        return Badge("untested", "Beyond the runs", f"{told} But the mixture lies outside of what was run.")
-    return Badge("believed", "Believed", told)

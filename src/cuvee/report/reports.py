@@ -19,6 +19,7 @@ from cuvee.report.scale_view import ScaleView
 from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
+from cuvee.study.answers import Answers
 from cuvee.study.law_decision import LawDecision
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.search.decision import SearchDecision
@@ -60,7 +61,8 @@ SCALE_REPORTS: dict[str, Callable[[ScaleView], str]] = {
 
 def write_scale_reports(decision: ScaleDecision, folder: Path) -> Path:
     """Write every report of a decision across scales into ``folder``, each atomically; the page's path."""
-    return _written(SCALE_REPORTS, ScaleView.of(decision), folder)[-1]
+    view = ScaleView.of(decision, Answers.read(folder, decision))
+    return _written(SCALE_REPORTS, view, folder)[-1]
 
 
 SEARCH_REPORTS: dict[str, Callable[[SearchView], str]] = {
@@ -72,7 +74,8 @@ SEARCH_REPORTS: dict[str, Callable[[SearchView], str]] = {
 
 def write_search_reports(decision: SearchDecision, folder: Path) -> Path:
     """Write every report of a decision by search into ``folder``, each atomically; the page's path."""
-    return _written(SEARCH_REPORTS, SearchView.of(decision), folder)[-1]
+    view = SearchView.of(decision, Answers.read(folder, decision))
+    return _written(SEARCH_REPORTS, view, folder)[-1]
 
 
 SIMULATION_REPORTS: dict[str, Callable[[SimulateView], str]] = {

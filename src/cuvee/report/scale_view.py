@@ -4,9 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.report.view import Badge, MixtureRow, mixture_rows
+from cuvee.report.answers_view import AnswersView
+from cuvee.report.badge import Badge, badge_of
+from cuvee.report.view import MixtureRow, mixture_rows
+from cuvee.study.answers import Answers
 from cuvee.study.law_decision import Interval
-from cuvee.study.scale.decision import Checked, ScaleDecision, Standing
+from cuvee.study.scale.decision import Checked, ScaleDecision
 
 _SHARES_OF_ROOM = 1.08
 
@@ -47,14 +50,17 @@ class ScaleView:
     """Largest share first."""
     rows: tuple[MixtureRow, ...]
     panels: tuple[SharePanel, ...]
+    answers: AnswersView | None
+    """None where the study has no other."""
 
     @classmethod
-    def of(cls, decision: ScaleDecision) -> Self:
-        """Order a decision."""
+    def of(cls, decision: ScaleDecision, answers: Answers | None = None) -> Self:
+        """Order a decision, beside the other answers of its study where they are given."""
         order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
         rows = mixture_rows(decision.mixture, decision.target_tokens)
         sources = tuple(row.source for row in rows)
-        return cls(decision, _badge(decision), sources, rows, _panels(decision, order))
+        panels, beside = _panels(decision, order), AnswersView.of(answers)
+        return cls(decision, badge_of(decision.verdict), sources, rows, panels, beside)
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
         """Shares in the order of the mixture table."""
@@ -93,20 +99,3 @@ def _panels(decision: ScaleDecision, order: list[int]) -> tuple[SharePanel, ...]
         )
         for i in order
     )
-
-
-def _badge(decision: ScaleDecision) -> Badge:
-    told = f"Trained {decision.check_tokens:,} tokens long, it did best of {len(decision.checks)} mixtures"
-    badges: dict[Standing, Badge] = {
-        "untested": Badge(
-            "untested", "Not tested", "The mixtures found were not trained above the scales they come from."
-        ),
-        "nothing found": Badge(
-            "not-believed", "Nothing found", "No mixture did better than equal shares when trained."
-        ),
-        "unsure": Badge(
-            "untested", "Not sure", f"{told}, but within the noise of a training from equal shares."
-        ),
-        "better": Badge("believed", "Trained and better", f"{told}, equal shares among them."),
-    }
-    return badges[decision.standing]

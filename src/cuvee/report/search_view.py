@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.report.view import Badge, MixtureRow, mixture_rows
-from cuvee.study.search.decision import LevelRow, SearchDecision, Standing, Tried
+from cuvee.report.answers_view import AnswersView
+from cuvee.report.badge import Badge, badge_of
+from cuvee.report.view import MixtureRow, mixture_rows
+from cuvee.study.answers import Answers
+from cuvee.study.search.decision import LevelRow, SearchDecision, Tried
 
 _KINDS = {"merged": "merge", "ensembled": "ensemble", "checkpoint": "frozen"}
 
@@ -33,14 +36,17 @@ class SearchView:
     """Largest share first."""
     rows: tuple[MixtureRow, ...]
     steps: tuple[Step, ...]
+    answers: AnswersView | None
+    """None where the study has no other."""
 
     @classmethod
-    def of(cls, decision: SearchDecision) -> Self:
-        """Order a decision."""
+    def of(cls, decision: SearchDecision, answers: Answers | None = None) -> Self:
+        """Order a decision, beside the other answers of its study where they are given."""
         rows = mixture_rows(decision.mixture, decision.target_tokens)
         sources = tuple(row.source for row in rows)
         steps = tuple(_step(decision, one) for one in decision.tried)
-        return cls(decision, _badge(decision), sources, rows, steps)
+        beside = AnswersView.of(answers)
+        return cls(decision, badge_of(decision.verdict), sources, rows, steps, beside)
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
         """Shares in the order of the mixture table."""
@@ -62,15 +68,3 @@ def _step(decision: SearchDecision, one: Tried) -> Step:
     words = f"{one.name}: {named(row)}, {row.tokens:,} tokens, "
     words += f"loss {one.loss:.4f}" if not one.error else "failed"
     return Step(one.name, one.spent, one.loss, one.level == len(decision.levels) - 1, words)
-
-
-def _badge(decision: SearchDecision) -> Badge:
-    count, tokens = len(decision.trained), decision.levels[-1].tokens
-    told = f"Of {count} mixtures trained on {tokens:,} tokens it is expected to be the best"
-    badges: dict[Standing, Badge] = {
-        "untested": Badge("untested", "Not tested", "No mixture was trained at the dearest level."),
-        "baseline": Badge("not-believed", "Nothing found", "No mixture did better than equal shares."),
-        "unsure": Badge("untested", "Not sure", f"{told}, but it may be no better than equal shares."),
-        "better": Badge("believed", "Trained and better", f"{told}, and better than equal shares."),
-    }
-    return badges[decision.standing]

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.report.view import Badge
+from cuvee.report.badge import Badge
 from cuvee.study.simulation.result import ADAPTIVE, SIMPLE, CurvePoint, MethodRow, Simulation, Verdict
 
 _COLOURS = ("accent", "cool", "warm", "good", "care", "ink")

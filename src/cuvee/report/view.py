@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
+from cuvee.report.badge import Badge, badge_of
 from cuvee.study.decision import (
     ALL_REFERENCES,
     TARGET,
@@ -42,15 +43,6 @@ class Observed(Protocol):
     @property
     def role(self) -> Sequence[str]:
         """What each run was made for [R]."""
-
-
-@dataclass(frozen=True)
-class Badge:
-    """The statement on trust at the head of a report."""
-
-    level: Literal["believed", "not-believed", "untested"]
-    words: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -198,7 +190,7 @@ class StudyView:
         panels = _panels(decision)
         return cls(
             decision=decision,
-            badge=_badge(decision),
+            badge=badge_of(decision.verdict),
             mixture=mixture,
             losses=_losses(decision),
             panels=panels[:MOST_PANELS],
@@ -219,14 +211,6 @@ class StudyView:
         """Shares [S] of the decision's order, in the order of display."""
         by_name = dict(zip(self.decision.sources, shares, strict=True))
         return tuple(by_name[source] for source in self.sources)
-
-
-def _badge(decision: Decision) -> Badge:
-    if not decision.references and not decision.honesty:
-        return Badge("untested", "Untested: no mixture was really trained", decision.why)
-    if decision.believed:
-        return Badge("believed", "Believed: the proxy agrees with really trained runs", decision.why)
-    return Badge("not-believed", "Not believed: the proxy does not earn trust here", decision.why)
 
 
 def mixture_rows(mixture: Sequence[SourceShare], target_tokens: int) -> tuple[MixtureRow, ...]:

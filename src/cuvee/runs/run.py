@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,7 +12,7 @@ from cuvee.errors import ConfigError
 from cuvee.hashing import canonical_json
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.observations import KINDS, Observations, check_text
-from cuvee.types import Json
+from cuvee.types import FloatArray, Json
 
 Status = Literal["done", "failed"]
 
@@ -51,6 +51,8 @@ class Run:
     """Why it failed."""
     details: Json = field(default_factory=dict)
     """Anything else worth keeping that is the same whenever the run is repeated."""
+    documents: Mapping[str, FloatArray] = field(default_factory=dict, compare=False, repr=False)
+    """Evaluation -> nats of each of its documents; written with the run, read by ``RunStore.documents``."""
 
     def __post_init__(self) -> None:
         if not self.key:

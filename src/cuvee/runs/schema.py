@@ -115,5 +115,14 @@ CREATE TABLE timings (           -- seconds measured; never part of exported obs
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (Migration(1, "first tables", _FIRST),)
+_DOCUMENTS = """
+CREATE TABLE documents (         -- how much each document adds to a loss: errors are told from these
+  run_id INTEGER NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
+  evaluation TEXT NOT NULL,
+  nats BLOB NOT NULL,            -- one sum a document, float64, little endian
+  PRIMARY KEY (run_id, evaluation)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS = (Migration(1, "first tables", _FIRST), Migration(2, "losses of documents", _DOCUMENTS))
 """The history of the schema."""

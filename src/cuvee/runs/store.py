@@ -22,7 +22,7 @@ from cuvee.runs.database import Database
 from cuvee.runs.observations import CONDITIONS, Observations, accepted_values
 from cuvee.runs.run import Run, observations_of
 from cuvee.runs.schema import MIGRATIONS, Migration
-from cuvee.types import Json
+from cuvee.types import FloatArray, Json
 
 __all__ = ["Run", "RunStore", "SourceRecord", "UnitRecord"]
 
@@ -153,6 +153,19 @@ class RunStore:
         with self._database.transaction("DEFERRED"):
             return next(iter(self._read("key = ?", [key])), None)
 
+    def documents(self, keys: Collection[str]) -> dict[str, dict[str, FloatArray]]:
+        """Of finished runs: key -> evaluation -> nats of each of its documents."""
+        found: dict[str, dict[str, FloatArray]] = {key: {} for key in keys}
+        with self._database.telling():
+            rows = self._database.execute(
+                "SELECT key, evaluation, nats FROM runs JOIN documents USING (run_id) "
+                "WHERE key IN (SELECT value FROM json_each(?))",
+                [json.dumps(list(found))],
+            )
+            for key, evaluation, nats in rows:
+                found[key][evaluation] = np.frombuffer(nats, dtype="<f8")
+        return found
+
     def runs(self, **conditions: Any) -> list[Run]:
         """Finished runs in the order of their keys; conditions as in ``Observations.where``."""
         clauses, values = ["status = 'done'"], []
@@ -223,6 +236,10 @@ class RunStore:
         self._database.executemany(
             "INSERT INTO metrics VALUES (?, ?, ?)",
             ((row, name, value) for name, value in run.metrics.items()),
+        )
+        self._database.executemany(
+            "INSERT INTO documents VALUES (?, ?, ?)",
+            ((row, name, np.asarray(nats, dtype="<f8").tobytes()) for name, nats in run.documents.items()),
         )
         return True
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from cuvee.execution.interface import Executor
-from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
@@ -18,13 +17,13 @@ from cuvee.runs.store import RunStore
 from cuvee.study.conclude import conclude
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
-from cuvee.study.findings import Findings, Scored
+from cuvee.study.findings import Findings, References
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.mixtures import candidates, leave_two_out, references, region_of
+from cuvee.study.mixtures import baselines, candidates, leave_two_out, references, region_of
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.plan import Plan
-from cuvee.study.proxies import Proxies, own_sources_of, planned_branches
+from cuvee.study.proxies import Proxies, planned_branches
 from cuvee.study.status import StageStatus, StudyStatus
 from cuvee.types import FloatArray
 
@@ -114,57 +113,42 @@ def _simulate(
     config = lab.plan.config
     names = config.pool_sources
     proxies = Proxies.of(lab)
-    ensemble = proxies.ensemble
-    target = ensemble.documents.target(config.target_weights)
-    optimum = ensemble.optimum(region, target).mixture
+    target = lab.documents.target(config.target_weights)
+    optimum = proxies.ensemble.optimum(region, target).mixture
     looked_at = [*candidates(config, region, available), optimum]
     pairs = leave_two_out(names) if config.estimand == "equal_budget" else []
     mixtures = list({one.key: one for one in [*chosen, *looked_at, *pairs]}.values())
     reference_keys = {one.key for one in chosen}
     roles = ["reference" if one.key in reference_keys else "candidate" for one in mixtures]
-    scored = proxies.score(mixtures, roles)
+    compared = {one.key for one in baselines(names, available)}
+    whole = np.array([one.key in reference_keys | compared for one in mixtures])
+    scored = proxies.race(mixtures, roles, whole, target)
     return Findings(
         region=region,
         available=available,
         scored=scored,
         candidates=tuple(region.contains(one, 1e-6) for one in mixtures),
-        evidence=_evidence(lab, scored, chosen, proxies.unit_losses(), target),
+        references=_references(lab, proxies, chosen, target) if chosen else None,
         pool=proxies.pool,
-        ensemble=ensemble,
+        ensemble=proxies.ensemble,
         optimum=optimum,
         score=proxies.score,
     )
 
 
-def _evidence(
-    lab: Laboratory, scored: Scored, chosen: Sequence[Mixture], unit_losses: FloatArray, target: FloatArray
-) -> Evidence | None:
-    """What the really trained references say; None where there are none."""
-    if not chosen:
-        return None
+def _references(
+    lab: Laboratory, proxies: Proxies, chosen: Sequence[Mixture], target: FloatArray
+) -> References:
+    """What the really trained references say."""
     plan, config = lab.plan, lab.plan.config
-    first = lab.losses([lab.trained_key(plan.reference(one)) for one in chosen])
-    again = lab.losses(
-        [lab.trained_key(plan.reference(one, 1)) for one in chosen[: config.references.replicates]]
-    )
-    truth = first.copy()
-    replicates = []
-    for row, losses in enumerate(again):
-        both = np.stack([first[row], losses])
-        truth[row] = both.mean(axis=0)
-        replicates.append((row, both))
-    position = {mixture.key: row for row, mixture in enumerate(scored.mixtures)}
-    rows = [position[mixture.key] for mixture in chosen]
-    shares = np.stack([mixture.shares for mixture in chosen])
-    names = config.pool_sources
-    return Evidence(
-        sources=names,
-        evaluations=tuple(config.evaluation_sets),
-        shares=shares,
-        truth=truth,
-        proxies={name: losses[rows] for name, losses in scored.proxies.items()},
-        baselines=single_unit_baselines(unit_losses, shares),
-        own=own_sources_of(config),
-        replicates=tuple(replicates),
+    first = [lab.trained_key(plan.reference(one)) for one in chosen]
+    again = [lab.trained_key(plan.reference(one, 1)) for one in chosen[: config.references.replicates]]
+    return References(
+        mixtures=tuple(chosen),
+        scored=proxies.score(chosen, ["reference"] * len(chosen)),
+        nats=lab.scores(first).nats,
+        again=lab.scores(again).nats,
+        units=proxies.unit_nats(),
+        own=config.own_columns,
         target=target,
     )

@@ -11,13 +11,18 @@ from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, Choice, choose_proxy
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.mixture.mixture import Mixture
 from cuvee.study import decision as d
+from cuvee.study.check import EQUAL, PROPORTIONAL, Check
+from cuvee.study.checking import check, replicated
 from cuvee.study.config import StudyConfig
 from cuvee.study.findings import Findings
-from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z, chosen_error
+from cuvee.study.headline import with_headline
+from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
+from cuvee.study.mixtures import baselines
 from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.provenance import provenance
+from cuvee.study.verdict import UNTRAINED
 from cuvee.types import FloatArray
 
 TIED_TOLD = 8
@@ -26,55 +31,65 @@ ADDED = 0.1
 
 
 def conclude(findings: Findings, lab: Laboratory) -> d.Decision:
-    """Choose a proxy on the references, pick a mixture, and say how sure each number is."""
-    evidence = findings.evidence
-    seed = lab.plan.config.seed
-    enough = evidence is not None and evidence.references >= FEWEST_REFERENCES
-    choice = choose_proxy(evidence, seed) if enough and evidence is not None else None
-    if choice is not None and evidence is not None:
+    """Choose a proxy on the references, pick a mixture, train it afresh, and say how sure each number is."""
+    judge, report = judged(findings, lab)
+    names = judge.pick.names
+    added = [judge.pick.blend(Mixture.vertex(names, name), ADDED) for name in names]
+    whole = np.arange(1 + len(added)) == 0
+    further = findings.score([judge.pick, *added], ["pick"] + ["candidate"] * len(added), whole)
+    return _decision(findings, lab, judge.with_more(further), report)
+
+
+def judged(findings: Findings, lab: Laboratory) -> tuple[Judge, HonestyReport | None]:
+    """The proxy to go by, the mixture to take, and how far the proxies agree with the references."""
+    seed, references = lab.plan.config.seed, findings.references
+    evidence = references.evidence() if references is not None else None
+    choice = None
+    if evidence is not None and evidence.references >= FEWEST_REFERENCES:
+        choice = choose_proxy(evidence, seed)
+        write_json(lab.plan.folder.fit("calibration"), choice.to_json())
+    judge = Judge(findings, evidence, choice, lab.plan.config.target_weights, seed)
+    if evidence is None or evidence.references < 2:
+        return judge, None
+    if choice is not None:
         # The calibrated proxy is judged beside the raw ones, each reference predicted without itself.
         evidence = replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
-    report = honesty_report(evidence, seed) if evidence is not None and evidence.references > 1 else None
-    judge = Judge(findings, choice, lab.plan.config.target_weights, seed)
-    pick = judge.pick
-    added = [pick.blend(Mixture.vertex(pick.names, name), ADDED) for name in pick.names]
-    judge = judge.with_more(findings.score(added, ["candidate"] * len(added)))
-    if choice is not None:
-        write_json(lab.plan.folder.fit("calibration"), choice.to_json())
-    return _decision(findings, lab, judge, choice, report)
+    return judge, honesty_report(evidence, seed)
 
 
-def _decision(
-    findings: Findings, lab: Laboratory, judge: Judge, choice: Choice | None, report: HonestyReport | None
-) -> d.Decision:
-    plan, config = lab.plan, lab.plan.config
-    scored, row = judge.scored, judge.order[0]
-    pick, factors = judge.pick, findings.ensemble.documents.bits_per_byte_factor
-    uniform = Mixture.uniform(pick.names)
-    proportional = Mixture.proportional({name: findings.available[name] for name in pick.names})
-    reference_row, reference_name = _best_reference(findings)
-    believed = choice is not None and choice.believed
+def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: HonestyReport | None) -> d.Decision:
+    plan, config, choice = lab.plan, lab.plan.config, judge.choice
+    scored, pick = judge.scored, judge.pick
+    row, factors = scored.row(pick), scored.documents.bits_per_byte_factor
+    uniform, proportional = baselines(pick.names, findings.available)
+    reference_row, reference_name = _best_reference(judge)
     proxy = choice.name if choice else UNCHECKED
-    why = _why(choice, findings.evidence)
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
-    return d.Decision(
+    trained = findings.references.mixtures if findings.references else ()
+    checked = check(lab, pick, findings.available, plan.reference, replicated(lab, trained), CONFIDENCE)
+    decision = d.Decision(
         study=config.name,
         created_from=provenance(
             lab, plan.reference(Mixture.uniform(config.pool_sources)), "cuvee run study.yaml"
         ),
         estimand=config.estimand,
-        headline=_headline(judge, choice, report, scored.row(uniform)),
+        headline=(),
         believed_proxy=proxy,
-        believed=believed,
-        why=why,
+        believed=choice is not None and choice.believed,
+        why=_why(choice, judge.evidence),
         target_scale=d.Scale(plan.parameters, target_tokens),
         proxy_scale=d.Scale(plan.parameters, config.reference_training.tokens),
         mixture=_mixture(findings, judge, target_tokens, config.target_run.tokens is not None, lab),
         target=config.target_weights,
         predictions=_predictions(findings, judge, row, uniform, proportional, reference_row, factors),
+        verdict=checked.verdict if checked else UNTRAINED,
+        check=checked,
+        gains=_gains(judge, row, {EQUAL: uniform, PROPORTIONAL: proportional}),
+        optimism=judge.optimism,
+        evaluations=_evaluations(lab),
         best_reference=reference_name,
-        tied=_tied(judge),
+        tied=_tied(judge, row),
         honesty=_honesty(report),
         calibrators=tuple(
             d.CalibratorRow(one.name, one.target, one.target_spearman, one.name == proxy)
@@ -90,39 +105,34 @@ def _decision(
             tuple(tuple(float(value) for value in line) for line in geometry.cosines),
             tuple(geometry.warnings()),
         ),
-        next_runs=_next_runs(findings, judge),
-        references=_references(findings, choice),
+        next_runs=_next_runs(judge, checked),
+        references=_references(judge),
         ledger=ledger(lab.store),
         proxy_over_direct=proxy_over_direct(lab.store, plan),
         warnings=_warnings(findings, judge, geometry, config),
         confidence=CONFIDENCE,
     )
+    return with_headline(decision)
 
 
-def _headline(
-    judge: Judge, choice: Choice | None, report: HonestyReport | None, uniform: int
-) -> tuple[str, ...]:
-    shares = sorted(judge.pick.as_dict().items(), key=lambda item: -item[1])
-    mixture = ", ".join(f"{share:.0%} {name}" for name, share in shares if share >= 0.005)
-    difference, error = judge.difference(judge.order[0], uniform)
-    low, high = difference[-1] - Z * error[-1], difference[-1] + Z * error[-1]
-    against = f"{difference[-1]:+.3f} nats per token against equal shares"
-    if np.isfinite(error[-1]):
-        against += f" (95 % interval {low:+.3f} to {high:+.3f})"
-    lines = [f"Train on {mixture}.", f"Predicted target loss {against}."]
-    if choice is None:
-        lines = ["Nothing was checked: take this ranking as a guess.", *lines]
-    elif not choice.believed:
-        lines = ["No proxy clearly beats the cheap baselines here: do not rely on this ranking.", *lines]
-    if report is not None and choice is not None:
-        n = report.rows[0].n
-        chosen = chosen_error(choice)
-        lines.append(
-            f"On {n} really trained mixtures, each predicted without itself, '{choice.name}' has "
-            f"rank correlation {chosen.target_spearman:.2f} and is off by {chosen.target:.4f} nats "
-            "on differences."
-        )
-    return tuple(lines)
+def _gains(judge: Judge, row: int, compared: dict[str, Mixture]) -> tuple[d.Gain, ...]:
+    found = []
+    for name, mixture in compared.items():
+        base = judge.scored.row(mixture)
+        if mixture.key == judge.pick.key:
+            continue
+        value, error = judge.difference(row, base)
+        mean, half = value[-1] + judge.optimism, Z * error[-1]
+        found.append(d.Gain(name, float(mean), float(mean - half), float(mean + half)))
+    return tuple(found)
+
+
+def _evaluations(lab: Laboratory) -> tuple[d.EvaluationRow, ...]:
+    material, weights = lab.plan.material, lab.plan.config.target_weights
+    return tuple(
+        d.EvaluationRow(one.name, one.documents, one.tokens, other.documents, other.tokens, weights[one.name])
+        for one, other in zip(material.evaluations, material.checking.evaluations, strict=True)
+    )
 
 
 def _why(choice: Choice | None, evidence: Evidence | None) -> str:
@@ -181,25 +191,25 @@ def _predictions(
         values = np.append(reference, reference @ judge.target)
         bits = np.append(reference * factors, (reference * factors) @ judge.target)
         measured = [d.Loss(mean=float(v), bits_per_byte=float(b)) for v, b in zip(values, bits, strict=True)]
-    own = findings.evidence.own if findings.evidence is not None else np.full(len(names) - 1, -1)
+    own = judge.evidence.own if judge.evidence is not None else np.full(len(names) - 1, -1)
     return tuple(
         d.Prediction(name, picks[i], even[i], given[i], measured[i], bool(i < len(own) and own[i] >= 0))
         for i, name in enumerate(names)
     )
 
 
-def _best_reference(findings: Findings) -> tuple[FloatArray | None, str]:
-    evidence = findings.evidence
+def _best_reference(judge: Judge) -> tuple[FloatArray | None, str]:
+    evidence = judge.evidence
     if evidence is None:
         return None, ""
     row = int(np.argmin(evidence.truth @ evidence.target))
     return evidence.truth[row], _label(Mixture(evidence.sources, evidence.shares[row]))
 
 
-def _tied(judge: Judge) -> tuple[d.TiedMixture, ...]:
+def _tied(judge: Judge, pick: int) -> tuple[d.TiedMixture, ...]:
     found = []
-    for row in judge.order[1:]:
-        value, error = judge.difference(row, judge.order[0])
+    for row in judge.order:
+        value, error = judge.difference(row, pick)
         low, high = value[-1] - Z * error[-1], value[-1] + Z * error[-1]
         if not low <= 0:  # also where nothing is known of the error
             break
@@ -291,10 +301,12 @@ def _interactions(judge: Judge, uniform: Mixture) -> tuple[tuple[float, ...], ..
     )
 
 
-def _next_runs(findings: Findings, judge: Judge) -> tuple[d.NextRun, ...]:
+def _next_runs(judge: Judge, checked: Check | None) -> tuple[d.NextRun, ...]:
     runs = [d.NextRun(_label(judge.pick), _tuple(judge.pick), "the pick itself: what it really does")]
+    if checked is not None:
+        runs = []
     shares = judge.scored.shares
-    trained = findings.evidence.shares if findings.evidence is not None else shares[judge.order[:1]]
+    trained = judge.evidence.shares if judge.evidence is not None else judge.pick.shares[None]
     rivals = np.array(judge.order[: max(2, len(judge.order) // 10)])
     distance = 0.5 * np.abs(shares[rivals][:, None] - trained[None]).sum(axis=-1).min(axis=1)
     far = judge.scored.mixtures[int(rivals[np.argmax(distance)])]
@@ -303,7 +315,7 @@ def _next_runs(findings: Findings, judge: Judge) -> tuple[d.NextRun, ...]:
             _label(far), _tuple(far), "among the best candidates the farthest from all trained mixtures"
         )
     )
-    disputed = (judge.half_samples[:, rivals] @ judge.target).std(axis=0)
+    disputed = (judge.halves[:, rivals] @ judge.target).std(axis=0)
     if disputed.max() > 0:
         unsure = judge.scored.mixtures[int(rivals[np.argmax(disputed)])]
         runs.append(
@@ -311,29 +323,29 @@ def _next_runs(findings: Findings, judge: Judge) -> tuple[d.NextRun, ...]:
                 _label(unsure), _tuple(unsure), "among the best candidates the one the references disagree on"
             )
         )
-    for name in _unseen(findings):
+    for name in _unseen(judge.evidence):
         alone = judge.pick.blend(Mixture.vertex(judge.pick.names, name), 1 / len(judge.pick.names))
         runs.append(d.NextRun(_label(alone), _tuple(alone), f"no trained mixture contains {name}"))
     return tuple({run.shares: run for run in reversed(runs)}.values())[::-1]
 
 
-def _unseen(findings: Findings) -> list[str]:
-    if findings.evidence is None:
+def _unseen(evidence: Evidence | None) -> list[str]:
+    if evidence is None:
         return []
-    touched = findings.evidence.shares.max(axis=0) > 0
-    return [name for name, seen in zip(findings.evidence.sources, touched, strict=True) if not seen]
+    touched = evidence.shares.max(axis=0) > 0
+    return [name for name, seen in zip(evidence.sources, touched, strict=True) if not seen]
 
 
-def _references(findings: Findings, choice: Choice | None) -> tuple[d.Reference, ...]:
-    evidence = findings.evidence
+def _references(judge: Judge) -> tuple[d.Reference, ...]:
+    evidence = judge.evidence
     if evidence is None:
         return ()
     truth = evidence.truth @ evidence.target
     tables = {
         name: losses @ evidence.target for name, losses in {**evidence.proxies, **evidence.baselines}.items()
     }
-    if choice is not None:
-        tables[choice.name] = choice.left_out @ evidence.target
+    if judge.choice is not None:
+        tables[judge.choice.name] = judge.choice.left_out @ evidence.target
     return tuple(
         d.Reference(
             _label(mixture := Mixture(evidence.sources, evidence.shares[row])),
@@ -350,15 +362,15 @@ def _warnings(findings: Findings, judge: Judge, geometry: Geometry, config: Stud
     roster, names = findings.pool.roster, judge.pick.names
     weights = judge.scored.shares @ roster.spread(names)
     members = findings.ensemble.members().nats_per_token
-    if "merge" in judge.scored.proxies:
-        heights = barrier(judge.scored.proxies["merge"], members, weights)
+    if "merge" in judge.scored.nats:
+        heights = barrier(judge.scored.losses("merge"), members, weights)
         found += barrier_warnings(list(judge.weights), heights)
-    if unseen := _unseen(findings):
+    if unseen := _unseen(judge.evidence):
         found.append(
             f"No trained mixture contains {', '.join(unseen)}: what is said of it rests on proxies alone."
         )
-    if findings.evidence is not None:
-        nearest = 0.5 * np.abs(findings.evidence.shares - judge.pick.shares).sum(axis=1).min()
+    if judge.evidence is not None:
+        nearest = 0.5 * np.abs(judge.evidence.shares - judge.pick.shares).sum(axis=1).min()
         if nearest > 0.5:
             found.append(
                 f"The picked mixture is far from every trained one (at least {nearest:.0%} of the tokens "

@@ -11,12 +11,14 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from cuvee.errors import ConfigError, SchemaError
+from cuvee.hashing import digest
 from cuvee.honesty.scopes import RESERVED
 from cuvee.study.effort import with_defaults
 from cuvee.study.folder import CONFIG_NAME
 from cuvee.study.settings import (
     BranchTrainingSettings,
     CandidatesSettings,
+    CheckSettings,
     Count,
     EvaluationSettings,
     EvaluationsSettings,
@@ -39,6 +41,8 @@ from cuvee.study.yaml_file import did_you_mean, read_yaml, told
 from cuvee.types import Json
 
 SCHEMA = 1
+
+_PLACES = ("sources", "evaluations", "workers")
 
 
 class StudyConfig(Settings):
@@ -77,8 +81,11 @@ class StudyConfig(Settings):
     """The mixtures really trained on, to judge and to calibrate the proxies."""
     candidates: CandidatesSettings
     """The mixtures that only the proxies score."""
+    check: CheckSettings
+    """How the decision is checked: the pick, equal and proportional shares are trained at fresh seeds."""
     evaluation_tokens: Count
-    """Tokens scored of each evaluation, at most (whole documents)."""
+    """Tokens of each evaluation by which mixtures are chosen, at most, spread over half of its documents;
+    as many of the other half check the decision."""
     target: TargetSettings = TargetSettings()
     """What is to be minimised: a weighted mean of the losses."""
     target_run: TargetRunSettings = TargetRunSettings()
@@ -126,6 +133,10 @@ class StudyConfig(Settings):
             first = error.errors()[0]
             raise ConfigError(f"search.{first['loc'][0]}: {first['msg']}") from None
         return self.model_copy(update={"search": changed})
+
+    def checking(self, seeds: int) -> "StudyConfig":
+        """The same with another number of fresh trainings, such as one given on the command line."""
+        return self.model_copy(update={"check": CheckSettings(seeds=seeds)})
 
     @model_validator(mode="after")
     def _names_agree(self) -> "StudyConfig":
@@ -201,6 +212,14 @@ class StudyConfig(Settings):
         }
 
     @property
+    def own_columns(self) -> tuple[int, ...]:
+        """For each evaluation the place of that source in ``pool_sources``; -1 is out of pool."""
+        return tuple(
+            self.pool_sources.index(source) if source is not None else -1
+            for source in self.own_sources.values()
+        )
+
+    @property
     def target_weights(self) -> dict[str, float]:
         """Weight of every evaluation, summing to one; those not named count nothing."""
         given = self.target.weights or dict.fromkeys(self.evaluation_sets, 1.0)
@@ -213,6 +232,11 @@ class StudyConfig(Settings):
         Paths are absolute and ``workers`` is this machine's: neither belongs into a key.
         """
         return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that was decided, where text lies and how many work aside."""
+        return digest({key: value for key, value in self.as_json().items() if key not in _PLACES})
 
 
 def _check_schema(raw: Mapping[str, Any], name: str) -> None:

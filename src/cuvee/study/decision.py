@@ -19,10 +19,12 @@ from typing import Literal, Self
 
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.honesty import scopes
+from cuvee.study.check import Check
 from cuvee.study.decision_json import decode, encode
+from cuvee.study.verdict import UNTRAINED, Verdict
 from cuvee.types import Json
 
-SCHEMA = 1
+SCHEMA = 2
 """The number written into ``decision.json``; it grows when a field changes its meaning or leaves."""
 
 TARGET = scopes.TARGET
@@ -121,6 +123,33 @@ class Prediction:
     """Measured, not predicted: the really trained mixture of lowest target loss."""
     in_pool: bool = False
     """The evaluation is the held-out part of a source that pool models were trained on."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the pick is predicted to gain over a baseline; negative where the pick is better."""
+
+    baseline: str
+    """``EQUAL`` or ``PROPORTIONAL`` of ``cuvee.study.check``."""
+    difference: float
+    """Predicted target loss less the baseline's, ``Decision.optimism`` taken off."""
+    low: float = _NAN
+    high: float = _NAN
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """What a loss was measured on."""
+
+    evaluation: str
+    documents: int
+    """By which mixtures were chosen."""
+    tokens: int
+    checking_documents: int
+    """Which no choice has seen."""
+    checking_tokens: int
+    weight: float
+    """In the target."""
 
 
 @dataclass(frozen=True)
@@ -270,6 +299,15 @@ class Decision:
     target: dict[str, float]
     """Evaluation -> weight in what is minimised."""
     predictions: tuple[Prediction, ...]
+    verdict: Verdict = UNTRAINED
+    """Whether the pick may be acted on; documents of schema 1 have none."""
+    check: Check | None = None
+    """What fresh trainings say of the pick; None where there were none."""
+    gains: tuple[Gain, ...] = ()
+    """What was predicted of it before they were made."""
+    optimism: float = _NAN
+    """By how much a mixture looks better for having been chosen, nats per token of the target."""
+    evaluations: tuple[EvaluationRow, ...] = ()
     best_reference: str = ""
     """Name of the mixture behind ``Prediction.best_reference``; empty for none."""
     tied: tuple[TiedMixture, ...] = ()
@@ -340,6 +378,7 @@ class Decision:
             raise SchemaError(
                 f"decision: written under schema {schema}, this cuvee reads up to {SCHEMA}; upgrade cuvee"
             )
+        # Schema 1 lacks the verdict and what it rests on; their defaults say so.
         body = {key: value for key, value in document.items() if key != "schema"}
         return decode(cls, body, "decision")
 

@@ -68,20 +68,31 @@ class Document:
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
-        """Read what ``as_json`` wrote.
+        """Read what ``as_json`` wrote, also under an older schema where ``from_older`` knows that.
 
         Raises:
             SchemaError: another flow wrote it, or another version of cuvee.
             ConfigError: a field is missing, unknown or of the wrong type (the field is named).
         """
         by, schema = document.get("by"), document.get("schema")
-        if (by, schema) != (cls.by, cls.schema):
+        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
+        if (by, schema) == (cls.by, cls.schema):
+            return decode(cls, body, cls.by)
+        older = cls.from_older(schema, body) if by == cls.by else None
+        if older is None:
             raise SchemaError(
                 f"{cls.by}: schema {schema!r} by {by!r}, where {cls.schema} by {cls.by!r} is needed; the "
                 "command that made it writes it again"
             )
-        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
-        return decode(cls, body, cls.by)
+        return older
+
+    @classmethod
+    def from_older(cls, schema: object, body: Json) -> Self | None:
+        """Read the fields of a document under an older schema; None where that schema is not known.
+
+        What such a document does not hold is concluded from what it does.
+        """
+        return None
 
     def __eq__(self, other: object) -> bool:
         return self.as_json() == other.as_json() if isinstance(other, type(self)) else NotImplemented

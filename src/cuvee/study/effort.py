@@ -3,9 +3,10 @@
 ``effort`` gives the size of the model; token budgets follow from that size, so a study that only
 changes ``model.parameters`` stays in proportion. Whatever the user wrote is never changed.
 
-Costs, with N parameters: the seed takes ``6 N * 2 N`` FLOPs, each branch and each reference an eighth
-of that, each candidate ``2 N * evaluations * evaluation_tokens``. What ``cuvee scale`` and ``cuvee
-search`` may take grows as ``N^2``, so that their runs too keep their tokens a parameter.
+Costs, with N parameters: the seed takes ``6 N * 2 N`` FLOPs, each branch and each reference an eighth of
+that, each model that is measured ``2 N * evaluations * evaluation_tokens``, each candidate an eighth of that.
+What ``cuvee scale`` and ``cuvee search`` may take grows as ``N^2``, so that their runs too keep their tokens
+a parameter.
 """
 
 import math
@@ -42,17 +43,18 @@ class Effort:
     replicates: int
     candidates: int
     evaluation_tokens: int
+    check_seeds: int
     ladder_flops: float
     """What `cuvee scale` may take, and `cuvee search`."""
 
 
 EFFORTS: Mapping[str, Effort] = {
     # minutes on two cores: what a study is, on a model that hardly learns
-    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 1024, 2e13),
+    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 16_384, 3, 2e13),
     # some ten minutes on two cores: rank orders are meaningful
-    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 2048, 6e14),
+    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 32_768, 3, 6e14),
     # hours on a graphics processor
-    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 16_384, 1e18),
+    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 131_072, 3, 1e18),
 }
 DEFAULT_EFFORT = "small"
 
@@ -97,6 +99,7 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
         "reference_training": reference,
         "references": {"count": effort.references, "replicates": effort.replicates},
         "candidates": {"count": effort.candidates},
+        "check": {"seeds": effort.check_seeds},
         "scale": {"budget_flops": climb},
         "search": {"budget_flops": climb},
     }

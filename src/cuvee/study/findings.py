@@ -1,4 +1,7 @@
-"""What a study has measured before it concludes (floor 7)."""
+"""What a study has measured before it concludes (floor 7).
+
+Everything is kept document by document, so that a conclusion can be drawn again from other documents.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.evaluation.ensemble import Ensemble
-from cuvee.honesty.evidence import Evidence
+from cuvee.evaluation.scores import Documents
+from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
-from cuvee.types import FloatArray
+from cuvee.types import AnyArray, BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,17 +22,73 @@ class Scored:
     """Mixtures with what every proxy says of them."""
 
     mixtures: tuple[Mixture, ...]
-    proxies: Mapping[str, FloatArray]
-    """Name -> losses [M, E], nats per token."""
+    documents: Documents
+    nats: Mapping[str, FloatArray]
+    """Name of the proxy -> nats of every document [M, D]."""
 
     @property
     def shares(self) -> FloatArray:
         """[M, S]"""
         return np.stack([mixture.shares for mixture in self.mixtures])
 
+    def losses(self, proxy: str, counts: AnyArray | None = None) -> FloatArray:
+        """Nats per token [M, E] of one proxy; ``counts`` [D] says how often each document counts."""
+        return self.documents.means(self.nats[proxy], counts)
+
+    def proxies(self, counts: AnyArray | None = None) -> dict[str, FloatArray]:
+        """The same of all proxies."""
+        return {name: self.losses(name, counts) for name in self.nats}
+
     def row(self, mixture: Mixture) -> int:
         """Where a mixture stands."""
         return [one.key for one in self.mixtures].index(mixture.key)
+
+    def with_more(self, other: "Scored") -> "Scored":
+        """The same with more mixtures behind; of one that stands in both, the first counts."""
+        nats = {name: np.concatenate([nats, other.nats[name]]) for name, nats in self.nats.items()}
+        return Scored((*self.mixtures, *other.mixtures), self.documents, nats)
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """The really trained mixtures."""
+
+    mixtures: tuple[Mixture, ...]
+    """R mixtures."""
+    scored: Scored
+    """What the proxies say of them, in the same order."""
+    nats: FloatArray
+    """[R, D] of their first trainings."""
+    again: FloatArray
+    """[A, D] of the second trainings of the first A of them."""
+    units: FloatArray
+    """[S, D] of the one-source models."""
+    own: tuple[int, ...]
+    """For each evaluation the place of the source that it was held out from; -1 is out of pool."""
+    target: FloatArray
+    """[E] weights."""
+
+    def evidence(self, counts: AnyArray | None = None) -> Evidence:
+        """What they say; ``counts`` [D] says how often each document counts."""
+        documents = self.scored.documents
+        truth = documents.means(self.nats, counts)
+        replicates = []
+        for row, losses in enumerate(documents.means(self.again, counts)):
+            both = np.stack([truth[row], losses])
+            truth[row] = both.mean(axis=0)
+            replicates.append((row, both))
+        shares = self.scored.shares
+        return Evidence(
+            sources=self.mixtures[0].names,
+            evaluations=documents.evaluations,
+            shares=shares,
+            truth=truth,
+            proxies=self.scored.proxies(counts),
+            baselines=single_unit_baselines(documents.means(self.units, counts), shares),
+            own=np.array(self.own),
+            replicates=tuple(replicates),
+            target=self.target,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +101,11 @@ class Findings:
     scored: Scored
     candidates: tuple[bool, ...]
     """Which of the scored mixtures the decision may be [M]."""
-    evidence: Evidence | None
-    """The really trained references; None where there are none."""
+    references: References | None
+    """None where none were trained."""
     pool: FlatPool
     ensemble: Ensemble
     optimum: Mixture
     """The ensemble's own optimum in the region."""
-    score: Callable[[Sequence[Mixture], Sequence[str]], Scored]
-    """Score further mixtures, told with their roles."""
+    score: Callable[[Sequence[Mixture], Sequence[str], BoolArray], Scored]
+    """Score further mixtures, with their roles, and whether on all tokens."""

@@ -39,10 +39,10 @@ from cuvee.study.comparisons import baseline_name, conditions, objective_of, riv
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
 from cuvee.study.front import front_of
-from cuvee.study.law_headline import headline
 from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_of
 from cuvee.study.next_runs import worth_of_more
 from cuvee.study.question import Question
+from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
 LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")
@@ -125,6 +125,7 @@ def decide(
             tokens=_common(observations.tokens),
             target_tokens=question.target_tokens,
             headline=(),
+            verdict=UNJUDGED,
             law=question.law,
             laws=tuple(law_row(name, one, weights, question) for name, one in validated.items()),
             mixture=belief.shares(region.upper, question),
@@ -143,7 +144,7 @@ def decide(
             front_metrics=question.front,
             front=front_of(question.front, objective, chosen.fitted, region, question.directions),
         )
-    return Answer(decision.with_headline(headline(decision)), surrogate)
+    return Answer(decision.judged(), surrogate)
 
 
 def _check(data: LawData, weights: FloatArray) -> None:

@@ -4,7 +4,7 @@ Tasks and answers are small: parameters, tokens and log-probabilities stay on di
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,11 +14,12 @@ from torch import Tensor
 
 from cuvee.errors import TrainingError
 from cuvee.evaluation.likelihood import Evaluator
+from cuvee.evaluation.race import PART, part_windows
 from cuvee.evaluation.scores import Scores
 from cuvee.evaluation.scoring import iterate_scores
 from cuvee.execution.interface import Report
 from cuvee.merging.pool import FlatPool
-from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
@@ -38,6 +39,7 @@ class EvaluationRef:
     shard: Path
     context_length: int
     max_tokens: int
+    half: Half | None
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,22 @@ class Bench:
         """Open the sets; one object a process."""
         return _evaluator(self)
 
+    def part(self) -> Evaluator:
+        """The part of them on which runs are measured on their way, and merges before the best are known."""
+        return _part(self)
+
+    def of(self, evaluations: Collection[str]) -> "Bench":
+        """Some of the evaluations alone."""
+        return replace(self, evaluations=tuple(one for one in self.evaluations if one.name in evaluations))
+
 
 @lru_cache(maxsize=2)
+def _part(bench: Bench) -> Evaluator:
+    evaluator = bench.evaluator()
+    return evaluator.select(part_windows(evaluator))
+
+
+@lru_cache(maxsize=4)
 def _evaluator(bench: Bench) -> Evaluator:
     sets = [
         EvaluationSet.from_shard(
@@ -60,6 +76,7 @@ def _evaluator(bench: Bench) -> Evaluator:
             TokenShard.open(one.shard),
             context_length=one.context_length,
             max_tokens=one.max_tokens,
+            half=one.half,
         )
         for one in bench.evaluations
     ]
@@ -84,6 +101,10 @@ class Measured:
 
     trained: Trained
     scores: Scores
+    along: tuple[tuple[int, dict[str, float]], ...]
+    """Steps with losses on the part of the evaluations, by the key of the part; the end is among them. Empty
+    where
+    it was not measured on its way."""
     evaluation_flops: float
 
 
@@ -92,21 +113,33 @@ def train_and_measure(task: TrainTask, report: Report) -> Measured:
     evaluator = task.bench.evaluator()
     measured, every = _along(task)
     trained = execute(task.run, report, measured, every)
-    flat = trained.checkpoint.read_flat(task.run.model.build())
-    scores = evaluator.score(flat.to(task.bench.model.device))
+    flat = trained.checkpoint.read_flat(task.run.model.build()).to(task.bench.model.device)
+    scores = evaluator.score(flat)
     flops = evaluator.model.flops_per_token * evaluator.tokens
-    return Measured(trained, scores, flops)
+    along = [(int(step), losses) for step, losses in trained.log["evaluations"]] if every else []
+    ends = [(task.run.recipe.steps, measured(flat))] if every else []
+    before = [one for one in along if one[0] < task.run.recipe.steps]
+    return Measured(trained, scores, (*before, *ends), flops)
 
 
 def _along(task: TrainTask) -> tuple[Callable[[Tensor], dict[str, float]], int]:
     """What measures a run on its way, and every how many steps (0: never)."""
-    evaluator = task.bench.evaluator()
-    evaluations = evaluator.documents.evaluations
+    part = task.bench.part()
+    keys = [part_key(key) for key in part.documents.keys]
 
     def measured(flat: Tensor) -> dict[str, float]:
-        return dict(zip(evaluations, evaluator.score(flat).nats_per_token.tolist(), strict=True))
+        return dict(zip(keys, part.score(flat).nats_per_token.tolist(), strict=True))
 
     return measured, steps_between(task.run.recipe, task.measured_along)
+
+
+def part_key(evaluation: str) -> str:
+    """Under what the loss on the part of an evaluation of this key is kept.
+
+    A run keeps what was measured on its way for as long as its checkpoint lies there, whatever evaluations
+    the study comes to have: kept by name, old losses would pass for those on new text.
+    """
+    return f"{evaluation}/{PART}"
 
 
 def steps_between(recipe: Recipe, measured_along: int) -> int:
@@ -174,6 +207,8 @@ class MergeTask:
     """[m, K]"""
     scale: float
     bench: Bench
+    partly: bool
+    """On the part of the evaluations only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +222,7 @@ class MergesScored:
 def score_block(task: MergeTask, report: Report) -> MergesScored:
     """Job: reports merges scored."""
     began = time.process_time()
-    evaluator = task.bench.evaluator()
+    evaluator = task.bench.part() if task.partly else task.bench.evaluator()
     pool = FlatPool.open(task.pool).to(task.bench.model.device)
     nats = np.empty((len(task.weights), len(evaluator.documents.tokens)))
     for position, scores in iterate_scores(evaluator, pool, task.weights, task.scale):

@@ -1,29 +1,34 @@
-"""Predicted losses of mixtures, and how sure they are (floor 7).
+"""Predicted losses of mixtures, how sure they are, and which mixture to take (floor 7).
 
-Uncertainty comes from two places that are added: what the calibration would be on other references
-(half-samples of them; McCarthy 1969), and what the calibrated proxy still misses for each mixture
-(its left-out error, less the noise of single trainings).
+Three errors are added up: what the calibration would be on other references and all losses on other documents
+(``halves``), and what the calibrated proxy still misses of each mixture (its left-out error, less the noise
+of single trainings).
+
+The pick is the mean of the mixtures that halves of the evidence would pick. The mixture that looks best on
+all of it looks better than it is, and lies where errors happen to point; the mean follows no single error
+(bagging; Breiman 1996, Machine Learning 24). By how much a choice still flatters itself is measured by
+choosing on one half and judging on the other.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
 
 from cuvee.honesty.calibration import FittedCalibrator
+from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import CalibratorError, Choice, FittedBlend, refit
 from cuvee.honesty.scopes import replicate_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.decision import Loss
 from cuvee.study.findings import Findings, Scored
+from cuvee.study.halves import PAIRS, Halves
 from cuvee.types import FloatArray
 
 CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 """Half the width of the interval, in standard errors."""
-HALF_SAMPLES = 60
-ERRORS_A_HALF = 10
 UNCHECKED = "ensemble"
 """The proxy that is reported, without being believed, where too few references were trained."""
 
@@ -33,24 +38,22 @@ class Judge:
     """Predicted losses of all scored mixtures, with their uncertainty."""
 
     findings: Findings
+    evidence: Evidence | None
+    """What the references say on all documents."""
     choice: Choice | None
     weights: dict[str, float]
     seed: int
     further: Scored | None = None
+    pairs: int = PAIRS
 
     def with_more(self, further: Scored) -> "Judge":
         """The same with more mixtures behind those of the findings."""
-        return Judge(self.findings, self.choice, self.weights, self.seed, further)
+        return replace(self, further=further)
 
     @cached_property
     def scored(self) -> Scored:
         first = self.findings.scored
-        if self.further is None:
-            return first
-        proxies = {
-            name: np.concatenate([first.proxies[name], self.further.proxies[name]]) for name in first.proxies
-        }
-        return Scored((*first.mixtures, *self.further.mixtures), proxies)
+        return first if self.further is None else first.with_more(self.further)
 
     @property
     def target(self) -> FloatArray:
@@ -60,74 +63,107 @@ class Judge:
     @cached_property
     def mean(self) -> FloatArray:
         """Predicted nats per token [M, E]."""
-        return self._predict(self.choice.fitted) if self.choice else self.scored.proxies[UNCHECKED]
+        if self.choice is None:
+            return self.scored.losses(UNCHECKED)
+        return self.choice.fitted.predict(self.scored.shares, self.scored.proxies()).mean
 
     @cached_property
     def spread(self) -> FloatArray:
         """Standard deviation of one training about ``mean`` [M, E]; NaN without references."""
         if self.choice is None:
             return np.full(self.mean.shape, np.nan)
-        scored = self.scored
-        return self.choice.fitted.predict(scored.shares, scored.proxies).spread
-
-    def _predict(self, fitted: FittedCalibrator | FittedBlend) -> FloatArray:
-        return fitted.predict(self.scored.shares, self.scored.proxies).mean
+        return self.choice.fitted.predict(self.scored.shares, self.scored.proxies()).spread
 
     @cached_property
-    def half_samples(self) -> FloatArray:
-        """Predictions [B, M, E] of the chosen calibrator learnt from random halves of the references."""
-        evidence = self.findings.evidence
-        if self.choice is None or evidence is None:
-            return self.mean[None]
-        rng = np.random.default_rng(self.seed)
-        half = max(3, -(-evidence.references // 2))
-        rows = np.zeros((HALF_SAMPLES, evidence.references))
-        for row in rows:
-            row[rng.permutation(evidence.references)[:half]] = 1.0
-        return np.stack([self._predict(fitted) for fitted in refit(self.choice.name, evidence, rows)])
+    def halves(self) -> FloatArray:
+        """Predictions [B, M, E] learnt from, and measured on, halves of references and documents."""
+        count = self.evidence.references if self.evidence is not None else 0
+        drawn = Halves.draw(count, self.scored.documents, self.pairs, self.seed)
+        shares = self.scored.shares
+        found = []
+        for rows, counts in zip(drawn.references, drawn.documents, strict=True):
+            fitted = self._learnt(rows, counts)
+            if fitted is None:
+                found.append(self.scored.losses(UNCHECKED, counts))
+            else:
+                found.append(fitted.predict(shares, self.scored.proxies(counts)).mean)
+        return np.stack(found)
+
+    def _learnt(self, rows: FloatArray, counts: FloatArray) -> FittedCalibrator | FittedBlend | None:
+        references = self.findings.references
+        if self.choice is None or references is None:
+            return None
+        return refit(self.choice.name, references.evidence(counts), rows[None])[0]
 
     @cached_property
     def missed(self) -> FloatArray:
         """What the calibrated proxy misses of a mixture's expected loss [E + 1], the target last."""
-        if self.choice is None or self.findings.evidence is None:
+        if self.choice is None or self.evidence is None:
             return np.full(len(self.target) + 1, np.nan)
         errors = chosen_error(self.choice)
-        evidence = self.findings.evidence
         rows = [*np.eye(len(self.target)), self.target]
-        noise = np.array([replicate_noise(evidence, row).deviation for row in rows])
+        noise = np.array([replicate_noise(self.evidence, row).deviation for row in rows])
         squares = np.square([*errors.by_evaluation, errors.target])
         return np.asarray(np.sqrt(np.maximum(squares - np.nan_to_num(np.square(noise)), 0.1 * squares)))
 
     def difference(self, row: int, base: int) -> tuple[FloatArray, FloatArray]:
         """Predicted loss of one mixture minus another's, and its standard error [E + 1], target last."""
-        samples = self.half_samples[:, row] - self.half_samples[:, base]
+        samples = self.halves[:, row] - self.halves[:, base]
         samples = np.concatenate([samples, (samples @ self.target)[:, None]], axis=1)
         value = self.mean[row] - self.mean[base]
-        variance = samples.var(axis=0) + 2 * np.square(self.missed)
+        variance = np.square(samples - samples.mean(axis=0)).mean(axis=0) + 2 * np.square(self.missed)
         return np.append(value, value @ self.target), np.sqrt(variance)
+
+    @cached_property
+    def allowed(self) -> list[int]:
+        """Rows that the decision may be."""
+        return [row for row, allowed in enumerate(self.findings.candidates) if allowed]
 
     @cached_property
     def order(self) -> list[int]:
         """Rows that the decision may be, lowest predicted target first."""
-        allowed = np.flatnonzero(self.findings.candidates)
-        losses = (self.mean @ self.target)[allowed]
-        return [int(row) for row in allowed[np.argsort(losses, kind="stable")]]
+        losses = (self.mean @ self.target)[self.allowed]
+        return [self.allowed[place] for place in np.argsort(losses, kind="stable")]
 
-    @property
+    @cached_property
+    def picks(self) -> FloatArray:
+        """[B, S] what each half would pick."""
+        best = np.argmin(self.halves[:, self.allowed] @ self.target, axis=1)
+        return np.asarray(self.scored.shares[np.array(self.allowed)[best]])
+
+    @cached_property
     def pick(self) -> Mixture:
-        return self.scored.mixtures[self.order[0]]
+        """The mean of what the halves would pick; the limits are convex, so it keeps them."""
+        return Mixture.normalised(
+            dict(zip(self.scored.mixtures[0].names, self.picks.mean(axis=0), strict=True))
+        )
+
+    @cached_property
+    def optimism(self) -> float:
+        """By how much the predicted target loss of a choice is too low, in nats, because it was chosen for
+        it.
+
+        Choosing on a half and predicting on its complement shows twice as much as there is on the whole: the
+        errors that a choice exploits have twice the variance there.
+        """
+        losses = self.halves[:, self.allowed] @ self.target
+        best = np.argmin(losses, axis=1)
+        draws = np.arange(len(losses))
+        # Relative to the mean of all candidates, so that only differences between mixtures count.
+        relative = losses - losses.mean(axis=1, keepdims=True)
+        return float(max(0.0, 0.5 * (relative[draws ^ 1, best] - relative[draws, best]).mean()))
 
     def share_bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Interval of every share [S]: what would be picked on other references, with other errors.
+        """Interval of every share [S]: what would be picked on other references and documents, with other
+        errors.
 
-        Each draw takes a half-sample of the references and adds to every candidate an error as large as
-        what the calibrated proxy misses.
+        Each draw takes a half of the evidence and adds to every candidate an error as large as what the
+        calibrated proxy misses.
         """
-        allowed = np.flatnonzero(self.findings.candidates)
-        losses = np.repeat(self.half_samples[:, allowed] @ self.target, ERRORS_A_HALF, axis=0)
+        losses = np.repeat(self.halves[:, self.allowed] @ self.target, ERRORS_A_HALF, axis=0)
         if np.isfinite(self.missed[-1]):
             losses += np.random.default_rng(self.seed).normal(0.0, self.missed[-1], losses.shape)
-        picks = self.scored.shares[allowed[np.argmin(losses, axis=1)]]
+        picks = self.scored.shares[np.array(self.allowed)[np.argmin(losses, axis=1)]]
         low, high = np.quantile(picks, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
         here = self.pick.shares
         return np.minimum(low, here), np.maximum(high, here)
@@ -135,9 +171,11 @@ class Judge:
     def loss(self, row: int, factors: FloatArray) -> list[Loss]:
         """Predictions of one mixture: every evaluation, the target last."""
         mean = np.append(self.mean[row], self.mean[row] @ self.target)
+        halves = np.concatenate([self.halves[:, row], (self.halves[:, row] @ self.target)[:, None]], axis=1)
         spread = np.append(self.spread[row], np.nan)
         together = np.sqrt(np.square(self.spread[row] * self.target).sum())
         spread[-1] = max(together, self._target_error)
+        spread = np.sqrt(np.square(spread) + np.square(halves - halves.mean(axis=0)).mean(axis=0))
         bits = np.append(self.mean[row] * factors, (self.mean[row] * factors) @ self.target)
         return [
             Loss(float(m), float(m - Z * s), float(m + Z * s), float(b))
@@ -147,6 +185,9 @@ class Judge:
     @property
     def _target_error(self) -> float:
         return chosen_error(self.choice).target if self.choice else float("nan")
+
+
+ERRORS_A_HALF = 10
 
 
 def chosen_error(choice: Choice) -> CalibratorError:

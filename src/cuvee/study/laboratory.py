@@ -4,18 +4,21 @@ Every result goes into the store as it arrives, under a key made of all that det
 store has is never done again, so a killed study goes on where it was.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import isfinite, nan
 from typing import TypeVar
 
 import numpy as np
 
+from cuvee.errors import StoreError
 from cuvee.evaluation.ensemble import Ensemble
-from cuvee.evaluation.scores import Scores
+from cuvee.evaluation.race import PART, completed, part_windows
+from cuvee.evaluation.scores import Documents, Scores
 from cuvee.execution.interface import Executor, Report
 from cuvee.merging.pool import Branch, FlatPool
-from cuvee.merging.roster import Member, Roster
+from cuvee.merging.roster import Roster
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Progress
@@ -26,17 +29,15 @@ from cuvee.study.job import (
     Failed,
     Measured,
     MergeTask,
-    SnapshotTask,
     TrainTask,
     attempt,
+    part_key,
     score_block,
-    score_snapshots,
-    steps_between,
     train_and_measure,
 )
 from cuvee.study.plan import Plan
 from cuvee.training.run import Begun, TrainingRun
-from cuvee.types import FloatArray, Json
+from cuvee.types import FloatArray
 
 T = TypeVar("T")
 
@@ -98,14 +99,13 @@ class Laboratory:
             if isinstance(found, Failed):
                 self.store.add(replace(self._run(one), status="failed", error=found.error))
             elif isinstance(found, Begun):
-                for step, losses in found.evaluations:
+                for step, losses in self._named(found.evaluations):
                     spent = found.seconds if step == one.until else 0.0
                     self._write_checkpoint(replace(one, until=step), losses, spent)
             else:
-                every = steps_between(one.run.recipe, one.measured_along)
-                for step, losses in found.trained.log["evaluations"] if every else ():
+                for step, losses in self._named(found.along):
                     if step < one.run.recipe.steps:
-                        self._write_checkpoint(replace(one, until=int(step)), losses, 0.0)
+                        self._write_checkpoint(replace(one, until=step), losses, 0.0)
                 self._write_down(one, found)
 
     def _carried_out(
@@ -139,7 +139,7 @@ class Laboratory:
         """The key of a planned run, to its end or to where it is frozen."""
         if not planned.until:
             return self.trained_key(planned.run)
-        inputs = {"run": planned.run.key, "step": planned.until, "evaluations": self._evaluations}
+        inputs = {"run": planned.run.key, "step": planned.until, "evaluations": self.evaluations}
         return RunKey("checkpoint", inputs).digest
 
     def _write_checkpoint(self, planned: Planned, losses: Mapping[str, float], seconds: float) -> None:
@@ -158,6 +158,7 @@ class Laboratory:
         made = replace(
             self._run(planned),
             metrics=metrics_of(measured.scores),
+            documents=documents_of(measured.scores),
             flops=trained.flops + measured.evaluation_flops,
             details={
                 "run": trained.key,
@@ -165,7 +166,7 @@ class Laboratory:
                 "recipe": planned.run.recipe.hash,
                 "epochs": trained.log["epochs"],
             }
-            | ({"along": trained.log["evaluations"]} if planned.measured_along else {}),
+            | ({"along": self._named(measured.along)} if planned.measured_along else {}),
         )
         self.store.add(made)
         if trained.seconds:
@@ -174,16 +175,59 @@ class Laboratory:
 
     def trained_key(self, run: TrainingRun) -> str:
         """The key of a trained run together with what it was measured on."""
-        return RunKey("trained", {"run": run.key, "evaluations": self._evaluations}).digest
+        return RunKey("trained", {"run": run.key, "evaluations": self.evaluations}).digest
 
     @property
-    def _evaluations(self) -> Json:
+    def evaluations(self) -> dict[str, str]:
+        """Keys of what is measured, by name."""
         return {one.name: one.key for one in self.plan.material.evaluations}
 
+    def _named(self, along: Iterable[tuple[int, Mapping[str, float]]]) -> list[tuple[int, dict[str, float]]]:
+        """Losses on the way of a run by the name of the evaluation; steps that were measured on others
+        left out."""
+        keys = {one.name: part_key(one.key) for one in self.plan.material.evaluations}
+        return [
+            (step, {name: losses[key] for name, key in keys.items()})
+            for step, losses in along
+            if all(key in losses for key in keys.values())
+        ]
+
     def losses(self, keys: Sequence[str]) -> FloatArray:
-        """Nats per token [R, E] of runs in the store, in the order of ``keys``; NaN where not measured."""
-        runs = (self.store.get(key) for key in keys)
-        return np.array([self.losses_of(run) for run in runs if run is not None])
+        """Nats per token [R, E] of runs in the store, in the order of ``keys``; NaN where not measured.
+
+        Raises:
+            StoreError: a run is not there.
+        """
+        return np.array([self.losses_of(self._existing(key)) for key in keys])
+
+    def _existing(self, key: str) -> Run:
+        run = self.store.get(key)
+        if run is None:
+            raise StoreError(
+                f"{self.store.path}: run {key} is gone; run the command again to have it made anew"
+            )
+        return run
+
+    @cached_property
+    def documents(self) -> Documents:
+        """All documents on which losses are measured."""
+        return self.plan.bench.evaluator().documents
+
+    def scores(self, keys: Sequence[str]) -> Scores:
+        """Nats of every document [R, D] of runs in the store, in the order of ``keys``.
+
+        Raises:
+            StoreError: a run is not there, or was written without them.
+        """
+        found = self.store.documents(keys)
+        for key in keys:
+            if missing := [name for name in self.documents.evaluations if name not in found[key]]:
+                raise StoreError(
+                    f"{self.store.path}: run {key} has no losses of single documents on '{missing[0]}'; "
+                    "delete the file to have everything measured again (what is trained stays)"
+                )
+        rows = [np.concatenate([found[key][name] for name in self.documents.evaluations]) for key in keys]
+        return Scores(self.documents, np.array(rows).reshape(len(keys), len(self.documents.tokens)))
 
     def losses_of(self, run: Run) -> FloatArray:
         """Nats per token [E] of a run; NaN where not measured."""
@@ -208,44 +252,6 @@ class Laboratory:
             seed = replace(seed, tokenizer=self.plan.material.tokenizer)
         return FlatPool.build(self.plan.model.build(), seed, branches, self.plan.folder.pools)
 
-    def snapshots(self, members: Mapping[Member, TrainingRun]) -> dict[int, FloatArray]:
-        """Step -> losses [K, E] of the branches after that step, the end not included; measured once."""
-        steps = next(iter(members.values())).recipe.snapshots
-        keys = {(m, step): self._snapshot_key(run, step) for m, run in members.items() for step in steps}
-        known = self.store.keys(set(keys.values()))
-        missing = [m for m in members if any(keys[m, step] not in known for step in steps)]
-        if missing:
-            self.progress.stage("measuring snapshots", len(missing) * len(steps), "snapshots")
-            tasks = [SnapshotTask(members[m].folder, self.plan.bench) for m in missing]
-            bench = self.plan.bench.evaluator()
-            for index, found in self.executor.map(
-                score_snapshots, tasks, lambda _, n, note: self.progress.advance(n)
-            ):
-                member = missing[index]
-                run = members[member]
-                self.store.add_many(
-                    Run(
-                        key=keys[member, step],
-                        kind="trained",
-                        role="snapshot",
-                        estimand=self.plan.config.estimand,
-                        mixture=Mixture.vertex(self.plan.config.pool_sources, member.source),
-                        params=self.plan.parameters,
-                        tokens=step * run.recipe.batch_tokens,
-                        seed=run.recipe.seed,
-                        metrics=metrics_of(scores),
-                        flops=bench.model.flops_per_token * bench.tokens,
-                        details={"run": run.key},
-                    )
-                    for step, scores in found.items()
-                    if step in steps
-                )
-        return {step: self.losses([keys[m, step] for m in members]) for step in steps}
-
-    def _snapshot_key(self, run: TrainingRun, step: int) -> str:
-        inputs = {"run": run.key, "step": step, "evaluations": self._evaluations}
-        return RunKey("snapshot", inputs).digest
-
     # Proxies
 
     def score_merges(
@@ -255,29 +261,42 @@ class Laboratory:
         weights: FloatArray,
         mixtures: Sequence[Mixture],
         roles: Sequence[str],
-    ) -> FloatArray:
-        """Nats per token [M, E] of merges ``weights`` [M, K] that stand for ``mixtures``."""
-        keys = [self._proxy_key("merged", pool.roster, row) for row in weights]
+        control: Ensemble | None = None,
+    ) -> Scores:
+        """Scores [M, D] of merges ``weights`` [M, K] that stand for ``mixtures``.
+
+        With a ``control``, the ensemble of the pool, merges are scored on a part of the windows only, and
+        what the part lacks is estimated from it (``cuvee.evaluation.race``).
+        """
+        partly = control is not None
+        keys = [self._proxy_key("merged", pool.roster, row, partly) for row in weights]
         known = self.store.keys(set(keys))
         todo = [i for i, key in enumerate(keys) if key not in known and key not in keys[:i]]
         if todo:
-            self.progress.stage(f"scoring merges ({name})", len(todo), "merges")
+            title = f"scoring merges ({name}, on a part)" if partly else f"scoring merges ({name})"
+            self.progress.stage(title, len(todo), "merges")
             blocks = [todo[start : start + _MERGES_A_TASK] for start in range(0, len(todo), _MERGES_A_TASK)]
             path = self.plan.folder.pool(pool.roster.key)
-            tasks = [MergeTask(path, weights[block], 1.0, self.plan.bench) for block in blocks]
-            forward = self.plan.bench.evaluator()
+            tasks = [MergeTask(path, weights[block], 1.0, self.plan.bench, partly) for block in blocks]
+            forward = self.plan.bench.part() if partly else self.plan.bench.evaluator()
             flops = forward.model.flops_per_token * forward.tokens + 2.0 * pool.bank.numel()
             for index, done in self.executor.map(
                 score_block, tasks, lambda _, n, note: self.progress.advance(n)
             ):
+                scores = done.scores
+                if control is not None:
+                    scores = self._completed(scores, control, weights[blocks[index]])
                 self.store.add_many(
-                    self._proxy_run(
-                        "merged", name, keys[i], mixtures[i], roles[i], done.scores[position], flops
-                    )
+                    self._proxy_run("merged", name, keys[i], mixtures[i], roles[i], scores[position], flops)
                     for position, i in enumerate(blocks[index])
                 )
                 self.store.record_seconds(keys[blocks[index][0]], f"merged {name}", done.seconds)
-        return self.losses(keys)
+        return self.scores(keys)
+
+    def _completed(self, part: Scores, control: Ensemble, weights: FloatArray) -> Scores:
+        evaluator = self.plan.bench.evaluator()
+        on_part = control.select(evaluator, part_windows(evaluator))
+        return completed(part, on_part.score(weights), control.score(weights))
 
     def ensemble(self, pool: FlatPool) -> Ensemble:
         """Token log-probabilities of all members, made once and kept beside the pool."""
@@ -301,9 +320,9 @@ class Laboratory:
         weights: FloatArray,
         mixtures: Sequence[Mixture],
         roles: Sequence[str],
-    ) -> FloatArray:
-        """Nats per token [M, E] of ensembles ``weights`` [M, K]."""
-        keys = [self._proxy_key("ensembled", ensemble.roster, row) for row in weights]
+    ) -> Scores:
+        """Scores [M, D] of ensembles ``weights`` [M, K]."""
+        keys = [self._proxy_key("ensembled", ensemble.roster, row, False) for row in weights]
         scores = ensemble.score(weights)
         flops = 2.0 * weights.shape[1] * scores.documents.tokens.sum()
         known = self.store.keys(set(keys))
@@ -312,11 +331,11 @@ class Laboratory:
             self._proxy_run("ensembled", "ensemble", key, mixtures[i], roles[i], scores[i], float(flops))
             for key, i in fresh.items()
         )
-        return self.losses(keys)
+        return scores
 
-    def _proxy_key(self, kind: str, roster: Roster, weights: FloatArray) -> str:
-        inputs = {"pool": roster.key, "weights": weights.tolist(), "evaluations": self._evaluations}
-        return RunKey(kind, inputs).digest
+    def _proxy_key(self, kind: str, roster: Roster, weights: FloatArray, partly: bool) -> str:
+        inputs = {"pool": roster.key, "weights": weights.tolist(), "evaluations": self.evaluations}
+        return RunKey(kind, inputs | ({"part": PART} if partly else {})).digest
 
     def _proxy_run(
         self, kind: str, name: str, key: str, mixture: Mixture, role: str, scores: Scores, flops: float
@@ -331,6 +350,7 @@ class Laboratory:
             tokens=self.plan.branch_tokens,
             seed=self.plan.config.seed,
             metrics=metrics_of(scores),
+            documents={} if kind == "ensembled" else documents_of(scores),
             flops=flops,
             details={"proxy": name},
         )
@@ -342,6 +362,15 @@ def metrics_of(scores: Scores) -> dict[str, float]:
     nats = {NATS + name: float(v) for name, v in zip(names, scores.nats_per_token, strict=True)}
     bits = {BITS + name: float(v) for name, v in zip(names, scores.bits_per_byte, strict=True)}
     return {name: value for name, value in (nats | bits).items() if isfinite(value)}
+
+
+def documents_of(scores: Scores) -> dict[str, FloatArray]:
+    """Nats of the documents of one model, evaluation by evaluation."""
+    documents = scores.documents
+    return {
+        name: scores.nats[documents.evaluation == position]
+        for position, name in enumerate(documents.evaluations)
+    }
 
 
 def _names(mixture: Mixture) -> str:

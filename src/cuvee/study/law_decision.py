@@ -18,7 +18,11 @@ from typing import ClassVar, Self
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Direction
 from cuvee.study.decision import SourceShare, TiedMixture, check_shares
-from cuvee.study.decision_json import Document
+from cuvee.study.decision_json import Document, decode, encode
+from cuvee.study.law_headline import headline
+from cuvee.study.law_verdict import verdict_of
+from cuvee.study.verdict import UNJUDGED, Verdict
+from cuvee.types import Json
 
 PICK = "pick"
 """Name of the chosen mixture among the candidates."""
@@ -168,7 +172,7 @@ class LawDecision(Document):
     """
 
     by: ClassVar[str] = "laws"
-    schema: ClassVar[int] = 1
+    schema: ClassVar[int] = 2
 
     table: str
     created_from: Origin
@@ -180,6 +184,7 @@ class LawDecision(Document):
     target_tokens: float
     """Tokens of the run the decision is for; NaN where unknown."""
     headline: tuple[str, ...]
+    verdict: Verdict
     law: str
     laws: tuple[LawRow, ...]
     mixture: tuple[SourceShare, ...]
@@ -224,6 +229,11 @@ class LawDecision(Document):
         """Names of the sources [S]."""
         return tuple(entry.source for entry in self.mixture)
 
+    @property
+    def pick(self) -> Candidate:
+        """The mixture chosen, as a candidate."""
+        return self.candidate(PICK)
+
     def candidate(self, name: str) -> Candidate:
         """The candidate of that name.
 
@@ -235,6 +245,14 @@ class LawDecision(Document):
                 return candidate
         raise KeyError(name)
 
-    def with_headline(self, headline: tuple[str, ...]) -> Self:
-        """The same decision under other first lines."""
-        return replace(self, headline=headline)
+    def judged(self) -> Self:
+        """The same with its verdict, and the first lines under it."""
+        judged = replace(self, verdict=verdict_of(self))
+        return replace(judged, headline=headline(judged))
+
+    @classmethod
+    def from_older(cls, schema: object, body: Json) -> Self | None:
+        """Schema 1 had no verdict; pages called a law believed as if the mixture had been trained."""
+        if schema != 1:
+            return None
+        return decode(cls, {**body, "verdict": encode(UNJUDGED)}, cls.by).judged()

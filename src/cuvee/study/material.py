@@ -3,8 +3,8 @@
 Everything here is keyed by content, so a second call only reads and hashes the sources again.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from cuvee.execution.interface import Executor
 from cuvee.hashing import digest
 from cuvee.progress import Progress
 from cuvee.sources.corpus import Corpus, prepare
-from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.evaluation_set import HALVES, EvaluationSet, Half
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.split import EVAL, SEED, SplitOptions, unit_part
@@ -39,7 +39,20 @@ class Material:
     """Hash of the tokenizer."""
     shards: dict[tuple[str, str], TokenShard]
     """(source, part) -> shard; the parts are ``seed``, ``unit-0`` and on, and ``eval``."""
-    evaluations: tuple[EvaluationSet, ...]
+    halves: Mapping[Half, tuple[EvaluationSet, ...]]
+    """Both halves of all evaluations."""
+    half: Half = "choosing"
+    """The one that is measured on."""
+
+    @property
+    def evaluations(self) -> tuple[EvaluationSet, ...]:
+        """What losses are measured on."""
+        return self.halves[self.half]
+
+    @property
+    def checking(self) -> "Material":
+        """The same, measured on the documents that no choice has seen."""
+        return replace(self, half="checking")
 
     def seed_shards(self, source: str) -> tuple[TokenShard, ...]:
         """What the seed model sees of a source: its own part, or the units where there is none."""
@@ -106,16 +119,28 @@ def prepare_material(
             )
     tokenizer_folder = _tokenizer(config, folder, corpus, progress)
     shards = tokenize(corpus, tokenizer_folder, folder.shards, executor, progress)
-    sets = tuple(
+    halves = {half: _evaluation_sets(config, corpus, shards, half) for half in HALVES}
+    for one, other in zip(*halves.values(), strict=True):
+        progress.message(
+            f"evaluation '{one.name}': {one.documents} documents ({one.tokens:,} tokens) to choose by, "
+            f"{other.documents} ({other.tokens:,}) to check with"
+        )
+    return Material(corpus, tokenizer_folder, tokenizer_hash(tokenizer_folder), shards, halves)
+
+
+def _evaluation_sets(
+    config: StudyConfig, corpus: Corpus, shards: Mapping[tuple[str, str], TokenShard], half: Half
+) -> tuple[EvaluationSet, ...]:
+    return tuple(
         EvaluationSet.from_shard(
             name,
             shards[corpus.evaluations[name], EVAL],
             context_length=config.model.context_length,
             max_tokens=config.evaluation_tokens,
+            half=half,
         )
         for name in config.evaluation_sets
     )
-    return Material(corpus, tokenizer_folder, tokenizer_hash(tokenizer_folder), shards, sets)
 
 
 def _spec(name: str, text: TextSettings) -> SourceSpec:

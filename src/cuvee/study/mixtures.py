@@ -42,14 +42,20 @@ def region_of(config: StudyConfig, available: dict[str, int]) -> Region:
 def candidates(config: StudyConfig, region: Region, available: dict[str, int]) -> list[Mixture]:
     """The mixtures that only proxies score; uniform, proportional and ablations of uniform first."""
     names = config.pool_sources
-    uniform = Mixture.uniform(names)
-    first = [uniform, Mixture.proportional({name: available[name] for name in names})]
+    uniform, proportional = baselines(names, available)
+    first = [uniform, proportional]
     if len(names) > 1:
         first += [*(_without(uniform, name) for name in names), *designs.doubled(uniform)]
     ablations = _distinct(mixture for mixture in first)
     count = config.candidates.count
     drawn = _design(config.candidates.design, names, region, count * 2, config.seed + 1, config.estimand)
     return _distinct([*ablations, *drawn])[: max(count, len(ablations))]
+
+
+def baselines(names: tuple[str, ...], available: dict[str, int]) -> tuple[Mixture, Mixture]:
+    """What anybody would take without looking: equal shares, and shares proportional to the tokens there
+    are."""
+    return Mixture.uniform(names), Mixture.proportional({name: available[name] for name in names})
 
 
 def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list[Mixture]:

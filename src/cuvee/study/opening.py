@@ -1,10 +1,10 @@
 """A study opened: its text prepared, its runs planned, its store at hand (floor 7)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from cuvee.execution.interface import Executor
-from cuvee.execution.local import LocalProcesses
+from cuvee.execution.local import ResidentProcesses
 from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
@@ -26,15 +26,17 @@ def opened(
 ) -> Iterator[Laboratory]:
     """The laboratory of a study, its text prepared and its runs planned; see a flow's ``run``."""
     progress = progress or Silent()
-    executor = executor or LocalProcesses(config.workers)
     for place in (folder.root, *(folder.root / name for name in sorted(GENERATED))):
         remove_leftovers(place)
-    material = prepare_material(config, folder, executor, progress)
-    region_of(config, available_tokens(config, material))  # impossible limits are told before any training
-    plan = Plan.of(config, folder, material)
-    with RunStore(folder.store) as store:
-        _write_sources(store, config, material)
-        yield Laboratory(plan, store, executor, progress)
+    with nullcontext(executor) if executor is not None else ResidentProcesses(config.workers) as workers:
+        material = prepare_material(config, folder, workers, progress)
+        region_of(
+            config, available_tokens(config, material)
+        )  # impossible limits are refused before any training
+        plan = Plan.of(config, folder, material)
+        with RunStore(folder.store) as store:
+            _write_sources(store, config, material)
+            yield Laboratory(plan, store, workers, progress)
 
 
 def available_tokens(config: StudyConfig, material: Material) -> dict[str, int]:

@@ -16,6 +16,7 @@ from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.config import ModelConfig
 from cuvee.models.interface import CausalModel
 from cuvee.sources.shards import TokenShard
+from cuvee.sources.split import EVAL
 from cuvee.sources.tokenizer import load_tokenizer
 from cuvee.study.config import StudyConfig
 from cuvee.study.effort import learning_rate
@@ -112,22 +113,20 @@ class Plan:
         model = replace(plain, **vars(numerics))
         if config.model.folder is not None:
             _check_fit(config, model.build(), vocabulary)
-        evaluations = tuple(
-            EvaluationRef(
-                one.name,
-                material.shards[material.corpus.evaluations[one.name], "eval"].folder,
-                config.model.context_length,
-                config.evaluation_tokens,
-            )
-            for one in material.evaluations
-        )
-        plan = cls(config, folder, material, model, Bench(model, evaluations), None, Start("", Path()))
+        bench = _bench(config, material, model)
+        plan = cls(config, folder, material, model, bench, None, Start("", Path()))
         if config.seed_training.tokens:
             seed = plan._seed_run()
             return replace(plan, seed=seed, start=seed.as_start)
         assert config.model.folder is not None  # as above
         given = Checkpoint.load(config.model.folder)
         return replace(plan, start=Start(given.content_hash, config.model.folder))
+
+    @property
+    def checking(self) -> "Plan":
+        """The same, measured on the halves of the evaluations that no choice has seen."""
+        material = self.material.checking
+        return replace(self, material=material, bench=_bench(self.config, material, self.model))
 
     @property
     def parameters(self) -> int:
@@ -309,6 +308,21 @@ class Plan:
                 recipe, tail_average=settings.tail_average, optimizer_state=settings.optimizer_state
             )
         return recipe
+
+
+def _bench(config: StudyConfig, material: Material, model: ModelSpec) -> Bench:
+    homes = material.corpus.evaluations
+    refs = tuple(
+        EvaluationRef(
+            one.name,
+            material.shards[homes[one.name], EVAL].folder,
+            config.model.context_length,
+            config.evaluation_tokens,
+            material.half,
+        )
+        for one in material.evaluations
+    )
+    return Bench(model, refs)
 
 
 def _check_fit(config: StudyConfig, model: CausalModel, vocabulary: int) -> None:

@@ -4,13 +4,11 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 import cuvee
-from cuvee.hashing import digest
 from cuvee.study.decision import Provenance
 from cuvee.study.laboratory import Laboratory
 from cuvee.training.run import TrainingRun
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow")
-_PLACES = ("sources", "evaluations", "workers")
 
 
 def provenance(lab: Laboratory, run: TrainingRun, command: str) -> Provenance:
@@ -21,7 +19,6 @@ def provenance(lab: Laboratory, run: TrainingRun, command: str) -> Provenance:
         run: one whose recipe stands for all that are compared.
         command: that repeats the study.
     """
-    settings = {k: v for k, v in lab.plan.config.as_json().items() if k not in _PLACES}
     versions = {"cuvee": cuvee.__version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -29,7 +26,7 @@ def provenance(lab: Laboratory, run: TrainingRun, command: str) -> Provenance:
         except PackageNotFoundError:  # a development tree without metadata
             continue
     return Provenance(
-        config=digest(settings),
+        config=lab.plan.config.digest,
         sources=lab.plan.material.content,
         recipe=run.recipe.hash,
         versions=versions,

@@ -9,14 +9,14 @@ import numpy as np
 from cuvee.evaluation.averaging_bonus import averaging_bonus, noise_penalty
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.learning_curves import LearningCurves
+from cuvee.evaluation.race import survivors
 from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
-from cuvee.models.checkpoint import Checkpoint
-from cuvee.study.config import StudyConfig
+from cuvee.study.curves import learning_curves
 from cuvee.study.findings import Scored
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.plan import Plan
-from cuvee.types import FloatArray, IntArray
+from cuvee.types import BoolArray, FloatArray
 
 MERGE = "merge"
 ENSEMBLE = "ensemble"
@@ -40,34 +40,55 @@ class Proxies:
         """Measure what every score rests on, unless the store has it: snapshots, and averages of replicas."""
         _ = self._curves, self._noise_cost
 
-    def score(self, mixtures: Sequence[Mixture], roles: Sequence[str]) -> Scored:
-        """Proxy losses [M, E] of mixtures over the sources of the pool."""
-        proxies = {
-            MERGE: self._merged(mixtures, roles),
-            ENSEMBLE: self.lab.score_ensembles(self.ensemble, self._weights(mixtures), mixtures, roles),
+    def score(
+        self, mixtures: Sequence[Mixture], roles: Sequence[str], whole: BoolArray | bool = True
+    ) -> Scored:
+        """What both proxies say of mixtures over the sources of the pool.
+
+        Args:
+            mixtures: M mixtures. roles: what each is scored for. whole: which merges are scored on all tokens
+            [M]; the others on a part (``cuvee.evaluation.race``).
+        """
+        nats = {
+            MERGE: self._merged(mixtures, roles, np.broadcast_to(np.asarray(whole), len(mixtures))),
+            ENSEMBLE: self._ensembled(mixtures, roles),
         }
         if self._curves is not None:
-            proxies |= {
-                f"{name}, own curve": self._with_curve(mixtures, losses)
-                for name, losses in list(proxies.items())
+            nats |= {
+                f"{name}, own curve": self._with_curve(mixtures, one) for name, one in list(nats.items())
             }
-        return Scored(tuple(mixtures), proxies)
+        return Scored(tuple(mixtures), self.lab.documents, nats)
+
+    def race(
+        self, mixtures: Sequence[Mixture], roles: Sequence[str], whole: BoolArray, target: FloatArray
+    ) -> Scored:
+        """The same; of the mixtures that are not scored on all tokens anyway, those that look best are too.
+
+        How good they look is the mean of all proxies on the target [E].
+        """
+        first = self.score(mixtures, roles, whole)
+        rest = np.flatnonzero(~whole)
+        if not len(rest):
+            return first
+        looks = np.mean([first.losses(name)[rest] @ target for name in first.nats], axis=0)
+        whole = whole.copy()
+        whole[rest[survivors(looks)]] = True
+        return self.score(mixtures, roles, whole)
 
     def merges(self, mixtures: Sequence[Mixture], role: str) -> FloatArray:
-        """Losses [M, E] of merges alone, with the own curve where there is one."""
-        return self._with_curve(mixtures, self._merged(mixtures, [role] * len(mixtures)))
+        """Losses [M, E] of merges alone, scored on a part, with the own curve where there is one."""
+        nats = self._merged(mixtures, [role] * len(mixtures), np.zeros(len(mixtures), dtype=bool))
+        return self.lab.documents.means(self._with_curve(mixtures, nats))
 
     def ensembles(self, mixtures: Sequence[Mixture], role: str) -> FloatArray:
         """Losses [M, E] of ensembles alone, with the own curve where there is one."""
-        roles = [role] * len(mixtures)
-        losses = self.lab.score_ensembles(self.ensemble, self._weights(mixtures), mixtures, roles)
-        return self._with_curve(mixtures, losses)
+        nats = self._ensembled(mixtures, [role] * len(mixtures))
+        return self.lab.documents.means(self._with_curve(mixtures, nats))
 
-    def unit_losses(self) -> FloatArray:
-        """Losses of one-source models [S, E], the mean over their units and replicas."""
-        members = self.ensemble.members().nats_per_token
+    def unit_nats(self) -> FloatArray:
+        """Nats of every document under one-source models [S, D], the mean over their units and replicas."""
         spread = self._spread
-        return np.asarray((spread / spread.sum(axis=1, keepdims=True)) @ members)
+        return np.asarray((spread / spread.sum(axis=1, keepdims=True)) @ self.ensemble.members().nats)
 
     @cached_property
     def _spread(self) -> FloatArray:
@@ -75,21 +96,33 @@ class Proxies:
 
     @cached_property
     def _curves(self) -> LearningCurves | None:
-        return _curves(self.lab)
+        return learning_curves(self.lab)
 
     def _weights(self, mixtures: Sequence[Mixture]) -> FloatArray:
         result: FloatArray = np.stack([mixture.shares for mixture in mixtures]) @ self._spread
         return result
 
-    def _merged(self, mixtures: Sequence[Mixture], roles: Sequence[str]) -> FloatArray:
-        weights = self._weights(mixtures)
-        losses = self.lab.score_merges(MERGE, self.pool, weights, mixtures, roles)
-        return losses if self._noise_cost is None else losses - noise_penalty(weights, self._noise_cost)
+    def _ensembled(self, mixtures: Sequence[Mixture], roles: Sequence[str]) -> FloatArray:
+        return self.lab.score_ensembles(self.ensemble, self._weights(mixtures), mixtures, roles).nats
 
-    def _with_curve(self, mixtures: Sequence[Mixture], losses: FloatArray) -> FloatArray:
+    def _merged(self, mixtures: Sequence[Mixture], roles: Sequence[str], whole: BoolArray) -> FloatArray:
+        weights = self._weights(mixtures)
+        nats = np.empty((len(mixtures), len(self.lab.documents.tokens)))
+        for chosen, control in ((whole, None), (~whole, self.ensemble)):
+            rows = np.flatnonzero(chosen).tolist()
+            if rows:
+                of = [mixtures[row] for row in rows], [roles[row] for row in rows]
+                nats[rows] = self.lab.score_merges(MERGE, self.pool, weights[rows], *of, control).nats
+        if self._noise_cost is None:
+            return nats
+        documents = self.lab.documents
+        penalty = noise_penalty(weights, self._noise_cost)
+        return nats - penalty[:, documents.evaluation] * documents.tokens
+
+    def _with_curve(self, mixtures: Sequence[Mixture], nats: FloatArray) -> FloatArray:
         if self._curves is None:
-            return losses
-        return self._curves.substituted(np.stack([mixture.shares for mixture in mixtures]), losses)
+            return nats
+        return self._curves.substituted(np.stack([mixture.shares for mixture in mixtures]), nats)
 
     @cached_property
     def _noise_cost(self) -> FloatArray | None:
@@ -103,7 +136,9 @@ class Proxies:
         averages = np.tile(np.eye(units), replicas) / replicas  # (unit, replica x unit)
         names = [member.source for member in self.pool.roster.members[:units]]
         mixtures = [Mixture.vertex(config.pool_sources, name) for name in names]
-        losses = self.lab.score_merges(MERGE, self.pool, averages, mixtures, ["branch"] * units)
+        losses = self.lab.score_merges(
+            MERGE, self.pool, averages, mixtures, ["branch"] * units
+        ).nats_per_token
         each = members.reshape(replicas, units, -1).swapaxes(0, 1)
         return np.asarray(np.maximum(averaging_bonus(each, losses).mean(axis=0), 0.0))
 
@@ -116,34 +151,3 @@ def planned_branches(plan: Plan) -> list[Planned]:
         for replica in range(plan.config.branch_training.seeds)
         for member, branch in plan.branches(replica).items()
     ]
-
-
-def own_sources_of(config: StudyConfig) -> IntArray:
-    """For each evaluation the place of the source that it was held out of [E]; -1 where none."""
-    names = config.pool_sources
-    return np.array([names.index(s) if s is not None else -1 for s in config.own_sources.values()])
-
-
-def _curves(lab: Laboratory) -> LearningCurves | None:
-    """How far each source brings its own evaluation; None without snapshots, or where runs are united."""
-    plan, config = lab.plan, lab.plan.config
-    members = plan.branches()
-    recipe = next(iter(members.values())).recipe
-    if not recipe.snapshots or config.estimand == "union":
-        return None
-    names = config.pool_sources
-    along = lab.snapshots(members) | {
-        recipe.steps: lab.losses([lab.trained_key(r) for r in members.values()])
-    }
-    steps = sorted(along)
-    whole = plan.reference(Mixture.uniform(names)).recipe.tokens
-    by_source = [[i for i, member in enumerate(members) if member.source == name] for name in names]
-    losses = np.stack([along[step] for step in steps], axis=1)  # (K, P, E)
-    evaluator = plan.bench.evaluator()
-    seed = Checkpoint.load(plan.start.folder).read_flat(evaluator.model)
-    return LearningCurves(
-        positions=np.array([step * recipe.batch_tokens / whole for step in steps]),
-        start=evaluator.score(seed.to(plan.model.device)).nats_per_token,
-        losses=np.stack([losses[rows].mean(axis=0) for rows in by_source]),
-        own=own_sources_of(config),
-    )

@@ -280,6 +280,13 @@ class CandidatesSettings(Settings):
     """How they are chosen, as for the references."""
 
 
+class CheckSettings(Settings):
+    """How the decision is checked: the pick, equal and proportional shares are trained at fresh seeds."""
+
+    seeds: NonNegativeCount
+    """How often each of them is trained, all with the same seeds; 0 leaves the decision unchecked."""
+
+
 class TargetSettings(Settings):
     """What is to be minimised: a weighted mean of the losses."""
 

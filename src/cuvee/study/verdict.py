@@ -32,3 +32,9 @@ class Verdict:
     def title(self) -> str:
         """The words of the badge."""
         return TITLES[self.standing]
+
+
+UNTRAINED = Verdict("not checked", "The pick itself was not trained afresh: it rests on proxies alone.")
+"""Of a decision without fresh trainings."""
+UNJUDGED = Verdict("not checked", "")
+"""What a decision has until its flow has concluded."""

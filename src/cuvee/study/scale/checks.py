@@ -11,6 +11,7 @@ from cuvee.study.scale import decision as d
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
 from cuvee.study.scale.law import LAW, law_data
 from cuvee.study.scale.optima import LEAST_NOISE
+from cuvee.study.speedup import Curve, speedup_of
 from cuvee.types import FloatArray
 
 Z = 1.2815515655446004
@@ -65,34 +66,6 @@ def noise_above(findings: ScaleFindings, lab: Laboratory) -> float:
     relative = [np.array(group) / np.mean(group) - 1.0 for group in groups.values()]
     squares = sum(float((one**2).sum()) for one in relative)
     return max(LEAST_NOISE, math.sqrt(squares / sum(len(one) - 1 for one in relative)))
-
-
-Curve = tuple[FloatArray, FloatArray]
-"""Tokens and target losses of a training, its end last."""
-
-
-def speedup_of(one: Curve, other: Curve) -> float:
-    """Tokens of ``other`` over those that ``one`` needs to reach its final loss.
-
-    Where ``one`` does not reach it within its training, the reverse is asked: below one then.
-    """
-    if one[1][-1] > other[1][-1]:
-        return 1.0 / speedup_of(other, one)
-    return float(other[0][-1] / tokens_to_reach(one, float(other[1][-1])))
-
-
-def tokens_to_reach(curve: Curve, loss: float) -> float:
-    """Tokens after which a training's loss is for the first time this low; infinite if it never is."""
-    tokens, losses = curve
-    below = np.flatnonzero(losses <= loss)
-    if not len(below):
-        return float("inf")
-    first = int(below[0])
-    if first == 0:
-        return float(tokens[0])
-    fall = losses[first - 1] - losses[first]
-    part = (losses[first - 1] - loss) / fall
-    return float(tokens[first - 1] + part * (tokens[first] - tokens[first - 1]))
 
 
 def law_checks(findings: ScaleFindings, lab: Laboratory) -> list[d.LawCheck]:

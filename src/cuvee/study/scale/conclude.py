@@ -1,7 +1,8 @@
 """From what a ladder has measured to the mixture at the target run (floor 7)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,11 +16,12 @@ from cuvee.study.provenance import provenance
 from cuvee.study.scale import decision as d
 from cuvee.study.scale.checks import checked_rows, law_checks, noise_above
 from cuvee.study.scale.findings import ScaleFindings
-from cuvee.study.scale.headline import headline, warnings
 from cuvee.study.scale.law import LEVEL, ScaleLaw, scale_of
+from cuvee.study.scale.verdict import AUTOSCALE
+from cuvee.study.scale.warnings import warnings
+from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
-AUTOSCALE = "AutoScale"
 TOP_RUNG = "optimum of the top rung"
 RESAMPLES = 24
 
@@ -41,8 +43,8 @@ def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
         study=lab.plan.config.name,
         created_from=provenance(lab, every[0].run, "cuvee scale study.yaml"),
         headline=(),
+        verdict=UNJUDGED,
         method=method,
-        checked=bool(checks),
         parameters=round(float(end.scale.params)),
         target_tokens=end.tokens,
         mixture=_mixture(findings, lab, mixture, shares),
@@ -52,7 +54,7 @@ def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
         factors=lab.plan.config.scale.factors,
         noise=noise_above(findings, lab),
         rungs=tuple(_rung(findings, lab, index) for index in range(len(findings.rungs))),
-        path=tuple(_path(findings, lab, law)),
+        path=tuple(_path(end)),
         checks=tuple(checks),
         check_parameters=lab.plan.sized(check.parameters).build().layout.size if check else 0,
         check_tokens=check.tokens if check else 0,
@@ -63,7 +65,7 @@ def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
         warnings=tuple(warnings(findings, lab, law, method)),
         level=LEVEL,
     )
-    return replace(decision, headline=headline(decision))
+    return decision.judged()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +103,19 @@ class _End:
 
     def shares(self, method: str) -> FloatArray:
         """Other draws of the same [K, S]; none where nothing was fitted."""
-        seed = self.lab.plan.config.seed
         if method == AUTOSCALE:
             return self.findings.optima.drawn_at(self.tokens)
         if method == TOP_RUNG:
             return self.findings.optima.drawn_at_rung(-1)
         if method == self.law.name:
-            return self.law.resampled(self.findings.region, self.scale, RESAMPLES, seed)
+            return self.resampled
         return np.zeros((0, len(self.findings.region.names)))
+
+    @cached_property
+    def resampled(self) -> FloatArray:
+        """Optima of the law under runs drawn again [K, S]."""
+        seed = self.lab.plan.config.seed
+        return self.law.resampled(self.findings.region, self.scale, RESAMPLES, seed)
 
 
 def _mixture(
@@ -160,10 +167,11 @@ def _rung(findings: ScaleFindings, lab: Laboratory, index: int) -> d.RungRow:
     )
 
 
-def _path(findings: ScaleFindings, lab: Laboratory, law: ScaleLaw) -> list[d.PathPoint]:
-    """The optima of AutoScale and of the law from the lowest rung to the target."""
-    points = []
-    for rung in findings.ladder.scales:
+def _path(end: _End) -> list[d.PathPoint]:
+    """The optima of AutoScale and of the law from the lowest rung to the target, with intervals there."""
+    findings, lab, law, points = end.findings, end.lab, end.law, []
+    scales = findings.ladder.scales
+    for rung in scales:
         scale = scale_of(lab.plan, findings.available, rung.parameters, rung.tokens)
         size = round(float(scale.params))
         try:
@@ -173,7 +181,8 @@ def _path(findings: ScaleFindings, lab: Laboratory, law: ScaleLaw) -> list[d.Pat
         except ConfigError:  # beyond the reach of the progression
             pass
         best = law.optimum(findings.region, scale).shares
-        points.append(d.PathPoint(law.name, size, rung.tokens, tuple(Interval(s) for s in best.tolist())))
+        drawn = end.resampled if rung is scales[-1] else end.resampled[:0]
+        points.append(d.PathPoint(law.name, size, rung.tokens, _intervals(best, drawn)))
     return sorted(points, key=lambda point: point.method)
 
 

@@ -8,15 +8,18 @@ The flow fills them, ``scale.json`` keeps them, the command line and ``report/``
 """
 
 import math
-from dataclasses import dataclass
-from statistics import NormalDist
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
+from cuvee.study.check import Check
 from cuvee.study.decision import Provenance, SourceShare, check_shares
-from cuvee.study.decision_json import Document
+from cuvee.study.decision_json import Document, decode, encode
 from cuvee.study.law_decision import Interval
+from cuvee.study.scale.headline import headline
+from cuvee.study.scale.verdict import verdict_of
+from cuvee.study.verdict import UNJUDGED, Verdict
+from cuvee.types import Json
 
-Standing = Literal["untested", "nothing found", "unsure", "better"]
 _NAN = math.nan
 
 
@@ -103,15 +106,15 @@ class ScaleDecision(Document):
     """
 
     by: ClassVar[str] = "scale"
-    schema: ClassVar[int] = 1
+    schema: ClassVar[int] = 2
 
     study: str
     created_from: Provenance
     headline: tuple[str, ...]
+    verdict: Verdict
+    """Of the mixture recommended, which need not be one that was trained."""
     method: str
     """What the mixture comes from: a name of ``checks``."""
-    checked: bool
-    """It was trained above the rungs, and did best there."""
     parameters: int
     """Of the target run's model."""
     target_tokens: int
@@ -138,6 +141,8 @@ class ScaleDecision(Document):
     simulated_epoching: bool
     warnings: tuple[str, ...]
     level: float = 0.8
+    check: Check | None = None
+    """What fresh trainings say of the mixture, where `cuvee check` made them."""
 
     def __post_init__(self) -> None:
         check_shares(self.study, self.mixture)
@@ -147,19 +152,19 @@ class ScaleDecision(Document):
         """Names [S]."""
         return tuple(entry.source for entry in self.mixture)
 
-    @property
-    def standing(self) -> Standing:
-        """What the trainings above the rungs say of the mixture against equal shares.
+    def with_check(self, check: Check) -> Self:
+        """The same with what fresh trainings say of it."""
+        return replace(self, check=check).judged()
 
-        As it is the best of several, it has to be lower by more than chance makes the best of so many lower
-        (Bonferroni's correction of a one-sided test at 5 %).
-        """
-        rows = {row.name: row for row in self.checks}
-        if not self.checked:
-            return "untested"
-        best, even = rows[self.method], rows["uniform"]
-        if best.shares == even.shares:
-            return "nothing found"
-        error = self.noise * even.loss.mean * (2.0 / len(best.losses)) ** 0.5
-        needed = NormalDist().inv_cdf(1.0 - 0.05 / (len({row.shares for row in self.checks}) - 1)) * error
-        return "better" if even.loss.mean - best.loss.mean > needed else "unsure"
+    def judged(self) -> Self:
+        """The same with its verdict, and the first lines under it."""
+        judged = replace(self, verdict=self.check.verdict if self.check else verdict_of(self))
+        return replace(judged, headline=headline(judged))
+
+    @classmethod
+    def from_older(cls, schema: object, body: Json) -> Self | None:
+        """Schema 1 had no verdict; its first lines spoke of what was trained as of what is recommended."""
+        if schema != 1:
+            return None
+        known = {key: value for key, value in body.items() if key != "checked"}
+        return decode(cls, {**known, "verdict": encode(UNJUDGED)}, cls.by).judged()

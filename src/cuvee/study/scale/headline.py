@@ -1,57 +1,33 @@
-"""What a decision across scales says first, and what it warns of (floor 7)."""
+"""What a decision across scales says first (floor 7)."""
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from cuvee.study.laboratory import Laboratory
-from cuvee.study.plan import EPOCHING_OFF
-from cuvee.study.scale.decision import ScaleDecision
-from cuvee.study.scale.findings import ScaleFindings
-from cuvee.study.scale.law import ScaleLaw
-from cuvee.study.scale.optima import ASSUMED_NOISE
+from cuvee.study.advice import advice, in_words
 
-FAR = 10.0
-"""Times the tokens of the largest run, from which on the target is said to be far."""
-
-_TOLD = 0.005
-_MATCHED = 1.05
+if TYPE_CHECKING:
+    from cuvee.study.scale.decision import ScaleDecision
 
 
-def headline(decision: ScaleDecision) -> tuple[str, ...]:
-    """The mixture, what was seen of it, and how the best mixture moves."""
-    shares = sorted(((entry.share, entry.source) for entry in decision.mixture), reverse=True)
-    mixture = ", ".join(f"{share:.0%} {name}" for share, name in shares if share >= _TOLD)
-    lines = [f"Train on {mixture} ({decision.method})."]
-    if decision.checked:
-        lines.append(_seen(decision))
-    else:
-        lines.append(
-            "It was not trained above the rungs: nothing but the runs of small scales speaks for it."
-        )
-    lines += _moves(decision)
-    return tuple(lines)
+def headline(decision: "ScaleDecision") -> tuple[str, ...]:
+    """The mixture under its verdict, what its trainings took, and how the best mixture moves."""
+    mixture = f"{in_words(decision.mixture)} ({decision.method})"
+    return (advice(decision.verdict, mixture), *_speed(decision), *_moves(decision))
 
 
-def _seen(decision: ScaleDecision) -> str:
-    if decision.standing == "nothing found":
-        return (
-            f"At {decision.check_tokens:,} tokens no mixture found did better than equal shares: "
-            "scale up before paying for another."
-        )
-    rows = {row.name: row for row in decision.checks}
-    best, even = rows[decision.method], rows["uniform"]
-    sure = "within" if decision.standing == "unsure" else "beyond"
-    needed = best.speedup["uniform"]
+def _speed(decision: "ScaleDecision") -> list[str]:
+    """Of the mixture that the method had where mixtures were trained."""
+    row = next((one for one in decision.checks if one.name == decision.method), None)
+    if row is None or "uniform" not in row.speedup:
+        return []
+    needed = row.speedup["uniform"]
     part, low, high = (1.0 / times for times in (needed.mean, needed.high, needed.low))
-    trainings = f"{len(best.losses)} training{'s' if len(best.losses) > 1 else ''} each"
-    difference = best.loss.mean - even.loss.mean
-    return (
-        f"At {decision.check_tokens:,} tokens it ended {difference:+.4f} nats per token from equal shares, "
-        f"{sure} the noise of {trainings}, and took {part:.0%} of their tokens to reach their loss "
-        f"({low:.0%} to {high:.0%})."
-    )
+    return [
+        f"At {decision.check_tokens:,} tokens the mixture of '{row.name}' took {part:.0%} of the tokens of "
+        f"equal shares to reach their loss ({low:.0%} to {high:.0%})."
+    ]
 
 
-def _moves(decision: ScaleDecision) -> list[str]:
+def _moves(decision: "ScaleDecision") -> list[str]:
     """The source whose share moves most on the way of the chosen method."""
     points = [point for point in decision.path if point.method == decision.method]
     if len(points) < 2:
@@ -63,54 +39,3 @@ def _moves(decision: ScaleDecision) -> list[str]:
         f"From {first.tokens:,} to {last.tokens:,} tokens the best share of {decision.sources[place]} goes "
         f"from {first.shares[place].mean:.0%} to {last.shares[place].mean:.0%}; no other moves more."
     ]
-
-
-def warnings(findings: ScaleFindings, lab: Laboratory, law: ScaleLaw, method: str) -> Iterator[str]:
-    """What the reader should know before relying on it."""
-    config, optima = lab.plan.config, findings.optima
-    if not config.target_run.simulated_epoching:
-        yield EPOCHING_OFF
-    else:
-        yield from _unmatched(findings, lab)
-    if config.scale.replicates == 0:
-        yield (
-            f"No base run was trained again: the noise of a training is taken for {ASSUMED_NOISE:.1%} of its "
-            "loss; set `scale.replicates`."
-        )
-    for one, laws in zip(findings.rungs, optima.laws, strict=True):
-        silent = [name for name, found in laws.items() if found is None or not found.b > 0]
-        if silent:
-            yield (
-                f"At {one.rung.tokens:,} tokens no falling power law passes through the runs of "
-                f"{', '.join(silent)}: they get the least amount there."
-            )
-    largest = max(one.rung.tokens for one in findings.rungs)
-    if findings.ladder.check is not None:
-        largest = max(largest, findings.ladder.check.tokens)
-    times = findings.ladder.target.tokens / largest
-    if times > FAR:
-        yield (
-            f"The target run is {times:.0f} times longer than the longest run that was made: what is said of "
-            "it rests on the laws alone."
-        )
-    if law.extrapolation is None:
-        yield "Too few runs to see how far the law can be believed: its predictions have no intervals."
-    if config.model.folder is not None and config.target_run.parameters is not None:
-        yield "The model was brought along, so all runs are of its size: `target_run.parameters` is not used."
-    asked = optima.at(findings.ladder.target.tokens)
-    if method == "AutoScale" and not findings.region.contains(asked, 1e-3):
-        yield "The limits moved the mixture away from where AutoScale had it."
-
-
-def _unmatched(findings: ScaleFindings, lab: Laboratory) -> Iterator[str]:
-    """Sources of which there is too little here to be repeated as seldom as in the target run."""
-    target = findings.ladder.target.tokens
-    top = findings.ladder.check or findings.ladder.rungs[-1]
-    for name in findings.region.names:
-        here = sum(len(shard.tokens) for shard in lab.plan.material.training_shards(name))
-        times = top.tokens / here * findings.available[name] / target
-        if times > _MATCHED and top.tokens / len(findings.region.names) > here:
-            yield (
-                f"Source '{name}': its text here is repeated {times:.1f} times as often in the largest runs "
-                "as its tokens will be in the target run; give more of it."
-            )

@@ -20,8 +20,8 @@ from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.provenance import provenance
 from cuvee.study.search import decision as d
 from cuvee.study.search.findings import SearchFindings
-from cuvee.study.search.headline import headline
 from cuvee.study.search.menu import ROLE
+from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
 LEVEL = 0.8
@@ -52,6 +52,7 @@ def conclude(findings: SearchFindings, lab: Laboratory) -> d.SearchDecision:
         study=config.name,
         created_from=provenance(lab, example, "cuvee search study.yaml"),
         headline=(),
+        verdict=UNJUDGED,
         method=config.search.method,
         stopped=findings.stopped,
         tested=end.regret.tested,
@@ -74,7 +75,7 @@ def conclude(findings: SearchFindings, lab: Laboratory) -> d.SearchDecision:
         warnings=end.warnings(),
         level=LEVEL,
     )
-    return replace(decision, headline=headline(decision))
+    return decision.judged()
 
 
 @dataclass(frozen=True, eq=False)

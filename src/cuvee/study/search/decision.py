@@ -8,15 +8,19 @@ The flow fills them, ``search.json`` keeps them, the command line and ``report/`
 """
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
+from cuvee.study.check import Check
 from cuvee.study.decision import Provenance, SourceShare, check_shares
-from cuvee.study.decision_json import Document
+from cuvee.study.decision_json import Document, decode, encode
 from cuvee.study.law_decision import Interval
+from cuvee.study.search.headline import headline
 from cuvee.study.search.journal import Why
+from cuvee.study.search.verdict import verdict_of
+from cuvee.study.verdict import UNJUDGED, Verdict
+from cuvee.types import Json
 
-Standing = Literal["untested", "baseline", "unsure", "better"]
 _NAN = math.nan
 
 
@@ -85,11 +89,12 @@ class SearchDecision(Document):
     """
 
     by: ClassVar[str] = "search"
-    schema: ClassVar[int] = 2
+    schema: ClassVar[int] = 3
 
     study: str
     created_from: Provenance
     headline: tuple[str, ...]
+    verdict: Verdict
     method: str
     stopped: str
     """Why the search ended."""
@@ -124,6 +129,8 @@ class SearchDecision(Document):
     simulated_epoching: bool
     warnings: tuple[str, ...]
     level: float = 0.8
+    check: Check | None = None
+    """What fresh trainings say of the mixture, where `cuvee check` made them."""
 
     def __post_init__(self) -> None:
         check_shares(self.study, self.mixture)
@@ -133,12 +140,18 @@ class SearchDecision(Document):
         """Names [S]."""
         return tuple(entry.source for entry in self.mixture)
 
-    @property
-    def standing(self) -> Standing:
-        """What can be said of the mixture against equal shares."""
-        if not self.tested:
-            return "untested"
-        even = 1.0 / len(self.mixture)
-        if all(abs(entry.share - even) < 1e-9 for entry in self.mixture):
-            return "baseline"
-        return "better" if self.against_uniform.high < 0 else "unsure"
+    def with_check(self, check: Check) -> Self:
+        """The same with what fresh trainings say of it."""
+        return replace(self, check=check).judged()
+
+    def judged(self) -> Self:
+        """The same with its verdict, and the first lines under it."""
+        judged = replace(self, verdict=self.check.verdict if self.check else verdict_of(self))
+        return replace(judged, headline=headline(judged))
+
+    @classmethod
+    def from_older(cls, schema: object, body: Json) -> Self | None:
+        """Schema 2 had no verdict; its first line said of every mixture to train on it."""
+        if schema != 2:
+            return None
+        return decode(cls, {**body, "verdict": encode(UNJUDGED)}, cls.by).judged()

@@ -1,30 +1,25 @@
 """What a search says first: the answer in a few sentences (floor 7)."""
 
+from typing import TYPE_CHECKING
+
 from cuvee.quantities import flops
-from cuvee.study.search.decision import SearchDecision, Standing
+from cuvee.study.advice import advice, in_words
+
+if TYPE_CHECKING:
+    from cuvee.study.search.decision import SearchDecision
 
 
-def headline(decision: SearchDecision) -> tuple[str, ...]:
-    """The mixture, what it is expected to gain, and how much may still be hidden."""
-    rows = sorted(decision.mixture, key=lambda entry: -entry.share)
-    mixture = ", ".join(f"{entry.share:.0%} {entry.source}" for entry in rows if entry.share >= 0.005)
-    gain, dearest = decision.against_uniform, decision.levels[-1]
-    level = f"{decision.level:.0%} interval"
-    against = f"{gain.mean:+.4f} nats per token ({level} {gain.low:+.4f} to {gain.high:+.4f})"
-    told: dict[Standing, str] = {
-        "untested": f"No mixture was trained at the dearest level; expected against equal shares: {against}.",
-        "baseline": "Equal shares themselves did best of all that was trained.",
-        "unsure": f"Against equal shares {against}: it may be no better.",
-        "better": f"Against equal shares {against}, at {dearest.tokens:,} tokens.",
-    }
-    first = "Keep equal shares" if decision.standing == "baseline" else f"Train on {mixture}"
+def headline(decision: "SearchDecision") -> tuple[str, ...]:
+    """The mixture under its verdict, what it is expected to gain, and how much may still be hidden."""
+    gain, level = decision.against_uniform, f"{decision.level:.0%} interval"
     kinds = [
         f"{row.made} {_named(row.kind)}" for row in decision.levels if row.made and row.kind != "trained"
     ]
     trained = sum(row.made for row in decision.levels if row.kind == "trained")
     return (
-        f"{first}.",
-        told[decision.standing],
+        advice(decision.verdict, in_words(decision.mixture)),
+        f"Expected against equal shares at {decision.levels[-1].tokens:,} tokens: {gain.mean:+.4f} nats per "
+        f"token ({level} {gain.low:+.4f} to {gain.high:+.4f}).",
         f"Another mixture is better by more than {decision.tolerance:g} with probability "
         f"{decision.better_probability:.0%}; {decision.regret.mean:.4f} nats are expected to be hidden.",
         f"{flops(decision.flops)} of {flops(decision.budget_flops)} FLOPs went into "

@@ -1,0 +1,86 @@
+"""``cuvee check``: train the pick of an answer and the baselines afresh (floor 9)."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cuvee.cli.options import HERE, AsJson, Study
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cuvee.study.decision import Decision
+    from cuvee.study.scale.decision import ScaleDecision
+    from cuvee.study.search.decision import SearchDecision
+
+
+class Flow(StrEnum):
+    """Whose answer is checked."""
+
+    run = "run"
+    search = "search"
+    scale = "scale"
+
+
+def check(
+    study: Study = HERE,
+    of: Annotated[Flow, typer.Option(help="Whose answer is checked.")] = Flow.run,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trainings of each mixture; by default `check.seeds` of the study."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the mixture of an answer, equal and proportional shares at fresh seeds, and say which is
+    better."""
+    from cuvee.cli.output import print_check
+    from cuvee.cli.run import carry_out
+    from cuvee.study.check_answer import check_answer
+    from cuvee.study.config import StudyConfig
+    from cuvee.study.folder import StudyFolder
+
+    folder = StudyFolder.of(study)
+    config = StudyConfig.load(study)
+    if seeds is not None:
+        config = config.checking(seeds)
+    answer = _read(folder.root, of)
+    carry_out(
+        config,
+        folder,
+        lambda config, folder, progress: check_answer(config, folder, answer, progress),
+        print_check,
+        as_json,
+        _write,
+    )
+
+
+def _read(root: "Path", of: Flow) -> "Decision | SearchDecision | ScaleDecision":
+    """The answer that lies in a study's folder.
+
+    Raises:
+        ConfigError: there is none yet, or it cannot be read.
+    """
+    from cuvee.errors import ConfigError
+    from cuvee.study.answers import read_answer
+
+    answer = read_answer(root, of.value)
+    if answer is None:
+        raise ConfigError(f"{root}: `cuvee {of.value}` has not answered yet; run it first")
+    return answer
+
+
+def _write(answer: "Decision | SearchDecision | ScaleDecision", root: "Path") -> "Path":
+    from cuvee.cli.report import write
+    from cuvee.report.reports import write_scale_reports, write_search_reports
+    from cuvee.study.decision import Decision
+    from cuvee.study.folder import StudyFolder
+    from cuvee.study.search.decision import SearchDecision
+
+    if isinstance(answer, Decision):
+        folder = StudyFolder(root)
+        write(answer, folder)
+        return folder.report
+    if isinstance(answer, SearchDecision):
+        return write_search_reports(answer, root)
+    return write_scale_reports(answer, root)

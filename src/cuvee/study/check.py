@@ -1,0 +1,119 @@
+"""The check of a decision: the pick and the baselines, trained at fresh seeds side by side (floor 7).
+
+These are values: ``study/checking.py`` makes them, decisions keep them, reports show them. Losses are nats
+per token of the target, on documents that no choice has seen.
+"""
+
+import math
+from dataclasses import dataclass
+
+from cuvee.study.verdict import Verdict
+
+PICK, EQUAL, PROPORTIONAL = "pick", "equal shares", "proportional shares"
+"""What is trained."""
+
+FEWEST_DOCUMENTS = 5
+"""Documents of an evaluation below which their choice is not known well enough to confirm anything."""
+
+_NAN = math.nan
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One mixture with what its trainings ended at."""
+
+    name: str
+    shares: tuple[float, ...]
+    losses: tuple[float, ...]
+    """Of the target, one a seed; the seeds are the same for all arms."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The pick against a baseline; negative where the pick is better."""
+
+    baseline: str
+    difference: float
+    """Mean over seeds."""
+    low: float = _NAN
+    high: float = _NAN
+    """Ends of the interval: trainings and documents together."""
+    training_error: float = _NAN
+    """Standard error of ``difference`` by the noise of trainings."""
+    document_error: float = _NAN
+    """Standard error of ``difference`` by the choice of documents."""
+    tokens_needed: float = _NAN
+    """Part of its tokens after which the pick is where the baseline ends; above one where it is not that
+    far."""
+
+    @property
+    def better(self) -> bool:
+        """Beyond the noise."""
+        return self.high < 0
+
+    @property
+    def worse(self) -> bool:
+        """Beyond the noise."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What fresh trainings say of the pick."""
+
+    parameters: int
+    tokens: int
+    """Of one training."""
+    arms: tuple[Arm, ...]
+    """The pick first."""
+    comparisons: tuple[Comparison, ...]
+    """One for each baseline that is another mixture than the pick."""
+    noise: float
+    """Standard deviation of one training about its mixture; NaN where none was repeated."""
+    documents: int
+    """Of the evaluation in the target that has the fewest."""
+    confidence: float
+
+    @property
+    def seeds(self) -> int:
+        """Trainings of each mixture."""
+        return len(self.arms[0].losses)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be said of the pick."""
+        trained = f"{self.seeds} fresh training{'s' if self.seeds > 1 else ''} each"
+        told = "; ".join(_told(one) for one in self.comparisons)
+        if not self.comparisons:
+            return Verdict(
+                "not confirmed", "The pick is equal shares and proportional shares at once: nothing to gain."
+            )
+        if worse := [one.baseline for one in self.comparisons if one.worse]:
+            return Verdict(
+                "refuted", f"In {trained} it is worse than {' and '.join(worse)} ({told}). Do not use it."
+            )
+        same = {arm.name for arm in self.arms[1:]} - {one.baseline for one in self.comparisons}
+        if same:
+            return Verdict(
+                "not confirmed", f"The pick is {' and '.join(sorted(same))}; in {trained}: {told}."
+            )
+        if self.documents < FEWEST_DOCUMENTS:
+            return Verdict(
+                "not confirmed",
+                f"An evaluation has {self.documents} documents to check with, too few; in {trained}: {told}.",
+            )
+        if all(one.better for one in self.comparisons):
+            return Verdict("confirmed", f"In {trained} it beats {_names(self)} beyond noise ({told}).")
+        return Verdict(
+            "not confirmed", f"In {trained} it does not beat {_names(self)} beyond noise ({told})."
+        )
+
+
+def _told(one: Comparison) -> str:
+    if math.isnan(one.low):
+        return f"{one.difference:+.4f} nats per token against {one.baseline}, its error unknown"
+    return f"{one.difference:+.4f} nats per token against {one.baseline}, {one.low:+.4f} to {one.high:+.4f}"
+
+
+def _names(check: Check) -> str:
+    return " and ".join(one.baseline for one in check.comparisons)

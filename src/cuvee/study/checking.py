@@ -1,0 +1,146 @@
+"""Checking a pick by training it (floor 7).
+
+The pick, equal and proportional shares are trained at seeds that no other run of the study has, the same for
+all three, and measured on the documents that no choice has seen. Nothing here changes the pick.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cuvee.evaluation.paired import compare
+from cuvee.evaluation.scores import Scores
+from cuvee.honesty.trainings import deviation, difference, pooled_noise
+from cuvee.mixture.mixture import Mixture
+from cuvee.study.check import EQUAL, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.mixtures import baselines
+from cuvee.study.speedup import Curve, speedup_of
+from cuvee.training.run import TrainingRun
+from cuvee.types import FloatArray
+
+CHECK_SEEDS = 2_000_000
+"""Added to the study's seed, beyond those of references and their replicates."""
+MEASURED_ALONG = 8
+"""How often a training is measured on its way, to see what a difference is worth in tokens."""
+ROLE = "check"
+
+
+def check(
+    lab: Laboratory,
+    pick: Mixture,
+    available: dict[str, int],
+    run: Callable[[Mixture, int], TrainingRun],
+    layouts: Sequence[FloatArray],
+    confidence: float,
+) -> Check | None:
+    """Train what is missing and compare; None where the study asks for no check.
+
+    Args:
+        lab: of the study.
+        pick: what is checked.
+        available: tokens of each source at the target run.
+        run: the training of a mixture and a replica.
+        layouts: losses of the target of other trainings [mixtures, seeds], from which noise is known too.
+        confidence: of the intervals.
+    """
+    seeds = lab.plan.config.check.seeds
+    if not seeds:
+        return None
+    arms = dict(zip((PICK, EQUAL, PROPORTIONAL), (pick, *baselines(pick.names, available)), strict=True))
+    planned = [
+        [Planned(run(mixture, CHECK_SEEDS + seed), ROLE, mixture, MEASURED_ALONG) for seed in range(seeds)]
+        for mixture in arms.values()
+    ]
+    fresh = replace(lab, plan=lab.plan.checking)
+    distinct = {one.run.key: one for row in planned for one in row}
+    fresh.train(list(distinct.values()), "training the pick and the baselines afresh")
+    return _compared(fresh, arms, planned, layouts, confidence)
+
+
+def replicated(lab: Laboratory, mixtures: Sequence[Mixture]) -> list[FloatArray]:
+    """Target losses of those references that were trained twice [A, 2]: the noise of a training is known
+    from them."""
+    pairs = [[lab.trained_key(lab.plan.reference(one, replica)) for replica in (0, 1)] for one in mixtures]
+    known = lab.store.keys({key for pair in pairs for key in pair})
+    twice = [pair for pair in pairs if known.issuperset(pair)]
+    if not twice:
+        return []
+    target = lab.documents.target(lab.plan.config.target_weights)
+    return [np.stack([lab.losses(pair) @ target for pair in twice])]
+
+
+def _compared(
+    lab: Laboratory,
+    arms: dict[str, Mixture],
+    planned: Sequence[Sequence[Planned]],
+    layouts: Sequence[FloatArray],
+    confidence: float,
+) -> Check:
+    target = lab.documents.target(lab.plan.config.target_weights)
+    scores = [lab.scores([lab.trained_key(one.run) for one in row]) for row in planned]
+    losses = np.stack([one.nats_per_token @ target for one in scores])
+    keys = [mixture.key for mixture in arms.values()]
+    distinct = losses[[keys.index(key) for key in dict.fromkeys(keys)]]
+    first = planned[0][0].run
+    return Check(
+        parameters=first.model.build().layout.size,
+        tokens=first.recipe.tokens,
+        arms=tuple(
+            Arm(name, tuple(mixture.shares.tolist()), tuple(row.tolist()))
+            for (name, mixture), row in zip(arms.items(), losses, strict=True)
+        ),
+        comparisons=tuple(
+            _comparison(lab, name, place, scores, losses, [distinct, *layouts], planned, confidence)
+            for place, name in enumerate(arms)
+            if keys[place] != keys[0]
+        ),
+        noise=deviation([distinct, *layouts]),
+        documents=int(lab.documents.counts[target > 0].min()),
+        confidence=confidence,
+    )
+
+
+def _comparison(
+    lab: Laboratory,
+    name: str,
+    place: int,
+    scores: Sequence[Scores],
+    losses: FloatArray,
+    layouts: Sequence[FloatArray],
+    planned: Sequence[Sequence[Planned]],
+    confidence: float,
+) -> Comparison:
+    documents = lab.documents
+    target = documents.target(lab.plan.config.target_weights)
+    pick, base = (Scores(documents, one.nats.mean(axis=0)) for one in (scores[0], scores[place]))
+    _, error = compare(pick, base).weighted(target)
+    noise = pooled_noise(layouts)
+    counted = int(documents.counts[target > 0].sum())
+    found = difference(losses, (0, place), noise, float(error), counted, confidence)
+    needed = [
+        speedup_of(_curve(lab, two, target), _curve(lab, one, target))
+        for one, two in zip(planned[0], planned[place], strict=True)
+    ]
+    return Comparison(
+        baseline=name,
+        difference=found.mean,
+        low=found.low,
+        high=found.high,
+        training_error=float(np.sqrt(2.0 * noise.variance / losses.shape[1])),
+        document_error=float(error),
+        tokens_needed=float(np.exp(np.mean(np.log(needed)))),
+    )
+
+
+def _curve(lab: Laboratory, planned: Planned, target: FloatArray) -> Curve:
+    """Target losses on the way of a training, on the part of the documents, its end included."""
+    run = lab.store.get(lab.trained_key(planned.run))
+    assert run is not None  # it was trained, or the flow would have ended
+    along = run.details["along"]
+    names = lab.documents.evaluations
+    tokens = [step * planned.run.recipe.batch_tokens for step, _ in along]
+    return np.array(tokens, dtype=np.float64), np.array(
+        [[values[n] for n in names] for _, values in along]
+    ) @ target

@@ -1,0 +1,83 @@
+"""What a decision of `cuvee run` says first (floor 7)."""
+
+import math
+from dataclasses import replace
+
+from cuvee.study.advice import advice, in_words
+from cuvee.study.check import Check
+from cuvee.study.decision import Decision, EvaluationRow
+
+FEWEST_DOCUMENTS = 20
+"""Documents of an evaluation, in each half, from which on it can decide."""
+
+
+def with_headline(decision: Decision) -> Decision:
+    """The same decision with its first lines; reasons for doubt come before what is good."""
+    lines = (
+        advice(decision.verdict, in_words(decision.mixture)),
+        *_few_documents(decision.evaluations),
+        *_gain(decision),
+        *_proxy(decision),
+    )
+    return replace(decision, headline=lines)
+
+
+def _few_documents(evaluations: tuple[EvaluationRow, ...]) -> list[str]:
+    short = [
+        one
+        for one in evaluations
+        if one.weight > 0 and min(one.documents, one.checking_documents) < FEWEST_DOCUMENTS
+    ]
+    if not short:
+        return []
+    counts = ", ".join(f"{one.evaluation} {one.documents} and {one.checking_documents}" for one in short)
+    return [
+        f"Too few held-out documents to decide by (to choose and to check: {counts}; {FEWEST_DOCUMENTS} each "
+        "are the least). Raise `split.evaluation`, cut long documents with `chunk_characters`, or give the "
+        "evaluation more text."
+    ]
+
+
+def _gain(decision: Decision) -> list[str]:
+    level = f"{decision.confidence:.0%} interval"
+    lines = []
+    if (check := decision.check) is not None and check.comparisons:
+        first = check.comparisons[0]
+        lines.append(
+            f"Measured: {first.difference:+.4f} nats per token against {first.baseline}"
+            + _interval(first.low, first.high, level)
+            + _noise(check)
+            + _worth(first.tokens_needed, first.baseline)
+        )
+    for gain in decision.gains[:1]:
+        lines.append(
+            f"Predicted: {gain.difference:+.4f} nats per token against {gain.baseline}"
+            + _interval(gain.low, gain.high, level)
+            + "."
+        )
+    return lines
+
+
+def _interval(low: float, high: float, level: str) -> str:
+    return f" ({level} {low:+.4f} to {high:+.4f})" if math.isfinite(low) and math.isfinite(high) else ""
+
+
+def _noise(check: Check) -> str:
+    return f"; one training varies by {check.noise:.4f}." if math.isfinite(check.noise) else "."
+
+
+def _worth(tokens_needed: float, baseline: str) -> str:
+    if not math.isfinite(tokens_needed):
+        return ""
+    return f" It is where {baseline} end after {tokens_needed:.0%} of their tokens."
+
+
+def _proxy(decision: Decision) -> list[str]:
+    chosen = next((row for row in decision.calibrators if row.chosen), None)
+    if chosen is None:
+        return ["Too few references were trained to say how far the proxy can be believed."]
+    return [
+        f"On {len(decision.references)} really trained mixtures, each predicted without itself, "
+        f"'{chosen.calibrator}' has rank correlation {chosen.loo_spearman:.2f} and is off by "
+        f"{chosen.loo_rmse:.4f} nats on differences."
+    ]

@@ -1,0 +1,213 @@
+"""Whether the mixture that a ladder recommends may be acted on (floor 7).
+
+What was trained above the rungs is one mixture, what is recommended for the target run may be another: only
+where both are one does a training confirm it. As the method is the best of several, its mixture has to be
+lower by more than chance makes the best of so many lower (Bonferroni's correction of a one-sided test at
+5 %, with Student's t for the few trainings that the noise is known from).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cuvee.study.disagreement import SAME, disagreements, moved, share_words
+from cuvee.study.verdict import Standing, Verdict
+
+if TYPE_CHECKING:
+    from cuvee.study.scale.decision import Checked, PathPoint, ScaleDecision
+
+AUTOSCALE = "AutoScale"
+"""The method that carries the optima of the rungs on."""
+
+CLOSE = 0.1
+"""Share of the tokens up to which a mixture that was trained and did badly speaks against its neighbours."""
+
+FAR = 0.05
+"""Part of the loss from which on a law has missed by far, whatever its intervals allow."""
+
+_RISK = 0.05
+_BASELINES = {"uniform": "equal shares", "proportional": "proportional shares"}
+
+
+def verdict_of(decision: "ScaleDecision") -> Verdict:
+    """The standing of a decision, from what stands in it; its own ``verdict`` is not read."""
+    found, doubts = _trained(decision), tuple(doubts_of(decision))
+    standing: Standing = "not confirmed" if doubts and found.standing == "confirmed" else found.standing
+    return Verdict(standing, " ".join((found.why, *doubts)))
+
+
+def doubts_of(decision: "ScaleDecision") -> Iterator[str]:
+    """What speaks against relying on the mixture, however it did when trained."""
+    yield from _methods_disagree(decision)
+    yield from _law_missed(decision)
+    yield from _another_did_better(decision)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A mixture that was trained above the rungs, against the baselines trained beside it."""
+
+    decision: "ScaleDecision"
+    row: "Checked"
+
+    @property
+    def away(self) -> float:
+        """Share of the tokens that lie elsewhere in the mixture recommended."""
+        return moved(self.row.shares, [entry.share for entry in self.decision.mixture])
+
+    @property
+    def gaps(self) -> dict[str, float]:
+        """Target loss less that of each baseline that is another mixture."""
+        rows = {one.name: one for one in self.decision.checks if one.shares != self.row.shares}
+        return {
+            words: self.row.loss.mean - rows[name].loss.mean
+            for name, words in _BASELINES.items()
+            if name in rows
+        }
+
+    @property
+    def is_baseline(self) -> bool:
+        return len(self.gaps) < len(_BASELINES)
+
+    @property
+    def needed(self) -> float:
+        """Difference of two means from which on it is no chance; infinite where the noise is unknown."""
+        from scipy.special import stdtrit
+
+        decision, freedom = self.decision, _freedom(self.decision)
+        if freedom == 0:
+            return math.inf
+        others = max(1, len({row.shares for row in decision.checks}) - 1)
+        error = decision.noise * self.row.loss.mean * math.sqrt(2.0 / len(self.row.losses))
+        return float(stdtrit(freedom, 1.0 - _RISK / others)) * error
+
+    @property
+    def standing(self) -> Standing:
+        """Of this mixture itself."""
+        if any(gap > self.needed for gap in self.gaps.values()):
+            return "refuted"
+        better = not self.is_baseline and all(gap < -self.needed for gap in self.gaps.values())
+        return "confirmed" if better else "not confirmed"
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, against what, and how much of that may be chance."""
+        if not self.gaps:
+            return "is that of equal and of proportional shares"
+        first, *more = (f"{gap:+.4f} nats per token from {words}" for words, gap in self.gaps.items())
+        ended = " and ".join((first, *(one.replace(" nats per token", "") for one in more)))
+        return f"ended {ended}; {self.noise}"
+
+    @property
+    def noise(self) -> str:
+        """What trainings of one mixture differ by."""
+        times = len(self.row.losses)
+        if math.isinf(self.needed):
+            return "how much of that is noise is not known, as no mixture was trained twice"
+        return f"with {times} training{'s' if times > 1 else ''} each, noise reaches {self.needed:.4f}"
+
+
+def _freedom(decision: "ScaleDecision") -> int:
+    """Of the estimate of the noise: trainings beyond the first of each mixture."""
+    trained = {row.shares: len(row.losses) for row in decision.checks}
+    again = sum(trained.values()) - len(trained)
+    if again:
+        return again
+    top = decision.rungs[-1]
+    replicates = top.runs - 1 - len(decision.mixture) * len(decision.factors)
+    return replicates + 1 if replicates else 0  # the rungs' pooled noise counts as one more
+
+
+def _trained(decision: "ScaleDecision") -> Verdict:
+    """What the trainings above the rungs say of the mixture recommended."""
+    trials = sorted((_Trial(decision, row) for row in decision.checks), key=lambda trial: trial.away)
+    if not trials:
+        largest = max(row.tokens for row in decision.rungs)
+        return Verdict(
+            "not checked",
+            f"It was never trained: nothing but runs around {largest:,} tokens speaks for it.",
+        )
+    nearest = trials[0]
+    if nearest.away <= SAME:
+        return Verdict(nearest.standing, _itself(nearest))
+    if nearest.away <= CLOSE and nearest.standing == "refuted":
+        return Verdict("refuted", f"It was never trained; {_neighbour(nearest)}.")
+    return Verdict("not checked", _carried_on(decision, trials))
+
+
+def _itself(trial: _Trial) -> str:
+    at = f"on {trial.decision.check_tokens:,} tokens"
+    if not trial.gaps:
+        return f"No mixture {at} did better than equal shares, which are the proportional ones."
+    if trial.is_baseline and trial.standing == "not confirmed":
+        return f"No mixture found did better than it {at}: it {trial.outcome}."
+    return f"Trained {at}, it {trial.outcome}."
+
+
+def _carried_on(decision: "ScaleDecision", trials: list[_Trial]) -> str:
+    carried = f"It was carried on to {decision.target_tokens:,} tokens and never trained"
+    found = next((one for one in trials if one.row.name == decision.method), trials[0])
+    return f"{carried}; {_neighbour(found)}."
+
+
+def _neighbour(trial: _Trial) -> str:
+    """The mixture that was trained instead, and how it did."""
+    decision = trial.decision
+    what = f"the mixture of '{trial.row.name}' at {decision.check_tokens:,} tokens"
+    return f"{what}, which has {trial.away:.0%} of the tokens elsewhere, {trial.outcome}"
+
+
+def _methods_disagree(decision: "ScaleDecision") -> Iterator[str]:
+    """AutoScale and the law on the target run."""
+    longest = max((point.tokens for point in decision.path), default=0)
+    last = {point.method: point for point in decision.path if point.tokens == longest}
+    scaled, law = last.get(AUTOSCALE), next((one for name, one in last.items() if name != AUTOSCALE), None)
+    if scaled is not None and law is not None:
+        yield from _apart(decision.sources, scaled, law)
+
+
+def _apart(sources: tuple[str, ...], scaled: "PathPoint", law: "PathPoint") -> Iterator[str]:
+    found = disagreements(sources, scaled.shares, law.shares)
+    if found:
+        first = found[0]
+        more = f", and on {len(found) - 1} more" if len(found) > 1 else ""
+        yield (
+            f"{scaled.method} and the {law.method} disagree by more than their intervals on {first.source}, "
+            f"{share_words(first.one)} against {share_words(first.other)}{more}."
+        )
+
+
+def _law_missed(decision: "ScaleDecision") -> Iterator[str]:
+    """The law of the rungs on the trainings above them."""
+    if not decision.checks:
+        return
+    missed = _mean(abs(row.loss.mean - row.foretold.mean) for row in decision.checks)
+    allowed = _mean((row.foretold.high - row.foretold.low) / 2.0 for row in decision.checks)
+    loss = _mean(row.loss.mean for row in decision.checks)
+    known = f"its intervals reach {allowed:.2f}" if math.isfinite(allowed) else "it has no intervals"
+    if missed > allowed or missed > FAR * loss:
+        yield (
+            f"The law missed the losses of these trainings by {missed:.2f} nats per token, "
+            f"{missed / loss:.0%} of them ({known})."
+        )
+
+
+def _another_did_better(decision: "ScaleDecision") -> Iterator[str]:
+    """The method that is followed should be the one that did best."""
+    rows = {row.name: row for row in decision.checks}
+    if not rows:
+        return
+    best, own = min(rows.values(), key=lambda row: row.loss.mean), rows.get(decision.method)
+    if own is None:
+        yield f"'{decision.method}' was not among the methods whose mixtures were trained."
+    elif own.loss.mean > best.loss.mean:
+        yield (
+            f"'{best.name}' did best of the mixtures trained ({best.loss.mean:.4f}), not "
+            f"'{own.name}' ({own.loss.mean:.4f}), which is recommended."
+        )
+
+
+def _mean(values: Iterator[float]) -> float:
+    found = list(values)
+    return math.fsum(found) / len(found)

@@ -1,0 +1,40 @@
+"""Whether the mixture that a search ends with may be acted on (floor 7).
+
+The pick is the one of the lowest expected loss among the mixtures trained to the end, each once. The training
+that chose it cannot check it: the lowest of many noisy measurements flatters itself.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cuvee.study.verdict import Verdict
+
+if TYPE_CHECKING:
+    from cuvee.study.search.decision import SearchDecision
+
+
+def verdict_of(decision: "SearchDecision") -> Verdict:
+    """The standing of a decision, from what stands in it; its own ``verdict`` is not read."""
+    return Verdict("not checked", " ".join(_reasons(decision)))
+
+
+def keeps_equal_shares(decision: "SearchDecision") -> bool:
+    """The pick is no other mixture than that of equal shares."""
+    even = 1.0 / len(decision.mixture)
+    return all(abs(entry.share - even) < 1e-9 for entry in decision.mixture)
+
+
+def _reasons(decision: "SearchDecision") -> Iterator[str]:
+    count, tokens = len(decision.trained), decision.levels[-1].tokens
+    if not decision.tested:
+        yield f"No mixture was trained at the dearest level, {tokens:,} tokens."
+        return
+    if keeps_equal_shares(decision):
+        yield f"Equal shares did best of {count} mixtures trained on {tokens:,} tokens, once each."
+        return
+    yield (
+        f"It is expected to be the best of {count} mixtures trained on {tokens:,} tokens, and was chosen by "
+        "the same trainings, one each: only trainings at fresh seeds can check it."
+    )
+    if not decision.against_uniform.high < 0:
+        yield "It may be no better than equal shares."
