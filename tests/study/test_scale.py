@@ -111,7 +111,7 @@ def test_parameters_grow_with_tokens_towards_the_target() -> None:
         ({"target_run": {"tokens": 10_000}}, "leave no room for 3 scales"),
         (
             {"scale": SCALED["scale"] | {"budget_flops": 1e9}},
-            "budget_flops: 1e\\+09 are too few; the smallest",
+            r"budget_flops: 1\.00e9 are too few; the smallest",
         ),
     ],
 )
