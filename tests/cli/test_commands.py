@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
+from cuvee.cli.fit import print_fit
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
 from cuvee.study import demo as library_demo
 from cuvee.study.answers import Answers, sentences
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
+from cuvee.study.fit_folder import load_decision
 from cuvee.study.folder import StudyFolder
+from cuvee.study.law_decision import Interval
 from cuvee.study.status import StageStatus
 from tests.cli.flow import FakeFlow, install
 from tests.report.cases import small
@@ -340,6 +344,23 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "fit"
 
 
+def test_the_tables_of_a_fit_explain_their_marks(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not known has no column, and what is not sure is in parentheses that are explained."""
+    decision = load_decision(fitted)
+    print_fit(decision, fitted, fitted / "report.html")
+    plain = " ".join(capsys.readouterr().out.split())
+    assert "in parentheses" not in plain and "epochs" not in plain and " ?" not in plain
+    first, *others = decision.sensitivities
+    unsure = replace(first, without=Interval(0.01, -0.1, 0.1))
+    read = tuple(replace(entry, epochs=1.5) for entry in decision.mixture)
+    print_fit(
+        replace(decision, sensitivities=(unsure, *others), mixture=read), fitted, fitted / "report.html"
+    )
+    told = " ".join(capsys.readouterr().out.split())
+    assert "in parentheses: the runs do not agree on the direction" in told
+    assert "(+0.0100)" in told and "epochs" in told
+
+
 def test_fit_writes_the_decision_the_law_and_the_runs(fitted: Path) -> None:
     assert {path.name for path in fitted.iterdir()} == {
         "fit.json",
@@ -370,12 +391,21 @@ def test_optimise_keeps_what_is_not_named_and_changes_what_is(fitted: Path, tmp_
     assert [row["law"] for row in asked["laws"]] == ["effective_data"]
 
 
-def test_optimise_shows_what_one_metric_costs_the_other(fitted: Path) -> None:
-    front = printed(cuvee("optimise", fitted, "--pareto", "books_loss", "--pareto", "code_loss", "--json"))
-    first = [point["books_loss"] for point in front["front"]]
-    assert first == sorted(first)
-    assert (
-        "From the best" in cuvee("optimise", fitted, "--pareto", "books_loss", "--pareto", "code_loss").stdout
+def test_optimise_keeps_what_one_metric_costs_the_other(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "front"
+    both = ("--pareto", "books_loss", "--pareto", "code_loss", "--out", out)
+    told = cuvee("optimise", fitted, *both).stdout
+    assert "what the best value of one metric costs the other" in told
+    kept = json.loads((out / "fit.json").read_text())
+    assert kept["front_metrics"] == ["books_loss", "code_loss"]
+    first = [point["values"][0] for point in kept["front"]]
+    assert first == sorted(first) and len(first) > 2
+    assert "What one metric costs the other" in (out / "report.html").read_text()
+    assert printed(cuvee("optimise", out, "--level", 0.9, "--json"))["front_metrics"] == kept["front_metrics"]
+    last = kept["front"][-1]
+    exported = cuvee("export", out, "--to", "gpt-neox", "--mixture", last["name"]).stdout
+    assert json.loads(exported)["train-data-weights"] == pytest.approx(
+        [share for share in last["shares"] if share > 1e-4], abs=1e-3
     )
 
 
@@ -386,6 +416,7 @@ def test_optimise_shows_what_one_metric_costs_the_other(fitted: Path) -> None:
         (("--cap", "web=much"), "'much' is no number"),
         (("--cap", "web=0.5", "--cap", "web=0.6"), "given before"),
         (("--tokens", "web=-1"), "at least 0"),
+        (("--tokens", "web=1e9", "--tokens", "law=1e9"), "--tokens is missing for books, code;"),
         (("--aim", "best"), "mean or worst"),
         (("--max-epochs", "4"), "needs the tokens"),
         (("--target", "nothing"), "no metric 'nothing'"),
@@ -412,7 +443,7 @@ def test_export_writes_the_mixture_for_a_trainer(fitted: Path, tmp_path: Path) -
     shares = {
         entry["source"]: entry["share"] for entry in json.loads((fitted / "fit.json").read_text())["mixture"]
     }
-    assert float(words[words.index("/data/web") - 1]) == shares["web"]
+    assert float(words[words.index("/data/web") - 1]) == pytest.approx(shares["web"], abs=1e-6)
     assert result.stdout == ""
     shown = printed(cuvee("export", fitted, "--to", "megatron", "--mixture", "uniform", "--json"))
     assert shown["text"].split()[::2] == ["0.25"] * 4

@@ -40,6 +40,7 @@ def scale(
 
 def _print_outlook(outlook: "Outlook") -> None:
     from cuvee.cli.output import print_table, seconds, short
+    from cuvee.quantities import flops
 
     print_table(
         "Scales",
@@ -50,7 +51,7 @@ def _print_outlook(outlook: "Outlook") -> None:
                 short(row.tokens),
                 str(row.runs),
                 str(row.left),
-                f"{row.flops:.2g}",
+                flops(row.flops),
                 seconds(3600 * row.hours_left),
             ]
             for row in outlook.rows

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuvee.cli.names import METHODS, one_of
 from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def search(
         float | None, typer.Option("--budget", metavar="FLOPS", help="In place of `search.budget_flops`.")
     ] = None,
     method: Annotated[
-        str | None, typer.Option("--method", metavar="NAME", help="In place of `search.method`.")
+        str | None,
+        typer.Option("--method", metavar="NAME", help=f"In place of `search.method`. {one_of(METHODS)}"),
     ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Tell what can be asked for, at which price; train nothing.")
@@ -48,6 +50,7 @@ def search(
 
 def _print_outlook(outlook: "SearchOutlook") -> None:
     from cuvee.cli.output import print_table, seconds, short
+    from cuvee.quantities import flops
 
     print_table(
         "What can be asked for",
@@ -57,7 +60,7 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
                 row.kind,
                 short(row.parameters),
                 short(row.tokens),
-                f"{row.flops:.2g}",
+                flops(row.flops),
                 seconds(row.seconds) if row.seconds == row.seconds else "-",
                 short(row.affordable),
             ]
@@ -69,6 +72,7 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
 
 def _print_decision(decision: "SearchDecision") -> None:
     from cuvee.cli.output import number, print_headline, print_table, short
+    from cuvee.quantities import flops
 
     print_headline(decision.headline, decision.verdict)
     level = f"{decision.level:.0%} interval"
@@ -95,7 +99,7 @@ def _print_decision(decision: "SearchDecision") -> None:
                 short(row.tokens),
                 str(row.made),
                 str(row.failed),
-                f"{row.spent:.2g}",
+                flops(row.spent),
                 number(row.slope, 2),
                 number(row.bias, 3),
                 number(row.noise, 4),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cuvee.quantities import flops
 from cuvee.study.job import PaceTask, pace
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.training.run import TrainingRun
@@ -52,8 +53,8 @@ class Outlook:
         minutes = 60 * self.hours_left
         time = f"{minutes:.0f} minutes" if minutes < 120 else f"{self.hours_left:.1f} hours"
         return (
-            f"{runs} runs{done}, {self.flops:.2g} FLOPs of the {self.budget_flops:.2g} allowed; about {time} "
-            "to go on this machine"
+            f"{runs} runs{done}, {flops(self.flops)} FLOPs of the {flops(self.budget_flops)} allowed; about "
+            f"{time} to go on this machine"
         )
 
     def as_json(self) -> Json:

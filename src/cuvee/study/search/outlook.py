@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cuvee.quantities import flops
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.scale.outlook import flops_a_second
 from cuvee.study.search.menu import Menu
@@ -43,10 +44,10 @@ class SearchOutlook:
         minutes = 60 * self.hours
         time = f"{minutes:.0f} minutes" if minutes < 120 else f"{self.hours:.1f} hours"
         dearest = self.rows[-1]
-        pool = f", {self.pool_flops:.2g} of them for the pool" if self.pool_flops else ""
+        pool = f", {flops(self.pool_flops)} of them for the pool" if self.pool_flops else ""
         return (
-            f"at most {self.budget_flops:.2g} FLOPs{pool}; a training of {dearest.tokens:,} tokens takes "
-            f"{dearest.flops:.2g}; about {time} on this machine"
+            f"at most {flops(self.budget_flops)} FLOPs{pool}; a training of {dearest.tokens:,} tokens takes "
+            f"{flops(dearest.flops)}; about {time} on this machine"
         )
 
     def as_json(self) -> Json:
