@@ -91,8 +91,8 @@ def _repetition(plan: Plan) -> Iterator[str]:
     for name in plan.config.pool_sources:
         if (epochs := plan.branch_epochs(name)) >= MANY_EPOCHS:
             yield (
-                f"The branch of '{name}' reads its text {epochs:.0f} times: merges and ensembles say little of "
-                "a source that is known by heart. Give more text of it, or lower `target_run.max_epochs`."
+                f"The branch of '{name}' reads its text {epochs:.0f} times: merges and ensembles say little "
+                "of a source that is known by heart. Give more text of it, or lower `target_run.max_epochs`."
             )
 
 
