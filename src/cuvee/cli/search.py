@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from cuvee.study.search.decision import SearchDecision
     from cuvee.study.search.outlook import SearchOutlook
 
+_BEST = 12
+"""Rows of the mixtures trained that are printed, the best first."""
+
 
 def search(
     study: Study = HERE,
@@ -109,8 +112,10 @@ def _print_decision(decision: "SearchDecision") -> None:
                 number(row.expected.mean, 4),
                 f"{row.expected.low:.4f} to {row.expected.high:.4f}",
             ]
-            for row in decision.trained
+            for row in decision.trained[:_BEST]
         ],
     )
+    if len(decision.trained) > _BEST:
+        print(f"and {len(decision.trained) - _BEST} more, all of them expected to be worse: see search.json")
     for warning in decision.warnings:
         print(f"warning: {warning}")
