@@ -242,6 +242,23 @@ def test_add_source_refuses_a_name_that_is_taken(flow: FakeFlow, study: Path) ->
     assert flow.asked == []
 
 
+def test_add_source_goes_on_after_a_kill(
+    flow: FakeFlow, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.parent)
+    flow.raises = KeyboardInterrupt()
+    assert cuvee("add-source", study, "books", "b", "hub:owner/name:train").exit_code == 130
+    flow.raises, text = None, study.read_text()
+    (study.parent / "else").mkdir()
+    monkeypatch.chdir(study.parent / "else")
+    assert cuvee("add-source", study, "books", "../b", "hub:owner/name:train").exit_code == 0
+    assert study.read_text() == text
+    assert flow.asked[0] == flow.asked[1]
+    other = cuvee("add-source", study, "books", "c")
+    assert other.exit_code == 2
+    assert f'there is already a source "books", of {study.parent / "b"}, hub:owner' in other.stderr
+
+
 def test_add_source_waits_for_no_other_run(flow: FakeFlow, study: Path) -> None:
     with StudyFolder(study.parent).locked():
         assert cuvee("add-source", study, "books", "x").exit_code == 6
