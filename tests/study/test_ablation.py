@@ -538,7 +538,7 @@ def write(file: Path, text: str) -> None:
         (
             lambda text: write_texts(text / "lo.jsonl", texts("lo")[:1]),
             EmptySource,
-            "'lo' has 1 documents to use but 3 parts need one each",
+            "'lo' has 1 document to use but 3 parts need one each",
         ),
         (
             lambda text: write_texts(text / "lo.jsonl", ["lo", "la", "le", "sol"]),
@@ -562,7 +562,7 @@ def test_broken_lines_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
     sources = {name: {"paths": f"text/{name}.jsonl", "allow_broken": True} for name in LANGUAGES}
     listener = Listener()
     run(broken(tmp_path, damage, sources=sources), listener)
-    assert any("lo: 60 documents" in line and "2 broken" in line for line in listener.said)
+    assert any("lo: 60 documents" in line and "2 are broken" in line for line in listener.said)
 
 
 def test_one_long_document_can_be_cut(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ documents (about 150 bytes each), never their texts: ``Corpus.documents`` reads 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -56,8 +57,14 @@ class SourceReport:
     duplicates: int = 0
     """Documents dropped because the same text came before, in this source or an earlier one."""
 
+    duplicates_of: Mapping[str, int] = field(default_factory=dict)
+    """The same by the source that has the text first, itself included."""
+
     contaminated: int = 0
     """Documents dropped because an evaluation has the same text."""
+
+    contaminated_by: Mapping[str, int] = field(default_factory=dict)
+    """The same by evaluation; of a text that several have each counts it."""
 
     broken: int = 0
     """Records (or whole files) that could not be read and were skipped."""
@@ -68,16 +75,37 @@ class SourceReport:
     moved: int = 0
     """Documents that were moved to a part that would have been empty."""
 
-    def __str__(self) -> str:
-        counts = {
-            "empty": self.empty,
-            "duplicate": self.duplicates,
-            "also in an evaluation": self.contaminated,
-            "broken": self.broken,
-            "moved to an empty part": self.moved,
+    @property
+    def losses(self) -> tuple[tuple[int, str], ...]:
+        """How many documents were dropped, and what they are, reason by reason."""
+        claimed = {
+            f"dropped, because evaluation '{name}' has the same text": count
+            for name, count in self.contaminated_by.items()
         }
-        told = "".join(f", {count} {what}" for what, count in counts.items() if count)
-        return f"{self.source}: {self.kept.documents} documents, {self.kept.bytes} bytes{told}"
+        earlier = {
+            "copies of others of its own" if name == self.source else f"in source '{name}' already": count
+            for name, count in self.duplicates_of.items()
+        }
+        reasons = claimed | earlier | {"empty": self.empty}
+        return tuple((count, what) for what, count in reasons.items() if count)
+
+    @property
+    def shortage(self) -> str:
+        """Why hardly a document is left; empty where none was dropped."""
+        read = self.kept.documents + self.empty + self.duplicates + self.contaminated
+        if self.kept.documents or len(self.losses) != 1:
+            dropped = ", ".join(_counted(self.losses))
+            return f"of its {read} documents {dropped}" if dropped else ""
+        ((_, what),) = self.losses
+        return f"all its {read} documents are {what}" if read > 1 else f"its only document is {what}"
+
+    def __str__(self) -> str:
+        more = _counted([*self.losses, (self.broken, "broken"), (self.moved, "moved to an empty part")])
+        return "; ".join([f"{self.source}: {self.kept.documents} documents, {self.kept.bytes} bytes", *more])
+
+
+def _counted(facts: Sequence[tuple[int, str]]) -> list[str]:
+    return [f"{count} {'is' if count == 1 else 'are'} {what}" for count, what in facts if count]
 
 
 @dataclass(frozen=True)
@@ -197,7 +225,7 @@ def prepare(
     reports: dict[str, SourceReport] = {}
     claims: dict[bytes, list[str]] = {}  # hash of a document -> the evaluations that have it
     for name, spec in own.items():
-        reading = _read(spec, seen=set(), claims={})
+        reading = _read(spec, seen={}, claims={})
         if not len(reading.digests):
             raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}")
         for digest in reading.digests:
@@ -205,25 +233,23 @@ def prepare(
         tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,))
         reports[spec.name] = reading.report
         progress.advance(1, str(reading.report))
-    seen: set[bytes] = set()
-    removed: dict[str, Mapping[str, int]] = {}
+    seen: dict[bytes, str] = {}
     for spec in specs:
         reading = _read(spec, seen=seen, claims=claims)
         split = splits[spec.name]
-        assigned, moved = split.divide(spec.name, reading.digests)
+        assigned, moved = split.divide(spec.name, reading.digests, reading.report.shortage)
         tables[spec.name] = _Table.of(reading, assigned, split.parts)
         reports[spec.name] = replace(reading.report, moved=moved)
-        removed[spec.name] = reading.removed
         progress.advance(1, str(reports[spec.name]))
 
     corpus = Corpus(everything, training, homes, CorpusReport((), ()), tables)
     report = CorpusReport(
         sources=tuple(reports[name] for name in everything),
-        contamination=_contamination(corpus, removed, progress),
+        contamination=_contamination(corpus, reports, progress),
     )
-    for told in report.sources:
-        if told.broken or told.moved:
-            progress.message(str(told))
+    for one in report.sources:
+        if one.broken or one.moved or one.duplicates:
+            progress.message(str(one))
     return replace(corpus, report=report)
 
 
@@ -239,9 +265,6 @@ class _Reading:
 
     sizes: IntArray
     """Bytes of each kept document, int64 [kept]."""
-
-    removed: Mapping[str, int]
-    """Documents dropped because an evaluation has them, by evaluation."""
 
     report: SourceReport
 
@@ -271,11 +294,12 @@ def _part_info(digests: npt.NDArray[np.uint8], sizes: IntArray) -> PartInfo:
     return PartInfo(len(sizes), int(sizes.sum()), content_hash(digests))
 
 
-def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]]) -> _Reading:
-    """Pass over a source; adds the hashes of the documents it keeps to ``seen``."""
+def _read(spec: SourceSpec, seen: dict[bytes, str], claims: Mapping[bytes, list[str]]) -> _Reading:
+    """Pass over a source; adds the hashes of the documents it keeps, with its name, to ``seen``."""
     kept, digests, sizes = bytearray(), bytearray(), []
-    removed: dict[str, int] = {}
-    empty = duplicates = contaminated = broken = 0
+    claimed: Counter[str] = Counter()
+    earlier: Counter[str] = Counter()
+    empty = contaminated = broken = 0
     examples: list[str] = []
 
     def note_broken(error: BrokenRecord) -> None:
@@ -292,12 +316,11 @@ def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]])
             empty += 1
         elif claimants := claims.get(digest):
             contaminated += 1
-            for name in claimants:
-                removed[name] = removed.get(name, 0) + 1
+            claimed.update(claimants)
         elif digest in seen:
-            duplicates += 1
+            earlier[seen[digest]] += 1
         else:
-            seen.add(digest)
+            seen[digest] = spec.name
             digests += digest
             sizes.append(len(data))
             keep = True
@@ -308,13 +331,14 @@ def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]])
         kept=np.frombuffer(bytes(kept), dtype=np.bool_),
         digests=table,
         sizes=lengths,
-        removed=removed,
         report=SourceReport(
             source=spec.name,
             kept=_part_info(table, lengths),
             empty=empty,
-            duplicates=duplicates,
+            duplicates=earlier.total(),
+            duplicates_of=dict(earlier),
             contaminated=contaminated,
+            contaminated_by=dict(claimed),
             broken=broken,
             broken_examples=tuple(examples),
         ),
@@ -322,7 +346,7 @@ def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]])
 
 
 def _contamination(
-    corpus: Corpus, removed: Mapping[str, Mapping[str, int]], progress: Progress
+    corpus: Corpus, reports: Mapping[str, SourceReport], progress: Progress
 ) -> tuple[Contamination, ...]:
     if not corpus.evaluations:
         return ()
@@ -343,7 +367,7 @@ def _contamination(
             entries[name, source] = Contamination(
                 evaluation=name,
                 source=source,
-                exact_removed=removed[source].get(name, 0),
+                exact_removed=reports[source].contaminated_by.get(name, 0),
                 ngrams=len(samples[name]),
                 ngrams_found=found,
             )
