@@ -175,6 +175,36 @@ def test_shared_ngrams_are_found_in_training_parts_only(tmp_path: Path) -> None:
     assert not held_out
 
 
+def test_overlap_is_counted_once_and_by_content(tmp_path: Path) -> None:
+    kept, looking = tmp_path / "kept", "looking for evaluation text in training text"
+
+    def prepared(a: str, more: dict[str, Any], folder: Path | None = kept) -> tuple[Corpus, Recorder]:
+        progress = Recorder()
+        specs = [source(tmp_path / "1", a, texts("a")), source(tmp_path / "1", "b", texts("b"))]
+        own = source(tmp_path / "1", "own", [" ".join(texts("a")[0].split()[:18]) + " and another end"])
+        return prepare(specs, {"q": own, **more}, OPTIONS, progress, folder), progress
+
+    def stages(progress: Recorder) -> list[tuple[float, float]]:
+        rows = zip(progress.stages, progress.done, strict=True)
+        return [(total, done) for (title, total, _), done in rows if title == looking]
+
+    first, progress = prepared("a", {})
+    assert stages(progress) == [(2, 2)]
+    assert first.report.contamination == prepared("a", {}, None)[0].report.contamination
+    again, progress = prepared("renamed", {})
+    assert stages(progress) == []
+    assert [one.ngrams_found for one in again.report.contamination] == [6, 0]
+    wider, progress = prepared("a", {"held-out": "b"})
+    assert stages(progress) == [(2, 2)]
+    assert wider.report.contamination == prepared("a", {"held-out": "b"}, None)[0].report.contamination
+    assert [one.held_out for one in wider.report.contamination] == [False, False, False, True]
+    for file in kept.iterdir():
+        file.write_text('{"x": 1}')
+    damaged, progress = prepared("a", {})
+    assert stages(progress) == [(2, 2)]
+    assert damaged.report.contamination == first.report.contamination
+
+
 def test_a_held_out_part_is_not_compared_with_itself(tmp_path: Path) -> None:
     corpus = prepare([source(tmp_path, "a", texts("a"))], {"e": "a"}, OPTIONS)
     (entry,) = corpus.report.contamination

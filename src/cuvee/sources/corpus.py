@@ -10,6 +10,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ from cuvee.errors import BrokenRecord, ConfigError, EmptySource, SourceError
 from cuvee.progress import Progress, Silent
 from cuvee.sources.contamination import Contamination, OverlapCounter, sample_ngrams
 from cuvee.sources.document import Document
+from cuvee.sources.overlap_counts import OverlapCounts
+from cuvee.sources.permutation import UInt64Array
 from cuvee.sources.readers import SourceSpec, read_source, source_files
 from cuvee.sources.shards import content_hash
 from cuvee.sources.split import EVAL, PartIndices, SplitOptions
@@ -195,6 +199,7 @@ def prepare(
     evaluations: Mapping[str, str | SourceSpec],
     options: SplitOptions | Mapping[str, SplitOptions],
     progress: Progress | None = None,
+    overlaps: Path | None = None,
 ) -> Corpus:
     """Read, clean and divide the sources of a study.
 
@@ -204,6 +209,8 @@ def prepare(
             or files of its own. All documents of those are evaluated, and dropped from training.
         options: how training sources are divided, all alike or each by its name.
         progress: told of each source.
+        overlaps: a folder that keeps what was counted of evaluations in training text, so that the same
+            text is not looked through again.
 
     Raises:
         ConfigError: names that are not unique or not known, or no held-out part where one is needed.
@@ -245,7 +252,7 @@ def prepare(
     corpus = Corpus(everything, training, homes, CorpusReport((), ()), tables)
     report = CorpusReport(
         sources=tuple(reports[name] for name in everything),
-        contamination=_contamination(corpus, reports, progress),
+        contamination=_contamination(corpus, reports, progress, overlaps),
     )
     for one in report.sources:
         if one.broken or one.moved or one.duplicates:
@@ -346,33 +353,53 @@ def _read(spec: SourceSpec, seen: dict[bytes, str], claims: Mapping[bytes, list[
 
 
 def _contamination(
-    corpus: Corpus, reports: Mapping[str, SourceReport], progress: Progress
+    corpus: Corpus, reports: Mapping[str, SourceReport], progress: Progress, folder: Path | None
 ) -> tuple[Contamination, ...]:
-    if not corpus.evaluations:
-        return ()
-    progress.stage("looking for evaluation text in training text", len(corpus.training), "sources")
-    samples = {
-        name: sample_ngrams(document.text for document in corpus.documents(home, EVAL))
-        for name, home in corpus.evaluations.items()
+    texts = {name: corpus.part(home, EVAL).content_hash for name, home in corpus.evaluations.items()}
+    counts = {
+        source: OverlapCounts.of(folder, _training_content(corpus, source)) for source in corpus.training
     }
-    entries = {}
-    for source in corpus.training:
-        counter = OverlapCounter(samples)
-        in_training = np.logical_or.reduce(
-            [corpus.rows(source, part) for part in corpus.parts(source) if part != EVAL]
-        )
-        documents = select_documents(corpus.specs[source], in_training)
-        counter.show(document.text for document in documents)
-        for name, found in counter.found().items():
-            entries[name, source] = Contamination(
-                evaluation=name,
-                source=source,
-                exact_removed=reports[source].contaminated_by.get(name, 0),
-                ngrams=len(samples[name]),
-                ngrams_found=found,
-            )
+    missing = {
+        source: [n for n, text in texts.items() if text not in counts[source].known] for source in counts
+    }
+    missing = {source: names for source, names in missing.items() if names}
+    if missing:
+        progress.stage("looking for evaluation text in training text", len(missing), "sources")
+    samples = {
+        name: sample_ngrams(document.text for document in corpus.documents(corpus.evaluations[name], EVAL))
+        for name in sorted(set(chain(*missing.values())))
+    }
+    for source, names in missing.items():
+        found = _found(corpus, source, {name: samples[name] for name in names})
+        counts[source].add({texts[name]: (len(samples[name]), found[name]) for name in names})
         progress.advance(1, source)
-    return tuple(entries[name, source] for name in corpus.evaluations for source in corpus.training)
+    return tuple(
+        Contamination(
+            name,
+            source,
+            reports[source].contaminated_by.get(name, 0),
+            *counts[source].known[texts[name]],
+            held_out=home == source,
+        )
+        for name, home in corpus.evaluations.items()
+        for source in corpus.training
+    )
+
+
+def _training_parts(corpus: Corpus, source: str) -> list[str]:
+    return [part for part in corpus.parts(source) if part != EVAL]
+
+
+def _training_content(corpus: Corpus, source: str) -> list[str]:
+    return [corpus.part(source, part).content_hash for part in _training_parts(corpus, source)]
+
+
+def _found(corpus: Corpus, source: str, samples: Mapping[str, UInt64Array]) -> dict[str, int]:
+    """How many of the n-grams of each evaluation stand in what may be trained on."""
+    counter = OverlapCounter(samples)
+    rows = np.logical_or.reduce([corpus.rows(source, part) for part in _training_parts(corpus, source)])
+    counter.show(document.text for document in select_documents(corpus.specs[source], rows))
+    return counter.found()
 
 
 def _check_names(

@@ -4,6 +4,7 @@
     numerics.json         number format, device and compilation, chosen once
     references.json       the mixtures that are really trained
     store.sqlite          runs, observations, costs
+    overlaps/<key>.json   n-grams of evaluations found in a source
     tokenizers/<key>/     tokenizers, as Hugging Face folders
     shards/<key>/         token shards
     checkpoints/<key>/    models, as Hugging Face folders
@@ -73,6 +74,10 @@ class StudyFolder:
         return self.root / "report.html"
 
     @property
+    def overlaps(self) -> Path:
+        return self.root / "overlaps"
+
+    @property
     def tokenizers(self) -> Path:
         return self.root / "tokenizers"
 
@@ -135,5 +140,7 @@ class StudyFolder:
             yield
 
 
-GENERATED = frozenset({"tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits", "searches"})
+GENERATED = frozenset(
+    {"overlaps", "tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits", "searches"}
+)
 """The sub-folders that cuvee makes itself; never taken for sources."""
