@@ -109,8 +109,8 @@ def test_an_overlap_is_explained_in_a_sentence() -> None:
     assert found.harmful and not replace(found, ngrams_found=49).harmful
     assert overlap_sentence(found) == (
         "40.8% of the passages of 13 words in evaluation 'exam' also stand in source 'web': its loss is "
-        "partly memory and speaks too well of source 'web', which matters from about 5% on; remove those texts from "
-        "source 'web' or from the evaluation"
+        "partly memory and speaks too well of source 'web', which matters from about 5% on; "
+        "remove those texts from source 'web' or from the evaluation"
     )
     own = overlap_sentence(replace(found, evaluation="web", held_out=True))
     assert "stand in the rest of its source" in own

@@ -132,6 +132,36 @@ def test_what_stands_on_the_menu_does_not_change_while_the_pool_is_trained(finis
     assert [row.flops for row in finished.decision.levels] == [one.flops for one in after.space.levels]
 
 
+def test_a_pool_that_is_paid_for_costs_nothing(finished: Finished, tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **SEARCHED)
+    sized = {"target_tokens": None, "target_runs": 4.0}
+    paid = menu_of(finished.folder, budget_flops=3e10, **sized)
+    assert finished.decision.pool_flops > 1e10
+    dearest = paid.space.levels[paid.space.target]
+    assert 3e10 / 4 * 0.9 <= dearest.flops <= 3e10 / 4 * 1.02
+    with pytest.raises(ConfigError, match="the pool takes"):
+        menu_of(folder, budget_flops=1.4e10, **sized)
+    assert menu_of(finished.folder, budget_flops=1.4e10, **sized).pool_flops == 0
+
+
+def test_a_search_keeps_its_sizes_while_its_pool_is_trained(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **SEARCHED)
+    sized: dict[str, Any] = {"budget_flops": 6e10, "target_tokens": None, "target_runs": 4.0}
+    looked = menu_of(folder, **sized)
+    assert not list(folder.searches.glob("*")), "looking begins no search"
+    first = run(folder, **sized)
+    after = menu_of(folder, **sized)
+    assert after.pool_flops == 0 < looked.pool_flops
+    assert after.space.levels == looked.space.levels
+    assert timeless(run(folder, **sized)) == timeless(first)
+    longer = menu_of(folder, **sized | {"budget_flops": 5.9e10})
+    assert longer.target.tokens > after.target.tokens, "another search: its pool is there"
+    (charge,) = folder.searches.glob("*.charge")
+    charge.write_text("{")
+    with pytest.raises(StoreError, match="to size the search anew"):
+        menu_of(folder, **sized)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -17,6 +17,7 @@
     scale.json            the answer of `cuvee scale`
     scale.html            that answer to look at
     searches/<key>.jsonl  what `cuvee search` has asked for, batch by batch
+    searches/<key>.charge what its pool cost when it began
     search.json           its answer
     search.html           that answer to look at
 

@@ -104,6 +104,7 @@ class _Search:
     @classmethod
     def of(cls, lab: Laboratory) -> Self:
         config, menu = lab.plan.config, Menu.of(lab)
+        menu.charge.write()
         workshop = Workshop(menu)
         method, metrics = method_named(config.search.method), tuple(config.evaluation_sets)
         weights = np.array([config.target_weights[name] for name in metrics])
