@@ -268,33 +268,68 @@ def test_add_source_waits_for_no_other_run(flow: FakeFlow, study: Path) -> None:
 # --- init -------------------------------------------------------------------------------------------
 
 
-def test_init_writes_a_study_that_is_valid(tmp_path: Path) -> None:
-    data = tmp_path / "my data"
+def test_init_writes_a_study_beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    data, root = tmp_path / "my data", tmp_path / "my data.cuvee"
     (data / "web").mkdir(parents=True)
     (data / "web" / "a.jsonl").write_text('{"text": "x"}\n')
     (data / "no.jsonl").write_text('{"body": "x"}\n')
     result = cuvee("init", data)
     assert result.exit_code == 0, result.stderr
-    config = StudyConfig.load(data)
+    assert sorted(path.name for path in data.iterdir()) == ["no.jsonl", "web"], "nothing lies among the data"
+    config = StudyConfig.load(root)
     assert config.name == "my data"
-    assert config.sources["web"].paths == (str(data / "web"),)
+    assert Path(config.sources["web"].paths[0]).resolve() == data / "web"
     assert config.sources["no"].text_field == "body"
-    text = (data / "study.yaml").read_text()
-    assert "web: web  # 1 file, 0.0 MB, 1 document sampled" in text
-    assert "next: look through it" in result.stdout
+    text = (root / "study.yaml").read_text()
+    assert 'web: "../my data/web"  # 1 file, about 1 byte of text, 1 document sampled' in text
+    assert f"next: look through it, then `cuvee run {root}`" in result.stdout
+    assert "about 1 byte" in result.stdout
     again = cuvee("init", data)
     assert again.exit_code == 2
     assert "is there already" in again.stderr
-    assert (data / "study.yaml").read_text() == text
+    assert (root / "study.yaml").read_text() == text
+    lost = cuvee("run", data)
+    assert lost.exit_code == 2
+    assert f"there is no study; that of its data lies in {root}" in lost.stderr
 
 
-def test_init_as_json(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("hello")
-    found = printed(cuvee("init", tmp_path, "--json"))
-    assert found["study"] == str(tmp_path / "study.yaml")
-    assert found["sources"] == [
-        {"name": "a", "path": "a.txt", "files": 1, "bytes": 5, "documents_sampled": 1, "text_field": "text"}
-    ]
+def test_init_where_you_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "texts" / "deep").mkdir(parents=True)
+    (tmp_path / "texts" / "a.txt").write_text("hello")
+    monkeypatch.chdir(tmp_path / "texts")
+    assert Path(printed(cuvee("init", "--json"))["study"]) == tmp_path / "texts.cuvee" / "study.yaml"
+    monkeypatch.chdir(tmp_path / "texts" / "deep")
+    assert "texts.cuvee/study.yaml: is there already" in cuvee("init", "..").stderr
+
+
+def test_init_writes_where_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("hello")
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far")
+    found = printed(cuvee("init", tmp_path / "texts", "--out", tmp_path / "link" / "one", "--json"))
+    assert found == {
+        "study": str(tmp_path / "link" / "one" / "study.yaml"),
+        "sources": [
+            {
+                "name": "a",
+                "path": "a.txt",
+                "files": 1,
+                "bytes": 5,
+                "text_bytes": 5,
+                "estimated": False,
+                "documents_sampled": 1,
+                "text_field": "text",
+            }
+        ],
+    }
+    (path,) = StudyConfig.load(tmp_path / "far" / "one").sources["a"].paths
+    assert Path(path).read_text() == "hello"
+    inside = printed(cuvee("init", tmp_path / "texts", "--out", tmp_path / "texts", "--json"))
+    assert inside["study"] == str(tmp_path / "texts" / "study.yaml")
+    refused = cuvee("init", tmp_path / "texts")
+    assert refused.exit_code == 2 and "texts/study.yaml: is there already" in refused.stderr
 
 
 def test_init_where_there_is_no_data(tmp_path: Path) -> None:

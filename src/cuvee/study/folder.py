@@ -24,6 +24,7 @@
 A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from pathlib import Path
 from cuvee.errors import ConfigError, StoreError
 
 CONFIG_NAME = "study.yaml"
+SUFFIX = ".cuvee"
+"""Of the folder of a study beside its data."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class StudyFolder:
         root = path if path.is_dir() else path.parent
         config = path / CONFIG_NAME if path.is_dir() else path
         if not config.is_file():
-            raise ConfigError(f"{config}: there is no study; write one by hand or with `cuvee init {root}`")
+            raise ConfigError(f"{config}: there is no study; {_advice(root)}")
         return cls(root.absolute())
 
     @property
@@ -139,6 +142,19 @@ class StudyFolder:
             except BlockingIOError as error:
                 raise StoreError(f"{self.root}: another cuvee works on this study; wait for it") from error
             yield
+
+
+def beside(data: Path) -> Path:
+    """The folder that a study of a folder of data gets where none is named: ``texts.cuvee`` for ``texts``."""
+    plain = data if data.name not in ("", "..") else Path(os.path.normpath(data.absolute()))
+    return plain.with_name(f"{plain.name}{SUFFIX}") if plain.name else plain / f"study{SUFFIX}"
+
+
+def _advice(root: Path) -> str:
+    study = beside(root)
+    if (study / CONFIG_NAME).is_file():
+        return f"that of its data lies in {study}"
+    return f"write one by hand or with `cuvee init {root}`"
 
 
 GENERATED = frozenset(
