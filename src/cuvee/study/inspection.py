@@ -202,7 +202,7 @@ def _expansion(file: Path) -> float:
         with suppress(OSError):  # the piece ends anywhere
             while unpacked < _MOST_UNPACKED and (block := stream.read(_BLOCK_BYTES)):
                 unpacked += len(block)
-        return max(unpacked, 1) / max(piece.tell(), 1)
+        return max(unpacked, 1) / max(int(piece.tell()), 1)
 
 
 def _text_of(record: object, file: Path) -> tuple[str, str]:
