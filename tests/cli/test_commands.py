@@ -10,11 +10,14 @@ from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
+from cuvee.mixture.mixture import Mixture
+from cuvee.runs.run import Run
+from cuvee.runs.store import RunStore
 from cuvee.study import demo as library_demo
+from cuvee.study.agenda import Intended, set_out
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
-from cuvee.study.status import StageStatus
 from tests.cli.flow import FakeFlow, install
 from tests.report.cases import small
 from tests.study.test_fit import table as runs_table
@@ -160,30 +163,42 @@ def test_a_study_that_is_wrong(flow: FakeFlow, study: Path) -> None:
 # --- status -----------------------------------------------------------------------------------------
 
 
-def test_status_of_a_study_that_can_go_on(flow: FakeFlow, study: Path) -> None:
+def test_status_of_a_study_that_can_go_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    folder = StudyFolder(study.parent)
+    set_out(folder, "training the seed model", [Intended("a", "seed", 10, 1.5e15)])
+    set_out(folder, "training the rungs", [Intended("b", "rung", 10, 1e9)])
     result = cuvee("status", study)
     assert result.exit_code == 0, result.stderr
-    assert flow.asked == [(StudyConfig.load(study), StudyFolder(study.parent))]
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert "train the pool 2.5M 10M tokens" in rows
-    assert "score 0 500 merges" in rows
-    assert rows[-2:] == ["spent: 1.5PFLOP", "`cuvee run` goes on from here"]
+    assert "seed model 0 1 models 0%" in rows
+    assert rows[-3:-1] == ["spent: 0FLOP", "`cuvee run` goes on from here"]
+    assert rows[-1].startswith("ladder: 0 of 1 runs made")
 
 
-@pytest.mark.parametrize(
-    ("done", "last"), [(0, "not begun; `cuvee run` begins it"), (10, "finished; report: ")]
-)
-def test_status_before_and_after(flow: FakeFlow, study: Path, done: int, last: str) -> None:
-    flow.stages = (StageStatus("all", done, 10, "runs"),)
-    assert cuvee("status", study).stdout.splitlines()[-1].startswith(last)
+def test_status_before_and_after(flow: FakeFlow, study: Path) -> None:
+    assert cuvee("status", study).stdout.splitlines()[-1] == "not begun; `cuvee run` begins it"
+    study.write_text(STUDY + "model: {folder: m}\nreferences: {count: 0, replicates: 0}\npool: [web]\n")
+    with RunStore(study.parent / "store.sqlite") as store:
+        mixture = Mixture.vertex(("web",), "web")
+        details = {"run": "x"}
+        store.add(Run("x", "trained", "branch", "equal_budget", mixture, 9, 9, 0, {}, 1e9, details=details))
+    assert cuvee("status", study).stdout.splitlines()[-1] == "`cuvee run` goes on from here"
+    cuvee("run", study)
+    assert cuvee("status", study).stdout.splitlines()[-1] == f"finished; report: {study.parent}/report.html"
 
 
-def test_status_as_json(flow: FakeFlow, study: Path) -> None:
+def test_status_as_json(study: Path) -> None:
     found = printed(cuvee("status", study, "--json"))
-    assert found["flops"] == 1.5e15
-    assert (found["finished"], found["resumable"]) == (False, True)
-    first = {"title": "train the pool", "done": 2.5e6, "total": 1e7, "unit": "tokens", "finished": False}
-    assert found["stages"][0] == first
+    assert (found["flops"], found["finished"], found["resumable"]) == (0.0, False, False)
+    assert found["stages"][0] == {
+        "title": "seed model",
+        "done": 0,
+        "total": 1,
+        "unit": "models",
+        "finished": False,
+    }
+    assert (found["ladder"], found["search"]) == (None, None)
 
 
 # --- report -----------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder
+from cuvee.study.survey import survey
 from tests.models.tiny_models import save_random
 from tests.study.tiny_study import (
     LANGUAGES,
@@ -201,7 +202,7 @@ def test_realised_epochs_are_written_down(finished: Finished) -> None:
 
 def test_status(finished: Finished) -> None:
     config = StudyConfig.load(finished.folder.root)
-    found = ablation.status(config, finished.folder)
+    found = survey(config, finished.folder)
     assert {stage.title: (stage.done, stage.total) for stage in found.stages[:4]} == {
         "seed model": (1, 1),
         "pool of branches": (4, 4),
@@ -209,15 +210,6 @@ def test_status(finished: Finished) -> None:
         "replicates of references": (2, 2),
     }
     assert found.flops > 0
-
-
-def test_status_of_a_study_that_has_not_begun(tmp_path: Path) -> None:
-    folder = write_study(tmp_path)
-    found = ablation.status(StudyConfig.load(folder.root), folder)
-    assert not found.finished
-    assert not found.resumable
-    assert all(stage.done == 0 for stage in found.stages)
-    assert not folder.store.exists(), "looking changes nothing"
 
 
 # Going on

@@ -315,6 +315,34 @@ def test_the_command_tells_what_can_be_asked_for_and_prints_the_decision(finishe
     assert refused.exit_code == 2 and "budget" in refused.stderr
 
 
+def test_report_shows_every_answer_and_of_many_trials_the_best(finished: Finished, tmp_path: Path) -> None:
+    """Forty rows push everything else off the screen."""
+    (tmp_path / "study.yaml").write_text((finished.folder.root / "study.yaml").read_text())
+    rows = finished.decision.trained
+    many = tuple(replace(rows[i % len(rows)], name=f"trial-{i}") for i in range(40))
+    write_search_reports(replace(finished.decision, trained=many), tmp_path)
+    (tmp_path / "search.html").unlink()
+    shown = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "140"})
+    assert shown.exit_code == 0, shown.output
+    assert finished.decision.headline[0] in shown.stdout
+    assert "trial-11" in shown.stdout and "trial-12" not in shown.stdout
+    assert "and 28 more" in shown.stdout
+    assert (tmp_path / "search.html").is_file()
+    listed = json.loads(CliRunner().invoke(app, ["report", str(tmp_path), "--json"]).stdout)
+    assert listed["reports"] == [str(tmp_path / "search.json"), str(tmp_path / "search.html")]
+    (tmp_path / "search.json").write_text("{")
+    broken = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert broken.exit_code == 2 and "`cuvee search` writes it again" in broken.stderr
+
+
+def test_a_search_says_in_its_journal_what_was_spent(finished: Finished) -> None:
+    lines = [json.loads(line) for line in finished.journals[0].splitlines()[1:]]
+    spent = [line["spent"] for line in lines]
+    assert spent[0] == finished.decision.pool_flops and spent == sorted(spent)
+    assert spent[-1] < finished.decision.flops
+    assert {line["budget_flops"] for line in lines} == {4.2e10}
+
+
 def test_more_budget_goes_on_where_the_search_stopped(unpooled: Finished, tmp_path: Path) -> None:
     folder = write_study(tmp_path, **UNPOOLED)
     run(folder, budget_flops=2.6e10, tolerance=0)

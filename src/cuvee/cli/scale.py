@@ -29,7 +29,7 @@ def scale(
     if plan:
         carry_out(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, _print_decision, as_json, write_scale_reports)
+        carry_out(config, folder, flow.run, print_scale, as_json, write_scale_reports)
 
 
 def _print_outlook(outlook: "Outlook") -> None:
@@ -53,7 +53,8 @@ def _print_outlook(outlook: "Outlook") -> None:
     print(outlook.statement)
 
 
-def _print_decision(decision: "ScaleDecision") -> None:
+def print_scale(decision: "ScaleDecision") -> None:
+    """The headline, the mixture, and what was trained above the rungs."""
     from cuvee.cli.output import number, print_table, short
 
     for sentence in decision.headline:

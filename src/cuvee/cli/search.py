@@ -40,7 +40,7 @@ def search(
     if plan:
         carry_out(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, _print_decision, as_json, write_search_reports)
+        carry_out(config, folder, flow.run, print_search, as_json, write_search_reports)
 
 
 def _print_outlook(outlook: "SearchOutlook") -> None:
@@ -64,7 +64,8 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
     print(outlook.statement)
 
 
-def _print_decision(decision: "SearchDecision") -> None:
+def print_search(decision: "SearchDecision") -> None:
+    """The headline, the mixture, what was asked for, and the best of what was trained."""
     from cuvee.cli.output import number, print_table, short
 
     for sentence in decision.headline:

@@ -3,6 +3,7 @@
     study.yaml            what the user wrote
     numerics.json         number format, device and compilation, chosen once
     references.json       the mixtures that are really trained
+    agenda.json           what is to be trained, and what for
     store.sqlite          runs, observations, costs
     overlaps/<key>.json   n-grams of evaluations found in a source
     tokenizers/<key>/     tokenizers, as Hugging Face folders
@@ -70,8 +71,20 @@ class StudyFolder:
         return self.root / "references.json"
 
     @property
+    def agenda(self) -> Path:
+        return self.root / "agenda.json"
+
+    @property
     def decision(self) -> Path:
         return self.root / "decision.json"
+
+    @property
+    def scale(self) -> Path:
+        return self.root / "scale.json"
+
+    @property
+    def search(self) -> Path:
+        return self.root / "search.json"
 
     @property
     def report(self) -> Path:

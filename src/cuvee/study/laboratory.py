@@ -22,6 +22,7 @@ from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
+from cuvee.study.agenda import Intended, set_out
 from cuvee.study.job import (
     Failed,
     Measured,
@@ -79,6 +80,7 @@ class Laboratory:
         tasks.sort(key=lambda one: -one.run.recipe.tokens)
         if not tasks:
             return
+        set_out(self.plan.folder, title, [_intended(one) for one in planned])
         missing = [one.run.recipe.tokens for one in tasks if not one.run.done]
         self.progress.stage(title, sum(missing) or len(tasks), "tokens" if missing else "models")
         for index, measured in self._carried_out(train_and_measure, tasks):
@@ -334,6 +336,11 @@ class Laboratory:
             flops=flops,
             details={"proxy": name},
         )
+
+
+def _intended(planned: Planned) -> Intended:
+    run = planned.run
+    return Intended(run.key, planned.role, run.recipe.steps, run.flops)
 
 
 def metrics_of(scores: Scores) -> dict[str, float]:

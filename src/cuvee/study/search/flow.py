@@ -193,7 +193,8 @@ class _Search:
 
     def _batch(self, experiments: Sequence[Experiment], why: Sequence[Why]) -> Asked:
         gain = self.regret.expected if self.regret is not None else float("nan")
-        return Asked(tuple(experiments), tuple(why), gain, self.sure)
+        budget = self._lab.plan.config.search.budget_flops
+        return Asked(tuple(experiments), tuple(why), gain, self.sure, self.spent, budget)
 
     def _asked(self, history: History, count: int, spent: float = 0.0) -> list[Experiment]:
         """What the method asks for that the budget allows. Of one training only one part at a time."""
