@@ -29,7 +29,7 @@ from cuvee.errors import (
     MissingSource,
     SchemaError,
 )
-from cuvee.execution.local import LocalProcesses
+from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Silent
@@ -212,6 +212,61 @@ def test_status(finished: Finished) -> None:
     assert found.flops > 0
 
 
+# Looking ahead
+
+
+def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    config = StudyConfig.load(folder.root)
+    ahead = ablation.outlook(config, folder, executor=InProcess())
+    assert [(row.title, row.runs, row.left, row.tokens) for row in ahead.rows] == [
+        ("seed model", 1, 1, 40 * 256),
+        ("branches", 4, 4, 10 * 256),
+        ("references", 8, 8, 10 * 256),
+        ("replicates", 2, 2, 10 * 256),
+        ("scoring mixtures", 28, 28, ahead.rows[-1].tokens),
+    ]
+    seed, branches = ahead.rows[:2]
+    assert seed.flops == branches.flops == seed.flops_left  # as many tokens altogether
+    assert seed.hours_left * 3600 == pytest.approx(40 * seed.step_seconds)
+    assert ahead.flops == sum(row.flops for row in ahead.rows)
+    assert ahead.statement.startswith("15 runs, ") and "to go on this machine" in ahead.statement
+    assert not list(folder.checkpoints.glob("*")) and not folder.references.exists()
+    listener = Listener()
+    decision = run(folder, listener)
+    folder.decision.write_text(json.dumps(decision.as_json()))
+    assert any(line.startswith("15 runs, ") for line in listener.said), "a run says it first"
+    done = ablation.outlook(config, folder, executor=InProcess())
+    assert all(row.left == 0 and row.hours_left == 0 for row in done.rows)
+    assert done.flops == ahead.flops
+    assert done.statement == f"15 runs, 15 of them done, {ahead.flops:.2g} FLOPs; nothing is left to make"
+
+
+def test_a_plan_only_looks_so_a_run_at_work_does_not_mind(copy: StudyFolder) -> None:
+    left_over = copy.shards / ".being written.tmp"
+    left_over.touch()
+    store, sources = hashes(copy.checkpoints), copy.store
+    with copy.locked():
+        shown = CliRunner().invoke(app, ["run", str(copy.root), "--plan"], env={"COLUMNS": "80"})
+    assert shown.exit_code == 0, shown.stderr
+    assert "seed model" in shown.stdout and "15 runs, 15 of them done" in shown.stdout
+    assert left_over.exists(), "another process may be writing it"
+    assert hashes(copy.checkpoints) == store and sources.exists()
+    told = CliRunner().invoke(app, ["run", str(copy.root), "--plan", "--json"])
+    assert json.loads(told.stdout)["rows"][0]["step_seconds"] is None
+    with copy.observed():
+        run(copy)
+        assert left_over.exists(), "the one that looks may be writing it"
+    run(copy)
+    assert not left_over.exists()
+
+
+def test_evaluation_text_is_looked_for_once(copy: StudyFolder) -> None:
+    listener = Listener()
+    run(copy, listener)
+    assert not [stage for stage in listener.stages if stage.startswith("looking for")]
+
+
 # Going on
 
 
@@ -238,7 +293,7 @@ def test_an_added_source_trains_one_model(copy: StudyFolder, finished: Finished)
     before = rows(copy, kind="trained")
     write_texts(copy.root / "text" / "po.jsonl", texts("po"))
     config = append_source(copy.root / "study.yaml", "po", ["text/po.jsonl"])
-    branches = next(s for s in ablation.status(config, copy).stages if s.title == "pool of branches")
+    branches = next(s for s in survey(config, copy).stages if s.title == "pool of branches")
     assert (branches.done, branches.total) == (4, 5)
     decision = run(copy)
     assert decision.sources == (*LANGUAGES, "po")
@@ -253,7 +308,7 @@ def test_an_added_source_trains_one_model(copy: StudyFolder, finished: Finished)
     assert counts["branch"] == 5
     assert counts["reference"] == len([one for one in before if one.role == "reference"])
     assert any("No trained mixture contains po" in warning for warning in decision.warnings)
-    assert ablation.status(config, copy).stages[1].finished
+    assert survey(config, copy).stages[1].finished
 
 
 def test_more_references_keep_those_that_are_there(copy: StudyFolder, finished: Finished) -> None:
@@ -322,7 +377,7 @@ def test_without_references_nothing_is_believed(tmp_path: Path) -> None:
     assert Decision.from_json(json.loads(json.dumps(decision.as_json(), allow_nan=False))) == decision
     assert all(render(StudyView.of(decision, None)) for render in REPORTS.values())
     assert not rows(folder, kind="trained", role="reference")
-    assert [stage.title for stage in ablation.status(StudyConfig.load(folder.root), folder).stages] == [
+    assert [stage.title for stage in survey(StudyConfig.load(folder.root), folder).stages] == [
         "seed model",
         "pool of branches",
         "merges",

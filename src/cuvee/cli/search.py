@@ -28,7 +28,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search for the best mixture with merges, short and long trainings, within a budget of FLOPs."""
-    from cuvee.cli.run import carry_out
+    from cuvee.cli.run import carry_out, look_ahead
     from cuvee.report.reports import write_search_reports
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
@@ -38,7 +38,7 @@ def search(
     given = {"budget_flops": budget, "method": method}
     config = config.searching({name: value for name, value in given.items() if value is not None})
     if plan:
-        carry_out(config, folder, flow.outlook, _print_outlook, as_json)
+        look_ahead(config, folder, flow.outlook, _print_outlook, as_json)
     else:
         carry_out(config, folder, flow.run, print_search, as_json, write_search_reports)
 

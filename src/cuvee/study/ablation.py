@@ -14,14 +14,16 @@ from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
+from cuvee.study.ablation_outlook import ablation_outlook
 from cuvee.study.conclude import conclude
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.findings import Findings, Scored
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.mixtures import candidates, leave_two_out, references, region_of
+from cuvee.study.mixtures import candidates, intended_references, leave_two_out, references, region_of
 from cuvee.study.opening import available_tokens, opened
+from cuvee.study.outlook import Outlook
 from cuvee.study.plan import Plan
 from cuvee.study.proxies import Proxies, own_sources_of, planned_branches
 from cuvee.types import FloatArray
@@ -45,7 +47,26 @@ def run(
         CuveeError: anything that cannot go on; what is done so far is kept.
     """
     with opened(config, folder, progress, executor) as lab:
+        lab.progress.message(_outlook(lab).statement)
         return conclude(investigate(lab), lab)
+
+
+def outlook(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Outlook:
+    """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
+    with opened(config, folder, progress, executor, looking=True) as lab:
+        return _outlook(lab)
+
+
+def _outlook(lab: Laboratory) -> Outlook:
+    plan, config = lab.plan, lab.plan.config
+    region = region_of(config, available_tokens(config, plan.material))
+    _, trained, replicates = _runs(plan, intended_references(config, plan.folder, region))
+    return ablation_outlook(lab, trained, replicates)
 
 
 def investigate(lab: Laboratory) -> Findings:

@@ -156,6 +156,28 @@ class StudyFolder:
                 raise StoreError(f"{self.root}: another cuvee works on this study; wait for it") from error
             yield
 
+    @contextmanager
+    def observed(self) -> Iterator[None]:
+        """Look at the study, also while it is held: what this process writes is not taken for a leftover."""
+        import fcntl
+
+        with (self.root / ".observed").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def unobserved(self) -> Iterator[bool]:
+        """Keep observers out for a moment; False where there is one already."""
+        import fcntl
+
+        with (self.root / ".observed").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
 
 def beside(data: Path) -> Path:
     """The folder that a study of a folder of data gets where none is named: ``texts.cuvee`` for ``texts``."""

@@ -82,7 +82,7 @@ def outlook(
 ) -> SearchOutlook:
     """What can be asked for, at which price; text is prepared and steps are timed, nothing is trained."""
     method_named(config.search.method)
-    with opened(config, folder, progress, executor) as lab:
+    with opened(config, folder, progress, executor, looking=True) as lab:
         return outlook_of(Menu.of(lab))
 
 
