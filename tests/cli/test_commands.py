@@ -249,6 +249,21 @@ def test_add_source_edits_the_file_and_runs(
     assert config.seed_sources == ("web", "code")
 
 
+def test_add_source_leads_to_data_beside_the_study(
+    flow: FakeFlow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `cuvee init` does: both can be moved together."""
+    root = tmp_path / "texts.cuvee"
+    root.mkdir()
+    (root / "study.yaml").write_text(STUDY)
+    (tmp_path / "link").symlink_to(root)
+    monkeypatch.chdir(tmp_path)
+    assert cuvee("add-source", "texts.cuvee", "books", "texts/books").exit_code == 0
+    assert "paths: [../texts/books]" in (root / "study.yaml").read_text()
+    assert cuvee("add-source", "link", "more", "texts/more").exit_code == 0
+    assert f"paths: [{tmp_path}/texts/more]" in (root / "study.yaml").read_text()
+
+
 def test_add_source_refuses_a_name_that_is_taken(flow: FakeFlow, study: Path) -> None:
     result = cuvee("add-source", study, "web", "x")
     assert result.exit_code == 2
