@@ -44,6 +44,7 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder
+from cuvee.study.opening import opened
 from cuvee.study.survey import survey
 from tests.models.tiny_models import save_random
 from tests.study.tiny_study import (
@@ -245,20 +246,20 @@ def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -
 def test_a_plan_only_looks_so_a_run_at_work_does_not_mind(copy: StudyFolder) -> None:
     left_over = copy.shards / ".being written.tmp"
     left_over.touch()
-    store, sources = hashes(copy.checkpoints), copy.store
+    before = hashes(copy.checkpoints)
     with copy.locked():
         shown = CliRunner().invoke(app, ["run", str(copy.root), "--plan"], env={"COLUMNS": "80"})
     assert shown.exit_code == 0, shown.stderr
     assert "seed model" in shown.stdout and "15 runs, 15 of them done" in shown.stdout
     assert left_over.exists(), "another process may be writing it"
-    assert hashes(copy.checkpoints) == store and sources.exists()
+    assert hashes(copy.checkpoints) == before
     told = CliRunner().invoke(app, ["run", str(copy.root), "--plan", "--json"])
     assert json.loads(told.stdout)["rows"][0]["step_seconds"] is None
-    with copy.observed():
-        run(copy)
+    config = StudyConfig.load(copy.root)
+    with copy.observed(), opened(config, copy, executor=InProcess()):
         assert left_over.exists(), "the one that looks may be writing it"
-    run(copy)
-    assert not left_over.exists()
+    with opened(config, copy, executor=InProcess()):
+        assert not left_over.exists()
 
 
 def test_evaluation_text_is_looked_for_once(copy: StudyFolder) -> None:

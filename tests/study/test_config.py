@@ -530,6 +530,7 @@ def test_sub_folders_and_files_are_sources(tmp_path: Path) -> None:
     (tmp_path / "web" / "b.jsonl").write_text('{"text": "z"}\n')
     (tmp_path / "mail.jsonl").write_text('{"id": "1", "message": "hello"}\n')
     (tmp_path / "book.txt").write_text("once")
+    (tmp_path / "marked.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "after a byte-order mark"}\n')
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / "a.txt").write_text("made by us")
     (tmp_path / "README.md").write_text("about")
@@ -539,7 +540,7 @@ def test_sub_folders_and_files_are_sources(tmp_path: Path) -> None:
     (tmp_path / "other.cuvee" / "study.yaml").touch()
     (tmp_path / "other.cuvee" / "report.md").write_text("a study")
     found = {source.name: source for source in inspect(tmp_path)}
-    assert list(found) == ["book", "mail", "web"]
+    assert list(found) == ["book", "mail", "marked", "web"]
     assert (found["web"].files, found["web"].documents_sampled, found["web"].text_field) == (2, 3, "text")
     assert found["mail"].text_field == "message"
     assert found["book"].note == "1 file, 4 bytes of text, 1 document sampled"

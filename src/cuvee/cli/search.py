@@ -51,7 +51,7 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
         ["kind", "parameters", "tokens", "FLOPs", "time of one", "at most"],
         [
             [
-                row.kind,
+                _named(row.kind),
                 short(row.parameters),
                 short(row.tokens),
                 f"{row.flops:.2g}",
@@ -90,7 +90,7 @@ def print_search(decision: "SearchDecision") -> None:
         ["kind", "tokens", "made", "failed", "FLOPs", "slope", "bias", "noise", "ranks"],
         [
             [
-                row.kind,
+                _named(row.kind),
                 short(row.tokens),
                 str(row.made),
                 str(row.failed),
@@ -120,3 +120,7 @@ def print_search(decision: "SearchDecision") -> None:
         print(f"and {len(decision.trained) - _BEST} more, all of them expected to be worse: see search.json")
     for warning in decision.warnings:
         print(f"warning: {warning}")
+
+
+def _named(kind: str) -> str:
+    return "frozen" if kind == "checkpoint" else kind

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from cuvee.errors import BrokenRecord, ConfigError, EmptySource, SourceError
 from cuvee.progress import Progress, Silent
 from cuvee.sources.contamination import Contamination, OverlapCounter, sample_ngrams
+from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
 from cuvee.sources.overlap_counts import OverlapCounts
 from cuvee.sources.permutation import UInt64Array
@@ -29,98 +30,6 @@ from cuvee.types import BoolArray, IntArray
 
 _DROPPED = -1
 _EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class PartInfo:
-    """Size and identity of some documents of a source."""
-
-    documents: int
-    """How many there are."""
-
-    bytes: int
-    """Bytes of their UTF-8 text."""
-
-    content_hash: str
-    """Hash of their sorted hashes: independent of the files they lie in and of their order."""
-
-
-@dataclass(frozen=True)
-class SourceReport:
-    """What reading one source came to."""
-
-    source: str
-    """Name of the source."""
-
-    kept: PartInfo
-    """All documents that were kept."""
-
-    empty: int = 0
-    """Documents dropped because there was nothing but space in them."""
-
-    duplicates: int = 0
-    """Documents dropped because the same text came before, in this source or an earlier one."""
-
-    duplicates_of: Mapping[str, int] = field(default_factory=dict)
-    """The same by the source that has the text first, itself included."""
-
-    contaminated: int = 0
-    """Documents dropped because an evaluation has the same text."""
-
-    contaminated_by: Mapping[str, int] = field(default_factory=dict)
-    """The same by evaluation; of a text that several have each counts it."""
-
-    broken: int = 0
-    """Records (or whole files) that could not be read and were skipped."""
-
-    broken_examples: tuple[str, ...] = ()
-    """What was wrong with the first of them."""
-
-    moved: int = 0
-    """Documents that were moved to a part that would have been empty."""
-
-    @property
-    def losses(self) -> tuple[tuple[int, str], ...]:
-        """How many documents were dropped, and what they are, reason by reason."""
-        claimed = {
-            f"dropped, because evaluation '{name}' has the same text": count
-            for name, count in self.contaminated_by.items()
-        }
-        earlier = {
-            "copies of others of its own" if name == self.source else f"in source '{name}' already": count
-            for name, count in self.duplicates_of.items()
-        }
-        reasons = claimed | earlier | {"empty": self.empty}
-        return tuple((count, what) for what, count in reasons.items() if count)
-
-    @property
-    def shortage(self) -> str:
-        """Why hardly a document is left; empty where none was dropped."""
-        read = self.kept.documents + self.empty + self.duplicates + self.contaminated
-        if self.kept.documents or len(self.losses) != 1:
-            dropped = ", ".join(_counted(self.losses))
-            return f"of its {read} documents {dropped}" if dropped else ""
-        ((_, what),) = self.losses
-        return f"all its {read} documents are {what}" if read > 1 else f"its only document is {what}"
-
-    def __str__(self) -> str:
-        more = _counted([*self.losses, (self.broken, "broken"), (self.moved, "moved to an empty part")])
-        return "; ".join([f"{self.source}: {self.kept.documents} documents, {self.kept.bytes} bytes", *more])
-
-
-def _counted(facts: Sequence[tuple[int, str]]) -> list[str]:
-    return [f"{count} {'is' if count == 1 else 'are'} {what}" for count, what in facts if count]
-
-
-@dataclass(frozen=True)
-class CorpusReport:
-    """What preparing the corpus came to."""
-
-    sources: tuple[SourceReport, ...]
-    """Training sources in the order given, then evaluations that have files of their own."""
-
-    contamination: tuple[Contamination, ...]
-    """One entry for each evaluation and training source."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,24 +264,10 @@ def _read(spec: SourceSpec, seen: dict[bytes, str], claims: Mapping[bytes, list[
 def _contamination(
     corpus: Corpus, reports: Mapping[str, SourceReport], progress: Progress, folder: Path | None
 ) -> tuple[Contamination, ...]:
+    """What every source has in common with every evaluation."""
     texts = {name: corpus.part(home, EVAL).content_hash for name, home in corpus.evaluations.items()}
-    counts = {
-        source: OverlapCounts.of(folder, _training_content(corpus, source)) for source in corpus.training
-    }
-    missing = {
-        source: [n for n, text in texts.items() if text not in counts[source].known] for source in counts
-    }
-    missing = {source: names for source, names in missing.items() if names}
-    if missing:
-        progress.stage("looking for evaluation text in training text", len(missing), "sources")
-    samples = {
-        name: sample_ngrams(document.text for document in corpus.documents(corpus.evaluations[name], EVAL))
-        for name in sorted(set(chain(*missing.values())))
-    }
-    for source, names in missing.items():
-        found = _found(corpus, source, {name: samples[name] for name in names})
-        counts[source].add({texts[name]: (len(samples[name]), found[name]) for name in names})
-        progress.advance(1, source)
+    counts = {name: OverlapCounts.of(folder, _training_content(corpus, name)) for name in corpus.training}
+    _count(corpus, texts, counts, progress)
     return tuple(
         Contamination(
             name,
@@ -384,6 +279,24 @@ def _contamination(
         for name, home in corpus.evaluations.items()
         for source in corpus.training
     )
+
+
+def _count(
+    corpus: Corpus, texts: Mapping[str, str], counts: Mapping[str, OverlapCounts], progress: Progress
+) -> None:
+    """Complete the counts of all sources; reads only where some are missing."""
+    missing = {name: [one for one in texts if texts[one] not in counts[name].known] for name in counts}
+    missing = {name: unknown for name, unknown in missing.items() if unknown}
+    if missing:
+        progress.stage("looking for evaluation text in training text", len(missing), "sources")
+    samples = {
+        name: sample_ngrams(document.text for document in corpus.documents(corpus.evaluations[name], EVAL))
+        for name in sorted(set(chain(*missing.values())))
+    }
+    for source, unknown in missing.items():
+        found = _found(corpus, source, {name: samples[name] for name in unknown})
+        counts[source].add({texts[name]: (len(samples[name]), found[name]) for name in unknown})
+        progress.advance(1, source)
 
 
 def _training_parts(corpus: Corpus, source: str) -> list[str]:

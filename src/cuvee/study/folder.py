@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from cuvee.errors import ConfigError, StoreError
 
@@ -148,8 +149,7 @@ class StudyFolder:
         """
         import fcntl
 
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as handle:
+        with self._opened(".lock") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -161,7 +161,7 @@ class StudyFolder:
         """Look at the study, also while it is held: what this process writes is not taken for a leftover."""
         import fcntl
 
-        with (self.root / ".observed").open("w") as handle:
+        with self._opened(".observed") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH)
             yield
 
@@ -170,13 +170,17 @@ class StudyFolder:
         """Keep observers out for a moment; False where there is one already."""
         import fcntl
 
-        with (self.root / ".observed").open("w") as handle:
+        with self._opened(".observed") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
             else:
                 yield True
+
+    def _opened(self, name: str) -> TextIO:
+        self.root.mkdir(parents=True, exist_ok=True)
+        return (self.root / name).open("w")
 
 
 def beside(data: Path) -> Path:

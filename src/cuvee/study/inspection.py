@@ -163,7 +163,7 @@ def _json_sample(file: Path) -> _Sample:
         for line in stream:
             read += len(line)
             if line.strip():
-                sample.add(*_text_of(json.loads(line.decode()), file))
+                sample.add(*_text_of(json.loads(line.decode("utf-8-sig")), file))
             if sample.fields.total() == SAMPLED_RECORDS:
                 break
     sample.disk_bytes = read / _expansion(file)
