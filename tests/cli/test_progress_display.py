@@ -56,6 +56,8 @@ def test_time_left_counts_from_the_first_result() -> None:
     clock.now += 10
     pace.advance(90)
     assert (pace.rate, pace.left) == (9.0, 100.0)
+    clock.now += 40
+    assert (pace.rate, pace.left) == (9.0, 60.0), "it counts down between two results"
     known = Pace(1000, clock)
     known.advance(500)  # paid for by an earlier command
     clock.now += 10

@@ -29,25 +29,30 @@ class Pace:
     def __init__(self, total: float, clock: Clock) -> None:
         self._clock = clock
         self.total, self.done = total, 0.0
-        self._first_done = self._first_at = 0.0
+        self._first_done = self._first_at = self._last_at = 0.0
 
     def advance(self, amount: float) -> None:
         """``amount`` more is done."""
-        if self.done == 0.0 and amount > 0:
-            self._first_done, self._first_at = amount, self._clock()
+        if amount <= 0:
+            return
+        self._last_at = self._clock()
+        if self.done == 0.0:
+            self._first_done, self._first_at = amount, self._last_at
         self.done += amount
 
     @property
     def rate(self) -> float | None:
         """A second; None before the second result."""
-        elapsed = self._clock() - self._first_at
-        since = self.done - self._first_done
+        elapsed, since = self._last_at - self._first_at, self.done - self._first_done
         return since / elapsed if since > 0 and elapsed > 0 else None
 
     @property
     def left(self) -> float | None:
         """Seconds to go at this rate; None before the second result."""
-        return None if self.rate is None else max(self.total - self.done, 0.0) / self.rate
+        if self.rate is None:
+            return None
+        since = self._clock() - self._last_at
+        return max((self.total - self.done) / self.rate - since, 0.0)
 
 
 def progress_display(stream: TextIO | None = None) -> "LiveProgress | PlainProgress":
