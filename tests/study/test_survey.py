@@ -108,12 +108,12 @@ def test_several_trainings_under_way_count_in_part(begun: Begun) -> None:
 
 def test_states_that_cannot_be_read_count_nothing(begun: Begun) -> None:
     path = begun.folder.checkpoint(f".{begun.seed.key}.state")
-    assert saved_step(path) == 0
+    assert saved_step(begun.folder, begun.seed.key) == 0
     save(begun.folder, begun.seed.key, 35)
     whole = path.read_bytes()
     for data in (b"", whole[:9], b"\xff" * 64, whole[:8] + b"{" * 100):
         path.write_bytes(data)
-        assert saved_step(path) == 0
+        assert saved_step(begun.folder, begun.seed.key) == 0
     begun.folder.agenda.write_text("{")
     assert surveyed(begun.folder).resumable, "a training lies there, whatever it is for"
     begun.folder.agenda.write_text('{"x": [{"key": 1}]}')
@@ -131,6 +131,26 @@ def test_a_training_that_was_frozen_and_gone_on_with_costs_once(begun: Begun) ->
             [made("a", "checkpoint", 1e9), made("b", "checkpoint", 2e9), made("c", "trained", 3e9)]
         )
     assert surveyed(begun.folder).flops == 3e9
+
+
+def test_progress_goes_on_from_what_is_saved(begun: Begun) -> None:
+    class Counter(Listener):
+        done = 0.0
+
+        def stage(self, title: str, total: float, unit: str) -> None:
+            super().stage(title, total, unit)
+            self.done = 0.0
+
+        def advance(self, amount: float, note: str = "") -> None:
+            self.done += amount
+            if self.stages[-1] == "training the seed model":
+                raise KeyboardInterrupt
+
+    save(begun.folder, begun.seed.key, 35)
+    counter = Counter()
+    with pytest.raises(KeyboardInterrupt):
+        run(begun.folder, counter)
+    assert counter.done == 35 * 256
 
 
 # Ladders and searches

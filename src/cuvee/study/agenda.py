@@ -9,7 +9,6 @@ at while it is at work or after a kill: nothing but a header is read, and no lib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from cuvee.files import write_json
@@ -34,7 +33,7 @@ class Intended:
         """Which part of it is made, as last saved: 0 to 1."""
         if folder.checkpoint(self.key).is_dir():
             return 1.0
-        return min(saved_step(folder.checkpoint(f".{self.key}.state")) / self.steps, 1.0)
+        return min(saved_step(folder, self.key) / self.steps, 1.0)
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,10 @@ def set_out(folder: StudyFolder, title: str, trainings: Sequence[Intended]) -> N
     write_json(folder.agenda, {name: [asdict(one) for one in rows] for name, rows in stages.items()})
 
 
-def saved_step(path: Path) -> int:
+def saved_step(folder: StudyFolder, key: str) -> int:
     """The step at which a training was last saved (``training/state.py`` writes it); 0 if there is none."""
     try:
-        with path.open("rb") as file:
+        with folder.checkpoint(f".{key}.state").open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             header: Any = json.loads(file.read(length)) if length <= _MOST_HEADER_BYTES else {}
         return int(json.loads(header["__metadata__"]["facts"])["step"])

@@ -22,7 +22,7 @@ from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
-from cuvee.study.agenda import Intended, set_out
+from cuvee.study.agenda import Intended, saved_step, set_out
 from cuvee.study.job import (
     Failed,
     Measured,
@@ -83,6 +83,8 @@ class Laboratory:
         set_out(self.plan.folder, title, [_intended(one) for one in planned])
         missing = [one.run.recipe.tokens for one in tasks if not one.run.done]
         self.progress.stage(title, sum(missing) or len(tasks), "tokens" if missing else "models")
+        saved = [saved_step(self.plan.folder, one.run.key) * one.run.recipe.batch_tokens for one in tasks]
+        self.progress.advance(sum(saved))
         for index, measured in self._carried_out(train_and_measure, tasks):
             if not missing:
                 self.progress.advance(1, _names(tasks[index].mixture))

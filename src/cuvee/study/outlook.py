@@ -117,7 +117,7 @@ class Stopwatch:
         run, folder = stage.planned[0].run, self.lab.plan.folder
         each = [one.run.flops for one in stage.planned]
         left = [
-            flops * (1.0 - saved_step(folder.checkpoint(f".{one.run.key}.state")) / one.run.recipe.steps)
+            flops * (1.0 - saved_step(folder, one.run.key) / one.run.recipe.steps)
             for flops, one in zip(each, stage.planned, strict=True)
             if not self.lab.store.has(self.lab.trained_key(one.run))
         ]
