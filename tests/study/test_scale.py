@@ -315,6 +315,12 @@ def test_the_command_tells_the_ladder_and_prints_the_decision(climbed: Climbed) 
     for sentence in (*climbed.decision.headline, f"verdict: {verdict.title.lower()}. {verdict.why}"):
         assert sentence in told.stdout
     assert f"report: {root / 'scale.html'}" in told.stdout
+    (root / "scale.html").unlink()
+    again = CliRunner().invoke(app, ["report", str(root)], env={"COLUMNS": "120"})
+    assert again.exit_code == 0 and again.stdout == told.stdout
+    assert (root / "scale.html").is_file()
+    looked = CliRunner().invoke(app, ["status", str(root)], env={"COLUMNS": "120"})
+    assert f"ladder: {climbed.decision.headline[0]}" in looked.stdout
     assert hashes(climbed.folder.checkpoints) == before
 
 

@@ -22,6 +22,7 @@ from cuvee.study.opening import available_tokens
 from cuvee.study.plan import Plan
 from cuvee.study.proxies import planned_branches
 from cuvee.study.scale.ladder import LEAST_STEPS, interpolated
+from cuvee.study.search.charge import Charge
 from cuvee.training.run import TrainingRun
 
 ROLE = "search"
@@ -52,6 +53,8 @@ class Menu:
     """One for each level; None for proxies."""
     available: dict[str, int]
     """Tokens of each source that the target run can draw on."""
+    charge: Charge
+    """What sizes the trainings, beside the budget."""
     pool_flops: float
     """Of the trainings of the pool that are not made yet; 0 where no proxy is asked for."""
 
@@ -71,20 +74,19 @@ class Menu:
             raise ConfigError("estimand: `cuvee search` compares mixtures at one number of tokens")
         available = available_tokens(config, plan.material)
         runs = _pool(plan) if config.search.proxies else []
-        pool = math.fsum(run.flops for run in runs)
-        left = config.search.budget_flops - pool
+        unpaid = math.fsum(run.flops for run in runs if not lab.store.has(lab.trained_key(run)))
+        charge = Charge.of(plan.folder, config, [lab.trained_key(run) for run in runs], unpaid)
+        left = config.search.budget_flops - charge.flops
         if left <= 0:
             raise ConfigError(
                 f"search.budget_flops: {flops(config.search.budget_flops, 3)} do not pay for the pool"
-                + _pool_told(pool)
+                + _pool_told(charge.flops)
             )
-        # Also where the pool is there already: what stands on the menu must not change while it is trained.
         trainings, levels = _trained(plan, left)
         proxies = _proxies(plan, levels[-1])
         region = region_of(config, available)
         space = Space(region, (*proxies, *levels), len(proxies) + len(levels) - 1)
-        unpaid = math.fsum(run.flops for run in runs if not lab.store.has(lab.trained_key(run)))
-        return cls(lab, space, (*(None for _ in proxies), *trainings), available, unpaid)
+        return cls(lab, space, (*(None for _ in proxies), *trainings), available, charge, unpaid)
 
     @property
     def target(self) -> Training:
@@ -208,7 +210,7 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Level]]:
     elif 2.0 * price(highest) > budget:
         raise ConfigError(
             f"search.target_tokens: two trainings of {highest:,} tokens take "
-            f"{flops(2 * price(highest), 3)} FLOPs; {flops(budget, 3)} are there for them"
+            f"{flops(2 * price(highest), 3)} FLOPs; {flops(budget, 3)} of the budget are there for them"
             + _pool_told(settings.budget_flops - budget)
         )
     lengths = [highest / settings.step**below for below in range(settings.scales, -1, -1)]
