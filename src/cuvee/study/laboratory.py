@@ -316,10 +316,17 @@ class Laboratory:
         path = folder / empty.key
         if path.exists():
             return Ensemble.open(path)
-        names = pool.roster.names self.progress.stage("scoring members", len(names), "members") tasks =
-        [MemberTask(self.plan.folder.pool(pool.roster.key), row, self.plan.bench) for row in
-        range(len(names))] for row, log_probs in self.executor.map(score_member, tasks, lambda row, n, _:
-        self.progress.advance(n, names[row])):
+        names = pool.roster.names
+        self.progress.stage("scoring members", len(names), "members")
+        tasks = [
+            MemberTask(self.plan.folder.pool(pool.roster.key), row, self.plan.bench)
+            for row in range(len(names))
+        ]
+
+        def told(row: int, amount: float, note: str) -> None:
+            self.progress.advance(amount, names[row])
+
+        for row, log_probs in self.executor.map(score_member, tasks, told):
             empty.log_probs[row] = log_probs
         empty.save(folder)
         return empty
