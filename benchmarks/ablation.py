@@ -275,9 +275,9 @@ def _decisions(lab: Laboratory, findings: Findings, references: References) -> T
     rows: list[tuple[Cell, ...]] = []
     for (weights, name, believed, pick, predicted), losses in zip(picks, measured[1:], strict=True):
         target = np.array(list(weights.values()))
-        truth, references = float(losses @ target), evidence.truth @ target
+        truth, before = float(losses @ target), evidence.truth @ target
         regret = truth - float((trained @ target).min())
-        spread = float(references.max() - references.min())
+        spread = float(before.max() - before.min())
         limit = max(0.01, 0.1 * spread)
         rows.append(
             (
@@ -288,7 +288,7 @@ def _decisions(lab: Laboratory, findings: Findings, references: References) -> T
                 f"{predicted:.4f}",
                 f"{truth:.4f}",
                 f"{float(measured[0] @ target):.4f}",
-                f"{float(references.min()):.4f}",
+                f"{float(before.min()):.4f}",
                 f"{regret:.4f}",
                 f"{limit:.4f}",
                 "yes" if regret <= limit else "no",
