@@ -230,7 +230,7 @@ class Truth:
 
 
 def _shard(plan: Plan, folder: Path, name: str) -> TokenShard:
-    path = folder / "truth" / name
+    path = folder / "truth" / plan.material.tokenizer / name
     if not path.is_dir():
         texts = read_texts(folder / "text" / f"{name}.truth.jsonl.zst")
         documents = (Document(text, name, f"{name}:{row}") for row, text in enumerate(dict.fromkeys(texts)))
