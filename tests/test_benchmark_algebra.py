@@ -9,12 +9,13 @@ import torch
 from benchmarks import algebra, economy, naive
 from benchmarks.speed import Blend, subset_weights
 from cuvee.evaluation.likelihood import Evaluator
+from cuvee.evaluation.scores import Scores
 from cuvee.merging.linear import Linear
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
-from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
 
 CONFIG = ModelConfig(vocabulary_size=64, context_length=16, width=32, layers=2, heads=2, hidden=32)
@@ -71,8 +72,17 @@ def test_transformers_and_a_scorer_of_its_own_agree(
     again = algebra.reloaded(evaluator, pool, WEIGHTS[1])
     assert again.same_bytes and again.token_difference < 1e-4 and again.loss_difference < 1e-5
     flat = Linear().merge(pool, WEIGHTS[1])
-    scores = evaluator.score(flat)
-    plain = algebra.plain_score(evaluator.model, flat, shard, max_tokens=150)
+    # Part of every document; short pieces; of one half, all text; of the other, some documents whole.
+    kinds: tuple[tuple[int, Half | None], ...]
+    kinds = (150, None), (100, "choosing"), (1000, "checking"), (90, "checking")
+    for budget, half in kinds:
+        sets = EvaluationSet.from_shard("a", shard, context_length=16, max_tokens=budget, half=half)
+        scores = Evaluator.of(Llama(CONFIG), [sets]).score(flat)
+        plain = algebra.plain_score(evaluator.model, flat, shard, budget, half)
+        agrees(plain, scores)
+
+
+def agrees(plain: algebra.PlainScore, scores: Scores) -> None:
     assert plain.nats_per_token == pytest.approx(float(scores.nats_per_token[0]), abs=1e-5)
     assert plain.bits_per_byte == pytest.approx(float(scores.bits_per_byte[0]), abs=1e-5)
 

@@ -70,7 +70,10 @@ def test_a_newer_schema_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"verdict": 1}, "decision: unknown key 'verdict'"),
+        ({"verdicts": 1}, "decision: unknown key 'verdicts'"),
+        ({"verdict": 1}, "decision.verdict: an object is needed"),
+        ({"verdict": {"standing": "sure", "why": ""}}, "decision.verdict.standing: 'sure'"),
+        ({"check": {"parameters": 1}}, "decision.check: key 'tokens' is missing"),
         ({"study": 7}, "decision.study: 7 does not fit str"),
         ({"estimand": "both"}, "decision.estimand: 'both'"),
         ({"believed": 1}, "decision.believed: 1 does not fit bool"),

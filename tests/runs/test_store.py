@@ -128,28 +128,30 @@ def test_sources_and_units(path: Path) -> None:
         assert store.units() == units
 
 
-SECOND = Migration(2, "notes", "CREATE TABLE notes (text TEXT) STRICT; -- a comment; with a semicolon\n")
-WRONG = Migration(2, "wrong", "CREATE TABLE notes (text TEXT) STRICT;\nINSERT INTO nowhere VALUES (1);\n")
+NOW = len(MIGRATIONS)
+NEXT = Migration(NOW + 1, "notes", "CREATE TABLE notes (text TEXT) STRICT; -- a comment; with a semicolon\n")
+WRONG = Migration(
+    NOW + 1, "wrong", "CREATE TABLE notes (text TEXT) STRICT;\nINSERT INTO nowhere VALUES (1);\n")
 
 
 def test_an_older_store_is_copied_and_migrated(path: Path) -> None:
     with RunStore(path) as store:
         store.add(run())
-    with RunStore(path, migrations=(*MIGRATIONS, SECOND)) as store:
+    with RunStore(path, migrations=(*MIGRATIONS, NEXT)) as store:
         assert store.get("k") == run()
         store.add(run("new"))
-    copy = path.with_name("store.sqlite.version-1")
+    copy = path.with_name(f"store.sqlite.version-{NOW}")
     with RunStore(copy) as store:
         assert store.keys() == {"k"}
-    with RunStore(path, migrations=(*MIGRATIONS, SECOND)) as store:
+    with RunStore(path, migrations=(*MIGRATIONS, NEXT)) as store:
         assert store.keys() == {"k", "new"}
     names = {file.name for file in path.parent.iterdir()}
-    assert names == {"store.sqlite", "store.sqlite.version-1"}
+    assert names == {"store.sqlite", copy.name}
 
 
 def test_a_newer_store_is_refused(path: Path) -> None:
-    RunStore(path, migrations=(*MIGRATIONS, SECOND)).close()
-    with pytest.raises(SchemaError, match="schema version 2, but this cuvee knows up to 1"):
+    RunStore(path, migrations=(*MIGRATIONS, NEXT)).close()
+    with pytest.raises(SchemaError, match=f"schema version {NOW + 1}, but this cuvee knows up to {NOW}"):
         RunStore(path)
 
 
@@ -161,14 +163,14 @@ def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
     with RunStore(path) as store:
         assert store.get("k") == run()
         store.add(run("new"))
-    RunStore(path, migrations=(*MIGRATIONS, SECOND)).close()
+    RunStore(path, migrations=(*MIGRATIONS, NEXT)).close()
 
 
 def test_a_history_has_no_gaps(path: Path) -> None:
     with pytest.raises(ConfigError, match=r"1, 2, 3, .*they are \[1, 3\]"):
-        RunStore(path, migrations=(*MIGRATIONS, dataclasses.replace(SECOND, version=3)))
+        RunStore(path, migrations=(MIGRATIONS[0], dataclasses.replace(NEXT, version=3)))
     with pytest.raises(ConfigError, match="inside a statement"):
-        RunStore(path, migrations=(*MIGRATIONS, dataclasses.replace(SECOND, sql="CREATE TABLE")))
+        RunStore(path, migrations=(*MIGRATIONS, dataclasses.replace(NEXT, sql="CREATE TABLE")))
 
 
 def test_the_schema_explains_itself(path: Path) -> None:
@@ -177,7 +179,7 @@ def test_the_schema_explains_itself(path: Path) -> None:
     tables = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
     connection.close()
     assert {name for name, _ in tables} == {
-        "migrations", "sources", "units", "runs", "shares", "metrics", "timings",
+        "migrations", "sources", "units", "runs", "shares", "metrics", "documents", "timings",
     }  # fmt: skip
     assert all("--" in sql and "STRICT" in sql for _, sql in tables)
 
@@ -196,7 +198,7 @@ def test_a_locked_store_is_told(path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_runs(path: Path) -> None:
-    full = Migration(2, "a small disk", "PRAGMA max_page_count = 40;")
+    full = Migration(NOW + 1, "a small disk", "PRAGMA max_page_count = 40;")
     with RunStore(path, migrations=(*MIGRATIONS, full)) as store:
         store.add(run())
         with pytest.raises(StoreError, match="no space left"):

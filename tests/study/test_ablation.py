@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,12 @@ from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.runs.tables import write_csv
 from cuvee.sources.tokenizer import train_tokenizer
-from cuvee.study import ablation, judge
+from cuvee.study import ablation, conclude
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder
+from cuvee.study.judge import Judge
 from tests.models.tiny_models import save_random
 from tests.study.tiny_study import (
     LANGUAGES,
@@ -67,6 +69,7 @@ QUICK: dict[str, Any] = {
     "references": {"count": 0, "replicates": 0},
     "candidates": {"count": 8},
     "evaluation_tokens": 64,
+    "check": {"seeds": 0},
 }
 """For studies of which only the way matters."""
 
@@ -82,10 +85,10 @@ class Finished:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_half_samples() -> Iterator[None]:
-    """Uncertainty from a few half-samples: sixty take longer than all the rest of a study this small."""
+def few_halves() -> Iterator[None]:
+    """Uncertainty from a few halves: sixty take longer than all the rest of a study this small."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "HALF_SAMPLES", 3)
+        patch.setattr(conclude, "Judge", partial(Judge, pairs=2))
         yield
 
 
@@ -154,7 +157,17 @@ def test_what_was_measured(finished: Finished) -> None:
     assert counts["trained", "branch"] == 4
     assert counts["trained", "replicate"] == 2
     assert counts["merged", "reference"] == counts["ensembled", "reference"] == 8
-    assert counts["merged", "candidate"] == counts["ensembled", "candidate"] >= 15
+    merged, ensembled = (
+        [one.mixture.key for one in rows(finished.folder, kind=kind, role="candidate")]
+        for kind in ("merged", "ensembled")
+    )
+    assert set(merged) == set(ensembled) and len(ensembled) == len(set(ensembled)) >= 15
+    # Equal shares (with which proportional ones coincide or not) are scored on all tokens at once, and the best
+    # eighth of the others once on a part and once on all.
+    compared = {mixture.key for mixture in baselines(LANGUAGES, available(finished.folder))}
+    raced = len(set(merged) - compared - {one.mixture.key for one in rows(finished.folder, role="pick")})
+    added = len(LANGUAGES)  # a tenth more of each source than the pick has: scored on a part, after the race
+    assert len(merged) - len(set(merged)) == np.ceil(SURVIVORS * (raced - added))
     for one in rows(finished.folder):
         assert len(one.metrics) == 8, "nats and bits of four evaluations"
         assert one.flops is not None and one.flops > 0
@@ -253,9 +266,11 @@ def test_an_added_source_trains_one_model(copy: StudyFolder, finished: Finished)
     after = hashes(copy.checkpoints)
     assert {name: after[name] for name in finished.checkpoints} == finished.checkpoints
     new = {Path(name).parts[0] for name in set(after) - set(finished.checkpoints)}
-    assert len(new) == 1
-    (branch,) = [one for one in rows(copy, kind="trained", role="branch") if one.details["run"] in new]
+    made = [one for one in rows(copy, kind="trained") if one.details["run"] in new]
+    (branch,) = [one for one in made if one.role == "branch"]
     assert branch.mixture.support == ("po",)
+    # Five sources have another pick and other baselines than four: they are checked afresh.
+    assert Counter(one.role for one in made) == {"branch": 1, "check": 3 * CHECK_SEEDS_A_MIXTURE}
     # The pool is five models, and what was trained before is counted once.
     counts = {row.stage: row.count for row in decision.ledger if row.kind == "trained"}
     assert counts["branch"] == 5
@@ -325,7 +340,8 @@ def test_without_references_nothing_is_believed(tmp_path: Path) -> None:
     folder = write_study(tmp_path, **QUICK)
     decision = run(folder)
     assert not decision.believed
-    assert "Nothing was checked" in decision.headline[0]
+    assert decision.headline[0].startswith("Not checked: ")
+    assert decision.verdict == UNTRAINED
     assert decision.references == decision.honesty == decision.calibrators == ()
     assert Decision.from_json(json.loads(json.dumps(decision.as_json(), allow_nan=False))) == decision
     assert all(render(StudyView.of(decision, None)) for render in REPORTS.values())
