@@ -131,7 +131,8 @@ def test_sources_and_units(path: Path) -> None:
 NOW = len(MIGRATIONS)
 NEXT = Migration(NOW + 1, "notes", "CREATE TABLE notes (text TEXT) STRICT; -- a comment; with a semicolon\n")
 WRONG = Migration(
-    NOW + 1, "wrong", "CREATE TABLE notes (text TEXT) STRICT;\nINSERT INTO nowhere VALUES (1);\n")
+    NOW + 1, "wrong", "CREATE TABLE notes (text TEXT) STRICT;\nINSERT INTO nowhere VALUES (1);\n"
+)
 
 
 def test_an_older_store_is_copied_and_migrated(path: Path) -> None:
