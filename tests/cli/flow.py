@@ -10,7 +10,6 @@ from cuvee.progress import Progress
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
-from cuvee.study.status import StageStatus, StudyStatus
 from tests.report.cases import small
 
 
@@ -21,10 +20,6 @@ class FakeFlow(ModuleType):
         super().__init__("cuvee.study.ablation")
         self.asked: list[tuple[StudyConfig, StudyFolder]] = []
         self.raises: BaseException | None = None
-        self.stages = (
-            StageStatus("train the pool", 2.5e6, 1e7, "tokens"),
-            StageStatus("score", 0, 500, "merges"),
-        )
 
     def run(self, config: StudyConfig, folder: StudyFolder, progress: Progress) -> Decision:
         self.asked.append((config, folder))
@@ -35,10 +30,6 @@ class FakeFlow(ModuleType):
             raise self.raises
         progress.advance(5e5)
         return small()
-
-    def status(self, config: StudyConfig, folder: StudyFolder) -> StudyStatus:
-        self.asked.append((config, folder))
-        return StudyStatus(self.stages, 1.5e15)
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> FakeFlow:

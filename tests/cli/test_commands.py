@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,19 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
+from cuvee.cli.fit import print_fit
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
+from cuvee.mixture.mixture import Mixture
+from cuvee.runs.run import Run
+from cuvee.runs.store import RunStore
 from cuvee.study import demo as library_demo
+from cuvee.study.agenda import Intended, set_out
 from cuvee.study.answers import Answers, sentences
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
+from cuvee.study.fit_folder import load_decision
 from cuvee.study.folder import StudyFolder
-from cuvee.study.status import StageStatus
+from cuvee.study.law_decision import Interval
 from tests.cli.flow import FakeFlow, install
 from tests.report.cases import small
 from tests.study.scale_cases import ladder
@@ -174,30 +181,42 @@ def test_a_study_that_is_wrong(flow: FakeFlow, study: Path) -> None:
 # --- status -----------------------------------------------------------------------------------------
 
 
-def test_status_of_a_study_that_can_go_on(flow: FakeFlow, study: Path) -> None:
+def test_status_of_a_study_that_can_go_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    folder = StudyFolder(study.parent)
+    set_out(folder, "training the seed model", [Intended("a", "seed", 10, 1.5e15)])
+    set_out(folder, "training the rungs", [Intended("b", "rung", 10, 1e9)])
     result = cuvee("status", study)
     assert result.exit_code == 0, result.stderr
-    assert flow.asked == [(StudyConfig.load(study), StudyFolder(study.parent))]
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert "train the pool 2.5M 10M tokens" in rows
-    assert "score 0 500 merges" in rows
-    assert rows[-2:] == ["spent: 1.5PFLOP", "`cuvee run` goes on from here"]
+    assert "seed model 0 1 models 0%" in rows
+    assert rows[-3:-1] == ["spent: 0FLOP", "`cuvee run` goes on from here"]
+    assert rows[-1].startswith("ladder: 0 of 1 runs made")
 
 
-@pytest.mark.parametrize(
-    ("done", "last"), [(0, "not begun; `cuvee run` begins it"), (10, "finished; report: ")]
-)
-def test_status_before_and_after(flow: FakeFlow, study: Path, done: int, last: str) -> None:
-    flow.stages = (StageStatus("all", done, 10, "runs"),)
-    assert cuvee("status", study).stdout.splitlines()[-1].startswith(last)
+def test_status_before_and_after(flow: FakeFlow, study: Path) -> None:
+    assert cuvee("status", study).stdout.splitlines()[-1] == "not begun; `cuvee run` begins it"
+    study.write_text(STUDY + "model: {folder: m}\nreferences: {count: 0, replicates: 0}\npool: [web]\n")
+    with RunStore(study.parent / "store.sqlite") as store:
+        mixture = Mixture.vertex(("web",), "web")
+        details = {"run": "x"}
+        store.add(Run("x", "trained", "branch", "equal_budget", mixture, 9, 9, 0, {}, 1e9, details=details))
+    assert cuvee("status", study).stdout.splitlines()[-1] == "`cuvee run` goes on from here"
+    cuvee("run", study)
+    assert cuvee("status", study).stdout.splitlines()[-1] == f"finished; report: {study.parent}/report.html"
 
 
-def test_status_as_json(flow: FakeFlow, study: Path) -> None:
+def test_status_as_json(study: Path) -> None:
     found = printed(cuvee("status", study, "--json"))
-    assert found["flops"] == 1.5e15
-    assert (found["finished"], found["resumable"]) == (False, True)
-    first = {"title": "train the pool", "done": 2.5e6, "total": 1e7, "unit": "tokens", "finished": False}
-    assert found["stages"][0] == first
+    assert (found["flops"], found["finished"], found["resumable"]) == (0.0, False, False)
+    assert found["stages"][0] == {
+        "title": "seed model",
+        "done": 0,
+        "total": 1,
+        "unit": "models",
+        "finished": False,
+    }
+    assert (found["ladder"], found["search"]) == (None, None)
 
 
 # --- report -----------------------------------------------------------------------------------------
@@ -248,12 +267,44 @@ def test_add_source_edits_the_file_and_runs(
     assert config.seed_sources == ("web", "code")
 
 
+def test_add_source_leads_to_data_beside_the_study(
+    flow: FakeFlow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `cuvee init` does: both can be moved together."""
+    root = tmp_path / "texts.cuvee"
+    root.mkdir()
+    (root / "study.yaml").write_text(STUDY)
+    (tmp_path / "link").symlink_to(root)
+    monkeypatch.chdir(tmp_path)
+    assert cuvee("add-source", "texts.cuvee", "books", "texts/books").exit_code == 0
+    assert "paths: [../texts/books]" in (root / "study.yaml").read_text()
+    assert cuvee("add-source", "link", "more", "texts/more").exit_code == 0
+    assert f"paths: [{tmp_path}/texts/more]" in (root / "study.yaml").read_text()
+
+
 def test_add_source_refuses_a_name_that_is_taken(flow: FakeFlow, study: Path) -> None:
     result = cuvee("add-source", study, "web", "x")
     assert result.exit_code == 2
     assert 'there is already a source "web"' in result.stderr
     assert study.read_text() == STUDY
     assert flow.asked == []
+
+
+def test_add_source_goes_on_after_a_kill(
+    flow: FakeFlow, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.parent)
+    flow.raises = KeyboardInterrupt()
+    assert cuvee("add-source", study, "books", "b", "hub:owner/name:train").exit_code == 130
+    flow.raises, text = None, study.read_text()
+    (study.parent / "else").mkdir()
+    monkeypatch.chdir(study.parent / "else")
+    assert cuvee("add-source", study, "books", "../b", "hub:owner/name:train").exit_code == 0
+    assert study.read_text() == text
+    assert flow.asked[0] == flow.asked[1]
+    other = cuvee("add-source", study, "books", "c")
+    assert other.exit_code == 2
+    assert f'there is already a source "books", of {study.parent / "b"}, hub:owner' in other.stderr
 
 
 def test_add_source_waits_for_no_other_run(flow: FakeFlow, study: Path) -> None:
@@ -265,33 +316,68 @@ def test_add_source_waits_for_no_other_run(flow: FakeFlow, study: Path) -> None:
 # --- init -------------------------------------------------------------------------------------------
 
 
-def test_init_writes_a_study_that_is_valid(tmp_path: Path) -> None:
-    data = tmp_path / "my data"
+def test_init_writes_a_study_beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    data, root = tmp_path / "my data", tmp_path / "my data.cuvee"
     (data / "web").mkdir(parents=True)
     (data / "web" / "a.jsonl").write_text('{"text": "x"}\n')
     (data / "no.jsonl").write_text('{"body": "x"}\n')
     result = cuvee("init", data)
     assert result.exit_code == 0, result.stderr
-    config = StudyConfig.load(data)
+    assert sorted(path.name for path in data.iterdir()) == ["no.jsonl", "web"], "nothing lies among the data"
+    config = StudyConfig.load(root)
     assert config.name == "my data"
-    assert config.sources["web"].paths == (str(data / "web"),)
+    assert Path(config.sources["web"].paths[0]).resolve() == data / "web"
     assert config.sources["no"].text_field == "body"
-    text = (data / "study.yaml").read_text()
-    assert "web: web  # 1 file, 0.0 MB, 1 document sampled" in text
-    assert "next: look through it" in result.stdout
+    text = (root / "study.yaml").read_text()
+    assert 'web: "../my data/web"  # 1 file, about 1 byte of text, 1 document sampled' in text
+    assert f"next: look through it, then `cuvee run {root}`" in result.stdout
+    assert "about 1 byte" in result.stdout
     again = cuvee("init", data)
     assert again.exit_code == 2
     assert "is there already" in again.stderr
-    assert (data / "study.yaml").read_text() == text
+    assert (root / "study.yaml").read_text() == text
+    lost = cuvee("run", data)
+    assert lost.exit_code == 2
+    assert f"there is no study; that of its data lies in {root}" in lost.stderr
 
 
-def test_init_as_json(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("hello")
-    found = printed(cuvee("init", tmp_path, "--json"))
-    assert found["study"] == str(tmp_path / "study.yaml")
-    assert found["sources"] == [
-        {"name": "a", "path": "a.txt", "files": 1, "bytes": 5, "documents_sampled": 1, "text_field": "text"}
-    ]
+def test_init_where_you_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "texts" / "deep").mkdir(parents=True)
+    (tmp_path / "texts" / "a.txt").write_text("hello")
+    monkeypatch.chdir(tmp_path / "texts")
+    assert Path(printed(cuvee("init", "--json"))["study"]) == tmp_path / "texts.cuvee" / "study.yaml"
+    monkeypatch.chdir(tmp_path / "texts" / "deep")
+    assert "texts.cuvee/study.yaml: is there already" in cuvee("init", "..").stderr
+
+
+def test_init_writes_where_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("hello")
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far")
+    found = printed(cuvee("init", tmp_path / "texts", "--out", tmp_path / "link" / "one", "--json"))
+    assert found == {
+        "study": str(tmp_path / "link" / "one" / "study.yaml"),
+        "sources": [
+            {
+                "name": "a",
+                "path": "a.txt",
+                "files": 1,
+                "bytes": 5,
+                "text_bytes": 5,
+                "estimated": False,
+                "documents_sampled": 1,
+                "text_field": "text",
+            }
+        ],
+    }
+    (path,) = StudyConfig.load(tmp_path / "far" / "one").sources["a"].paths
+    assert Path(path).read_text() == "hello"
+    inside = printed(cuvee("init", tmp_path / "texts", "--out", tmp_path / "texts", "--json"))
+    assert inside["study"] == str(tmp_path / "texts" / "study.yaml")
+    refused = cuvee("init", tmp_path / "texts")
+    assert refused.exit_code == 2 and "texts/study.yaml: is there already" in refused.stderr
 
 
 def test_init_where_there_is_no_data(tmp_path: Path) -> None:
@@ -340,6 +426,23 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "fit"
 
 
+def test_the_tables_of_a_fit_explain_their_marks(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not known has no column, and what is not sure is in parentheses that are explained."""
+    decision = load_decision(fitted)
+    print_fit(decision, fitted, fitted / "report.html")
+    plain = " ".join(capsys.readouterr().out.split())
+    assert "in parentheses" not in plain and "epochs" not in plain and " ?" not in plain
+    first, *others = decision.sensitivities
+    unsure = replace(first, without=Interval(0.01, -0.1, 0.1))
+    read = tuple(replace(entry, epochs=1.5) for entry in decision.mixture)
+    print_fit(
+        replace(decision, sensitivities=(unsure, *others), mixture=read), fitted, fitted / "report.html"
+    )
+    told = " ".join(capsys.readouterr().out.split())
+    assert "in parentheses: the runs do not agree on the direction" in told
+    assert "(+0.0100)" in told and "epochs" in told
+
+
 def test_fit_writes_the_decision_the_law_and_the_runs(fitted: Path) -> None:
     assert {path.name for path in fitted.iterdir()} == {
         "fit.json",
@@ -370,12 +473,21 @@ def test_optimise_keeps_what_is_not_named_and_changes_what_is(fitted: Path, tmp_
     assert [row["law"] for row in asked["laws"]] == ["effective_data"]
 
 
-def test_optimise_shows_what_one_metric_costs_the_other(fitted: Path) -> None:
-    front = printed(cuvee("optimise", fitted, "--pareto", "books_loss", "--pareto", "code_loss", "--json"))
-    first = [point["books_loss"] for point in front["front"]]
-    assert first == sorted(first)
-    assert (
-        "From the best" in cuvee("optimise", fitted, "--pareto", "books_loss", "--pareto", "code_loss").stdout
+def test_optimise_keeps_what_one_metric_costs_the_other(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "front"
+    both = ("--pareto", "books_loss", "--pareto", "code_loss", "--out", out)
+    told = cuvee("optimise", fitted, *both).stdout
+    assert "what the best value of one metric costs the other" in told
+    kept = json.loads((out / "fit.json").read_text())
+    assert kept["front_metrics"] == ["books_loss", "code_loss"]
+    first = [point["values"][0] for point in kept["front"]]
+    assert first == sorted(first) and len(first) > 2
+    assert "What one metric costs the other" in (out / "report.html").read_text()
+    assert printed(cuvee("optimise", out, "--level", 0.9, "--json"))["front_metrics"] == kept["front_metrics"]
+    last = kept["front"][-1]
+    exported = cuvee("export", out, "--to", "gpt-neox", "--mixture", last["name"]).stdout
+    assert json.loads(exported)["train-data-weights"] == pytest.approx(
+        [share for share in last["shares"] if share > 1e-4], abs=1e-3
     )
 
 
@@ -386,6 +498,7 @@ def test_optimise_shows_what_one_metric_costs_the_other(fitted: Path) -> None:
         (("--cap", "web=much"), "'much' is no number"),
         (("--cap", "web=0.5", "--cap", "web=0.6"), "given before"),
         (("--tokens", "web=-1"), "at least 0"),
+        (("--tokens", "web=1e9", "--tokens", "law=1e9"), "--tokens is missing for books, code;"),
         (("--aim", "best"), "mean or worst"),
         (("--max-epochs", "4"), "needs the tokens"),
         (("--target", "nothing"), "no metric 'nothing'"),
@@ -412,7 +525,7 @@ def test_export_writes_the_mixture_for_a_trainer(fitted: Path, tmp_path: Path) -
     shares = {
         entry["source"]: entry["share"] for entry in json.loads((fitted / "fit.json").read_text())["mixture"]
     }
-    assert float(words[words.index("/data/web") - 1]) == shares["web"]
+    assert float(words[words.index("/data/web") - 1]) == pytest.approx(shares["web"], abs=1e-6)
     assert result.stdout == ""
     shown = printed(cuvee("export", fitted, "--to", "megatron", "--mixture", "uniform", "--json"))
     assert shown["text"].split()[::2] == ["0.25"] * 4

@@ -11,10 +11,16 @@ import typer
 from typer.testing import CliRunner
 
 import cuvee
+from cuvee.cli import names
 from cuvee.cli.app import app
 from cuvee.cli.demo import Effort
+from cuvee.exporters.registry import EXPORTERS
+from cuvee.laws.registry import LAWS
+from cuvee.search.methods.registry import PROPOSERS
 from cuvee.study.demo import DEMO_EFFORT
 from cuvee.study.effort import EFFORTS
+from cuvee.study.question import LAW
+from cuvee.study.simulation.question import METHODS
 
 COMMANDS = [
     "init", "run", "scale", "search", "status", "report", "add-source", "demo", "doctor", "fit", "optimise",
@@ -48,7 +54,9 @@ def test_the_demo_offers_the_dial() -> None:
     assert default == DEMO_EFFORT
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["demo", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["demo", "--help"], ["fit", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     # Typer itself may check the arguments of a command by pydantic.
     allowed = {"pydantic"} if len(arguments) > 1 else set()
@@ -71,3 +79,36 @@ def test_the_version() -> None:
 @pytest.mark.parametrize("arguments", [["rnu"], ["run", "--fast"], ["add-source", "study.yaml"]])
 def test_a_wrong_command_line(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("listed", "table"),
+    [
+        (names.LAWS, LAWS),
+        (names.METHODS, PROPOSERS),
+        (names.TRAINERS, EXPORTERS),
+        (names.METHODS_COMPARED, METHODS),
+        ((names.DEFAULT_LAW,), (LAW,)),
+    ],
+)
+def test_the_names_that_help_lists_are_those_of_the_table(listed: tuple[str, ...], table: object) -> None:
+    assert listed == tuple(table)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "listed"),
+    [
+        ("fit", "law", names.LAWS),
+        ("optimise", "law", names.LAWS),
+        ("simulate", "law", names.LAWS),
+        ("simulate", "method", names.METHODS),
+        ("search", "method", names.METHODS),
+        ("export", "to", names.TRAINERS),
+    ],
+)
+def test_an_option_that_takes_a_name_lists_the_names(
+    command: str, option: str, listed: tuple[str, ...]
+) -> None:
+    parameters = GROUP.commands[command].params  # type: ignore[attr-defined]
+    told = next(one.help for one in parameters if one.name == option)
+    assert f"One of: {', '.join(listed)}." in told

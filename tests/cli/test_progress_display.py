@@ -1,11 +1,13 @@
 """Progress for people and for logs."""
 
 import io
+import re
+from contextlib import suppress
 
 import pytest
 
 from cuvee.cli.output import number, seconds, short
-from cuvee.cli.progress_display import LiveProgress, PlainProgress, progress_display
+from cuvee.cli.progress_display import LiveProgress, Pace, PlainProgress, progress_display
 
 
 class Terminal(io.StringIO):
@@ -35,13 +37,32 @@ def test_plain_lines_come_every_few_seconds() -> None:
         progress.advance(0)
     assert stream.getvalue().splitlines() == [
         "train: 1k tokens",
-        "train: 200 of 1k tokens, 20/s, 40s left, loss 3.1",
+        "train: 200 of 1k tokens, 12.5/s, 1m04s left, loss 3.1",
         "web: 3 duplicates",
         "train: done in 40s",
         "score: 5 merges",
         "score: 0 of 5 merges",
         "score: done in 6s",
     ]
+
+
+def test_time_left_counts_from_the_first_result() -> None:
+    """Workers need long to start and compile: that is no part of the pace."""
+    clock = Clock()
+    pace = Pace(1000, clock)
+    clock.now += 600
+    pace.advance(10)
+    assert pace.left is None
+    clock.now += 10
+    pace.advance(90)
+    assert (pace.rate, pace.left) == (9.0, 100.0)
+    clock.now += 40
+    assert (pace.rate, pace.left) == (9.0, 60.0), "it counts down between two results"
+    known = Pace(1000, clock)
+    known.advance(500)  # paid for by an earlier command
+    clock.now += 10
+    known.advance(100)
+    assert known.left == 40.0
 
 
 def test_an_interrupted_stage_is_not_called_done() -> None:
@@ -64,6 +85,26 @@ def test_a_terminal_gets_a_live_bar() -> None:
     text = stream.getvalue()
     for piece in ("train [all]", "web: [3] duplicates", "score", "100%"):
         assert piece in text
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def test_percent_and_time_stay_where_a_terminal_is_narrow(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream, clock = Terminal(), Clock()
+    with suppress(KeyboardInterrupt), LiveProgress(stream, clock) as progress:
+        progress.stage("looking for evaluation text in training text", 1e6, "tokens")
+        progress.advance(1e4)
+        clock.now += 10
+        progress.advance(4e5, "reference cpp+ml_code+prose: step 87/400 loss 3.123 lr 0.0029")
+        raise KeyboardInterrupt  # draws once more, and ends no stage
+    drawn = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    line = drawn[drawn.rindex("looking") :].split("\n")[0]
+    assert len(line) <= columns
+    assert line.startswith("looking for evaluation text")
+    assert " 41%" in line and "15s left" in line and "40k tokens/s" in line
+    assert ("step 87/400" in line) == (columns == 200), "the note is what gives way"
 
 
 def test_a_pipe_gets_lines() -> None:

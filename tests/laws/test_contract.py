@@ -90,7 +90,7 @@ def test_gradients_are_differences(name: str) -> None:
     for source in range(len(SOURCES)):
         moved = np.zeros(len(SOURCES))
         moved[source] = step
-        slope = (law.predict(ASKED + moved, AT) - law.predict(ASKED - moved, AT)) / (2 * step)
+        slope = (law.costs(ASKED + moved, AT) - law.costs(ASKED - moved, AT)) / (2 * step)
         size = np.abs(law.gradient(ASKED, AT)).max()
         assert np.abs(law.gradient(ASKED, AT)[:, :, source] - slope).max() < 1e-5 * max(size, 1.0)
 

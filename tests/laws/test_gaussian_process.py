@@ -19,11 +19,11 @@ def test_it_predicts_runs_it_has_not_seen(feature: str) -> None:
 def test_gradients_are_those_of_differences(feature: str) -> None:
     fitted = GaussianProcess(feature).fit(runs(30))
     shares = mixtures(5, 3) + 0.02
-    gradient = fitted.gradient(shares)
+    gradient = fitted.slopes(shares)
     for column in range(shares.shape[1]):
         step = np.zeros(shares.shape[1])
         step[column] = 1e-5
-        difference = (fitted.predict(shares + step) - fitted.predict(shares - step)) / 2e-5
+        difference = (fitted.costs(shares + step) - fitted.costs(shares - step)) / 2e-5
         np.testing.assert_allclose(gradient[:, :, column], difference, atol=1e-6, rtol=1e-4)
 
 

@@ -85,7 +85,7 @@ def test_slopes_are_differences_over_two_hundredths_of_a_share() -> None:
     assert slopes.shape == (9, 3, 4)
     for source in range(4):
         moved = np.eye(4)[source] * 0.01
-        expected = (fitted.predict(asked + moved) - fitted.predict(asked - moved)) / 0.02
+        expected = (fitted.costs(asked + moved) - fitted.costs(asked - moved)) / 0.02
         np.testing.assert_allclose(slopes[:, :, source], expected, rtol=1e-12)
     assert (slopes != 0).any()
 

@@ -42,10 +42,10 @@ class Spy:
             self.sources, self.metrics = data.sources, data.metrics
             self.mean = data.costs.mean(axis=0)
 
-        def predict(self, shares: FloatArray, scale: object = None) -> FloatArray:
+        def costs(self, shares: FloatArray, scale: object = None) -> FloatArray:
             return np.tile(self.mean, (len(shares), 1))
 
-        def deviation(self, shares: FloatArray, scale: object = None) -> FloatArray:
+        def uncertainty(self, shares: FloatArray, scale: object = None) -> FloatArray:
             return np.zeros((len(shares), len(self.metrics)))
 
 

@@ -40,7 +40,7 @@ def test_the_page_is_whole_and_asks_nothing_of_anybody(decision: LawDecision, tm
         assert one.name in text
     for sentence in (*decision.headline, decision.verdict.why):
         assert sentence in text
-    assert "In 80 %" in text
+    assert "In 80%" in text
     assert text.count("chosen") >= 1
 
 

@@ -20,7 +20,7 @@ ALL = pytest.mark.parametrize("decision", CASES.values(), ids=CASES.keys())
 class Outline(HTMLParser):
     """Start tags, text outside scripts and styles, and tags left open."""
 
-    VOID = frozenset({"meta", "link", "br"})
+    VOID = frozenset({"meta", "link", "br", "wbr", "input"})
     OPTIONAL = frozenset({"td", "tr"})
 
     def __init__(self) -> None:

@@ -126,11 +126,11 @@ def test_the_best_method_stands_first_and_every_method_has_its_line() -> None:
     assert [row.name for row in view.rows] == ["cost_aware", "transfer", "random"]
     assert len({course.style for course in view.chart.courses}) == 3
     page = render_simulation_html(view)
-    chart = re.search(r'<svg class="path".*?</svg>', page, re.DOTALL)
+    chart = re.search(r'<svg class="path large".*?</svg>', page, re.DOTALL)
     assert chart is not None
     assert len(re.findall('class="way"', chart[0])) == 3
     assert len(re.findall('class="band"', chart[0])) == 3
-    assert "6.0 × 10¹⁶ FLOPs" in chart[0]
+    assert "6.0e16 FLOPs" in chart[0]
     assert "cost_aware ends at 0.0%" in chart[0]
     silent = replace(
         view.rows[0], curve=tuple(replace(p, median=NEVER, low=NEVER) for p in view.rows[0].curve)

@@ -1,10 +1,15 @@
 """Numbers as words: rounding, signs and missing values."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
+from cuvee.quantities import size
 from cuvee.report import wording
+
+FOLDER = Path(wording.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -31,7 +36,15 @@ from cuvee.report import wording
         (wording.quantity(123_456), "123k"),
         (wording.epochs(3.456), "3.46"),
         (wording.epochs(34.56), "34.6"),
-        (wording.flops(1.23e15), "1.2 × 10¹⁵"),
+        (wording.flops(1.23e15), "1.2e15"),
+        (wording.flops(9.97e11), "1.0e12"),
+        (wording.flops(9.97e11, 3), "9.97e11"),
+        (wording.flops(2.5e-3), "2.5e-3"),
+        (size(60e6), "60M"),
+        (size(1.0486e9), "1.049B"),
+        (size(12), "12"),
+        (size(math.nan), "–"),
+        (wording.flops(math.nan), "–"),
         (wording.flops(0.0), "0"),
         (wording.duration(59.0), "59.0 s"),
         (wording.duration(61.0), "1 min 01 s"),
@@ -48,3 +61,8 @@ from cuvee.report import wording
 )
 def test_words(text: str, expected: str) -> None:
     assert text == expected
+
+
+@pytest.mark.parametrize("page", sorted(FOLDER.glob("*.j2")), ids=lambda path: path.name)
+def test_pages_write_per_cent_as_the_words_do(page: Path) -> None:
+    assert not re.search(r"\d %(?!\})|\}\} %", page.read_text(encoding="utf-8"))

@@ -36,7 +36,7 @@ def test_unimax_worked_by_hand() -> None:
 
 
 def test_unimax_of_too_little_is_refused() -> None:
-    with pytest.raises(ConfigError, match="fewer than the 1e"):
+    with pytest.raises(ConfigError, match=r"fewer than the 10\.0k"):
         unimax(NAMES, dict.fromkeys(NAMES, 10), 1e4)
 
 

@@ -1,13 +1,21 @@
 """Overlap of evaluation and training text in n-grams."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cuvee.sources.contamination import NGRAM_WORDS, OverlapCounter, ngram_hashes, sample_ngrams
+from cuvee.sources.contamination import (
+    NGRAM_WORDS,
+    Contamination,
+    OverlapCounter,
+    ngram_hashes,
+    overlap_sentence,
+    sample_ngrams,
+)
 
 words = st.lists(st.sampled_from(["a", "b", "bb", "É", "word", "x1"]), max_size=40)
 
@@ -94,3 +102,16 @@ def test_nothing_to_look_for() -> None:
 @pytest.mark.parametrize("text", ["", "   ", "one two", " ".join("abcdefghijkl")])
 def test_short_texts_have_no_ngrams(text: str) -> None:
     assert len(ngram_hashes([text])) == 0
+
+
+def test_an_overlap_is_explained_in_a_sentence() -> None:
+    found = Contamination("exam", "web", exact_removed=0, ngrams=1000, ngrams_found=408)
+    assert found.harmful and not replace(found, ngrams_found=49).harmful
+    assert overlap_sentence(found) == (
+        "40.8% of the passages of 13 words in evaluation 'exam' also stand in source 'web': its loss is "
+        "partly memory and speaks too well of source 'web', which matters from about 5% on; "
+        "remove those texts from source 'web' or from the evaluation"
+    )
+    own = overlap_sentence(replace(found, evaluation="web", held_out=True))
+    assert "stand in the rest of its source" in own
+    assert own.endswith("; remove near-duplicates from source 'web'")

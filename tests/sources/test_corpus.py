@@ -78,7 +78,50 @@ def test_empty_and_repeated_documents_are_dropped_and_the_first_source_wins(tmp_
     assert (report(corpus, "a").empty, report(corpus, "a").duplicates) == (2, 2)
     assert (report(corpus, "b").empty, report(corpus, "b").duplicates) == (0, 1)
     assert sorted(chain(*contents(corpus, "b").values())) == sorted([*texts("b"), texts("a")[6] + " "])
-    assert str(report(corpus, "a")).endswith("2 empty, 2 duplicate")
+    assert str(report(corpus, "a")).endswith("bytes; 2 are copies of others of its own; 2 are empty")
+    assert str(report(corpus, "b")).endswith("bytes; 1 is in source 'a' already")
+    assert report(corpus, "b").duplicates_of == {"a": 1}
+
+
+def test_dropped_duplicates_are_said(tmp_path: Path) -> None:
+    progress = Recorder()
+    a = source(tmp_path, "a", texts("a"))
+    b = source(tmp_path, "b", [*texts("b"), *texts("a", 7)])
+    prepare([a, b], {}, OPTIONS, progress)
+    (said,) = progress.messages
+    assert said.startswith("b: 60 documents") and said.endswith("; 7 are in source 'a' already")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (texts("a", 60), "all its 60 documents are in source 'a' already; give it other documents"),
+        (texts("e", 8), "all its 8 documents are dropped, because evaluation 'ev' has the same text; give"),
+        (["", " "], "all its 2 documents are empty"),
+        (texts("e", 1), "its only document is dropped, because evaluation 'ev'"),
+        (
+            [*texts("e", 3), *texts("a", 1), "x", "x", "x", ""],
+            "has 1 document to use but 4 parts need one each (eval, seed, unit-0, unit-1): of its 8 "
+            "documents 3 are dropped, because evaluation 'ev' has the same text, 1 is in source 'a' already, "
+            "2 are copies of others of its own, 1 is empty; give it more documents",
+        ),
+    ],
+)
+def test_a_source_of_which_nothing_is_left_says_where_it_went(
+    tmp_path: Path, lines: list[str], reason: str
+) -> None:
+    a, b = source(tmp_path, "a", texts("a")), source(tmp_path, "b", lines)
+    with pytest.raises(EmptySource) as caught:
+        prepare([a, b], {"ev": source(tmp_path, "ev", texts("e", 8))}, OPTIONS)
+    assert reason in str(caught.value)
+
+
+def test_a_source_listed_twice_is_recognised(tmp_path: Path) -> None:
+    a = source(tmp_path, "a", texts("a"))
+    with pytest.raises(
+        EmptySource, match=r"'again' has 0 documents.*all its 60 documents are in source 'a' al"
+    ):
+        prepare([a, SourceSpec("again", a.paths)], {}, OPTIONS)
 
 
 def test_broken_records_stop_or_are_counted(tmp_path: Path) -> None:
@@ -132,6 +175,36 @@ def test_shared_ngrams_are_found_in_training_parts_only(tmp_path: Path) -> None:
     assert not held_out
 
 
+def test_overlap_is_counted_once_and_by_content(tmp_path: Path) -> None:
+    kept, looking = tmp_path / "kept", "looking for evaluation text in training text"
+
+    def prepared(a: str, more: dict[str, Any], folder: Path | None = kept) -> tuple[Corpus, Recorder]:
+        progress = Recorder()
+        specs = [source(tmp_path / "1", a, texts("a")), source(tmp_path / "1", "b", texts("b"))]
+        own = source(tmp_path / "1", "own", [" ".join(texts("a")[0].split()[:18]) + " and another end"])
+        return prepare(specs, {"q": own, **more}, OPTIONS, progress, folder), progress
+
+    def stages(progress: Recorder) -> list[tuple[float, float]]:
+        rows = zip(progress.stages, progress.done, strict=True)
+        return [(total, done) for (title, total, _), done in rows if title == looking]
+
+    first, progress = prepared("a", {})
+    assert stages(progress) == [(2, 2)]
+    assert first.report.contamination == prepared("a", {}, None)[0].report.contamination
+    again, progress = prepared("renamed", {})
+    assert stages(progress) == []
+    assert [one.ngrams_found for one in again.report.contamination] == [6, 0]
+    wider, progress = prepared("a", {"held-out": "b"})
+    assert stages(progress) == [(2, 2)]
+    assert wider.report.contamination == prepared("a", {"held-out": "b"}, None)[0].report.contamination
+    assert [one.held_out for one in wider.report.contamination] == [False, False, False, True]
+    for file in kept.iterdir():
+        file.write_text('{"x": 1}')
+    damaged, progress = prepared("a", {})
+    assert stages(progress) == [(2, 2)]
+    assert damaged.report.contamination == first.report.contamination
+
+
 def test_a_held_out_part_is_not_compared_with_itself(tmp_path: Path) -> None:
     corpus = prepare([source(tmp_path, "a", texts("a"))], {"e": "a"}, OPTIONS)
     (entry,) = corpus.report.contamination
@@ -150,7 +223,7 @@ def test_a_small_source_fills_every_part_and_says_so(tmp_path: Path) -> None:
 def test_a_source_with_too_few_documents_is_told_what_to_do(tmp_path: Path) -> None:
     long = "\n\n".join(texts("long", 40))
     path = write_bytes(tmp_path / "a.txt", long.encode())
-    with pytest.raises(EmptySource, match=r"'a' has 1 documents.*chunk_characters"):
+    with pytest.raises(EmptySource, match=r"'a' has 1 document to.*chunk_characters"):
         prepare([SourceSpec("a", (str(path),))], {}, OPTIONS)
     corpus = prepare([SourceSpec("a", (str(path),), chunk_characters=400)], {}, OPTIONS)
     pieces = [(int(d.location.split("#")[1]), d.text) for p in PARTS for d in corpus.documents("a", p)]

@@ -30,7 +30,7 @@ from cuvee.errors import (
     MissingSource,
     SchemaError,
 )
-from cuvee.execution.local import LocalProcesses
+from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Silent
@@ -46,6 +46,8 @@ from cuvee.study.decision import Decision
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder
 from cuvee.study.judge import Judge
+from cuvee.study.opening import opened
+from cuvee.study.survey import survey
 from tests.models.tiny_models import save_random
 from tests.study.tiny_study import (
     LANGUAGES,
@@ -214,7 +216,7 @@ def test_realised_epochs_are_written_down(finished: Finished) -> None:
 
 def test_status(finished: Finished) -> None:
     config = StudyConfig.load(finished.folder.root)
-    found = ablation.status(config, finished.folder)
+    found = survey(config, finished.folder)
     assert {stage.title: (stage.done, stage.total) for stage in found.stages[:4]} == {
         "seed model": (1, 1),
         "pool of branches": (4, 4),
@@ -224,13 +226,59 @@ def test_status(finished: Finished) -> None:
     assert found.flops > 0
 
 
-def test_status_of_a_study_that_has_not_begun(tmp_path: Path) -> None:
+# Looking ahead
+
+
+def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -> None:
     folder = write_study(tmp_path)
-    found = ablation.status(StudyConfig.load(folder.root), folder)
-    assert not found.finished
-    assert not found.resumable
-    assert all(stage.done == 0 for stage in found.stages)
-    assert not folder.store.exists(), "looking changes nothing"
+    config = StudyConfig.load(folder.root)
+    ahead = ablation.outlook(config, folder, executor=InProcess())
+    assert [(row.title, row.runs, row.left, row.tokens) for row in ahead.rows] == [
+        ("seed model", 1, 1, 40 * 256),
+        ("branches", 4, 4, 10 * 256),
+        ("references", 8, 8, 10 * 256),
+        ("replicates", 2, 2, 10 * 256),
+        ("scoring mixtures", 28, 28, ahead.rows[-1].tokens),
+    ]
+    seed, branches = ahead.rows[:2]
+    assert seed.flops == branches.flops == seed.flops_left  # as many tokens altogether
+    assert seed.hours_left * 3600 == pytest.approx(40 * seed.step_seconds)
+    assert ahead.flops == sum(row.flops for row in ahead.rows)
+    assert ahead.statement.startswith("15 runs, ") and "to go on this machine" in ahead.statement
+    assert not list(folder.checkpoints.glob("*")) and not folder.references.exists()
+    listener = Listener()
+    decision = run(folder, listener)
+    folder.decision.write_text(json.dumps(decision.as_json()))
+    assert any(line.startswith("15 runs, ") for line in listener.said), "a run says it first"
+    done = ablation.outlook(config, folder, executor=InProcess())
+    assert all(row.left == 0 and row.hours_left == 0 for row in done.rows)
+    assert done.flops == ahead.flops
+    assert done.statement == f"15 runs, 15 of them done, {ahead.flops:.2g} FLOPs; nothing is left to make"
+
+
+def test_a_plan_only_looks_so_a_run_at_work_does_not_mind(copy: StudyFolder) -> None:
+    left_over = copy.shards / ".being written.tmp"
+    left_over.touch()
+    before = hashes(copy.checkpoints)
+    with copy.locked():
+        shown = CliRunner().invoke(app, ["run", str(copy.root), "--plan"], env={"COLUMNS": "80"})
+    assert shown.exit_code == 0, shown.stderr
+    assert "seed model" in shown.stdout and "15 runs, 15 of them done" in shown.stdout
+    assert left_over.exists(), "another process may be writing it"
+    assert hashes(copy.checkpoints) == before
+    told = CliRunner().invoke(app, ["run", str(copy.root), "--plan", "--json"])
+    assert json.loads(told.stdout)["rows"][0]["step_seconds"] is None
+    config = StudyConfig.load(copy.root)
+    with copy.observed(), opened(config, copy, executor=InProcess()):
+        assert left_over.exists(), "the one that looks may be writing it"
+    with opened(config, copy, executor=InProcess()):
+        assert not left_over.exists()
+
+
+def test_evaluation_text_is_looked_for_once(copy: StudyFolder) -> None:
+    listener = Listener()
+    run(copy, listener)
+    assert not [stage for stage in listener.stages if stage.startswith("looking for")]
 
 
 # Going on
@@ -259,7 +307,7 @@ def test_an_added_source_trains_one_model(copy: StudyFolder, finished: Finished)
     before = rows(copy, kind="trained")
     write_texts(copy.root / "text" / "po.jsonl", texts("po"))
     config = append_source(copy.root / "study.yaml", "po", ["text/po.jsonl"])
-    branches = next(s for s in ablation.status(config, copy).stages if s.title == "pool of branches")
+    branches = next(s for s in survey(config, copy).stages if s.title == "pool of branches")
     assert (branches.done, branches.total) == (4, 5)
     decision = run(copy)
     assert decision.sources == (*LANGUAGES, "po")
@@ -276,7 +324,7 @@ def test_an_added_source_trains_one_model(copy: StudyFolder, finished: Finished)
     assert counts["branch"] == 5
     assert counts["reference"] == len([one for one in before if one.role == "reference"])
     assert any("No trained mixture contains po" in warning for warning in decision.warnings)
-    assert ablation.status(config, copy).stages[1].finished
+    assert survey(config, copy).stages[1].finished
 
 
 def test_more_references_keep_those_that_are_there(copy: StudyFolder, finished: Finished) -> None:
@@ -346,7 +394,7 @@ def test_without_references_nothing_is_believed(tmp_path: Path) -> None:
     assert Decision.from_json(json.loads(json.dumps(decision.as_json(), allow_nan=False))) == decision
     assert all(render(StudyView.of(decision, None)) for render in REPORTS.values())
     assert not rows(folder, kind="trained", role="reference")
-    assert [stage.title for stage in ablation.status(StudyConfig.load(folder.root), folder).stages] == [
+    assert [stage.title for stage in survey(StudyConfig.load(folder.root), folder).stages] == [
         "seed model",
         "pool of branches",
         "merges",
@@ -554,7 +602,7 @@ def write(file: Path, text: str) -> None:
         (
             lambda text: write_texts(text / "lo.jsonl", texts("lo")[:1]),
             EmptySource,
-            "'lo' has 1 documents to use but 3 parts need one each",
+            "'lo' has 1 document to use but 3 parts need one each",
         ),
         (
             lambda text: write_texts(text / "lo.jsonl", ["lo", "la", "le", "sol"]),
@@ -578,7 +626,7 @@ def test_broken_lines_can_be_skipped_and_are_counted(tmp_path: Path) -> None:
     sources = {name: {"paths": f"text/{name}.jsonl", "allow_broken": True} for name in LANGUAGES}
     listener = Listener()
     run(broken(tmp_path, damage, sources=sources), listener)
-    assert any("lo: 60 documents" in line and "2 broken" in line for line in listener.said)
+    assert any("lo: 60 documents" in line and "2 are broken" in line for line in listener.said)
 
 
 def test_one_long_document_can_be_cut(tmp_path: Path) -> None:

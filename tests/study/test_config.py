@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -529,16 +530,20 @@ def test_sub_folders_and_files_are_sources(tmp_path: Path) -> None:
     (tmp_path / "web" / "b.jsonl").write_text('{"text": "z"}\n')
     (tmp_path / "mail.jsonl").write_text('{"id": "1", "message": "hello"}\n')
     (tmp_path / "book.txt").write_text("once")
+    (tmp_path / "marked.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "after a byte-order mark"}\n')
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / "a.txt").write_text("made by us")
     (tmp_path / "README.md").write_text("about")
     (tmp_path / ".hidden.txt").write_text("no")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "other.cuvee").mkdir()
+    (tmp_path / "other.cuvee" / "study.yaml").touch()
+    (tmp_path / "other.cuvee" / "report.md").write_text("a study")
     found = {source.name: source for source in inspect(tmp_path)}
-    assert list(found) == ["book", "mail", "web"]
+    assert list(found) == ["book", "mail", "marked", "web"]
     assert (found["web"].files, found["web"].documents_sampled, found["web"].text_field) == (2, 3, "text")
     assert found["mail"].text_field == "message"
-    assert found["book"].note == "1 file, 0.0 MB, 1 document sampled"
+    assert found["book"].note == "1 file, 4 bytes of text, 1 document sampled"
 
 
 def test_compressed_and_parquet(tmp_path: Path) -> None:
@@ -550,6 +555,29 @@ def test_compressed_and_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": [1, 2], "body": ["x", "y"]}), tmp_path / "c.parquet")
     found = {source.name: (source.documents_sampled, source.text_field) for source in inspect(tmp_path)}
     assert found == {"a": (50, "content"), "b": (50, "content"), "c": (2, "body")}
+
+
+def test_the_size_of_text_is_that_of_the_text(tmp_path: Path) -> None:
+    """Compression, keys and other fields are not text; what a sample says is called an estimate."""
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    rng = np.random.default_rng(0)
+    words = [f"word{number}" for number in range(2000)]
+    texts = [" ".join(rng.choice(words, size=int(rng.integers(50, 150)))) for _ in range(4000)]
+    lines = "".join(json.dumps({"id": i, "body": text}) + "\n" for i, text in enumerate(texts)).encode()
+    for name, codec in (("zst.jsonl.zst", "zstd"), ("gz.jsonl.gz", "gzip"), ("bz.txt.bz2", "bz2")):
+        with pa.CompressedOutputStream(str(tmp_path / name), codec) as stream:
+            stream.write("\n".join(texts).encode() if ".txt" in name else lines)
+    (tmp_path / "plain.jsonl").write_bytes(lines)
+    pq.write_table(pa.table({"n": list(range(4000)), "body": texts}), tmp_path / "columns.parquet")
+    (tmp_path / "book.txt").write_text("é" * 600_000)
+    whole = sum(map(len, texts))
+    found = {source.name: source for source in inspect(tmp_path)}
+    assert (found["book"].text_bytes, found["book"].size) == (1_200_000, "1.2 MB")
+    for name in ("zst", "gz", "bz", "plain", "columns"):
+        assert found[name].text_bytes == pytest.approx(whole, rel=0.1), name
+        assert found[name].size == f"about {found[name].text_bytes / 1e6:.1f} MB"
+    assert found["zst"].bytes < 0.5 * whole
 
 
 @pytest.mark.parametrize(

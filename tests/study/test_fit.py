@@ -20,9 +20,11 @@ from cuvee.study import fit as flow
 from cuvee.study.belief import Belief
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
-from cuvee.study.fit import Answer, decide, front
+from cuvee.study.fit import Answer, decide
 from cuvee.study.fit_folder import checked_directions, load, load_decision, read_runs, save
+from cuvee.study.labels import labels
 from cuvee.study.law_decision import PICK, LawDecision
+from cuvee.study.law_headline import headline
 from cuvee.study.next_runs import worth_of_more
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
@@ -138,11 +140,30 @@ def test_a_metric_that_is_better_when_higher_is_raised(runs: Observations) -> No
 
 
 def test_the_front_is_in_the_units_of_the_metrics(runs: Observations) -> None:
-    points = front(runs, Question(directions=LOW), "books_loss", "code_loss")
-    assert points[0].first < points[-1].first
-    assert points[0].second > points[-1].second
-    costs = truth(np.stack([point.mixture.shares for point in points]))
-    assert np.abs(costs[:, 0] - [point.first for point in points]).max() < 0.1
+    turned = replace(runs, values=runs.values * [1.0, -1.0, 1.0])
+    question = Question(
+        directions={**LOW, "code_loss": "higher"}, front=("books_loss", "code_loss"), maximum={"web": 0.3}
+    )
+    got = decide(turned, question, table="t", compared=FAST).decision
+    assert got.front_metrics == ("books_loss", "code_loss")
+    first, last = got.front[0], got.front[-1]
+    assert first.values[0] < last.values[0]
+    assert 0.0 > last.values[1] > first.values[1]
+    shares = np.array([point.shares for point in got.front])
+    assert (shares[:, 3] <= 0.3 + 1e-9).all()
+    errors = truth(shares)[:, :2] * [1.0, -1.0] - [point.values for point in got.front]
+    assert np.abs(errors).max() < 0.1
+    assert decide(turned, replace(question, front=()), table="t", compared=FAST).decision.front == ()
+
+
+def test_guards_hold_all_along_the_front(runs: Observations) -> None:
+    slack = {"quiz_loss": 0.01}
+    question = Question(weights={"books_loss": 1.0}, guards=slack, front=("books_loss", "code_loss"))
+    got = decide(runs, question, table="t", compared=FAST)
+    shares = np.array([point.shares for point in got.decision.front])
+    even = np.full((1, 4), 0.25)
+    limit = got.surrogate.predict(even).mean[0, 2] + 0.01
+    assert (got.surrogate.predict(shares).mean[:, 2] <= limit + 1e-4).all()
 
 
 def test_more_runs_are_expected_to_gain_less(tmp_path: Path) -> None:
@@ -242,6 +263,20 @@ def test_fits_of_the_first_schema_open_with_a_verdict(answer: Answer) -> None:
         (Question(guards={"nothing": 1.0}), "no metric 'nothing'"),
         (Question(maximum={"nothing": 1.0}), "unknown source"),
         (Question(baseline="nothing"), "neither a run of the table nor"),
+        (Question(baseline="proportional"), "baseline proportional needs the tokens of every source"),
+        (Question(front=("books_loss", "nothing")), "no metric 'nothing'"),
+        (
+            Question(tokens={"web": 9, "code": 9}),
+            "--tokens is missing for books, law; .*--tokens books=COUNT",
+        ),
+        (
+            Question(tokens={"web": 9, "wbe": 9}),
+            "--tokens names wbe, no source of the runs; there are: books",
+        ),
+        (
+            Question(tokens={"web": 9}, target_tokens=9.0, max_epochs=4.0),
+            "--tokens is missing for books, code, law",
+        ),
         (Question(law="nothing"), "no law 'nothing'"),
     ],
 )
@@ -274,6 +309,9 @@ def test_few_or_equal_runs_are_refused(runs: Observations) -> None:
         (lambda: Question(weights={"a": -1.0}), "at least 0"),
         (lambda: Question(weights={"a": 0.0}), "positive weight"),
         (lambda: Question(target_tokens=-1.0), "positive"),
+        (lambda: Question(front=("a",)), "two metrics .*; given were: a$"),
+        (lambda: Question(front=("a", "a")), "two metrics"),
+        (lambda: Question(front=("a", "b", "a")), "two metrics"),
     ],
 )
 def test_a_question_makes_sense(make: object, told: str) -> None:
@@ -332,3 +370,40 @@ def test_the_law_in_the_file_predicts_without_cuvee(answer: Answer) -> None:
         by_hand = p["E"] + (p["eps"] + (c * shares**g).sum(axis=1)) ** -p["b"] + shares @ b
         predicted = answer.surrogate.predict([Mixture(SOURCES, row) for row in shares])
         assert by_hand == pytest.approx(predicted.mean[:, METRICS.index(name)], abs=1e-9)
+
+
+def test_the_first_lines_say_at_which_scale_the_target_is_expected(answer: Answer) -> None:
+    def told(decision: LawDecision) -> str:
+        return next(line for line in headline(decision) if line.startswith("Its target is expected"))
+
+    decision = replace(answer.decision, target_tokens=1e12)
+    assert " at the scale of the runs of 1M parameters and 1B tokens, not of 1T tokens (" in told(decision)
+    assert " in runs of 1M parameters and 1B tokens (80%" in told(replace(decision, target_tokens=1e9))
+    assert " in runs of 1M parameters and 1B tokens (80%" in told(replace(decision, target_tokens=math.nan))
+    unknown = replace(decision, params=math.nan, tokens=math.nan)
+    assert " at the scale of the runs, not of 1T tokens (" in told(unknown)
+    assert " at the scale of the runs (" in told(replace(unknown, target_tokens=math.nan))
+
+
+def test_tied_mixtures_are_called_by_their_main_shares(tmp_path: Path) -> None:
+    noisy = observations(tmp_path, 30, 0.2)
+    got = decide(noisy, Question(), table="t", compared=FAST).decision
+    names = [one.name for one in got.tied]
+    drawn = [one for one in got.tied if one.name not in [rival.name for rival in got.candidates]]
+    assert drawn and len(set(names)) == len(names)
+    for one in drawn:
+        told = [part.split("% ") for part in one.name.split(", ")]
+        shares = dict(zip(got.sources, one.shares, strict=True))
+        assert [share for share, _ in told] == [f"{100 * shares[name]:.0f}" for _, name in told]
+        assert shares[told[0][1]] == max(one.shares)
+
+
+def test_labels_get_finer_until_they_differ() -> None:
+    rows = np.array([[0.5, 0.3, 0.2], [0.5, 0.301, 0.199], [0.6, 0.4, 0.0], [0.1, 0.1, 0.8]])
+    assert labels(("a", "b", "c"), rows[:3]) == (
+        "50.0% a, 30.0% b, 20.0% c",
+        "50.0% a, 30.1% b, 19.9% c",
+        "60% a, 40% b",
+    )
+    assert labels(("a", "b", "c"), rows[[0, 3]]) == ("50% a, 30% b", "80% c, 10% a")
+    assert labels(("a", "b", "c"), np.empty((0, 3))) == ()

@@ -22,10 +22,10 @@ from cuvee.study import scale
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.opening import opened
-from cuvee.study.speedup import speedup_of, tokens_to_reach
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung
 from cuvee.study.scale.optima import ASSUMED_NOISE, Optima, RungLosses, noise_of
 from cuvee.study.scale.verdict import verdict_of
+from cuvee.study.speedup import speedup_of, tokens_to_reach
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, settings, write_study
 
 SCALED: dict[str, Any] = {
@@ -111,7 +111,7 @@ def test_parameters_grow_with_tokens_towards_the_target() -> None:
         ({"target_run": {"tokens": 10_000}}, "leave no room for 3 scales"),
         (
             {"scale": SCALED["scale"] | {"budget_flops": 1e9}},
-            "budget_flops: 1e\\+09 are too few; the smallest",
+            r"budget_flops: 1\.00e9 are too few; the smallest",
         ),
     ],
 )
@@ -231,7 +231,7 @@ def climbed(tmp_path_factory: pytest.TempPathFactory) -> Climbed:
 
 def test_flops_and_hours_are_told_before_anything_is_trained(climbed: Climbed) -> None:
     said = climbed.listener.said[-1]
-    assert "runs, " in said and "FLOPs of the 1e+12 allowed" in said and "to go on this machine" in said
+    assert "runs, " in said and "FLOPs of the 1.0e12 allowed" in said and "to go on this machine" in said
     assert climbed.listener.stages[-2:] == ["training the rungs", "training the mixtures found"]
 
 
@@ -315,6 +315,12 @@ def test_the_command_tells_the_ladder_and_prints_the_decision(climbed: Climbed) 
     for sentence in (*climbed.decision.headline, f"verdict: {verdict.title.lower()}. {verdict.why}"):
         assert sentence in told.stdout
     assert f"report: {root / 'scale.html'}" in told.stdout
+    (root / "scale.html").unlink()
+    again = CliRunner().invoke(app, ["report", str(root)], env={"COLUMNS": "120"})
+    assert again.exit_code == 0 and again.stdout == told.stdout
+    assert (root / "scale.html").is_file()
+    looked = CliRunner().invoke(app, ["status", str(root)], env={"COLUMNS": "120"})
+    assert f"ladder: {climbed.decision.headline[0]}" in looked.stdout
     assert hashes(climbed.folder.checkpoints) == before
 
 

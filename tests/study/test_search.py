@@ -137,6 +137,36 @@ def test_what_stands_on_the_menu_does_not_change_while_the_pool_is_trained(finis
     assert [row.flops for row in finished.decision.levels] == [one.flops for one in after.space.levels]
 
 
+def test_a_pool_that_is_paid_for_costs_nothing(finished: Finished, tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **SEARCHED)
+    sized = {"target_tokens": None, "target_runs": 4.0}
+    paid = menu_of(finished.folder, budget_flops=3e10, **sized)
+    assert finished.decision.pool_flops > 1e10
+    dearest = paid.space.levels[paid.space.target]
+    assert 3e10 / 4 * 0.9 <= dearest.flops <= 3e10 / 4 * 1.02
+    with pytest.raises(ConfigError, match="the pool takes"):
+        menu_of(folder, budget_flops=1.4e10, **sized)
+    assert menu_of(finished.folder, budget_flops=1.4e10, **sized).pool_flops == 0
+
+
+def test_a_search_keeps_its_sizes_while_its_pool_is_trained(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **SEARCHED)
+    sized: dict[str, Any] = {"budget_flops": 6e10, "target_tokens": None, "target_runs": 4.0}
+    looked = menu_of(folder, **sized)
+    assert not list(folder.searches.glob("*")), "looking begins no search"
+    first = run(folder, **sized)
+    after = menu_of(folder, **sized)
+    assert after.pool_flops == 0 < looked.pool_flops
+    assert after.space.levels == looked.space.levels
+    assert timeless(run(folder, **sized)) == timeless(first)
+    longer = menu_of(folder, **sized | {"budget_flops": 5.9e10})
+    assert longer.target.tokens > after.target.tokens, "another search: its pool is there"
+    (charge,) = folder.searches.glob("*.charge")
+    charge.write_text("{")
+    with pytest.raises(StoreError, match="to size the search anew"):
+        menu_of(folder, **sized)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -321,6 +351,34 @@ def test_the_command_tells_what_can_be_asked_for_and_prints_the_decision(finishe
     assert "Trained on" in told.stdout and "search.html" in told.stdout
     refused = CliRunner().invoke(app, ["search", root, "--budget", "1e8"])
     assert refused.exit_code == 2 and "budget" in refused.stderr
+
+
+def test_report_shows_every_answer_and_of_many_trials_the_best(finished: Finished, tmp_path: Path) -> None:
+    """Forty rows push everything else off the screen."""
+    (tmp_path / "study.yaml").write_text((finished.folder.root / "study.yaml").read_text())
+    rows = finished.decision.trained
+    many = tuple(replace(rows[i % len(rows)], name=f"trial-{i}") for i in range(40))
+    write_search_reports(replace(finished.decision, trained=many), tmp_path)
+    (tmp_path / "search.html").unlink()
+    shown = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "140"})
+    assert shown.exit_code == 0, shown.output
+    assert finished.decision.headline[0] in shown.stdout
+    assert "trial-11" in shown.stdout and "trial-12" not in shown.stdout
+    assert "and 28 more" in shown.stdout
+    assert (tmp_path / "search.html").is_file()
+    listed = json.loads(CliRunner().invoke(app, ["report", str(tmp_path), "--json"]).stdout)
+    assert listed["reports"] == [str(tmp_path / "search.json"), str(tmp_path / "search.html")]
+    (tmp_path / "search.json").write_text("{")
+    broken = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert broken.exit_code == 2 and "`cuvee search` writes it again" in broken.stderr
+
+
+def test_a_search_says_in_its_journal_what_was_spent(finished: Finished) -> None:
+    lines = [json.loads(line) for line in finished.journals[0].splitlines()[1:]]
+    spent = [line["spent"] for line in lines]
+    assert spent[0] == finished.decision.pool_flops and spent == sorted(spent)
+    assert spent[-1] < finished.decision.flops
+    assert {line["budget_flops"] for line in lines} == {4.2e10}
 
 
 def test_more_budget_goes_on_where_the_search_stopped(unpooled: Finished, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``cuvee add-source``: add a source to a study and train only what is new (floor 9)."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +30,12 @@ def add_source(
 
 
 def _from_study(path: str, root: Path) -> str:
-    """A path told from the working folder, as the study's file has to say it."""
+    """A path from the working folder, as the study's file has to say it: relative where both lie together."""
     if path.startswith("hub:"):
         return path
-    absolute = Path.cwd() / Path(path).expanduser()
-    return str(absolute.relative_to(root)) if absolute.is_relative_to(root) else str(absolute)
+    absolute = Path(os.path.normpath(Path.cwd() / Path(path).expanduser()))
+    base = Path(os.path.normpath(root))
+    # Up and down again leads elsewhere where the study's folder is a link.
+    if base == base.resolve() and absolute.is_relative_to(base.parent):
+        return os.path.relpath(absolute, base)
+    return str(absolute)

@@ -1,14 +1,17 @@
 """The ``cuvee`` command: its sub-commands, and what becomes of errors (floor 9).
 
 Results go to standard output, everything else to standard error. The exit code is that of the error
-(``cuvee/errors.py``), 2 for a wrong command line, 130 after Ctrl-C.
+(``cuvee/errors.py``), 2 for a wrong command line, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
 
 Commands import what they need when they run, so that ``cuvee --help`` answers at once.
 """
 
 import os
+import signal
 import sys
-from typing import Annotated, Any
+from contextlib import suppress
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -33,6 +36,15 @@ from cuvee.errors import CuveeError, DiskFull
 from cuvee.files import out_of_room
 
 INTERRUPTED = 130
+_GOES_ON = "the same command goes on from here"
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal that asks for an end; what cleans up after Ctrl-C cleans up after it too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
 
 
 class Commands(TyperGroup):
@@ -51,8 +63,12 @@ class Commands(TyperGroup):
                 raise
             print(f"error: there is no room on the disk: {error}; free some and run again", file=sys.stderr)
             raise typer.Exit(DiskFull.exit_code) from error
+        except _Stopped as error:
+            with suppress(OSError):  # after SIGHUP there may be no terminal left
+                print(f"stopped by {error}; {_GOES_ON}", file=sys.stderr, flush=True)
+            raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            print("interrupted; the same command goes on from here", file=sys.stderr)
+            print(f"interrupted; {_GOES_ON}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from error
 
 
@@ -103,4 +119,17 @@ def main() -> None:
     # warning from tokenizers about our own processes.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _obey_signals()
     app()
+
+
+def _obey_signals() -> None:
+    """End with a word and in order on SIGTERM and SIGHUP, unless they are ignored (``nohup``)."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # SIGHUP is not everywhere
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Stopped(number)

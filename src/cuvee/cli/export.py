@@ -2,11 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuvee.cli.names import TRAINERS, one_of
 from cuvee.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cuvee.exporters.decided import Decided
+    from cuvee.exporters.interface import SourceFacts
 
 
 def export(
@@ -14,20 +21,30 @@ def export(
         Path | None,
         typer.Argument(metavar="PATH", help="A study, the folder of a fit, a decision, or a JSON of shares."),
     ] = None,
-    to: Annotated[str, typer.Option("--to", metavar="TRAINER", help="See --list.")] = "",
+    to: Annotated[
+        str, typer.Option("--to", metavar="TRAINER", help=f"{one_of(TRAINERS)} --list says more of each.")
+    ] = "",
     path: Annotated[
         list[str] | None,
         typer.Option(
-            "--path", metavar="SOURCE=PATH", help="Where the trainer finds a source; default its name."
+            "--path",
+            metavar="SOURCE=PATH",
+            help="Where the trainer finds a source; default the path in the study, or the name.",
         ),
     ] = None,
     tokens: Annotated[
         list[str] | None,
-        typer.Option("--tokens", metavar="SOURCE=COUNT", help="Unique tokens of a source, where not known."),
+        typer.Option(
+            "--tokens", metavar="SOURCE=COUNT", help="Unique tokens of a source; default those of the study."
+        ),
     ] = None,
     documents: Annotated[
         list[str] | None,
-        typer.Option("--documents", metavar="SOURCE=COUNT", help="Documents of a source, such as web=1e6."),
+        typer.Option(
+            "--documents",
+            metavar="SOURCE=COUNT",
+            help="Documents of a source, such as web=1e6; default those of the study.",
+        ),
     ] = None,
     target_tokens: Annotated[float | None, typer.Option("--target-tokens", help="Tokens of the run.")] = None,
     sequence_length: Annotated[int, typer.Option("--sequence-length", help="Tokens of a sample.")] = 0,
@@ -45,9 +62,11 @@ def export(
     from cuvee.cli.output import print_json
     from cuvee.errors import ConfigError
     from cuvee.exporters.decided import read_decided
-    from cuvee.exporters.interface import Recipe, SourceFacts
+    from cuvee.exporters.interface import Recipe
     from cuvee.exporters.registry import exporter_named
     from cuvee.files import write_text
+    from cuvee.study.folder import CONFIG_NAME
+    from cuvee.study.source_facts import facts_beside
 
     if list_trainers:
         print_trainers(as_json)
@@ -55,13 +74,15 @@ def export(
     if source is None or not to:
         raise ConfigError("say what to export and where to: cuvee export PATH --to TRAINER (see --list)")
     exporter = exporter_named(to)
+    source = source.parent if source.name == CONFIG_NAME else source
     decided = read_decided(source, mixture)
-    known = {**decided.tokens, **counts(tokens, "--tokens")}
-    many, where = counts(documents, "--documents"), _paths(path, decided.mixture.names)
-    facts = {
-        name: SourceFacts(where.get(name, ""), known.get(name, 0), many.get(name, 0))
-        for name in {**known, **many, **where}
-    }
+    facts = _facts(
+        decided,
+        facts_beside(source),
+        counts(tokens, "--tokens"),
+        counts(documents, "--documents"),
+        _paths(path, decided.mixture.names),
+    )
     run = decided.target_tokens if target_tokens is None else target_tokens
     written = exporter.export(Recipe(decided.mixture, facts, run, sequence_length, seed))
     if out is not None:
@@ -82,6 +103,26 @@ def export(
         print(written.text, end="")
     for sentence in written.cannot:
         print(f"note: {sentence}", file=sys.stderr)
+
+
+def _facts(
+    decided: "Decided",
+    study: "Mapping[str, SourceFacts]",
+    tokens: dict[str, int],
+    documents: dict[str, int],
+    paths: dict[str, str],
+) -> "dict[str, SourceFacts]":
+    """What is known of each source: as given, else as decided for, else as the study has it."""
+    from dataclasses import replace
+
+    from cuvee.exporters.interface import SourceFacts
+
+    facts = {}
+    for name in {**dict.fromkeys(decided.mixture.names), **tokens, **documents}:
+        fact = study.get(name, SourceFacts())
+        fact = fact.of_tokens(tokens.get(name, decided.tokens.get(name, fact.tokens)))
+        facts[name] = replace(fact, path=paths.get(name, ""), documents=documents.get(name, fact.documents))
+    return facts
 
 
 def _paths(given: list[str] | None, names: tuple[str, ...]) -> dict[str, str]:

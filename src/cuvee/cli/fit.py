@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cuvee.cli.names import DEFAULT_LAW, LAWS, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ BaselineName = Annotated[
     typer.Option(
         "--baseline",
         metavar="NAME",
-        help="A run, uniform, proportional or unimax; default proportional where --tokens are given.",
+        help="A run's name, uniform, proportional or unimax; default proportional where --tokens are given.",
     ),
 ]
 Caps = Annotated[
@@ -69,7 +70,14 @@ Prior = Annotated[
     float | None,
     typer.Option("--prior", help="Pull towards the baseline, in units of the target for each nat of KL."),
 ]
-LawName = Annotated[str | None, typer.Option("--law", help="The law that is minimised.")]
+LawName = Annotated[
+    str | None,
+    typer.Option(
+        "--law",
+        metavar="NAME",
+        help=f"The law that is minimised; default {DEFAULT_LAW}. {one_of(LAWS)}",
+    ),
+]
 Level = Annotated[float | None, typer.Option("--level", help="Of all intervals; 0.8 where not given.")]
 
 
@@ -125,7 +133,9 @@ def optimise(
     level: Level = None,
     pareto: Annotated[
         list[str] | None,
-        typer.Option("--pareto", metavar="METRIC", help="Twice: show what one metric costs the other."),
+        typer.Option(
+            "--pareto", metavar="METRIC", help="Twice: what the best value of one metric costs the other."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the answer; default the same.")
@@ -137,10 +147,7 @@ def optimise(
 
     runs, before = load(folder)
     question = _changed(before, context.params)
-    if pareto:
-        _front(runs, question, pareto, as_json)
-    else:
-        _answer(runs, question, (), out or folder, as_json)
+    _answer(runs, question, (), out or folder, as_json)
 
 
 def _changed(before: "Question", options: dict[str, Any]) -> "Question":
@@ -158,6 +165,7 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
         "maximum": given.numbers(options["cap"], "--cap"),
         "minimum": given.numbers(options["floor"], "--floor"),
         "tokens": given.counts(options["tokens"], "--tokens"),
+        "front": tuple(options.get("pareto") or ()),
     }
     single: dict[str, Any] = {
         "prior_strength": options["prior"],
@@ -197,83 +205,19 @@ def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: 
         print_fit(answer.decision, out, page)
 
 
-def _front(runs: "Runs", question: "Question", metrics: list[str], as_json: bool) -> None:
-    from cuvee.cli.output import number, print_json, print_table
-    from cuvee.errors import ConfigError
-    from cuvee.study.fit import front
-    from cuvee.study.fit_folder import checked_directions
-
-    if len(metrics) != 2:
-        raise ConfigError(f"--pareto compares two metrics; {len(metrics)} were given")
-    points = front(runs.observations, checked_directions(runs, question), metrics[0], metrics[1])
-    sources = runs.observations.sources
-    if as_json:
-        print_json(
-            {
-                "sources": list(sources),
-                "metrics": metrics,
-                "front": [
-                    {
-                        "shares": point.mixture.shares.tolist(),
-                        metrics[0]: point.first,
-                        metrics[1]: point.second,
-                    }
-                    for point in points
-                ],
-            }
-        )
-        return
-    print_table(
-        f"From the best for {metrics[0]} to the best for {metrics[1]}",
-        ["mixture", *metrics],
-        [
-            [
-                ", ".join(
-                    f"{share:.0%} {name}"
-                    for share, name in sorted(zip(point.mixture.shares, sources, strict=True), reverse=True)[
-                        :4
-                    ]
-                ),
-                number(point.first, 4),
-                number(point.second, 4),
-            ]
-            for point in points
-        ],
-    )
-
-
 def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     """The answer on the terminal."""
     from cuvee.cli.output import number, print_headline, print_table
+    from cuvee.report.wording import main_shares
+    from cuvee.study.law_headline import scale_of_runs
 
     print_headline(decision.headline, decision.verdict)
+    _print_mixture(decision)
     print_table(
-        "Mixture",
-        [
-            "source",
-            "share",
-            f"{decision.level:.0%} interval",
-            "epochs",
-            "target without it",
-            "",
-        ],
-        [
-            [
-                entry.source,
-                f"{entry.share:.1%}",
-                f"{entry.low:.1%} to {entry.high:.1%}",
-                number(entry.epochs, 2),
-                _signed(worth.without.mean) + ("  " if worth.matters else " ?"),
-                "at its cap" if entry.cap_hit else "",
-            ]
-            for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
-        ],
-    )
-    print_table(
-        "Target (lower is better)",
+        f"Target {scale_of_runs(decision)} (lower is better)",
         ["mixture", "predicted", f"{decision.level:.0%} interval", "measured", ""],
         [
-            [one.name, number(one.target.mean, 4), _range(one.target), number(one.measured, 4), one.note]
+            [one.name, number(one.target.mean, 4), _range(one.target), _known(one.measured, 4), one.note]
             for one in decision.candidates
         ],
     )
@@ -293,6 +237,19 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
             for row in decision.laws
         ],
     )
+    if decision.front:
+        print_table(
+            "Pareto front: what the best value of one metric costs the other (fit.json has all shares)",
+            ["mixture", *decision.front_metrics, "main shares"],
+            [
+                [
+                    one.name,
+                    *(number(value, 4) for value in one.values),
+                    main_shares(decision.sources, one.shares),
+                ]
+                for one in decision.front
+            ],
+        )
     if decision.next_runs:
         print_table(
             "Runs worth making (their mixtures stand in fit.json)",
@@ -304,8 +261,46 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.4f}" if value == value else "-"
+def _print_mixture(decision: "LawDecision") -> None:
+    """Shares with what the target owes to each source; a column that says nothing is left out."""
+    from cuvee.cli.output import print_table
+
+    read = any(entry.epochs == entry.epochs for entry in decision.mixture)
+    unsure = any(not worth.matters for worth in decision.sensitivities)
+    print_table(
+        "Mixture" + ("; in parentheses: the runs do not agree on the direction" if unsure else ""),
+        [
+            "source",
+            "share",
+            f"{decision.level:.0%} interval",
+            *(["epochs"] if read else []),
+            "target without it",
+            "",
+        ],
+        [
+            [
+                entry.source,
+                f"{entry.share:.1%}",
+                f"{entry.low:.1%} to {entry.high:.1%}",
+                *([_known(entry.epochs, 2)] if read else []),
+                _signed(worth.without.mean, worth.matters),
+                "at its cap" if entry.cap_hit else "",
+            ]
+            for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
+        ],
+    )
+
+
+def _known(value: float, digits: int) -> str:
+    from cuvee.cli.output import number
+
+    return number(value, digits) if value == value else ""
+
+
+def _signed(value: float, sure: bool) -> str:
+    if value != value:
+        return ""
+    return f"{value:+.4f}" if sure else f"({value:+.4f})"
 
 
 def _range(interval: "Interval") -> str:

@@ -1,63 +1,85 @@
-"""``cuvee init``: look at a folder of data and write a commented ``study.yaml`` for it (floor 9)."""
+"""``cuvee init``: look at a folder of data and write a commented ``study.yaml`` for it (floor 9).
 
+The study gets a folder of its own beside the data: what is made from text does not lie among text.
+"""
+
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cuvee.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from cuvee.study.inspection import FoundSource
 
 
 def init(
     folder: Annotated[
         Path, typer.Argument(help="A folder of data: each sub-folder, or each file, becomes a source.")
     ] = Path(),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="STUDY", help="The folder of the study; left out, FOLDER.cuvee beside it."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a study.yaml for a folder of data, with every key explained."""
-    from cuvee.cli.output import print_json, print_table, short
-    from cuvee.errors import ConfigError
+    from cuvee.cli.output import print_json, print_table
     from cuvee.files import write_text
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import CONFIG_NAME
     from cuvee.study.inspection import inspect
-    from cuvee.study.template import commented_study
 
-    path = folder / CONFIG_NAME
-    if path.exists():
-        raise ConfigError(f"{path}: is there already; edit it, or remove it first")
+    path = _study_folder(folder, out) / CONFIG_NAME
     found = inspect(folder)
-    sources: dict[str, Any] = {
-        source.name: source.path
-        if source.text_field == "text"
-        else {"paths": [source.path], "text_field": source.text_field}
-        for source in found
-    }
-    name = folder.absolute().name or "study"
-    text = commented_study(
-        {"schema": 1, "name": name, "sources": sources}, {source.name: source.note for source in found}
-    )
-    write_text(path, text)
+    write_text(path, _study(folder, path.parent, found))
     StudyConfig.load(path)
 
     if as_json:
-        described = [
-            {
-                "name": source.name,
-                "path": source.path,
-                "files": source.files,
-                "bytes": source.bytes,
-                "documents_sampled": source.documents_sampled,
-                "text_field": source.text_field,
-            }
-            for source in found
-        ]
-        print_json({"study": str(path), "sources": described})
+        print_json({"study": str(path), "sources": [vars(source) for source in found]})
         return
     print_table(
         "Sources",
-        ["source", "files", "bytes", "documents sampled", "text field"],
-        [[s.name, str(s.files), short(s.bytes), str(s.documents_sampled), s.text_field] for s in found],
+        ["source", "files", "text", "documents sampled", "text field"],
+        [[s.name, str(s.files), s.size, str(s.documents_sampled), s.text_field] for s in found],
     )
     print(f"study: {path}")
-    print(f"next: look through it, then `cuvee run {path}`")
+    print(f"next: look through it, then `cuvee run {path.parent}`")
+
+
+def _study_folder(data: Path, out: Path | None) -> Path:
+    """Where the study shall lie.
+
+    Raises:
+        ConfigError: a study lies there, or among the data.
+    """
+    from cuvee.errors import ConfigError
+    from cuvee.study.folder import CONFIG_NAME, beside
+
+    folder = beside(data) if out is None else out
+    for place in (folder, *([data] if out is None else [])):
+        if (place / CONFIG_NAME).exists():
+            raise ConfigError(
+                f"{place / CONFIG_NAME}: is there already; edit it, remove it first, or name another folder "
+                "with `--out`"
+            )
+    return folder
+
+
+def _study(data: Path, folder: Path, found: "list[FoundSource]") -> str:
+    """The text of ``study.yaml``, with paths that lead from its folder to the data."""
+    from cuvee.study.template import commented_study
+
+    way = Path(os.path.relpath(data.resolve(), folder.resolve()))
+    sources: dict[str, Any] = {
+        source.name: str(way / source.path)
+        if source.text_field == "text"
+        else {"paths": [str(way / source.path)], "text_field": source.text_field}
+        for source in found
+    }
+    given = {"schema": 1, "name": data.absolute().name or "study", "sources": sources}
+    return commented_study(given, {source.name: source.note for source in found})

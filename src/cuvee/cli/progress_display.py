@@ -12,10 +12,47 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from cuvee.cli.output import seconds, short
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import Progress, Task, TaskID
 
 QUIET_SECONDS = 5.0
 """Plain lines do not come more often than this."""
+
+_WIDE = 110
+"""Columns of a terminal from which on there is room for a bar of full length."""
+
+Clock = Callable[[], float]
+
+
+class Pace:
+    """How fast a stage goes, from its first result on: what comes before is starting, not working."""
+
+    def __init__(self, total: float, clock: Clock) -> None:
+        self._clock = clock
+        self.total, self.done = total, 0.0
+        self._first_done = self._first_at = self._last_at = 0.0
+
+    def advance(self, amount: float) -> None:
+        """``amount`` more is done."""
+        if amount <= 0:
+            return
+        self._last_at = self._clock()
+        if self.done == 0.0:
+            self._first_done, self._first_at = amount, self._last_at
+        self.done += amount
+
+    @property
+    def rate(self) -> float | None:
+        """A second; None before the second result."""
+        elapsed, since = self._last_at - self._first_at, self.done - self._first_done
+        return since / elapsed if since > 0 and elapsed > 0 else None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds to go at this rate; None before the second result."""
+        if self.rate is None:
+            return None
+        since = self._clock() - self._last_at
+        return max((self.total - self.done) / self.rate - since, 0.0)
 
 
 def progress_display(stream: TextIO | None = None) -> "LiveProgress | PlainProgress":
@@ -27,31 +64,29 @@ def progress_display(stream: TextIO | None = None) -> "LiveProgress | PlainProgr
 class PlainProgress:
     """Lines for logs: the beginning and the end of a stage, and how far it is in between."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
-        self._title = ""
-        self._total = self._done = 0.0
-        self._unit = ""
-        self._began = self._told = 0.0
+        self._title = self._unit = ""
+        self._began = self._shown = 0.0
+        self._pace = Pace(0.0, clock)
 
     def stage(self, title: str, total: float, unit: str) -> None:
         self._end_stage()
-        self._title, self._total, self._unit, self._done = title, total, unit, 0.0
-        self._began = self._told = self._clock()
+        self._title, self._unit, self._pace = title, unit, Pace(total, self._clock)
+        self._began = self._shown = self._clock()
         self._line(f"{title}: {short(total)} {unit}")
 
     def advance(self, amount: float, note: str = "") -> None:
-        self._done += amount
+        self._pace.advance(amount)
         now = self._clock()
-        if now - self._told < QUIET_SECONDS:
+        if now - self._shown < QUIET_SECONDS:
             return
-        self._told = now
-        elapsed = now - self._began
-        parts = [f"{self._title}: {short(self._done)} of {short(self._total)} {self._unit}"]
-        if self._done > 0 and elapsed > 0:
-            parts.append(f"{short(self._done / elapsed)}/s")
-            parts.append(f"{seconds(max(self._total - self._done, 0.0) * elapsed / self._done)} left")
+        self._shown = now
+        pace = self._pace
+        parts = [f"{self._title}: {short(pace.done)} of {short(pace.total)} {self._unit}"]
+        if pace.rate is not None and pace.left is not None:
+            parts += [f"{short(pace.rate)}/s", f"{seconds(pace.left)} left"]
         self._line(", ".join([*parts, *([note] if note else [])]))
 
     def message(self, text: str) -> None:
@@ -76,38 +111,30 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """One line for each stage: bar, amount, rate, time left and the last note; messages stay above."""
+    """One line for each stage: bar, amount, time left, rate and the last note; messages stay above.
 
-    def __init__(self, stream: TextIO) -> None:
+    Where a terminal is too narrow for all of it the note is clipped, then the title; percent and time stay.
+    """
+
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("{task.fields[note]}", style="dim", markup=False),
-            console=Console(file=stream, markup=False, highlight=False, emoji=False),
-        )
+        self._clock = clock
+        self._bars = _bars(Console(file=stream, markup=False, highlight=False, emoji=False))
         self._task: TaskID | None = None
-        self._unit = ""
+        self._pace = Pace(0.0, clock)
 
     def stage(self, title: str, total: float, unit: str) -> None:
         self._end_stage()
-        self._unit = unit
-        self._task = self._bars.add_task(title, total=total, rate="", note="")
+        self._pace = Pace(total, self._clock)
+        self._task = self._bars.add_task(title, total=total, note="", pace=self._pace, unit=unit)
 
     def advance(self, amount: float, note: str = "") -> None:
         if self._task is None:
             return
-        self._bars.advance(self._task, amount)
-        task = next(task for task in self._bars.tasks if task.id == self._task)
+        self._pace.advance(amount)
         fields: dict[str, Any] = {"note": note} if note else {}
-        if task.speed:
-            fields["rate"] = f"{short(task.speed)} {self._unit}/s"
-        self._bars.update(self._task, **fields)
+        self._bars.update(self._task, advance=amount, **fields)
 
     def message(self, text: str) -> None:
         self._bars.console.print(text)
@@ -129,3 +156,48 @@ class LiveProgress:
             task = next(task for task in self._bars.tasks if task.id == self._task)
             self._bars.update(self._task, completed=task.total, note="")
             self._task = None
+
+
+def _bars(console: Any) -> "Progress":
+    """The columns of the live display; only title and note give way."""
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    class Figures(TextColumn):
+        """A column whose text is made of the task and of its pace, at each drawing."""
+
+        def __init__(self, figures: "Callable[[Task], str]", width: int) -> None:
+            super().__init__("", markup=False, table_column=Column(no_wrap=True, min_width=width))
+            self._figures = figures
+
+        def render(self, task: "Task") -> Any:
+            from rich.text import Text
+
+            return Text(self._figures(task), justify="right")
+
+    wide = console.width >= _WIDE
+    title = Column(max_width=44 if wide else 28, no_wrap=True, overflow="ellipsis")
+    note = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    return Progress(
+        TextColumn("{task.description}", markup=False, table_column=title),
+        BarColumn(bar_width=24 if wide else 10),
+        Figures(lambda task: f"{task.percentage:.0f}%", 4),
+        Figures(_time, 7),
+        Figures(_rate, 0),
+        TextColumn("{task.fields[note]}", style="dim", markup=False, table_column=note),
+        console=console,
+        expand=True,
+    )
+
+
+def _time(task: "Task") -> str:
+    """Time left while a stage goes on, time taken when it has ended."""
+    if task.finished:
+        return seconds(task.finished_time or 0.0)
+    left = task.fields["pace"].left
+    return "-" if left is None else f"{seconds(left)} left"
+
+
+def _rate(task: "Task") -> str:
+    rate = task.fields["pace"].rate
+    return "" if rate is None else f"{short(rate)} {task.fields['unit']}/s"

@@ -1,4 +1,4 @@
-"""``cuvee report``: write the reports of a decided study again (floor 9)."""
+"""``cuvee report``: write the reports of a study's answers again (floor 9)."""
 
 from typing import TYPE_CHECKING
 
@@ -9,43 +9,28 @@ if TYPE_CHECKING:
 
     from cuvee.study.decision import Decision
     from cuvee.study.folder import StudyFolder
+    from cuvee.types import Json
 
 
 def report(study: Study = HERE, as_json: AsJson = False) -> None:
-    """Write the reports of a study that has been decided, without running anything."""
-    from cuvee.cli.output import print_decision, print_json
+    """Write the reports of all answers of a study (a run, a ladder, a search), without running anything."""
+    from cuvee.cli.output import print_json
+    from cuvee.errors import ConfigError
     from cuvee.study.folder import StudyFolder
 
     folder = StudyFolder.of(study)
-    decision = read(folder)
-    paths = write(decision, folder)
+    written: list[Path] = []
+    for file, again in (
+        (folder.decision, _of_run),
+        (folder.scale, _of_scale),
+        (folder.search, _of_search),
+    ):
+        if file.exists():
+            written += again(folder, not as_json)
+    if not written:
+        raise ConfigError(f"{folder.decision}: not there yet; `cuvee run {folder.root}` makes it")
     if as_json:
-        print_json({"reports": [str(path) for path in paths]})
-    else:
-        print_decision(decision)
-        print(f"report: {folder.report}")
-
-
-def read(folder: "StudyFolder") -> "Decision":
-    """The decision that lies in a study's folder.
-
-    Raises:
-        ConfigError: there is none yet, or it cannot be read.
-    """
-    import json
-
-    from cuvee.errors import ConfigError
-    from cuvee.study.decision import Decision
-
-    try:
-        document = json.loads(folder.decision.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{folder.decision}: not there yet; `cuvee run {folder.root}` makes it") from error
-    except ValueError as error:
-        raise ConfigError(f"{folder.decision}: not JSON ({error}); `cuvee run` writes it again") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{folder.decision}: not a decision; `cuvee run` writes it again")
-    return Decision.from_json(document)
+        print_json({"reports": [str(path) for path in written]})
 
 
 def write(decision: "Decision", folder: "StudyFolder") -> "tuple[Path, ...]":
@@ -53,6 +38,65 @@ def write(decision: "Decision", folder: "StudyFolder") -> "tuple[Path, ...]":
     from cuvee.report.reports import write_reports
     from cuvee.report.view import StudyView
     from cuvee.runs.store import RunStore
+    from cuvee.study.answers import Answers
 
     observations = RunStore(folder.store).observations() if folder.store.exists() else None
-    return write_reports(StudyView.of(decision, observations), folder.root)
+    answers = Answers.read(folder.root, decision)
+    return write_reports(StudyView.of(decision, observations, answers), folder.root)
+
+
+def _of_run(folder: "StudyFolder", shown: bool) -> "list[Path]":
+    from cuvee.cli.output import print_decision
+    from cuvee.study.decision import Decision
+
+    decision = Decision.from_json(_document(folder.decision, "cuvee run"))
+    paths = write(decision, folder)
+    if shown:
+        print_decision(decision)
+        print(f"report: {folder.report}")
+    return list(paths)
+
+
+def _of_scale(folder: "StudyFolder", shown: bool) -> "list[Path]":
+    from cuvee.cli.scale import print_scale
+    from cuvee.report.reports import SCALE_REPORTS, write_scale_reports
+    from cuvee.study.scale.decision import ScaleDecision
+
+    decision = ScaleDecision.from_json(_document(folder.scale, "cuvee scale"))
+    page = write_scale_reports(decision, folder.root)
+    if shown:
+        print_scale(decision)
+        print(f"report: {page}")
+    return [folder.root / name for name in SCALE_REPORTS]
+
+
+def _of_search(folder: "StudyFolder", shown: bool) -> "list[Path]":
+    from cuvee.cli.search import print_search
+    from cuvee.report.reports import SEARCH_REPORTS, write_search_reports
+    from cuvee.study.search.decision import SearchDecision
+
+    decision = SearchDecision.from_json(_document(folder.search, "cuvee search"))
+    page = write_search_reports(decision, folder.root)
+    if shown:
+        print_search(decision)
+        print(f"report: {page}")
+    return [folder.root / name for name in SEARCH_REPORTS]
+
+
+def _document(path: "Path", command: str) -> "Json":
+    """The JSON object in a file.
+
+    Raises:
+        ConfigError: it holds none; the command that writes it again is named.
+    """
+    import json
+
+    from cuvee.errors import ConfigError
+
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON ({error}); `{command}` writes it again") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: not a decision; `{command}` writes it again")
+    return document

@@ -1,7 +1,9 @@
 """``cuvee run``: answer a study, or go on where it stopped (floor 9)."""
 
 import os
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+
+import typer
 
 from cuvee.cli.options import HERE, AsJson, Study
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from cuvee.study.config import StudyConfig
     from cuvee.study.decision import Decision
     from cuvee.study.folder import StudyFolder
+    from cuvee.study.outlook import Outlook
     from cuvee.types import Json
 
 
@@ -23,13 +26,24 @@ class _Told(Protocol):
 Answer = TypeVar("Answer", bound=_Told)
 
 
-def run(study: Study = HERE, as_json: AsJson = False) -> None:
+def run(
+    study: Study = HERE,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show models, FLOPs and time of every stage; train nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Answer a study, or go on where it stopped: train, blend, judge, decide."""
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
 
-    folder = StudyFolder.of(study)
-    decide(StudyConfig.load(study), folder, as_json)
+    folder, config = StudyFolder.of(study), StudyConfig.load(study)
+    if plan:
+        from cuvee.study import ablation
+
+        look_ahead(config, folder, ablation.outlook, print_outlook, as_json)
+    else:
+        decide(config, folder, as_json)
 
 
 def decide(config: "StudyConfig", folder: "StudyFolder", as_json: bool) -> None:
@@ -69,19 +83,64 @@ def carry_out(
         write: writes the reports of an answer into a folder and gives the page's path; None where there are
             none.
     """
-    from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
 
     forbid_the_hub(config)
     with folder.locked(), progress_display() as progress:
         answer = flow(config, folder, progress)
         page = None if write is None else write(answer, folder.root)
+    _print(answer, show, as_json)
+    if page is not None and not as_json:
+        print(f"report: {page}")
+
+
+def look_ahead(
+    config: "StudyConfig",
+    folder: "StudyFolder",
+    outlook: "Callable[[StudyConfig, StudyFolder, Progress], Answer]",
+    show: "Callable[[Answer], None]",
+    as_json: bool,
+) -> None:
+    """Print what a flow would take. It only looks, so it does so while the study is at work, too."""
+    from cuvee.cli.progress_display import progress_display
+
+    forbid_the_hub(config)
+    with folder.observed(), progress_display() as progress:
+        ahead = outlook(config, folder, progress)
+    _print(ahead, show, as_json)
+
+
+def print_outlook(outlook: "Outlook") -> None:
+    """The stages of a flow with runs, FLOPs and time, and the total in a sentence."""
+    from cuvee.cli.output import number, print_table, seconds, short
+
+    print_table(
+        "Plan",
+        ["stage", "size", "tokens", "runs", "to make", "FLOPs", "s/step", "time to go"],
+        [
+            [
+                row.title,
+                short(row.parameters),
+                short(row.tokens),
+                str(row.runs),
+                str(row.left),
+                f"{row.flops:.2g}",
+                number(row.step_seconds),
+                seconds(3600 * row.hours_left),
+            ]
+            for row in outlook.rows
+        ],
+    )
+    print(outlook.statement)
+
+
+def _print(answer: Answer, show: "Callable[[Answer], None]", as_json: bool) -> None:
+    from cuvee.cli.output import print_json
+
     if as_json:
         print_json(answer.as_json())
-        return
-    show(answer)
-    if page is not None:
-        print(f"report: {page}")
+    else:
+        show(answer)
 
 
 def forbid_the_hub(config: "StudyConfig") -> None:

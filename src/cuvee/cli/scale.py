@@ -8,19 +8,18 @@ from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
     from cuvee.study.scale.decision import ScaleDecision
-    from cuvee.study.scale.outlook import Outlook
 
 
 def scale(
     study: Study = HERE,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Tell scales, runs, FLOPs and hours; train nothing.")
+        bool, typer.Option("--plan", help="Show runs, FLOPs and time of every scale; train nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find the best mixture at small scales, see how it moves, and follow it to the target run."""
     from cuvee.cli.answers import print_answers
-    from cuvee.cli.run import carry_out
+    from cuvee.cli.run import carry_out, look_ahead, print_outlook
     from cuvee.report.reports import write_scale_reports
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
@@ -29,37 +28,17 @@ def scale(
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
 
     def shown(decision: "ScaleDecision") -> None:
-        _print_decision(decision)
+        print_scale(decision)
         print_answers(folder.root, decision)
 
     if plan:
-        carry_out(config, folder, flow.outlook, _print_outlook, as_json)
+        look_ahead(config, folder, flow.outlook, print_outlook, as_json)
     else:
         carry_out(config, folder, flow.run, shown, as_json, write_scale_reports)
 
 
-def _print_outlook(outlook: "Outlook") -> None:
-    from cuvee.cli.output import print_table, seconds, short
-
-    print_table(
-        "Scales",
-        ["parameters", "tokens", "runs", "to make", "FLOPs", "time to go"],
-        [
-            [
-                short(row.parameters),
-                short(row.tokens),
-                str(row.runs),
-                str(row.left),
-                f"{row.flops:.2g}",
-                seconds(3600 * row.hours_left),
-            ]
-            for row in outlook.rows
-        ],
-    )
-    print(outlook.statement)
-
-
-def _print_decision(decision: "ScaleDecision") -> None:
+def print_scale(decision: "ScaleDecision") -> None:
+    """The headline, the mixture, and what was trained above the rungs."""
     from cuvee.cli.output import number, print_headline, print_table, short
 
     print_headline(decision.headline, decision.verdict)

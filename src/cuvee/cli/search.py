@@ -4,11 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuvee.cli.names import METHODS, one_of
 from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
     from cuvee.study.search.decision import SearchDecision
     from cuvee.study.search.outlook import SearchOutlook
+
+_BEST = 12
+"""Rows of the mixtures trained that are printed, the best first."""
 
 
 def search(
@@ -17,7 +21,8 @@ def search(
         float | None, typer.Option("--budget", metavar="FLOPS", help="In place of `search.budget_flops`.")
     ] = None,
     method: Annotated[
-        str | None, typer.Option("--method", metavar="NAME", help="In place of `search.method`.")
+        str | None,
+        typer.Option("--method", metavar="NAME", help=f"In place of `search.method`. {one_of(METHODS)}"),
     ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Tell what can be asked for, at which price; train nothing.")
@@ -26,7 +31,7 @@ def search(
 ) -> None:
     """Search for the best mixture with merges, short and long trainings, within a budget of FLOPs."""
     from cuvee.cli.answers import print_answers
-    from cuvee.cli.run import carry_out
+    from cuvee.cli.run import carry_out, look_ahead
     from cuvee.report.reports import write_search_reports
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
@@ -37,27 +42,28 @@ def search(
     config = config.searching({name: value for name, value in given.items() if value is not None})
 
     def shown(decision: "SearchDecision") -> None:
-        _print_decision(decision)
+        print_search(decision)
         print_answers(folder.root, decision)
 
     if plan:
-        carry_out(config, folder, flow.outlook, _print_outlook, as_json)
+        look_ahead(config, folder, flow.outlook, _print_outlook, as_json)
     else:
         carry_out(config, folder, flow.run, shown, as_json, write_search_reports)
 
 
 def _print_outlook(outlook: "SearchOutlook") -> None:
     from cuvee.cli.output import print_table, seconds, short
+    from cuvee.quantities import flops
 
     print_table(
         "What can be asked for",
         ["kind", "parameters", "tokens", "FLOPs", "time of one", "at most"],
         [
             [
-                row.kind,
+                _named(row.kind),
                 short(row.parameters),
                 short(row.tokens),
-                f"{row.flops:.2g}",
+                flops(row.flops),
                 seconds(row.seconds) if row.seconds == row.seconds else "-",
                 short(row.affordable),
             ]
@@ -67,8 +73,10 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
     print(outlook.statement)
 
 
-def _print_decision(decision: "SearchDecision") -> None:
+def print_search(decision: "SearchDecision") -> None:
+    """The headline, the mixture, what was asked for, and the best of what was trained."""
     from cuvee.cli.output import number, print_headline, print_table, short
+    from cuvee.quantities import flops
 
     print_headline(decision.headline, decision.verdict)
     level = f"{decision.level:.0%} interval"
@@ -91,11 +99,11 @@ def _print_decision(decision: "SearchDecision") -> None:
         ["kind", "tokens", "made", "failed", "FLOPs", "slope", "bias", "noise", "ranks"],
         [
             [
-                row.kind,
+                _named(row.kind),
                 short(row.tokens),
                 str(row.made),
                 str(row.failed),
-                f"{row.spent:.2g}",
+                flops(row.spent),
                 number(row.slope, 2),
                 number(row.bias, 3),
                 number(row.noise, 4),
@@ -114,8 +122,14 @@ def _print_decision(decision: "SearchDecision") -> None:
                 number(row.expected.mean, 4),
                 f"{row.expected.low:.4f} to {row.expected.high:.4f}",
             ]
-            for row in decision.trained
+            for row in decision.trained[:_BEST]
         ],
     )
+    if len(decision.trained) > _BEST:
+        print(f"and {len(decision.trained) - _BEST} more, all of them expected to be worse: see search.json")
     for warning in decision.warnings:
         print(f"warning: {warning}")
+
+
+def _named(kind: str) -> str:
+    return "frozen" if kind == "checkpoint" else kind

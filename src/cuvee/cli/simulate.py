@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cuvee.cli.fit import Higher, Lower, Tables, Targets
+from cuvee.cli.names import LAWS, METHODS, METHODS_COMPARED, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ def simulate(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", metavar="NAME", help="A method of search; once for each. Default a cheap choice."
+            "--method",
+            metavar="NAME",
+            help=f"A method of search; once for each. {one_of(METHODS)} "
+            f"Default: {', '.join(METHODS_COMPARED)}.",
         ),
     ] = None,
     target: Targets = None,
@@ -47,7 +51,11 @@ def simulate(
     ] = None,
     law: Annotated[
         str | None,
-        typer.Option("--law", metavar="NAME", help="Take this law, fitted to the runs, for the truth."),
+        typer.Option(
+            "--law",
+            metavar="NAME",
+            help=f"Take this law, fitted to the runs, for the truth. {one_of(LAWS)}",
+        ),
     ] = None,
     noise: Annotated[
         float | None,
@@ -117,6 +125,7 @@ def _command(tables: list[Path], lists: dict[str, list[str] | None], single: dic
 def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
     """The answer on the terminal."""
     from cuvee.cli.output import number, print_table
+    from cuvee.report.wording import percent
 
     simulation = simulated.simulation
     for sentence in simulation.headline:
@@ -124,7 +133,8 @@ def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
     gaps = [f"{reach.gap:.0%}" for reach in simulation.methods[0].reach]
     print_table(
         "Runs at the target until one is within 10% or 1% of the way from the best mixture to the median "
-        "one: median of the searches, 90% of them, and those that failed; seconds for each run asked for",
+        "one: median of the searches, 90% of them, and those that failed (a dash: not within the "
+        "budget); seconds for each run asked for",
         ["method", *(word for gap in gaps for word in (f"to {gap}", "90%", "failed")), "s/run"],
         [
             [
@@ -136,10 +146,11 @@ def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
         ],
     )
     print_table(
-        "Distance of the recommended mixture from the best when so many runs are spent (median)",
+        "Distance of the recommended mixture from the best when so many runs are spent (median; a dash: none "
+        "is recommended yet)",
         ["method", *(f"{one.budget:g}" for one in simulation.methods[0].regret)],
         [
-            [row.name, *(f"{one.median:.1%}" if math.isfinite(one.median) else "-" for one in row.regret)]
+            [row.name, *(percent(one.median) if math.isfinite(one.median) else "-" for one in row.regret)]
             for row in simulation.methods
         ],
     )

@@ -4,14 +4,14 @@ from cuvee.cli.options import HERE, AsJson, Study
 
 
 def status(study: Study = HERE, as_json: AsJson = False) -> None:
-    """Tell what of a study is done, what is left and what it has cost."""
+    """Show what of a study is done, what is left and what it has cost."""
     from cuvee.cli.output import print_json, print_table, short
-    from cuvee.study import ablation
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
+    from cuvee.study.survey import survey
 
     folder = StudyFolder.of(study)
-    found = ablation.status(StudyConfig.load(study), folder)
+    found = survey(StudyConfig.load(study), folder)
     if as_json:
         print_json(found.as_json())
         return
@@ -19,7 +19,12 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         f"{folder.root}",
         ["stage", "done", "of", ""],
         [
-            [s.title, short(s.done), f"{short(s.total)} {s.unit}", "✓" if s.finished else ""]
+            [
+                s.title,
+                short(s.done),
+                f"{short(s.total)} {s.unit}",
+                "✓" if s.finished else f"{s.done / s.total:.0%}",
+            ]
             for s in found.stages
         ],
     )
@@ -30,3 +35,6 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         print("`cuvee run` goes on from here")
     else:
         print("not begun; `cuvee run` begins it")
+    for name, flow in (("ladder", found.ladder), ("search", found.search)):
+        if flow is not None:
+            print(f"{name}: {flow.statement}")

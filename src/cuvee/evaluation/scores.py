@@ -53,6 +53,15 @@ class Documents:
         """Scored tokens of each evaluation [E]."""
         return self.sums(self.tokens)
 
+    def bootstrap(self, draws: int, rng: np.random.Generator) -> FloatArray:
+        """How often each document counts in resamples of them [draws, D], each evaluation for itself."""
+        counts = np.zeros((draws, len(self.tokens)))
+        for position in range(len(self.evaluations)):
+            chosen = np.flatnonzero((self.evaluation == position) & (self.tokens > 0))
+            even = np.full(len(chosen), 1 / len(chosen))
+            counts[:, chosen] = rng.multinomial(len(chosen), even, size=draws)
+        return counts
+
     @cached_property
     def counts(self) -> IntArray:
         """Documents of each evaluation of which anything is scored [E]."""

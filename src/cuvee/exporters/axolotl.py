@@ -4,13 +4,15 @@ import math
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, number
 from cuvee.exporters.quoting import yaml_text
+from cuvee.exporters.rounding import significant
 
 
 def _write(recipe: Recipe) -> Export:
     # Rows kept are in proportion to share over unique tokens; the largest part is all of them.
-    density = {name: share / recipe.tokens(name) for name, share in recipe.shares.items()}
+    unique = recipe.tokens()
+    density = {name: share / unique[name] for name, share in recipe.shares.items()}
     most = max(density.values())
-    kept = {name: value / most for name, value in density.items()}
+    kept = {name: significant(value / most) for name, value in density.items()}
     lines = ["datasets:"]
     for name, part in kept.items():
         lines += [
@@ -18,10 +20,10 @@ def _write(recipe: Recipe) -> Export:
             "    type: completion",
             f"    weight: {number(part)}",
         ]
-    tokens = math.fsum(part * recipe.tokens(name) for name, part in kept.items())
+    tokens = math.fsum(part * unique[name] for name, part in kept.items())
     if math.isfinite(recipe.target_tokens):
-        lines.append(f"num_epochs: {number(recipe.target_tokens / tokens)}")
-    whole = math.fsum(recipe.tokens(name) for name in kept)
+        lines.append(f"num_epochs: {number(significant(recipe.target_tokens / tokens))}")
+    whole = sum(unique.values())
     return Export(
         "\n".join(lines) + "\n",
         (

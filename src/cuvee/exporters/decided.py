@@ -12,7 +12,7 @@ from cuvee.mixture.mixture import Mixture
 DECISIONS = ("decision.json", "scale.json", "search.json", "fit.json")
 """What is looked for in a folder, in this order."""
 
-BESIDE = ("next_runs", "references", "tied", "candidates", "checks", "trained")
+BESIDE = ("front", "next_runs", "references", "tied", "candidates", "checks", "trained")
 """Keys of the mixtures beside the chosen one; of two with one name, that under the later key is meant."""
 
 

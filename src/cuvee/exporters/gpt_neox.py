@@ -21,4 +21,5 @@ GPT_NEOX = Exporter(
     unit="samples",
     filename="data.yml",
     write=_write,
+    expects="binary files under a prefix (.bin and .idx)",
 )

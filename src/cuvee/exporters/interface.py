@@ -6,11 +6,16 @@ what is known of the sources, refuses where something needed is not, and says wh
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, Self
 
 from cuvee.errors import ConfigError
+from cuvee.exporters.rounding import rounded
 from cuvee.mixture.mixture import Mixture
+
+LEAST_SHARE = 1e-4
+"""Of the tokens; a source below is left out, as no evidence is so fine and a trainer may never draw it."""
 
 Unit = Literal["samples", "tokens", "documents", "rows kept"]
 """What a weight counts. A sample is a window of fixed length: shares of samples are shares of tokens."""
@@ -26,6 +31,18 @@ class SourceFacts:
     """Unique tokens; zero where unknown."""
     documents: int = 0
     """Zero where unknown."""
+    text: tuple[str, ...] = ()
+    """Files, folders or patterns from which a study read it."""
+
+    def of_tokens(self, tokens: int) -> Self:
+        """The same source where it has so many tokens, in documents of the same mean length."""
+        documents = round(self.documents * tokens / self.tokens) if self.tokens else self.documents
+        return replace(self, tokens=tokens, documents=max(documents, min(self.documents, 1)))
+
+    @property
+    def text_path(self) -> str:
+        """The one place its text lies at; empty for several, and for a data set of the hub."""
+        return self.text[0] if len(self.text) == 1 and not self.text[0].startswith("hub:") else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +70,7 @@ class Recipe:
             if fact.tokens < 0 or fact.documents < 0:
                 raise ConfigError(f"source {name!r}: tokens and documents are at least 0")
         found: dict[str, str] = {}
-        for name in self.shares:
+        for name in self.kept:
             other = found.setdefault(self.path(name), name)
             if other != name:
                 raise ConfigError(
@@ -62,51 +79,76 @@ class Recipe:
         if self.target_tokens <= 0 or self.sequence_length < 0:
             raise ConfigError("target tokens must be positive, and the sequence length at least 0")
 
-    @property
+    @cached_property
+    def kept(self) -> tuple[str, ...]:
+        """Sources that are used: trainers differ in what a weight of zero does."""
+        return tuple(name for name in self.mixture.support if not self._negligible(name))
+
+    @cached_property
+    def negligible(self) -> tuple[str, ...]:
+        """Sources with a share below ``LEAST_SHARE``, or of less than a document in the whole run."""
+        return tuple(name for name in self.mixture.support if self._negligible(name))
+
+    @cached_property
     def shares(self) -> dict[str, float]:
-        """Token shares of the sources that are used; trainers differ in what a weight of zero does."""
-        return {name: self.mixture.share(name) for name in self.mixture.support}
+        """Token shares of the sources that are used, rounded; they sum to one."""
+        return rounded(self.mixture.restrict(self.kept).as_dict())
 
     def path(self, name: str) -> str:
         """Where a source lies."""
         return self._fact(name).path or name
 
-    def tokens(self, name: str) -> int:
-        """Unique tokens of a source.
+    def tokens(self) -> dict[str, int]:
+        """Unique tokens of the sources that are used.
 
         Raises:
-            ConfigError: unknown.
+            ConfigError: some are unknown (all of them are told).
         """
-        return self._known(self._fact(name).tokens, name, "tokens")
+        self._check_known("tokens")
+        return {name: self._fact(name).tokens for name in self.kept}
 
     def document_shares(self) -> dict[str, float]:
-        """Shares of documents that give the shares of tokens, from the mean length of documents.
+        """Shares of documents that give the shares of tokens, from the mean length of documents, rounded.
 
         Raises:
-            ConfigError: tokens or documents of a source are unknown.
+            ConfigError: tokens or documents of some sources are unknown (all of them are told).
         """
-        weights = {
-            name: share * self._known(self._fact(name).documents, name, "documents") / self.tokens(name)
-            for name, share in self.shares.items()
-        }
+        self._check_known("tokens", "documents")
+        part = self.mixture.restrict(self.kept)
+        facts = {name: self._fact(name) for name in self.kept}
+        weights = {name: part.share(name) * fact.documents / fact.tokens for name, fact in facts.items()}
         total = math.fsum(weights.values())
-        return {name: weight / total for name, weight in weights.items()}
+        return rounded({name: weight / total for name, weight in weights.items()})
 
     def epochs(self, name: str) -> float:
         """How often the run reads a source; NaN where its tokens or those of the run are unknown."""
         unique = self._fact(name).tokens
-        return self.mixture.share(name) * self.target_tokens / unique if unique else math.nan
+        return self.shares.get(name, 0.0) * self.target_tokens / unique if unique else math.nan
+
+    def from_text(self) -> Self:
+        """The same, with the paths of a study's text where no others are given."""
+        facts = {name: replace(fact, path=fact.path or fact.text_path) for name, fact in self.facts.items()}
+        return replace(self, facts=facts)
 
     def _fact(self, name: str) -> SourceFacts:
         return self.facts.get(name, SourceFacts())
 
-    def _known(self, value: int, name: str, what: str) -> int:
-        if not value:
+    def _negligible(self, name: str) -> bool:
+        share, fact = self.mixture.share(name), self._fact(name)
+        length = fact.tokens / fact.documents if fact.documents else 0.0
+        return share < LEAST_SHARE or share * self.target_tokens < length
+
+    def _check_known(self, *facts: Literal["tokens", "documents"]) -> None:
+        missing = {
+            what: [name for name in self.kept if not getattr(self._fact(name), what)] for what in facts
+        }
+        told = [f"the {what} of {', '.join(names)}" for what, names in missing.items() if names]
+        if told:
+            options = [f"--{what} {name}=COUNT" for what, names in missing.items() for name in names]
             raise ConfigError(
-                f"the {what} of source {name!r} are unknown, and this trainer's weights depend on them; "
-                f"say --{what} {name}=COUNT"
+                f"this trainer's weights depend on {' and '.join(told)}, which are unknown; say "
+                f"{' '.join(options)}"
             )
-        return value
 
 
 @dataclass(frozen=True)
@@ -133,6 +175,10 @@ class Exporter:
     filename: str
     """Usual name of the file."""
     write: Callable[[Recipe], Export]
+    expects: str = ""
+    """What lies at a path there, in words; empty: text, as a study reads it."""
+    by_name: bool = False
+    """Sources are called by name there, and a path has no place."""
 
     def export(self, recipe: Recipe) -> Export:
         """The file for a recipe.
@@ -140,12 +186,43 @@ class Exporter:
         Raises:
             ConfigError: something that the unit depends on is unknown.
         """
-        written = self.write(recipe)
-        left_out = [name for name in recipe.mixture.names if recipe.mixture.share(name) == 0]
-        if left_out:
-            told = f"Left out, at a share of zero: {', '.join(left_out)}."
-            return Export(written.text, (*written.cannot, told))
-        return written
+        placed = recipe if self.by_name else recipe.from_text()
+        written = self.write(placed)
+        return Export(written.text, (*written.cannot, *self._paths(recipe), *_left_out(recipe)))
+
+    def _paths(self, recipe: Recipe) -> tuple[str, ...]:
+        """What must be said of paths that come from a study."""
+        facts = {name: recipe.facts.get(name, SourceFacts()) for name in recipe.kept}
+        open_ = {name: fact for name, fact in facts.items() if fact.text and not fact.path}
+        if self.by_name or not open_:
+            return ()
+        several = [name for name, fact in open_.items() if not fact.text_path]
+        told = []
+        if self.expects and len(several) < len(open_):
+            told.append(
+                f"Paths are those of the study's text, but {self.title} reads {self.expects}; say --path "
+                "SOURCE=PATH where that lies."
+            )
+        if several:
+            told.append(
+                f"By name, as the study reads them from several places or from the hub: "
+                f"{', '.join(several)}; say --path SOURCE=PATH."
+            )
+        return tuple(told)
+
+
+def _left_out(recipe: Recipe) -> tuple[str, ...]:
+    """Sentences on sources of the mixture that are not written."""
+    told = []
+    if small := recipe.negligible:
+        shares = ", ".join(f"{name} ({100 * recipe.mixture.share(name):.2g}%)" for name in small)
+        told.append(
+            f"Left out, as less than {LEAST_SHARE:.2%} of the tokens or than one document: {shares}; the "
+            "other shares make up for it."
+        )
+    if nothing := [name for name in recipe.mixture.names if recipe.mixture.share(name) == 0]:
+        told.append(f"Left out, at a share of zero: {', '.join(nothing)}.")
+    return tuple(told)
 
 
 def repeats(recipe: Recipe) -> tuple[str, ...]:

@@ -24,4 +24,5 @@ LINGUA = Exporter(
     unit="documents",
     filename="data.yaml",
     write=_write,
+    expects="folders of JSON lines in chunks (NAME.chunk.00.jsonl)",
 )

@@ -45,4 +45,5 @@ LITDATA = Exporter(
     unit="samples",
     filename="mixture.py",
     write=_write,
+    expects="chunks of tokens that it has optimised",
 )

@@ -36,4 +36,5 @@ LLAMA_FACTORY = Exporter(
     unit="documents",
     filename="mixture.yaml",
     write=_write,
+    by_name=True,
 )

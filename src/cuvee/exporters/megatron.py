@@ -33,6 +33,7 @@ MEGATRON = Exporter(
     unit="samples",
     filename="data-args.txt",
     write=_arguments,
+    expects="binary files under a prefix (.bin and .idx)",
 )
 """The file of ``--data-args-path``."""
 
@@ -44,6 +45,7 @@ NEMO = Exporter(
     unit="samples",
     filename="data.yaml",
     write=_yaml,
+    expects="binary files under a prefix (.bin and .idx)",
 )
 """``data_prefix`` of NeMo 1; NeMo 2 takes the same list as ``paths`` of PreTrainingDataModule.
 

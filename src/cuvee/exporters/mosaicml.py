@@ -41,4 +41,5 @@ MOSAICML = Exporter(
     unit="samples",
     filename="train_loader.yaml",
     write=_write,
+    expects="shards of samples (MDS)",
 )

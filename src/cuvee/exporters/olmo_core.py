@@ -42,4 +42,5 @@ OLMO_CORE = Exporter(
     unit="tokens",
     filename="mixture.yaml",
     write=_write,
+    expects="arrays of tokens (.npy)",
 )

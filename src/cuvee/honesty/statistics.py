@@ -53,20 +53,20 @@ def ranks(values: FloatArray, groups: IntArray, weights: FloatArray) -> FloatArr
     """[..., n] average ranks within each group (ties share their mean rank), cost O(draws n^2).
 
     Args:
-        values: [n].
+        values: [..., n].
         groups: [n].
         weights: [..., n].
     """
-    difference = values[:, None] - values[None, :]
+    difference = values[..., :, None] - values[..., None, :]
     same = groups[:, None] == groups[None, :]
     below = ((difference > 0) + 0.5 * (difference == 0)) * same
-    return np.asarray(weights @ below.T + 0.5)
+    return np.asarray((below @ weights[..., None])[..., 0] + 0.5)
 
 
 def rank_correlation(
     first: FloatArray, second: FloatArray, groups: IntArray, weights: FloatArray
 ) -> FloatArray:
-    """[...] Spearman correlation, ranked and centred within groups; columns [n], weights [..., n]."""
+    """[...] Spearman correlation, ranked and centred within groups; columns and weights [..., n]."""
     return correlation(ranks(first, groups, weights), ranks(second, groups, weights), groups, weights)
 
 
@@ -77,7 +77,7 @@ def partial_correlation(
     groups: IntArray,
     weights: FloatArray,
 ) -> FloatArray:
-    """[...] correlation of two columns [n] after both are regressed on the controls, each [n].
+    """[...] correlation of two columns [..., n] after both are regressed on the controls, each [n].
 
     By the recursion r_xy.z = (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2)(1 - r_yz^2)). A constant
     control explains nothing and is passed over; a column wholly explained by a control gives NaN.
@@ -101,14 +101,14 @@ def pair_accuracy(
     """[...] share of pairs inside a group that the proxy orders as the truth does.
 
     Pairs whose truths differ by no more than ``tie`` are left out; equal proxies count one half.
-    Columns [n], weights [..., n].
+    Columns and weights [..., n].
     """
-    gap = truth[:, None] - truth[None, :]
+    gap = truth[..., :, None] - truth[..., None, :]
     valid = (np.abs(gap) > tie) & (groups[:, None] == groups[None, :])
-    agreement = np.sign(gap) * np.sign(proxy[:, None] - proxy[None, :])
+    agreement = np.sign(gap) * np.sign(proxy[..., :, None] - proxy[..., None, :])
     right = np.where(valid, 0.5 + 0.5 * agreement, 0.0)
-    total = ((weights @ valid.astype(np.float64)) * weights).sum(-1)
-    good = ((weights @ right) * weights).sum(-1)
+    total = _pairs(valid.astype(np.float64), weights)
+    good = _pairs(right, weights)
     exists = (total > 0) & _enough(weights)
     return np.asarray(np.where(exists, good / np.where(exists, total, 1.0), np.nan))
 
@@ -133,9 +133,9 @@ def regret(
         best = _best(truth, inside)
         picked = np.where(proxy == _best(proxy, inside)[..., None], count, 0.0)
         picks = picked.sum(-1)
-        cost = picked @ truth / np.where(picks > 0, picks, 1.0) - best
+        cost = (picked * truth).sum(-1) / np.where(picks > 0, picks, 1.0) - best
         lost += np.where(size > 0, size * cost, 0.0)
-        blind += np.where(size > 0, size * (count @ truth / filled - best), 0.0)
+        blind += np.where(size > 0, size * ((count * truth).sum(-1) / filled - best), 0.0)
     total = weights.sum(-1)
     exists = _enough(weights)
     value = np.where(exists, lost / np.where(total > 0, total, 1.0), np.nan)
@@ -158,6 +158,11 @@ def slope(proxy: FloatArray, truth: FloatArray, groups: IntArray) -> tuple[float
     residual = y - value * x
     error = float(np.sqrt(residual @ residual / freedom / xx)) if freedom > 0 else float("nan")
     return value, error
+
+
+def _pairs(matrix: FloatArray, weights: FloatArray) -> FloatArray:
+    """[...] sum of a matrix [..., n, n] over pairs, each as often as its two rows count."""
+    return np.asarray(((matrix @ weights[..., None])[..., 0] * weights).sum(-1))
 
 
 def _best(values: FloatArray, inside: BoolArray) -> FloatArray:

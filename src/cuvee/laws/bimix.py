@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.asked import Answers
 from cuvee.laws.formula import FittedFormula, fit_from_starts
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
@@ -103,7 +104,7 @@ class Powers:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedBiMix:
+class FittedBiMix(Answers):
     """One fitted formula for each metric."""
 
     sources: tuple[str, ...]
@@ -112,16 +113,16 @@ class FittedBiMix:
     law: str = "bimix"
     convex: bool = True
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``."""
-        return np.concatenate([part.predict(shares, scale) for part in self.parts], axis=1)
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``."""
+        return np.concatenate([part.costs(shares, scale) for part in self.parts], axis=1)
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient``."""
-        return np.concatenate([part.gradient(shares, scale) for part in self.parts], axis=1)
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes``."""
+        return np.concatenate([part.slopes(shares, scale) for part in self.parts], axis=1)
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``; nothing is known of it."""
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``; nothing is known of it."""
         return np.zeros((len(np.atleast_2d(shares)), len(self.metrics)))
 
     def as_json(self) -> Json:

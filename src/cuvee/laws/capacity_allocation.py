@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.asked import Answers
 from cuvee.laws.capacity_formula import CapacityFormula
 from cuvee.laws.formula import Standardised
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
@@ -41,7 +42,7 @@ _ROUNDS, _STEPS = 3, 80
 
 
 @dataclass(frozen=True, eq=False)
-class FittedCapacityAllocation:
+class FittedCapacityAllocation(Answers):
     """The law with its parameters."""
 
     sources: tuple[str, ...]
@@ -54,18 +55,18 @@ class FittedCapacityAllocation:
     law: str = "capacity_allocation"
     convex: bool = False
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``."""
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``."""
         costs: FloatArray = self.formula.values(self.theta, np.atleast_2d(shares), scale)[0]
         return costs
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient``."""
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes``."""
         slopes: FloatArray = self.formula.slopes(self.theta, np.atleast_2d(shares), scale)[0]
         return slopes
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``: what the parameters leave open (Laplace's approximation)."""
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation)."""
         jacobian = self.formula.jacobian(self.theta, np.atleast_2d(shares), scale)[1][0]
         solved = np.linalg.solve(self.curvature, jacobian.reshape(-1, len(self.curvature)).T).T
         variance = (jacobian * solved.reshape(jacobian.shape)).sum(axis=2)

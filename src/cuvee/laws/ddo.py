@@ -23,6 +23,7 @@ from scipy.optimize import OptimizeWarning, brentq, curve_fit
 
 from cuvee.errors import ConfigError
 from cuvee.laws.least_squares import Prior, Target, solve
+from cuvee.quantities import quantity
 from cuvee.types import FloatArray
 
 Method = Literal["published", "likeliest"]
@@ -281,5 +282,5 @@ class AutoScale:
             return math.log(sum(self.at(step).values()) / total)
 
         if excess(low) > 0 or excess(high) < 0:
-            raise ConfigError(f"AutoScale: {total:.4g} tokens are out of reach of the progression")
+            raise ConfigError(f"AutoScale: {quantity(total)} tokens are out of reach of the progression")
         return self.at(float(brentq(excess, low, high, xtol=1e-13)))

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from cuvee.execution.interface import Executor
+from cuvee.laws.asked import Answers
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Law, LawData, Refittable, Scale
@@ -23,7 +24,7 @@ _PULL = 0.02  # towards equal weights, in units of the members' mean squared err
 
 
 @dataclass(frozen=True, eq=False)
-class FittedEnsemble:
+class FittedEnsemble(Answers):
     """Fitted members and their weights."""
 
     members: tuple[FittedLaw, ...]
@@ -42,19 +43,19 @@ class FittedEnsemble:
         """Names of the metrics."""
         return self.members[0].metrics
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``."""
-        return _weighted(self.weights, [member.predict(shares, scale) for member in self.members])
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``."""
+        return _weighted(self.weights, [member.costs(shares, scale) for member in self.members])
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient``."""
-        return _weighted(self.weights, [member.gradient(shares, scale) for member in self.members])
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes``."""
+        return _weighted(self.weights, [member.slopes(shares, scale) for member in self.members])
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``."""
-        means = [member.predict(shares, scale) for member in self.members]
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``."""
+        means = [member.costs(shares, scale) for member in self.members]
         return _mixed_deviation(
-            self.weights, means, [member.deviation(shares, scale) for member in self.members]
+            self.weights, means, [member.uncertainty(shares, scale) for member in self.members]
         )
 
     def as_json(self) -> Json:

@@ -25,7 +25,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from cuvee.errors import ConfigError
-from cuvee.laws.interface import FittedLaw, Law, LawData, Scale
+from cuvee.laws.asked import checked
+from cuvee.laws.interface import Asked, FittedLaw, Law, LawData, Scale
 from cuvee.types import BoolArray, FloatArray
 
 EARLY = (0.5, 0.75)
@@ -122,19 +123,20 @@ class Extrapolation:
             float(looks.sum() / (looks.sum() + _DOUBT)),
         )
 
-    def deviation(self, shares: FloatArray, scale: Scale) -> FloatArray:
-        """Calibrated standard deviations [M, E] at a scale."""
-        own = self.fitted.deviation(shares, scale) / self.spread
+    def deviation(self, mixtures: Asked, scale: Scale) -> FloatArray:
+        """Calibrated standard deviations [M, E] at a scale; refuses what ``FittedLaw.predict`` does."""
+        shares, scale = checked(mixtures, scale, self.fitted.sources)
+        own = self.fitted.uncertainty(shares, scale) / self.spread
         away = _beyond(scale, self.largest, len(shares))
         variance = _Chain(own, own, away).variance(self.floor, self.slope, self.trust)
         result: FloatArray = self.factor * self.spread * np.sqrt(variance)
         return result
 
-    def half_width(self, shares: FloatArray, scale: Scale, level: float) -> FloatArray:
-        """Of the central interval of a run, [M, E]."""
+    def half_width(self, mixtures: Asked, scale: Scale, level: float) -> FloatArray:
+        """Of the central interval of a run, [M, E]; see ``deviation``."""
         drawn = float(np.quantile(self.scores, level, method="higher"))
         times = (1.0 - self.believed) * student.ppf(0.5 + level / 2.0, self.freedom) + self.believed * drawn
-        result: FloatArray = times * self.deviation(shares, scale)
+        result: FloatArray = times * self.deviation(mixtures, scale)
         return result
 
 
@@ -160,8 +162,8 @@ def _parts(data: LawData) -> list[tuple[BoolArray, BoolArray]]:
 def _asked(law: Law, learnt: LawData, asked: LawData, spread: FloatArray) -> _Chain:
     fitted = law.fit(learnt)
     return _Chain(
-        (asked.costs - fitted.predict(asked.shares, asked.scale)) / spread,
-        fitted.deviation(asked.shares, asked.scale) / spread,
+        (asked.costs - fitted.costs(asked.shares, asked.scale)) / spread,
+        fitted.uncertainty(asked.shares, asked.scale) / spread,
         _beyond(asked.scale, _largest(learnt), len(asked)),
     )
 

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.asked import Answers
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
 from cuvee.laws.least_squares import Prior, Target, solve
 from cuvee.types import FloatArray, Json
@@ -64,7 +65,7 @@ class Formula(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class FittedFormula:
+class FittedFormula(Answers):
     """A formula with parameters for every metric."""
 
     formula: Formula
@@ -89,18 +90,18 @@ class FittedFormula:
         """See ``FittedLaw.convex``."""
         return self.formula.convex
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``."""
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``."""
         values = self.formula.values(self.theta, np.atleast_2d(shares), scale)
         return (self.shift[:, None] + self.spread[:, None] * values).T
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient``."""
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes``."""
         slopes = self.formula.slopes(self.theta, np.atleast_2d(shares), scale)
         return (self.spread[:, None, None] * slopes).transpose(1, 0, 2)
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``; nothing is known of it."""
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``; nothing is known of it."""
         return np.zeros((len(np.atleast_2d(shares)), len(self.metrics)))
 
     def as_json(self) -> Json:

@@ -20,6 +20,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from cuvee.errors import ConfigError
+from cuvee.laws.asked import Answers
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
 
@@ -118,7 +119,7 @@ class Process:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedGaussianProcess:
+class FittedGaussianProcess(Answers):
     """One process a metric."""
 
     law: str
@@ -132,20 +133,20 @@ class FittedGaussianProcess:
     processes: tuple[Process, ...]
     convex: bool = False
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``."""
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``."""
         return np.stack(
             [p.mean(x) for p, x in zip(self.processes, self._points(shares), strict=True)], axis=1
         )
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``."""
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``."""
         return np.stack(
             [p.deviation(x) for p, x in zip(self.processes, self._points(shares), strict=True)], axis=1
         )
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient``."""
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes``."""
         inner = self.feature.slope(np.atleast_2d(shares))
         slopes = [
             p.slope(x) * inner / size

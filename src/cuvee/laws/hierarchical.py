@@ -59,8 +59,8 @@ class HierarchicalFit(FittedFormula):
     curvature: FloatArray
     """[E, P, P] of the objective at the parameters, standardised costs."""
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``: what the parameters leave open (Laplace's approximation)."""
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation)."""
         _, jacobian = self.formula.jacobian(self.theta, np.atleast_2d(shares), scale)
         solved = np.linalg.solve(self.curvature, jacobian.transpose(0, 2, 1))
         variance = np.einsum("emp,epm->em", jacobian, solved)
@@ -151,7 +151,7 @@ def transferred(
     """
     if (base.sources, base.metrics) != (data.sources, data.metrics):
         raise ConfigError("a law is transferred to runs of the same sources and metrics, in the same order")
-    foretold = base.predict(data.shares, data.scale)
+    foretold = base.costs(data.shares, data.scale)
     costs = Standardised.like(data, base.shift, base.spread, foretold)
     theta, residual = base.theta, np.full(len(data.metrics), 0.02)
     variance = np.full_like(theta, deviation**2)

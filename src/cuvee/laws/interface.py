@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from cuvee.errors import ConfigError
+from cuvee.mixture.mixture import Mixture
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.observations import Observations
 from cuvee.types import BoolArray, FloatArray, IntArray, Json
@@ -70,6 +72,9 @@ class Scale:
 
 
 UNKNOWN_SCALE = Scale()
+
+Asked = Mixture | Sequence[Mixture] | npt.ArrayLike
+"""One mixture or several, by name; or shares [S] or [M, S] in the order of the law's sources."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,19 +171,36 @@ class FittedLaw(Protocol):
         """The predicted costs are convex in the shares."""
         ...
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """Costs [M, E] of mixtures [M, S]."""
+    def predict(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """Costs [M, E] of mixtures.
+
+        Raises:
+            MixtureError: what is asked about is no mixture of the law's sources (``laws/asked.py``).
+        """
         ...
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """Derivatives [M, E, S] of the costs in the shares, each share moved alone."""
+    def gradient(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """Derivatives [M, E, S] of the costs in the shares, each share moved alone; see ``predict``."""
         ...
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+    def deviation(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
         """Standard deviations [M, E] that the runs leave in the predictions, as the law itself sees it.
 
-        Zero where a law knows nothing of it. ``Spread`` (``laws/spread.py``) makes intervals of it.
+        Zero where a law knows nothing of it. ``Spread`` (``laws/spread.py``) makes intervals of it. See
+        ``predict``.
         """
+        ...
+
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """``predict`` of shares [M, S] that are mixtures or lie near them: nothing is checked."""
+        ...
+
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """``gradient`` of the same."""
+        ...
+
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """``deviation`` of the same."""
         ...
 
     def as_json(self) -> Json:

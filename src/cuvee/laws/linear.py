@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.asked import Answers
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
 
 
 @dataclass(frozen=True, eq=False)
-class FittedLinear:
+class FittedLinear(Answers):
     """Coefficients of every metric."""
 
     sources: tuple[str, ...]
@@ -32,17 +33,17 @@ class FittedLinear:
     law: str = "linear"
     convex: bool = True
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``."""
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``."""
         result: FloatArray = np.atleast_2d(shares) @ self.coefficients.T
         return result
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient``."""
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes``."""
         return np.broadcast_to(self.coefficients, (len(np.atleast_2d(shares)), *self.coefficients.shape))
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``: that of least squares with equal noise."""
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``: that of least squares with equal noise."""
         away = np.atleast_2d(shares)[:, None, :] - self.centre
         variance = np.einsum("mes,est,met->me", away, self.leverage, away) + self.base
         result: FloatArray = np.sqrt(np.maximum(variance, 0.0))

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.asked import Answers
 from cuvee.laws.curves import LEAST, Curves
 from cuvee.laws.data_mixing_laws import DATA_MIXING_LAWS
 from cuvee.laws.formula import FittedFormula, Standardised
@@ -38,7 +39,7 @@ _MIXING = next(law for law in DATA_MIXING_LAWS if law.name == "data_mixing_m4")
 
 
 @dataclass(frozen=True, eq=False)
-class FittedNested:
+class FittedNested(Answers):
     """Curves with their power laws. Mixing laws are fitted when a scale is asked for, and kept."""
 
     sources: tuple[str, ...]
@@ -78,8 +79,8 @@ class FittedNested:
             self._mixing[params, tokens] = _MIXING.fit(data)
         return self._mixing[params, tokens]
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``.
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``.
 
         Raises:
             ConfigError: the scale is not told; there are no mixing laws without one.
@@ -87,19 +88,19 @@ class FittedNested:
         shares = np.atleast_2d(shares)
         result = np.empty((len(shares), len(self.metrics)))
         for rows, law in self._by_scale(len(shares), scale):
-            result[rows] = law.predict(shares[rows])
+            result[rows] = law.costs(shares[rows])
         return result
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient`` and ``predict``."""
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes`` and ``costs``."""
         shares = np.atleast_2d(shares)
         result = np.empty((len(shares), len(self.metrics), len(self.sources)))
         for rows, law in self._by_scale(len(shares), scale):
-            result[rows] = law.gradient(shares[rows])
+            result[rows] = law.slopes(shares[rows])
         return result
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``; nothing is known of it."""
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``; nothing is known of it."""
         return np.zeros((len(np.atleast_2d(shares)), len(self.metrics)))
 
     def as_json(self) -> Json:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.asked import Answers
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
 
@@ -25,7 +26,7 @@ _LEAST_RUNS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class FittedTrees:
+class FittedTrees(Answers):
     """One booster for each metric."""
 
     sources: tuple[str, ...]
@@ -34,23 +35,23 @@ class FittedTrees:
     law: str = "regmix"
     convex: bool = False
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``."""
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``."""
         shares = np.atleast_2d(shares)
         return np.stack([np.asarray(one.predict(shares, num_threads=1)) for one in self.boosters], axis=1)
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient``; trees are steps: differences over two hundredths of a share."""
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes``; trees are steps: differences over two hundredths of a share."""
         shares = np.atleast_2d(shares)
         slopes = []
         for source in range(shares.shape[1]):
             moved = np.zeros(shares.shape[1])
             moved[source] = _STEP
-            slopes.append((self.predict(shares + moved) - self.predict(shares - moved)) / (2 * _STEP))
+            slopes.append((self.costs(shares + moved) - self.costs(shares - moved)) / (2 * _STEP))
         return np.stack(slopes, axis=2)
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``; nothing is known of it."""
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``; nothing is known of it."""
         return np.zeros((len(np.atleast_2d(shares)), len(self.metrics)))
 
     def as_json(self) -> Json:

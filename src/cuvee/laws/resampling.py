@@ -15,15 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cuvee.laws.asked import Answers, checked
 from cuvee.laws.hierarchical import HierarchicalFit
-from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Law, LawData, Refittable, Scale
+from cuvee.laws.interface import UNKNOWN_SCALE, Asked, FittedLaw, Law, LawData, Refittable, Scale
 from cuvee.types import FloatArray, IntArray, Json
 
 _LARGEST_FACTOR = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class StretchedLaw:
+class StretchedLaw(Answers):
     """A law, moved away from another by a factor for each metric."""
 
     base: FittedLaw
@@ -47,21 +48,21 @@ class StretchedLaw:
         """Names of the metrics."""
         return self.base.metrics
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.predict``."""
-        known = self.base.predict(shares, scale)
-        result: FloatArray = known + self.factor * (self.drawn.predict(shares, scale) - known)
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.costs``."""
+        known = self.base.costs(shares, scale)
+        result: FloatArray = known + self.factor * (self.drawn.costs(shares, scale) - known)
         return result
 
-    def gradient(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.gradient``."""
-        known = self.base.gradient(shares, scale)
-        result: FloatArray = known + self.factor[:, None] * (self.drawn.gradient(shares, scale) - known)
+    def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.slopes``."""
+        known = self.base.slopes(shares, scale)
+        result: FloatArray = known + self.factor[:, None] * (self.drawn.slopes(shares, scale) - known)
         return result
 
-    def deviation(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.deviation``."""
-        return self.base.deviation(shares, scale)
+    def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """See ``FittedLaw.uncertainty``."""
+        return self.base.uncertainty(shares, scale)
 
     def as_json(self) -> Json:
         """See ``FittedLaw.as_json``."""
@@ -116,9 +117,13 @@ class Resamples:
         stretch = np.clip(factor, 1.0, _LARGEST_FACTOR)
         return cls(tuple(StretchedLaw(fitted, one, stretch) for one in laws))
 
-    def predict(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """Costs [K, M, E] of mixtures [M, S] under every resample."""
-        return np.stack([law.predict(shares, scale) for law in self.laws])
+    def predict(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """Costs [K, M, E] of mixtures under every resample; refuses what ``FittedLaw.predict`` does."""
+        return self.costs(*checked(mixtures, scale, self.laws[0].sources))
+
+    def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
+        """The same of shares [M, S] that are known to be mixtures."""
+        return np.stack([law.costs(shares, scale) for law in self.laws])
 
 
 def _counts(runs: int, count: int, rng: np.random.Generator) -> FloatArray:

@@ -3,16 +3,16 @@
 This is what the rest of the house asks: "what would this mixture do, and how sure is that?"
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, LawData, Scale, signs
+from cuvee.laws.asked import checked
+from cuvee.laws.interface import UNKNOWN_SCALE, Asked, FittedLaw, LawData, Scale, signs
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import HeldOut, Validated
-from cuvee.mixture.mixture import Mixture
 from cuvee.runs.formats.direction import Direction
 from cuvee.types import FloatArray, Json
 
@@ -51,15 +51,18 @@ class Surrogate:
         sign = np.array([signs((directions or {}).get(name, "lower")) for name in data.metrics])
         return cls(validated.fitted, validated.held_out, Spread.of(validated.held_out), data, sign)
 
-    def predict(
-        self, mixtures: Sequence[Mixture], scale: Scale = UNKNOWN_SCALE, level: float = 0.8
-    ) -> Prediction:
-        """Metrics of mixtures with central intervals of ``level``."""
+    def predict(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE, level: float = 0.8) -> Prediction:
+        """Metrics of mixtures with central intervals of ``level``.
+
+        Raises:
+            ConfigError: the level is not between 0 and 1.
+            MixtureError: see ``FittedLaw.predict``.
+        """
         if not 0.0 < level < 1.0:
             raise ConfigError(f"level {level}: intervals need one between 0 and 1")
-        shares = np.stack([mixture.reindexed(self.data.sources).shares for mixture in mixtures])
-        mean = self.fitted.predict(shares, scale) * self.sign
-        own = self.fitted.deviation(shares, scale)
+        shares, scale = checked(mixtures, scale, self.data.sources)
+        mean = self.fitted.costs(shares, scale) * self.sign
+        own = self.fitted.uncertainty(shares, scale)
         half = self.spread.half_width(own, level)
         return Prediction(
             self.data.metrics, mean, mean - half, mean + half, self.spread.deviation(own), level

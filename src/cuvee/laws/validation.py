@@ -129,7 +129,7 @@ def _without(
     rest = data.select(fold != left_out)
     fitted = law.refit(rest, near, seed) if isinstance(law, Refittable) else law.fit(rest, seed)
     asked = data.select(fold == left_out)
-    return fitted.predict(asked.shares, asked.scale), fitted.deviation(asked.shares, asked.scale)
+    return fitted.costs(asked.shares, asked.scale), fitted.uncertainty(asked.shares, asked.scale)
 
 
 def _correlation(left: FloatArray, right: FloatArray) -> float:

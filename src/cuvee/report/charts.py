@@ -54,7 +54,11 @@ def share_axis(top: float) -> Markup:
         at = 100 * i * step / top
         anchor = "start" if i == 0 else "end" if at > 99 else "middle"
         text = f"{100 * i * step:.3g}%"
-        parts.append(Markup('<text x="{}%" y="11" text-anchor="{}">{}</text>').format(_r(at), anchor, text))
+        # On a narrow screen every other label is left out.
+        css = Markup(' class="odd"') if i % 2 else ""
+        parts.append(
+            Markup('<text{} x="{}%" y="11" text-anchor="{}">{}</text>').format(css, _r(at), anchor, text)
+        )
     return Markup('<svg class="ruler" role="presentation">{}</svg>').format(_join(parts))
 
 
@@ -63,9 +67,9 @@ def share_bar(row: MixtureRow, top: float) -> Markup:
     words = f"{row.source}: {wording.percent(row.share)}"
     if not math.isnan(row.low):
         words += f" {wording.interval(row.low, row.high, wording.percent)}"
-    words += f"; uniform {wording.percent(row.uniform)}, proportional {wording.percent(row.proportional)}"
-    if not math.isnan(row.share_cap):
-        words += f"; cap {wording.percent(row.share_cap)}"
+    places = (("uniform", row.uniform), ("proportional", row.proportional), ("cap", row.share_cap))
+    beside = [f"{name} {wording.percent(at)}" for name, at in places if not math.isnan(at)]
+    words += f"; {', '.join(beside)}" if beside else ""
     parts = [
         Markup('<rect class="bar{}" y="6" height="14" rx="2" width="{}%"/>').format(
             " capped" if row.cap_hit else "", _r(100 * row.share / top)
@@ -73,7 +77,6 @@ def share_bar(row: MixtureRow, top: float) -> Markup:
     ]
     if not math.isnan(row.low) and not math.isnan(row.high):
         parts.append(_whisker(100 * row.low / top, 100 * row.high / top, "whisker"))
-    places = (("uniform", row.uniform), ("proportional", row.proportional), ("cap", row.share_cap))
     parts += [_placed(name, 100 * at / top) for name, at in places if at <= top]
     return _row(words, parts)
 

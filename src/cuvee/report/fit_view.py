@@ -9,6 +9,7 @@ from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import LossRow, MixtureRow, Panel, Point
 from cuvee.study.decision import Loss, Prediction
 from cuvee.study.law_decision import BEST_OBSERVED, PICK, Interval, LawDecision, LawRow, Sensitivity
+from cuvee.study.law_headline import scale_of_runs
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class FitView:
         panel = Panel(decision.law, "believed", points, None, same_axis=True) if points else None
         sources = tuple(decision.sources[i] for i in order)
         return cls(decision, badge_of(decision.verdict), sources, tuple(rows), _metrics(decision), panel)
+
+    @property
+    def scale(self) -> str:
+        """At which scale the predictions hold."""
+        return scale_of_runs(self.decision)
 
     @property
     def chosen(self) -> LawRow:

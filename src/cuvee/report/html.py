@@ -8,6 +8,8 @@ All text of a study is escaped by the template engine or ``charts``; a content s
 forbids loading anything.
 """
 
+import math
+import re
 from functools import lru_cache
 from importlib import resources
 
@@ -21,9 +23,14 @@ from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
 from cuvee.study.decision import TARGET
+from cuvee.study.headline import FEWEST_DOCUMENTS
 
+FOLDED_FROM = 12
+"""Rows of a table that are seen before it is unfolded."""
 MOST_TABLED_MEMBERS = 24
 """Pool members up to which cosines are written as numbers; above, they are drawn."""
+
+_PIECE = re.compile(r".{1,18}?(?:[\W_]{1,3}|\Z)|.{18}", re.DOTALL)
 
 
 def render_html(view: StudyView) -> str:
@@ -83,7 +90,9 @@ def _environment() -> Environment:
         css=Markup(_package_text("page.css")),
         js=Markup(_package_text("page.js")),
         TARGET=TARGET,
+        FEWEST_DOCUMENTS=FEWEST_DOCUMENTS,
         MOST_TABLED_MEMBERS=MOST_TABLED_MEMBERS,
+        FOLDED_FROM=FOLDED_FROM,
     )
     words = (
         wording.number,
@@ -100,6 +109,8 @@ def _environment() -> Environment:
         wording.main_shares,
     )
     environment.filters.update({word.__name__: word for word in words})
+    environment.filters["breakable"] = _breakable
+    environment.tests["known"] = math.isfinite
     environment.globals.update(  # the word that an interval's ends are told with
         row_percent=wording.percent, correlation_word=wording.correlation, gap_word=_gap
     )
@@ -108,6 +119,11 @@ def _environment() -> Environment:
 
 def _gap(value: float) -> str:
     return wording.signed(value, 4)
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may be broken behind what divides its words, and inside a word only if that is long."""
+    return Markup("<wbr>").join(_PIECE.findall(name))
 
 
 def _package_text(name: str) -> str:

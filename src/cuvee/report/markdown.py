@@ -23,7 +23,9 @@ def render_markdown(view: StudyView) -> str:
         f"**{escape(view.badge.words)}.** {escape(view.badge.why)}".strip(),
         _list(headline[1:]),
         _section("The mixture", _mixture(view)),
+        _section("Checked by training", _check(view)),
         _section("Predicted losses (nats per token)", _losses(view)),
+        _section("What losses are measured on", _evaluations(view)),
         _section("What each source does to the target", _effects(view)),
         _section("Honesty", _honesty(view), _calibrators(view)),
         _section("Mixtures tied with the pick", _tied(view)),
@@ -66,6 +68,49 @@ def _mixture(view: StudyView) -> str:
     ]
     heads = ("source", "share", "interval", "uniform", "proportional", "epochs", "unique tokens")
     return scale + "\n\n" + _table(heads, rows)
+
+
+def _check(view: StudyView) -> str:
+    check = view.decision.check
+    if check is None:
+        return ""
+    predicted = {gain.baseline: gain for gain in view.decision.gains}
+    rows = []
+    for one in check.comparisons:
+        gain = predicted.get(one.baseline)
+        rows.append(
+            (
+                one.baseline,
+                wording.signed(one.difference, 4),
+                wording.interval(one.low, one.high, _gap),
+                wording.signed(gain.difference, 4) if gain else wording.MISSING,
+                wording.interval(gain.low, gain.high, _gap) if gain else "",
+                wording.percent(one.tokens_needed),
+            )
+        )
+    note = (
+        f"{len(check.arms)} mixtures, {check.seeds} fresh trainings each on {wording.quantity(check.tokens)} "
+        f"tokens; one training varies by {wording.number(check.noise, 4)} nats per token."
+    )
+    heads = ("pick against", "measured", "interval", "predicted", "interval", "worth in tokens")
+    return "\n\n".join(part for part in (note, _table(heads, rows)) if part)
+
+
+def _gap(value: float) -> str:
+    return wording.signed(value, 4)
+
+
+def _evaluations(view: StudyView) -> str:
+    rows = [
+        (
+            escape(row.evaluation),
+            wording.percent(row.weight),
+            f"{row.documents} ({wording.quantity(row.tokens)} tokens)",
+            f"{row.checking_documents} ({wording.quantity(row.checking_tokens)} tokens)",
+        )
+        for row in view.decision.evaluations
+    ]
+    return _table(("evaluation", "weight", "documents to choose by", "documents to check with"), rows)
 
 
 def _losses(view: StudyView) -> str:
@@ -162,7 +207,7 @@ def _tied(view: StudyView) -> str:
             escape(row.name),
             wording.main_shares(sources, row.shares),
             wording.signed(row.gap, 4),
-            wording.interval(row.low, row.high, lambda value: wording.signed(value, 4)),
+            wording.interval(row.low, row.high, _gap),
         )
         for row in view.decision.tied
     ]

@@ -12,6 +12,23 @@ _WIDTH, _HEIGHT = 300.0, 150.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 12.0, 8.0, 26.0
 
 
+_KEYS = {
+    "rung": '<path class="reach" d="M0-7V7"/><circle r="4"/>',
+    "chosen": '<path class="way chosen" d="M-7 0H7"/>',
+    "other": '<path class="way" d="M-7 0H7"/>',
+    "band": '<path class="band" d="M-7-5H7V5H-7Z"/>',
+    "check": '<path class="grid check" d="M0-7V7"/>',
+    "pick": '<circle class="pick" r="5.5"/>',
+}
+
+
+def key(name: str) -> Markup:
+    """A mark of the drawing by itself, for the legend."""
+    return Markup('<svg class="key path" viewBox="-7 -7 14 14" aria-hidden="true">{}</svg>').format(
+        Markup(_KEYS[name])
+    )
+
+
 def share_path(panel: SharePanel) -> Markup:
     """One source: what was best at the rungs, where the methods carry it, and the pick at the target."""
     scales = [panel.target_tokens, *(tokens for tokens, _ in panel.rungs)]

@@ -14,6 +14,21 @@ _ROOM = 0.06
 _WORST = 0.9  # quantile of losses at the dearest level that is still drawn in its place
 
 
+_KEYS = {
+    "pick": '<circle class="pick" r="5"/>',
+    "training": '<circle r="4.5"/>',
+    "best": '<path class="way chosen" d="M-7 0H7"/>',
+    "cheaper": '<path class="reach" d="M0-5V5"/>',
+}
+
+
+def key(name: str) -> Markup:
+    """A mark of the drawing by itself, for the legend."""
+    return Markup('<svg class="key path" viewBox="-7 -7 14 14" aria-hidden="true">{}</svg>').format(
+        Markup(_KEYS[name])
+    )
+
+
 def way(steps: Sequence[Step], budget: float) -> Markup:
     """Trainings at the dearest level against FLOPs, and the best of them so far.
 
@@ -73,6 +88,6 @@ def way(steps: Sequence[Step], budget: float) -> Markup:
                 )
             )
     words = f"{len(dear)} trainings at the dearest level; the best ended at {wording.number(best, 4)}"
-    return Markup('<svg class="path" role="img" viewBox="0 0 {:.0f} {:.0f}" aria-label="{}">{}</svg>').format(
-        _WIDTH, _HEIGHT, words, Markup("").join(parts)
-    )
+    return Markup(
+        '<svg class="path large" role="img" viewBox="0 0 {:.0f} {:.0f}" aria-label="{}">{}</svg>'
+    ).format(_WIDTH, _HEIGHT, words, Markup("").join(parts))

@@ -33,7 +33,9 @@ def progress(chart: Chart) -> Markup:
     parts = [_frame(x, y, chart)]
     parts += [_band(course, x, y) for course in chart.courses]
     parts += [_line(course, x, y) for course in reversed(chart.courses)]
-    return Markup('<svg class="path" role="img" viewBox="0 0 {:.0f} {:.0f}" aria-label="{}">{}</svg>').format(
+    return Markup(
+        '<svg class="path large" role="img" viewBox="0 0 {:.0f} {:.0f}" aria-label="{}">{}</svg>'
+    ).format(
         _WIDTH,
         _HEIGHT,
         "Distance of the best mixture found from the best there is, against runs at the target; "

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
+from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
+from cuvee.study.answers import Answers
 from cuvee.study.decision import (
     ALL_REFERENCES,
     TARGET,
@@ -175,14 +177,19 @@ class StudyView:
     agreement: Agreement | None
     """Rows on single evaluations."""
     runs: tuple[RunCount, ...]
+    answers: AnswersView | None
+    """Beside the other answers of the study."""
 
     @classmethod
-    def of(cls, decision: Decision, observations: Observed | None = None) -> Self:
+    def of(
+        cls, decision: Decision, observations: Observed | None = None, answers: Answers | None = None
+    ) -> Self:
         """Order and group a decision for display.
 
         Args:
             decision: what is shown.
             observations: the runs behind it; only counted.
+            answers: all that the study has.
         """
         evaluations = _evaluations(decision)
         mixture = mixture_rows(decision.mixture, decision.target_scale.tokens)
@@ -200,7 +207,16 @@ class StudyView:
             honesty=tuple(row for row in _by_proxy(decision) if row.scope not in evaluations),
             agreement=_agreement(decision, evaluations),
             runs=_runs(observations),
+            answers=AnswersView.of(answers),
         )
+
+    @property
+    def fewest_documents(self) -> str:
+        """Of the evaluations in the target; words where an old decision does not say."""
+        counted = [
+            min(one.documents, one.checking_documents) for one in self.decision.evaluations if one.weight > 0
+        ]
+        return str(min(counted)) if counted else "an unknown number of"
 
     @property
     def sources(self) -> tuple[str, ...]:

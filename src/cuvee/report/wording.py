@@ -1,27 +1,19 @@
 """Numbers as words: the one place where a report rounds (floor 8).
 
 Every function takes NaN for "not measured" and answers with an en dash. Nothing here knows HTML or
-Markdown; the characters used (−, ×, superscripts) are plain Unicode.
+Markdown; the characters used (−, –) are plain Unicode. Counts and FLOPs are worded on the ground floor
+(``cuvee/quantities.py``), since sentences of lower floors hold them, too.
 """
 
 import math
 from collections.abc import Callable, Sequence
 
-MISSING = "–"
-_MINUS = "−"
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+from cuvee.quantities import MISSING as MISSING
+from cuvee.quantities import flops as flops
+from cuvee.quantities import number as number
+from cuvee.quantities import quantity as quantity
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-
-
-def number(value: float, digits: int = 3) -> str:
-    """Fixed digits after the point, with a true minus sign."""
-    if math.isnan(value):
-        return MISSING
-    if math.isinf(value):
-        return "∞" if value > 0 else f"{_MINUS}∞"
-    text = f"{abs(value):.{digits}f}"
-    negative = value < 0 and float(text) != 0.0
-    return _MINUS + text if negative else text
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -56,31 +48,9 @@ def percent(share: float) -> str:
     return f"{number(value, 1)}%"
 
 
-def quantity(value: float) -> str:
-    """A count of tokens or parameters with three significant digits and k, M, B or T."""
-    if math.isnan(value):
-        return MISSING
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * size:
-            scaled = value / size
-            digits = 0 if abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2
-            return f"{number(scaled, digits)}{letter}"
-    return number(value, 0)
-
-
 def epochs(value: float) -> str:
     """How often a source is read."""
     return number(value, 2 if abs(value) < 10 else 1)
-
-
-def flops(value: float) -> str:
-    """Two significant digits and a power of ten."""
-    if math.isnan(value):
-        return MISSING
-    if value == 0:
-        return "0"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa.replace('-', _MINUS)} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
 def duration(seconds: float) -> str:

@@ -106,7 +106,7 @@ class _Belief:
     def of_mixtures(self, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Means and standard deviations [C]."""
         squares = shares**2
-        return self.fitted.predict(squares)[:, 0], self.fitted.deviation(squares)[:, 0]
+        return self.fitted.costs(squares)[:, 0], self.fitted.uncertainty(squares)[:, 0]
 
 
 def _data(sources: tuple[str, ...], shares: FloatArray, costs: FloatArray) -> LawData:

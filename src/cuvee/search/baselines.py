@@ -9,6 +9,7 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.quantities import quantity
 from cuvee.types import FloatArray
 
 UNIMAX_EPOCHS = 4.0
@@ -95,8 +96,8 @@ def unimax(
     caps = max_epochs * counts / target_tokens
     if caps.sum() < 1.0 - 1e-12:
         raise ConfigError(
-            f"unimax: {max_epochs:g} epochs of all sources are {max_epochs * counts.sum():.4g} tokens, fewer "
-            f"than the {target_tokens:.4g} of the run"
+            f"unimax: {max_epochs:g} epochs of all sources are {quantity(max_epochs * counts.sum())} tokens, "
+            f"fewer than the {quantity(target_tokens)} of the run"
         )
     shares: FloatArray = np.zeros(len(names))
     left = 1.0

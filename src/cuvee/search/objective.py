@@ -99,12 +99,12 @@ class BoundObjective:
 
     def costs(self, shares: FloatArray) -> FloatArray:
         """All metrics [E]."""
-        result: FloatArray = self.law.predict(shares[None], self.objective.scale)[0]
+        result: FloatArray = self.law.costs(shares[None], self.objective.scale)[0]
         return result
 
     def slopes(self, shares: FloatArray) -> FloatArray:
         """Their derivatives [E, S]."""
-        result: FloatArray = self.law.gradient(shares[None], self.objective.scale)[0]
+        result: FloatArray = self.law.slopes(shares[None], self.objective.scale)[0]
         return result
 
     def parts(self, shares: FloatArray) -> FloatArray:

@@ -96,7 +96,7 @@ def minimise(
 def _starts(bound: BoundObjective, region: Region, begin: FloatArray, seed: int) -> list[FloatArray]:
     """The given start and the best of many draws, each some way from the others."""
     drawn = np.stack([one.shares for one in region.sample(_DRAWN, np.random.default_rng(seed))])
-    costs = bound.law.predict(drawn, bound.objective.scale) @ bound.weights
+    costs = bound.law.costs(drawn, bound.objective.scale) @ bound.weights
     chosen = [begin]
     for index in np.argsort(costs, kind="stable").tolist():
         apart = min(float(np.abs(drawn[index] - other).sum()) / 2.0 for other in chosen)

@@ -226,4 +226,4 @@ def _looked_up(pool: FloatArray, table: FloatArray, shares: FloatArray, level: i
 def _foretold(law: FittedLaw, space: Space, order: list[int], shares: FloatArray, level: int) -> FloatArray:
     """Costs [m, E] from a law whose sources stand in another order."""
     size = space.levels[level]
-    return law.predict(shares[:, order], Scale(size.params, size.tokens))
+    return law.costs(shares[:, order], Scale(size.params, size.tokens))

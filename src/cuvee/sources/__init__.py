@@ -5,7 +5,8 @@ on disk) -> ``stream`` (training batches) or ``evaluation_set`` (fixed windows).
 """
 
 from cuvee.sources.contamination import Contamination
-from cuvee.sources.corpus import Corpus, CorpusReport, PartInfo, SourceReport, prepare
+from cuvee.sources.corpus import Corpus, prepare
+from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.readers import COMPRESSIONS, READERS, ReadOptions, SourceSpec, read_source

@@ -24,6 +24,9 @@ NGRAM_WORDS = 13
 SAMPLE_NGRAMS = 200_000
 """At most so many n-grams of one evaluation are looked for."""
 
+HARMFUL_SHARE = 0.05
+"""Share of an evaluation's n-grams in a source from which on a loss is no longer that of unseen text."""
+
 _MULTIPLIER = 0x2545F4914F6CDD1D  # odd, so that it has an inverse modulo 2^64
 _BLOCK_BYTES = 1 << 18
 
@@ -47,10 +50,32 @@ class Contamination:
     ngrams_found: int
     """How many of them are in the training parts of the source."""
 
+    held_out: bool = False
+    """The evaluation was held out of this very source."""
+
     @property
     def ngram_share(self) -> float:
         """The share of the evaluation's n-grams found, 0 if it has none."""
         return self.ngrams_found / self.ngrams if self.ngrams else 0.0
+
+    @property
+    def harmful(self) -> bool:
+        """It is enough to bend a comparison of mixtures."""
+        return self.ngram_share >= HARMFUL_SHARE
+
+
+def overlap_sentence(found: Contamination) -> str:
+    """What an overlap means, from which share on it matters, and how to be rid of it."""
+    source = f"source '{found.source}'"
+    if found.held_out:
+        where, remedy = "the rest of its source", f"remove near-duplicates from {source}"
+    else:
+        where, remedy = source, f"remove those texts from {source} or from the evaluation"
+    return (
+        f"{found.ngram_share:.1%} of the passages of {NGRAM_WORDS} words in evaluation '{found.evaluation}' "
+        f"also stand in {where}: its loss is partly memory and speaks too well of {source}, which matters "
+        f"from about {HARMFUL_SHARE:.0%} on; {remedy}"
+    )
 
 
 def ngram_hashes(texts: Sequence[str]) -> UInt64Array:

@@ -7,8 +7,11 @@ documents (about 150 bytes each), never their texts: ``Corpus.documents`` reads 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +19,10 @@ import numpy.typing as npt
 from cuvee.errors import BrokenRecord, ConfigError, EmptySource, SourceError
 from cuvee.progress import Progress, Silent
 from cuvee.sources.contamination import Contamination, OverlapCounter, sample_ngrams
+from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
+from cuvee.sources.overlap_counts import OverlapCounts
+from cuvee.sources.permutation import UInt64Array
 from cuvee.sources.readers import SourceSpec, read_source, source_files
 from cuvee.sources.shards import content_hash
 from cuvee.sources.split import EVAL, PartIndices, SplitOptions
@@ -24,71 +30,6 @@ from cuvee.types import BoolArray, IntArray
 
 _DROPPED = -1
 _EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class PartInfo:
-    """Size and identity of some documents of a source."""
-
-    documents: int
-    """How many there are."""
-
-    bytes: int
-    """Bytes of their UTF-8 text."""
-
-    content_hash: str
-    """Hash of their sorted hashes: independent of the files they lie in and of their order."""
-
-
-@dataclass(frozen=True)
-class SourceReport:
-    """What reading one source came to."""
-
-    source: str
-    """Name of the source."""
-
-    kept: PartInfo
-    """All documents that were kept."""
-
-    empty: int = 0
-    """Documents dropped because there was nothing but space in them."""
-
-    duplicates: int = 0
-    """Documents dropped because the same text came before, in this source or an earlier one."""
-
-    contaminated: int = 0
-    """Documents dropped because an evaluation has the same text."""
-
-    broken: int = 0
-    """Records (or whole files) that could not be read and were skipped."""
-
-    broken_examples: tuple[str, ...] = ()
-    """What was wrong with the first of them."""
-
-    moved: int = 0
-    """Documents that were moved to a part that would have been empty."""
-
-    def __str__(self) -> str:
-        counts = {
-            "empty": self.empty,
-            "duplicate": self.duplicates,
-            "also in an evaluation": self.contaminated,
-            "broken": self.broken,
-            "moved to an empty part": self.moved,
-        }
-        told = "".join(f", {count} {what}" for what, count in counts.items() if count)
-        return f"{self.source}: {self.kept.documents} documents, {self.kept.bytes} bytes{told}"
-
-
-@dataclass(frozen=True)
-class CorpusReport:
-    """What preparing the corpus came to."""
-
-    sources: tuple[SourceReport, ...]
-    """Training sources in the order given, then evaluations that have files of their own."""
-
-    contamination: tuple[Contamination, ...]
-    """One entry for each evaluation and training source."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +108,7 @@ def prepare(
     evaluations: Mapping[str, str | SourceSpec],
     options: SplitOptions | Mapping[str, SplitOptions],
     progress: Progress | None = None,
+    overlaps: Path | None = None,
 ) -> Corpus:
     """Read, clean and divide the sources of a study.
 
@@ -176,6 +118,8 @@ def prepare(
             or files of its own. All documents of those are evaluated, and dropped from training.
         options: how training sources are divided, all alike or each by its name.
         progress: told of each source.
+        overlaps: a folder that keeps what was counted of evaluations in training text, so that the same
+            text is not looked through again.
 
     Raises:
         ConfigError: names that are not unique or not known, or no held-out part where one is needed.
@@ -197,7 +141,7 @@ def prepare(
     reports: dict[str, SourceReport] = {}
     claims: dict[bytes, list[str]] = {}  # hash of a document -> the evaluations that have it
     for name, spec in own.items():
-        reading = _read(spec, seen=set(), claims={})
+        reading = _read(spec, seen={}, claims={})
         if not len(reading.digests):
             raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}")
         for digest in reading.digests:
@@ -205,25 +149,23 @@ def prepare(
         tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,))
         reports[spec.name] = reading.report
         progress.advance(1, str(reading.report))
-    seen: set[bytes] = set()
-    removed: dict[str, Mapping[str, int]] = {}
+    seen: dict[bytes, str] = {}
     for spec in specs:
         reading = _read(spec, seen=seen, claims=claims)
         split = splits[spec.name]
-        assigned, moved = split.divide(spec.name, reading.digests)
+        assigned, moved = split.divide(spec.name, reading.digests, reading.report.shortage)
         tables[spec.name] = _Table.of(reading, assigned, split.parts)
         reports[spec.name] = replace(reading.report, moved=moved)
-        removed[spec.name] = reading.removed
         progress.advance(1, str(reports[spec.name]))
 
     corpus = Corpus(everything, training, homes, CorpusReport((), ()), tables)
     report = CorpusReport(
         sources=tuple(reports[name] for name in everything),
-        contamination=_contamination(corpus, removed, progress),
+        contamination=_contamination(corpus, reports, progress, overlaps),
     )
-    for told in report.sources:
-        if told.broken or told.moved:
-            progress.message(str(told))
+    for one in report.sources:
+        if one.broken or one.moved or one.duplicates:
+            progress.message(str(one))
     return replace(corpus, report=report)
 
 
@@ -239,9 +181,6 @@ class _Reading:
 
     sizes: IntArray
     """Bytes of each kept document, int64 [kept]."""
-
-    removed: Mapping[str, int]
-    """Documents dropped because an evaluation has them, by evaluation."""
 
     report: SourceReport
 
@@ -271,11 +210,12 @@ def _part_info(digests: npt.NDArray[np.uint8], sizes: IntArray) -> PartInfo:
     return PartInfo(len(sizes), int(sizes.sum()), content_hash(digests))
 
 
-def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]]) -> _Reading:
-    """Pass over a source; adds the hashes of the documents it keeps to ``seen``."""
+def _read(spec: SourceSpec, seen: dict[bytes, str], claims: Mapping[bytes, list[str]]) -> _Reading:
+    """Pass over a source; adds the hashes of the documents it keeps, with its name, to ``seen``."""
     kept, digests, sizes = bytearray(), bytearray(), []
-    removed: dict[str, int] = {}
-    empty = duplicates = contaminated = broken = 0
+    claimed: Counter[str] = Counter()
+    earlier: Counter[str] = Counter()
+    empty = contaminated = broken = 0
     examples: list[str] = []
 
     def note_broken(error: BrokenRecord) -> None:
@@ -292,12 +232,11 @@ def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]])
             empty += 1
         elif claimants := claims.get(digest):
             contaminated += 1
-            for name in claimants:
-                removed[name] = removed.get(name, 0) + 1
+            claimed.update(claimants)
         elif digest in seen:
-            duplicates += 1
+            earlier[seen[digest]] += 1
         else:
-            seen.add(digest)
+            seen[digest] = spec.name
             digests += digest
             sizes.append(len(data))
             keep = True
@@ -308,13 +247,14 @@ def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]])
         kept=np.frombuffer(bytes(kept), dtype=np.bool_),
         digests=table,
         sizes=lengths,
-        removed=removed,
         report=SourceReport(
             source=spec.name,
             kept=_part_info(table, lengths),
             empty=empty,
-            duplicates=duplicates,
+            duplicates=earlier.total(),
+            duplicates_of=dict(earlier),
             contaminated=contaminated,
+            contaminated_by=dict(claimed),
             broken=broken,
             broken_examples=tuple(examples),
         ),
@@ -322,33 +262,57 @@ def _read(spec: SourceSpec, seen: set[bytes], claims: Mapping[bytes, list[str]])
 
 
 def _contamination(
-    corpus: Corpus, removed: Mapping[str, Mapping[str, int]], progress: Progress
+    corpus: Corpus, reports: Mapping[str, SourceReport], progress: Progress, folder: Path | None
 ) -> tuple[Contamination, ...]:
-    if not corpus.evaluations:
-        return ()
-    progress.stage("looking for evaluation text in training text", len(corpus.training), "sources")
-    samples = {
-        name: sample_ngrams(document.text for document in corpus.documents(home, EVAL))
-        for name, home in corpus.evaluations.items()
-    }
-    entries = {}
-    for source in corpus.training:
-        counter = OverlapCounter(samples)
-        in_training = np.logical_or.reduce(
-            [corpus.rows(source, part) for part in corpus.parts(source) if part != EVAL]
+    """What every source has in common with every evaluation."""
+    texts = {name: corpus.part(home, EVAL).content_hash for name, home in corpus.evaluations.items()}
+    counts = {name: OverlapCounts.of(folder, _training_content(corpus, name)) for name in corpus.training}
+    _count(corpus, texts, counts, progress)
+    return tuple(
+        Contamination(
+            name,
+            source,
+            reports[source].contaminated_by.get(name, 0),
+            *counts[source].known[texts[name]],
+            held_out=home == source,
         )
-        documents = select_documents(corpus.specs[source], in_training)
-        counter.show(document.text for document in documents)
-        for name, found in counter.found().items():
-            entries[name, source] = Contamination(
-                evaluation=name,
-                source=source,
-                exact_removed=removed[source].get(name, 0),
-                ngrams=len(samples[name]),
-                ngrams_found=found,
-            )
+        for name, home in corpus.evaluations.items()
+        for source in corpus.training
+    )
+
+
+def _count(
+    corpus: Corpus, texts: Mapping[str, str], counts: Mapping[str, OverlapCounts], progress: Progress
+) -> None:
+    """Complete the counts of all sources; reads only where some are missing."""
+    missing = {name: [one for one in texts if texts[one] not in counts[name].known] for name in counts}
+    missing = {name: unknown for name, unknown in missing.items() if unknown}
+    if missing:
+        progress.stage("looking for evaluation text in training text", len(missing), "sources")
+    samples = {
+        name: sample_ngrams(document.text for document in corpus.documents(corpus.evaluations[name], EVAL))
+        for name in sorted(set(chain(*missing.values())))
+    }
+    for source, unknown in missing.items():
+        found = _found(corpus, source, {name: samples[name] for name in unknown})
+        counts[source].add({texts[name]: (len(samples[name]), found[name]) for name in unknown})
         progress.advance(1, source)
-    return tuple(entries[name, source] for name in corpus.evaluations for source in corpus.training)
+
+
+def _training_parts(corpus: Corpus, source: str) -> list[str]:
+    return [part for part in corpus.parts(source) if part != EVAL]
+
+
+def _training_content(corpus: Corpus, source: str) -> list[str]:
+    return [corpus.part(source, part).content_hash for part in _training_parts(corpus, source)]
+
+
+def _found(corpus: Corpus, source: str, samples: Mapping[str, UInt64Array]) -> dict[str, int]:
+    """How many of the n-grams of each evaluation stand in what may be trained on."""
+    counter = OverlapCounter(samples)
+    rows = np.logical_or.reduce([corpus.rows(source, part) for part in _training_parts(corpus, source)])
+    counter.show(document.text for document in select_documents(corpus.specs[source], rows))
+    return counter.found()
 
 
 def _check_names(

@@ -77,12 +77,15 @@ class SplitOptions:
         assigned[words < _threshold(held_out)] = 0
         return assigned
 
-    def divide(self, source: str, digests: npt.NDArray[np.uint8]) -> tuple[PartIndices, int]:
+    def divide(
+        self, source: str, digests: npt.NDArray[np.uint8], shortage: str = ""
+    ) -> tuple[PartIndices, int]:
         """The same, but no part stays empty: it gets the document of lowest hash of the largest part.
 
         Args:
             source: name of the source, for the message.
             digests: SHA-256 of each document, uint8 [D, 32], all different.
+            shortage: why there may be too few of them, for the message.
 
         Returns:
             The part of each document, int16 [D], and how many documents were moved.
@@ -92,11 +95,7 @@ class SplitOptions:
         """
         parts = self.parts
         if len(digests) < len(parts):
-            raise EmptySource(
-                f"source '{source}' has {len(digests)} documents to use but {len(parts)} parts need one each "
-                f"({', '.join(parts)}); give it more documents, ask for fewer units, "
-                "or set chunk_characters to cut long documents into pieces"
-            )
+            raise EmptySource(_too_few(source, len(digests), parts, shortage))
         assigned = self.assign(digests)
         counts = np.bincount(assigned, minlength=len(parts))
         empty = np.flatnonzero(counts == 0)
@@ -108,6 +107,18 @@ class SplitOptions:
             counts[donor] -= 1
             counts[part] += 1
         return assigned, len(empty)
+
+
+def _too_few(source: str, documents: int, parts: tuple[str, ...], shortage: str) -> str:
+    count = "1 document" if documents == 1 else f"{documents} documents"
+    why = f": {shortage}" if shortage else ""
+    advice = (
+        "give it more documents, ask for fewer units, or set chunk_characters to cut long ones into pieces"
+    )
+    if shortage and not documents:
+        advice = "give it other documents, or leave it out"
+    head = f"source '{source}' has {count} to use but {len(parts)} parts need one each ({', '.join(parts)})"
+    return f"{head}{why}; {advice}"
 
 
 def _threshold(probability: float) -> np.uint64:

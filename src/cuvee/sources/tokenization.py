@@ -11,7 +11,8 @@ from pathlib import Path
 from cuvee.execution.interface import Executor, Report
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
-from cuvee.sources.corpus import Corpus, PartInfo, select_documents
+from cuvee.sources.corpus import Corpus, select_documents
+from cuvee.sources.corpus_report import PartInfo
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.shards import FORMAT, TokenShard, write_shard
 from cuvee.sources.tokenizer import load_tokenizer, tokenizer_hash

@@ -13,18 +13,25 @@ from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
-from cuvee.runs.store import RunStore
+from cuvee.study.ablation_outlook import ablation_outlook
 from cuvee.study.conclude import conclude
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.findings import Findings, References
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.mixtures import baselines, candidates, leave_two_out, references, region_of
+from cuvee.study.mixtures import (
+    baselines,
+    candidates,
+    intended_references,
+    leave_two_out,
+    references,
+    region_of,
+)
 from cuvee.study.opening import available_tokens, opened
+from cuvee.study.outlook import Outlook
 from cuvee.study.plan import Plan
 from cuvee.study.proxies import Proxies, planned_branches
-from cuvee.study.status import StageStatus, StudyStatus
 from cuvee.types import FloatArray
 
 
@@ -46,7 +53,26 @@ def run(
         CuveeError: anything that cannot go on; what is done so far is kept.
     """
     with opened(config, folder, progress, executor) as lab:
+        lab.progress.message(_outlook(lab).statement)
         return conclude(investigate(lab), lab)
+
+
+def outlook(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Outlook:
+    """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
+    with opened(config, folder, progress, executor, looking=True) as lab:
+        return _outlook(lab)
+
+
+def _outlook(lab: Laboratory) -> Outlook:
+    plan, config = lab.plan, lab.plan.config
+    region = region_of(config, available_tokens(config, plan.material))
+    _, trained, replicates = _runs(plan, intended_references(config, plan.folder, region))
+    return ablation_outlook(lab, trained, replicates)
 
 
 def investigate(lab: Laboratory) -> Findings:
@@ -60,41 +86,6 @@ def investigate(lab: Laboratory) -> Findings:
     branches, trained, replicates = _runs(plan, chosen)
     lab.train([*branches, *trained, *replicates], "training branches and references")
     return _simulate(lab, region, available, chosen)
-
-
-def status(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
-    """What is done and what is left; reads the store only, trains and reads no text."""
-    units = sum(config.sources[name].units for name in config.pool_sources)
-    wanted = {
-        "seed": 1 if config.seed_training.tokens else 0,
-        "branch": units * config.branch_training.seeds,
-        "reference": config.references.count,
-        "replicate": config.references.replicates,
-    }
-    titles = {
-        "seed": "seed model",
-        "branch": "pool of branches",
-        "reference": "reference runs",
-        "replicate": "replicates of references",
-    }
-    runs = []
-    if folder.store.exists():
-        with RunStore(folder.store) as store:
-            runs = store.runs()
-    # By model, not by row: a new evaluation has all models measured again.
-    trained = [one for one in runs if one.kind == "trained"]
-    made = {role: len({one.details["run"] for one in trained if one.role == role}) for role in wanted}
-    merged = sum(1 for one in runs if one.kind == "merged")
-    stages = [
-        StageStatus(titles[role], min(made[role], count), count, "models")
-        for role, count in wanted.items()
-        if count
-    ]
-    mixtures = config.candidates.count + config.references.count
-    decided = folder.decision.exists()
-    stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))
-    stages.append(StageStatus("decision", float(decided), 1, ""))
-    return StudyStatus(tuple(stages), sum(one.flops or 0.0 for one in runs))
 
 
 def _runs(plan: Plan, chosen: Sequence[Mixture]) -> tuple[list[Planned], list[Planned], list[Planned]]:

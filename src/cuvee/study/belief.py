@@ -10,6 +10,7 @@ from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import Validated
 from cuvee.study.decision import SourceShare, TiedMixture
+from cuvee.study.labels import labels
 from cuvee.study.law_decision import Interval, Sensitivity
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
@@ -42,18 +43,18 @@ class Belief:
 
     def target(self, shares: FloatArray) -> FloatArray:
         """[M] as fitted."""
-        result: FloatArray = self.validated.fitted.predict(shares) @ self.weights
+        result: FloatArray = self.validated.fitted.costs(shares) @ self.weights
         return result
 
     def resampled(self, shares: FloatArray) -> FloatArray:
         """[K, M]."""
-        result: FloatArray = self.resamples.predict(shares) @ self.weights
+        result: FloatArray = self.resamples.costs(shares) @ self.weights
         return result
 
     def interval(self, shares: FloatArray) -> Interval:
         """In which the target of one run on a mixture [S] is expected."""
         mean = float(self.target(shares[None])[0])
-        own = np.sqrt((self.validated.fitted.deviation(shares[None]) ** 2) @ self.weights**2)
+        own = np.sqrt((self.validated.fitted.uncertainty(shares[None]) ** 2) @ self.weights**2)
         half = float(self.spread.half_width(own[:, None], self.level)[0, 0])
         return Interval(mean, mean - half, mean + half)
 
@@ -106,7 +107,6 @@ class Belief:
     def tied(self, names: Sequence[str], rivals: FloatArray) -> tuple[TiedMixture, ...]:
         """Mixtures that the runs cannot tell from the pick: rivals [M, S], then the most different optima."""
         shares = np.vstack([rivals, self.optima])
-        called = [*names, *(f"resample {k + 1}" for k in range(len(self.optima)))]
         low, high = self.between(self.resampled(shares) - self.resampled(self.pick[None]))
         fitted = self.target(shares) - self.target(self.pick[None])
         undecided = np.flatnonzero(low <= 0.0).tolist()
@@ -120,7 +120,9 @@ class Belief:
             index = rest.pop(int(np.argmax(apart)))
             kept.append(index)
             chosen.append(shares[index])
+        of_rivals = [name for i, name in enumerate(names) if i in kept]
+        called = (*of_rivals, *labels(self.data.sources, shares[kept[len(of_rivals) :]]))
         return tuple(
-            TiedMixture(called[i], tuple(shares[i].tolist()), float(fitted[i]), float(low[i]), float(high[i]))
-            for i in kept
+            TiedMixture(name, tuple(shares[i].tolist()), float(fitted[i]), float(low[i]), float(high[i]))
+            for name, i in zip(called, kept, strict=True)
         )

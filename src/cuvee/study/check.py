@@ -102,18 +102,16 @@ class Check:
                 "not confirmed",
                 f"An evaluation has {self.documents} documents to check with, too few; in {trained}: {told}.",
             )
-        if all(one.better for one in self.comparisons):
-            return Verdict("confirmed", f"In {trained} it beats {_names(self)} beyond noise ({told}).")
-        return Verdict(
-            "not confirmed", f"In {trained} it does not beat {_names(self)} beyond noise ({told})."
-        )
+        if undecided := [one.baseline for one in self.comparisons if not one.better]:
+            return Verdict(
+                "not confirmed",
+                f"In {trained} it does not beat {' and '.join(undecided)} beyond noise ({told}).",
+            )
+        beaten = " and ".join(one.baseline for one in self.comparisons)
+        return Verdict("confirmed", f"In {trained} it beats {beaten} beyond noise ({told}).")
 
 
 def _told(one: Comparison) -> str:
     if math.isnan(one.low):
         return f"{one.difference:+.4f} nats per token against {one.baseline}, its error unknown"
     return f"{one.difference:+.4f} nats per token against {one.baseline}, {one.low:+.4f} to {one.high:+.4f}"
-
-
-def _names(check: Check) -> str:
-    return " and ".join(one.baseline for one in check.comparisons)

@@ -48,6 +48,11 @@ def objective_of(
     elif name in observations.keys:
         row = observations.keys.index(name)
         baseline = Mixture(observations.sources, observations.shares[row])
+    elif name in ("proportional", "unimax"):
+        raise ConfigError(
+            f"the baseline {name} needs the tokens of every source (--tokens SOURCE=COUNT)"
+            f"{' and enough of them for --target-tokens' if name == 'unimax' else ''}"
+        )
     else:
         raise ConfigError(f"baseline {name!r} is neither a run of the table nor one of {', '.join(named)}")
     prior = baseline if question.prior_strength > 0 else None

@@ -8,23 +8,24 @@ from cuvee.files import write_json
 from cuvee.honesty.agreement import HonestyReport, honesty_report
 from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, Choice, choose_proxy
-from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
+from cuvee.merging.geometry import Geometry
 from cuvee.mixture.mixture import Mixture
 from cuvee.study import decision as d
 from cuvee.study.check import EQUAL, PROPORTIONAL, Check
 from cuvee.study.checking import check, replicated
-from cuvee.study.config import StudyConfig
 from cuvee.study.findings import Findings
 from cuvee.study.headline import with_headline
 from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
 from cuvee.study.mixtures import baselines
-from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.provenance import provenance
+from cuvee.study.run_warnings import unseen, warnings_of
 from cuvee.study.verdict import UNTRAINED
 from cuvee.types import FloatArray
 
+DOCUMENT_DRAWS = 100
+"""Resamples of the documents behind the intervals of agreement."""
 TIED_TOLD = 8
 ADDED = 0.1
 """Share that the ablation 'add' gives to a source, taken from all others in proportion."""
@@ -51,10 +52,17 @@ def judged(findings: Findings, lab: Laboratory) -> tuple[Judge, HonestyReport | 
     judge = Judge(findings, evidence, choice, lab.plan.config.target_weights, seed)
     if evidence is None or evidence.references < 2:
         return judge, None
-    if choice is not None:
-        # The calibrated proxy is judged beside the raw ones, each reference predicted without itself.
-        evidence = replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
-    return judge, honesty_report(evidence, seed)
+    assert references is not None  # the evidence comes from them
+    draws = references.scored.documents.bootstrap(DOCUMENT_DRAWS, np.random.default_rng(seed))
+    resampled = [_beside_raw(references.evidence(counts), choice) for counts in draws]
+    return judge, honesty_report(_beside_raw(evidence, choice), seed, resampled=resampled)
+
+
+def _beside_raw(evidence: Evidence, choice: Choice | None) -> Evidence:
+    """With the calibrated proxy among the raw ones, each reference predicted without itself."""
+    if choice is None:
+        return evidence
+    return replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
 
 
 def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: HonestyReport | None) -> d.Decision:
@@ -78,7 +86,7 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         believed_proxy=proxy,
         believed=choice is not None and choice.believed,
         why=_why(choice, judge.evidence),
-        target_scale=d.Scale(plan.parameters, target_tokens),
+        target_scale=d.Scale(config.target_run.parameters or plan.parameters, target_tokens),
         proxy_scale=d.Scale(plan.parameters, config.reference_training.tokens),
         mixture=_mixture(findings, judge, target_tokens, config.target_run.tokens is not None, lab),
         target=config.target_weights,
@@ -109,7 +117,7 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         references=_references(judge),
         ledger=ledger(lab.store),
         proxy_over_direct=proxy_over_direct(lab.store, plan),
-        warnings=_warnings(findings, judge, geometry, config),
+        warnings=warnings_of(findings, judge, geometry, plan),
         confidence=CONFIDENCE,
     )
     return with_headline(decision)
@@ -323,17 +331,10 @@ def _next_runs(judge: Judge, checked: Check | None) -> tuple[d.NextRun, ...]:
                 _label(unsure), _tuple(unsure), "among the best candidates the one the references disagree on"
             )
         )
-    for name in _unseen(judge.evidence):
+    for name in unseen(judge.evidence):
         alone = judge.pick.blend(Mixture.vertex(judge.pick.names, name), 1 / len(judge.pick.names))
         runs.append(d.NextRun(_label(alone), _tuple(alone), f"no trained mixture contains {name}"))
     return tuple({run.shares: run for run in reversed(runs)}.values())[::-1]
-
-
-def _unseen(evidence: Evidence | None) -> list[str]:
-    if evidence is None:
-        return []
-    touched = evidence.shares.max(axis=0) > 0
-    return [name for name, seen in zip(evidence.sources, touched, strict=True) if not seen]
 
 
 def _references(judge: Judge) -> tuple[d.Reference, ...]:
@@ -355,35 +356,6 @@ def _references(judge: Judge) -> tuple[d.Reference, ...]:
         )
         for row in range(evidence.references)
     )
-
-
-def _warnings(findings: Findings, judge: Judge, geometry: Geometry, config: StudyConfig) -> tuple[str, ...]:
-    found = list(geometry.warnings())
-    roster, names = findings.pool.roster, judge.pick.names
-    weights = judge.scored.shares @ roster.spread(names)
-    members = findings.ensemble.members().nats_per_token
-    if "merge" in judge.scored.nats:
-        heights = barrier(judge.scored.losses("merge"), members, weights)
-        found += barrier_warnings(list(judge.weights), heights)
-    if unseen := _unseen(judge.evidence):
-        found.append(
-            f"No trained mixture contains {', '.join(unseen)}: what is said of it rests on proxies alone."
-        )
-    if judge.evidence is not None:
-        nearest = 0.5 * np.abs(judge.evidence.shares - judge.pick.shares).sum(axis=1).min()
-        if nearest > 0.5:
-            found.append(
-                f"The picked mixture is far from every trained one (at least {nearest:.0%} of the tokens "
-                "differ): this is an extrapolation; train it before relying on it."
-            )
-    if config.target_run.tokens is None:
-        found.append(
-            "The tokens of the target run are not told (`target_run.tokens`): repetition is neither capped "
-            "nor matched."
-        )
-    elif not config.target_run.simulated_epoching:
-        found.append(EPOCHING_OFF)
-    return tuple(dict.fromkeys(found))
 
 
 def _label(mixture: Mixture) -> str:

@@ -26,8 +26,10 @@ from cuvee.types import Json
 CORPUS = "corpus"
 DOMAIN_BYTES = 3_000_000
 """Most text of one domain."""
-SMALLEST_BYTES = 1_000_000
-"""A domain with less is left out."""
+SMALLEST_BYTES = 1_500_000
+"""A domain with less is left out: its held-out part would be too short to decide by."""
+HELD_OUT = 0.18
+"""Part of each domain that is held out: 80,000 tokens and more."""
 MOST_DOMAINS = 8
 FEWEST_DOMAINS = 6
 OUT_OF_POOL = ("ml_docs", "stubs")
@@ -135,6 +137,7 @@ def _study(domains: dict[str, Json], effort: str) -> str:
         "effort": effort,
         "sources": {name: f"{CORPUS}/{name}.jsonl.zst" for name in names},
         "pool": [name for name in names if name not in outside],
+        "split": {"evaluation": HELD_OUT},
         "target_run": {"tokens": TARGET_TOKENS},
     }
     notes = {name: f"{domain['about']}, {domain['bytes'] / 1e6:.1f} MB" for name, domain in domains.items()}

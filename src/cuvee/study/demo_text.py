@@ -17,8 +17,9 @@ from pathlib import Path
 
 FILE_CHARACTERS = 60_000
 """Most text taken from one file, so that no generated file rules a domain."""
-PIECE_CHARACTERS = 8_000
-"""Longest document; files are cut at line ends, so held-out pieces may come from a file trained on."""
+PIECE_CHARACTERS = 2_500
+"""Longest document; files are cut at line ends, so held-out pieces may come from a file trained on. Short, so
+that a small held-out part has many: tokens of one document resemble each other."""
 SMALLEST_CHARACTERS = 200
 _LARGEST_FILE_BYTES = 2_000_000
 _TABLE_DIGITS = 0.4

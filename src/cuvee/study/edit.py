@@ -1,5 +1,6 @@
 """Changing a ``study.yaml`` as a person would: comments and layout stay (floor 7)."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from cuvee.study.yaml_file import parse_yaml, read_yaml
 def append_source(path: Path, name: str, paths: Sequence[str]) -> StudyConfig:
     """Add a source to the file, atomically, and return the study that it now says.
 
-    The source is written with ``in_seed: false``, so that the seed model and the branches that exist
-    stay valid. Where the file lists its ``pool``, the source is added to that list too.
+    A source that is there already with the same paths stays as it is, so that a command that was killed
+    after it had changed the file goes on. A new one is written with ``in_seed: false``, so that the seed
+    model and the branches that exist stay valid. Where the file lists its ``pool``, the source is added to
+    that list too.
 
     Args:
         path: the ``study.yaml``.
@@ -25,12 +28,18 @@ def append_source(path: Path, name: str, paths: Sequence[str]) -> StudyConfig:
         paths: its files, as the file shall say them (relative ones from the file's folder).
 
     Raises:
-        ConfigError: the name is taken, or the file (before or after) is not a valid study. The file is
-            then as it was.
+        ConfigError: the name is taken by other paths, or the file (before or after) is not a valid study.
+            The file is then as it was.
     """
     old = read_yaml(path)
-    if name in StudyConfig.load(path).sources:
-        raise ConfigError(f'{path}: sources: there is already a source "{name}"; choose another name')
+    before = StudyConfig.load(path)
+    if name in before.sources:
+        known = before.sources[name].paths
+        if _same_places(known, paths, path.absolute().parent):
+            return before
+        raise ConfigError(
+            f'{path}: sources: there is already a source "{name}", of {", ".join(known)}; choose another name'
+        )
     source = {"paths": list(paths), "in_seed": False}
     # Bytes, because reading as text would turn the line ends of other systems into ours.
     text = path.read_bytes().decode()
@@ -44,6 +53,15 @@ def append_source(path: Path, name: str, paths: Sequence[str]) -> StudyConfig:
     config = StudyConfig.parse(wanted, path.absolute().parent, str(path))
     write_text(path, text)
     return config
+
+
+def _same_places(known: Sequence[str], given: Sequence[str], folder: Path) -> bool:
+    """Whether two lists of paths lead to the same files, however they are spelt."""
+
+    def places(paths: Sequence[str]) -> list[str]:
+        return [one if one.startswith("hub:") else os.path.realpath(folder / one) for one in paths]
+
+    return places(known) == places(given)
 
 
 def _with_entry(text: str, key: str, entry: str) -> str:

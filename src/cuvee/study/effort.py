@@ -50,7 +50,7 @@ class Effort:
 
 EFFORTS: Mapping[str, Effort] = {
     # minutes on two cores: what a study is, on a model that hardly learns
-    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 16_384, 3, 2e13),
+    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 16_384, 5, 2e13),
     # some ten minutes on two cores: rank orders are meaningful
     "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 32_768, 3, 6e14),
     # hours on a graphics processor

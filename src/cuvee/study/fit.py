@@ -8,7 +8,7 @@ Nothing is trained and nothing heavy is loaded. Deterministic for one table, que
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
@@ -21,7 +21,7 @@ from cuvee.execution.local import InProcess
 from cuvee.hashing import digest
 from cuvee.laws.ensemble import Ensemble, combine
 from cuvee.laws.hierarchical import HierarchicalFit
-from cuvee.laws.interface import FittedLaw, Law, LawData, signs
+from cuvee.laws.interface import FittedLaw, Law, LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread
@@ -33,12 +33,12 @@ from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
 from cuvee.search.optimum import descend, minimise
-from cuvee.search.pareto import ParetoPoint, pareto_front
 from cuvee.study import law_decision as d
 from cuvee.study.belief import Belief
 from cuvee.study.comparisons import baseline_name, conditions, objective_of, rivals_of
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
+from cuvee.study.front import front_of
 from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_of
 from cuvee.study.next_runs import worth_of_more
 from cuvee.study.question import Question
@@ -141,29 +141,10 @@ def decide(
             held_out=held_out_runs(observations.keys, chosen, weights),
             notes=(*conditions(question, baseline_name(question, rivals)), *notes),
             level=question.level,
+            front_metrics=question.front,
+            front=front_of(question.front, objective, chosen.fitted, region, question.directions),
         )
     return Answer(decision.judged(), surrogate)
-
-
-def front(observations: Observations, question: Question, first: str, second: str) -> tuple[ParetoPoint, ...]:
-    """What the best value of one metric costs another, under the law of the question fitted to all runs.
-
-    Values are in the metrics' own units.
-
-    Raises:
-        ConfigError: a metric is unknown.
-        InfeasibleRegion: no mixture is allowed.
-    """
-    for name in (first, second):
-        if name not in observations.metrics:
-            raise ConfigError(f"no metric {name!r}; there are: {', '.join(observations.metrics)}")
-    region = question.region(observations.sources)
-    data = LawData.of(observations, directions=question.directions)
-    with threadpool_limits(limits=1):
-        law = law_named(question.law).fit(data, question.seed)
-        points = pareto_front(Objective({first: 1.0}), Objective({second: 1.0}), law, region)
-    ways = [signs(question.directions.get(name, "lower")) for name in (first, second)]
-    return tuple(replace(one, first=one.first * ways[0], second=one.second * ways[1]) for one in points)
 
 
 def _check(data: LawData, weights: FloatArray) -> None:

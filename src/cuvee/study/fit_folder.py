@@ -19,6 +19,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.files import atomic_path, write_json
+from cuvee.quantities import size
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.part import listed
 from cuvee.runs.imported import ImportedTable, import_runs
@@ -107,7 +108,9 @@ def checked_directions(runs: Runs, question: Question) -> Question:
         ConfigError: one is not known.
     """
     target = question.target(runs.observations.metrics)
-    matters = [name for name, weight in target.items() if weight > 0 or name in question.guards]
+    matters = [
+        name for name, weight in target.items() if weight > 0 or name in (*question.guards, *question.front)
+    ]
     if unknown := [name for name in matters if name not in runs.directions]:
         raise ConfigError(
             f"whether {unknown[0]!r} is better lower or higher cannot be told from the table"
@@ -178,7 +181,7 @@ def scales(observations: Observations) -> dict[str, IntArray]:
     """The rows of each scale (parameters and tokens, in words), in order of appearance."""
     rows: dict[str, list[int]] = {}
     for row, (params, tokens) in enumerate(zip(observations.params, observations.tokens, strict=True)):
-        rows.setdefault(f"{params:.4g} parameters and {tokens:.4g} tokens", []).append(row)
+        rows.setdefault(f"{size(params)} parameters and {size(tokens)} tokens", []).append(row)
     return {scale: np.array(one, dtype=np.int64) for scale, one in rows.items()}
 
 

@@ -3,7 +3,9 @@
     study.yaml            what the user wrote
     numerics.json         number format, device and compilation, chosen once
     references.json       the mixtures that are really trained
+    agenda.json           what is to be trained, and what for
     store.sqlite          runs, observations, costs
+    overlaps/<key>.json   n-grams of evaluations found in a source
     tokenizers/<key>/     tokenizers, as Hugging Face folders
     shards/<key>/         token shards
     checkpoints/<key>/    models, as Hugging Face folders
@@ -16,20 +18,25 @@
     scale.json            the answer of `cuvee scale`
     scale.html            that answer to look at
     searches/<key>.jsonl  what `cuvee search` has asked for, batch by batch
+    searches/<key>.charge what its pool cost when it began
     search.json           its answer
     search.html           that answer to look at
 
 A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from cuvee.errors import ConfigError, StoreError
 
 CONFIG_NAME = "study.yaml"
+SUFFIX = ".cuvee"
+"""Of the folder of a study beside its data."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class StudyFolder:
         root = path if path.is_dir() else path.parent
         config = path / CONFIG_NAME if path.is_dir() else path
         if not config.is_file():
-            raise ConfigError(f"{config}: there is no study; write one by hand or with `cuvee init {root}`")
+            raise ConfigError(f"{config}: there is no study; {_advice(root)}")
         return cls(root.absolute())
 
     @property
@@ -65,12 +72,28 @@ class StudyFolder:
         return self.root / "references.json"
 
     @property
+    def agenda(self) -> Path:
+        return self.root / "agenda.json"
+
+    @property
     def decision(self) -> Path:
         return self.root / "decision.json"
 
     @property
+    def scale(self) -> Path:
+        return self.root / "scale.json"
+
+    @property
+    def search(self) -> Path:
+        return self.root / "search.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def overlaps(self) -> Path:
+        return self.root / "overlaps"
 
     @property
     def tokenizers(self) -> Path:
@@ -126,14 +149,54 @@ class StudyFolder:
         """
         import fcntl
 
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as handle:
+        with self._opened(".lock") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise StoreError(f"{self.root}: another cuvee works on this study; wait for it") from error
             yield
 
+    @contextmanager
+    def observed(self) -> Iterator[None]:
+        """Look at the study, also while it is held: what this process writes is not taken for a leftover."""
+        import fcntl
 
-GENERATED = frozenset({"tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits", "searches"})
+        with self._opened(".observed") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def unobserved(self) -> Iterator[bool]:
+        """Keep observers out for a moment; False where there is one already."""
+        import fcntl
+
+        with self._opened(".observed") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _opened(self, name: str) -> TextIO:
+        self.root.mkdir(parents=True, exist_ok=True)
+        return (self.root / name).open("w")
+
+
+def beside(data: Path) -> Path:
+    """The folder that a study of a folder of data gets where none is named: ``texts.cuvee`` for ``texts``."""
+    plain = data if data.name not in ("", "..") else Path(os.path.normpath(data.absolute()))
+    return plain.with_name(f"{plain.name}{SUFFIX}") if plain.name else plain / f"study{SUFFIX}"
+
+
+def _advice(root: Path) -> str:
+    study = beside(root)
+    if (study / CONFIG_NAME).is_file():
+        return f"that of its data lies in {study}"
+    return f"write one by hand or with `cuvee init {root}`"
+
+
+GENERATED = frozenset(
+    {"overlaps", "tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits", "searches"}
+)
 """The sub-folders that cuvee makes itself; never taken for sources."""

@@ -153,6 +153,19 @@ class Judge:
         relative = losses - losses.mean(axis=1, keepdims=True)
         return float(max(0.0, 0.5 * (relative[draws ^ 1, best] - relative[draws, best]).mean()))
 
+    @property
+    def even(self) -> Mixture:
+        """Equal shares."""
+        return Mixture.uniform(self.scored.mixtures[0].names)
+
+    @property
+    def at_the_edge(self) -> list[str]:
+        """Sources whose share in the pick lies outside the middle four fifths of what would be picked."""
+        low, high = np.quantile(self._other_picks, (0.1, 0.9), axis=0)
+        here = self.pick.shares
+        outside = (here < low - 1e-9) | (here > high + 1e-9)
+        return [name for name, out in zip(self.pick.names, outside, strict=True) if out]
+
     def share_bounds(self) -> tuple[FloatArray, FloatArray]:
         """Interval of every share [S]: what would be picked on other references and documents, with other
         errors.
@@ -160,13 +173,17 @@ class Judge:
         Each draw takes a half of the evidence and adds to every candidate an error as large as what the
         calibrated proxy misses.
         """
+        low, high = np.quantile(self._other_picks, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+        here = self.pick.shares
+        return np.minimum(low, here), np.maximum(high, here)
+
+    @cached_property
+    def _other_picks(self) -> FloatArray:
+        """[B x errors, S] what would be picked on other references and documents, with other errors."""
         losses = np.repeat(self.halves[:, self.allowed] @ self.target, ERRORS_A_HALF, axis=0)
         if np.isfinite(self.missed[-1]):
             losses += np.random.default_rng(self.seed).normal(0.0, self.missed[-1], losses.shape)
-        picks = self.scored.shares[np.array(self.allowed)[np.argmin(losses, axis=1)]]
-        low, high = np.quantile(picks, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
-        here = self.pick.shares
-        return np.minimum(low, here), np.maximum(high, here)
+        return np.asarray(self.scored.shares[np.array(self.allowed)[np.argmin(losses, axis=1)]])
 
     def loss(self, row: int, factors: FloatArray) -> list[Loss]:
         """Predictions of one mixture: every evaluation, the target last."""

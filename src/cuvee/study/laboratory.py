@@ -25,6 +25,7 @@ from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
+from cuvee.study.agenda import Intended, saved_step, set_out
 from cuvee.study.job import (
     Failed,
     Measured,
@@ -80,8 +81,11 @@ class Laboratory:
         tasks.sort(key=lambda one: -one.run.recipe.tokens)
         if not tasks:
             return
+        set_out(self.plan.folder, title, [_intended(one) for one in planned])
         missing = [one.run.recipe.tokens for one in tasks if not one.run.done]
         self.progress.stage(title, sum(missing) or len(tasks), "tokens" if missing else "models")
+        saved = [saved_step(self.plan.folder, one.run.key) * one.run.recipe.batch_tokens for one in tasks]
+        self.progress.advance(sum(saved))
         for index, measured in self._carried_out(train_and_measure, tasks):
             if not missing:
                 self.progress.advance(1, _names(tasks[index].mixture))
@@ -354,6 +358,11 @@ class Laboratory:
             flops=flops,
             details={"proxy": name},
         )
+
+
+def _intended(planned: Planned) -> Intended:
+    run = planned.run
+    return Intended(run.key, planned.role, run.recipe.steps, run.flops)
 
 
 def metrics_of(scores: Scores) -> dict[str, float]:

@@ -153,6 +153,16 @@ class ProposedRun:
     """What is learnt, in a sentence."""
 
 
+@dataclass(frozen=True)
+class FrontPoint:
+    """A mixture that no other beats on both of two metrics, under the law."""
+
+    name: str
+    shares: tuple[float, ...]
+    values: tuple[float, ...]
+    """Of ``LawDecision.front_metrics``."""
+
+
 @dataclass(frozen=True, eq=False)
 class LawDecision(Document):
     """The answer to a table of runs. Two decisions are equal when their JSON is.
@@ -196,6 +206,10 @@ class LawDecision(Document):
     notes: tuple[str, ...] = ()
     """What was mended, left out or assumed on the way."""
     level: float = 0.8
+    front_metrics: tuple[str, ...] = ()
+    """Two metrics of which was asked what one costs the other, or none."""
+    front: tuple[FrontPoint, ...] = ()
+    """From the best for the first of them to the best for the second."""
 
     def __post_init__(self) -> None:
         count = len(self.mixture)
@@ -203,6 +217,7 @@ class LawDecision(Document):
         listed = [(one.name, one.shares) for one in self.candidates]
         listed += [(one.name, one.shares) for one in self.tied]
         listed += [(one.name, one.shares) for one in self.next_runs]
+        listed += [(one.name, one.shares) for one in self.front]
         for name, shares in listed:
             if len(shares) != count:
                 raise ConfigError(

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from cuvee.quantities import size
 from cuvee.study.advice import advice
 from cuvee.study.law_verdict import believed
 
@@ -32,10 +33,25 @@ def _gains(decision: "LawDecision") -> str:
     pick = decision.pick
     others = [one for one in decision.candidates if one.name != pick.name]
     told = ", ".join(f"{one.target.mean - pick.target.mean:+.4g} at {one.name}" for one in others)
+    ends = f"{decision.level:.0%} of runs between {pick.target.low:.4g} and {pick.target.high:.4g}"
     return (
-        f"Its target is expected at {pick.target.mean:.4g} ({decision.level:.0%} of runs between "
-        f"{pick.target.low:.4g} and {pick.target.high:.4g}); against it, {told}."
+        f"Its target is expected at {pick.target.mean:.4g} {scale_of_runs(decision)} ({ends}); "
+        f"against it, {told}."
     )
+
+
+def scale_of_runs(decision: "LawDecision") -> str:
+    """At which scale predictions hold, as far as it is known; and at which they do not."""
+    known = [
+        f"{size(amount)} {unit}"
+        for amount, unit in ((decision.params, "parameters"), (decision.tokens, "tokens"))
+        if math.isfinite(amount)
+    ]
+    told = f" of {' and '.join(known)}" if known else ""
+    asked = decision.target_tokens
+    if math.isnan(asked) or asked == decision.tokens:
+        return f"in runs{told}" if known else "at the scale of the runs"
+    return f"at the scale of the runs{told}, not of {size(asked)} tokens"
 
 
 def _more(decision: "LawDecision") -> str:

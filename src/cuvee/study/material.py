@@ -11,6 +11,7 @@ from pathlib import Path
 from cuvee.execution.interface import Executor
 from cuvee.hashing import digest
 from cuvee.progress import Progress
+from cuvee.sources.contamination import overlap_sentence
 from cuvee.sources.corpus import Corpus, prepare
 from cuvee.sources.evaluation_set import HALVES, EvaluationSet, Half
 from cuvee.sources.readers import SourceSpec
@@ -24,9 +25,6 @@ from cuvee.study.settings import TextSettings
 
 SAMPLE_CHARACTERS = 1_500_000
 """Text that each source gives to a tokenizer that is trained here."""
-
-CONTAMINATION_TOLD = 0.05
-"""Share of an evaluation's 13-grams in a source from which on it is told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,18 +103,15 @@ def prepare_material(
         )
         for name, source in config.sources.items()
     }
-    corpus = prepare(specs, evaluations, options, progress)
+    corpus = prepare(specs, evaluations, options, progress, folder.overlaps)
     for entry in corpus.report.contamination:
         if entry.exact_removed:
             progress.message(
                 f"{entry.exact_removed} documents of source '{entry.source}' are also in evaluation "
                 f"'{entry.evaluation}': left out of training"
             )
-        if entry.ngram_share >= CONTAMINATION_TOLD:
-            progress.message(
-                f"{entry.ngram_share:.1%} of the 13-grams of evaluation '{entry.evaluation}' stand in "
-                f"source '{entry.source}'"
-            )
+        if entry.harmful:
+            progress.message(overlap_sentence(entry))
     tokenizer_folder = _tokenizer(config, folder, corpus, progress)
     shards = tokenize(corpus, tokenizer_folder, folder.shards, executor, progress)
     halves = {half: _evaluation_sets(config, corpus, shards, half) for half in HALVES}

@@ -59,29 +59,40 @@ def baselines(names: tuple[str, ...], available: dict[str, int]) -> tuple[Mixtur
 
 
 def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list[Mixture]:
+    """The mixtures to train on, written down where new ones are needed; see ``intended_references``."""
+    chosen = intended_references(config, folder, region)
+    if len(_written(folder, config.pool_sources)) < config.references.count:
+        rows = [{name: mixture.share(name) for name in mixture.support} for mixture in chosen]
+        write_json(folder.references, rows)
+    return chosen
+
+
+def intended_references(config: StudyConfig, folder: StudyFolder, region: Region) -> list[Mixture]:
     """The mixtures to train on: those written down that still make sense, and new ones as needed.
 
     Raises:
         ConfigError: ``references.json`` is damaged.
     """
-    file = folder.references
-    names = config.pool_sources
-    kept: list[Mixture] = []
-    if file.is_file():
-        try:
-            rows = json.loads(file.read_text(encoding="utf-8"))
-            kept = [Mixture.of(row) for row in rows if set(row) <= set(names)]
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
-    count = config.references.count
+    names, count = config.pool_sources, config.references.count
+    kept = _written(folder, names)
     if len(kept) < count:
-        design = config.references.design
-        drawn = _design(design, names, region, count, config.seed, config.estimand)
+        drawn = _design(config.references.design, names, region, count, config.seed, config.estimand)
         # Shuffled, so that the first few are of all kinds: replicates are taken from the front.
         order = np.random.default_rng(config.seed).permutation(len(drawn))
-        kept = _distinct([*kept, *(drawn[i] for i in order)])[:count]
-        write_json(file, [{n: kept_mix.share(n) for n in kept_mix.support} for kept_mix in kept])
+        kept = _distinct([*kept, *(drawn[i] for i in order)])
     return [mixture.reindexed(names) for mixture in kept[:count]]
+
+
+def _written(folder: StudyFolder, names: tuple[str, ...]) -> list[Mixture]:
+    """The references written down of which all sources are still there."""
+    file = folder.references
+    if not file.is_file():
+        return []
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        return [Mixture.of(row) for row in rows if set(row) <= set(names)]
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
 
 
 def _design(

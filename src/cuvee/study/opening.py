@@ -23,20 +23,31 @@ def opened(
     folder: StudyFolder,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    looking: bool = False,
 ) -> Iterator[Laboratory]:
-    """The laboratory of a study, its text prepared and its runs planned; see a flow's ``run``."""
+    """The laboratory of a study, its text prepared and its runs planned; see a flow's ``run``.
+
+    Args:
+        looking: only to look, perhaps while another process works on the study: what that one may be writing
+            is left alone.
+    """
     progress = progress or Silent()
-    for place in (folder.root, *(folder.root / name for name in sorted(GENERATED))):
-        remove_leftovers(place)
+    if not looking:
+        _tidy(folder)
     with nullcontext(executor) if executor is not None else ResidentProcesses(config.workers) as workers:
         material = prepare_material(config, folder, workers, progress)
-        region_of(
-            config, available_tokens(config, material)
-        )  # impossible limits are refused before any training
+        region_of(config, available_tokens(config, material))  # limits are refused before any training
         plan = Plan.of(config, folder, material)
         with RunStore(folder.store) as store:
-            _write_sources(store, config, material)
+            if not looking:
+                _write_sources(store, config, material)
             yield Laboratory(plan, store, workers, progress)
+
+
+def _tidy(folder: StudyFolder) -> None:
+    with folder.unobserved() as alone:
+        for place in (folder.root, *(folder.root / name for name in sorted(GENERATED))) if alone else ():
+            remove_leftovers(place)
 
 
 def available_tokens(config: StudyConfig, material: Material) -> dict[str, int]:

@@ -148,8 +148,27 @@ class Plan:
         steps = _steps(settings)
         snapshots = tuple(sorted({max(1, round(fraction * steps)) for fraction in settings.snapshots}))
         recipe = replace(self._recipe(settings, replica), snapshots=snapshots)
-        shard = self.material.unit_shards(source)[unit]
-        return self._run(Mixture.vertex((source,), source), {source: (shard,)}, recipe)
+        shards = {source: (self.material.unit_shards(source)[unit],)}
+        run = self._run(Mixture.vertex((source,), source), shards, recipe)
+        # No target run is of this source alone: it is repeated here as the largest share allowed would be
+        # there.
+        longer = round(recipe.tokens / self.largest_share(source))
+        return replace(run, fractions=self.fractions(longer, shards))
+
+    def largest_share(self, source: str) -> float:
+        """The most of the target run that a source may be, by its cap in epochs and its limit."""
+        target = self.config.target_run
+        largest = self.config.limits.maximum.get(source, 1.0)
+        if target.tokens is not None:
+            available = self.config.sources[source].tokens or self.material.tokens(source)
+            largest = min(largest, target.max_epochs * available / target.tokens)
+        return min(1.0, largest) or 1.0
+
+    def branch_epochs(self, source: str) -> float:
+        """How often a branch of a source reads its text, at most."""
+        run = self.branch(source, 0)
+        here = len(self.material.unit_shards(source)[0].tokens)
+        return run.recipe.tokens / (here * run.fractions.get(source, 1.0))
 
     def branches(self, replica: int = 0) -> dict[Member, TrainingRun]:
         """One branch for every unit of the pool, in the order of the file."""
@@ -237,7 +256,7 @@ class Plan:
     def _run(
         self,
         mixture: Mixture,
-        shards: dict[str, tuple[TokenShard, ...]],
+        shards: Mapping[str, tuple[TokenShard, ...]],
         recipe: Recipe,
         start: Start | str | None = "seed",
     ) -> TrainingRun:

@@ -49,8 +49,14 @@ class Question:
     level: float = LEVEL
     """Of all intervals."""
     seed: int = 0
+    front: tuple[str, ...] = ()
+    """Two metrics of which is asked what one costs the other, or none."""
 
     def __post_init__(self) -> None:
+        if self.front and (len(self.front) != 2 or self.front[0] == self.front[1]):
+            raise ConfigError(
+                f"a Pareto front compares two metrics (--pareto twice); given were: {', '.join(self.front)}"
+            )
         if not 0.5 <= self.level < 1.0:
             raise ConfigError(f"level {self.level}: use one from 0.5 to below 1, such as 0.8")
         if math.isfinite(self.max_epochs) and not (self.tokens and math.isfinite(self.target_tokens)):
@@ -72,8 +78,10 @@ class Question:
 
         Raises:
             MixtureError: an unknown source is named.
+            ConfigError: tokens of some of the sources, or of others.
             InfeasibleRegion: no mixture is allowed.
         """
+        self._check_tokens(sources)
         region = Region.bounded(sources, self.minimum, self.maximum)
         if math.isfinite(self.max_epochs):
             region = region.with_epoch_caps(self.tokens, self.target_tokens, self.max_epochs)
@@ -87,10 +95,22 @@ class Question:
         Raises:
             ConfigError: a metric is named that is not there.
         """
-        for name in (*self.weights, *self.guards):
+        for name in (*self.weights, *self.guards, *self.front):
             if name not in metrics:
                 raise ConfigError(f"no metric {name!r} in the table; there are: {', '.join(metrics)}")
         if not self.weights:
             return dict.fromkeys(metrics, 1.0 / len(metrics))
         total = sum(self.weights.values())
         return {name: self.weights.get(name, 0.0) / total for name in metrics}
+
+    def _check_tokens(self, sources: Sequence[str]) -> None:
+        """They belong to all sources or to none: caps and baselines compare sources by them."""
+        if unknown := [name for name in self.tokens if name not in sources]:
+            raise ConfigError(
+                f"--tokens names {', '.join(unknown)}, no source of the runs; there are: {', '.join(sources)}"
+            )
+        if self.tokens and (missing := [name for name in sources if name not in self.tokens]):
+            raise ConfigError(
+                f"--tokens is missing for {', '.join(missing)}; give it for every source, as in "
+                f"--tokens {missing[0]}=COUNT"
+            )

@@ -21,13 +21,28 @@ class StageStatus:
 
 
 @dataclass(frozen=True)
+class FlowStatus:
+    """A ladder or a search of the study."""
+
+    statement: str
+    """Its answer where it has ended, else how far it is."""
+    finished: bool = False
+
+
+@dataclass(frozen=True)
 class StudyStatus:
     """What is done, and what the same command would still do."""
 
     stages: tuple[StageStatus, ...]
     """In the order of the work."""
     flops: float
-    """Floating-point operations spent so far."""
+    """Floating-point operations spent so far, on ladders and searches too."""
+    begun: bool = False
+    """A run has set out to train, whatever came of it so far."""
+    ladder: FlowStatus | None = None
+    """None where there is none."""
+    search: FlowStatus | None = None
+    """The last one; None where there is none."""
 
     @property
     def finished(self) -> bool:
@@ -35,8 +50,8 @@ class StudyStatus:
 
     @property
     def resumable(self) -> bool:
-        """Something is done and something is left: running again goes on from there."""
-        return not self.finished and any(stage.done > 0 for stage in self.stages)
+        """Something is done or begun and something is left: running again goes on from there."""
+        return not self.finished and (self.begun or any(stage.done > 0 for stage in self.stages))
 
     def as_json(self) -> Json:
         return {
@@ -44,4 +59,6 @@ class StudyStatus:
             "flops": self.flops,
             "finished": self.finished,
             "resumable": self.resumable,
+            "ladder": None if self.ladder is None else asdict(self.ladder),
+            "search": None if self.search is None else asdict(self.search),
         }

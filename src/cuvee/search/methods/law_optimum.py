@@ -74,7 +74,7 @@ def _ranked(law: str, known: FirstRuns, seed: int) -> FloatArray:
         offered = np.concatenate([space.drawn(_DRAWN, rng), [one.shares for one in sparse]])
     if not len(offered):
         return offered
-    costs = fitted.predict(offered, scale) @ history.weights[wanted]
+    costs = fitted.costs(offered, scale) @ history.weights[wanted]
     ranked: FloatArray = offered[np.argsort(costs, kind="stable")]
     if space.pool is not None:
         return ranked

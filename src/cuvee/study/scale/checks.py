@@ -79,7 +79,7 @@ def law_checks(findings: ScaleFindings, lab: Laboratory) -> list[d.LawCheck]:
     laws: dict[str, FittedLaw] = {LAW: law.fitted} | law.others
     rows = []
     for name, fitted in laws.items():
-        predicted = fitted.predict(data.shares, data.scale) @ law.weights
+        predicted = fitted.costs(data.shares, data.scale) @ law.weights
         missed = predicted - measured
         relative = missed - missed[even].mean()
         apart = np.delete(relative, even)

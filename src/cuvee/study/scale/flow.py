@@ -19,13 +19,13 @@ from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import region_of
 from cuvee.study.opening import available_tokens, opened
+from cuvee.study.outlook import Outlook, Stage, Stopwatch
 from cuvee.study.scale.conclude import conclude
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung, ScaledRun, asked_for
 from cuvee.study.scale.law import ScaleLaw, scale_of
 from cuvee.study.scale.optima import Optima, RungLosses
-from cuvee.study.scale.outlook import Outlook, outlook_of
 from cuvee.types import FloatArray
 
 MEASURED_ALONG = 24
@@ -67,7 +67,7 @@ def outlook(
 ) -> Outlook:
     """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
     asked_for(config)
-    with opened(config, folder, progress, executor) as lab:
+    with opened(config, folder, progress, executor, looking=True) as lab:
         return _Climb.of(lab).outlook()
 
 
@@ -93,13 +93,18 @@ class _Climb:
         return cls(lab, ladder, region_of(config, available), available)
 
     def outlook(self) -> Outlook:
-        stages = [(rung.tokens, self._planned(rung, self._design(rung)), 0) for rung in self.ladder.rungs]
+        settings = self.lab.plan.config.scale
+        stages = [
+            Stage(f"rung {number}", rung.tokens, self._planned(rung, self._design(rung)))
+            for number, rung in enumerate(self.ladder.rungs, start=1)
+        ]
         check = self.ladder.check
         if check is not None:
-            known = self._planned(check, self._trainings(check, self._even()))
-            found = CHECKED * self.lab.plan.config.scale.seeds - len(known)
-            stages.append((check.tokens, known, found))
-        return outlook_of(self.lab, stages)
+            planned = self._planned(check, self._trainings(check, self._even()))
+            more = CHECKED * settings.seeds - len(planned)
+            stages.append(Stage("mixtures found", check.tokens, planned, more))
+        watch = Stopwatch(self.lab)
+        return Outlook(tuple(watch.row(stage) for stage in stages), settings.budget_flops)
 
     def findings(self) -> ScaleFindings:
         """Train, fit, find the optima, train those."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import flops
 from cuvee.study.config import StudyConfig
 
 CHECKED = 5
@@ -126,8 +127,8 @@ class Ladder:
             )
         if cost(least) > settings.budget_flops:
             raise ConfigError(
-                f"scale.budget_flops: {settings.budget_flops:.3g} are too few; the smallest ladder, from "
-                f"{least:,} tokens on, takes {cost(least):.3g}"
+                f"scale.budget_flops: {flops(settings.budget_flops, 3)} are too few; the smallest "
+                f"ladder, from {least:,} tokens on, takes {flops(cost(least), 3)}"
             )
         if cost(highest) <= settings.budget_flops:
             return ladder(highest)

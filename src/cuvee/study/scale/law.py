@@ -81,7 +81,7 @@ class ScaleLaw:
     def target(self, mixtures: Sequence[Mixture], scale: Scale) -> list[Interval]:
         """Target losses of single trainings at a scale; the errors of metrics are taken to go together."""
         shares = np.stack([mixture.shares for mixture in mixtures])
-        mean = self.fitted.predict(shares, scale) @ self.weights
+        mean = self.fitted.costs(shares, scale) @ self.weights
         half = np.full(len(shares), np.nan)
         if self.extrapolation is not None:
             half = self.extrapolation.half_width(shares, scale, LEVEL) @ self.weights

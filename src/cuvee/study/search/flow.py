@@ -82,7 +82,7 @@ def outlook(
 ) -> SearchOutlook:
     """What can be asked for, at which price; text is prepared and steps are timed, nothing is trained."""
     method_named(config.search.method)
-    with opened(config, folder, progress, executor) as lab:
+    with opened(config, folder, progress, executor, looking=True) as lab:
         return outlook_of(Menu.of(lab))
 
 
@@ -104,6 +104,7 @@ class _Search:
     @classmethod
     def of(cls, lab: Laboratory) -> Self:
         config, menu = lab.plan.config, Menu.of(lab)
+        menu.charge.write()
         workshop = Workshop(menu)
         method, metrics = method_named(config.search.method), tuple(config.evaluation_sets)
         weights = np.array([config.target_weights[name] for name in metrics])
@@ -192,7 +193,8 @@ class _Search:
 
     def _batch(self, experiments: Sequence[Experiment], why: Sequence[Why]) -> Asked:
         gain = self.regret.expected if self.regret is not None else float("nan")
-        return Asked(tuple(experiments), tuple(why), gain, self.sure)
+        budget = self._lab.plan.config.search.budget_flops
+        return Asked(tuple(experiments), tuple(why), gain, self.sure, self.spent, budget)
 
     def _asked(self, history: History, count: int, spent: float = 0.0) -> list[Experiment]:
         """What the method asks for that the budget allows. Of one training only one part at a time."""

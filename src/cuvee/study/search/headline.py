@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from cuvee.quantities import flops
 from cuvee.study.advice import advice, in_words
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def headline(decision: "SearchDecision") -> tuple[str, ...]:
         f"token ({level} {gain.low:+.4f} to {gain.high:+.4f}).",
         f"Another mixture is better by more than {decision.tolerance:g} with probability "
         f"{decision.better_probability:.0%}; {decision.regret.mean:.4f} nats are expected to be hidden.",
-        f"{decision.flops:.2g} of {decision.budget_flops:.2g} FLOPs went into "
+        f"{flops(decision.flops)} of {flops(decision.budget_flops)} FLOPs went into "
         f"{', '.join([*kinds, f'{trained} trained'])}; it stopped because: {_reasons(decision.stopped)}.",
     )
 

@@ -33,6 +33,10 @@ class Asked:
     """What was expected, before, of knowing everything: nats per token below the best; NaN if not known."""
     sure: int = 0
     """How often in a row, before, nothing better was probable."""
+    spent: float = 0.0
+    """FLOPs spent before, the pool included."""
+    budget_flops: float = 0.0
+    """Of the search when it asked; more may be given later."""
 
     def as_json(self) -> Json:
         """A line."""
@@ -41,6 +45,8 @@ class Asked:
             "why": list(self.why),
             "gain": None if self.gain != self.gain else self.gain,
             "sure": self.sure,
+            "spent": self.spent,
+            "budget_flops": self.budget_flops,
         }
 
     @classmethod
@@ -48,7 +54,8 @@ class Asked:
         """Read one back."""
         gain = float("nan") if line["gain"] is None else float(line["gain"])
         made = tuple(Experiment(tuple(one["shares"]), int(one["level"])) for one in line["experiments"])
-        return cls(made, tuple(line["why"]), gain, int(line["sure"]))
+        money = (float(line.get(name, 0.0)) for name in ("spent", "budget_flops"))
+        return cls(made, tuple(line["why"]), gain, int(line["sure"]), *money)
 
 
 @dataclass

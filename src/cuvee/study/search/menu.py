@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cuvee.errors import ConfigError
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import flops
 from cuvee.runs.run import Run
 from cuvee.search.proposer import Method
 from cuvee.search.space import CHECKPOINT, Experiment, Level, Space
@@ -21,6 +22,7 @@ from cuvee.study.opening import available_tokens
 from cuvee.study.plan import Plan
 from cuvee.study.proxies import planned_branches
 from cuvee.study.scale.ladder import LEAST_STEPS, interpolated
+from cuvee.study.search.charge import Charge
 from cuvee.training.run import TrainingRun
 
 ROLE = "search"
@@ -51,6 +53,8 @@ class Menu:
     """One for each level; None for proxies."""
     available: dict[str, int]
     """Tokens of each source that the target run can draw on."""
+    charge: Charge
+    """What sizes the trainings, beside the budget."""
     pool_flops: float
     """Of the trainings of the pool that are not made yet; 0 where no proxy is asked for."""
 
@@ -70,20 +74,19 @@ class Menu:
             raise ConfigError("estimand: `cuvee search` compares mixtures at one number of tokens")
         available = available_tokens(config, plan.material)
         runs = _pool(plan) if config.search.proxies else []
-        pool = math.fsum(run.flops for run in runs)
-        left = config.search.budget_flops - pool
+        unpaid = math.fsum(run.flops for run in runs if not lab.store.has(lab.trained_key(run)))
+        charge = Charge.of(plan.folder, config, [lab.trained_key(run) for run in runs], unpaid)
+        left = config.search.budget_flops - charge.flops
         if left <= 0:
             raise ConfigError(
-                f"search.budget_flops: {config.search.budget_flops:.3g} do not pay for the pool"
-                + _pool_told(pool)
+                f"search.budget_flops: {flops(config.search.budget_flops, 3)} do not pay for the pool"
+                + _pool_told(charge.flops)
             )
-        # Also where the pool is there already: what stands on the menu must not change while it is trained.
         trainings, levels = _trained(plan, left)
         proxies = _proxies(plan, levels[-1])
         region = region_of(config, available)
         space = Space(region, (*proxies, *levels), len(proxies) + len(levels) - 1)
-        unpaid = math.fsum(run.flops for run in runs if not lab.store.has(lab.trained_key(run)))
-        return cls(lab, space, (*(None for _ in proxies), *trainings), available, unpaid)
+        return cls(lab, space, (*(None for _ in proxies), *trainings), available, charge, unpaid)
 
     @property
     def target(self) -> Training:
@@ -198,15 +201,17 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Level]]:
     if highest is None:
         if price(least) * settings.target_runs > budget:
             raise ConfigError(
-                f"search.budget_flops: {settings.budget_flops:.3g} are too few; {settings.target_runs:g} "
-                f"trainings of {least:,} tokens, the shortest that tell anything, take "
-                f"{price(least) * settings.target_runs:.3g}" + _pool_told(settings.budget_flops - budget)
+                f"search.budget_flops: {flops(settings.budget_flops, 3)} are too few; "
+                f"{settings.target_runs:g} trainings of {least:,} tokens, the shortest that tell anything, "
+                f"take {flops(price(least) * settings.target_runs, 3)}"
+                + _pool_told(settings.budget_flops - budget)
             )
         highest = round(_largest(price, budget / settings.target_runs, least, limit))
     elif 2.0 * price(highest) > budget:
         raise ConfigError(
-            f"search.target_tokens: two trainings of {highest:,} tokens take {2 * price(highest):.3g} FLOPs; "
-            f"{budget:.3g} are there for them" + _pool_told(settings.budget_flops - budget)
+            f"search.target_tokens: two trainings of {highest:,} tokens take "
+            f"{flops(2 * price(highest), 3)} FLOPs; {flops(budget, 3)} of the budget are there for them"
+            + _pool_told(settings.budget_flops - budget)
         )
     lengths = [highest / settings.step**below for below in range(settings.scales, -1, -1)]
     trainings = [Training(sized(tokens, highest), round(tokens)) for tokens in lengths if tokens >= least]
@@ -245,11 +250,11 @@ def _proxies(plan: Plan, target: Level) -> list[Level]:
     branches = sum(1 for _ in planned_branches(plan))
     model = plan.model.build()
     evaluated = _evaluated(plan)
-    flops = {
+    prices = {
         "merged": model.flops_per_token * evaluated + 2.0 * branches * model.layout.size,
         "ensembled": 2.0 * branches * evaluated,
     }
-    return [Level(kind, target.params, target.tokens, flops[kind]) for kind in plan.config.search.proxies]
+    return [Level(kind, target.params, target.tokens, prices[kind]) for kind in plan.config.search.proxies]
 
 
 def _pool(plan: Plan) -> list[TrainingRun]:
@@ -257,10 +262,10 @@ def _pool(plan: Plan) -> list[TrainingRun]:
     return [plan.seed, *branches] if plan.seed is not None else branches
 
 
-def _pool_told(flops: float) -> str:
-    if not flops:
+def _pool_told(price: float) -> str:
+    if not price:
         return ""
-    return f" (the pool takes {flops:.3g}; without merges and ensembles: `search.proxies: []`)"
+    return f" (the pool takes {flops(price, 3)}; without merges and ensembles: `search.proxies: []`)"
 
 
 def _evaluated(plan: Plan) -> int:

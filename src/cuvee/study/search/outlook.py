@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from cuvee.study.laboratory import Laboratory
-from cuvee.study.scale.outlook import flops_a_second
+from cuvee.quantities import flops
+from cuvee.study.outlook import HOUR, Stopwatch, in_words, known
 from cuvee.study.search.menu import Menu
 from cuvee.types import Json
-
-_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -40,20 +38,16 @@ class SearchOutlook:
     @property
     def statement(self) -> str:
         """In a sentence."""
-        minutes = 60 * self.hours
-        time = f"{minutes:.0f} minutes" if minutes < 120 else f"{self.hours:.1f} hours"
         dearest = self.rows[-1]
-        pool = f", {self.pool_flops:.2g} of them for the pool" if self.pool_flops else ""
+        pool = f", {flops(self.pool_flops)} of them for the pool" if self.pool_flops else ""
         return (
-            f"at most {self.budget_flops:.2g} FLOPs{pool}; a training of {dearest.tokens:,} tokens takes "
-            f"{dearest.flops:.2g}; about {time} on this machine"
+            f"at most {flops(self.budget_flops)} FLOPs{pool}; a training of {dearest.tokens:,} tokens takes "
+            f"{flops(dearest.flops)}; about {in_words(self.hours)} on this machine"
         )
 
     def as_json(self) -> Json:
         """Everything as plain JSON."""
-        rows = [
-            {**vars(row), "seconds": None if row.seconds != row.seconds else row.seconds} for row in self.rows
-        ]
+        rows = [{**vars(row), "seconds": known(row.seconds)} for row in self.rows]
         return {
             "rows": rows,
             "pool_flops": self.pool_flops,
@@ -64,26 +58,20 @@ class SearchOutlook:
 
 def outlook_of(menu: Menu) -> SearchOutlook:
     """Count, and time a few steps of every size of model."""
-    lab: Laboratory = menu.lab
-    budget = lab.plan.config.search.budget_flops
-    workers = lab.plan.config.workers
-    rates: dict[int, float] = {}
+    config, watch = menu.lab.plan.config, Stopwatch(menu.lab)
+    budget = config.search.budget_flops
     rows = []
     for level, training in zip(menu.space.levels, menu.trainings, strict=True):
-        seconds = float("nan")
-        if training is not None:
-            if training.parameters not in rates:
-                rates[training.parameters] = flops_a_second(lab, menu.example(training))
-            seconds = workers * level.flops / rates[training.parameters]
+        rate = float("nan") if training is None else watch.flops_a_second(menu.example(training))
         rows.append(
             OfferedRow(
                 level.kind,
                 round(level.params),
                 round(level.tokens),
                 level.flops,
-                seconds,
+                level.flops / rate,
                 int((budget - menu.pool_flops) // level.flops),
             )
         )
-    hours = budget / rates[menu.target.parameters] / _HOUR
-    return SearchOutlook(tuple(rows), menu.pool_flops, budget, hours)
+    rate = config.workers * watch.flops_a_second(menu.example(menu.target))
+    return SearchOutlook(tuple(rows), menu.pool_flops, budget, budget / rate / HOUR)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from cuvee.errors import ConfigError
+from cuvee.quantities import size
 from cuvee.runs.formats.part import listed
 from cuvee.search.space import Level
 
@@ -18,8 +19,7 @@ def level_names(levels: Sequence[Level]) -> tuple[str, ...]:
     """``58.98M/1.049B`` for each; with the kind before it, as ``merged:10M/1B``, where there are several."""
     kinds = len({level.kind for level in levels}) > 1
     return tuple(
-        (f"{level.kind}:" if kinds else "") + f"{_size(level.params)}/{_size(level.tokens)}"
-        for level in levels
+        (f"{level.kind}:" if kinds else "") + f"{size(level.params)}/{size(level.tokens)}" for level in levels
     )
 
 
@@ -48,13 +48,6 @@ def level_named(levels: Sequence[Level], name: str) -> int:
     if len(found) > 1:
         raise ConfigError(f"target level {name!r} is that of several kinds; {known}")
     return found[0]
-
-
-def _size(value: float) -> str:
-    for suffix, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= unit:
-            return f"{value / unit:.4g}{suffix}"
-    return f"{value:.4g}"
 
 
 def _number(text: str) -> float:

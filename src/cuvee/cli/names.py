@@ -1,0 +1,61 @@
+"""Names out of the house's tables, for ``--help`` (floor 9).
+
+The tables themselves load numpy and more; ``tests/cli/test_help.py`` holds these lists to them.
+"""
+
+LAWS = (
+    "linear",
+    "data_mixing_m1",
+    "data_mixing_m2",
+    "data_mixing_m3",
+    "data_mixing_m4",
+    "log_linear",
+    "bimix",
+    "regmix",
+    "effective_data",
+    "gp_sqrt",
+    "gp_log",
+    "ensemble",
+    "additive_scaling",
+    "joint_scaling",
+    "nested",
+    "capacity_allocation",
+    "effective_data_scaling",
+)
+DEFAULT_LAW = "effective_data"
+"""That is minimised where none is named."""
+METHODS = (
+    "cost_aware",
+    "transfer",
+    "law_optimum_regmix",
+    "law_optimum_effective_data",
+    "expected_improvement",
+    "duet",
+    "mfms",
+    "asha",
+    "async_hyperband",
+    "sobol",
+    "random",
+    "dirichlet",
+)
+METHODS_COMPARED = ("cost_aware", "transfer", "law_optimum_effective_data", "expected_improvement", "random")
+"""That are played where none is named."""
+TRAINERS = (
+    "megatron",
+    "nemo",
+    "olmo-core",
+    "levanter",
+    "torchtitan",
+    "lingua",
+    "hugging-face",
+    "mosaicml",
+    "litdata",
+    "gpt-neox",
+    "llama-factory",
+    "axolotl",
+)
+
+
+def one_of(names: tuple[str, ...]) -> str:
+    """The sentence that lists them."""
+    return f"One of: {', '.join(names)}."

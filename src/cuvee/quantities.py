@@ -1,0 +1,54 @@
+"""Quantities as words, one way for terminals, pages and sentences (ground floor).
+
+FLOPs are written as a study file takes them (``2.6e12``), counts of tokens and parameters with k, M, B or T.
+NaN is "not known" and becomes an en dash.
+"""
+
+import math
+
+MISSING = "–"
+MINUS = "−"
+_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Fixed digits after the point, with a true minus sign."""
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    text = f"{abs(value):.{digits}f}"
+    negative = value < 0 and float(text) != 0.0
+    return MINUS + text if negative else text
+
+
+def quantity(value: float) -> str:
+    """A count of tokens or parameters with three significant digits and k, M, B or T."""
+    if math.isnan(value):
+        return MISSING
+    for size, letter in _SIZES:
+        if abs(value) >= 0.9995 * size:
+            scaled = value / size
+            digits = 0 if abs(scaled) >= 99.95 else 1 if abs(scaled) >= 9.995 else 2
+            return f"{number(scaled, digits)}{letter}"
+    return number(value, 0)
+
+
+def size(value: float) -> str:
+    """The same as people name a scale: up to four significant digits, ``60M`` or ``1.049B``."""
+    if math.isnan(value):
+        return MISSING
+    for unit, letter in _SIZES:
+        if value >= unit:
+            return f"{value / unit:.4g}{letter}"
+    return f"{value:.4g}"
+
+
+def flops(value: float, digits: int = 2) -> str:
+    """So many significant digits and the power of ten: ``2.6e12``."""
+    if math.isnan(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa.replace('-', MINUS)}e{int(exponent)}"

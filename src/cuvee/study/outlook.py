@@ -1,0 +1,149 @@
+"""What a flow will take, before anything is trained: trainings, FLOPs and time (floor 7).
+
+FLOPs are those of the formulas. Time comes from a few steps of every size of model, timed on this machine
+while all workers do the same; compiling, reading, measuring and concluding are not in it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cuvee.study.agenda import saved_step
+from cuvee.study.job import PaceTask, pace
+from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.training.run import TrainingRun
+from cuvee.types import Json
+
+HOUR = 3600.0
+"""Seconds."""
+
+_NAN = math.nan
+
+
+@dataclass(frozen=True)
+class OutlookRow:
+    """All work of one stage."""
+
+    title: str
+    parameters: int
+    tokens: int
+    """Of one training, or of one scoring."""
+    runs: int
+    left: int
+    """Runs that are not made yet."""
+    flops: float
+    """Of all runs, by formula: three forward passes a token where they train, one where they score."""
+    flops_left: float
+    step_seconds: float
+    """Wall seconds of one worker for a training step; NaN where nothing is left or nothing is trained."""
+    hours_left: float
+    """Wall time with all workers."""
+    trained: bool = True
+    """Models are trained; else merges are scored."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Stages with runs, FLOPs and hours."""
+
+    rows: tuple[OutlookRow, ...]
+    budget_flops: float | None = None
+    """None where nothing limits it."""
+
+    @property
+    def flops(self) -> float:
+        return sum(row.flops for row in self.rows)
+
+    @property
+    def hours_left(self) -> float:
+        return sum(row.hours_left for row in self.rows)
+
+    @property
+    def statement(self) -> str:
+        """In a sentence."""
+        trained = [row for row in self.rows if row.trained]
+        runs, left = sum(row.runs for row in trained), sum(row.left for row in trained)
+        done = f", {runs - left} of them done" if left < runs else ""
+        allowed = "" if self.budget_flops is None else f" of the {self.budget_flops:.2g} allowed"
+        cost = f"{runs} runs{done}, {self.flops:.2g} FLOPs{allowed}"
+        if not self.hours_left:
+            return f"{cost}; nothing is left to make"
+        return f"{cost}; about {in_words(self.hours_left)} to go on this machine"
+
+    def as_json(self) -> Json:
+        """Everything as plain JSON."""
+        rows = [{**vars(row), "step_seconds": known(row.step_seconds)} for row in self.rows]
+        total = {"rows": rows, "flops": self.flops, "hours_left": self.hours_left}
+        return total if self.budget_flops is None else total | {"budget_flops": self.budget_flops}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Trainings that are made side by side."""
+
+    title: str
+    tokens: int
+    planned: Sequence[Planned]
+    """Those that are known; at least one."""
+    more: int = 0
+    """How many more there will be, like the last of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stopwatch:
+    """Times a few steps of every size of model, once each."""
+
+    lab: Laboratory
+    _seconds: dict[tuple[object, int, int], float] = field(default_factory=dict)
+
+    def step_seconds(self, run: TrainingRun) -> float:
+        """Wall seconds a step of a training like this, while all workers do the same."""
+        recipe = run.recipe
+        key = run.model, recipe.batch_sequences, recipe.context_length
+        if key not in self._seconds:
+            self.lab.progress.stage("timing a few steps", 1, "sizes of model")
+            tasks = [PaceTask(run.model, recipe)] * self.lab.plan.config.workers
+            found = [seconds for _, seconds in self.lab.executor.map(pace, tasks, lambda *_: None)]
+            self.lab.progress.advance(1)
+            self._seconds[key] = sum(found) / len(found)
+        return self._seconds[key]
+
+    def flops_a_second(self, run: TrainingRun) -> float:
+        """Of one worker."""
+        return run.flops_of(run.recipe.batch_tokens) / self.step_seconds(run)
+
+    def row(self, stage: Stage) -> OutlookRow:
+        """What a stage takes and what of it is left. It takes no less time than its longest training does."""
+        run, folder = stage.planned[0].run, self.lab.plan.folder
+        each = [one.run.flops for one in stage.planned]
+        left = [
+            flops * (1.0 - saved_step(folder, one.run.key) / one.run.recipe.steps)
+            for flops, one in zip(each, stage.planned, strict=True)
+            if not self.lab.store.has(self.lab.trained_key(one.run))
+        ]
+        left += [each[-1]] * stage.more
+        together = max(math.fsum(left) / self.lab.plan.config.workers, max(left, default=0.0))
+        return OutlookRow(
+            stage.title,
+            run.model.build().layout.size,
+            stage.tokens,
+            len(each) + stage.more,
+            len(left),
+            math.fsum(each) + each[-1] * stage.more,
+            math.fsum(left),
+            self.step_seconds(run) if left else _NAN,
+            together / self.flops_a_second(run) / HOUR if left else 0.0,
+        )
+
+
+def in_words(hours: float) -> str:
+    """A time to wait for."""
+    minutes = 60.0 * hours
+    if minutes < 1.0:
+        return "a minute"
+    return f"{minutes:.0f} minutes" if minutes < 120 else f"{hours:.1f} hours"
+
+
+def known(value: float) -> float | None:
+    """None where a number is not known: JSON has no word for that."""
+    return None if math.isnan(value) else value

@@ -1,0 +1,108 @@
+"""What the reader of a decision of `cuvee run` should know before relying on it (floor 7)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cuvee.honesty.evidence import Evidence
+from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
+from cuvee.study.findings import Findings
+from cuvee.study.judge import Judge
+from cuvee.study.plan import EPOCHING_OFF, Plan
+
+FAR = 10.0
+"""Times the parameters or tokens of the runs that were made, from which on the target run is said to be
+far."""
+MANY_EPOCHS = 10.0
+"""Readings of one text by a branch, from which on it learns the text by heart rather than the source."""
+
+
+def warnings_of(findings: Findings, judge: Judge, geometry: Geometry, plan: Plan) -> tuple[str, ...]:
+    """Sentences, the gravest first within each kind."""
+    return tuple(
+        dict.fromkeys(
+            [
+                *geometry.warnings(),
+                *_barriers(findings, judge),
+                *_far_from_references(judge),
+                *_edges(judge),
+                *_worse_elsewhere(judge),
+                *_repetition(plan),
+                *_far_from_target(plan),
+            ]
+        )
+    )
+
+
+def unseen(evidence: Evidence | None) -> list[str]:
+    """Sources that no reference contains."""
+    if evidence is None:
+        return []
+    touched = evidence.shares.max(axis=0) > 0
+    return [name for name, seen in zip(evidence.sources, touched, strict=True) if not seen]
+
+
+def _barriers(findings: Findings, judge: Judge) -> list[str]:
+    if "merge" not in judge.scored.nats:
+        return []
+    weights = judge.scored.shares @ findings.pool.roster.spread(judge.pick.names)
+    members = findings.ensemble.members().nats_per_token
+    return barrier_warnings(list(judge.weights), barrier(judge.scored.losses("merge"), members, weights))
+
+
+def _far_from_references(judge: Judge) -> Iterator[str]:
+    if missing := unseen(judge.evidence):
+        yield f"No trained mixture contains {', '.join(missing)}: what is said of it rests on proxies alone."
+    if judge.evidence is not None:
+        nearest = 0.5 * np.abs(judge.evidence.shares - judge.pick.shares).sum(axis=1).min()
+        if nearest > 0.5:
+            yield (
+                f"The picked mixture is far from every trained reference (at least {nearest:.0%} of the "
+                "tokens differ): what is predicted of it is an extrapolation."
+            )
+
+
+def _edges(judge: Judge) -> Iterator[str]:
+    if names := judge.at_the_edge:
+        yield (
+            f"Other references and documents would hardly give {', '.join(names)} the share that the pick "
+            "gives: it lies at the edge of its interval."
+        )
+
+
+def _worse_elsewhere(judge: Judge) -> Iterator[str]:
+    """Evaluations that the target does not weigh, and that pay for it."""
+    pick, uniform = (judge.mean[judge.scored.row(one)] for one in (judge.pick, judge.even))
+    unweighted = [place for place, weight in enumerate(judge.target) if weight == 0]
+    worse = [list(judge.weights)[place] for place in unweighted if pick[place] > uniform[place]]
+    if worse:
+        yield (
+            f"{len(worse)} of {len(unweighted)} evaluations without a weight are predicted to get worse than "
+            f"under equal shares ({', '.join(worse)}); give those that matter a weight in `target.weights`."
+        )
+
+
+def _repetition(plan: Plan) -> Iterator[str]:
+    target = plan.config.target_run
+    if target.tokens is None:
+        yield "`target_run.tokens` is not given: repetition is neither capped nor matched."
+    elif not target.simulated_epoching:
+        yield EPOCHING_OFF
+    for name in plan.config.pool_sources:
+        if (epochs := plan.branch_epochs(name)) >= MANY_EPOCHS:
+            yield (
+                f"The branch of '{name}' reads its text {epochs:.0f} times: merges and ensembles say little "
+                "of a source that is known by heart. Give more text of it, or lower `target_run.max_epochs`."
+            )
+
+
+def _far_from_target(plan: Plan) -> Iterator[str]:
+    target, trained = plan.config.target_run, plan.config.reference_training.tokens
+    larger = (target.parameters or plan.parameters) / plan.parameters
+    longer = (target.tokens or trained) / trained
+    if max(larger, longer) > FAR:
+        yield (
+            f"The target run has {larger:.3g} times the parameters and {longer:.3g} times the tokens of the "
+            "trainings here, and nothing was trained in between: the best mixture may be another there. "
+            "`cuvee scale` shows how it moves."
+        )

@@ -1,0 +1,145 @@
+"""How far a study is, read from its folder alone: nothing is trained, no text is read (floor 7).
+
+Models that are made stand in the store, those under way in the agenda with their saved states, batches of a
+search in its journal, answers in their files.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cuvee.runs.run import Run
+from cuvee.runs.store import RunStore
+from cuvee.study.agenda import Agenda, Intended
+from cuvee.study.config import StudyConfig
+from cuvee.study.folder import StudyFolder
+from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
+
+_TITLES = {
+    "seed": "seed model",
+    "branch": "pool of branches",
+    "reference": "reference runs",
+    "replicate": "replicates of references",
+}
+_LADDER = ("rung", "check")
+"""Roles of the runs of a ladder."""
+
+
+def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
+    """What is done and what is left of all that was asked of a study."""
+    runs, agenda, wanted = _runs(folder), Agenda.read(folder), _wanted(config)
+    intended = agenda.of_roles(wanted)
+    parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, *_LADDER})}
+    under_way = {one: part for one, part in parts.items() if 0.0 < part < 1.0}
+    stages = [
+        StageStatus(_TITLES[role], _made(runs, under_way, role, count), count, "models")
+        for role, count in wanted.items()
+        if count
+    ]
+    decided = folder.decision.exists()
+    mixtures = config.candidates.count + config.references.count
+    merged = sum(1 for one in runs if one.kind == "merged")
+    stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))
+    stages.append(StageStatus("decision", float(decided), 1, ""))
+    return StudyStatus(
+        tuple(stages),
+        _flops(runs) + math.fsum(part * one.flops for one, part in under_way.items()),
+        begun=bool(intended) or (not parts and any(folder.checkpoints.glob(".*.state"))),
+        ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in _LADDER}),
+        search=_search(folder),
+    )
+
+
+def _wanted(config: StudyConfig) -> dict[str, int]:
+    """Role -> models of it that the study needs."""
+    units = sum(config.sources[name].units for name in config.pool_sources)
+    return {
+        "seed": 1 if config.seed_training.tokens else 0,
+        "branch": units * config.branch_training.seeds,
+        "reference": config.references.count,
+        "replicate": config.references.replicates,
+    }
+
+
+def _runs(folder: StudyFolder) -> list[Run]:
+    if not folder.store.exists():
+        return []
+    with RunStore(folder.store) as store:
+        return store.runs()
+
+
+def _made(runs: Iterable[Run], under_way: Mapping[Intended, float], role: str, count: int) -> float:
+    """Models of a role, those under way in part. By model, not by row: a new evaluation measures all."""
+    whole = len({one.details["run"] for one in runs if one.kind == "trained" and one.role == role})
+    part = math.fsum(part for one, part in under_way.items() if one.role == role)
+    return min(whole + part, float(count))
+
+
+def _flops(runs: Iterable[Run]) -> float:
+    """Spent on all runs; a training that was frozen on its way and gone on with counts once."""
+    by_run: dict[str, float] = {}
+    for one in runs:
+        trained = one.kind in ("trained", "checkpoint") and one.role != "snapshot"
+        name = str(one.details.get("run", one.key)) if trained else one.key
+        by_run[name] = max(by_run.get(name, 0.0), one.flops or 0.0)
+    return math.fsum(by_run.values())
+
+
+def _ladder(config: StudyConfig, folder: StudyFolder, parts: Mapping[Intended, float]) -> FlowStatus | None:
+    """How far `cuvee scale` is; None where it was never asked for."""
+    whole = sum(part == 1.0 for part in parts.values())
+    if folder.scale.exists() and whole == len(parts):
+        return _ended(folder.scale)
+    if not parts:
+        return None
+    spent = math.fsum(part * one.flops for one, part in parts.items())
+    return FlowStatus(
+        f"{whole} of {len(parts)} runs made of those known so far, {spent:.2g} FLOPs of "
+        f"{config.scale.budget_flops:.2g}; `cuvee scale` goes on from here"
+    )
+
+
+def _search(folder: StudyFolder) -> FlowStatus | None:
+    """How far the last `cuvee search` is; None where none was asked for."""
+    journals = sorted(folder.searches.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    if folder.search.exists() and (not journals or _newer(folder.search, journals[-1])):
+        return _ended(folder.search)
+    if not journals:
+        return None
+    batches = _batches(journals[-1])
+    if not batches:
+        return FlowStatus("no experiment yet, the pool comes first; `cuvee search` goes on from here")
+    made = sum(len(one["experiments"]) for one in batches[:-1])
+    last, at_work = batches[-1], len(batches[-1]["experiments"])
+    spent, budget = float(last.get("spent") or 0.0), float(last.get("budget_flops") or 0.0)
+    money = f", {spent:.2g} FLOPs of {budget:.2g}" if budget else ""
+    return FlowStatus(
+        f"{made} experiments made{money}; {at_work} were being made at last; `cuvee search` goes on from here"
+    )
+
+
+def _batches(journal: Path) -> list[dict[str, Any]]:
+    """The batches of a journal that is perhaps being written: what is cut off or damaged is left out."""
+    found = []
+    for line in journal.read_text(encoding="utf-8").splitlines()[1:]:
+        try:
+            batch = json.loads(line)
+            found += [batch] if batch["experiments"] else []
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def _newer(path: Path, other: Path) -> bool:
+    return path.stat().st_mtime_ns >= other.stat().st_mtime_ns
+
+
+def _ended(path: Path) -> FlowStatus:
+    """What an answer says first."""
+    try:
+        headline = json.loads(path.read_text(encoding="utf-8"))["headline"]
+        return FlowStatus(str(headline[0]), finished=True)
+    except (ValueError, TypeError, KeyError, IndexError):
+        return FlowStatus(f"{path.name} is damaged; the same command writes it again")
