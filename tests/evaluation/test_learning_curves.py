@@ -21,7 +21,7 @@ DOCUMENTS = Documents(
 
 
 def nats(losses: object) -> FloatArray:
-    """[..., E] nats per token to [..., D] nats. In each evaluation the documents differ by one nat a token."""
+    """[..., E] nats per token to [..., D] nats. Documents of an evaluation differ by one nat a token."""
     spread = np.array([0.75, -0.25, 2 / 3, -1 / 3, 5 / 6, -1 / 6])  # means over tokens are zero
     return np.asarray((np.asarray(losses, dtype=np.float64)[..., DOCUMENTS.evaluation] + spread) * TOKENS)
 

@@ -140,7 +140,7 @@ def scored_on(one: Evaluator, windows: IntArray, log_probs: FloatArray) -> Score
 
 
 def tokens_of(one: Evaluator, seed: int) -> tuple[FloatArray, FloatArray]:
-    """Log-probabilities of all tokens under a control, and of how a model differs; dyadic, so that sums are exact."""
+    """Log-probabilities of all tokens under a control, and how a model differs; dyadic, for exact sums."""
     rng = np.random.default_rng(seed)
     control = -rng.integers(1, 2**10, one.tokens) / 2**7
     return control, -rng.integers(1, 2**10, one.tokens) / 2**9

@@ -1,4 +1,4 @@
-"""Differences between mixtures trained more than once: textbook intervals, and how often they hold the truth."""
+"""Differences between mixtures trained more than once: textbook intervals, and how often these hold."""
 
 import math
 
@@ -128,7 +128,7 @@ SLACK = 3 * math.sqrt(0.95 * 0.05 / WORLDS)
 
 
 def coverage(scatter: tuple[float, ...], seeds: int, others: int = 0, error: float = 0.0) -> float:
-    """Share of worlds in which the interval holds the true difference of zero; seeds move all mixtures alike."""
+    """Share of worlds whose interval holds the true difference of zero; seeds move all mixtures alike."""
     rng = np.random.default_rng([seeds, others, len(scatter)])
     held = 0
     for _ in range(WORLDS):

@@ -193,8 +193,8 @@ def test_a_store_of_the_first_schema_keeps_its_runs(path: Path) -> None:
     connection = sqlite3.connect(path)
     with connection:
         connection.execute(
-            "INSERT INTO runs VALUES (1, 'old', 'merged', 'candidate', 'equal_budget', 1000, 5000, 0, 3e9, 'done', "
-            "NULL, '{}')"
+            "INSERT INTO runs VALUES "
+            "(1, 'old', 'merged', 'candidate', 'equal_budget', 1000, 5000, 0, 3e9, 'done', NULL, '{}')"
         )
         connection.executemany(
             "INSERT INTO shares VALUES (1, ?, ?, ?)", enumerate_shares(old.mixture.as_dict())

@@ -134,7 +134,7 @@ def test_windows_of_a_long_document_lie_each_in_a_stretch_of_its_own() -> None:
     for index in range(3):
         rows = one.targets[(one.document == index).all(axis=1)] - 1 - 1000 * index
         assert (np.diff(rows, axis=1) == 1).all(), "a window is one piece"
-        assert ((rows // 200).T == np.arange(5)).all()
+        assert (rows // 200 == np.arange(5)[:, None]).all()
         offsets.append(set((rows[:, 0] % 200).tolist()))
     assert offsets[0] == {0}
     assert not offsets[0] & offsets[1] & offsets[2], "not at one place in all documents"

@@ -1,4 +1,4 @@
-"""Which mixture to take, how sure that is, and by how much a choice flatters itself: on worlds without training."""
+"""Which mixture to take, how sure that is, and by how much a choice flatters itself: without training."""
 
 import numpy as np
 import pytest
