@@ -24,7 +24,7 @@ CHECK_SEEDS = 2_000_000
 """Added to the study's seed, beyond those of references and their replicates."""
 MEASURED_ALONG = 8
 """How often a training is measured on its way, to see what a difference is worth in tokens."""
-ROLE = "check"
+ROLE = "fresh"
 
 
 def check(

@@ -22,7 +22,10 @@ _TITLES = {
     "branch": "pool of branches",
     "reference": "reference runs",
     "replicate": "replicates of references",
+    "fresh": "fresh trainings",
 }
+ARMS = 3
+"""Mixtures that a check trains: the pick, equal and proportional shares."""
 _LADDER = ("rung", "check")
 """Roles of the runs of a ladder."""
 
@@ -30,6 +33,8 @@ _LADDER = ("rung", "check")
 def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     """What is done and what is left of all that was asked of a study."""
     runs, agenda, wanted = _runs(folder), Agenda.read(folder), _wanted(config)
+    if fresh := agenda.of_roles({"fresh"}):  # two of the mixtures may be one
+        wanted["fresh"] = len(fresh)
     intended = agenda.of_roles(wanted)
     parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, *_LADDER})}
     under_way = {one: part for one, part in parts.items() if 0.0 < part < 1.0}
@@ -60,6 +65,7 @@ def _wanted(config: StudyConfig) -> dict[str, int]:
         "branch": units * config.branch_training.seeds,
         "reference": config.references.count,
         "replicate": config.references.replicates,
+        "fresh": ARMS * config.check.seeds,
     }
 
 
