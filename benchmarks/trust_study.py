@@ -68,7 +68,8 @@ class TrustStudy:
         inside, outside = int(rng.integers(4, 7)), int(rng.integers(0, 3))
         pool, used = sorted(names[:inside]), sorted(names[: inside + outside])
         sizes = {name: round(float(2.0 ** rng.uniform(-0.5, 1.5)), 2) for name in used}
-        kind = str(rng.choice(["all", "weighted", "one inside"] + (["outside"] * 2 if outside else [])))
+        kinds = ["all", "weighted", "weighted", "one inside", *(["outside"] if outside else [])]
+        kind = str(rng.choice(kinds))
         weights: dict[str, float] = {}
         if kind == "weighted":
             drawn = rng.dirichlet(np.full(len(used), 0.5))
@@ -148,7 +149,8 @@ def _write(path: Path, texts: Iterator[str]) -> None:
 
 
 def _uniform(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2.0**64
+    # Not the hash of the name itself: a domain takes its files in that order, until it has enough.
+    return int.from_bytes(hashlib.sha256(f"truth {name}".encode()).digest()[:8], "big") / 2.0**64
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from cuvee.honesty.agreement import Estimate, HonestyReport, HonestyRow, honesty
 from cuvee.honesty.calibration import FittedCalibrator, Prediction, fit, leave_one_out
 from cuvee.honesty.calibrators import CALIBRATORS, FEATURES, Calibrator, calibrators_for
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
-from cuvee.honesty.proxy_choice import CalibratorError, Choice, FittedBlend, choose_proxy, fit_blend
+from cuvee.honesty.proxy_choice import CalibratorError, Choice, choose_proxy
 from cuvee.honesty.scopes import Noise, replicate_noise
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Choice",
     "Estimate",
     "Evidence",
-    "FittedBlend",
     "FittedCalibrator",
     "HonestyReport",
     "HonestyRow",
@@ -32,7 +31,6 @@ __all__ = [
     "calibrators_for",
     "choose_proxy",
     "fit",
-    "fit_blend",
     "honesty_report",
     "leave_one_out",
     "replicate_noise",

@@ -18,10 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.honesty.evidence import BEST_SINGLE, NEGATIVE_LOG_PARTS, WEIGHTED_SINGLE, effective_number
+from cuvee.honesty.evidence import effective_number
 from cuvee.types import FloatArray, IntArray
-
-NO_DIFFERENCE = "no difference"
 
 Feature = Callable[[FloatArray, IntArray], FloatArray]
 
@@ -81,58 +79,30 @@ FEATURES: dict[str, Feature] = {
 }
 
 
-def proxy_calibrators(proxy: str) -> dict[str, Calibrator]:
-    """The rows of one proxy."""
-    one = (proxy,)
-    return {
-        f"raw {proxy}": Calibrator(one, fitted=False),
-        f"affine {proxy}": Calibrator(one),
-        f"affine {proxy} + own share": Calibrator(one, ("own curve",)),
-        f"affine {proxy} + own share + concentration": Calibrator(one, ("own curve", "concentration")),
-        f"affine {proxy} + shares": Calibrator(one, ("own curve", "root shares")),
-    }
+OWN_CURVE = ", own curve"
+"""Ends the name of a proxy in which learning curves stand for what a source does for its own evaluation."""
 
 
-def blend_calibrators(proxies: Sequence[str]) -> dict[str, Calibrator]:
-    """The rows that read several proxies together; none for fewer than two proxies."""
-    if len(proxies) < 2:
-        return {}
-    name = "blend of " + " and ".join(proxies)
-    return {
-        name: Calibrator(tuple(proxies)),
-        f"{name} + own share": Calibrator(tuple(proxies), ("own curve",)),
-        f"{name} + shares": Calibrator(tuple(proxies), ("own curve", "root shares")),
-    }
+def calibrators_for(proxies: Sequence[str]) -> dict[str, Calibrator]:
+    """The rows for the given proxies: each as it is, all of them learnt together, and what needs no proxy.
 
-
-def baseline_calibrators(baselines: Sequence[str]) -> dict[str, Calibrator]:
-    """The rows that read no proxy: what one can say from the shares and the single-unit losses.
-
-    They get the same features as the proxies, so that a proxy is believed for what it adds.
+    Where there are proxies with learning curves, those stand for the plain ones. Rows that need no proxy have
+    the same features, so that a proxy is believed for what it adds.
     """
-    return {
-        NO_DIFFERENCE: Calibrator(),
-        "own share only": Calibrator(features=("own curve",)),
-        "own share + concentration only": Calibrator(features=("own curve", "concentration")),
-        "weights only": Calibrator(features=("shares",)),
-        "weights only, root": Calibrator(features=("own curve", "root shares")),
-        "weights only, root + parts": Calibrator(features=("own curve", "root shares", "log parts")),
-        **{f"affine {name}": Calibrator((name,), anchored=False) for name in baselines},
-        **{
-            f"affine {name} + own share": Calibrator((name,), ("own curve",), anchored=False)
-            for name in baselines
-        },
-    }
+    read = tuple(name for name in proxies if name.endswith(OWN_CURVE)) or tuple(proxies)
+    table = {f"{name}, as it is": Calibrator((name,), fitted=False) for name in read}
+    if read:
+        table[" and ".join(read) + ", learnt"] = Calibrator(read, LEARNT)
+    return table | BASELINES
 
 
-def calibrators_for(proxies: Sequence[str], baselines: Sequence[str] = ()) -> dict[str, Calibrator]:
-    """All rows for the given proxies and baselines, the simplest first."""
-    rows = [proxy_calibrators(name) for name in proxies]
-    table = {name: row for rows_of_one in rows for name, row in rows_of_one.items()}
-    return {**table, **blend_calibrators(proxies), **baseline_calibrators(baselines)}
+LEARNT = ("own curve", "root shares")
+"""What the references may add to a proxy: how far a source helps its own evaluation, and what is left by
+shares."""
+NO_DIFFERENCE = "no difference"
+SHARES_ALONE = "shares alone"
+BASELINES: dict[str, Calibrator] = {NO_DIFFERENCE: Calibrator(), SHARES_ALONE: Calibrator(features=LEARNT)}
+"""The rows that read no proxy."""
 
-
-CALIBRATORS: dict[str, Calibrator] = calibrators_for(
-    ("merge", "ensemble"), (WEIGHTED_SINGLE, BEST_SINGLE, NEGATIVE_LOG_PARTS)
-)
-"""The rows of the two standard proxies and the standard baselines."""
+CALIBRATORS: dict[str, Calibrator] = calibrators_for(("merge", "ensemble"))
+"""The rows of the two standard proxies."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from cuvee.honesty.calibration import FittedCalibrator
 from cuvee.honesty.evidence import Evidence
-from cuvee.honesty.proxy_choice import CalibratorError, Choice, FittedBlend, refit
+from cuvee.honesty.proxy_choice import CalibratorError, Choice, refit
 from cuvee.honesty.scopes import replicate_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.decision import Loss
@@ -89,11 +89,11 @@ class Judge:
                 found.append(fitted.predict(shares, self.scored.proxies(counts)).mean)
         return np.stack(found)
 
-    def _learnt(self, rows: FloatArray, counts: FloatArray) -> FittedCalibrator | FittedBlend | None:
+    def _learnt(self, rows: FloatArray, counts: FloatArray) -> FittedCalibrator | None:
         references = self.findings.references
         if self.choice is None or references is None:
             return None
-        return refit(self.choice.name, references.evidence(counts), rows[None])[0]
+        return refit(self.choice.name, references.evidence(counts), rows)
 
     @cached_property
     def missed(self) -> FloatArray:
