@@ -449,11 +449,12 @@ def test_realised_epochs_are_written_down(finished: Finished) -> None:
 def test_status(finished: Finished) -> None:
     config = StudyConfig.load(finished.folder.root)
     found = survey(config, finished.folder)
-    assert {stage.title: (stage.done, stage.total) for stage in found.stages[:4]} == {
+    assert {stage.title: (stage.done, stage.total) for stage in found.stages[:5]} == {
         "seed model": (1, 1),
         "pool of branches": (4, 4),
         "reference runs": (8, 8),
         "replicates of references": (2, 2),
+        "fresh trainings": (9, 9),
     }
     assert found.flops > 0
 
@@ -470,22 +471,31 @@ def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -
         ("branches", 4, 4, 10 * 256),
         ("references", 8, 8, 10 * 256),
         ("replicates", 2, 2, 10 * 256),
-        ("scoring mixtures", 28, 28, ahead.rows[-1].tokens),
+        ("scoring mixtures", 28, 28, 4 * 256),
+        ("fresh trainings", 9, 9, 10 * 256),
     ]
     seed, branches = ahead.rows[:2]
     assert seed.flops == branches.flops == seed.flops_left  # as many tokens altogether
     assert seed.hours_left * 3600 == pytest.approx(40 * seed.step_seconds)
     assert ahead.flops == sum(row.flops for row in ahead.rows)
-    assert ahead.statement.startswith("15 runs, ") and "to go on this machine" in ahead.statement
+    assert ahead.rows[-1].flops / 9 == ahead.rows[2].flops / 8
+    assert ahead.statement.startswith("24 runs, ") and "to go on this machine" in ahead.statement
     assert not list(folder.checkpoints.glob("*")) and not folder.references.exists()
     listener = Listener()
     decision = run(folder, listener)
     folder.decision.write_text(json.dumps(decision.as_json()))
-    assert any(line.startswith("15 runs, ") for line in listener.said), "a run says it first"
+    assert any(line.startswith("24 runs, ") for line in listener.said), "a run says it first"
     done = ablation.outlook(config, folder, executor=InProcess())
     assert all(row.left == 0 and row.hours_left == 0 for row in done.rows)
     assert done.flops == ahead.flops
-    assert done.statement == f"15 runs, 15 of them done, {ahead.flops:.2g} FLOPs; nothing is left to make"
+    assert done.statement == f"24 runs, 24 of them done, {ahead.flops:.2g} FLOPs; nothing is left to make"
+
+
+def test_a_plan_knows_which_fresh_trainings_more_seeds_would_take(copy: StudyFolder) -> None:
+    change_study(copy, check={"seeds": SEEDS + 1})
+    ahead = ablation.outlook(StudyConfig.load(copy.root), copy, executor=InProcess())
+    (fresh,) = [row for row in ahead.rows if row.title == "fresh trainings"]
+    assert fresh.runs == 3 * (SEEDS + 1) >= fresh.left > 0
 
 
 def test_a_plan_only_looks_so_a_run_at_work_does_not_mind(copy: StudyFolder) -> None:
@@ -495,7 +505,7 @@ def test_a_plan_only_looks_so_a_run_at_work_does_not_mind(copy: StudyFolder) -> 
     with copy.locked():
         shown = CliRunner().invoke(app, ["run", str(copy.root), "--plan"], env={"COLUMNS": "80"})
     assert shown.exit_code == 0, shown.stderr
-    assert "seed model" in shown.stdout and "15 runs, 15 of them done" in shown.stdout
+    assert "seed model" in shown.stdout and "24 runs, 24 of them done" in shown.stdout
     assert left_over.exists(), "another process may be writing it"
     assert hashes(copy.checkpoints) == before
     told = CliRunner().invoke(app, ["run", str(copy.root), "--plan", "--json"])
