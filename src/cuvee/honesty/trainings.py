@@ -21,9 +21,9 @@ from cuvee.errors import ConfigError
 from cuvee.types import FloatArray
 
 _DIFFERS = 0.1
-"""Chance by which two mixtures whose trainings scatter like the others' are taken to scatter more. Of intervals
-for 95 %, with three seeds and three mixtures, 95 % then hold the truth where all scatter alike, and 93 % where
-one scatters twice as much (92 % with a chance of 0.01)."""
+"""Chance by which two mixtures whose trainings scatter like the others' are taken to scatter more. With three
+seeds and three mixtures 95 % of the intervals then hold the truth where all scatter alike, and 93 % where one
+scatters twice as much (92 % with a chance of 0.01)."""
 
 
 @dataclass(frozen=True)
