@@ -1,6 +1,7 @@
 """The jobs that a study sends to worker processes (floor 7): train and measure, score merges.
 
-Tasks and answers are small: parameters, tokens and log-probabilities stay on disk.
+Tasks and answers are small: parameters and tokens stay on disk, and only the scores of members, one number a
+token, come back.
 """
 
 import time
@@ -25,7 +26,7 @@ from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
 from cuvee.training.run import Begun, ModelSpec, Trained, TrainingRun, begin, execute, read_snapshots
 from cuvee.training.state import TrainingState
-from cuvee.types import FloatArray, IntArray
+from cuvee.types import Float32Array, FloatArray, IntArray
 
 PACE_STEPS = 8
 _NO_RATE = 1e-9  # nothing can explode while steps are timed
@@ -229,6 +230,27 @@ def score_block(task: MergeTask, report: Report) -> MergesScored:
         nats[position] = scores.nats
         report(1, "")
     return MergesScored(Scores(evaluator.documents, nats), time.process_time() - began)
+
+
+@dataclass(frozen=True)
+class MemberTask:
+    """Score one member of a pool."""
+
+    pool: Path
+    row: int
+    """Of the roster."""
+    bench: Bench
+
+
+def score_member(task: MemberTask, report: Report) -> Float32Array:
+    """Job: log-probabilities of all scored tokens [tokens]; reports one member."""
+    evaluator = task.bench.evaluator()
+    pool = FlatPool.open(task.pool)
+    log_probs = evaluator.token_log_probs(
+        pool.branch(pool.roster.names[task.row]).to(task.bench.model.device)
+    )
+    report(1, "")
+    return log_probs
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,24 @@ class Judge:
         samples = self.halves[:, row] - self.halves[:, base]
         samples = np.concatenate([samples, (samples @ self.target)[:, None]], axis=1)
         value = self.mean[row] - self.mean[base]
-        variance = np.square(samples - samples.mean(axis=0)).mean(axis=0) + 2 * np.square(self.missed)
+        missed = 2 * np.square(self.missed) * self._apart(row, base)
+        variance = np.square(samples - samples.mean(axis=0)).mean(axis=0) + missed
         return np.append(value, value @ self.target), np.sqrt(variance)
+
+    def _apart(self, row: int, base: int) -> float:
+        """How much of what the proxy misses two mixtures do not share: all of it where they lie as far apart
+        as
+        references do, less in proportion where they are nearer (a linear variogram)."""
+        shares = self.scored.shares
+        return min(1.0, float(np.abs(shares[row] - shares[base]).sum()) / self._typical_distance)
+
+    @cached_property
+    def _typical_distance(self) -> float:
+        """Mean distance of two references, as a sum of absolute differences of shares."""
+        shares = self.evidence.shares if self.evidence is not None else self.scored.shares
+        count = len(shares)
+        total = float(np.abs(shares[:, None] - shares[None]).sum())
+        return total / (count * (count - 1)) if total > 0 else 1.0
 
     @cached_property
     def allowed(self) -> list[int]:

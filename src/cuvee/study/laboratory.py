@@ -29,11 +29,13 @@ from cuvee.study.agenda import Intended, saved_step, set_out
 from cuvee.study.job import (
     Failed,
     Measured,
+    MemberTask,
     MergeTask,
     TrainTask,
     attempt,
     part_key,
     score_block,
+    score_member,
     train_and_measure,
 )
 from cuvee.study.plan import Plan
@@ -314,9 +316,20 @@ class Laboratory:
         path = folder / empty.key
         if path.exists():
             return Ensemble.open(path)
-        made = Ensemble.of(evaluator, pool.to(self.plan.model.device), self.progress)
-        made.save(folder)
-        return made
+        names = pool.roster.names
+        self.progress.stage("scoring members", len(names), "members")
+        tasks = [
+            MemberTask(self.plan.folder.pool(pool.roster.key), row, self.plan.bench)
+            for row in range(len(names))
+        ]
+
+        def told(row: int, amount: float, note: str) -> None:
+            self.progress.advance(amount, names[row])
+
+        for row, log_probs in self.executor.map(score_member, tasks, told):
+            empty.log_probs[row] = log_probs
+        empty.save(folder)
+        return empty
 
     def score_ensembles(
         self,
