@@ -131,7 +131,7 @@ def test_what_is_there_is_kept(tmp_path: Path, installation: Installation) -> No
 
 
 def test_too_little_text(tmp_path: Path, installation: Installation) -> None:
-    with pytest.raises(EmptySource, match="only 0 kinds of text have at least 1 MB"):
+    with pytest.raises(EmptySource, match="only 0 kinds of text have at least 1.5 MB"):
         make_demo(tmp_path / "demo", Silent(), "tiny", installation)
     assert not (tmp_path / "demo" / "corpus").exists()
 
