@@ -23,6 +23,7 @@ from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard, write_shard
 from cuvee.sources.tokenizer import load_tokenizer
 from cuvee.study.config import StudyConfig
+from cuvee.study.demo import HELD_OUT, OUT_OF_POOL, TARGET_TOKENS
 from cuvee.study.demo_text import DOMAINS, Installation
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Bench, EvaluationRef
@@ -37,6 +38,10 @@ WORK = ROOT / ".bench" / "trust"
 CORPUS = ("chess", "dialogue", "docs", "german", "gsm8k", "legal", "medical", "novels")
 INSTALLED = 6
 """Every so manieth study is of text of the installation."""
+NOISE = range(500, 520)
+"""Studies of two sources that are one text: there is nothing to find."""
+DEMOS = range(600, 610)
+"""The demonstration's text under other seeds."""
 FRESH_SEEDS = 3_000_000
 """Added to a study's seed for the trainings that tell the truth; no run of a study has such a seed."""
 TRUTH_TOKENS = 40_960
@@ -58,10 +63,38 @@ class TrustStudy:
     @property
     def installed(self) -> bool:
         """It is of text of the installation."""
-        return self.number % INSTALLED == INSTALLED - 1
+        return self.number in DEMOS or (self.number not in NOISE and self.number % INSTALLED == INSTALLED - 1)
 
     def settings(self) -> Json:
-        """The study file: four to six sources in the pool, up to two outside, a random target and budget."""
+        """The study file, with the megabytes of each source."""
+        if self.number in NOISE:
+            return self._file(("one", "two"), {"one": 1.5, "two": 1.5})
+        if self.number in DEMOS:
+            names = tuple(domain.name for domain in DOMAINS[:8])
+            return self._file(
+                tuple(name for name in names if name not in OUT_OF_POOL),
+                dict.fromkeys(names, 3.0),
+                target_run={"tokens": TARGET_TOKENS},
+                split={"evaluation": HELD_OUT},
+            )
+        return self._random()
+
+    def _file(self, pool: Sequence[str], megabytes: dict[str, float], **more: Json) -> Json:
+        return {
+            "schema": 1,
+            "name": f"trust {self.number}",
+            "effort": "tiny",
+            "seed": self.number,
+            "workers": 2,
+            "sources": {name: f"text/{name}.jsonl.zst" for name in megabytes},
+            "pool": list(pool),
+            "split": {"evaluation": 0.12},
+            "target": {"weights": {}},
+            "megabytes": megabytes,
+        } | more
+
+    def _random(self) -> Json:
+        """Four to six sources in the pool, up to two outside, a random target and budget."""
         rng = np.random.default_rng([self.number, 2026])
         domains = [domain.name for domain in DOMAINS[:8]] if self.installed else list(CORPUS)
         names = [str(name) for name in rng.permutation(domains)]
@@ -78,21 +111,14 @@ class TrustStudy:
             weights = {str(rng.choice(pool)): 1.0}
         elif kind == "outside":
             weights = dict.fromkeys([name for name in used if name not in pool], 1.0)
-        return {
-            "schema": 1,
-            "name": f"trust {self.number}",
-            "effort": "tiny",
-            "seed": self.number,
-            "workers": 2,
-            "sources": {name: f"text/{name}.jsonl.zst" for name in used},
-            "pool": pool,
-            "split": {"evaluation": 0.12},
-            "branch_training": {"tokens": int(rng.choice([50_000, 75_000, 110_000]))},
-            "references": {"count": int(rng.choice([10, 14, 18]))},
-            "target": {"weights": weights},
-            "target_run": {"tokens": int(10 ** rng.uniform(6.0, 7.3))},
-            "megabytes": sizes,
-        }
+        return self._file(
+            pool,
+            sizes,
+            branch_training={"tokens": int(rng.choice([50_000, 75_000, 110_000]))},
+            references={"count": int(rng.choice([10, 14, 18]))},
+            target={"weights": weights},
+            target_run={"tokens": int(10 ** rng.uniform(6.0, 7.3))},
+        )
 
     def prepared(self) -> tuple[StudyConfig, StudyFolder]:
         """The study, its text written unless it is there."""
@@ -113,10 +139,14 @@ class TrustStudy:
 
     def _documents(self, name: str, truth: bool) -> Iterator[str]:
         """Text of a source, or text of its kind that the study does not see; a random order of its own."""
-        if not self.installed:
-            texts = list(
-                read_texts(SHARED / "corpus_large" / name / f"{'val' if truth else 'train'}.jsonl.zst")
+        part = "val" if truth else "train"
+        if self.number in NOISE:
+            one = read_texts(
+                SHARED / "corpus_large" / CORPUS[self.number % len(CORPUS)] / f"{part}.jsonl.zst"
             )
+            texts = [text for row, text in enumerate(one) if truth or row % 2 == (name == "two")]
+        elif not self.installed:
+            texts = list(read_texts(SHARED / "corpus_large" / name / f"{part}.jsonl.zst"))
         else:
             domain = next(one for one in DOMAINS if one.name == name)
             # By file, so that no file has pieces on both sides.

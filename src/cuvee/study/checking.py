@@ -22,7 +22,7 @@ from cuvee.types import FloatArray
 
 CHECK_SEEDS = 2_000_000
 """Added to the study's seed, beyond those of references and their replicates."""
-MEASURED_ALONG = 8
+MEASURED_ALONG = 5
 """How often a training is measured on its way, to see what a difference is worth in tokens."""
 ROLE = "fresh"
 
