@@ -72,7 +72,7 @@ def test_without_noise_the_pick_is_the_best_candidate_and_nothing_flatters_itsel
     assert np.isnan(error).all(), "without references nothing is known of what the proxy misses"
 
 
-def test_references_correct_the_proxy_and_tell_how_far_it_is_off() -> None:
+def test_references_correct_the_proxy_and_say_how_far_it_is_off() -> None:
     """The merge is a tenth too high and the ensemble right: both calibrate to the truth."""
     on = documents(20)
     losses = on_all(bowl, 40)
