@@ -304,19 +304,19 @@ def test_a_search_is_asked_anew_on_other_documents_and_its_journal_is_gone_on_wi
     documents of each source, now they are half of all: a search begins a new journal, and measures what it
     trained anew."""
     root = unpacked("answered", tmp_path)
-    (old,) = StudyFolder(root).searches.iterdir()
+    (old,) = StudyFolder(root).searches.glob("*.jsonl")
     journal, before = old.read_text(), Trained.of(root)
     decision = carried_out(search.run, root)
     assert decision.sources == LANGUAGES and decision.flops <= SEARCHED_FLOPS
     after = nothing_is_trained_again(before, root)
     assert old.read_text() == journal
-    (new,) = set(StudyFolder(root).searches.iterdir()) - {old}
+    (new,) = set(StudyFolder(root).searches.glob("*.jsonl")) - {old}
     asked = new.read_text()
     # From here on it is as it always was: the same question is gone on with.
     carried_out(search.run, root)
     assert Trained.of(root) == after and new.read_text() == asked
     carried_out(search.run, root, budget_flops=1.2 * SEARCHED_FLOPS)
-    assert set(StudyFolder(root).searches.iterdir()) == {old, new}
+    assert set(StudyFolder(root).searches.glob("*.jsonl")) == {old, new}
     assert new.read_text().startswith(asked) and len(new.read_text()) > len(asked)
 
 
