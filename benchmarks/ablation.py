@@ -24,13 +24,13 @@ from benchmarks.harness import Cell, Table
 from cuvee.cli.progress_display import progress_display
 from cuvee.honesty.agreement import honesty_report
 from cuvee.honesty.calibration import FittedCalibrator, fit
-from cuvee.honesty.calibrators import baseline_calibrators, calibrators_for
+from cuvee.honesty.calibrators import BASELINES, LEARNT, Calibrator, calibrators_for
 from cuvee.honesty.evidence import Evidence
-from cuvee.honesty.proxy_choice import BLEND, FittedBlend, choose_proxy, fit_blend
+from cuvee.honesty.proxy_choice import choose_proxy
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.ablation import investigate
 from cuvee.study.conclude import conclude
-from cuvee.study.findings import Findings
+from cuvee.study.findings import Findings, References
 from cuvee.study.folder import StudyFolder
 from cuvee.study.judge import Judge
 from cuvee.study.laboratory import Laboratory, Planned
@@ -54,12 +54,12 @@ def main() -> None:
     with progress_display() as progress, opened(config(), StudyFolder(WORK), progress) as lab:
         findings = investigate(lab)
         decision = conclude(findings, lab)
-        assert findings.evidence is not None
-        evidence = findings.evidence
+        assert findings.references is not None
+        evidence = findings.references.evidence()
         tables = [
             _agreement(_with_other_pools(lab, evidence)),
             _calibrated(evidence),
-            _decisions(lab, findings),
+            _decisions(lab, findings, findings.references),
             Table(
                 "Cost of the proxies over the cost of training every mixture (FLOPs, without the seed)",
                 ("mixtures", "ratio"),
@@ -84,11 +84,11 @@ def _with_other_pools(lab: Laboratory, evidence: Evidence) -> Evidence:
         pool = other.pool(1)
         weights = np.stack([one.shares for one in mixtures]) @ pool.roster.spread(evidence.sources)
         roles = [f"reference at {rate:g}"] * len(mixtures)
-        proxies[f"merge at {rate:g}"] = other.score_merges(
-            f"merge at {rate:g}", pool, weights, mixtures, roles
-        )
+        merged = other.score_merges(f"merge at {rate:g}", pool, weights, mixtures, roles)
+        proxies[f"merge at {rate:g}"] = merged.nats_per_token
         ensemble = other.ensemble(pool)
-        proxies[f"ensemble at {rate:g}"] = other.score_ensembles(ensemble, weights, mixtures, roles)
+        ensembled = other.score_ensembles(ensemble, weights, mixtures, roles)
+        proxies[f"ensemble at {rate:g}"] = ensembled.nats_per_token
     merges = [losses for name, losses in proxies.items() if name.startswith("merge")]
     proxies["mean of merges"] = np.mean([_standardised(losses) for losses in merges], axis=0)
     return replace(evidence, proxies=proxies)
@@ -156,13 +156,10 @@ class _Split:
 
 def _calibrated(evidence: Evidence) -> Table:
     """Question 2: learn from n references, judge on all others, over random choices of the n."""
-    table = calibrators_for(tuple(evidence.proxies), tuple(evidence.baselines))
-    baselines = baseline_calibrators(tuple(evidence.baselines))
-    ours = {name: row for name, row in table.items() if name not in baselines}
-    methods: dict[str, Callable[[Evidence], FittedCalibrator | FittedBlend]] = {
+    table = calibrators_for(tuple(evidence.proxies)) | _others(tuple(evidence.proxies))
+    methods: dict[str, Callable[[Evidence], FittedCalibrator]] = {
         name: partial(fit, row) for name, row in table.items()
     }
-    methods[BLEND] = partial(fit_blend, ours)
     rows: list[tuple[Cell, ...]] = []
     for count in LEARNT_FROM:
         results: dict[str, list[_Split]] = {name: [] for name in methods}
@@ -182,7 +179,7 @@ def _calibrated(evidence: Evidence) -> Table:
             rows.append(
                 (
                     count,
-                    name + (" (baseline)" if name in baselines else ""),
+                    name + (" (baseline)" if name in BASELINES else ""),
                     f"{median['pearson']:+.2f}",
                     f"{median['spearman']:+.2f}",
                     f"{median['within']:+.2f}",
@@ -203,6 +200,16 @@ def _calibrated(evidence: Evidence) -> Table:
         ),
         tuple(rows),
     )
+
+
+def _others(proxies: Sequence[str]) -> dict[str, Calibrator]:
+    """Rows that the product does not have, to see what its five leave out."""
+    table = {}
+    for name in proxies:
+        table[f"{name}, affine"] = Calibrator((name,))
+        table[f"{name}, affine + own curve"] = Calibrator((name,), ("own curve",))
+        table[f"{name}, affine + own curve + root shares"] = Calibrator((name,), LEARNT)
+    return table
 
 
 def _median(values: Iterable[float]) -> float:
@@ -245,20 +252,20 @@ def _weightings(evaluations: Sequence[str]) -> list[dict[str, float]]:
     return [dict(zip(evaluations, map(float, row), strict=True)) for row in [*fixed, *drawn]]
 
 
-def _decisions(lab: Laboratory, findings: Findings) -> Table:
+def _decisions(lab: Laboratory, findings: Findings, references: References) -> Table:
     """Question 3: choose with few references, train the pick, compare with everything that was trained."""
-    evidence = findings.evidence
-    assert evidence is not None
+    evidence = references.evidence()
     uniform = Mixture.uniform(POOL)
     # Spread over all kinds of mixture, as the first of a shuffled design would be.
     chosen = np.sort(np.random.default_rng(1).permutation(evidence.references)[:DECIDED_FROM])
     picks: list[tuple[dict[str, float], str, bool, Mixture, float]] = []
     for weights in _weightings(evidence.evaluations):
         target = np.array(list(weights.values()))
-        few = replace(evidence.select(chosen), target=target)
-        choice = choose_proxy(few, seed=0)
-        judge = Judge(replace(findings, evidence=few), choice, weights, seed=0)
-        predicted = float(judge.mean[judge.order[0]] @ target)
+        few = references.select(chosen.tolist(), target)
+        choice = choose_proxy(few.evidence(), seed=0)
+        judge = Judge(replace(findings, references=few), few.evidence(), choice, weights, seed=0)
+        scored = findings.score([judge.pick], ["candidate"], np.ones(1, dtype=bool))
+        predicted = float(judge.with_more(scored).mean[-1] @ target) + judge.optimism
         picks.append((weights, choice.name, choice.believed, judge.pick, predicted))
     planned = [Planned(lab.plan.reference(uniform), "pick", uniform)]
     planned += [Planned(lab.plan.reference(pick), "pick", pick) for *_, pick, _ in picks]
@@ -268,9 +275,9 @@ def _decisions(lab: Laboratory, findings: Findings) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for (weights, name, believed, pick, predicted), losses in zip(picks, measured[1:], strict=True):
         target = np.array(list(weights.values()))
-        truth, references = float(losses @ target), evidence.truth @ target
+        truth, before = float(losses @ target), evidence.truth @ target
         regret = truth - float((trained @ target).min())
-        spread = float(references.max() - references.min())
+        spread = float(before.max() - before.min())
         limit = max(0.01, 0.1 * spread)
         rows.append(
             (
@@ -281,7 +288,7 @@ def _decisions(lab: Laboratory, findings: Findings) -> Table:
                 f"{predicted:.4f}",
                 f"{truth:.4f}",
                 f"{float(measured[0] @ target):.4f}",
-                f"{float(references.min()):.4f}",
+                f"{float(before.min()):.4f}",
                 f"{regret:.4f}",
                 f"{limit:.4f}",
                 "yes" if regret <= limit else "no",

@@ -56,7 +56,7 @@ def settings(learning_rate: float = 2e-3) -> Json:
         },
         "references": {"count": REFERENCES, "replicates": REPLICATES, "design": "mixed"},
         "candidates": {"count": 500},
-        "evaluation_tokens": 3072,
+        "evaluation_tokens": 32_768,
     }
 
 

@@ -47,6 +47,7 @@ FRESH_SEEDS = 3_000_000
 TRUTH_TOKENS = 40_960
 """Least tokens of text, never seen by the study, on which the truth of an evaluation is measured."""
 _TRUTH_BYTES = 400_000
+_BYTES_A_TOKEN = 3.0  # of the small vocabulary of these studies, roughly
 _TRUTH_PART = 0.15
 
 
@@ -88,7 +89,7 @@ class TrustStudy:
             "workers": 2,
             "sources": {name: f"text/{name}.jsonl.zst" for name in megabytes},
             "pool": list(pool),
-            "split": {"evaluation": 0.12},
+            "split": {"evaluation": 0.15},
             "target": {"weights": {}},
             "megabytes": megabytes,
         } | more
@@ -100,7 +101,8 @@ class TrustStudy:
         names = [str(name) for name in rng.permutation(domains)]
         inside, outside = int(rng.integers(4, 7)), int(rng.integers(0, 3))
         pool, used = sorted(names[:inside]), sorted(names[: inside + outside])
-        sizes = {name: round(float(2.0 ** rng.uniform(-0.5, 1.5)), 2) for name in used}
+        sizes = {name: round(float(2.0 ** rng.uniform(0.0, 1.6)), 2) for name in used}
+        in_pool = sum(sizes[name] for name in pool) * 1e6 / _BYTES_A_TOKEN
         kinds = ["all", "weighted", "weighted", "one inside", *(["outside"] if outside else [])]
         kind = str(rng.choice(kinds))
         weights: dict[str, float] = {}
@@ -117,7 +119,8 @@ class TrustStudy:
             branch_training={"tokens": int(rng.choice([50_000, 75_000, 110_000]))},
             references={"count": int(rng.choice([10, 14, 18]))},
             target={"weights": weights},
-            target_run={"tokens": int(10 ** rng.uniform(6.0, 7.3))},
+            # From a third of an epoch of the pool to two and a half; four are allowed of each source.
+            target_run={"tokens": int(in_pool * 10 ** rng.uniform(-0.5, 0.4))},
         )
 
     def prepared(self) -> tuple[StudyConfig, StudyFolder]:

@@ -139,6 +139,7 @@ def _references(
         scored=proxies.score(chosen, ["reference"] * len(chosen)),
         nats=lab.scores(first).nats,
         again=lab.scores(again).nats,
+        twice=tuple(range(len(again))),
         units=proxies.unit_nats(),
         own=config.own_columns,
         target=target,

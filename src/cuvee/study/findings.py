@@ -4,7 +4,7 @@ Everything is kept document by document, so that a conclusion can be drawn again
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,7 +60,9 @@ class References:
     nats: FloatArray
     """[R, D] of their first trainings."""
     again: FloatArray
-    """[A, D] of the second trainings of the first A of them."""
+    """[A, D] of second trainings."""
+    twice: tuple[int, ...]
+    """Which of the mixtures these are of [A]."""
     units: FloatArray
     """[S, D] of the one-source models."""
     own: tuple[int, ...]
@@ -73,7 +75,7 @@ class References:
         documents = self.scored.documents
         truth = documents.means(self.nats, counts)
         replicates = []
-        for row, losses in enumerate(documents.means(self.again, counts)):
+        for row, losses in zip(self.twice, documents.means(self.again, counts), strict=True):
             both = np.stack([truth[row], losses])
             truth[row] = both.mean(axis=0)
             replicates.append((row, both))
@@ -88,6 +90,21 @@ class References:
             own=np.array(self.own),
             replicates=tuple(replicates),
             target=self.target,
+        )
+
+    def select(self, rows: Sequence[int], target: FloatArray) -> "References":
+        """Some of them, under another target [E]."""
+        kept = [(rows.index(row), place) for place, row in enumerate(self.twice) if row in rows]
+        nats = {name: values[list(rows)] for name, values in self.scored.nats.items()}
+        mixtures = tuple(self.mixtures[row] for row in rows)
+        return replace(
+            self,
+            mixtures=mixtures,
+            scored=replace(self.scored, mixtures=mixtures, nats=nats),
+            nats=self.nats[list(rows)],
+            again=self.again[[place for _, place in kept]],
+            twice=tuple(row for row, _ in kept),
+            target=target,
         )
 
 
