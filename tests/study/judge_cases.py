@@ -75,6 +75,7 @@ def trained(
         scored=scored(of, on, losses),
         nats=training(len(of)),
         again=training(2),
+        twice=(0, 1),
         units=losses(np.eye(len(SOURCES))) * on.tokens,
         own=(0, -1),
         target=TARGET,

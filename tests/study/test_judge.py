@@ -93,6 +93,19 @@ def test_references_correct_the_proxy_and_say_how_far_it_is_off() -> None:
     assert 0.0 <= judge.optimism < 0.003
 
 
+def test_some_references_are_evidence_with_their_own_replicates() -> None:
+    on = documents(20)
+    whole = trained(mixtures(6, seed=3), on, on_all(bowl, 40), noise=0.1)
+    part, all_ = whole.select([4, 1], np.array([1.0, 0.0])).evidence(), whole.evidence()
+    np.testing.assert_array_equal(part.shares, all_.shares[[4, 1]])
+    np.testing.assert_array_equal(part.truth, all_.truth[[4, 1]])
+    ((row, losses),) = part.replicates
+    assert row == 1
+    np.testing.assert_array_equal(losses, all_.replicates[1][1])
+    np.testing.assert_array_equal(part.proxies["merge"], all_.proxies["merge"][[4, 1]])
+    assert part.target.tolist() == [1.0, 0.0]
+
+
 # Limits
 
 
