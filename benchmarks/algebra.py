@@ -5,7 +5,7 @@ Every function takes a pool and returns a number that ought to be zero, or small
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks import naive
+from benchmarks.plain_evaluation import pieces
 from cuvee.evaluation.gradient import merge_gradient
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.merging.linear import Linear
@@ -21,6 +22,7 @@ from cuvee.merging.merge import Merge
 from cuvee.merging.pool import FlatPool
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.interface import CausalModel
+from cuvee.sources.evaluation_set import Half
 from cuvee.sources.shards import TokenShard
 from cuvee.types import FloatArray
 
@@ -155,20 +157,31 @@ class PlainScore:
     bits_per_byte: float
 
 
-def plain_score(model: CausalModel, flat: torch.Tensor, shard: TokenShard, max_tokens: int) -> PlainScore:
-    """The first documents of a shard that fit, one after the other, by transformers and in float64."""
-    stream, size = [shard.end_of_text], 0
-    for index in range(shard.documents):
-        document = [int(token) for token in shard.document(index)]
-        if index and len(stream) - 1 + len(document) > max_tokens:
-            break
-        stream += document
-        size += int(shard.document_bytes[index])
-    nats = 0.0
+def plain_score(
+    model: CausalModel, flat: torch.Tensor, shard: TokenShard, max_tokens: int, half: Half | None = None
+) -> PlainScore:
+    """The pieces of ``plain_evaluation`` one behind the other, by transformers and in float64."""
+    found = pieces(shard, model.context_length, max_tokens, half)
+    previous, following = [], []
+    for piece in found:
+        text = [shard.end_of_text, *(int(token) for token in shard.document(piece.document))]
+        previous += text[piece.start : piece.start + piece.length]
+        following += text[piece.start + 1 : piece.start + piece.length + 1]
+    nats = sum(_nats(model, flat, torch.tensor(previous), torch.tensor(following)))
+    size = sum(
+        int(shard.document_bytes[piece.document]) * piece.length / len(shard.document(piece.document))
+        for piece in found
+    )
+    return PlainScore(nats / len(following), nats / size / float(np.log(2)))
+
+
+def _nats(
+    model: CausalModel, flat: torch.Tensor, previous: torch.Tensor, following: torch.Tensor
+) -> Iterator[float]:
+    """Of window after window."""
     with tempfile.TemporaryDirectory() as root:
         save_checkpoint(Path(root) / "model", model, flat)
         module = naive.open_folder(Path(root) / "model")
-    for start in range(0, len(stream) - 1, model.context_length):
-        piece = torch.tensor(stream[start : start + model.context_length + 1])[None]
-        nats += float(naive.token_losses(module, piece[:, :-1], piece[:, 1:]).sum())
-    return PlainScore(nats / (len(stream) - 1), nats / size / float(np.log(2)))
+    length = model.context_length
+    for inputs, targets in zip(previous.split(length), following.split(length), strict=True):
+        yield float(naive.token_losses(module, inputs[None], targets[None]).sum())

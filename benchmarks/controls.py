@@ -265,7 +265,9 @@ def _plain_difference(bench: Bench, evaluator: Evaluator, pool: FlatPool, weight
     worst = 0.0
     for position, one in enumerate(plan.material.evaluations):
         shard = plan.material.shards[plan.material.corpus.evaluations[one.name], "eval"]
-        plain = algebra.plain_score(evaluator.model, flat, shard, plan.config.evaluation_tokens)
+        plain = algebra.plain_score(
+            evaluator.model, flat, shard, plan.config.evaluation_tokens, plan.material.half
+        )
         worst = max(
             worst,
             abs(plain.nats_per_token - float(scores.nats_per_token[position])),

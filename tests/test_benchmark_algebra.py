@@ -5,16 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from benchmarks import algebra, economy, naive
+from benchmarks import algebra, economy, naive, plain_evaluation
 from benchmarks.speed import Blend, subset_weights
 from cuvee.evaluation.likelihood import Evaluator
+from cuvee.evaluation.scores import Scores
 from cuvee.merging.linear import Linear
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
-from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.evaluation_set import HALVES, EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
 
 CONFIG = ModelConfig(vocabulary_size=64, context_length=16, width=32, layers=2, heads=2, hidden=32)
@@ -71,10 +74,37 @@ def test_transformers_and_a_scorer_of_its_own_agree(
     again = algebra.reloaded(evaluator, pool, WEIGHTS[1])
     assert again.same_bytes and again.token_difference < 1e-4 and again.loss_difference < 1e-5
     flat = Linear().merge(pool, WEIGHTS[1])
-    scores = evaluator.score(flat)
-    plain = algebra.plain_score(evaluator.model, flat, shard, max_tokens=150)
+    # Part of every document; short pieces; of one half, all text; of the other, some documents whole.
+    kinds: tuple[tuple[int, Half | None], ...]
+    kinds = (150, None), (100, "choosing"), (1000, "checking"), (90, "checking")
+    for budget, half in kinds:
+        sets = EvaluationSet.from_shard("a", shard, context_length=16, max_tokens=budget, half=half)
+        scores = Evaluator.of(Llama(CONFIG), [sets]).score(flat)
+        plain = algebra.plain_score(evaluator.model, flat, shard, budget, half)
+        agrees(plain, scores)
+
+
+def agrees(plain: algebra.PlainScore, scores: Scores) -> None:
     assert plain.nats_per_token == pytest.approx(float(scores.nats_per_token[0]), abs=1e-5)
     assert plain.bits_per_byte == pytest.approx(float(scores.bits_per_byte[0]), abs=1e-5)
+
+
+@given(
+    st.lists(st.integers(1, 12) | st.integers(1, 500), min_size=1, max_size=12),
+    st.integers(1, 20) | st.integers(100, 150),
+    st.integers(1, 60) | st.integers(1, 3000),
+    st.sampled_from((None, *HALVES)),
+)
+def test_evaluation_sets_score_the_pieces_that_loops_find(
+    lengths: list[int], window: int, budget: int, half: Half | None
+) -> None:
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    tokens = np.arange(1, offsets[-1] + 1, dtype=np.uint32)
+    shard = TokenShard(Path(), "a", "eval", "t", "c", 0, tokens, offsets, 3 * np.array(lengths))
+    one = EvaluationSet.from_shard("a", shard, context_length=window, max_tokens=budget, half=half)
+    found = plain_evaluation.pieces(shard, window, budget, half)
+    scored = [shard.document(piece.document)[piece.start : piece.start + piece.length] for piece in found]
+    assert one.targets[one.scored].tolist() == np.concatenate(scored).tolist()
 
 
 def test_the_pool_that_is_timed_has_all_subsets() -> None:

@@ -6,6 +6,7 @@ what is trained and what opens, not decisions.
 """
 
 import json
+import sqlite3
 import tarfile
 from collections import defaultdict
 from collections.abc import Callable
@@ -121,7 +122,10 @@ def carried_out(
 
 def opened_decision(root: Path) -> Decision:
     printed("report", root)
-    return Decision.from_json(json.loads((root / "decision.json").read_text()))
+    decision = Decision.from_json(json.loads((root / "decision.json").read_text()))
+    assert decision.verdict.standing == "not checked" and decision.check is None
+    assert decision.gains == decision.evaluations == () and np.isnan(decision.optimism)
+    return decision
 
 
 def opened_search(root: Path) -> SearchDecision:
@@ -192,7 +196,12 @@ def test_the_store_holds_what_it_held(tmp_path: Path) -> None:
         found = store.observations()
         sources = {one.name: one.documents for one in store.sources()}
         seconds = store.seconds()
+        losses = store.documents(found.keys)
     assert found == read_csv(FIXTURES / "observations.csv")
+    assert set(losses) == set(found.keys) and not any(losses.values()), "of documents nothing was kept then"
+    with sqlite3.connect(root / "store.sqlite.version-1") as copy:
+        assert copy.execute("SELECT max(version) FROM migrations").fetchall() == [(1,)]
+    copy.close()
     assert sources == dict.fromkeys(LANGUAGES, 60)
     assert min(seconds.values()) > 0
 
@@ -290,17 +299,25 @@ def test_a_search_goes_on_with_a_larger_budget(tmp_path: Path) -> None:
     assert new == {"search"}
 
 
-def test_the_journal_of_a_search_is_gone_on_with(tmp_path: Path) -> None:
-    """It is one of a question, to which the evaluations belong: with others a search begins a new one."""
+def test_a_search_is_asked_anew_on_other_documents_and_its_journal_is_gone_on_with(tmp_path: Path) -> None:
+    """A journal is one of a question, to which the evaluations belong. Those of 07f2d23 were the first
+    documents of each source, now they are half of all: a search begins a new journal, and measures what it
+    trained anew."""
     root = unpacked("answered", tmp_path)
-    (path,) = StudyFolder(root).searches.iterdir()
-    journal, before = path.read_text(), Trained.of(root)
+    (old,) = StudyFolder(root).searches.glob("*.jsonl")
+    journal, before = old.read_text(), Trained.of(root)
+    decision = carried_out(search.run, root)
+    assert decision.sources == LANGUAGES and decision.flops <= SEARCHED_FLOPS
+    after = nothing_is_trained_again(before, root)
+    assert old.read_text() == journal
+    (new,) = set(StudyFolder(root).searches.glob("*.jsonl")) - {old}
+    asked = new.read_text()
+    # From here on it is as it always was: the same question is gone on with.
     carried_out(search.run, root)
-    assert Trained.of(root) == before
-    assert path.read_text() == journal
+    assert Trained.of(root) == after and new.read_text() == asked
     carried_out(search.run, root, budget_flops=1.2 * SEARCHED_FLOPS)
-    assert list(StudyFolder(root).searches.iterdir()) == [path]
-    assert path.read_text().startswith(journal) and len(path.read_text()) > len(journal)
+    assert set(StudyFolder(root).searches.glob("*.jsonl")) == {old, new}
+    assert new.read_text().startswith(asked) and len(new.read_text()) > len(asked)
 
 
 def test_a_ladder_is_answered_again_without_training_its_rungs(tmp_path: Path) -> None:

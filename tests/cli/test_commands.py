@@ -196,7 +196,9 @@ def test_status_of_a_study_that_can_go_on(study: Path, monkeypatch: pytest.Monke
 
 def test_status_before_and_after(flow: FakeFlow, study: Path) -> None:
     assert cuvee("status", study).stdout.splitlines()[-1] == "not begun; `cuvee run` begins it"
-    study.write_text(STUDY + "model: {folder: m}\nreferences: {count: 0, replicates: 0}\npool: [web]\n")
+    study.write_text(
+        STUDY + "model: {folder: m}\nreferences: {count: 0, replicates: 0}\ncheck: {seeds: 0}\npool: [web]\n"
+    )
     with RunStore(study.parent / "store.sqlite") as store:
         mixture = Mixture.vertex(("web",), "web")
         details = {"run": "x"}

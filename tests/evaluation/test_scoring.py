@@ -1,16 +1,18 @@
-"""Many merges: scores in memory, paired differences with their errors, and racing."""
+"""Many merges: scores in memory, paired differences with their errors, and races."""
 
 import numpy as np
 import pytest
 
-from cuvee.errors import ConfigError
+from cuvee.evaluation.ensemble import Ensemble
+from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.paired import compare, standard_errors
-from cuvee.evaluation.race import race
+from cuvee.evaluation.race import PART, completed, part_windows, survivors
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.evaluation.scoring import iterate_scores, score_members, score_merges, weights_of
 from cuvee.merging.linear import Linear
 from cuvee.merging.merge import Merge
-from tests.evaluation.tiny_language import evaluator, pool
+from cuvee.types import FloatArray, IntArray
+from tests.evaluation.tiny_language import SOURCES, Bigram, evaluation_set, evaluator, pool
 
 TARGET = np.array([0.5, 0.3, 0.2])
 
@@ -119,38 +121,125 @@ def test_equal_seeds_give_equal_errors() -> None:
     np.testing.assert_array_equal(standard_errors(scores, seed=4), standard_errors(scores, seed=4))
 
 
-def test_a_race_finds_the_best_for_less() -> None:
+# Races: a part of the windows, and what it lacks from the ensemble
+
+
+def equal_windows(windows: tuple[int, ...] = (16, 24)) -> Evaluator:
+    """Evaluations of full windows alone, each of documents that do not end with one."""
+    sets = []
+    for place, count in enumerate(windows):
+        lengths = np.diff([0, *range(5 + place, 16 * count, 11), 16 * count])
+        sets.append(evaluation_set(SOURCES[place], [np.ones(length, dtype=np.int64) for length in lengths]))
+    return Evaluator.of(Bigram(), sets)
+
+
+def scored_on(one: Evaluator, windows: IntArray, log_probs: FloatArray) -> Scores:
+    """Scores by the log-probabilities of all scored tokens, in some of the windows."""
+    inside = np.isin(one.scored // one.inputs.shape[1], windows)
+    return one.select(windows).scores_of(log_probs[inside].astype(np.float32))
+
+
+def tokens_of(one: Evaluator, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Log-probabilities of all tokens under a control, and how a model differs; dyadic, for exact sums."""
+    rng = np.random.default_rng(seed)
+    control = -rng.integers(1, 2**10, one.tokens) / 2**7
+    return control, -rng.integers(1, 2**10, one.tokens) / 2**9
+
+
+def test_the_part_is_every_eighth_window_of_each_evaluation() -> None:
+    one = evaluator(count=20)
+    owner = one.window_evaluation
+    chosen = part_windows(one)
+    assert PART == 8
+    assert chosen.tolist() == sorted(chosen.tolist())
+    for position in range(len(SOURCES)):
+        first = int(np.flatnonzero(owner == position)[0])
+        inside = chosen[owner[chosen] == position]
+        assert inside.tolist() == list(range(first, first + int((owner == position).sum()), 8))
+    short = evaluator(count=1)
+    assert set(short.window_evaluation[part_windows(short)].tolist()) == {0, 1, 2}
+
+
+def test_what_a_part_lacks_is_known_where_the_difference_to_the_ensemble_is_one_number() -> None:
+    one = evaluator(count=20)
+    control, _ = tokens_of(one, seed=0)
+    gap = np.array([0.5, -0.25, 0.125])[one.documents.evaluation[one.token_document]]
+    windows = part_windows(one)
+    found = completed(
+        scored_on(one, windows, control + gap),
+        scored_on(one, windows, control),
+        scored_on(one, np.arange(len(one.inputs)), control),
+    )
+    truth = scored_on(one, np.arange(len(one.inputs)), control + gap)
+    np.testing.assert_allclose(found.nats_per_token, truth.nats_per_token, rtol=1e-12)
+    part = scored_on(one, windows, control + gap)
+    assert np.abs(part.nats_per_token - truth.nats_per_token).max() > 0.01, "the part alone is another loss"
+
+
+def test_nothing_is_estimated_where_the_part_is_everything() -> None:
+    one = evaluator()
+    control, gap = tokens_of(one, seed=1)
+    whole = np.arange(len(one.inputs))
+    truth = scored_on(one, whole, control + gap)
+    found = completed(truth, scored_on(one, whole, control), scored_on(one, whole, control))
+    np.testing.assert_array_equal(found.nats, truth.nats)
+
+
+def test_the_estimate_is_unbiased_over_the_parts_that_might_have_been() -> None:
+    """The eight parts that begin with another window each: their estimates have the truth as their mean."""
+    one = equal_windows()
+    control, gap = tokens_of(one, seed=2)
+    whole = np.arange(len(one.inputs))
+    truth = scored_on(one, whole, control + gap).nats_per_token
+    found = []
+    for start in range(PART):
+        windows = part_windows(one) + start
+        found.append(
+            completed(
+                scored_on(one, windows, control + gap),
+                scored_on(one, windows, control),
+                scored_on(one, whole, control),
+            ).nats_per_token
+        )
+    np.testing.assert_allclose(np.mean(found, axis=0), truth, rtol=1e-12)
+    assert np.std(found, axis=0).min() > 1e-3
+
+
+def test_many_models_are_completed_as_each_alone() -> None:
+    one, weights = evaluator(count=20), draws(3)
+    windows = part_windows(one)
+    ensemble = Ensemble.of(one, pool())
+    part = score_merges(one.select(windows), pool(), weights)
+    control_part, control = ensemble.select(one, windows).score(weights), ensemble.score(weights)
+    together = completed(part, control_part, control)
+    for row in range(3):
+        alone = completed(part[row], control_part[row], control[row])
+        np.testing.assert_array_equal(together.nats[row], alone.nats)
+
+
+def test_a_part_with_the_ensemble_comes_nearer_to_all_windows_than_the_part_alone() -> None:
     one, weights = evaluator(count=60), draws(40)
-    losses = score_merges(one, pool(), weights).nats_per_token @ TARGET
-    found = race(one, pool(), weights, TARGET, seed=0)
-    assert found.survivors[0] == losses.argmin()
-    np.testing.assert_allclose(found.losses[found.survivors], losses[found.survivors], rtol=1e-6)
-    np.testing.assert_allclose(found.scores.nats_per_token @ TARGET, losses[found.survivors], rtol=1e-6)
-    assert found.spent_tokens < 0.75 * found.full_tokens == 0.75 * 40 * one.tokens
-    assert set(found.tied) <= set(found.survivors)
-    assert np.isfinite(found.losses).all()
-    assert (found.rungs[found.survivors] == found.rungs.max()).all()
+    windows = part_windows(one)
+    ensemble = Ensemble.of(one, pool())
+    part = score_merges(one.select(windows), pool(), weights)
+    truth = score_merges(one, pool(), weights).nats_per_token
+    found = completed(part, ensemble.select(one, windows).score(weights), ensemble.score(weights))
+    errors = [np.sqrt(np.square(scores.nats_per_token - truth).mean()) for scores in (found, part)]
+    assert errors[0] < 0.3 * errors[1]
+    best = (truth @ TARGET).argmin()
+    assert best in survivors(found.nats_per_token @ TARGET)
 
 
-def test_a_race_drops_nothing_that_is_within_noise() -> None:
-    twins = np.tile(draws(1), (10, 1))
-    found = race(evaluator(), pool(), twins, TARGET, seed=0)
-    assert sorted(found.survivors) == list(range(10)) == sorted(found.tied)
-    assert found.spent_tokens == found.full_tokens
+def test_an_ensemble_on_some_windows_is_that_of_the_evaluator_on_them() -> None:
+    one = evaluator(count=20)
+    windows = part_windows(one)
+    selected, made = Ensemble.of(one, pool()).select(one, windows), Ensemble.of(one.select(windows), pool())
+    np.testing.assert_array_equal(selected.documents.tokens, made.documents.tokens)
+    np.testing.assert_allclose(selected.log_probs, made.log_probs, atol=1e-6)
 
 
-def test_a_race_with_one_document_drops_nothing() -> None:
-    found = race(evaluator(count=1), pool(), draws(8), np.array([1.0, 0, 0]), seed=0)
-    assert len(found.survivors) == 8
-
-
-def test_races_of_one_seed_are_equal() -> None:
-    one, weights = evaluator(count=30), draws(12)
-    runs = [race(one, pool(), weights, TARGET, seed=3) for _ in range(2)]
-    np.testing.assert_array_equal(runs[0].losses, runs[1].losses)
-
-
-@pytest.mark.parametrize("rungs", [(0.5,), (0.5, 0.25, 1.0), (0.0, 1.0)])
-def test_rungs_must_grow_to_one(rungs: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match="rungs"):
-        race(evaluator(), pool(), draws(2), TARGET, seed=0, rungs=rungs)
+def test_the_best_eighth_survives_the_best_first() -> None:
+    assert survivors(np.array([3.0, 1.0, 2.0])).tolist() == [1]
+    losses = np.random.default_rng(0).permutation(20) / 7
+    assert survivors(losses).tolist() == np.argsort(losses)[:3].tolist()
+    assert survivors(np.zeros(17)).tolist() == [0, 1, 2], "of equals the first"

@@ -5,12 +5,15 @@ import math
 from operator import mul
 from random import Random
 
+from cuvee.study.check import EQUAL, PICK, PROPORTIONAL, Arm, Check, Comparison
 from cuvee.study.decision import (
     ALL_REFERENCES,
     TARGET,
     AblationEffect,
     CalibratorRow,
     Decision,
+    EvaluationRow,
+    Gain,
     HonestyRow,
     LedgerRow,
     Loss,
@@ -91,6 +94,31 @@ def small() -> Decision:
         ),
         proxy_over_direct={"200 merges against 200 trained mixtures": 0.013},
         warnings=("Four references are few: agreement is uncertain.",),
+    )
+
+
+def checked() -> Decision:
+    """The small one after fresh trainings, two of each mixture."""
+    arms = (
+        Arm(PICK, (0.75, 0.25), (4.05, 4.03)),
+        Arm(EQUAL, (0.5, 0.5), (4.1, 4.1)),
+        Arm(PROPORTIONAL, (0.76, 0.24), (4.12, 4.1)),
+    )
+    compared = (
+        Comparison(EQUAL, -0.06, -0.09, -0.03, 0.008, 0.01, 0.8),
+        Comparison(PROPORTIONAL, -0.07, -0.1, -0.04, 0.008, 0.01, math.nan),
+    )
+    check = Check(1_000_000, 2_000_000, arms, compared, 0.012, 20, 0.95)
+    return dataclasses.replace(
+        small(),
+        check=check,
+        verdict=check.verdict,
+        gains=(Gain(EQUAL, -0.04, -0.1, 0.02), Gain(PROPORTIONAL, -0.05, math.nan, math.nan)),
+        optimism=0.003,
+        evaluations=(
+            EvaluationRow("prose", 40, 16_000, 40, 15_900, 0.5),
+            EvaluationRow("manual", 20, 8_000, 20, 8_000, 0.5),
+        ),
     )
 
 

@@ -11,13 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cuvee.errors import ConfigError, SchemaError
-from cuvee.study.decision import TARGET, Decision, HonestyRow, Loss, SourceShare, TiedMixture
-from tests.report.cases import hostile, large, small
+from cuvee.study.decision import SCHEMA, TARGET, Decision, HonestyRow, Loss, SourceShare, TiedMixture
+from cuvee.study.verdict import UNTRAINED
+from tests.report.cases import checked, hostile, large, small
 
 ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
 
 
-@pytest.mark.parametrize("decision", [small(), large(), hostile()], ids=["small", "large", "hostile"])
+@pytest.mark.parametrize(
+    "decision",
+    [small(), checked(), large(), hostile()],
+    ids=["small", "checked", "large", "hostile"],
+)
 def test_json_round_trip_is_exact(decision: Decision) -> None:
     text = json.dumps(decision.as_json(), allow_nan=False)
     again = Decision.from_json(json.loads(text))
@@ -59,6 +64,17 @@ def test_fields_with_defaults_may_be_absent() -> None:
     assert Decision.from_json(document) == small()
 
 
+def test_a_document_of_the_first_schema_opens_and_is_not_checked() -> None:
+    document = small().as_json()
+    assert document["schema"] == SCHEMA == 2
+    for key in ("verdict", "check", "gains", "optimism", "evaluations"):
+        del document[key]
+    opened = Decision.from_json(document | {"schema": 1})
+    assert opened == small()
+    assert opened.verdict == UNTRAINED and opened.verdict.standing == "not checked"
+    assert opened.as_json()["schema"] == 2
+
+
 def test_a_newer_schema_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"schema 99.*upgrade"):
         Decision.from_json({**small().as_json(), "schema": 99})
@@ -70,7 +86,10 @@ def test_a_newer_schema_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"verdict": 1}, "decision: unknown key 'verdict'"),
+        ({"verdicts": 1}, "decision: unknown key 'verdicts'"),
+        ({"verdict": 1}, "decision.verdict: an object is needed"),
+        ({"verdict": {"standing": "sure", "why": ""}}, "decision.verdict.standing: 'sure'"),
+        ({"check": {"parameters": 1}}, "decision.check: key 'tokens' is missing"),
         ({"study": 7}, "decision.study: 7 does not fit str"),
         ({"estimand": "both"}, "decision.estimand: 'both'"),
         ({"believed": 1}, "decision.believed: 1 does not fit bool"),

@@ -10,7 +10,7 @@ import pytest
 from cuvee.report import REPORTS, StudyView, render_html, render_markdown, write_reports
 from cuvee.report.markdown import escape
 from cuvee.study.decision import Decision
-from tests.report.cases import hostile, large, small
+from tests.report.cases import checked, hostile, large, small
 from tests.report.gold import assert_gold
 
 CASES = {"two_sources": small(), "every_section": large(3, 2, 3, 5), "hostile": hostile(), "large": large()}
@@ -128,10 +128,21 @@ def test_markdown_shows_names_literally() -> None:
     assert escape("a_b\nc<d>") == "a\\_b c&lt;d&gt;"
 
 
-def test_the_honesty_statement_is_in_words() -> None:
-    assert "Not believed" in render_html(StudyView.of(small()))
-    assert "**Not believed" in render_markdown(StudyView.of(small()))
-    assert "Believed: the proxy agrees" in render_html(StudyView.of(large()))
+def test_the_verdict_is_in_words() -> None:
+    assert "<b>Not checked</b>" in render_html(StudyView.of(small()))
+    assert "**Not checked.**" in render_markdown(StudyView.of(small()))
+    assert "<b>Confirmed by training</b>" in render_html(StudyView.of(checked()))
+    assert "**Confirmed by training.**" in render_markdown(StudyView.of(checked()))
+
+
+def test_the_check_is_shown_with_what_was_predicted_before() -> None:
+    page = render_html(StudyView.of(checked()))
+    (section,) = re.findall(r'<section id="check">.*?</section>', page, re.DOTALL)
+    shown = re.sub(r"<[^>]*>", " ", section)
+    for text in ("4.0400", "4.1000", "4.1100", "−0.0600", "−0.0700", "−0.0400", "2.00M tokens", "Seed 2"):
+        assert text in shown, text
+    assert "nan" not in shown
+    assert 'id="check"' not in render_html(StudyView.of(small()))
 
 
 def test_a_large_pool_is_drawn_instead_of_tabled() -> None:

@@ -9,6 +9,7 @@ import pytest
 from cuvee.report import charts
 from cuvee.report.view import Cell, HeatMap, Panel, Point, RunCount, StudyView
 from cuvee.study.decision import ALL_REFERENCES, TARGET
+from cuvee.study.verdict import TITLES, Standing, Verdict
 from tests.report.cases import hostile, large, small
 
 
@@ -54,14 +55,21 @@ def test_references_without_a_finite_score_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("believed", "tested", "level"),
-    [(True, True, "believed"), (False, True, "not-believed"), (True, False, "untested")],
+    ("standing", "level"),
+    [
+        ("confirmed", "believed"),
+        ("not confirmed", "untested"),
+        ("refuted", "not-believed"),
+        ("not checked", "untested"),
+    ],
 )
-def test_the_badge(believed: bool, tested: bool, level: str) -> None:
-    decision = dataclasses.replace(small(), believed=believed)
-    if not tested:
-        decision = dataclasses.replace(decision, references=(), honesty=())
-    assert StudyView.of(decision).badge.level == level
+@pytest.mark.parametrize("believed", [True, False])
+def test_the_badge_is_the_verdict_whatever_the_proxies_said(
+    standing: Standing, level: str, believed: bool
+) -> None:
+    decision = dataclasses.replace(small(), believed=believed, verdict=Verdict(standing, "as it is"))
+    badge = StudyView.of(decision).badge
+    assert (badge.level, badge.words, badge.why) == (level, TITLES[standing], "as it is")
 
 
 def test_rows_on_single_evaluations_are_pivoted() -> None:

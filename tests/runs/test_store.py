@@ -67,6 +67,42 @@ def test_choosing(path: Path) -> None:
             store.observations(colour="red")
 
 
+NATS = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=5)
+
+
+@given(st.dictionaries(builders.NAMES, NATS, max_size=3), st.dictionaries(builders.NAMES, NATS, max_size=3))
+@settings(max_examples=25)
+def test_losses_of_documents_come_back_bit_for_bit(
+    one: dict[str, list[float]], other: dict[str, list[float]]
+) -> None:
+    written = {
+        key: {name: np.array(nats, dtype=np.float64) for name, nats in table.items()}
+        for key, table in (("one", one), ("other", other))
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        with RunStore(Path(folder, "store")) as store:
+            assert store.add_many(run(key, documents=table) for key, table in written.items()) == 2
+        with RunStore(Path(folder, "store")) as store:
+            found = store.documents(["other", "one", "unknown"])
+            assert store.documents([]) == {}
+    assert found["unknown"] == {}
+    for key, table in written.items():
+        assert {name: nats.tobytes() for name, nats in found[key].items()} == {
+            name: nats.tobytes() for name, nats in table.items()
+        }
+
+
+def test_losses_of_documents_go_with_their_run(path: Path) -> None:
+    nats = {"web": np.array([1.5, 2.5])}
+    with RunStore(path) as store:
+        store.add(run("k", metrics={}, flops=None, status="failed", error="killed"))
+        assert store.documents(["k"]) == {"k": {}}
+        assert store.add(run("k", documents=nats))
+        assert not store.add(run("k", documents=nats)), "it is there"
+        assert store.documents(["k"])["k"]["web"].tolist() == [1.5, 2.5]
+        assert store.get("k") == run("k"), "runs are compared and read without them"
+
+
 def test_the_same_run_twice_is_one(path: Path) -> None:
     with RunStore(path) as store:
         assert store.add(run())
@@ -128,28 +164,60 @@ def test_sources_and_units(path: Path) -> None:
         assert store.units() == units
 
 
-SECOND = Migration(2, "notes", "CREATE TABLE notes (text TEXT) STRICT; -- a comment; with a semicolon\n")
-WRONG = Migration(2, "wrong", "CREATE TABLE notes (text TEXT) STRICT;\nINSERT INTO nowhere VALUES (1);\n")
+NOW = len(MIGRATIONS)
+NEXT = Migration(NOW + 1, "notes", "CREATE TABLE notes (text TEXT) STRICT; -- a comment; with a semicolon\n")
+WRONG = Migration(
+    NOW + 1, "wrong", "CREATE TABLE notes (text TEXT) STRICT;\nINSERT INTO nowhere VALUES (1);\n"
+)
 
 
 def test_an_older_store_is_copied_and_migrated(path: Path) -> None:
     with RunStore(path) as store:
         store.add(run())
-    with RunStore(path, migrations=(*MIGRATIONS, SECOND)) as store:
+    with RunStore(path, migrations=(*MIGRATIONS, NEXT)) as store:
         assert store.get("k") == run()
         store.add(run("new"))
-    copy = path.with_name("store.sqlite.version-1")
+    copy = path.with_name(f"store.sqlite.version-{NOW}")
     with RunStore(copy) as store:
         assert store.keys() == {"k"}
-    with RunStore(path, migrations=(*MIGRATIONS, SECOND)) as store:
+    with RunStore(path, migrations=(*MIGRATIONS, NEXT)) as store:
         assert store.keys() == {"k", "new"}
     names = {file.name for file in path.parent.iterdir()}
-    assert names == {"store.sqlite", "store.sqlite.version-1"}
+    assert names == {"store.sqlite", copy.name}
+
+
+def test_a_store_of_the_first_schema_keeps_its_runs(path: Path) -> None:
+    old = run("old")
+    with RunStore(path, migrations=MIGRATIONS[:1]) as store, pytest.raises(StoreError, match="documents"):
+        store.documents(["old"])
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(
+            "INSERT INTO runs VALUES "
+            "(1, 'old', 'merged', 'candidate', 'equal_budget', 1000, 5000, 0, 3e9, 'done', NULL, '{}')"
+        )
+        connection.executemany(
+            "INSERT INTO shares VALUES (1, ?, ?, ?)", enumerate_shares(old.mixture.as_dict())
+        )
+        connection.executemany("INSERT INTO metrics VALUES (1, ?, ?)", old.metrics.items())
+    connection.close()
+    with RunStore(path) as store:
+        assert store.runs() == [old]
+        assert store.documents(["old"]) == {"old": {}}
+        store.add(run("new", documents={"web": np.array([1.0])}))
+        assert store.documents(["new"])["new"]["web"].tolist() == [1.0]
+    with sqlite3.connect(path.with_name("store.sqlite.version-1")) as copy:
+        assert copy.execute("SELECT max(version) FROM migrations").fetchall() == [(1,)]
+    copy.close()
+
+
+def enumerate_shares(shares: dict[str, float]) -> list[tuple[int, str, float]]:
+    return [(position, source, share) for position, (source, share) in enumerate(shares.items())]
 
 
 def test_a_newer_store_is_refused(path: Path) -> None:
-    RunStore(path, migrations=(*MIGRATIONS, SECOND)).close()
-    with pytest.raises(SchemaError, match="schema version 2, but this cuvee knows up to 1"):
+    RunStore(path, migrations=(*MIGRATIONS, NEXT)).close()
+    with pytest.raises(SchemaError, match=f"schema version {NOW + 1}, but this cuvee knows up to {NOW}"):
         RunStore(path)
 
 
@@ -161,14 +229,14 @@ def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
     with RunStore(path) as store:
         assert store.get("k") == run()
         store.add(run("new"))
-    RunStore(path, migrations=(*MIGRATIONS, SECOND)).close()
+    RunStore(path, migrations=(*MIGRATIONS, NEXT)).close()
 
 
 def test_a_history_has_no_gaps(path: Path) -> None:
     with pytest.raises(ConfigError, match=r"1, 2, 3, .*they are \[1, 3\]"):
-        RunStore(path, migrations=(*MIGRATIONS, dataclasses.replace(SECOND, version=3)))
+        RunStore(path, migrations=(MIGRATIONS[0], dataclasses.replace(NEXT, version=3)))
     with pytest.raises(ConfigError, match="inside a statement"):
-        RunStore(path, migrations=(*MIGRATIONS, dataclasses.replace(SECOND, sql="CREATE TABLE")))
+        RunStore(path, migrations=(*MIGRATIONS, dataclasses.replace(NEXT, sql="CREATE TABLE")))
 
 
 def test_the_schema_explains_itself(path: Path) -> None:
@@ -177,7 +245,7 @@ def test_the_schema_explains_itself(path: Path) -> None:
     tables = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
     connection.close()
     assert {name for name, _ in tables} == {
-        "migrations", "sources", "units", "runs", "shares", "metrics", "timings",
+        "migrations", "sources", "units", "runs", "shares", "metrics", "documents", "timings",
     }  # fmt: skip
     assert all("--" in sql and "STRICT" in sql for _, sql in tables)
 
@@ -196,7 +264,7 @@ def test_a_locked_store_is_told(path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_runs(path: Path) -> None:
-    full = Migration(2, "a small disk", "PRAGMA max_page_count = 40;")
+    full = Migration(NOW + 1, "a small disk", "PRAGMA max_page_count = 40;")
     with RunStore(path, migrations=(*MIGRATIONS, full)) as store:
         store.add(run())
         with pytest.raises(StoreError, match="no space left"):

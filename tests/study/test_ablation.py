@@ -11,11 +11,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
@@ -28,6 +30,7 @@ from cuvee.errors import (
     InfeasibleRegion,
     MissingSource,
     SchemaError,
+    StoreError,
 )
 from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.mixture.mixture import Mixture
@@ -38,14 +41,20 @@ from cuvee.report.view import StudyView
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.runs.tables import write_csv
+from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.shards import TokenShard
 from cuvee.sources.tokenizer import train_tokenizer
-from cuvee.study import ablation, judge
+from cuvee.study import ablation, conclude
+from cuvee.study.advice import advice, in_words
+from cuvee.study.checking import ROLE as CHECK
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder
+from cuvee.study.judge import Judge
 from cuvee.study.opening import opened
 from cuvee.study.survey import survey
+from cuvee.study.verdict import UNTRAINED
 from tests.models.tiny_models import save_random
 from tests.study.tiny_study import (
     LANGUAGES,
@@ -69,8 +78,12 @@ QUICK: dict[str, Any] = {
     "references": {"count": 0, "replicates": 0},
     "candidates": {"count": 8},
     "evaluation_tokens": 64,
+    "check": {"seeds": 0},
 }
 """For studies of which only the way matters."""
+
+SEEDS = 3
+"""Fresh trainings of each mixture that is checked."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +97,10 @@ class Finished:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_half_samples() -> Iterator[None]:
-    """Uncertainty from a few half-samples: sixty take longer than all the rest of a study this small."""
+def few_halves() -> Iterator[None]:
+    """Uncertainty from a few halves: sixty take longer than all the rest of a study this small."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "HALF_SAMPLES", 3)
+        patch.setattr(conclude, "Judge", partial(Judge, pairs=2))
         yield
 
 
@@ -120,6 +133,21 @@ def rows(folder: StudyFolder, **conditions: Any) -> list[Run]:
         return store.runs(**conditions)
 
 
+def models(folder: StudyFolder) -> list[Run]:
+    """What was trained to its end."""
+    return [one for one in rows(folder, kind="trained") if one.role != "snapshot"]
+
+
+def picked(finished: Finished) -> Mixture:
+    return Mixture.of(finished.decision.shares()).reindexed(LANGUAGES)
+
+
+def compared(finished: Finished) -> tuple[Mixture, Mixture]:
+    """Equal shares, and shares proportional to the tokens there are."""
+    tokens = {entry.source: entry.unique_tokens for entry in finished.decision.mixture}
+    return Mixture.uniform(LANGUAGES), Mixture.proportional(tokens)
+
+
 # The answer
 
 
@@ -129,7 +157,7 @@ def test_the_decision_is_whole(finished: Finished) -> None:
     assert sum(entry.share for entry in decision.mixture) == pytest.approx(1.0)
     assert all(entry.low <= entry.share <= entry.high for entry in decision.mixture)
     assert len(decision.references) == 8
-    assert any(line.startswith("Train on ") for line in decision.headline)
+    assert decision.headline[0] == advice(decision.verdict, in_words(decision.mixture))
     assert {row.proxy for row in decision.honesty} >= {"merge", "ensemble"}
     assert {row.stage: row.count for row in decision.ledger if row.kind == "trained"}["seed"] == 1
     assert len(decision.interactions) == 4
@@ -156,9 +184,24 @@ def test_what_was_measured(finished: Finished) -> None:
     assert counts["trained", "branch"] == 4
     assert counts["trained", "replicate"] == 2
     assert counts["merged", "reference"] == counts["ensembled", "reference"] == 8
-    assert counts["merged", "candidate"] == counts["ensembled", "candidate"] >= 15
+    merged, ensembled = (
+        [one.mixture.key for one in rows(finished.folder, kind=kind, role="candidate")]
+        for kind in ("merged", "ensembled")
+    )
+    assert set(merged) == set(ensembled) and len(ensembled) == len(set(ensembled)) >= 15
+    # Of those in the race the best eighth are scored twice, on a part and on all tokens. Outside of it are
+    # the baselines, and a tenth more of each source than the pick has.
+    outside = {one.key for one in compared(finished)} | {
+        mixture.key
+        for name in LANGUAGES
+        for mixture in [picked(finished).blend(Mixture.vertex(LANGUAGES, name), 0.1)]
+    }
+    raced = len(set(merged) - outside)
+    assert len(merged) - len(set(merged)) == np.ceil(raced / 8)
     for one in rows(finished.folder):
-        assert len(one.metrics) == 8, "nats and bits of four evaluations"
+        measured = one.mixture.support if one.role == "snapshot" else LANGUAGES
+        names = {f"{unit}/{name}" for unit in ("nats_per_token", "bits_per_byte") for name in measured}
+        assert set(one.metrics) == names, "of a snapshot the own evaluation alone"
         assert one.flops is not None and one.flops > 0
         assert one.estimand == "equal_budget"
 
@@ -196,6 +239,208 @@ def test_a_merge_of_one_branch_is_that_branch(copy: StudyFolder) -> None:
         assert found["trained"][name] != value
 
 
+# The check
+
+
+def test_the_pick_and_the_baselines_are_trained_at_seeds_that_nothing_else_has(finished: Finished) -> None:
+    trained = models(finished.folder)
+    fresh = [one for one in trained if one.role == CHECK]
+    others = {one.seed for one in trained if one.role != CHECK}
+    seeds = sorted({one.seed for one in fresh})
+    assert len(seeds) == SEEDS and not set(seeds) & others
+    arms = [one.key for one in (picked(finished), *compared(finished))]
+    assert len(set(arms)) == 3
+    assert sorted((one.mixture.key, one.seed) for one in fresh) == sorted(
+        (key, seed) for key in arms for seed in seeds
+    )
+    # They are trained as references are, but for the order of the data.
+    assert {one.tokens for one in fresh} == {one.tokens for one in trained if one.role == "reference"}
+    assert len({one.details["run"] for one in trained}) == len(trained)
+
+
+def test_the_check_says_what_they_ended_at_pair_by_pair(finished: Finished) -> None:
+    check = finished.decision.check
+    assert check is not None and check.verdict == finished.decision.verdict
+    assert [arm.name for arm in check.arms] == ["pick", "equal shares", "proportional shares"]
+    losses: dict[tuple[str, int], float] = {}
+    for one in rows(finished.folder, kind="trained", role=CHECK):
+        target = [one.metrics[f"nats_per_token/{name}"] for name in finished.decision.target]
+        losses[one.mixture.key, one.seed] = float(np.dot(target, list(finished.decision.target.values())))
+    seeds = sorted({seed for _, seed in losses})
+    table = []
+    for arm, mixture in zip(check.arms, (picked(finished), *compared(finished)), strict=True):
+        assert arm.shares == pytest.approx(mixture.shares)
+        table.append([losses[mixture.key, seed] for seed in seeds])
+        assert arm.losses == pytest.approx(table[-1])
+    pick, *baselines = np.array(table)
+    assert [one.baseline for one in check.comparisons] == ["equal shares", "proportional shares"]
+    for one, base in zip(check.comparisons, baselines, strict=True):
+        assert one.difference == pytest.approx((pick - base).mean())
+        assert one.low < one.difference < one.high
+        assert one.training_error > 0 and one.document_error > 0 and one.tokens_needed > 0
+    assert check.noise > 0
+    assert check.documents == min(row.checking_documents for row in finished.decision.evaluations)
+
+
+def test_they_are_measured_on_the_documents_that_no_choice_has_seen(finished: Finished) -> None:
+    config = StudyConfig.load(finished.folder.root)
+    with opened(config, finished.folder, executor=InProcess()) as lab:
+        choosing, checking = (
+            {one.name: one for one in lab.plan.material.halves[half]} for half in ("choosing", "checking")
+        )
+        run_ = next(iter(lab.store.runs(kind="trained", role=CHECK)))
+        seen = lab.store.documents([run_.key])[run_.key]
+        model = lab.plan.model.build()
+        flat = Checkpoint.load(finished.folder.checkpoint(run_.details["run"])).read_flat(model)
+        for name, one in checking.items():
+            shard = lab.plan.material.shards[name, "eval"]
+            assert len(seen[name]) == one.documents == shard.documents // 2
+            assert choosing[name].documents == shard.documents - shard.documents // 2
+            # The halves are every other document: those of the check end with other windows of text.
+            assert set(windows_of(one)).isdisjoint(windows_of(choosing[name]))
+            log_probs = model.token_log_probs(flat, torch.tensor(one.inputs), torch.tensor(one.targets))
+            loss = -float(log_probs[torch.from_numpy(one.scored)].double().mean())
+            assert run_.metrics[f"nats_per_token/{name}"] == pytest.approx(loss, abs=1e-5)
+
+
+def windows_of(one: EvaluationSet) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in one.targets[one.scored.all(axis=1)].tolist()]
+
+
+def test_the_decision_says_what_losses_were_measured_on(finished: Finished) -> None:
+    assert [row.evaluation for row in finished.decision.evaluations] == list(LANGUAGES)
+    for row in finished.decision.evaluations:
+        (shard,) = [
+            TokenShard.open(path)
+            for path in finished.folder.shards.iterdir()
+            if (TokenShard.open(path).source, TokenShard.open(path).part) == (row.evaluation, "eval")
+        ]
+        lengths = [len(shard.document(index)) for index in range(shard.documents)]
+        budget, window = 256, 32
+        for documents, tokens, own in (
+            (row.documents, row.tokens, lengths[0::2]),
+            (row.checking_documents, row.checking_tokens, lengths[1::2]),
+        ):
+            assert documents == len(own)
+            if sum(own) > budget:
+                assert budget - documents * window < tokens <= budget
+            else:
+                assert tokens == sum(own)
+        assert row.weight == 0.25
+
+
+def test_few_documents_are_said_before_what_was_gained(finished: Finished) -> None:
+    """With less than twenty in a half the second line says so, behind the pick and its standing alone."""
+    lines = finished.decision.headline
+    assert lines[0].startswith(("Not confirmed: ", "Do not train on "))
+    assert lines[1].startswith(
+        "Too few held-out documents to decide by (to choose and to check: ka 3 and 3, "
+    )
+    assert [line.split(":")[0] for line in lines[2:4]] == ["Measured", "Predicted"]
+
+
+def test_many_documents_leave_no_doubt_of_them(tmp_path: Path) -> None:
+    many = {"split": {"evaluation": 0.8, "seed": 0.1}, "evaluation_tokens": 4096}
+    folder = write_study(tmp_path, **QUICK | many)
+    decision = run(folder)
+    assert min(row.checking_documents for row in decision.evaluations) >= 20
+    assert not any("Too few held-out documents" in line for line in decision.headline)
+
+
+def test_without_seeds_nothing_is_checked_and_nothing_trained_for_it(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK | {"check": {"seeds": 0}})
+    decision = run(folder)
+    assert decision.check is None
+    assert decision.verdict == UNTRAINED
+    assert decision.headline[0].startswith("Not checked: ")
+    assert not rows(folder, role=CHECK)
+    assert not any("Measured" in line for line in decision.headline)
+
+
+def test_a_check_asked_for_later_trains_that_alone_and_then_nothing(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK)
+    before = run(folder)
+    kept = hashes(folder.checkpoints)
+    change_study(folder, **QUICK | {"check": {"seeds": 1}})
+    after = run(folder)
+    assert after.as_json()["mixture"] == before.as_json()["mixture"], "the check changes no pick"
+    now = hashes(folder.checkpoints)
+    assert {name: now[name] for name in kept} == kept
+    fresh = {one.details["run"] for one in models(folder) if one.role == CHECK}
+    assert {Path(name).parts[0] for name in set(now) - set(kept)} == fresh and 2 <= len(fresh) <= 3
+    assert after.check is not None and after.check.seeds == 1
+    assert all(np.isnan(one.low) and np.isnan(one.high) for one in after.check.comparisons)
+    assert after.verdict.standing == "not confirmed"
+    listener = Listener()
+    assert timeless(run(folder, listener)) == timeless(after)
+    assert not [stage for stage in listener.stages if stage.startswith("training")]
+
+
+def test_the_ledger_holds_all_that_was_trained(finished: Finished) -> None:
+    trained = [row for row in finished.decision.ledger if row.kind == "trained"]
+    made = models(finished.folder)
+    assert {row.stage: row.count for row in trained} == Counter(one.role for one in made)
+    assert sum(row.flops for row in trained) == pytest.approx(sum(one.flops or 0.0 for one in made))
+    assert all(row.seconds > 0 for row in trained)
+
+
+def test_a_check_is_no_rung_of_a_ladder(finished: Finished) -> None:
+    assert survey(StudyConfig.load(finished.folder.root), finished.folder).ladder is None
+
+
+# By another way
+
+
+def test_a_merge_made_by_hand_and_scored_by_transformers_is_that_of_the_store(
+    finished: Finished, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    branches = {
+        one.mixture.support[0]: AutoModelForCausalLM.from_pretrained(
+            finished.folder.checkpoint(one.details["run"]), dtype=torch.float32
+        )
+        for one in rows(finished.folder, kind="trained", role="branch")
+    }
+    merges = rows(finished.folder, kind="merged", role="reference")
+    merge = max(merges, key=lambda one: len(one.mixture.support))
+    state = {
+        name: sum(
+            merge.mixture.share(source) * model.state_dict()[name].double()
+            for source, model in branches.items()
+        ).float()
+        for name in branches["ka"].state_dict()
+    }
+    branches["ka"].load_state_dict(state)
+    branches["ka"].save_pretrained(tmp_path / "merge")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "merge", dtype=torch.float32)
+    config = StudyConfig.load(finished.folder.root)
+    with opened(config, finished.folder, executor=InProcess()) as lab, torch.no_grad():
+        for one in lab.plan.material.evaluations:
+            log_probs = model(input_ids=torch.tensor(one.inputs)).logits.double().log_softmax(-1)
+            chosen = log_probs.gather(-1, torch.tensor(one.targets)[..., None])[..., 0].numpy()[one.scored]
+            stored = merge.metrics[f"nats_per_token/{one.name}"]
+            assert stored == pytest.approx(-chosen.mean(), abs=1e-4)
+
+
+def test_a_run_without_losses_of_its_documents_is_refused(copy: StudyFolder) -> None:
+    """As it would be in a store that an earlier version wrote, if its evaluations were those of today."""
+    database = sqlite3.connect(copy.store)
+    with database:
+        database.execute(
+            "DELETE FROM documents WHERE run_id IN (SELECT run_id FROM runs WHERE role = 'reference')"
+        )
+    database.close()
+    with pytest.raises(
+        StoreError, match=r"has no losses of single documents on 'ka'; delete the file to have"
+    ):
+        run(copy)
+    kept = hashes(copy.checkpoints)
+    copy.store.unlink()
+    run(copy)
+    assert hashes(copy.checkpoints) == kept, "what is trained stays"
+
+
 def test_realised_epochs_are_written_down(finished: Finished) -> None:
     for one in rows(finished.folder, kind="trained", role="reference"):
         assert set(one.details["epochs"]) == set(one.mixture.support)
@@ -204,11 +449,12 @@ def test_realised_epochs_are_written_down(finished: Finished) -> None:
 def test_status(finished: Finished) -> None:
     config = StudyConfig.load(finished.folder.root)
     found = survey(config, finished.folder)
-    assert {stage.title: (stage.done, stage.total) for stage in found.stages[:4]} == {
+    assert {stage.title: (stage.done, stage.total) for stage in found.stages[:5]} == {
         "seed model": (1, 1),
         "pool of branches": (4, 4),
         "reference runs": (8, 8),
         "replicates of references": (2, 2),
+        "fresh trainings": (9, 9),
     }
     assert found.flops > 0
 
@@ -225,22 +471,31 @@ def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -
         ("branches", 4, 4, 10 * 256),
         ("references", 8, 8, 10 * 256),
         ("replicates", 2, 2, 10 * 256),
-        ("scoring mixtures", 28, 28, ahead.rows[-1].tokens),
+        ("scoring mixtures", 28, 28, 4 * 256),
+        ("fresh trainings", 9, 9, 10 * 256),
     ]
     seed, branches = ahead.rows[:2]
     assert seed.flops == branches.flops == seed.flops_left  # as many tokens altogether
     assert seed.hours_left * 3600 == pytest.approx(40 * seed.step_seconds)
     assert ahead.flops == sum(row.flops for row in ahead.rows)
-    assert ahead.statement.startswith("15 runs, ") and "to go on this machine" in ahead.statement
+    assert ahead.rows[-1].flops / 9 == ahead.rows[2].flops / 8
+    assert ahead.statement.startswith("24 runs, ") and "to go on this machine" in ahead.statement
     assert not list(folder.checkpoints.glob("*")) and not folder.references.exists()
     listener = Listener()
     decision = run(folder, listener)
     folder.decision.write_text(json.dumps(decision.as_json()))
-    assert any(line.startswith("15 runs, ") for line in listener.said), "a run says it first"
+    assert any(line.startswith("24 runs, ") for line in listener.said), "a run says it first"
     done = ablation.outlook(config, folder, executor=InProcess())
     assert all(row.left == 0 and row.hours_left == 0 for row in done.rows)
     assert done.flops == ahead.flops
-    assert done.statement == f"15 runs, 15 of them done, {ahead.flops:.2g} FLOPs; nothing is left to make"
+    assert done.statement == f"24 runs, 24 of them done, {ahead.flops:.2g} FLOPs; nothing is left to make"
+
+
+def test_a_plan_knows_which_fresh_trainings_more_seeds_would_take(copy: StudyFolder) -> None:
+    change_study(copy, check={"seeds": SEEDS + 1})
+    ahead = ablation.outlook(StudyConfig.load(copy.root), copy, executor=InProcess())
+    (fresh,) = [row for row in ahead.rows if row.title == "fresh trainings"]
+    assert fresh.runs == 3 * (SEEDS + 1) >= fresh.left > 0
 
 
 def test_a_plan_only_looks_so_a_run_at_work_does_not_mind(copy: StudyFolder) -> None:
@@ -250,7 +505,7 @@ def test_a_plan_only_looks_so_a_run_at_work_does_not_mind(copy: StudyFolder) -> 
     with copy.locked():
         shown = CliRunner().invoke(app, ["run", str(copy.root), "--plan"], env={"COLUMNS": "80"})
     assert shown.exit_code == 0, shown.stderr
-    assert "seed model" in shown.stdout and "15 runs, 15 of them done" in shown.stdout
+    assert "seed model" in shown.stdout and "24 runs, 24 of them done" in shown.stdout
     assert left_over.exists(), "another process may be writing it"
     assert hashes(copy.checkpoints) == before
     told = CliRunner().invoke(app, ["run", str(copy.root), "--plan", "--json"])
@@ -301,9 +556,11 @@ def test_an_added_source_trains_one_model(copy: StudyFolder, finished: Finished)
     after = hashes(copy.checkpoints)
     assert {name: after[name] for name in finished.checkpoints} == finished.checkpoints
     new = {Path(name).parts[0] for name in set(after) - set(finished.checkpoints)}
-    assert len(new) == 1
-    (branch,) = [one for one in rows(copy, kind="trained", role="branch") if one.details["run"] in new]
+    made = [one for one in models(copy) if one.details["run"] in new]
+    (branch,) = [one for one in made if one.role == "branch"]
     assert branch.mixture.support == ("po",)
+    # Five sources have another pick and other baselines than four: they are checked afresh.
+    assert Counter(one.role for one in made) == {"branch": 1, CHECK: 3 * SEEDS}
     # The pool is five models, and what was trained before is counted once.
     counts = {row.stage: row.count for row in decision.ledger if row.kind == "trained"}
     assert counts["branch"] == 5
@@ -373,7 +630,8 @@ def test_without_references_nothing_is_believed(tmp_path: Path) -> None:
     folder = write_study(tmp_path, **QUICK)
     decision = run(folder)
     assert not decision.believed
-    assert "Nothing was checked" in decision.headline[0]
+    assert decision.headline[0].startswith("Not checked: ")
+    assert decision.verdict == UNTRAINED
     assert decision.references == decision.honesty == decision.calibrators == ()
     assert Decision.from_json(json.loads(json.dumps(decision.as_json(), allow_nan=False))) == decision
     assert all(render(StudyView.of(decision, None)) for render in REPORTS.values())

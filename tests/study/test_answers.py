@@ -16,7 +16,7 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision, Provenance, Reference, Scale, SourceShare
 from cuvee.study.law_decision import Interval
 from cuvee.study.scale.decision import ScaleDecision
-from cuvee.study.verdict import Standing, Verdict
+from cuvee.study.verdict import UNTRAINED, Standing, Verdict
 from tests.report.cases import small
 from tests.study.scale_cases import FOUND, PROVENANCE, SOURCES, ladder
 from tests.study.search_cases import searched
@@ -210,7 +210,7 @@ def test_which_of_two_is_believed(rule: str) -> None:
 
 def test_what_was_trained_is_the_mixture_itself() -> None:
     untrained = answer_of(ran())
-    assert untrained.trained is None and untrained.verdict == Verdict("not checked", small().why)
+    assert untrained.trained is None and untrained.verdict == UNTRAINED
     near = Reference("near", (0.61, 0.19, 0.1, 0.1), 3.9, {})
     trained = answer_of(replace(ran(), references=(near, near)))
     assert trained.trained == Trained(RunSize(1_000_000, 300_000), 2)

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.mixture.mixture import Mixture
-from cuvee.study.checking import CHECK_SEEDS, MEASURED_ALONG, ROLE
+from cuvee.study.agenda import Agenda
+from cuvee.study.checking import CHECK_SEEDS, ROLE
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.proxies import planned_branches
 from cuvee.study.survey import ARMS
+from cuvee.training.run import TrainingRun
 
 
 def ablation_outlook(lab: Laboratory, trained: Sequence[Planned], replicates: Sequence[Planned]) -> Outlook:
@@ -37,16 +39,34 @@ def ablation_outlook(lab: Laboratory, trained: Sequence[Planned], replicates: Se
 
 
 def _check(lab: Laboratory, watch: Stopwatch) -> list[OutlookRow]:
-    """The pick is not known yet, but costs what equal shares do."""
+    """What a check at these seeds set out to train; before one, as much as if all mixtures were different."""
     plan, seeds = lab.plan, lab.plan.config.check.seeds
     if not seeds:
         return []
     even = Mixture.uniform(plan.config.pool_sources)
-    planned = [
-        Planned(plan.reference(even, CHECK_SEEDS + seed), ROLE, even, MEASURED_ALONG) for seed in range(seeds)
-    ]
-    left = 0 if plan.folder.decision.exists() else (ARMS - 1) * seeds
-    return [watch.row(Stage("fresh trainings", planned[0].run.recipe.tokens, planned, left))]
+    runs = [plan.reference(even, CHECK_SEEDS + seed) for seed in range(seeds)]
+    set_out = {one.key: one.done(plan.folder) for one in Agenda.read(plan.folder).of_roles({ROLE})}
+    known = all(run.key in set_out for run in runs)
+    parts = list(set_out.values()) if known else [0.0] * (ARMS * seeds)
+    left = [1.0 - part for part in parts if part < 1.0]
+    return [_fresh(watch, runs[0], len(parts), left)]
+
+
+def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]) -> OutlookRow:
+    """A row of trainings that cost what one of them does, by what is left of each that is not done."""
+    workers = watch.lab.plan.config.workers
+    together = max(math.fsum(left) / workers, max(left, default=0.0)) * run.flops
+    return OutlookRow(
+        "fresh trainings",
+        run.model.build().layout.size,
+        run.recipe.tokens,
+        count,
+        len(left),
+        run.flops * count,
+        run.flops * math.fsum(left),
+        watch.step_seconds(run) if left else math.nan,
+        together / watch.flops_a_second(run) / HOUR if left else 0.0,
+    )
 
 
 def _scoring(lab: Laboratory, watch: Stopwatch) -> OutlookRow:

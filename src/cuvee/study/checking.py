@@ -128,7 +128,7 @@ def _comparison(
         difference=found.mean,
         low=found.low,
         high=found.high,
-        training_error=float(np.sqrt(2.0 * noise.variance / losses.shape[1])),
+        training_error=found.training_error,
         document_error=float(error),
         tokens_needed=float(np.exp(np.mean(np.log(needed)))),
     )

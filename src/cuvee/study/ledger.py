@@ -11,7 +11,7 @@ from cuvee.study.plan import Plan
 COMPARED = (16, 500)
 """Numbers of mixtures for which the cost by proxies is set against training them."""
 
-_STAGES = ("seed", "branch", "reference", "replicate")
+_STAGES = ("seed", "branch", "reference", "replicate", "fresh")
 
 
 def ledger(store: RunStore) -> tuple[LedgerRow, ...]:

@@ -1,0 +1,109 @@
+"""What fresh trainings let a decision say: a table of all that can happen."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from cuvee.study.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.study.decision_json import decode, encode
+from cuvee.study.verdict import Standing
+
+BETTER = (-0.02, -0.03, -0.01)
+WORSE = (0.02, 0.01, 0.03)
+OPEN = (-0.02, -0.05, 0.01)
+UNKNOWN = (-0.02, math.nan, math.nan)
+TOUCHES = (-0.02, -0.04, 0.0)
+EVEN = (0.0, 0.0, 0.0)
+
+Interval = tuple[float, float, float]
+
+
+def check(
+    equal: Interval | None, proportional: Interval | None, seeds: int = 3, documents: int = 20
+) -> Check:
+    """Differences to the baselines with their bounds; None where the pick is that baseline."""
+    found = {EQUAL: equal, PROPORTIONAL: proportional}
+    return Check(
+        parameters=1000,
+        tokens=5000,
+        arms=tuple(Arm(name, (0.5, 0.5), (3.0,) * seeds) for name in (PICK, EQUAL, PROPORTIONAL)),
+        comparisons=tuple(Comparison(name, *one) for name, one in found.items() if one is not None),
+        noise=0.01,
+        documents=documents,
+        confidence=0.95,
+    )
+
+
+CASES: dict[str, tuple[Check, Standing, str]] = {
+    "better than both": (check(BETTER, BETTER), "confirmed", "it beats equal shares and proportional shares"),
+    "better than one": (
+        check(BETTER, OPEN),
+        "not confirmed",
+        "it does not beat proportional shares beyond noise",
+    ),
+    "better than neither": (
+        check(OPEN, OPEN),
+        "not confirmed",
+        "it does not beat equal shares and proportional shares beyond noise",
+    ),
+    "a bound at zero": (check(TOUCHES, BETTER), "not confirmed", "it does not beat equal shares beyond"),
+    "no difference at all": (check(EVEN, EVEN), "not confirmed", "it does not beat equal shares and"),
+    "worse than one": (check(BETTER, WORSE), "refuted", "it is worse than proportional shares ("),
+    "worse than both": (
+        check(WORSE, WORSE),
+        "refuted",
+        "it is worse than equal shares and proportional shares (",
+    ),
+    "worse than one, the other open": (check(WORSE, OPEN), "refuted", "it is worse than equal shares ("),
+    "one training each": (check(UNKNOWN, UNKNOWN, seeds=1), "not confirmed", "its error unknown"),
+    "better than one, the other unknown": (
+        check(BETTER, UNKNOWN),
+        "not confirmed",
+        "it does not beat proportional shares",
+    ),
+    "worse than one, the other unknown": (check(UNKNOWN, WORSE), "refuted", "worse than proportional shares"),
+    "the pick is equal shares, and better": (
+        check(None, BETTER),
+        "not confirmed",
+        "The pick is equal shares; in 3 fresh trainings each: -0.0200",
+    ),
+    "the pick is proportional shares, and open": (
+        check(OPEN, None),
+        "not confirmed",
+        "The pick is proportional shares",
+    ),
+    "the pick is equal shares, and worse": (check(None, WORSE), "refuted", "worse than proportional shares"),
+    "the pick is both": (check(None, None), "not confirmed", "nothing to gain"),
+    "too few documents": (
+        check(BETTER, BETTER, documents=FEWEST_DOCUMENTS - 1),
+        "not confirmed",
+        f"An evaluation has {FEWEST_DOCUMENTS - 1} documents to check with, too few",
+    ),
+    "just enough documents": (check(BETTER, BETTER, documents=FEWEST_DOCUMENTS), "confirmed", "it beats"),
+    "too few documents, and worse": (check(WORSE, BETTER, documents=1), "refuted", "worse than equal shares"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_may_be_said(case: str) -> None:
+    checked, standing, why = CASES[case]
+    verdict = checked.verdict
+    assert verdict.standing == standing
+    assert why in verdict.why
+    assert "nan" not in verdict.why
+    if standing == "refuted":
+        assert verdict.why.endswith("Do not use it.")
+
+
+def test_how_often_each_was_trained_is_said() -> None:
+    assert "In 1 fresh training each" in check(WORSE, WORSE, seeds=1).verdict.why
+    assert "In 3 fresh trainings each" in check(BETTER, BETTER).verdict.why
+    assert "against equal shares, -0.0300 to -0.0100" in check(BETTER, BETTER).verdict.why
+
+
+def test_a_check_survives_json() -> None:
+    one = replace(check(BETTER, UNKNOWN), noise=math.nan)
+    again = decode(Check, encode(one), "check")
+    assert encode(again) == encode(one)
+    assert again.verdict == one.verdict
