@@ -16,16 +16,27 @@ from cuvee.honesty.calibration import (
     leave_one_out_rows,
     left_out_differences,
 )
-from cuvee.honesty.calibrators import CALIBRATORS, FEATURES, NO_DIFFERENCE, Calibrator, calibrators_for
+from cuvee.honesty.calibrators import (
+    CALIBRATORS,
+    FEATURES,
+    NO_DIFFERENCE,
+    SHARES_ALONE,
+    Calibrator,
+    calibrators_for,
+)
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.honesty.hierarchical_ridge import Design, fit_hierarchical, left_out_residuals
-from cuvee.honesty.proxy_choice import BLEND, FittedBlend, choose_proxy, fit_blend
+from cuvee.honesty.proxy_choice import choose_proxy, refit
 from cuvee.types import FloatArray
 
 SOURCES, OUTSIDE = 5, 2
 EVALUATIONS = SOURCES + OUTSIDE
 OWN = np.array([*range(SOURCES), *[-1] * OUTSIDE])
 DRAWS = 200
+RAW = CALIBRATORS["merge, as it is"]
+AFFINE = Calibrator(("merge",))
+OWN_SHARE = Calibrator(("merge",), ("own curve",))
+SHARES = Calibrator(("merge",), ("own curve", "root shares"))
 
 
 def world(
@@ -164,7 +175,7 @@ class TestKnownWorlds:
 
     def test_raw_is_the_proxy(self) -> None:
         known = world(4, 0)
-        prediction = fit(CALIBRATORS["raw merge"], known).predict(known.shares, known.proxies)
+        prediction = fit(RAW, known).predict(known.shares, known.proxies)
         assert (prediction.mean == known.proxies["merge"]).all()
         assert prediction.spread[0] == pytest.approx(
             np.sqrt(np.square(known.truth - known.proxies["merge"]).mean(axis=0))
@@ -172,7 +183,7 @@ class TestKnownWorlds:
 
     def test_slope_is_shared_by_evaluations(self) -> None:
         known, new = world(5, 0, slope=0.6), world(200, 1, slope=0.6)
-        fitted = fit(CALIBRATORS["affine merge"], known)
+        fitted = fit(AFFINE, known)
         assert 1 + fitted.coefficients[:, 1] == pytest.approx(np.full(EVALUATIONS, 0.6), abs=0.15)
         calibrated = fitted.predict(new.shares, new.proxies).mean
         assert error(calibrated, new.truth) < 0.5 * error(new.proxies["merge"], new.truth)
@@ -181,8 +192,8 @@ class TestKnownWorlds:
         known, new = world(6, 0, own_bias=-1.0), world(200, 1, own_bias=-1.0)
         raw = error(new.proxies["merge"], new.truth)
         affine, own = (
-            error(fit(CALIBRATORS[name], known).predict(new.shares, new.proxies).mean, new.truth)
-            for name in ("affine merge", "affine merge + own share")
+            error(fit(row, known).predict(new.shares, new.proxies).mean, new.truth)
+            for row in (AFFINE, OWN_SHARE)
         )
         assert own < 0.4 * raw and own < 0.6 * affine
         assert own == pytest.approx(0.02, abs=0.03)  # the noise alone is 0.02
@@ -194,17 +205,17 @@ class TestKnownWorlds:
             return replace(plain, truth=plain.truth + shift)
 
         known, new = with_shift(30, 0), with_shift(100, 1)
-        errors = {
-            name: error(fit(CALIBRATORS[name], known).predict(new.shares, new.proxies).mean, new.truth)
-            for name in ("affine merge", "affine merge + shares")
-        }
-        assert errors["affine merge + shares"] < 0.5 * errors["affine merge"]
+        affine, shares = (
+            error(fit(row, known).predict(new.shares, new.proxies).mean, new.truth)
+            for row in (AFFINE, SHARES)
+        )
+        assert shares < 0.5 * affine
 
     def test_left_out_error_is_the_error_on_new_mixtures(self) -> None:
         ratios = []
         for seed in range(6):
             known, new = world(10, seed, own_bias=-0.5), world(100, 100 + seed, own_bias=-0.5)
-            row = CALIBRATORS["affine merge + own share"]
+            row = OWN_SHARE
             inside = error(leave_one_out(row, known), known.truth)
             ratios.append(inside / error(fit(row, known).predict(new.shares, new.proxies).mean, new.truth))
         assert 0.75 < float(np.mean(ratios)) < 1.35
@@ -213,7 +224,7 @@ class TestKnownWorlds:
         inside = []
         for seed in range(6):
             known, new = world(8, seed, own_bias=-0.5), world(50, 50 + seed, own_bias=-0.5)
-            prediction = fit(CALIBRATORS["affine merge + own share"], known).predict(new.shares, new.proxies)
+            prediction = fit(OWN_SHARE, known).predict(new.shares, new.proxies)
             inside.append((np.abs(prediction.mean - new.truth) < 1.96 * prediction.spread).mean())
         assert 0.85 < float(np.mean(inside)) <= 1.0
 
@@ -262,7 +273,9 @@ class TestHierarchicalRidge:
 
 class TestChoice:
     def test_a_good_proxy_is_believed_and_predicts(self) -> None:
-        known, new = world(12, 0, own_bias=-1.0), world(100, 1, own_bias=-1.0)
+        # The target is one evaluation: over all of them what a source does for its own cancels.
+        target = np.eye(EVALUATIONS)[0]
+        known, new = replace(world(12, 0, own_bias=-1.0), target=target), world(100, 1, own_bias=-1.0)
         choice = choose_proxy(known, 0, DRAWS)
         assert choice.believed and choice.probability > 0.9
         predicted = choice.fitted.predict(new.shares, tables(new)).mean
@@ -292,43 +305,46 @@ class TestChoice:
             believed.append(choice.believed)
         assert sum(believed) <= 1
 
-    def test_choice_and_blend_are_repeatable_and_kept(self) -> None:
+    def test_the_choice_is_repeatable_and_kept(self) -> None:
         known, new = world(8, 0, own_bias=-0.5), world(10, 1)
-        assert json.dumps(choose_proxy(known, 1, DRAWS).to_json()) == json.dumps(
-            choose_proxy(known, 1, DRAWS).to_json()
-        )
-        members = ("raw merge", "affine merge + own share", "affine ensemble")
-        rows = {name: CALIBRATORS[name] for name in members}
-        blend = fit_blend(rows, known)
-        assert blend.weights.sum(axis=0) == pytest.approx(np.ones(EVALUATIONS))
-        again = FittedBlend.from_json(json.loads(json.dumps(blend.to_json())))
-        before, after = (b.predict(new.shares, new.proxies) for b in (blend, again))
+        choice = choose_proxy(known, 1, DRAWS)
+        assert json.dumps(choice.to_json()) == json.dumps(choose_proxy(known, 1, DRAWS).to_json())
+        again = FittedCalibrator.from_json(json.loads(json.dumps(choice.fitted.to_json())))
+        before, after = (one.predict(new.shares, new.proxies) for one in (choice.fitted, again))
         assert (before.mean == after.mean).all() and (before.spread == after.spread).all()
 
-    def test_blend_of_each_evaluation_follows_its_better_proxy(self) -> None:
-        known = world(20, 0)
-        rng = np.random.default_rng(0)
-        first, second = known.truth.copy(), known.truth.copy()
-        first[:, ::2] += 0.4 * rng.normal(size=first[:, ::2].shape)
-        second[:, 1::2] += 0.4 * rng.normal(size=second[:, 1::2].shape)
-        known = replace(known, proxies={"merge": first, "ensemble": second})
-        rows = {name: CALIBRATORS[name] for name in ("raw merge", "raw ensemble")}
-        weights = fit_blend(rows, known).weights
-        assert (weights[0, 1::2] > 0.9).all() and (weights[1, ::2] > 0.9).all()
-        assert any(e.name == BLEND for e in choose_proxy(known, 0, DRAWS).errors)
+    def test_the_rule_is_the_lowest_left_out_error_among_those_that_read_a_proxy(self) -> None:
+        for seed in range(4):
+            choice = choose_proxy(world(10, seed, own_bias=-0.5), 0, DRAWS)
+            readers = [one for one in choice.errors if not one.is_baseline]
+            assert choice.name == min(readers, key=lambda one: one.target).name
+            assert len(choice.errors) == 5
+
+    def test_learning_again_from_all_references_is_the_choice(self) -> None:
+        known, new = world(9, 2, own_bias=-0.5), world(10, 1)
+        choice = choose_proxy(known, 0, DRAWS)
+        again = refit(choice.name, known, np.ones(9))
+        expected = choice.fitted.predict(new.shares, new.proxies).mean
+        np.testing.assert_allclose(again.predict(new.shares, new.proxies).mean, expected, atol=1e-6)
 
     def test_too_little_is_told(self) -> None:
         with pytest.raises(ConfigError, match="references"):
             choose_proxy(world(3, 0), 0)
         with pytest.raises(ConfigError, match="too few"):
-            fit(CALIBRATORS["affine merge"], world(1, 0))
+            fit(AFFINE, world(1, 0))
 
 
 class TestTable:
     def test_rows_follow_the_proxies(self) -> None:
         table = calibrators_for(("merge 0.5",))
-        assert "affine merge 0.5 + own share" in table and not any(n.startswith("blend") for n in table)
+        assert list(table) == ["merge 0.5, as it is", "merge 0.5, learnt", NO_DIFFERENCE, SHARES_ALONE]
         assert all(feature in FEATURES for row in CALIBRATORS.values() for feature in row.features)
+
+    def test_learning_curves_stand_for_the_plain_proxies(self) -> None:
+        table = calibrators_for(("merge", "ensemble", "merge, own curve", "ensemble, own curve"))
+        read = {name for row in table.values() for name in row.proxies}
+        assert read == {"merge, own curve", "ensemble, own curve"}
+        assert len(table) == 5
 
     def test_missing_things_are_named(self) -> None:
         known = world(5, 0)
@@ -336,7 +352,7 @@ class TestTable:
             fit(Calibrator(("fisher",)), known)
         with pytest.raises(ConfigError, match="moon"):
             fit(Calibrator(features=("moon",)), known)
-        fitted = fit(CALIBRATORS["affine merge"], known)
+        fitted = fit(AFFINE, known)
         with pytest.raises(ConfigError, match="merge"):
             fitted.predict(known.shares, {})
         with pytest.raises(ConfigError, match="shape"):

@@ -101,8 +101,11 @@ LEARNT = ("own curve", "root shares")
 shares."""
 NO_DIFFERENCE = "no difference"
 SHARES_ALONE = "shares alone"
-BASELINES: dict[str, Calibrator] = {NO_DIFFERENCE: Calibrator(), SHARES_ALONE: Calibrator(features=LEARNT)}
-"""The rows that read no proxy."""
+BASELINES: dict[str, Calibrator] = {
+    NO_DIFFERENCE: Calibrator(),
+    SHARES_ALONE: Calibrator(features=(*LEARNT, "log parts")),
+}
+"""The rows that read no proxy. The number of parts is among what they may use: proxies see it too."""
 
 CALIBRATORS: dict[str, Calibrator] = calibrators_for(("merge", "ensemble"))
 """The rows of the two standard proxies."""
