@@ -93,6 +93,9 @@ class HonestyRow:
     """Standard deviation of the truth (pooled within groups)."""
     noise: Noise
     """What retraining alone does to this scope."""
+    ceiling_low: float
+    """Ends of the interval of ``ceiling``."""
+    ceiling_high: float
     ceiling: float
     """Pearson correlation that a perfect proxy would reach; NaN without replicates."""
     beats_baselines: float
@@ -102,7 +105,10 @@ class HonestyRow:
         """All fields as plain JSON, None for NaN."""
         named = ("pearson", "spearman", "pairs", "partial", "regret")
         estimates = {name: getattr(self, name).to_json() for name in named}
-        numbers = ("slope", "slope_error", "relative_regret", "truth_deviation", "ceiling", "beats_baselines")
+        numbers = (
+            *("slope", "slope_error", "relative_regret", "truth_deviation", "beats_baselines"),
+            *("ceiling", "ceiling_low", "ceiling_high"),
+        )
         return {
             "proxy": self.proxy,
             "is_baseline": self.is_baseline,
@@ -176,6 +182,7 @@ def _scope_rows(
     freedom = len(truth) - len(subset.sizes)
     variance = float(np.square(centred(truth, groups, ones)).sum()) / freedom if freedom > 0 else math.nan
     controls = _controls(evidence, subset, weights)
+    ceiling, ceiling_low, ceiling_high = correlation_ceiling(evidence, subset, noise, variance)
 
     turns = np.arange(len(counts)) % max(1, len(resampled))
 
@@ -227,7 +234,9 @@ def _scope_rows(
                 relative_regret=float(values[5]),
                 truth_deviation=math.sqrt(variance),
                 noise=noise,
-                ceiling=correlation_ceiling(evidence, subset, noise, variance),
+                ceiling=ceiling,
+                ceiling_low=ceiling_low,
+                ceiling_high=ceiling_high,
                 beats_baselines=math.nan if is_baseline else _advantage(samples[name][0], rivals),
             )
         )

@@ -98,10 +98,14 @@ def replicate_noise(evidence: Evidence, weights: FloatArray) -> Noise:
     return Noise(math.sqrt(squares / freedom) if freedom else float("nan"), freedom, mixtures)
 
 
-def correlation_ceiling(evidence: Evidence, subset: Subset, noise: Noise, variance: float) -> float:
+def correlation_ceiling(
+    evidence: Evidence, subset: Subset, noise: Noise, variance: float
+) -> tuple[float, float, float]:
     """sqrt(max(0, 1 - noise variance / variance of the truth)): what a perfect proxy would reach.
 
-    The noise of a reference trained n times counts 1/n. NaN without replicates or without variance.
+    With the ends of its 95 % interval: a few replicates know the noise badly (chi squared), so that a good
+    proxy may well lie above. The noise of a reference trained n times counts 1/n. NaN without replicates or
+    without variance.
 
     Args:
         evidence: the references with their replicates.
@@ -110,9 +114,13 @@ def correlation_ceiling(evidence: Evidence, subset: Subset, noise: Noise, varian
         variance: of the truth in the scope, pooled within the groups of the subset.
     """
     if math.isnan(noise.deviation) or not variance > 0:
-        return float("nan")
+        return math.nan, math.nan, math.nan
+    from scipy.special import chdtri
+
     trainings = np.ones(evidence.references)
     for row, losses in evidence.replicates:
         trainings[row] = max(1, len(losses))
     share = noise.deviation**2 * float(np.mean(1.0 / trainings[subset.rows])) / variance
-    return math.sqrt(max(0.0, 1.0 - share))
+    most, least = (noise.freedom / float(chdtri(noise.freedom, tail)) for tail in (0.975, 0.025))
+    ceiling, low, high = (math.sqrt(max(0.0, 1.0 - share * factor)) for factor in (1.0, most, least))
+    return ceiling, low, high

@@ -23,7 +23,7 @@ from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
 from cuvee.study.decision import TARGET
-from cuvee.study.headline import FEWEST_DOCUMENTS
+from cuvee.study.evaluation_rows import FEWEST_DOCUMENTS
 
 FOLDED_FROM = 12
 """Rows of a table that are seen before it is unfolded."""

@@ -27,7 +27,7 @@ def render_markdown(view: StudyView) -> str:
         _section("Predicted losses (nats per token)", _losses(view)),
         _section("What losses are measured on", _evaluations(view)),
         _section("What each source does to the target", _effects(view)),
-        _section("Honesty", _honesty(view), _calibrators(view)),
+        _section("Honesty", _belief(view), _honesty(view), _calibrators(view)),
         _section("Mixtures tied with the pick", _tied(view)),
         _section("Runs worth making next", _next_runs(view)),
         _section("What it cost", _ledger(view)),
@@ -153,6 +153,15 @@ def _effect(heat: HeatMap, place: int) -> str:
     return f"({text})" if cell.muted else text
 
 
+def _belief(view: StudyView) -> str:
+    decision = view.decision
+    return (
+        f"{'Believed' if decision.believed else 'Not believed'}. {escape(decision.why)}"
+        if decision.why
+        else ""
+    )
+
+
 def _honesty(view: StudyView) -> str:
     rows = [
         (
@@ -168,6 +177,7 @@ def _honesty(view: StudyView) -> str:
             wording.number(row.regret, 4),
             wording.percent(row.beats_baselines),
             wording.correlation(row.ceiling),
+            wording.interval(row.ceiling_low, row.ceiling_high, wording.correlation),
         )
         for row in view.honesty
     ]
@@ -182,8 +192,9 @@ def _honesty(view: StudyView) -> str:
         "pairwise",
         "partial",
         "regret",
-        "beats baselines",
+        "correlates better than baselines",
         "ceiling",
+        "interval",
     )
     return _table(heads, rows, left=3)
 

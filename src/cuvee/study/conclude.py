@@ -13,6 +13,7 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.study import decision as d
 from cuvee.study.check import EQUAL, PROPORTIONAL, Check
 from cuvee.study.checking import check, replicated
+from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.findings import Findings
 from cuvee.study.headline import with_headline
 from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z
@@ -95,7 +96,7 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         check=checked,
         gains=_gains(judge, row, {EQUAL: uniform, PROPORTIONAL: proportional}),
         optimism=judge.optimism,
-        evaluations=_evaluations(lab),
+        evaluations=evaluation_rows(plan.material, config.target_weights),
         best_reference=reference_name,
         tied=_tied(judge, row),
         honesty=_honesty(report),
@@ -135,14 +136,6 @@ def _gains(judge: Judge, row: int, compared: dict[str, Mixture]) -> tuple[d.Gain
     return tuple(found)
 
 
-def _evaluations(lab: Laboratory) -> tuple[d.EvaluationRow, ...]:
-    material, weights = lab.plan.material, lab.plan.config.target_weights
-    return tuple(
-        d.EvaluationRow(one.name, one.documents, one.tokens, other.documents, other.tokens, weights[one.name])
-        for one, other in zip(material.evaluations, material.checking.evaluations, strict=True)
-    )
-
-
 def _why(choice: Choice | None, evidence: Evidence | None) -> str:
     if choice is None:
         count = evidence.references if evidence is not None else 0
@@ -150,15 +143,16 @@ def _why(choice: Choice | None, evidence: Evidence | None) -> str:
             f"{count} reference mixtures were trained and {FEWEST_REFERENCES} are the least "
             "from which a proxy can be judged."
         )
+    part = f"in {choice.probability:.0%} of resamples of the references"
     if choice.believed:
         return (
-            f"The proxies beat every cheap baseline on the references, in {choice.probability:.0%} of "
-            f"resamples (the best baseline is '{choice.best_baseline}')."
+            f"Left-out references are predicted with smaller errors than by what needs no proxy, {part} "
+            f"(the best of that: '{choice.best_baseline}')."
         )
     return (
-        f"The proxies beat the cheap baselines on the references only in {choice.probability:.0%} of "
-        f"resamples (the best baseline is '{choice.best_baseline}'). Train more references: "
-        "raise `references.count` and run again."
+        f"Left-out references are predicted with smaller errors than by what needs no proxy only {part} "
+        f"(the best of that: '{choice.best_baseline}'). More references tell more: raise `references.count` "
+        "and run again."
     )
 
 
@@ -250,6 +244,8 @@ def _honesty(report: HonestyReport | None) -> tuple[d.HonestyRow, ...]:
             relative_regret=one.relative_regret,
             beats_baselines=one.beats_baselines,
             ceiling=one.ceiling,
+            ceiling_low=one.ceiling_low,
+            ceiling_high=one.ceiling_high,
             noise=one.noise.deviation,
         )
         for one in (report.rows if report else ())

@@ -197,6 +197,9 @@ class HonestyRow:
     """The correlation that a perfect proxy could reach, given the noise."""
     noise: float = _NAN
     """Standard deviation between replicates of one reference, nats per token."""
+    ceiling_low: float = _NAN
+    """Ends of the interval of ``ceiling``, known from few replicates."""
+    ceiling_high: float = _NAN
 
 
 @dataclass(frozen=True)

@@ -5,37 +5,19 @@ from dataclasses import replace
 
 from cuvee.study.advice import advice, in_words
 from cuvee.study.check import Check
-from cuvee.study.decision import Decision, EvaluationRow
-
-FEWEST_DOCUMENTS = 20
-"""Documents of an evaluation, in each half, from which on it can decide."""
+from cuvee.study.decision import Decision
+from cuvee.study.evaluation_rows import few_documents
 
 
 def with_headline(decision: Decision) -> Decision:
     """The same decision with its first lines; reasons for doubt come before what is good."""
     lines = (
         advice(decision.verdict, in_words(decision.mixture)),
-        *_few_documents(decision.evaluations),
+        *few_documents(decision.evaluations),
         *_gain(decision),
         *_proxy(decision),
     )
     return replace(decision, headline=lines)
-
-
-def _few_documents(evaluations: tuple[EvaluationRow, ...]) -> list[str]:
-    short = [
-        one
-        for one in evaluations
-        if one.weight > 0 and min(one.documents, one.checking_documents) < FEWEST_DOCUMENTS
-    ]
-    if not short:
-        return []
-    counts = ", ".join(f"{one.evaluation} {one.documents} and {one.checking_documents}" for one in short)
-    return [
-        f"Too few held-out documents to decide by (to choose and to check: {counts}; {FEWEST_DOCUMENTS} each "
-        "are the least). Raise `split.evaluation`, cut long documents with `chunk_characters`, or give the "
-        "evaluation more text."
-    ]
 
 
 def _gain(decision: Decision) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import ResidentProcesses
 from cuvee.files import remove_leftovers
@@ -10,6 +11,7 @@ from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
 from cuvee.study.config import StudyConfig
+from cuvee.study.evaluation_rows import evaluation_rows, few_documents
 from cuvee.study.folder import GENERATED, StudyFolder
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.material import Material, prepare_material
@@ -30,13 +32,21 @@ def opened(
     Args:
         looking: only to look, perhaps while another process works on the study: what that one may be writing
             is left alone.
+
+    Raises:
+        ConfigError: there is one source alone.
+        CuveeError: text or limits that cannot be used.
     """
     progress = progress or Silent()
+    if len(config.pool_sources) < 2:
+        raise ConfigError("sources: one alone leaves nothing to decide; name a second")
     if not looking:
         _tidy(folder)
     with nullcontext(executor) if executor is not None else ResidentProcesses(config.workers) as workers:
         material = prepare_material(config, folder, workers, progress)
         region_of(config, available_tokens(config, material))  # limits are refused before any training
+        for sentence in few_documents(evaluation_rows(material, config.target_weights)):
+            progress.message(sentence)
         plan = Plan.of(config, folder, material)
         with RunStore(folder.store) as store:
             if not looking:

@@ -68,8 +68,6 @@ def asked_for(config: StudyConfig) -> int:
     """
     if config.target_run.tokens is None:
         raise ConfigError("target_run.tokens: missing; `cuvee scale` decides for a run of so many tokens")
-    if len(config.pool_sources) < 2:
-        raise ConfigError("sources: one alone leaves nothing to decide; name a second")
     return config.target_run.tokens
 
 

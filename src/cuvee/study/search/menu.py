@@ -63,13 +63,10 @@ class Menu:
         """The menu of a study.
 
         Raises:
-            ConfigError: the budget does not pay for the pool and two trainings, there is one source only, or
-                runs are united.
+            ConfigError: the budget does not pay for the pool and two trainings, or runs are united.
             InfeasibleRegion: no mixture is allowed.
         """
         plan, config = lab.plan, lab.plan.config
-        if len(config.pool_sources) < 2:
-            raise ConfigError("sources: one alone leaves nothing to decide; name a second")
         if config.estimand == "union":
             raise ConfigError("estimand: `cuvee search` compares mixtures at one number of tokens")
         available = available_tokens(config, plan.material)
