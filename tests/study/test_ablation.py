@@ -804,12 +804,20 @@ def test_a_pool_of_some_sources(tmp_path: Path) -> None:
     assert len(rows(folder, kind="trained", role="branch")) == 2
 
 
-def test_a_single_source_in_units(tmp_path: Path) -> None:
+def test_a_source_in_units(tmp_path: Path) -> None:
     sources = {name: {"paths": f"text/{name}.jsonl", "units": 2 if name == "ka" else 1} for name in LANGUAGES}
-    folder = write_study(tmp_path, **QUICK, sources=sources, pool=["ka"])
+    folder = write_study(tmp_path, **QUICK, sources=sources, pool=["ka", "lo"])
     decision = run(folder)
-    assert [entry.share for entry in decision.mixture] == [1.0]
-    assert len(rows(folder, kind="trained", role="branch")) == 2
+    assert sum(entry.share for entry in decision.mixture) == pytest.approx(1.0)
+    assert len(rows(folder, kind="trained", role="branch")) == 3
+
+
+def test_a_single_source_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK, pool=["ka"])
+    shutil.rmtree(tmp_path / "text")
+    with pytest.raises(ConfigError, match="one alone leaves nothing to decide"):
+        run(folder)
+    assert not folder.store.exists()
 
 
 # What is wrong

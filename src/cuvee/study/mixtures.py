@@ -21,6 +21,16 @@ _DRAWS = 20
 """How many times as many mixtures are drawn as needed, where a region may refuse some."""
 
 
+def check_sources(config: StudyConfig) -> None:
+    """Refuse a study in which there is nothing to decide; to be asked before any text is read.
+
+    Raises:
+        ConfigError: there is one source alone.
+    """
+    if len(config.pool_sources) < 2:
+        raise ConfigError("sources: one alone leaves nothing to decide; name a second")
+
+
 def region_of(config: StudyConfig, available: dict[str, int]) -> Region:
     """Where the decision may lie: bounds, fixed ratios, and epoch caps of the target run.
 

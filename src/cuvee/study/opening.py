@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import ResidentProcesses
 from cuvee.files import remove_leftovers
@@ -15,7 +14,7 @@ from cuvee.study.evaluation_rows import evaluation_rows, few_documents
 from cuvee.study.folder import GENERATED, StudyFolder
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.material import Material, prepare_material
-from cuvee.study.mixtures import region_of
+from cuvee.study.mixtures import check_sources, region_of
 from cuvee.study.plan import Plan
 
 
@@ -38,8 +37,7 @@ def opened(
         CuveeError: text or limits that cannot be used.
     """
     progress = progress or Silent()
-    if len(config.pool_sources) < 2:
-        raise ConfigError("sources: one alone leaves nothing to decide; name a second")
+    check_sources(config)
     if not looking:
         _tidy(folder)
     with nullcontext(executor) if executor is not None else ResidentProcesses(config.workers) as workers:

@@ -14,6 +14,7 @@ from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import flops
 from cuvee.study.config import StudyConfig
+from cuvee.study.mixtures import check_sources
 
 CHECKED = 5
 """Mixtures trained above the rungs, at most: equal and proportional shares, and three that were found."""
@@ -68,6 +69,7 @@ def asked_for(config: StudyConfig) -> int:
     """
     if config.target_run.tokens is None:
         raise ConfigError("target_run.tokens: missing; `cuvee scale` decides for a run of so many tokens")
+    check_sources(config)
     return config.target_run.tokens
 
 
