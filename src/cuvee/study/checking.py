@@ -135,12 +135,16 @@ def _comparison(
 
 
 def _curve(lab: Laboratory, planned: Planned, target: FloatArray) -> Curve:
-    """Target losses on the way of a training, on the part of the documents, its end included."""
-    run = lab.store.get(lab.trained_key(planned.run))
+    """Target losses on the way of a training, its end included.
+
+    On its way it was measured on a part of the documents: the curve is moved so that it ends where the training
+    ends on all of them.
+    """
+    key = lab.trained_key(planned.run)
+    run = lab.store.get(key)
     assert run is not None  # it was trained, or the flow would have ended
-    along = run.details["along"]
     names = lab.documents.evaluations
-    tokens = [step * planned.run.recipe.batch_tokens for step, _ in along]
-    return np.array(tokens, dtype=np.float64), np.array(
-        [[values[n] for n in names] for _, values in along]
-    ) @ target
+    tokens = [step * planned.run.recipe.batch_tokens for step, _ in run.details["along"]]
+    along = np.array([[values[name] for name in names] for _, values in run.details["along"]]) @ target
+    end = float(lab.losses([key])[0] @ target)
+    return np.array(tokens, dtype=np.float64), along + (end - along[-1])
