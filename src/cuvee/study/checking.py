@@ -122,6 +122,7 @@ def _comparison(
     needed = [
         speedup_of(_curve(lab, two, target), _curve(lab, one, target))
         for one, two in zip(planned[0], planned[place], strict=True)
+        if _measured_along(lab, one) and _measured_along(lab, two)
     ]
     return Comparison(
         baseline=name,
@@ -130,15 +131,21 @@ def _comparison(
         high=found.high,
         training_error=found.training_error,
         document_error=float(error),
-        tokens_needed=float(np.exp(np.mean(np.log(needed)))),
+        tokens_needed=float(np.exp(np.mean(np.log(needed)))) if needed else float("nan"),
     )
+
+
+def _measured_along(lab: Laboratory, planned: Planned) -> bool:
+    """Not where its checkpoint was there already, and was measured on other evaluations then."""
+    run = lab.store.get(lab.trained_key(planned.run))
+    return run is not None and len(run.details["along"]) > 1
 
 
 def _curve(lab: Laboratory, planned: Planned, target: FloatArray) -> Curve:
     """Target losses on the way of a training, its end included.
 
-    On its way it was measured on a part of the documents: the curve is moved so that it ends where the training
-    ends on all of them.
+    On its way it was measured on a part of the documents: the curve is moved so that it ends where the
+    training ends on all of them.
     """
     key = lab.trained_key(planned.run)
     run = lab.store.get(key)
