@@ -45,10 +45,12 @@ class Judge:
     seed: int
     further: Scored | None = None
     pairs: int = PAIRS
+    known: tuple[FittedCalibrator, ...] | None = None
+    """What was learnt from the halves already."""
 
     def with_more(self, further: Scored) -> "Judge":
         """The same with more mixtures behind those of the findings."""
-        return replace(self, further=further)
+        return replace(self, further=further, known=self.learnt)
 
     @cached_property
     def scored(self) -> Scored:
@@ -75,25 +77,36 @@ class Judge:
         return self.choice.fitted.predict(self.scored.shares, self.scored.proxies()).spread
 
     @cached_property
-    def halves(self) -> FloatArray:
-        """Predictions [B, M, E] learnt from, and measured on, halves of references and documents."""
+    def drawn(self) -> Halves:
+        """The halves of references and documents."""
         count = self.evidence.references if self.evidence is not None else 0
-        drawn = Halves.draw(count, self.scored.documents, self.pairs, self.seed)
-        shares = self.scored.shares
-        found = []
-        for rows, counts in zip(drawn.references, drawn.documents, strict=True):
-            fitted = self._learnt(rows, counts)
-            if fitted is None:
-                found.append(self.scored.losses(UNCHECKED, counts))
-            else:
-                found.append(fitted.predict(shares, self.scored.proxies(counts)).mean)
-        return np.stack(found)
+        return Halves.draw(count, self.scored.documents, self.pairs, self.seed)
 
-    def _learnt(self, rows: FloatArray, counts: FloatArray) -> FittedCalibrator | None:
+    @cached_property
+    def learnt(self) -> tuple[FittedCalibrator, ...]:
+        """The calibrator of each half [B]; none where too few references were trained."""
         references = self.findings.references
         if self.choice is None or references is None:
-            return None
-        return refit(self.choice.name, references.evidence(counts), rows)
+            return ()
+        if self.known is not None:
+            return self.known
+        return tuple(
+            refit(self.choice.name, references.evidence(counts), rows)
+            for rows, counts in zip(self.drawn.references, self.drawn.documents, strict=True)
+        )
+
+    @cached_property
+    def halves(self) -> FloatArray:
+        """Predictions [B, M, E] learnt from, and measured on, halves of references and documents."""
+        if not self.learnt:
+            return np.stack([self.scored.losses(UNCHECKED, counts) for counts in self.drawn.documents])
+        shares = self.scored.shares
+        return np.stack(
+            [
+                fitted.predict(shares, self.scored.proxies(counts)).mean
+                for fitted, counts in zip(self.learnt, self.drawn.documents, strict=True)
+            ]
+        )
 
     @cached_property
     def missed(self) -> FloatArray:
