@@ -81,7 +81,11 @@ CASES: dict[str, tuple[Check, Standing, str]] = {
         f"An evaluation has {FEWEST_DOCUMENTS - 1} documents to check with, too few",
     ),
     "just enough documents": (check(BETTER, BETTER, documents=FEWEST_DOCUMENTS), "confirmed", "it beats"),
-    "too few documents, and worse": (check(WORSE, BETTER, documents=1), "refuted", "worse than equal shares"),
+    "too few documents, and worse": (
+        check(WORSE, BETTER, documents=1),
+        "not confirmed",
+        "An evaluation has 1 document to check with, too few",
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 """Which mixture to take, how sure that is, and by how much a choice flatters itself: without training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,12 @@ def test_without_noise_the_pick_is_the_best_candidate_and_nothing_flatters_itsel
     expected = bowl(judge.scored.shares[[lowest, 0]])[:, 0]
     np.testing.assert_allclose(value, expected[0] - expected[1])
     assert np.isnan(error).all(), "without references nothing is known of what the proxy misses"
+
+
+def test_where_no_mean_of_mixtures_can_be_trained_the_pick_is_a_candidate() -> None:
+    judge = replace(judge_of(noisy(40, 0.5, seed=3)), averaged=False)
+    assert judge.pick == judge.scored.mixtures[judge.order[0]]
+    assert replace(judge, averaged=True).pick != judge.pick
 
 
 def test_references_correct_the_proxy_and_say_how_far_it_is_off() -> None:

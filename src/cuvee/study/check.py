@@ -13,7 +13,7 @@ PICK, EQUAL, PROPORTIONAL = "pick", "equal shares", "proportional shares"
 """What is trained."""
 
 FEWEST_DOCUMENTS = 5
-"""Documents of an evaluation below which their choice is not known well enough to confirm anything."""
+"""Documents of an evaluation below which their choice is not known well enough to confirm or refute."""
 
 _NAN = math.nan
 
@@ -88,6 +88,11 @@ class Check:
             return Verdict(
                 "not confirmed", "The pick is equal shares and proportional shares at once: nothing to gain."
             )
+        if self.documents < FEWEST_DOCUMENTS:
+            count = f"{self.documents} document{'s' if self.documents > 1 else ''}"
+            return Verdict(
+                "not confirmed", f"An evaluation has {count} to check with, too few; in {trained}: {told}."
+            )
         if worse := [one.baseline for one in self.comparisons if one.worse]:
             return Verdict(
                 "refuted", f"In {trained} it is worse than {' and '.join(worse)} ({told}). Do not use it."
@@ -96,11 +101,6 @@ class Check:
         if same:
             return Verdict(
                 "not confirmed", f"The pick is {' and '.join(sorted(same))}; in {trained}: {told}."
-            )
-        if self.documents < FEWEST_DOCUMENTS:
-            return Verdict(
-                "not confirmed",
-                f"An evaluation has {self.documents} documents to check with, too few; in {trained}: {told}.",
             )
         if undecided := [one.baseline for one in self.comparisons if not one.better]:
             return Verdict(

@@ -50,7 +50,9 @@ def judged(findings: Findings, lab: Laboratory) -> tuple[Judge, HonestyReport | 
     if evidence is not None and evidence.references >= FEWEST_REFERENCES:
         choice = choose_proxy(evidence, seed)
         write_json(lab.plan.folder.fit("calibration"), choice.to_json())
-    judge = Judge(findings, evidence, choice, lab.plan.config.target_weights, seed)
+    config = lab.plan.config
+    averaged = config.estimand == "equal_budget"
+    judge = Judge(findings, evidence, choice, config.target_weights, seed, averaged=averaged)
     if evidence is None or evidence.references < 2:
         return judge, None
     assert references is not None  # the evidence comes from them

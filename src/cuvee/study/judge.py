@@ -44,6 +44,8 @@ class Judge:
     weights: dict[str, float]
     seed: int
     further: Scored | None = None
+    averaged: bool = True
+    """Whether a mean of mixtures is a mixture that can be picked."""
     pairs: int = PAIRS
     known: tuple[FittedCalibrator, ...] | None = None
     """What was learnt from the halves already."""
@@ -162,7 +164,12 @@ class Judge:
 
     @cached_property
     def pick(self) -> Mixture:
-        """The mean of what the halves would pick; the limits are convex, so it keeps them."""
+        """The mean of what the halves would pick; the limits are convex, so it keeps them.
+
+        Where mixtures are unions of whole units there is no mean of them: then the one that looks best.
+        """
+        if not self.averaged:
+            return self.scored.mixtures[self.order[0]]
         return Mixture.normalised(
             dict(zip(self.scored.mixtures[0].names, self.picks.mean(axis=0), strict=True))
         )
