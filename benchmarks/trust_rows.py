@@ -60,7 +60,7 @@ def row_of(study: TrustStudy, progress: Progress, earlier: bool = False) -> Json
         decision = conclude(findings, lab)
         answered = time.monotonic() - began
         mixtures = dict(
-            zip((EQUAL, PROPORTIONAL), baselines(config.pool_sources, findings.available), strict=True)
+            zip((EQUAL, PROPORTIONAL), baselines(findings.region, findings.available), strict=True)
         )
         mixtures = {PICK: Mixture.of(decision.shares()).reindexed(config.pool_sources)} | mixtures
         said = earlier_answer(study) if earlier else None

@@ -333,9 +333,7 @@ def test_few_documents_are_said_before_what_was_gained(finished: Finished) -> No
     """With less than twenty in a half the second line says so, behind the pick and its standing alone."""
     lines = finished.decision.headline
     assert lines[0].startswith(("Not confirmed: ", "Do not train on "))
-    assert lines[1].startswith(
-        "Too few held-out documents to decide by (to choose and to check: ka 3 and 3, "
-    )
+    assert lines[1].startswith("Few held-out documents (to choose and to check: ka 3 and 3, ")
     assert [line.split(":")[0] for line in lines[2:4]] == ["Measured", "Predicted"]
 
 
@@ -344,7 +342,7 @@ def test_many_documents_leave_no_doubt_of_them(tmp_path: Path) -> None:
     folder = write_study(tmp_path, **QUICK | many)
     decision = run(folder)
     assert min(row.checking_documents for row in decision.evaluations) >= 20
-    assert not any("Too few held-out documents" in line for line in decision.headline)
+    assert not any("Few held-out documents" in line for line in decision.headline)
 
 
 def test_without_seeds_nothing_is_checked_and_nothing_trained_for_it(tmp_path: Path) -> None:
@@ -565,8 +563,19 @@ def test_an_added_source_trains_one_model(copy: StudyFolder, finished: Finished)
     counts = {row.stage: row.count for row in decision.ledger if row.kind == "trained"}
     assert counts["branch"] == 5
     assert counts["reference"] == len([one for one in before if one.role == "reference"])
-    assert any("No trained mixture contains po" in warning for warning in decision.warnings)
+    assert any("No reference contains po" in warning for warning in decision.warnings)
     assert survey(config, copy).stages[1].finished
+
+
+def test_fresh_trainings_that_are_there_count_whatever_number_is_asked_for(copy: StudyFolder) -> None:
+    """Else the number of seeds could be chosen by what came out."""
+    change_study(copy, check={"seeds": 4})
+    more = run(copy)
+    change_study(copy, check={"seeds": 2})
+    fewer = run(copy)
+    assert more.check is not None and fewer.check is not None
+    assert fewer.check.seeds == more.check.seeds == 4
+    assert fewer.check == more.check
 
 
 def test_more_references_keep_those_that_are_there(copy: StudyFolder, finished: Finished) -> None:
@@ -576,7 +585,12 @@ def test_more_references_keep_those_that_are_there(copy: StudyFolder, finished: 
     assert chosen[:8] == json.loads(finished.folder.references.read_text())
     after = hashes(copy.checkpoints)
     assert {name: after[name] for name in finished.checkpoints} == finished.checkpoints
-    assert len(list(copy.checkpoints.iterdir())) == len(list(finished.folder.checkpoints.iterdir())) + 2
+    made = {file.name for file in copy.checkpoints.iterdir()} - {
+        file.name for file in finished.folder.checkpoints.iterdir()
+    }
+    roles = Counter(one.role for one in rows(copy, kind="trained") if one.details["run"] in made)
+    assert roles["reference"] == 2
+    assert set(roles) <= {"reference", "fresh"}, "another pick is trained afresh, nothing else"
 
 
 def kill_at_random(folder: StudyFolder, rng: np.random.Generator, models: int) -> bool:

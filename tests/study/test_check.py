@@ -3,11 +3,17 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from cuvee.mixture.region import Region
 from cuvee.study.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.study.decision import Gain
 from cuvee.study.decision_json import decode, encode
+from cuvee.study.headline import with_headline
+from cuvee.study.mixtures import baselines
 from cuvee.study.verdict import Standing
+from tests.report.cases import small
 
 BETTER = (-0.02, -0.03, -0.01)
 WORSE = (0.02, 0.01, 0.03)
@@ -111,3 +117,32 @@ def test_a_check_survives_json() -> None:
     again = decode(Check, encode(one), "check")
     assert encode(again) == encode(one)
     assert again.verdict == one.verdict
+
+
+def test_baselines_keep_the_limits() -> None:
+    """To beat a mixture that nobody may train on is no gain: the nearest that is allowed stands for it."""
+    names = ("a", "b", "c")
+    free = baselines(Region.simplex(names), {"a": 1, "b": 1, "c": 2})
+    np.testing.assert_allclose([one.shares for one in free], [[1 / 3] * 3, [0.25, 0.25, 0.5]])
+    region = Region.bounded(names, minimum={}, maximum={"a": 0.1})
+    even, proportional = baselines(region, {"a": 1, "b": 1, "c": 2})
+    np.testing.assert_allclose(even.shares, [0.1, 0.45, 0.45])
+    assert region.contains(proportional) and proportional.share("a") == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "said"), [((-0.05, -0.08, -0.02), False), ((-0.05, -0.06, -0.04), True)]
+)
+def test_a_prediction_that_training_did_not_bear_out_is_named(predicted: Interval, said: bool) -> None:
+    checked = check(BETTER, BETTER)
+    decision = replace(small(), check=checked, verdict=checked.verdict, gains=(Gain(EQUAL, *predicted),))
+    assert ("did not bear this out" in " ".join(with_headline(decision).headline)) is said
+
+
+def test_what_a_gain_is_worth_in_tokens_is_said_only_where_there_is_one() -> None:
+    for interval, said in ((BETTER, True), (OPEN, False), (WORSE, False)):
+        plain = check(interval, interval)
+        needed = tuple(replace(one, tokens_needed=0.8) for one in plain.comparisons)
+        decision = replace(small(), check=replace(plain, comparisons=needed))
+        headline = " ".join(with_headline(decision).headline)
+        assert ("reaches the final loss of equal shares after 80% of the tokens" in headline) is said

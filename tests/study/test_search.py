@@ -276,7 +276,7 @@ def test_a_line_is_told_for_every_experiment(finished: Finished) -> None:
     assert len(lines) == len(finished.decision.tried)
     assert "best" in lines[-1]
     before = finished.listener.said[: finished.listener.said.index(lines[0])]
-    first = next(line for line in before if not line.startswith(("evaluation ", "Too few held-out")))
+    first = next(line for line in before if not line.startswith(("evaluation ", "Few held-out")))
     assert "FLOPs" in first, "the price is told before anything is made"
     assert finished.listener.stages[-1] == "searching", "what is made inside a search begins no stage"
     assert "training the pool" in finished.listener.stages

@@ -28,7 +28,10 @@ def check(
     of: Annotated[Flow, typer.Option(help="Whose answer is checked.")] = Flow.run,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Trainings of each mixture; by default `check.seeds` of the study."),
+        typer.Option(
+            min=1,
+            help="Trainings of each mixture, those that are there among them.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -216,7 +216,7 @@ class StudyView:
         counted = [
             min(one.documents, one.checking_documents) for one in self.decision.evaluations if one.weight > 0
         ]
-        return str(min(counted)) if counted else "an unknown number of"
+        return f"{min(counted)} documents a weighted evaluation, at least" if counted else "not known"
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def _simulate(
     mixtures = list({one.key: one for one in [*chosen, *looked_at, *pairs]}.values())
     reference_keys = {one.key for one in chosen}
     roles = ["reference" if one.key in reference_keys else "candidate" for one in mixtures]
-    compared = {one.key for one in baselines(names, available)}
+    compared = {one.key for one in baselines(region, available)}
     whole = np.array([one.key in reference_keys | compared for one in mixtures])
     scored = proxies.race(mixtures, roles, whole, target)
     return Findings(

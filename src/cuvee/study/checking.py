@@ -4,7 +4,7 @@ The pick, equal and proportional shares are trained at seeds that no other run o
 all three, and measured on the documents that no choice has seen. Nothing here changes the pick.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +13,8 @@ from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
-from cuvee.study.check import EQUAL, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.study.check import PICK, Arm, Check, Comparison
 from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.mixtures import baselines
 from cuvee.study.speedup import Curve, speedup_of
 from cuvee.training.run import TrainingRun
 from cuvee.types import FloatArray
@@ -30,7 +29,7 @@ ROLE = "fresh"
 def check(
     lab: Laboratory,
     pick: Mixture,
-    available: dict[str, int],
+    compared: Mapping[str, Mixture],
     run: Callable[[Mixture, int], TrainingRun],
     layouts: Sequence[FloatArray],
     confidence: float,
@@ -40,23 +39,32 @@ def check(
     Args:
         lab: of the study.
         pick: what is checked.
-        available: tokens of each source at the target run.
+        compared: the baselines by name, as far as the limits allow them.
         run: the training of a mixture and a replica.
         layouts: losses of the target of other trainings [mixtures, seeds], from which noise is known too.
         confidence: of the intervals.
     """
-    seeds = lab.plan.config.check.seeds
-    if not seeds:
+    if not lab.plan.config.check.seeds:
         return None
-    arms = dict(zip((PICK, EQUAL, PROPORTIONAL), (pick, *baselines(pick.names, available)), strict=True))
-    planned = [
-        [Planned(run(mixture, CHECK_SEEDS + seed), ROLE, mixture, MEASURED_ALONG) for seed in range(seeds)]
-        for mixture in arms.values()
-    ]
+    arms = {PICK: pick, **compared}
     fresh = replace(lab, plan=lab.plan.checking)
+
+    def row(seed: int) -> list[Planned]:
+        return [Planned(run(one, CHECK_SEEDS + seed), ROLE, one, MEASURED_ALONG) for one in arms.values()]
+
+    by_seed = [row(seed) for seed in range(lab.plan.config.check.seeds)]
+    # What was trained before counts too: nobody may choose the number of seeds by what came out.
+    while _made(fresh, further := row(len(by_seed))):
+        by_seed.append(further)
+    planned = [list(of_mixture) for of_mixture in zip(*by_seed, strict=True)]
     distinct = {one.run.key: one for row in planned for one in row}
     fresh.train(list(distinct.values()), "training the pick and the baselines afresh")
     return _compared(fresh, arms, planned, layouts, confidence)
+
+
+def _made(lab: Laboratory, row: Sequence[Planned]) -> bool:
+    keys = {lab.trained_key(one.run) for one in row}
+    return lab.store.keys(keys) == keys
 
 
 def replicated(lab: Laboratory, mixtures: Sequence[Mixture]) -> list[FloatArray]:

@@ -72,13 +72,15 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
     plan, config, choice = lab.plan, lab.plan.config, judge.choice
     scored, pick = judge.scored, judge.pick
     row, factors = scored.row(pick), scored.documents.bits_per_byte_factor
-    uniform, proportional = baselines(pick.names, findings.available)
+    even = Mixture.uniform(pick.names)
+    uniform, proportional = baselines(findings.region, findings.available)
     reference_row, reference_name = _best_reference(judge)
     proxy = choice.name if choice else UNCHECKED
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
     trained = findings.references.mixtures if findings.references else ()
-    checked = check(lab, pick, findings.available, plan.reference, replicated(lab, trained), CONFIDENCE)
+    compared = {EQUAL: uniform, PROPORTIONAL: proportional}
+    checked = check(lab, pick, compared, plan.reference, replicated(lab, trained), CONFIDENCE)
     decision = d.Decision(
         study=config.name,
         created_from=provenance(
@@ -96,7 +98,7 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         predictions=_predictions(findings, judge, row, uniform, proportional, reference_row, factors),
         verdict=checked.verdict if checked else UNTRAINED,
         check=checked,
-        gains=_gains(judge, row, {EQUAL: uniform, PROPORTIONAL: proportional}),
+        gains=_gains(judge, row, compared),
         optimism=judge.optimism,
         evaluations=evaluation_rows(plan.material, config.target_weights),
         best_reference=reference_name,
@@ -106,10 +108,10 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
             d.CalibratorRow(one.name, one.target, one.target_spearman, one.name == proxy)
             for one in (choice.errors if choice else ())
         ),
-        ablation=_ablation(judge, uniform),
+        ablation=_ablation(judge, even),
         best_subset=_best_subset(judge),
         best_weights=tuple(float(share) for share in findings.optimum.shares),
-        interactions=_interactions(judge, uniform),
+        interactions=_interactions(judge, even),
         geometry=d.PoolGeometry(
             geometry.names,
             tuple(float(norm) for norm in geometry.norms),

@@ -31,7 +31,7 @@ def few_documents(evaluations: Sequence[EvaluationRow]) -> list[str]:
         return []
     counts = ", ".join(f"{one.evaluation} {one.documents} and {one.checking_documents}" for one in short)
     return [
-        f"Too few held-out documents to decide by (to choose and to check: {counts}; {FEWEST_DOCUMENTS} each "
-        "are the least). Raise `split.evaluation`, cut long documents with `chunk_characters`, or give the "
-        "evaluation more text."
+        f"Few held-out documents (to choose and to check: {counts}): with fewer than {FEWEST_DOCUMENTS} "
+        "each, what is best hangs on which they are. Raise `split.evaluation`, cut long documents with "
+        "`chunk_characters`, or give the evaluation more text."
     ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cuvee.study.advice import advice, in_words
 from cuvee.study.check import Check
-from cuvee.study.decision import Decision
+from cuvee.study.decision import Decision, Gain
 from cuvee.study.evaluation_rows import few_documents
 
 
@@ -29,15 +29,26 @@ def _gain(decision: Decision) -> list[str]:
             f"Measured: {first.difference:+.4f} nats per token against {first.baseline}"
             + _interval(first.low, first.high, level)
             + _noise(check)
-            + _worth(first.tokens_needed, first.baseline)
+            + (_worth(first.tokens_needed, first.baseline) if first.better else "")
         )
     for gain in decision.gains[:1]:
         lines.append(
             f"Predicted: {gain.difference:+.4f} nats per token against {gain.baseline}"
             + _interval(gain.low, gain.high, level)
             + "."
+            + _borne_out(gain, decision.check)
         )
     return lines
+
+
+def _borne_out(gain: Gain, check: Check | None) -> str:
+    """What training says of a prediction whose interval lies apart from the measured one."""
+    measured = (
+        next((one for one in check.comparisons if one.baseline == gain.baseline), None) if check else None
+    )
+    if measured is None or not (measured.low > gain.high or measured.high < gain.low):
+        return ""
+    return " Training did not bear this out: go by what was measured, and by no other prediction here."
 
 
 def _interval(low: float, high: float, level: str) -> str:
@@ -51,7 +62,7 @@ def _noise(check: Check) -> str:
 def _worth(tokens_needed: float, baseline: str) -> str:
     if not math.isfinite(tokens_needed):
         return ""
-    return f" It is where {baseline} end after {tokens_needed:.0%} of their tokens."
+    return f" The pick reaches the final loss of {baseline} after {tokens_needed:.0%} of the tokens."
 
 
 def _proxy(decision: Decision) -> list[str]:

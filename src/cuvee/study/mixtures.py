@@ -52,8 +52,8 @@ def region_of(config: StudyConfig, available: dict[str, int]) -> Region:
 def candidates(config: StudyConfig, region: Region, available: dict[str, int]) -> list[Mixture]:
     """The mixtures that only proxies score; uniform, proportional and ablations of uniform first."""
     names = config.pool_sources
-    uniform, proportional = baselines(names, available)
-    first = [uniform, proportional]
+    uniform = Mixture.uniform(names)
+    first = [uniform, *baselines(region, available)]
     if len(names) > 1:
         first += [*(_without(uniform, name) for name in names), *designs.doubled(uniform)]
     ablations = _distinct(mixture for mixture in first)
@@ -62,10 +62,17 @@ def candidates(config: StudyConfig, region: Region, available: dict[str, int]) -
     return _distinct([*ablations, *drawn])[: max(count, len(ablations))]
 
 
-def baselines(names: tuple[str, ...], available: dict[str, int]) -> tuple[Mixture, Mixture]:
+def baselines(region: Region, available: dict[str, int]) -> tuple[Mixture, Mixture]:
     """What anybody would take without looking: equal shares, and shares proportional to the tokens there
     are."""
-    return Mixture.uniform(names), Mixture.proportional({name: available[name] for name in names})
+    names = region.names
+    found = Mixture.uniform(names), Mixture.proportional({name: available[name] for name in names})
+    return _allowed(region, found[0]), _allowed(region, found[1])
+
+
+def _allowed(region: Region, mixture: Mixture) -> Mixture:
+    """The mixture, or the nearest that keeps the limits: to beat what nobody may train on is no gain."""
+    return mixture if region.contains(mixture, 1e-6) else region.project(mixture.shares)
 
 
 def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list[Mixture]:

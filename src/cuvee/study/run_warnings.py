@@ -6,6 +6,7 @@ import numpy as np
 
 from cuvee.honesty.evidence import Evidence
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
+from cuvee.sources.contamination import overlap_sentence
 from cuvee.study.findings import Findings
 from cuvee.study.judge import Judge
 from cuvee.study.plan import EPOCHING_OFF, Plan
@@ -27,6 +28,7 @@ def warnings_of(findings: Findings, judge: Judge, geometry: Geometry, plan: Plan
                 *_far_from_references(judge),
                 *_edges(judge),
                 *_worse_elsewhere(judge),
+                *_overlap(plan),
                 *_repetition(plan),
                 *_far_from_target(plan),
             ]
@@ -52,7 +54,7 @@ def _barriers(findings: Findings, judge: Judge) -> list[str]:
 
 def _far_from_references(judge: Judge) -> Iterator[str]:
     if missing := unseen(judge.evidence):
-        yield f"No trained mixture contains {', '.join(missing)}: what is said of it rests on proxies alone."
+        yield f"No reference contains {', '.join(missing)}: what is predicted of it rests on proxies alone."
     if judge.evidence is not None:
         nearest = 0.5 * np.abs(judge.evidence.shares - judge.pick.shares).sum(axis=1).min()
         if nearest > 0.5:
@@ -80,6 +82,14 @@ def _worse_elsewhere(judge: Judge) -> Iterator[str]:
             f"{len(worse)} of {len(unweighted)} evaluations without a weight are predicted to get worse than "
             f"under equal shares ({', '.join(worse)}); give those that matter a weight in `target.weights`."
         )
+
+
+def _overlap(plan: Plan) -> Iterator[str]:
+    """Evaluations in the target that stand in training text."""
+    weights = plan.config.target_weights
+    for found in plan.material.corpus.report.contamination:
+        if found.harmful and weights[found.evaluation] > 0:
+            yield overlap_sentence(found) + "."
 
 
 def _repetition(plan: Plan) -> Iterator[str]:
