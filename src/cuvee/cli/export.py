@@ -96,12 +96,13 @@ def export(
                 "filename": exporter.filename,
                 "text": written.text,
                 "cannot": list(written.cannot),
+                "notes": list(decided.notes),
             }
         )
         return
     if out is None:
         print(written.text, end="")
-    for sentence in written.cannot:
+    for sentence in (*decided.notes, *written.cannot):
         print(f"note: {sentence}", file=sys.stderr)
 
 

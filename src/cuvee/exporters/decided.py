@@ -1,8 +1,8 @@
 """Decided: the mixture that lies in a file of cuvee, or of anybody (floor 3)."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class Decided:
     """Unique tokens, where told."""
     target_tokens: float
     """NaN where not told."""
+    notes: tuple[str, ...] = ()
+    """What to know of it: which answer it is, and that no training has confirmed it."""
 
 
 def read_decided(path: Path, candidate: str = "") -> Decided:
@@ -45,7 +47,9 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
                 f"{path} holds none of {', '.join(DECISIONS)}; run `cuvee run`, `cuvee scale`, "
                 "`cuvee search` or `cuvee fit` first"
             )
-        path = found[0]
+        path, *others = found
+    else:
+        others = []
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -55,13 +59,29 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: an object is needed, found {type(document).__name__}")
     if isinstance(document.get("mixture"), list):
-        return _decision(path, document, candidate)
+        notes = (*_of_several(path, others), *_unconfirmed(path, document))
+        return replace(_decision(path, document, candidate), notes=notes)
     if candidate:
         raise ConfigError(f"{path} is no decision; it holds one mixture and no {candidate!r}")
     shares = document.get("shares", document)
     if not isinstance(shares, dict):
         raise ConfigError(f"{path}: key 'shares' must be an object of shares")
     return Decided(_mixture(path, shares), {}, float("nan"))
+
+
+def _of_several(path: Path, others: Sequence[Path]) -> list[str]:
+    if not others:
+        return []
+    names = " and ".join(one.name for one in others)
+    return [f"this is the answer of {path.name}; beside it lies {names}: name that file to export it"]
+
+
+def _unconfirmed(path: Path, document: dict[str, Any]) -> list[str]:
+    verdict = document.get("verdict")
+    if not isinstance(verdict, dict) or verdict.get("standing") in (None, "confirmed"):
+        return []
+    standing = verdict["standing"]
+    return [f"{path.name} is {standing} by training: {verdict.get('why', '')}".rstrip(": ")]
 
 
 def _decision(path: Path, document: dict[str, Any], candidate: str) -> Decided:
