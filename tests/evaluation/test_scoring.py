@@ -1,5 +1,7 @@
 """Many merges: scores in memory, paired differences with their errors, and races."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,32 @@ def test_weighted_differences_add_errors_in_quadrature() -> None:
     difference, error = found.weighted(np.array([0.5, 2.0]))
     assert difference == pytest.approx(0.5 * found.difference[0] + 2 * found.difference[1])
     assert error == pytest.approx(np.hypot(0.5 * found.standard_error[0], 2 * found.standard_error[1]))
+
+
+def test_few_documents_that_weigh_most_give_few_degrees_of_freedom() -> None:
+    """Not those of all documents: of 5 with nearly all of the error there are 4."""
+    rng = np.random.default_rng(4)
+    owner, tokens = np.repeat([0, 1], [5, 500]), np.full(505, 10)
+    found = compare(synthetic(rng.normal(10, 1, 505), tokens, owner), synthetic(np.zeros(505), tokens, owner))
+    assert found.freedom(np.array([1.0, 0.0])) == pytest.approx(4)
+    assert found.freedom(np.array([0.0, 1.0])) == pytest.approx(499)
+    parts = np.square(found.standard_error * [0.9, 0.1])
+    assert found.freedom(np.array([0.9, 0.1])) == pytest.approx(
+        parts.sum() ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 499)
+    )
+    assert found.freedom(np.array([0.9, 0.1])) < 4.1
+
+
+def test_evaluations_of_one_text_have_one_error() -> None:
+    """Halves of the weight on the same documents twice are all of it on them once."""
+    rng = np.random.default_rng(5)
+    one = rng.normal(10, 1, 20)
+    nats, tokens, owner = np.concatenate([one, one]), np.full(40, 10), np.repeat([0, 1], 20)
+    scores = synthetic(nats, tokens, owner)
+    twice = Scores(replace(scores.documents, keys=("same", "same")), scores.nats)
+    found = compare(twice, Scores(twice.documents, np.zeros(40)))
+    assert found.weighted(np.array([0.5, 0.5]))[1] == pytest.approx(found.standard_error[0])
+    assert found.freedom(np.array([0.5, 0.5])) == pytest.approx(19)
 
 
 def test_one_document_tells_no_error() -> None:

@@ -17,7 +17,7 @@ OTHERS = np.array([[2.9, 3.0], [3.1, 3.16], [2.8, 2.87]])
 
 def of(losses: FloatArray, *others: FloatArray, error: float = 0.0, documents: int = 100) -> Difference:
     """The first row minus the second."""
-    return difference(losses, (0, 1), pooled_noise([losses, *others]), error, documents, 0.95)
+    return difference(losses, (0, 1), pooled_noise([losses, *others]), error, documents - 1, 0.95)
 
 
 def test_two_mixtures_are_a_paired_t_test() -> None:

@@ -97,6 +97,12 @@ def small() -> Decision:
     )
 
 
+def once_each() -> Check:
+    """One fresh training of each mixture: neither noise nor worth in tokens are known."""
+    arms = (Arm(PICK, (0.75, 0.25), (4.05,)), Arm(EQUAL, (0.5, 0.5), (4.1,)))
+    return Check(1_000_000, 2_000_000, arms, (Comparison(EQUAL, -0.05),), math.nan, 20, 0.95)
+
+
 def checked() -> Decision:
     """The small one after fresh trainings, two of each mixture."""
     arms = (

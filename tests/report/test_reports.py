@@ -1,5 +1,6 @@
 """Whole reports: gold files, escaping, missing numbers, size, and no request to anywhere."""
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ import pytest
 from cuvee.report import REPORTS, StudyView, render_html, render_markdown, write_reports
 from cuvee.report.markdown import escape
 from cuvee.study.decision import Decision
-from tests.report.cases import checked, hostile, large, small
+from tests.report.cases import checked, hostile, large, once_each, small
 from tests.report.gold import assert_gold
 
 CASES = {"two_sources": small(), "every_section": large(3, 2, 3, 5), "hostile": hostile(), "large": large()}
@@ -143,6 +144,14 @@ def test_the_check_is_shown_with_what_was_predicted_before() -> None:
         assert text in shown, text
     assert "nan" not in shown
     assert 'id="check"' not in render_html(StudyView.of(small()))
+
+
+def test_one_training_each_is_said_to_tell_no_noise() -> None:
+    once = dataclasses.replace(checked(), check=once_each())
+    for text in (render_html(StudyView.of(once)), render_markdown(StudyView.of(once))):
+        assert "1 fresh training each" in text
+        assert "how much one training varies is not known: none was repeated" in text
+        assert "1 times" not in text
 
 
 def test_a_large_pool_is_drawn_instead_of_tabled() -> None:

@@ -88,10 +88,11 @@ def print_arms(check: "Check") -> None:
         if one is None:
             rows.append([*row, "", "", ""])
             continue
+        needed = f"{one.tokens_needed:.0%}" if one.tokens_needed == one.tokens_needed else "not known"
         interval = f"{one.low:+.4f} to {one.high:+.4f}" if one.low == one.low else "not known"
-        rows.append([*row, f"{one.difference:+.4f}", interval, f"{one.tokens_needed:.0%}"])
+        rows.append([*row, f"{one.difference:+.4f}", interval, needed])
     print_table(
-        f"Trained afresh, {check.seeds} times each on {short(check.tokens)} tokens (target, nats per token)",
+        f"Checked: {check.trained} on {short(check.tokens)} tokens (target, nats per token)",
         ["mixture", "loss", "pick against it", f"{check.confidence:.0%} interval", "tokens the pick needs"],
         rows,
     )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.evaluation.scores import Scores
-from cuvee.types import FloatArray
+from cuvee.evaluation.scores import Documents, Scores
+from cuvee.types import FloatArray, IntArray
 
 RESAMPLES = 400
 
@@ -24,15 +24,39 @@ class Paired:
     """[..., E]"""
     standard_error: FloatArray
     """[..., E]"""
+    documents: Documents
+    """What was measured."""
 
     def weighted(self, target: FloatArray) -> "tuple[FloatArray, FloatArray]":
-        """Difference and standard error of a weighted sum of evaluations, ``target`` [E].
-
-        Evaluations share no documents, so their errors are independent.
-        """
-        used = np.flatnonzero(target)
-        error = self.standard_error[..., used] * target[used]
+        """Difference and standard error of a weighted sum of evaluations, ``target`` [E]."""
+        error, _ = self._parts(target)
         return self.difference @ target, np.sqrt(np.square(error).sum(axis=-1))
+
+    def freedom(self, target: FloatArray) -> FloatArray:
+        """Degrees of freedom of that standard error [...]: those of few documents where they weigh most.
+
+        Welch (1947) and Satterthwaite (1946). Without any error all documents count.
+        """
+        error, counts = self._parts(target)
+        square = np.square(error)
+        below = (np.square(square) / np.maximum(counts - 1, 1)).sum(axis=-1)
+        known = np.isfinite(below) & (below > 0)
+        found = np.square(square.sum(axis=-1, where=known[..., None])) / np.where(known, below, 1.0)
+        return np.asarray(np.where(known, found, (counts - 1).sum()))
+
+    def _parts(self, target: FloatArray) -> "tuple[FloatArray, IntArray]":
+        """Errors of the sum by the choice of documents [..., K], and how many documents each rests on [K].
+
+        Different texts share no documents, so their errors are independent. Evaluations of the same text have
+        one error.
+        """
+        keys = self.documents.keys
+        used = [int(position) for position in np.flatnonzero(target)]
+        weight: dict[str, float] = {}
+        for position in used:
+            weight[keys[position]] = weight.get(keys[position], 0.0) + float(target[position])
+        first = [keys.index(key) for key in weight]
+        return self.standard_error[..., first] * np.array(list(weight.values())), self.documents.counts[first]
 
 
 def compare(scores: Scores, baseline: Scores, resamples: int = RESAMPLES, seed: int = 0) -> Paired:
@@ -45,7 +69,7 @@ def compare(scores: Scores, baseline: Scores, resamples: int = RESAMPLES, seed: 
         seed: of the resampling.
     """
     difference = Scores(scores.documents, scores.nats - baseline.nats)
-    return Paired(difference.nats_per_token, standard_errors(difference, resamples, seed))
+    return Paired(difference.nats_per_token, standard_errors(difference, resamples, seed), scores.documents)
 
 
 def standard_errors(scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> FloatArray:

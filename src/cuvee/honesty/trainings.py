@@ -68,7 +68,7 @@ def difference(
     rows: tuple[int, int],
     noise: Noise,
     document_error: float,
-    documents: int,
+    document_freedom: float,
     confidence: float,
 ) -> Difference:
     """The first mixture minus the second, over paired trainings.
@@ -78,7 +78,7 @@ def difference(
         rows: the two mixtures.
         noise: of one training, from this layout and others.
         document_error: standard error of the difference by the choice of documents.
-        documents: how many that rests on.
+        document_freedom: degrees of freedom of that.
         confidence: of the interval.
 
     Raises:
@@ -91,7 +91,7 @@ def difference(
     differences = losses[rows[0]] - losses[rows[1]]
     mean, seeds = float(differences.mean()), len(differences)
     noise = _of_pair(differences, noise)
-    parts = [(2.0 * noise.variance / seeds, noise.freedom), (document_error**2, documents - 1)]
+    parts = [(2.0 * noise.variance / seeds, noise.freedom), (document_error**2, document_freedom)]
     variance = sum(part for part, _ in parts)
     if not math.isfinite(variance):
         return Difference(mean)

@@ -107,6 +107,7 @@ def _environment() -> Environment:
         wording.ratio,
         wording.effect,
         wording.main_shares,
+        wording.noise,
     )
     environment.filters.update({word.__name__: word for word in words})
     environment.filters["breakable"] = _breakable

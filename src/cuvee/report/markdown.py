@@ -89,8 +89,8 @@ def _check(view: StudyView) -> str:
             )
         )
     note = (
-        f"{len(check.arms)} mixtures, {check.seeds} fresh trainings each on {wording.quantity(check.tokens)} "
-        f"tokens; one training varies by {wording.number(check.noise, 4)} nats per token."
+        f"{len(check.arms)} mixtures, {check.trained} on {wording.quantity(check.tokens)} tokens; "
+        + wording.noise(check.noise)
     )
     heads = ("pick against", "measured", "interval", "predicted", "interval", "worth in tokens")
     return "\n\n".join(part for part in (note, _table(heads, rows)) if part)

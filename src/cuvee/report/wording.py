@@ -24,6 +24,13 @@ def signed(value: float, digits: int = 3) -> str:
     return "+" + text
 
 
+def noise(deviation: float) -> str:
+    """How far trainings of one mixture differ."""
+    if math.isnan(deviation):
+        return "how much one training varies is not known: none was repeated."
+    return f"one training varies by {number(deviation, 4)} nats per token (standard deviation)."
+
+
 def correlation(value: float) -> str:
     """Two digits: correlations, shares of pairs, slopes."""
     return number(value, 2)

@@ -80,9 +80,14 @@ class Check:
         return len(self.arms[0].losses)
 
     @property
+    def trained(self) -> str:
+        """How often each mixture was trained, in words."""
+        return f"{self.seeds} fresh training{'s' if self.seeds > 1 else ''} each"
+
+    @property
     def verdict(self) -> Verdict:
         """What may be said of the pick."""
-        trained = f"{self.seeds} fresh training{'s' if self.seeds > 1 else ''} each"
+        trained = self.trained
         told = "; ".join(_told(one) for one in self.comparisons)
         if not self.comparisons:
             return Verdict(

@@ -123,10 +123,10 @@ def _comparison(
     documents = lab.documents
     target = documents.target(lab.plan.config.target_weights)
     pick, base = (Scores(documents, one.nats.mean(axis=0)) for one in (scores[0], scores[place]))
-    _, error = compare(pick, base).weighted(target)
+    paired = compare(pick, base)
+    _, error = paired.weighted(target)
     noise = pooled_noise(layouts)
-    counted = int(documents.counts[target > 0].sum())
-    found = difference(losses, (0, place), noise, float(error), counted, confidence)
+    found = difference(losses, (0, place), noise, float(error), float(paired.freedom(target)), confidence)
     needed = [
         speedup_of(_curve(lab, two, target), _curve(lab, one, target))
         for one, two in zip(planned[0], planned[place], strict=True)

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.hashing import digest
 from cuvee.honesty.scopes import RESERVED
+from cuvee.runs.observations import check_text
 from cuvee.study.effort import with_defaults
 from cuvee.study.folder import CONFIG_NAME
 from cuvee.study.settings import (
@@ -162,6 +163,8 @@ class StudyConfig(Settings):
                 yield from _unknown(f"evaluations.{name}", [evaluation.source], sources, "source")
             elif self.evaluations.held_out and name in self.sources:
                 yield f"evaluations.{name}: a source has that name, and its held-out part too; choose another"
+        yield from _unprintable("sources", sources)
+        yield from _unprintable("evaluations", self.evaluations.named)
         for name in self.evaluation_sets:
             if name in RESERVED:
                 where = "evaluations" if name in self.evaluations.named else "sources"
@@ -251,6 +254,17 @@ def _check_schema(raw: Mapping[str, Any], name: str) -> None:
         )
     if version < SCHEMA:
         raise SchemaError(f"{name}: schema: {version} is unknown; the first is 1")
+
+
+def _unprintable(where: str, names: Iterable[str]) -> Iterable[str]:
+    """Names that the store and tables of runs would refuse, after the first training."""
+    for name in names:
+        if not name.strip():
+            yield f"{where}: {name!r} is no name"
+        try:
+            check_text("the name", name)
+        except ConfigError as error:
+            yield f"{where}: {error}"
 
 
 def _unknown(where: str, names: Iterable[str], known: list[str], what: str) -> Iterable[str]:
