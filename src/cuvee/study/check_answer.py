@@ -70,7 +70,7 @@ class _Trainings:
         if self._size is None:
             return self._plan.reference(mixture, replica)
         parameters, tokens = self._size
-        return self._plan.alone(mixture, self._plan.sized(parameters), tokens, tokens, replica)
+        return self._plan.alone(mixture, self._plan.built(parameters), tokens, tokens, replica)
 
 
 def _size(answer: SearchDecision | ScaleDecision) -> tuple[int, int]:
