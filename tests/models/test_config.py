@@ -85,3 +85,12 @@ def test_the_hash_is_of_the_architecture() -> None:
     ]
     hashes = {replace(config, **change).model_hash for change in changes}
     assert len(hashes | {config.model_hash}) == len(changes) + 1
+
+
+@pytest.mark.parametrize(("parameters", "vocabulary"), [(100_000, 300), (215_307, 4096), (1.3e6, 4096)])
+def test_a_model_is_found_again_by_its_own_size(parameters: float, vocabulary: int) -> None:
+    """Which ``for_parameters`` does not do: the nearest to 100 000 may be smaller than the least it takes."""
+    chosen = ModelConfig.for_parameters(parameters, vocabulary, 64)
+    assert ModelConfig.of_size(chosen.parameters, vocabulary, 64) == chosen
+    with pytest.raises(ConfigError, match="exactly"):
+        ModelConfig.of_size(chosen.parameters + 1, vocabulary, 64)

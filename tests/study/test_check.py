@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.study.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
 from cuvee.study.decision import Gain
 from cuvee.study.decision_json import decode, encode
 from cuvee.study.headline import with_headline
-from cuvee.study.mixtures import baselines
+from cuvee.study.mixtures import baselines, compared_with
 from cuvee.study.verdict import Standing
 from tests.report.cases import small
 
@@ -128,6 +129,25 @@ def test_baselines_keep_the_limits() -> None:
     even, proportional = baselines(region, {"a": 1, "b": 1, "c": 2})
     np.testing.assert_allclose(even.shares, [0.1, 0.45, 0.45])
     assert region.contains(proportional) and proportional.share("a") == pytest.approx(0.1)
+
+
+def test_a_baseline_that_only_rounding_tells_from_the_pick_is_the_pick() -> None:
+    """Else one mixture would be trained twice at the same seeds, and compared with itself."""
+    names = ("a", "b", "c")
+    region = Region.bounded(names, minimum={"a": 0.2, "b": 0.3, "c": 0.5}, maximum={})
+    pick = Mixture.normalised({"a": 0.2 + 1e-10, "b": 0.3, "c": 0.5})
+    found = compared_with(pick, region, {"a": 1, "b": 1, "c": 2})
+    assert [one.key for one in found.values()] == [pick.key] * 2
+    free = compared_with(pick, Region.simplex(names), {"a": 1, "b": 1, "c": 2})
+    assert pick.key not in {one.key for one in free.values()}
+
+
+def test_equal_shares_that_the_limits_do_not_allow_are_not_said_to_be_the_pick() -> None:
+    shares = (0.75, 0.25)
+    plain = check(None, None)
+    limited = replace(plain, arms=tuple(replace(arm, shares=shares) for arm in plain.arms))
+    assert "as near as the limits allow: nothing to gain" in limited.verdict.why
+    assert "limits" not in plain.verdict.why
 
 
 @pytest.mark.parametrize(

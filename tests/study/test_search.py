@@ -1,6 +1,7 @@
 """``cuvee search``: what can be asked for, journals, and a real search of some seconds."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +20,12 @@ from cuvee.report.html import render_search_html
 from cuvee.report.reports import write_search_reports
 from cuvee.report.search_view import SearchView
 from cuvee.runs.observations import Observations
+from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.methods.registry import method_named
 from cuvee.search.space import Experiment
 from cuvee.study import search
+from cuvee.study.check_answer import check_answer
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Failed, Measured, TrainTask
@@ -336,6 +339,26 @@ def test_a_search_never_says_that_its_pick_is_checked(
     badge = SearchView.of(decision).badge
     assert (badge.level, badge.words, badge.why) == ("untested", "Not checked", decision.verdict.why)
     assert "Trained and better" not in render_search_html(SearchView.of(decision))
+
+
+def test_a_check_trains_the_model_of_the_search_whatever_its_real_size(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """The study asks for 100 000 parameters and gets fewer, of which no new model may be asked for."""
+    copy = StudyFolder(shutil.copytree(finished.folder.root, tmp_path / "study"))
+    config = StudyConfig.load(copy.root).checking(1)
+    answer = check_answer(config, copy, finished.decision, Listener(), InProcess())
+    assert answer.check is not None
+    dearest = finished.decision.levels[-1]
+    assert (answer.check.parameters, answer.check.tokens) == (dearest.parameters, dearest.tokens)
+    assert dearest.parameters < 100_000
+    (made,) = {one.params for one in store_of(copy) if one.role == "fresh"}
+    assert made == dearest.parameters
+
+
+def store_of(folder: StudyFolder) -> list[Run]:
+    with RunStore(folder.store) as store:
+        return store.runs()
 
 
 def test_the_command_tells_what_can_be_asked_for_and_prints_the_decision(finished: Finished) -> None:

@@ -1,5 +1,6 @@
 """The architecture of the native model, set by one dial: its number of parameters (floor 2)."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,21 +49,44 @@ class ModelConfig:
                 f"{MINIMUM_PARAMETERS:g} to {MAXIMUM_PARAMETERS:g}"
             )
         best: tuple[float, ModelConfig] | None = None
-        for width in (*range(32, 512, 32), *range(512, 1024, 64), *range(1024, 4097, 128)):
-            for layers in range(2, 49):
-                config = cls(vocabulary_size, context_length, width, layers, _heads(width), _hidden(width))
-                size_error = abs(config.parameters / parameters - 1)
-                ideal = min(128.0, max(32.0, width / 12))
-                shape_error = max(width / layers / ideal, ideal / (width / layers)) - 1
-                score = size_error + 0.1 * shape_error
-                if size_error <= 0.25 and (best is None or score < best[0]):
-                    best = score, config
+        for config in cls._all(vocabulary_size, context_length):
+            size_error = abs(config.parameters / parameters - 1)
+            score = size_error + 0.1 * config._shape_error
+            if size_error <= 0.25 and (best is None or score < best[0]):
+                best = score, config
         if best is None:
             raise ConfigError(
                 f"model.parameters: no model of {parameters:g} parameters with a vocabulary of "
                 f"{vocabulary_size}; choose more parameters or a smaller vocabulary"
             )
         return best[1]
+
+    @classmethod
+    def of_size(cls, parameters: int, vocabulary_size: int, context_length: int) -> "ModelConfig":
+        """The architecture of exactly so many parameters: of one that ``for_parameters`` chose, itself.
+
+        Asked for the size of what it chose, ``for_parameters`` may choose another.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        found = [one for one in cls._all(vocabulary_size, context_length) if one.parameters == parameters]
+        if not found:
+            raise ConfigError(
+                f"no model with a vocabulary of {vocabulary_size} has exactly {parameters:,} parameters"
+            )
+        return min(found, key=lambda one: one._shape_error)
+
+    @classmethod
+    def _all(cls, vocabulary_size: int, context_length: int) -> "Iterator[ModelConfig]":
+        for width in (*range(32, 512, 32), *range(512, 1024, 64), *range(1024, 4097, 128)):
+            for layers in range(2, 49):
+                yield cls(vocabulary_size, context_length, width, layers, _heads(width), _hidden(width))
+
+    @property
+    def _shape_error(self) -> float:
+        ideal, shape = min(128.0, max(32.0, self.width / 12)), self.width / self.layers
+        return max(shape / ideal, ideal / shape) - 1
 
     @property
     def head_width(self) -> int:

@@ -85,14 +85,19 @@ class Check:
         return f"{self.seeds} fresh training{'s' if self.seeds > 1 else ''} each"
 
     @property
+    def _limited(self) -> str:
+        """Said where limits do not allow equal shares: the nearest to them is compared."""
+        equal = next((arm.shares for arm in self.arms if arm.name == EQUAL), ())
+        return "" if all(math.isclose(one, equal[0]) for one in equal) else ", as near as the limits allow"
+
+    @property
     def verdict(self) -> Verdict:
         """What may be said of the pick."""
         trained = self.trained
         told = "; ".join(_told(one) for one in self.comparisons)
         if not self.comparisons:
-            return Verdict(
-                "not confirmed", "The pick is equal shares and proportional shares at once: nothing to gain."
-            )
+            names = " and ".join(sorted(arm.name for arm in self.arms[1:]))
+            return Verdict("not confirmed", f"The pick is {names} at once{self._limited}: nothing to gain.")
         if self.documents < FEWEST_DOCUMENTS:
             count = f"{self.documents} document{'s' if self.documents > 1 else ''}"
             return Verdict(
@@ -105,7 +110,8 @@ class Check:
         same = {arm.name for arm in self.arms[1:]} - {one.baseline for one in self.comparisons}
         if same:
             return Verdict(
-                "not confirmed", f"The pick is {' and '.join(sorted(same))}; in {trained}: {told}."
+                "not confirmed",
+                f"The pick is {' and '.join(sorted(same))}{self._limited}; in {trained}: {told}.",
             )
         if undecided := [one.baseline for one in self.comparisons if not one.better]:
             return Verdict(

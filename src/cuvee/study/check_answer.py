@@ -10,14 +10,14 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
-from cuvee.study.check import EQUAL, PROPORTIONAL, Check
+from cuvee.study.check import Check
 from cuvee.study.checking import check, replicated
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
 from cuvee.study.headline import with_headline
 from cuvee.study.laboratory import Laboratory
-from cuvee.study.mixtures import baselines, region_of
+from cuvee.study.mixtures import compared_with, region_of
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.search.decision import SearchDecision
@@ -51,8 +51,7 @@ def check_answer(
     with opened(config, folder, progress, executor) as lab:
         pick = Mixture.of(shares).reindexed(config.pool_sources)
         available = available_tokens(config, lab.plan.material)
-        allowed = baselines(region_of(config, available), available)
-        compared = dict(zip((EQUAL, PROPORTIONAL), allowed, strict=True))
+        compared = compared_with(pick, region_of(config, available), available)
         found = check(
             lab, pick, compared, _Trainings(lab, answer).run, _layouts(lab, answer), _confidence(answer)
         )
@@ -71,7 +70,7 @@ class _Trainings:
         if self._size is None:
             return self._plan.reference(mixture, replica)
         parameters, tokens = self._size
-        return self._plan.alone(mixture, self._plan.sized(parameters), tokens, tokens, replica)
+        return self._plan.alone(mixture, self._plan.built(parameters), tokens, tokens, replica)
 
 
 def _size(answer: SearchDecision | ScaleDecision) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from cuvee.study.headline import with_headline
 from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
-from cuvee.study.mixtures import baselines
+from cuvee.study.mixtures import compared_with
 from cuvee.study.provenance import provenance
 from cuvee.study.run_warnings import unseen, warnings_of
 from cuvee.study.verdict import UNTRAINED
@@ -73,13 +73,13 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
     scored, pick = judge.scored, judge.pick
     row, factors = scored.row(pick), scored.documents.bits_per_byte_factor
     even = Mixture.uniform(pick.names)
-    uniform, proportional = baselines(findings.region, findings.available)
+    compared = compared_with(pick, findings.region, findings.available)
+    uniform, proportional = compared[EQUAL], compared[PROPORTIONAL]
     reference_row, reference_name = _best_reference(judge)
     proxy = choice.name if choice else UNCHECKED
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
     trained = findings.references.mixtures if findings.references else ()
-    compared = {EQUAL: uniform, PROPORTIONAL: proportional}
     checked = check(lab, pick, compared, plan.reference, replicated(lab, trained), CONFIDENCE)
     decision = d.Decision(
         study=config.name,

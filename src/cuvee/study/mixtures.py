@@ -14,9 +14,12 @@ from cuvee.files import write_json
 from cuvee.mixture import designs
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.study.check import EQUAL, PROPORTIONAL
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 
+_ROUNDING = 1e-6
+"""Shares that differ by less are the same."""
 _DRAWS = 20
 """How many times as many mixtures are drawn as needed, where a region may refuse some."""
 
@@ -70,9 +73,21 @@ def baselines(region: Region, available: dict[str, int]) -> tuple[Mixture, Mixtu
     return _allowed(region, found[0]), _allowed(region, found[1])
 
 
+def compared_with(pick: Mixture, region: Region, available: dict[str, int]) -> dict[str, Mixture]:
+    """The baselines by name; one that differs from the pick by rounding alone is the pick.
+
+    The pick is a mean, and a baseline may be a projection: neither meets the other to the last bit.
+    """
+    found = dict(zip((EQUAL, PROPORTIONAL), baselines(region, available), strict=True))
+    return {
+        name: pick if pick.total_variation(mixture) < _ROUNDING else mixture
+        for name, mixture in found.items()
+    }
+
+
 def _allowed(region: Region, mixture: Mixture) -> Mixture:
     """The mixture, or the nearest that keeps the limits: to beat what nobody may train on is no gain."""
-    return mixture if region.contains(mixture, 1e-6) else region.project(mixture.shares)
+    return mixture if region.contains(mixture, _ROUNDING) else region.project(mixture.shares)
 
 
 def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list[Mixture]:

@@ -203,6 +203,20 @@ class Plan:
             config=ModelConfig.for_parameters(parameters, config.vocabulary_size, config.context_length),
         )
 
+    def built(self, parameters: int) -> ModelSpec:
+        """The model of exactly so many parameters, as an answer tells them; the study's where it has as many.
+
+        Raises:
+            ConfigError: there is none, as the study has another vocabulary or model than it had.
+        """
+        if parameters == self.parameters or self.model.config is None:
+            return self.model
+        config = self.model.config
+        return replace(
+            self.model,
+            config=ModelConfig.of_size(parameters, config.vocabulary_size, config.context_length),
+        )
+
     def alone(
         self, mixture: Mixture, model: ModelSpec, tokens: int, scale_tokens: int, replica: int = 0
     ) -> TrainingRun:
