@@ -263,6 +263,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"target": {"weights": {"wbe": 1}}}, 'study.yaml: target.weights: "wbe" is no evaluation; did you mean'),
     ({"target": {"weights": {"web": 0}}}, "target.weights: at least one weight must be above zero"),
     ({"references": {"count": 2, "replicates": 3}}, "references: 3 replicates of 2 references"),
+    ({"seed": 2**63 - 1}, "study.yaml: seed: must be less than 4.61169e+18"),
     ({"seed": -1}, "study.yaml: seed: must be at least 0, not -1"),
     ({"name": ""}, "study.yaml: name: "),
 ]

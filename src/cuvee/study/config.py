@@ -43,6 +43,9 @@ from cuvee.types import Json
 
 SCHEMA = 1
 
+LARGEST_SEED = 2**62
+"""Seeds stay below, so that those of references and fresh trainings, which add to it, fit into 64 bits."""
+
 _PLACES = ("sources", "evaluations", "workers")
 
 
@@ -55,7 +58,7 @@ class StudyConfig(Settings):
     """What reports call the study."""
     effort: Literal["tiny", "small", "standard"] = "small"
     """The dial that sets all defaults: minutes or tens of minutes on a few cores, hours on a GPU."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=LARGEST_SEED)
     """From which all randomness follows."""
     workers: Count = Field(default_factory=usable_cores)
     """Processes that work side by side; left out, one for each processor core."""
