@@ -131,9 +131,10 @@ class Judge:
         return np.append(value, value @ self.target), np.sqrt(variance)
 
     def _apart(self, row: int, base: int) -> float:
-        """How much of what the proxy misses two mixtures do not share: all of it where they lie as far apart
-        as
-        references do, less in proportion where they are nearer (a linear variogram)."""
+        """How much of what the proxy misses two mixtures do not share: a linear variogram.
+
+        All of it where they lie as far apart as references do, less in proportion where they are nearer.
+        """
         shares = self.scored.shares
         return min(1.0, float(np.abs(shares[row] - shares[base]).sum()) / self._typical_distance)
 
