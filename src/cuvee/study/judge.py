@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from cuvee.honesty.calibration import FittedCalibrator
+from cuvee.honesty.calibration import FittedCalibrator, Prediction
 from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import CalibratorError, Choice, refit
 from cuvee.honesty.scopes import replicate_noise
@@ -65,18 +65,22 @@ class Judge:
         return np.array(list(self.weights.values()))
 
     @cached_property
+    def _prediction(self) -> Prediction:
+        """From all evidence [M, E]; the proxy as it is, its spread NaN, without references."""
+        if self.choice is None:
+            losses = self.scored.losses(UNCHECKED)
+            return Prediction(losses, np.full(losses.shape, np.nan))
+        return self.choice.fitted.predict(self.scored.shares, self.scored.proxies())
+
+    @property
     def mean(self) -> FloatArray:
         """Predicted nats per token [M, E]."""
-        if self.choice is None:
-            return self.scored.losses(UNCHECKED)
-        return self.choice.fitted.predict(self.scored.shares, self.scored.proxies()).mean
+        return self._prediction.mean
 
-    @cached_property
+    @property
     def spread(self) -> FloatArray:
         """Standard deviation of one training about ``mean`` [M, E]; NaN without references."""
-        if self.choice is None:
-            return np.full(self.mean.shape, np.nan)
-        return self.choice.fitted.predict(self.scored.shares, self.scored.proxies()).spread
+        return self._prediction.spread
 
     @cached_property
     def drawn(self) -> Halves:
