@@ -8,9 +8,12 @@ import pytest
 
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.quantities import MISSING
+from cuvee.report.wording import worth
 from cuvee.study.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
-from cuvee.study.decision import Gain
+from cuvee.study.decision import EvaluationRow, Gain
 from cuvee.study.decision_json import decode, encode
+from cuvee.study.evaluation_rows import few_documents, that_count
 from cuvee.study.headline import with_headline
 from cuvee.study.mixtures import baselines, compared_with
 from cuvee.study.verdict import Standing
@@ -166,3 +169,65 @@ def test_what_a_gain_is_worth_in_tokens_is_said_only_where_there_is_one() -> Non
         decision = replace(small(), check=replace(plain, comparisons=needed))
         headline = " ".join(with_headline(decision).headline)
         assert ("reaches the final loss of equal shares after 80% of the tokens" in headline) is said
+
+
+def test_a_saving_that_is_no_more_than_a_bound_is_said_to_be_one() -> None:
+    plain = check(BETTER, BETTER)
+    bounds = tuple(replace(one, tokens_needed=0.2, bound=True) for one in plain.comparisons)
+    decision = replace(small(), check=replace(plain, comparisons=bounds))
+    assert "after at most 20% of the tokens" in " ".join(with_headline(decision).headline)
+    assert worth(bounds[0]) == "at most 20.0%"
+    assert worth(replace(bounds[0], tokens_needed=5.0)) == "at least 500.0%"
+    assert worth(replace(bounds[0], tokens_needed=math.nan)) == MISSING
+
+
+def test_documents_that_a_choice_may_have_seen_are_not_said_to_be_unseen() -> None:
+    plain, seen = check(BETTER, BETTER), replace(check(BETTER, BETTER), unseen=False)
+    assert plain.measured_on == "on documents that no choice has seen"
+    assert "seen" not in plain.verdict.why
+    assert "In 3 fresh trainings each, on documents of which the choice may have seen some" in (
+        seen.verdict.why
+    )
+
+
+def test_the_lengths_of_trainings_are_those_of_all_mixtures() -> None:
+    plain = check(BETTER, BETTER)
+    assert plain.lengths == (5000,), "a document that does not say them means those of the check"
+    pick, *others = plain.arms
+    assert replace(
+        plain, arms=(replace(pick, tokens=5000), *(replace(one, tokens=9000) for one in others))
+    ).lengths == (5000, 9000)
+
+
+@pytest.mark.parametrize(
+    ("low", "found", "said"),
+    [(0.001, None, True), (0.001, WORSE, True), (0.001, BETTER, False), (-0.001, None, False)],
+)
+def test_a_pick_that_is_predicted_to_be_worse_is_not_given_in_silence(
+    low: float, found: Interval | None, said: bool
+) -> None:
+    checked = check(found, found) if found else None
+    decision = replace(small(), check=checked, gains=(Gain(PROPORTIONAL, 0.003, low, 0.005),))
+    headline = with_headline(decision).headline
+    worse = [line for line in headline if "predicted to be worse than proportional shares" in line]
+    assert bool(worse) is said
+    if said:
+        assert headline.index(worse[0]) < next(
+            place for place, line in enumerate(headline) if line.startswith("Predicted")
+        )
+
+
+def rows(**weights: tuple[float, int]) -> list[EvaluationRow]:
+    return [EvaluationRow(name, n, 10 * n, n, 10 * n, weight) for name, (weight, n) in weights.items()]
+
+
+def test_few_documents_of_what_hardly_counts_decide_nothing() -> None:
+    assert few_documents(rows(a=(1.0, 100), b=(1e-9, 2))) == []
+    assert "to check: b 2 and 2" in few_documents(rows(a=(0.98, 100), b=(0.02, 2)))[0]
+    # A hundred evaluations that count the same all count.
+    assert that_count(np.full(200, 0.005)).all()
+
+
+def test_of_one_document_no_interval_knows_the_error() -> None:
+    assert "Of b, c no interval knows" in few_documents(rows(a=(1.0, 9), b=(1.0, 1), c=(1.0, 1)))[0]
+    assert "no interval" not in few_documents(rows(a=(1.0, 9), b=(1.0, 2)))[0]

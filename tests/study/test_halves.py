@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cuvee.evaluation.scores import Documents
 from cuvee.study.halves import FEWEST, Halves
+from cuvee.types import FloatArray
 
 
 def documents(counts: list[int], unscored: int = 0) -> Documents:
@@ -28,18 +29,36 @@ def test_halves_of_a_pair_are_complements(counts: list[int], references: int, pa
     assert halves.references.shape == (2 * pairs, references)
     assert halves.documents.shape == (2 * pairs, sum(counts))
     for one, other in zip(halves.documents[0::2], halves.documents[1::2], strict=True):
-        both = on.sums(one * other)
-        # An odd document is in both halves; with it the one document of an evaluation.
-        assert both.tolist() == [count % 2 for count in counts]
+        # Only the one document of an evaluation is in both halves.
+        assert on.sums(one * other).tolist() == [count == 1 for count in counts]
         assert ((one + other) >= 1).all()
-        for half in (one, other):
-            assert on.sums(half).tolist() == [-(-count // 2) for count in counts]
+        assert on.sums(one).tolist() == [max(1, count // 2) for count in counts]
+        assert on.sums(other).tolist() == [-(-count // 2) for count in counts]
     for one, other in zip(halves.references[0::2], halves.references[1::2], strict=True):
         assert ((one + other) >= 1).all()
-        least = min(references, max(FEWEST, -(-references // 2)))
-        assert one.sum() == other.sum() == least
+        least = min(references, FEWEST)
+        assert one.sum() == max(least, references // 2)
+        assert other.sum() == max(least, -(-references // 2))
         if references >= 2 * FEWEST:
-            assert (one * other).sum() == references % 2
+            assert (one * other).sum() == 0
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 7, 10, 20])
+def test_half_means_lie_as_far_from_the_whole_as_the_whole_from_the_truth(count: int) -> None:
+    """The standard error of a mean, in closed form, by halves of documents and of references."""
+    values = np.random.default_rng(count).standard_normal(count)
+    error = values.std(ddof=1) / np.sqrt(count)
+    halves = Halves.draw(count, documents([count]), pairs=4000, seed=0)
+
+    def spread(rows: FloatArray) -> float:
+        means = rows @ values / rows.sum(axis=1)
+        return float(np.sqrt(np.square(means - values.mean()).mean()))
+
+    odd = np.sqrt(1 + count % 2 * 2 / (count**2 - 1))
+    assert spread(halves.documents) == pytest.approx(error * odd, rel=0.03)
+    if count > FEWEST:
+        odd = odd if count >= 2 * FEWEST else 1.0
+        assert halves.overlap * spread(halves.references) == pytest.approx(error * odd, rel=0.03)
 
 
 def test_the_one_document_of_an_evaluation_is_in_all_halves() -> None:

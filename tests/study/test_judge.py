@@ -101,6 +101,48 @@ def test_references_correct_the_proxy_and_say_how_far_it_is_off() -> None:
     assert 0.0 <= judge.optimism < 0.003
 
 
+def test_halves_that_say_otherwise_than_the_whole_widen_the_error() -> None:
+    """The error counts from what all evidence says, not from the mean of the halves."""
+    on = documents(20)
+    references = trained(mixtures(8, seed=3), on, on_all(bowl, 40), noise=0.05)
+    evidence = references.evidence()
+    judge = Judge(
+        findings(mixtures(40), on, on_all(bowl, 40), references=references),
+        evidence,
+        choose_proxy(evidence, 0),
+        WEIGHTS,
+        0,
+        pairs=10,
+    )
+    row = judge.order[0]
+    value, error = judge.difference(row, 0)
+    halves = (judge.halves[:, row] - judge.halves[:, 0]) @ TARGET
+    assert error[-1] > abs(value[-1] - halves.mean())
+    moved = replace(judge, known=judge.learnt)
+    moved.__dict__["halves"] = judge.halves.copy()
+    moved.halves[:, row] += 0.3
+    _, wider = moved.difference(row, 0)
+    assert wider[-1] == pytest.approx(np.sqrt(error[-1] ** 2 + 0.09 + 0.6 * (halves.mean() - value[-1])))
+
+
+def test_few_references_count_for_how_much_their_halves_share() -> None:
+    on = documents(20)
+    four = trained(mixtures(4, seed=3), on, on_all(bowl, 40), noise=0.05)
+    evidence = four.evidence()
+    judge = Judge(
+        findings(mixtures(10), on, on_all(bowl, 40), references=four),
+        evidence,
+        choose_proxy(evidence, 0),
+        WEIGHTS,
+        0,
+        pairs=10,
+    )
+    assert judge.drawn.overlap == pytest.approx(np.sqrt(3))
+    np.testing.assert_allclose(
+        judge.others - judge.mean, np.sqrt(3) * (judge.halves - judge.mean), atol=1e-12
+    )
+
+
 def test_some_references_are_evidence_with_their_own_replicates() -> None:
     on = documents(20)
     whole = trained(mixtures(6, seed=3), on, on_all(bowl, 40), noise=0.1)

@@ -25,7 +25,7 @@ from cuvee.study.opening import opened
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung
 from cuvee.study.scale.optima import ASSUMED_NOISE, Optima, RungLosses, noise_of
 from cuvee.study.scale.verdict import verdict_of
-from cuvee.study.speedup import speedup_of, tokens_to_reach
+from cuvee.study.speedup import first_reaches, speedup_of, tokens_to_reach
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, settings, write_study
 
 SCALED: dict[str, Any] = {
@@ -209,6 +209,9 @@ def test_speed_is_told_in_tokens() -> None:
     assert speedup_of(fast, slow) == pytest.approx(4.0 / 2.5)
     assert speedup_of(slow, fast) == pytest.approx(2.5 / 4.0)
     assert speedup_of(slow, slow) == pytest.approx(1.0)
+    assert not first_reaches(fast, slow) and not first_reaches(slow, fast)
+    early = (fast[0], np.minimum(fast[1], slow[1][-1]))
+    assert first_reaches(early, slow) and first_reaches(slow, early)
 
 
 # A climb

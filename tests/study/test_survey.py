@@ -15,6 +15,7 @@ from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.space import Experiment
 from cuvee.study.agenda import Agenda, Intended, saved_step, set_out
+from cuvee.study.check import STAGE
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.search.journal import Asked, Journal
@@ -221,3 +222,14 @@ def test_status_loads_no_library_for_models(begun: Begun) -> None:
     rows = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert "seed model 0.875 1 models 88%" in rows
     assert rows[-1] == "`cuvee run` goes on from here"
+
+
+def test_fresh_trainings_are_those_of_the_answer_of_run(begun: Begun) -> None:
+    """A search is checked by trainings of the same role: they are none of this study's stages."""
+    one, two, other = (Intended(f"{name}" * 64, "fresh", 10, 1e9) for name in "abc")
+    set_out(begun.folder, f"{STAGE} (search)", [other])
+    save(begun.folder, other.key, 10)
+    assert done(surveyed(begun.folder))["fresh trainings"][0] == 0
+    set_out(begun.folder, STAGE, [one, two])
+    save(begun.folder, one.key, 5)
+    assert done(surveyed(begun.folder))["fresh trainings"] == (0.5, 2)

@@ -80,6 +80,8 @@ def print_check(answer: "Decision | SearchDecision | ScaleDecision") -> None:
 
 def print_arms(check: "Check") -> None:
     """What was trained afresh, and what came out."""
+    from cuvee.report import wording
+
     against = {one.baseline: one for one in check.comparisons}
     rows = []
     for arm in check.arms:
@@ -88,11 +90,12 @@ def print_arms(check: "Check") -> None:
         if one is None:
             rows.append([*row, "", "", ""])
             continue
-        needed = f"{one.tokens_needed:.0%}" if one.tokens_needed == one.tokens_needed else "not known"
+        needed = wording.worth(one) if one.tokens_needed == one.tokens_needed else "not known"
         interval = f"{one.low:+.4f} to {one.high:+.4f}" if one.low == one.low else "not known"
         rows.append([*row, f"{one.difference:+.4f}", interval, needed])
     print_table(
-        f"Checked: {check.trained} on {short(check.tokens)} tokens (target, nats per token)",
+        f"Checked: {check.trained} on {' to '.join(map(short, check.lengths))} tokens, {check.measured_on} "
+        "(target, nats per token)",
         ["mixture", "loss", "pick against it", f"{check.confidence:.0%} interval", "tokens the pick needs"],
         rows,
     )

@@ -100,6 +100,7 @@ def _environment() -> Environment:
         wording.correlation,
         wording.interval,
         wording.percent,
+        wording.worth,
         wording.quantity,
         wording.epochs,
         wording.flops,

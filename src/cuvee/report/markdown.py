@@ -85,11 +85,12 @@ def _check(view: StudyView) -> str:
                 wording.interval(one.low, one.high, _gap),
                 wording.signed(gain.difference, 4) if gain else wording.MISSING,
                 wording.interval(gain.low, gain.high, _gap) if gain else "",
-                wording.percent(one.tokens_needed),
+                wording.worth(one),
             )
         )
     note = (
-        f"{len(check.arms)} mixtures, {check.trained} on {wording.quantity(check.tokens)} tokens; "
+        f"{len(check.arms)} mixtures, {check.trained} on "
+        f"{' to '.join(map(wording.quantity, check.lengths))} tokens, measured {check.measured_on}; "
         + wording.noise(check.noise)
     )
     heads = ("pick against", "measured", "interval", "predicted", "interval", "worth in tokens")

@@ -12,6 +12,7 @@ from cuvee.quantities import MISSING as MISSING
 from cuvee.quantities import flops as flops
 from cuvee.quantities import number as number
 from cuvee.quantities import quantity as quantity
+from cuvee.study.check import Comparison
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -53,6 +54,14 @@ def percent(share: float) -> str:
     if 0 < value < 1:
         return f"{value:.2f}%"
     return f"{number(value, 1)}%"
+
+
+def worth(one: Comparison) -> str:
+    """Part of its tokens that a pick needs to be where a baseline ends."""
+    if math.isnan(one.tokens_needed):
+        return MISSING
+    side = "" if not one.bound else "at most " if one.tokens_needed < 1 else "at least "
+    return side + percent(one.tokens_needed)
 
 
 def epochs(value: float) -> str:

@@ -300,11 +300,16 @@ def accepted_values(wanted: Any) -> Collection[Any]:
     return (wanted,)
 
 
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Embeddings, overrides and isolates of bidirectional text: with them, a name shows as another (UAX 9)."""
+
+
 def check_text(what: str, text: str) -> None:
     """Refuse text that some table or terminal cannot hold.
 
     Raises:
-        ConfigError: not a string, or one with control characters or halves of surrogate pairs.
+        ConfigError: not a string, or one with control characters, halves of surrogate pairs, or characters
+            that turn the direction of what stands behind them.
     """
     if not isinstance(text, str):
         raise ConfigError(f"{what} {text!r} must be a string")
@@ -312,6 +317,8 @@ def check_text(what: str, text: str) -> None:
         return  # the usual case, and quick; what follows allows special spaces and the like
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise ConfigError(f"{what} {text!r} has a control character (a line break, a tab, ...); remove it")
+    if not _TURNING.isdisjoint(text):
+        raise ConfigError(f"{what} {text!r} has a character that turns the direction of text; remove it")
 
 
 def _check_names(what: str, names: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """The check of a decision: the pick and the baselines, trained at fresh seeds side by side (floor 7).
 
 These are values: ``study/checking.py`` makes them, decisions keep them, reports show them. Losses are nats
-per token of the target, on documents that no choice has seen.
+per token of the target, on the half of the documents that checks what was chosen on the other.
 """
 
 import math
@@ -11,6 +11,8 @@ from cuvee.study.verdict import Verdict
 
 PICK, EQUAL, PROPORTIONAL = "pick", "equal shares", "proportional shares"
 """What is trained."""
+STAGE = "training the pick and the baselines afresh"
+"""What `cuvee run` calls that on the agenda."""
 
 FEWEST_DOCUMENTS = 5
 """Documents of an evaluation below which their choice is not known well enough to confirm or refute."""
@@ -26,6 +28,9 @@ class Arm:
     shares: tuple[float, ...]
     losses: tuple[float, ...]
     """Of the target, one a seed; the seeds are the same for all arms."""
+    tokens: int = 0
+    """Of one training: under the estimand ``union`` a mixture of fewer units reads less. 0 where a document
+    does not say it: those of the check then."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,9 @@ class Comparison:
     tokens_needed: float = _NAN
     """Part of its tokens after which the pick is where the baseline ends; above one where it is not that
     far."""
+    bound: bool = False
+    """A training was there at its first measurement on the way: ``tokens_needed`` lies farther from one than
+    it says."""
 
     @property
     def better(self) -> bool:
@@ -63,7 +71,7 @@ class Check:
 
     parameters: int
     tokens: int
-    """Of one training."""
+    """Of one training of the pick."""
     arms: tuple[Arm, ...]
     """The pick first."""
     comparisons: tuple[Comparison, ...]
@@ -71,8 +79,10 @@ class Check:
     noise: float
     """Standard deviation of one training about its mixture; NaN where none was repeated."""
     documents: int
-    """Of the evaluation in the target that has the fewest."""
+    """Of the evaluation that has the fewest, among those that count in the target."""
     confidence: float
+    unseen: bool = True
+    """No document took part in the choice of the pick."""
 
     @property
     def seeds(self) -> int:
@@ -85,6 +95,19 @@ class Check:
         return f"{self.seeds} fresh training{'s' if self.seeds > 1 else ''} each"
 
     @property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of one training of any mixture: one number, or the least and the most."""
+        found = {arm.tokens or self.tokens for arm in self.arms}
+        return tuple(sorted({min(found), max(found)}))
+
+    @property
+    def measured_on(self) -> str:
+        """What the losses are those of, in words."""
+        if self.unseen:
+            return "on documents that no choice has seen"
+        return "on documents of which the choice may have seen some"
+
+    @property
     def _limited(self) -> str:
         """Said where limits do not allow equal shares: the nearest to them is compared."""
         equal = next((arm.shares for arm in self.arms if arm.name == EQUAL), ())
@@ -93,7 +116,7 @@ class Check:
     @property
     def verdict(self) -> Verdict:
         """What may be said of the pick."""
-        trained = self.trained
+        trained = self.trained + ("" if self.unseen else f", {self.measured_on}")
         told = "; ".join(_told(one) for one in self.comparisons)
         if not self.comparisons:
             names = " and ".join(sorted(arm.name for arm in self.arms[1:]))

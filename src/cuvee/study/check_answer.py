@@ -10,7 +10,8 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
-from cuvee.study.check import Check
+from cuvee.study.answer import answer_of
+from cuvee.study.check import STAGE, Check
 from cuvee.study.checking import check, replicated
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
@@ -19,6 +20,7 @@ from cuvee.study.headline import with_headline
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.mixtures import compared_with, region_of
 from cuvee.study.opening import available_tokens, opened
+from cuvee.study.outdated import outdated
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.search.decision import SearchDecision
 from cuvee.training.run import TrainingRun
@@ -53,7 +55,14 @@ def check_answer(
         available = available_tokens(config, lab.plan.material)
         compared = compared_with(pick, region_of(config, available), available)
         found = check(
-            lab, pick, compared, _Trainings(lab, answer).run, _layouts(lab, answer), _confidence(answer)
+            lab,
+            pick,
+            compared,
+            _Trainings(lab, answer).run,
+            _layouts(lab, answer),
+            _confidence(answer),
+            STAGE if isinstance(answer, Decision) else f"{STAGE} ({answer.by})",
+            unseen=not outdated(folder.root, [answer_of(answer)], None),
         )
     assert found is not None  # there are seeds
     return _with_check(answer, found)

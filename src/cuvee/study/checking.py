@@ -13,9 +13,10 @@ from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
-from cuvee.study.check import PICK, Arm, Check, Comparison
+from cuvee.study.check import PICK, STAGE, Arm, Check, Comparison
+from cuvee.study.evaluation_rows import that_count
 from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.speedup import Curve, speedup_of
+from cuvee.study.speedup import Curve, first_reaches, speedup_of
 from cuvee.training.run import TrainingRun
 from cuvee.types import FloatArray
 
@@ -33,6 +34,8 @@ def check(
     run: Callable[[Mixture, int], TrainingRun],
     layouts: Sequence[FloatArray],
     confidence: float,
+    stage: str = STAGE,
+    unseen: bool = True,
 ) -> Check | None:
     """Train what is missing and compare; None where the study asks for no check.
 
@@ -43,6 +46,8 @@ def check(
         run: the training of a mixture and a replica.
         layouts: losses of the target of other trainings [mixtures, seeds], from which noise is known too.
         confidence: of the intervals.
+        stage: what the trainings are called on the agenda of the study.
+        unseen: whether the pick was chosen on the other half of these documents.
     """
     if not lab.plan.config.check.seeds:
         return None
@@ -58,8 +63,16 @@ def check(
         by_seed.append(further)
     planned = [list(of_mixture) for of_mixture in zip(*by_seed, strict=True)]
     distinct = {one.run.key: one for row in planned for one in row}
-    fresh.train(list(distinct.values()), "training the pick and the baselines afresh")
-    return _compared(fresh, arms, planned, layouts, confidence)
+    fresh.train(list(distinct.values()), stage)
+    found = _compared(fresh, arms, planned, layouts, confidence)
+    return replace(found, unseen=unseen and _halves_differ(lab, fresh))
+
+
+def _halves_differ(lab: Laboratory, fresh: Laboratory) -> bool:
+    """Whether no evaluation that counts is measured on a document that was chosen by: a single one is."""
+    counting = that_count(lab.documents.target(lab.plan.config.target_weights))
+    several = (lab.documents.counts > 1) | (fresh.documents.counts > 1)
+    return bool(several[counting].all())
 
 
 def _made(lab: Laboratory, row: Sequence[Planned]) -> bool:
@@ -96,8 +109,8 @@ def _compared(
         parameters=first.model.build().layout.size,
         tokens=first.recipe.tokens,
         arms=tuple(
-            Arm(name, tuple(mixture.shares.tolist()), tuple(row.tolist()))
-            for (name, mixture), row in zip(arms.items(), losses, strict=True)
+            Arm(name, tuple(mixture.shares.tolist()), tuple(row.tolist()), runs[0].run.recipe.tokens)
+            for (name, mixture), row, runs in zip(arms.items(), losses, planned, strict=True)
         ),
         comparisons=tuple(
             _comparison(lab, name, place, scores, losses, [distinct, *layouts], planned, confidence)
@@ -105,7 +118,7 @@ def _compared(
             if keys[place] != keys[0]
         ),
         noise=deviation([distinct, *layouts]),
-        documents=int(lab.documents.counts[target > 0].min()),
+        documents=int(lab.documents.counts[that_count(target)].min()),
         confidence=confidence,
     )
 
@@ -127,11 +140,12 @@ def _comparison(
     _, error = paired.weighted(target)
     noise = pooled_noise(layouts)
     found = difference(losses, (0, place), noise, float(error), float(paired.freedom(target)), confidence)
-    needed = [
-        speedup_of(_curve(lab, two, target), _curve(lab, one, target))
+    curves = [
+        (_curve(lab, two, target), _curve(lab, one, target))
         for one, two in zip(planned[0], planned[place], strict=True)
         if _measured_along(lab, one) and _measured_along(lab, two)
     ]
+    needed = [speedup_of(*pair) for pair in curves]
     return Comparison(
         baseline=name,
         difference=found.mean,
@@ -140,6 +154,7 @@ def _comparison(
         training_error=found.training_error,
         document_error=float(error),
         tokens_needed=float(np.exp(np.mean(np.log(needed)))) if needed else float("nan"),
+        bound=any(first_reaches(*pair) for pair in curves),
     )
 
 

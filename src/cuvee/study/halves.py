@@ -15,7 +15,8 @@ from cuvee.types import FloatArray, IntArray
 
 PAIRS = 30
 FEWEST = 3
-"""References in a half, at least; halves of few references overlap."""
+"""References in a half, at least: fewer teach a calibrator nothing. Halves of fewer than twice as many
+overlap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,15 @@ class Halves:
     """[B, R] ones for the references that are in."""
     documents: FloatArray
     """[B, D] ones for the documents that are in. The one document of an evaluation is in all."""
+
+    @property
+    def overlap(self) -> float:
+        """By how much errors between halves are too small because halves overlap; one where they do not.
+
+        The variance of the mean of h of n about the mean of all is (n - h) / h times that of the latter.
+        """
+        inside, all_of_them = self.references[0].sum(), self.references.shape[1]
+        return float(np.sqrt(max(1.0, inside / (all_of_them - inside)))) if inside < all_of_them else 1.0
 
     @classmethod
     def draw(cls, references: int, documents: Documents, pairs: int, seed: int) -> "Halves":
@@ -49,10 +59,15 @@ class Halves:
 def _complements(
     members: IntArray, length: int, rng: np.random.Generator, fewest: int = FEWEST
 ) -> FloatArray:
-    """[2, length] two halves of ``members``, each with ``fewest`` of them at least if there are so many."""
+    """[2, length] two halves of ``members``, each with ``fewest`` of them at least if there are so many.
+
+    One has a member more where their number n is odd: their errors are a little too large then, by
+    1 / (n squared less 1) of themselves.
+    """
     order = rng.permutation(members)
-    size = min(len(order), max(fewest, -(-len(order) // 2)))
+    size = min(len(order), max(fewest, len(order) // 2))
+    other = min(len(order), max(fewest, len(order) - size))
     pair = np.zeros((2, length))
     pair[0, order[:size]] = 1.0
-    pair[1, order[len(order) - size :]] = 1.0
+    pair[1, order[len(order) - other :]] = 1.0
     return pair

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from cuvee.study.advice import advice, in_words
-from cuvee.study.check import Check
+from cuvee.study.check import Check, Comparison
 from cuvee.study.decision import Decision, Gain
 from cuvee.study.evaluation_rows import few_documents
 
@@ -14,10 +14,23 @@ def with_headline(decision: Decision) -> Decision:
     lines = (
         advice(decision.verdict, in_words(decision.mixture)),
         *few_documents(decision.evaluations),
+        *_predicted_worse(decision),
         *_gain(decision),
         *_proxy(decision),
     )
     return replace(decision, headline=lines)
+
+
+def _predicted_worse(decision: Decision) -> list[str]:
+    """Said of a pick that the calibrated proxy itself does not prefer, unless training does."""
+    measured = {one.baseline for one in decision.check.comparisons if one.better} if decision.check else set()
+    worse = [gain.baseline for gain in decision.gains if gain.low > 0 and gain.baseline not in measured]
+    if not worse:
+        return []
+    return [
+        f"The pick is predicted to be worse than {' and '.join(worse)}: halves of the evidence choose it, "
+        "all of it together does not. Do not use it without more references."
+    ]
 
 
 def _gain(decision: Decision) -> list[str]:
@@ -29,7 +42,7 @@ def _gain(decision: Decision) -> list[str]:
             f"Measured: {first.difference:+.4f} nats per token against {first.baseline}"
             + _interval(first.low, first.high, level)
             + _noise(check)
-            + (_worth(first.tokens_needed, first.baseline) if first.better else "")
+            + (_worth(first) if first.better else "")
         )
     for gain in decision.gains[:1]:
         lines.append(
@@ -59,10 +72,13 @@ def _noise(check: Check) -> str:
     return f"; one training varies by {check.noise:.4f}." if math.isfinite(check.noise) else "."
 
 
-def _worth(tokens_needed: float, baseline: str) -> str:
-    if not math.isfinite(tokens_needed):
+def _worth(one: Comparison) -> str:
+    if not math.isfinite(one.tokens_needed):
         return ""
-    return f" The pick reaches the final loss of {baseline} after {tokens_needed:.0%} of the tokens."
+    return (
+        f" The pick reaches the final loss of {one.baseline} after "
+        f"{'at most ' if one.bound else ''}{one.tokens_needed:.0%} of the tokens."
+    )
 
 
 def _proxy(decision: Decision) -> list[str]:

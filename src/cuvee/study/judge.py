@@ -115,6 +115,16 @@ class Judge:
         )
 
     @cached_property
+    def others(self) -> FloatArray:
+        """[B, M, E] what other references and documents would have said: as far from ``mean`` as ``mean``
+        from the truth.
+
+        About ``mean``, not about their own: where halves agree on something else than the whole says, a
+        calibration hangs on how many references it has, and neither is known to be right.
+        """
+        return np.asarray(self.mean + self.drawn.overlap * (self.halves - self.mean))
+
+    @cached_property
     def missed(self) -> FloatArray:
         """What the calibrated proxy misses of a mixture's expected loss [E + 1], the target last."""
         if self.choice is None or self.evidence is None:
@@ -127,12 +137,14 @@ class Judge:
 
     def difference(self, row: int, base: int) -> tuple[FloatArray, FloatArray]:
         """Predicted loss of one mixture minus another's, and its standard error [E + 1], target last."""
-        samples = self.halves[:, row] - self.halves[:, base]
-        samples = np.concatenate([samples, (samples @ self.target)[:, None]], axis=1)
-        value = self.mean[row] - self.mean[base]
+        value = self._with_target(self.mean[row] - self.mean[base])
+        samples = self._with_target(self.others[:, row] - self.others[:, base])
         missed = 2 * np.square(self.missed) * self._apart(row, base)
-        variance = np.square(samples - samples.mean(axis=0)).mean(axis=0) + missed
-        return np.append(value, value @ self.target), np.sqrt(variance)
+        return value, np.sqrt(np.square(samples - value).mean(axis=0) + missed)
+
+    def _with_target(self, losses: FloatArray) -> FloatArray:
+        """[..., E + 1] losses by evaluation with that of the target behind."""
+        return np.concatenate([losses, (losses @ self.target)[..., None]], axis=-1)
 
     def _apart(self, row: int, base: int) -> float:
         """How much of what the proxy misses two mixtures do not share: a linear variogram.
@@ -221,20 +233,19 @@ class Judge:
     @cached_property
     def _other_picks(self) -> FloatArray:
         """[B x errors, S] what would be picked on other references and documents, with other errors."""
-        losses = np.repeat(self.halves[:, self.allowed] @ self.target, ERRORS_A_HALF, axis=0)
+        losses = np.repeat(self.others[:, self.allowed] @ self.target, ERRORS_A_HALF, axis=0)
         if np.isfinite(self.missed[-1]):
             losses += np.random.default_rng(self.seed).normal(0.0, self.missed[-1], losses.shape)
         return np.asarray(self.scored.shares[np.array(self.allowed)[np.argmin(losses, axis=1)]])
 
     def loss(self, row: int, factors: FloatArray) -> list[Loss]:
         """Predictions of one mixture: every evaluation, the target last."""
-        mean = np.append(self.mean[row], self.mean[row] @ self.target)
-        halves = np.concatenate([self.halves[:, row], (self.halves[:, row] @ self.target)[:, None]], axis=1)
-        spread = np.append(self.spread[row], np.nan)
+        mean = self._with_target(self.mean[row])
+        samples = self._with_target(self.others[:, row])
         together = np.sqrt(np.square(self.spread[row] * self.target).sum())
-        spread[-1] = max(together, self._target_error)
-        spread = np.sqrt(np.square(spread) + np.square(halves - halves.mean(axis=0)).mean(axis=0))
-        bits = np.append(self.mean[row] * factors, (self.mean[row] * factors) @ self.target)
+        spread = np.append(self.spread[row], max(together, self._target_error))
+        spread = np.sqrt(np.square(spread) + np.square(samples - mean).mean(axis=0))
+        bits = self._with_target(self.mean[row] * factors)
         return [
             Loss(float(m), float(m - Z * s), float(m + Z * s), float(b))
             for m, s, b in zip(mean, spread, bits, strict=True)

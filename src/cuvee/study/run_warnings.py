@@ -111,8 +111,9 @@ def _far_from_target(plan: Plan) -> Iterator[str]:
     larger = (target.parameters or plan.parameters) / plan.parameters
     longer = (target.tokens or trained) / trained
     if max(larger, longer) > FAR:
+        factors = {"parameters": larger, "tokens": longer}
+        far = " and ".join(f"{factor:.3g} times the {name}" for name, factor in factors.items() if factor > 1)
         yield (
-            f"The target run has {larger:.3g} times the parameters and {longer:.3g} times the tokens of the "
-            "trainings here, and nothing was trained in between: the best mixture may be another there. "
-            "`cuvee scale` shows how it moves."
+            f"The target run has {far} of the trainings here, and nothing was trained in between: the best "
+            "mixture may be another there. `cuvee scale` shows how it moves."
         )

@@ -5,6 +5,7 @@ Each field carries its own words: they are the documentation, and the comments o
 Relative paths are resolved against the folder that the validation context names.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -298,6 +299,8 @@ class TargetSettings(Settings):
     def _something_counts(cls, value: dict[str, float]) -> dict[str, float]:
         if value and not any(value.values()):
             raise ValueError("at least one weight must be above zero")
+        if not math.isfinite(sum(value.values())):
+            raise ValueError("the weights are too large to be added up")
         return value
 
 

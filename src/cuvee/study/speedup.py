@@ -22,6 +22,13 @@ def speedup_of(one: Curve, other: Curve) -> float:
     return float(other[0][-1] / tokens_to_reach(one, float(other[1][-1])))
 
 
+def first_reaches(one: Curve, other: Curve) -> bool:
+    """Whether the better of the two is at the other's final loss where it is first measured: it may have
+    been there before, so ``speedup_of`` is a bound only."""
+    (better, worse) = (one, other) if one[1][-1] <= other[1][-1] else (other, one)
+    return bool(better[1][0] <= worse[1][-1])
+
+
 def tokens_to_reach(curve: Curve, loss: float) -> float:
     """Tokens after which a training's loss is for the first time this low; infinite if it never is."""
     tokens, losses = curve

@@ -13,6 +13,7 @@ from typing import Any
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.agenda import Agenda, Intended
+from cuvee.study.check import STAGE
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
@@ -22,7 +23,6 @@ _TITLES = {
     "branch": "pool of branches",
     "reference": "reference runs",
     "replicate": "replicates of references",
-    "fresh": "fresh trainings",
 }
 ARMS = 3
 """Mixtures that a check trains: the pick, equal and proportional shares."""
@@ -33,16 +33,19 @@ _LADDER = ("rung", "check")
 def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     """What is done and what is left of all that was asked of a study."""
     runs, agenda, wanted = _runs(folder), Agenda.read(folder), _wanted(config)
-    if fresh := agenda.of_roles({"fresh"}):  # two of the mixtures may be one
-        wanted["fresh"] = len(fresh)
     intended = agenda.of_roles(wanted)
-    parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, *_LADDER})}
+    parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, "fresh", *_LADDER})}
     under_way = {one: part for one, part in parts.items() if 0.0 < part < 1.0}
     stages = [
         StageStatus(_TITLES[role], _made(runs, under_way, role, count), count, "models")
         for role, count in wanted.items()
         if count
     ]
+    # By the agenda of `cuvee run`: a search and a ladder are checked by trainings of the same role.
+    fresh = agenda.stages.get(STAGE, ())
+    if count := len(fresh) or ARMS * config.check.seeds:  # two of the mixtures may be one
+        made = math.fsum(one.done(folder) for one in fresh)
+        stages.append(StageStatus("fresh trainings", made, count, "models"))
     decided = folder.decision.exists()
     mixtures = config.candidates.count + config.references.count
     merged = sum(1 for one in runs if one.kind == "merged")
@@ -65,7 +68,6 @@ def _wanted(config: StudyConfig) -> dict[str, int]:
         "branch": units * config.branch_training.seeds,
         "reference": config.references.count,
         "replicate": config.references.replicates,
-        "fresh": ARMS * config.check.seeds,
     }
 
 
