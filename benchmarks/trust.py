@@ -23,7 +23,7 @@ from cuvee.types import Json
 
 REPORTED = tuple(range(44))
 """Numbers of the studies that are reported."""
-DEVELOPED_ON = tuple(range(9000, 9012))
+DEVELOPED_ON = tuple(range(9000, 9030))
 """Numbers of the studies that calibrators, intervals and picks were chosen on."""
 COMPARED = 10
 """The first so many are asked of the earlier version too."""

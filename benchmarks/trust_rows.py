@@ -132,10 +132,10 @@ def _error(scores: Sequence[Scores], losses: FloatArray, place: int, target: Flo
     pick, other = (Scores(documents, one.nats.mean(axis=0)) for one in (scores[0], scores[place]))
     _, by_documents = compare(pick, other).weighted(target)
     apart = losses[0] - losses[place]
-    by_trainings = apart.std(ddof=1) / np.sqrt(len(apart))
-    # A few paired differences give a poor standard deviation: never below that of all mixtures together.
-    pooled = np.sqrt(2.0 * pooled_noise([losses]).variance / losses.shape[1])
-    return float(np.hypot(max(by_trainings, pooled), by_documents))
+    # A few paired differences give a poor variance, that of all mixtures together may be another's: the mean
+    # of the two leans to neither side (the larger of the two would make every judgement look right).
+    variance = 0.5 * (apart.var(ddof=1) + 2.0 * pooled_noise([losses]).variance)
+    return float(np.sqrt(variance / len(apart) + by_documents**2))
 
 
 def _regret(scores: Scores, target: FloatArray) -> tuple[int, float, float]:
