@@ -190,7 +190,7 @@ def test_status_of_a_study_that_can_go_on(study: Path, monkeypatch: pytest.Monke
     assert result.exit_code == 0, result.stderr
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "seed model 0 1 models 0%" in rows
-    assert rows[-3:-1] == ["spent: 0FLOP", "`cuvee run` goes on from here"]
+    assert rows[-3:-1] == ["spent: 0 FLOPs", "`cuvee run` goes on from here"]
     assert rows[-1].startswith("ladder: 0 of 1 runs made")
 
 
@@ -205,7 +205,19 @@ def test_status_before_and_after(flow: FakeFlow, study: Path) -> None:
         store.add(Run("x", "trained", "branch", "equal_budget", mixture, 9, 9, 0, {}, 1e9, details=details))
     assert cuvee("status", study).stdout.splitlines()[-1] == "`cuvee run` goes on from here"
     cuvee("run", study)
-    assert cuvee("status", study).stdout.splitlines()[-1] == f"finished; report: {study.parent}/report.html"
+    finished, stale = cuvee("status", study).stdout.splitlines()[-2:]
+    assert finished == f"finished; report: {study.parent}/report.html"
+    assert stale.startswith("the answer of `cuvee run` was made from another study file")
+    assert "run" in printed(cuvee("status", study, "--json"))["outdated"]
+    decision = json.loads((study.parent / "decision.json").read_text())
+    decision["created_from"]["config"] = StudyConfig.load(study).digest
+    (study.parent / "decision.json").write_text(json.dumps(decision))
+    assert cuvee("status", study).stdout.splitlines()[-1] == finished
+    shares = ("export", study, "--to", "megatron", "--json")
+    assert not any("made from" in note for note in printed(cuvee(*shares))["notes"])
+    study.write_text(study.read_text() + "seed: 7\n")
+    (note,) = (note for note in printed(cuvee(*shares))["notes"] if "made from" in note)
+    assert note.startswith("decision.json was made from another study file")
 
 
 def test_status_as_json(study: Path) -> None:

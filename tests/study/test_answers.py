@@ -92,7 +92,18 @@ def test_three_answers_to_one_question_are_set_beside_each_other(three: Path) ->
 
 def test_answers_that_meet_agree(three: Path) -> None:
     write(three, "search.json", searched((0.3, 0.3, 0.2, 0.2)).as_json())
-    assert "cuvee run and cuvee search agree within their intervals." in sentences(Answers.read(three))
+    assert "cuvee run and cuvee search agree within their intervals, at 95% and 80%." in (
+        sentences(Answers.read(three))
+    )
+
+
+def test_an_answer_of_another_state_does_not_just_agree(three: Path) -> None:
+    write(three, "search.json", searched((0.3, 0.3, 0.2, 0.2)).as_json())
+    stale = replace(Answers.read(three), outdated={"run": "another study file"})
+    assert (
+        "cuvee run and cuvee search agree within their intervals, at 95% and 80%; what cuvee run says is of "
+        "another state of the study." in sentences(stale)
+    )
 
 
 def test_the_answer_being_shown_stands_for_what_lies_on_disk(three: Path) -> None:

@@ -477,6 +477,19 @@ def test_adding_a_source_keeps_everything_else(tmp_path: Path, layout: str) -> N
     assert all(character in pieces for character in LAYOUTS[layout]), "something was taken away"
 
 
+def test_tokens_of_a_source_are_added_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(commented_study(SMALLEST))
+    assert append_source(path, "new", ["x"], tokens=2_000_000_000).sources["new"].tokens == 2_000_000_000
+    assert append_source(path, "new", ["x"], tokens=2_000_000_000) == StudyConfig.load(path)
+    with pytest.raises(ConfigError, match=r'"new" is there already; change its `tokens`'):
+        append_source(path, "new", ["x"], tokens=1)
+
+
+def test_a_template_says_whose_defaults_it_shows() -> None:
+    assert "`effort: tiny`; under another effort" in commented_study(SMALLEST | {"effort": "tiny"})
+
+
 def test_adding_twice_and_to_a_template(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(commented_study(SMALLEST | {"pool": ["web"]}))

@@ -12,6 +12,7 @@ from cuvee.report.html import render_scale_html
 from cuvee.report.scale_view import ScaleView
 from cuvee.study.law_decision import Interval
 from cuvee.study.scale.decision import ScaleDecision
+from cuvee.study.scale.verdict import law_missed
 from cuvee.study.verdict import Verdict
 from tests.study.scale_cases import EVEN, FOUND, PROPORTIONAL, ladder
 
@@ -159,3 +160,9 @@ def test_the_first_lines_are_the_mixture_what_it_took_and_how_it_moves() -> None
     assert first == "Train on 60% code, 20% law, 10% wiki, 10% web (AutoScale)."
     assert speed.startswith("At 900,000 tokens the mixture of 'AutoScale' took 80% of the tokens of equal")
     assert "best share of code goes from 25% to 60%" in moves
+
+
+def test_a_law_that_missed_by_far_says_nothing_of_how_sure_its_optimum_is() -> None:
+    assert not law_missed(ladder().checks)
+    assert law_missed(ladder(missed=-0.6, sure=0.7).checks)
+    assert not law_missed(())

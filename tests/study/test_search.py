@@ -26,6 +26,7 @@ from cuvee.search.methods.registry import method_named
 from cuvee.search.space import Experiment
 from cuvee.study import search
 from cuvee.study.check_answer import check_answer
+from cuvee.study.check_answer import outlook as look_at_check
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Failed, Measured, TrainTask
@@ -35,6 +36,7 @@ from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.journal import Asked, Journal
 from cuvee.study.search.menu import ROLE, Menu
 from cuvee.study.search.verdict import verdict_of
+from tests.study.search_cases import searched
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, killed, write_study
 
 SEARCHED: dict[str, Any] = {
@@ -354,11 +356,28 @@ def test_a_check_trains_the_model_of_the_search_whatever_its_real_size(
     assert dearest.parameters < 100_000
     (made,) = {one.params for one in store_of(copy) if one.role == "fresh"}
     assert made == dearest.parameters
+    assert answer.check.flops == pytest.approx(sum(one.flops or 0 for one in store_of(copy, "fresh")))
+    # Asked again, the same question has the same mixture: what was trained of it goes on to count.
+    before = {one.key for one in store_of(copy)}
+    again = search.run(StudyConfig.load(copy.root), copy, Listener(), InProcess())
+    assert again.check == answer.check and again.verdict == answer.verdict
+    assert {one.key for one in store_of(copy)} == before
+    ahead = look_at_check(config.checking(2), copy, again, Listener(), InProcess())
+    (row,) = ahead.rows
+    assert (row.runs, row.left) == (2 * len(store_of(copy, "fresh")), len(store_of(copy, "fresh")))
 
 
-def store_of(folder: StudyFolder) -> list[Run]:
+def store_of(folder: StudyFolder, role: str = "") -> list[Run]:
     with RunStore(folder.store) as store:
-        return store.runs()
+        return [one for one in store.runs() if role in ("", one.role)]
+
+
+def test_a_mixture_that_is_likely_beaten_is_not_given_without_saying_so() -> None:
+    early = replace(searched(), better_probability=0.7, regret=Interval(0.64, 0.1, 1.2)).judged()
+    assert "Another mixture is better with probability 70%, by 0.6400 nats per token" in early.verdict.why
+    assert early.headline[1].startswith("Another mixture is better by more than 0.01 with probability 70%")
+    assert "Another" not in searched().verdict.why
+    assert searched().headline[1].startswith("Expected against equal shares")
 
 
 def test_the_command_tells_what_can_be_asked_for_and_prints_the_decision(finished: Finished) -> None:
@@ -492,7 +511,8 @@ def test_a_training_that_fails_is_an_experiment_that_measured_nothing(tmp_path: 
     assert failed and all(np.isnan(one.loss) and one.shares[0] > 0.3 for one in failed)
     assert all("step 3" in one.error for one in failed)
     assert sum(row.failed for row in decision.levels) == len(failed)
-    assert "failed" in decision.warnings[0]
+    assert decision.warnings[0].startswith("Few held-out documents")
+    assert "failed" in decision.warnings[1]
     assert not any(one.shares[0] > 0.3 for one in decision.trained)
     with RunStore(folder.store) as store:
         assert {run.error for run in store.failures()} == {"the loss became nan at step 3"}

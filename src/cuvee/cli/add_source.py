@@ -15,6 +15,13 @@ def add_source(
     paths: Annotated[
         list[str], typer.Argument(help="Its files, folders or patterns; relative ones from where you are.")
     ],
+    tokens: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Tokens of it that the target run can draw on, such as 2e9; left out, those of the files.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a source to a study.yaml, keeping its comments, then run: only what is new is trained."""
@@ -25,7 +32,8 @@ def add_source(
     folder = StudyFolder.of(study)
     file = study / CONFIG_NAME if study.is_dir() else study
     with folder.locked():  # a run at work has read the file already
-        config = append_source(file, name, [_from_study(path, folder.root) for path in paths])
+        places = [_from_study(path, folder.root) for path in paths]
+        config = append_source(file, name, places, None if tokens is None else round(tokens))
     decide(config, folder, as_json)
 
 

@@ -33,13 +33,16 @@ def check(
             help="Trainings of each mixture, those that are there among them.",
         ),
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show trainings, FLOPs and time; train nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the mixture of an answer, equal and proportional shares at fresh seeds, and say which is
     better."""
     from cuvee.cli.output import print_check
-    from cuvee.cli.run import carry_out
-    from cuvee.study.check_answer import check_answer
+    from cuvee.cli.run import carry_out, look_ahead, print_outlook
+    from cuvee.study.check_answer import check_answer, outlook
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
 
@@ -48,6 +51,15 @@ def check(
     if seeds is not None:
         config = config.checking(seeds)
     answer = _read(folder.root, of)
+    if plan:
+        look_ahead(
+            config,
+            folder,
+            lambda config, folder, progress: outlook(config, folder, answer, progress),
+            print_outlook,
+            as_json,
+        )
+        return
     carry_out(
         config,
         folder,

@@ -65,6 +65,7 @@ def export(
     from cuvee.exporters.interface import Recipe
     from cuvee.exporters.registry import exporter_named
     from cuvee.files import write_text
+    from cuvee.study.answers import stale_note
     from cuvee.study.folder import CONFIG_NAME
     from cuvee.study.source_facts import facts_beside
 
@@ -76,6 +77,7 @@ def export(
     exporter = exporter_named(to)
     source = source.parent if source.name == CONFIG_NAME else source
     decided = read_decided(source, mixture)
+    notes = (*decided.notes, *(stale_note(decided.path) if decided.path else ()))
     facts = _facts(
         decided,
         facts_beside(source),
@@ -96,13 +98,13 @@ def export(
                 "filename": exporter.filename,
                 "text": written.text,
                 "cannot": list(written.cannot),
-                "notes": list(decided.notes),
+                "notes": list(notes),
             }
         )
         return
     if out is None:
         print(written.text, end="")
-    for sentence in (*decided.notes, *written.cannot):
+    for sentence in (*notes, *written.cannot):
         print(f"note: {sentence}", file=sys.stderr)
 
 

@@ -6,6 +6,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 def status(study: Study = HERE, as_json: AsJson = False) -> None:
     """Show what of a study is done, what is left and what it has cost."""
     from cuvee.cli.output import print_json, print_table, short
+    from cuvee.quantities import flops
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
     from cuvee.study.survey import survey
@@ -28,7 +29,7 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
             for s in found.stages
         ],
     )
-    print(f"spent: {short(found.flops)}FLOP")
+    print(f"spent: {flops(found.flops)} FLOPs")
     if found.finished:
         print(f"finished; report: {folder.report}")
     elif found.resumable:
@@ -38,3 +39,5 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
     for name, flow in (("ladder", found.ladder), ("search", found.search)):
         if flow is not None:
             print(f"{name}: {flow.statement}")
+    for name, origin in found.outdated.items():
+        print(f"the answer of `cuvee {name}` was made from {origin}; run it again")

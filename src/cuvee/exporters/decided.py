@@ -27,6 +27,8 @@ class Decided:
     """NaN where not told."""
     notes: tuple[str, ...] = ()
     """What to know of it: which answer it is, and that no training has confirmed it."""
+    path: Path | None = None
+    """The decision that it stands in; None for a JSON of shares."""
 
 
 def read_decided(path: Path, candidate: str = "") -> Decided:
@@ -60,7 +62,7 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
         raise ConfigError(f"{path}: an object is needed, found {type(document).__name__}")
     if isinstance(document.get("mixture"), list):
         notes = (*_of_several(path, others), *_unconfirmed(path, document))
-        return replace(_decision(path, document, candidate), notes=notes)
+        return replace(_decision(path, document, candidate), notes=notes, path=path)
     if candidate:
         raise ConfigError(f"{path} is no decision; it holds one mixture and no {candidate!r}")
     shares = document.get("shares", document)

@@ -92,6 +92,7 @@ def _check(view: StudyView) -> str:
         f"{len(check.arms)} mixtures, {check.trained} on "
         f"{' to '.join(map(wording.quantity, check.lengths))} tokens, measured {check.measured_on}; "
         + wording.noise(check.noise)
+        + (f" These trainings took {wording.flops(check.flops)} FLOPs." if check.flops == check.flops else "")
     )
     heads = ("pick against", "measured", "interval", "predicted", "interval", "worth in tokens")
     return "\n\n".join(part for part in (note, _table(heads, rows)) if part)

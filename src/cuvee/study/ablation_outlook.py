@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.agenda import Agenda
-from cuvee.study.checking import CHECK_SEEDS, ROLE
+from cuvee.study.check import STAGE
+from cuvee.study.checking import CHECK_SEEDS, TITLE
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.proxies import planned_branches
@@ -35,19 +36,24 @@ def ablation_outlook(lab: Laboratory, trained: Sequence[Planned], replicates: Se
         for title, planned in stages.items()
         if planned
     ]
-    return Outlook((*rows, _scoring(lab, watch), *_check(lab, watch)))
+    return Outlook((*rows, _scoring(lab, watch), *_check(lab, watch, any(row.left for row in rows))))
 
 
-def _check(lab: Laboratory, watch: Stopwatch) -> list[OutlookRow]:
-    """What a check at these seeds set out to train; before one, as much as if all mixtures were different."""
+def _check(lab: Laboratory, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
+    """What a check at these seeds set out to train; before one, as much as if all mixtures were different.
+
+    Where more is going to be trained the pick will be another one (``changing``), and is trained anew.
+    """
     plan, seeds = lab.plan, lab.plan.config.check.seeds
     if not seeds:
         return []
     even = Mixture.uniform(plan.config.pool_sources)
     runs = [plan.reference(even, CHECK_SEEDS + seed) for seed in range(seeds)]
-    set_out = {one.key: one.done(plan.folder) for one in Agenda.read(plan.folder).of_roles({ROLE})}
+    set_out = {one.key: one.done(plan.folder) for one in Agenda.read(plan.folder).stages.get(STAGE, ())}
     known = all(run.key in set_out for run in runs)
     parts = list(set_out.values()) if known else [0.0] * (ARMS * seeds)
+    if changing:
+        parts = sorted(parts, reverse=True)[: len(parts) - seeds] + [0.0] * seeds
     left = [1.0 - part for part in parts if part < 1.0]
     return [_fresh(watch, runs[0], len(parts), left)]
 
@@ -57,7 +63,7 @@ def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]
     workers = watch.lab.plan.config.workers
     together = max(math.fsum(left) / workers, max(left, default=0.0)) * run.flops
     return OutlookRow(
-        "fresh trainings",
+        TITLE,
         run.model.build().layout.size,
         run.recipe.tokens,
         count,

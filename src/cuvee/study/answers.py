@@ -15,7 +15,8 @@ from cuvee.study.answer import Answer, answer_of
 from cuvee.study.answer_choice import Choice, choose
 from cuvee.study.decision import Decision
 from cuvee.study.disagreement import Disagreement, disagreements, share_words
-from cuvee.study.outdated import outdated
+from cuvee.study.folder import StudyFolder
+from cuvee.study.outdated import outdated, outdated_files
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.search.decision import SearchDecision
 from cuvee.types import Json
@@ -115,17 +116,32 @@ def read_answer(folder: Path, flow: str) -> Decision | SearchDecision | ScaleDec
         raise ConfigError(f"{folder / name}: {error}; `cuvee {flow}` writes it again") from error
 
 
+def stale_note(path: Path) -> list[str]:
+    """What to know of an answer that is taken out of the folder of a study: whether it is one of another
+    state.
+
+    Args:
+        path: a file of ``FLOWS``; a note is there only where it lies beside its ``study.yaml``.
+    """
+    flow = next((flow for flow, (name, _) in FLOWS.items() if name == path.name), "")
+    origin = outdated_files(StudyFolder(path.parent)).get(flow)
+    return [f"{path.name} was made from {origin}; `cuvee {flow}` makes it anew"] if origin else []
+
+
 def sentences(answers: Answers) -> tuple[str, ...]:
     """What is to be said of the answers of a study: stale ones, disagreements, and what to believe."""
     stale = (f"cuvee {flow}: its answer was made from {what}." for flow, what in answers.outdated.items())
-    compared = (_compared(comparison) for comparison in answers.comparisons)
+    compared = (_compared(comparison, answers.outdated) for comparison in answers.comparisons)
     return (*stale, *compared, *answers.passed_over)
 
 
-def _compared(comparison: Comparison) -> str:
+def _compared(comparison: Comparison, outdated: Mapping[str, str]) -> str:
     one, other, apart = comparison.one, comparison.other, comparison.apart
     if not apart:
-        return f"{one.command} and {other.command} agree within their intervals."
+        levels = "" if one.level == other.level else f", at {one.level:.0%} and {other.level:.0%}"
+        stale = " and ".join(answer.command for answer in (one, other) if answer.flow in outdated)
+        but = f"; what {stale} says is of another state of the study" if stale else ""
+        return f"{one.command} and {other.command} agree within their intervals{levels}{but}."
     first = apart[0]
     more = f", and on {len(apart) - 1} more" if len(apart) > 1 else ""
     return (

@@ -81,6 +81,8 @@ class Check:
     documents: int
     """Of the evaluation that has the fewest, among those that count in the target."""
     confidence: float
+    flops: float = _NAN
+    """Of all these trainings and of measuring them; NaN where a document does not say it."""
     unseen: bool = True
     """No document took part in the choice of the pick."""
 

@@ -5,7 +5,7 @@ all three, and measured on the documents that no choice has seen. Nothing here c
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.study.check import PICK, STAGE, Arm, Check, Comparison
 from cuvee.study.evaluation_rows import that_count
 from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.outlook import OutlookRow, Stage, Stopwatch
 from cuvee.study.speedup import Curve, first_reaches, speedup_of
 from cuvee.training.run import TrainingRun
 from cuvee.types import FloatArray
@@ -25,47 +26,70 @@ CHECK_SEEDS = 2_000_000
 MEASURED_ALONG = 5
 """How often a training is measured on its way, to see what a difference is worth in tokens."""
 ROLE = "fresh"
+TITLE = "fresh trainings"
 
 
-def check(
-    lab: Laboratory,
-    pick: Mixture,
-    compared: Mapping[str, Mixture],
-    run: Callable[[Mixture, int], TrainingRun],
-    layouts: Sequence[FloatArray],
-    confidence: float,
-    stage: str = STAGE,
-    unseen: bool = True,
-) -> Check | None:
-    """Train what is missing and compare; None where the study asks for no check.
+@dataclass(frozen=True, eq=False)
+class Checking:
+    """A pick and the baselines, to be trained at fresh seeds in a study."""
 
-    Args:
-        lab: of the study.
-        pick: what is checked.
-        compared: the baselines by name, as far as the limits allow them.
-        run: the training of a mixture and a replica.
-        layouts: losses of the target of other trainings [mixtures, seeds], from which noise is known too.
-        confidence: of the intervals.
-        stage: what the trainings are called on the agenda of the study.
-        unseen: whether the pick was chosen on the other half of these documents.
-    """
-    if not lab.plan.config.check.seeds:
-        return None
-    arms = {PICK: pick, **compared}
-    fresh = replace(lab, plan=lab.plan.checking)
+    lab: Laboratory
+    pick: Mixture
+    compared: Mapping[str, Mixture]
+    """The baselines by name, as far as the limits allow them."""
+    run: Callable[[Mixture, int], TrainingRun]
+    """The training of a mixture and a replica."""
+    layouts: Sequence[FloatArray] = ()
+    """Losses of the target of other trainings [mixtures, seeds], from which noise is known too."""
+    confidence: float = 0.95
+    """Of the intervals."""
+    stage: str = STAGE
+    """What the trainings are called on the agenda of the study."""
+    unseen: bool = True
+    """The pick was chosen on the other half of these documents."""
 
-    def row(seed: int) -> list[Planned]:
-        return [Planned(run(one, CHECK_SEEDS + seed), ROLE, one, MEASURED_ALONG) for one in arms.values()]
+    def check(self, seeds: int) -> Check | None:
+        """Train what is missing of so many trainings of each mixture, and compare; what was trained before
+        counts too. None where there is nothing to compare: no seeds are asked for and none are there.
 
-    by_seed = [row(seed) for seed in range(lab.plan.config.check.seeds)]
-    # What was trained before counts too: nobody may choose the number of seeds by what came out.
-    while _made(fresh, further := row(len(by_seed))):
-        by_seed.append(further)
-    planned = [list(of_mixture) for of_mixture in zip(*by_seed, strict=True)]
-    distinct = {one.run.key: one for row in planned for one in row}
-    fresh.train(list(distinct.values()), stage)
-    found = _compared(fresh, arms, planned, layouts, confidence)
-    return replace(found, unseen=unseen and _halves_differ(lab, fresh))
+        Cost: up to three trainings a seed.
+        """
+        fresh, by_seed = self._fresh, [self._row(seed) for seed in range(seeds)]
+        # Whatever is there counts: nobody may choose the number of seeds by what came out.
+        while _made(fresh, further := self._row(len(by_seed))):
+            by_seed.append(further)
+        if not by_seed:
+            return None
+        planned = [list(of_mixture) for of_mixture in zip(*by_seed, strict=True)]
+        fresh.train(_distinct(by_seed), self.stage)
+        found = _compared(fresh, self._arms, planned, self.layouts, self.confidence)
+        return replace(found, unseen=self.unseen and _halves_differ(self.lab, fresh))
+
+    def outlook(self, seeds: int) -> OutlookRow:
+        """What so many trainings of each mixture take, and what of it is left."""
+        planned = _distinct([self._row(seed) for seed in range(seeds)])
+        return Stopwatch(self._fresh).row(Stage(TITLE, planned[0].run.recipe.tokens, planned))
+
+    @property
+    def _arms(self) -> dict[str, Mixture]:
+        return {PICK: self.pick, **self.compared}
+
+    @property
+    def _fresh(self) -> Laboratory:
+        return replace(self.lab, plan=self.lab.plan.checking)
+
+    def _row(self, seed: int) -> list[Planned]:
+        """A training of every mixture."""
+        return [
+            Planned(self.run(one, CHECK_SEEDS + seed), ROLE, one, MEASURED_ALONG)
+            for one in self._arms.values()
+        ]
+
+
+def _distinct(rows: Sequence[Sequence[Planned]]) -> list[Planned]:
+    """Trainings, each once: two of the mixtures may be one. Those of one mixture stand together."""
+    planned = (one for of_mixture in zip(*rows, strict=True) for one in of_mixture)
+    return list({one.run.key: one for one in planned}.values())
 
 
 def _halves_differ(lab: Laboratory, fresh: Laboratory) -> bool:
@@ -120,7 +144,14 @@ def _compared(
         noise=deviation([distinct, *layouts]),
         documents=int(lab.documents.counts[that_count(target)].min()),
         confidence=confidence,
+        flops=_spent(lab, _distinct(list(zip(*planned, strict=True)))),
     )
+
+
+def _spent(lab: Laboratory, planned: Sequence[Planned]) -> float:
+    """FLOPs of trainings with what measures them."""
+    runs = (lab.store.get(lab.trained_key(one.run)) for one in planned)
+    return sum(run.flops or 0.0 for run in runs if run is not None)
 
 
 def _comparison(

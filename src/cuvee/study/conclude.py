@@ -12,7 +12,7 @@ from cuvee.merging.geometry import Geometry
 from cuvee.mixture.mixture import Mixture
 from cuvee.study import decision as d
 from cuvee.study.check import EQUAL, PROPORTIONAL, Check
-from cuvee.study.checking import check, replicated
+from cuvee.study.checking import Checking, replicated
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.findings import Findings
 from cuvee.study.headline import with_headline
@@ -80,7 +80,8 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
     trained = findings.references.mixtures if findings.references else ()
-    checked = check(lab, pick, compared, plan.reference, replicated(lab, trained), CONFIDENCE)
+    checking = Checking(lab, pick, compared, plan.reference, replicated(lab, trained), CONFIDENCE)
+    checked = checking.check(config.check.seeds)
     decision = d.Decision(
         study=config.name,
         created_from=provenance(

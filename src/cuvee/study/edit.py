@@ -14,7 +14,7 @@ from cuvee.study.template import yaml_value
 from cuvee.study.yaml_file import parse_yaml, read_yaml
 
 
-def append_source(path: Path, name: str, paths: Sequence[str]) -> StudyConfig:
+def append_source(path: Path, name: str, paths: Sequence[str], tokens: int | None = None) -> StudyConfig:
     """Add a source to the file, atomically, and return the study that it now says.
 
     A source that is there already with the same paths stays as it is, so that a command that was killed
@@ -26,6 +26,7 @@ def append_source(path: Path, name: str, paths: Sequence[str]) -> StudyConfig:
         path: the ``study.yaml``.
         name: of the new source.
         paths: its files, as the file shall say them (relative ones from the file's folder).
+        tokens: that the target run can draw on; left out, those of the files.
 
     Raises:
         ConfigError: the name is taken by other paths, or the file (before or after) is not a valid study.
@@ -35,12 +36,19 @@ def append_source(path: Path, name: str, paths: Sequence[str]) -> StudyConfig:
     before = StudyConfig.load(path)
     if name in before.sources:
         known = before.sources[name].paths
-        if _same_places(known, paths, path.absolute().parent):
-            return before
-        raise ConfigError(
-            f'{path}: sources: there is already a source "{name}", of {", ".join(known)}; choose another name'
-        )
-    source = {"paths": list(paths), "in_seed": False}
+        if not _same_places(known, paths, path.absolute().parent):
+            raise ConfigError(
+                f'{path}: sources: there is already a source "{name}", of {", ".join(known)}; choose another '
+                "name"
+            )
+        if tokens not in (None, before.sources[name].tokens):
+            raise ConfigError(
+                f'{path}: sources: "{name}" is there already; change its `tokens` in the file and run again'
+            )
+        return before
+    source: dict[str, Any] = {"paths": list(paths), "in_seed": False}
+    if tokens is not None:
+        source["tokens"] = tokens
     # Bytes, because reading as text would turn the line ends of other systems into ours.
     text = path.read_bytes().decode()
     wanted: dict[str, Any] = old | {"sources": old["sources"] | {name: source}}

@@ -1,19 +1,26 @@
 """Which answers of a study belong to another state of it (floor 7)."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cuvee.errors import CuveeError
-from cuvee.study.answer import Answer
 from cuvee.study.config import StudyConfig
-from cuvee.study.folder import CONFIG_NAME
+from cuvee.study.folder import CONFIG_NAME, StudyFolder
 from cuvee.study.yaml_file import read_yaml
 
+if TYPE_CHECKING:
+    from cuvee.study.answer import Answer
+
 _SECTIONS = ("scale", "search")
+_ASKED = ("budget_flops", "method")
+"""Keys of the answer of a search that the command line may have put in place of the study file's."""
+_OTHER_FILE = "another study file, or by another version of cuvee"
 
 
-def outdated(folder: Path, answers: Sequence[Answer], shown: Answer | None) -> dict[str, str]:
+def outdated(folder: Path, answers: Sequence["Answer"], shown: "Answer | None") -> dict[str, str]:
     """Flow -> what its answer was made from, where that is not the study file of the folder, or other text.
 
     Args:
@@ -29,10 +36,30 @@ def outdated(folder: Path, answers: Sequence[Answer], shown: Answer | None) -> d
     found = {}
     for answer in answers:
         if answer.flow in files and answer.created_from.config not in files[answer.flow]:
-            found[answer.flow] = "another study file, or by another version of cuvee"
+            found[answer.flow] = _OTHER_FILE
         elif shown is not None and answer.created_from.sources != shown.created_from.sources:
             found[answer.flow] = f"other text than that of {shown.command}"
     return found
+
+
+def outdated_files(folder: StudyFolder) -> dict[str, str]:
+    """The same of the answers that lie in a folder, as far as their study file tells: what they hold besides
+    is not read."""
+    made = {}
+    for flow, path in (("run", folder.decision), ("search", folder.search), ("scale", folder.scale)):
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            document = json.loads(path.read_text(encoding="utf-8"))
+            asked = {key: document[key] for key in _ASKED} if flow == "search" else {}
+            made[flow] = str(document["created_from"]["config"]), asked
+    try:
+        configs = _configs(folder.root) if made else []
+        return {
+            flow: _OTHER_FILE
+            for flow, (config, asked) in made.items()
+            if config not in _digests(configs, asked)
+        }
+    except CuveeError:
+        return {}
 
 
 def _configs(folder: Path) -> list[StudyConfig]:

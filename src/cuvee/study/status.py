@@ -1,6 +1,7 @@
 """How far a study is (floor 7)."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from cuvee.types import Json
 
@@ -43,6 +44,8 @@ class StudyStatus:
     """None where there is none."""
     search: FlowStatus | None = None
     """The last one; None where there is none."""
+    outdated: Mapping[str, str] = field(default_factory=dict)
+    """Flow -> what its answer was made from that is no more."""
 
     @property
     def finished(self) -> bool:
@@ -61,4 +64,5 @@ class StudyStatus:
             "resumable": self.resumable,
             "ladder": None if self.ladder is None else asdict(self.ladder),
             "search": None if self.search is None else asdict(self.search),
+            "outdated": dict(self.outdated),
         }

@@ -16,6 +16,7 @@ from cuvee.study.agenda import Agenda, Intended
 from cuvee.study.check import STAGE
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
+from cuvee.study.outdated import outdated_files
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
 
 _TITLES = {
@@ -57,6 +58,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         begun=bool(intended) or (not parts and any(folder.checkpoints.glob(".*.state"))),
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in _LADDER}),
         search=_search(folder),
+        outdated=outdated_files(folder),
     )
 
 

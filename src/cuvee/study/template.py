@@ -23,7 +23,8 @@ _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _HEAD = """\
 # A study of cuvee. `cuvee run` answers it, `cuvee status` tells how far it is.
 # Relative paths are meant from the folder of this file.
-# `#key: value` shows a default: remove the # to change it.
+# `#key: value` shows a default: remove the # to change it. Sizes, tokens and counts are those of
+# `effort: {effort}`; under another effort they have other defaults.
 """
 # These sections take names that only the user knows; their keys are told as words.
 _NAMED: Mapping[str, type[BaseModel]] = {"sources": SourceSettings, "evaluations": EvaluationSettings}
@@ -40,7 +41,7 @@ def commented_study(given: Mapping[str, Any], notes: Mapping[str, str] | None = 
         ConfigError: what is given is not a valid study.
     """
     config = StudyConfig.parse(given, Path())
-    blocks = [_HEAD]
+    blocks = [_HEAD.format(effort=config.effort)]
     for name, field in StudyConfig.model_fields.items():
         key = field.alias or name
         lines = list(_comment(field.description or "", ""))

@@ -17,7 +17,7 @@ from cuvee.study.scale import decision as d
 from cuvee.study.scale.checks import checked_rows, law_checks, noise_above
 from cuvee.study.scale.findings import ScaleFindings
 from cuvee.study.scale.law import LEVEL, ScaleLaw, scale_of
-from cuvee.study.scale.verdict import AUTOSCALE
+from cuvee.study.scale.verdict import AUTOSCALE, law_missed
 from cuvee.study.scale.warnings import warnings
 from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
@@ -36,7 +36,7 @@ def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
         law = ScaleLaw.of(lab, every)
     end = _End(findings, lab, law)
     method = checks[0].name if checks else AUTOSCALE
-    mixture, shares = end.mixture(method), end.shares(method)
+    mixture, shares = end.mixture(method), end.shares(method, checks)
     predicted, even = law.target([mixture, findings.region.project(end.uniform.shares)], end.scale)
     check = findings.ladder.check
     decision = d.ScaleDecision(
@@ -101,13 +101,14 @@ class _End:
         }
         return self.findings.region.project(found[method]().shares)
 
-    def shares(self, method: str) -> FloatArray:
-        """Other draws of the same [K, S]; none where nothing was fitted."""
+    def shares(self, method: str, checks: Sequence[d.Checked]) -> FloatArray:
+        """Other draws of the same [K, S]; none where nothing was fitted, or where the law was wrong by far:
+        its optima then agree with each other, not with the truth."""
         if method == AUTOSCALE:
             return self.findings.optima.drawn_at(self.tokens)
         if method == TOP_RUNG:
             return self.findings.optima.drawn_at_rung(-1)
-        if method == self.law.name:
+        if method == self.law.name and not law_missed(checks):
             return self.resampled
         return np.zeros((0, len(self.findings.region.names)))
 

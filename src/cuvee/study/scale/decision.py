@@ -152,6 +152,13 @@ class ScaleDecision(Document):
         """Names [S]."""
         return tuple(entry.source for entry in self.mixture)
 
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Parameters and tokens of the largest trainings that it rests on."""
+        if self.check_tokens:
+            return self.check_parameters, self.check_tokens
+        return self.rungs[-1].parameters, self.rungs[-1].tokens
+
     def with_check(self, check: Check) -> Self:
         """The same with what fresh trainings say of it."""
         return replace(self, check=check).judged()

@@ -20,6 +20,7 @@ from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import region_of
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.outlook import Outlook, Stage, Stopwatch
+from cuvee.study.rechecking import rechecked
 from cuvee.study.scale.conclude import conclude
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
@@ -56,7 +57,7 @@ def run(
     with opened(config, folder, progress, executor) as lab:
         climb = _Climb.of(lab)
         lab.progress.message(climb.outlook().statement)
-        return conclude(climb.findings(), lab)
+        return rechecked(lab, conclude(climb.findings(), lab))
 
 
 def outlook(

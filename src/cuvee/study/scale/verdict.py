@@ -7,7 +7,7 @@ lower by more than chance makes the best of so many lower (Bonferroni's correcti
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -180,17 +180,31 @@ def _apart(sources: tuple[str, ...], scaled: "PathPoint", law: "PathPoint") -> I
 
 def _law_missed(decision: "ScaleDecision") -> Iterator[str]:
     """The law of the rungs on the trainings above them."""
-    if not decision.checks:
-        return
-    missed = _mean(abs(row.loss.mean - row.foretold.mean) for row in decision.checks)
-    allowed = _mean((row.foretold.high - row.foretold.low) / 2.0 for row in decision.checks)
-    loss = _mean(row.loss.mean for row in decision.checks)
-    known = f"its intervals reach {allowed:.2f}" if math.isfinite(allowed) else "it has no intervals"
-    if missed > allowed or missed > FAR * loss:
+    if law_missed(decision.checks):
+        missed, allowed, loss = _misses(decision.checks)
+        known = f"its intervals reach {allowed:.2f}" if math.isfinite(allowed) else "it has no intervals"
         yield (
             f"The law missed the losses of these trainings by {missed:.2f} nats per token, "
             f"{missed / loss:.0%} of them ({known})."
         )
+
+
+def law_missed(checks: Sequence["Checked"]) -> bool:
+    """Whether the law of the rungs was wrong by far about the trainings above them: then neither its
+    predictions nor the intervals of its optima are to be believed."""
+    if not checks:
+        return False
+    missed, allowed, loss = _misses(checks)
+    return missed > allowed or missed > FAR * loss
+
+
+def _misses(checks: Sequence["Checked"]) -> tuple[float, float, float]:
+    """Mean error of the law, mean half width of its intervals, mean loss."""
+    return (
+        _mean(abs(row.loss.mean - row.foretold.mean) for row in checks),
+        _mean((row.foretold.high - row.foretold.low) / 2.0 for row in checks),
+        _mean(row.loss.mean for row in checks),
+    )
 
 
 def _another_did_better(decision: "ScaleDecision") -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from cuvee.study.evaluation_rows import evaluation_rows, few_documents
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.scale.findings import ScaleFindings
@@ -17,6 +18,7 @@ _MATCHED = 1.05
 def warnings(findings: ScaleFindings, lab: Laboratory, law: ScaleLaw, method: str) -> Iterator[str]:
     """What the reader should know before relying on it."""
     config, optima = lab.plan.config, findings.optima
+    yield from few_documents(evaluation_rows(lab.plan.material, config.target_weights))
     if not config.target_run.simulated_epoching:
         yield EPOCHING_OFF
     else:

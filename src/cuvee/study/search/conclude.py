@@ -13,7 +13,9 @@ from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.proposer import History
 from cuvee.search.regret import Regret
 from cuvee.search.surrogate import Surrogate
+from cuvee.study.config import StudyConfig
 from cuvee.study.decision import SourceShare
+from cuvee.study.evaluation_rows import evaluation_rows, few_documents
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.law_decision import Interval
 from cuvee.study.plan import EPOCHING_OFF
@@ -50,7 +52,7 @@ def conclude(findings: SearchFindings, lab: Laboratory) -> d.SearchDecision:
     example = findings.menu.example(findings.menu.target)
     decision = d.SearchDecision(
         study=config.name,
-        created_from=provenance(lab, example, "cuvee search study.yaml"),
+        created_from=provenance(lab, example, _command(config)),
         headline=(),
         verdict=UNJUDGED,
         method=config.search.method,
@@ -76,6 +78,12 @@ def conclude(findings: SearchFindings, lab: Laboratory) -> d.SearchDecision:
         level=LEVEL,
     )
     return decision.judged()
+
+
+def _command(config: StudyConfig) -> str:
+    """What repeats the search, with what the command line may have said."""
+    search = config.search
+    return f"cuvee search study.yaml --budget {search.budget_flops:.17g} --method {search.method}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +245,8 @@ class _End:
             )
         if config.target_run.tokens is not None and not config.target_run.simulated_epoching:
             found.append(EPOCHING_OFF)
-        return (*found, *findings.menu.warnings)
+        few = few_documents(evaluation_rows(self.lab.plan.material, config.target_weights))
+        return (*few, *found, *findings.menu.warnings)
 
     def _seconds(self, place: int) -> float:
         """Of processor time, for trainings."""

@@ -140,6 +140,11 @@ class SearchDecision(Document):
         """Names [S]."""
         return tuple(entry.source for entry in self.mixture)
 
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Parameters and tokens of the largest trainings that it rests on."""
+        return self.levels[-1].parameters, self.levels[-1].tokens
+
     def with_check(self, check: Check) -> Self:
         """The same with what fresh trainings say of it."""
         return replace(self, check=check).judged()

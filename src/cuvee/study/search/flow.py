@@ -26,6 +26,7 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.opening import opened
+from cuvee.study.rechecking import rechecked
 from cuvee.study.search.conclude import conclude
 from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.findings import Made, SearchFindings
@@ -71,7 +72,7 @@ def run(
             lab.progress.message(line)
         findings = search.finished()
         with threadpool_limits(limits=1):
-            return conclude(findings, lab)
+            return rechecked(lab, conclude(findings, lab))
 
 
 def outlook(

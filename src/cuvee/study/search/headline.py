@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from cuvee.quantities import flops
 from cuvee.study.advice import advice, in_words
+from cuvee.study.search.verdict import MORE_LIKELY_THAN_NOT
 
 if TYPE_CHECKING:
     from cuvee.study.search.decision import SearchDecision
@@ -16,12 +17,19 @@ def headline(decision: "SearchDecision") -> tuple[str, ...]:
         f"{row.made} {_named(row.kind)}" for row in decision.levels if row.made and row.kind != "trained"
     ]
     trained = sum(row.made for row in decision.levels if row.kind == "trained")
+    expected = (
+        f"Expected against equal shares at {decision.levels[-1].tokens:,} tokens: {gain.mean:+.4f} nats per "
+        f"token ({level} {gain.low:+.4f} to {gain.high:+.4f})."
+    )
+    hidden = (
+        f"Another mixture is better by more than {decision.tolerance:g} with probability "
+        f"{decision.better_probability:.0%}; {decision.regret.mean:.4f} nats are expected to be hidden."
+    )
+    # What speaks against the mixture stands before what speaks for it.
+    early = decision.better_probability > MORE_LIKELY_THAN_NOT
     return (
         advice(decision.verdict, in_words(decision.mixture)),
-        f"Expected against equal shares at {decision.levels[-1].tokens:,} tokens: {gain.mean:+.4f} nats per "
-        f"token ({level} {gain.low:+.4f} to {gain.high:+.4f}).",
-        f"Another mixture is better by more than {decision.tolerance:g} with probability "
-        f"{decision.better_probability:.0%}; {decision.regret.mean:.4f} nats are expected to be hidden.",
+        *((hidden, expected) if early else (expected, hidden)),
         f"{flops(decision.flops)} of {flops(decision.budget_flops)} FLOPs went into "
         f"{', '.join([*kinds, f'{trained} trained'])}; it stopped because: {_reasons(decision.stopped)}.",
     )

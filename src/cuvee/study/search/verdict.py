@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from cuvee.study.search.decision import SearchDecision
 
 
+MORE_LIKELY_THAN_NOT = 0.5
+"""Probability of a better mixture from which on a search has ended too early."""
+
+
 def verdict_of(decision: "SearchDecision") -> Verdict:
     """The standing of a decision, from what stands in it; its own ``verdict`` is not read."""
     return Verdict("not checked", " ".join(_reasons(decision)))
@@ -26,6 +30,11 @@ def keeps_equal_shares(decision: "SearchDecision") -> bool:
 
 def _reasons(decision: "SearchDecision") -> Iterator[str]:
     count, tokens = len(decision.trained), decision.levels[-1].tokens
+    if decision.better_probability > MORE_LIKELY_THAN_NOT:
+        yield (
+            f"Another mixture is better with probability {decision.better_probability:.0%}, by "
+            f"{decision.regret.mean:.4f} nats per token as far as it is known: a larger budget may find it."
+        )
     if not decision.tested:
         yield f"No mixture was trained at the dearest level, {tokens:,} tokens."
         return

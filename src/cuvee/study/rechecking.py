@@ -1,0 +1,57 @@
+"""The check of a search or a ladder, in the size of the largest trainings that it rests on (floor 7).
+
+Neither trains for it by itself. Fresh trainings that `cuvee check` made of a mixture go on to count where the
+same question gives the same mixture again.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cuvee.mixture.mixture import Mixture
+from cuvee.study.check import STAGE
+from cuvee.study.checking import Checking
+from cuvee.study.laboratory import Laboratory
+from cuvee.study.mixtures import compared_with, region_of
+from cuvee.study.opening import available_tokens
+from cuvee.study.plan import Plan
+from cuvee.training.run import TrainingRun
+
+if TYPE_CHECKING:
+    from cuvee.study.scale.decision import ScaleDecision
+    from cuvee.study.search.decision import SearchDecision
+
+AnswerT = TypeVar("AnswerT", "SearchDecision", "ScaleDecision")
+
+
+def rechecked(lab: Laboratory, answer: AnswerT) -> AnswerT:
+    """An answer that was just given, with what fresh trainings of its mixture say that are there already."""
+    found = checking_of(lab, answer).check(0)
+    return answer if found is None else answer.with_check(found)
+
+
+def checking_of(lab: Laboratory, answer: "SearchDecision | ScaleDecision", unseen: bool = True) -> Checking:
+    """How its mixture is checked; ``unseen`` as in ``Checking``."""
+    config = lab.plan.config
+    pick = Mixture.of({entry.source: entry.share for entry in answer.mixture}).reindexed(config.pool_sources)
+    available = available_tokens(config, lab.plan.material)
+    return Checking(
+        lab,
+        pick,
+        compared_with(pick, region_of(config, available), available),
+        _Trainings(lab.plan, *answer.largest).run,
+        stage=f"{STAGE} ({answer.by})",
+        unseen=unseen,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Trainings:
+    """Of one size and length."""
+
+    plan: Plan
+    parameters: int
+    tokens: int
+
+    def run(self, mixture: Mixture, replica: int) -> TrainingRun:
+        model = self.plan.built(self.parameters)
+        return self.plan.alone(mixture, model, self.tokens, self.tokens, replica)
