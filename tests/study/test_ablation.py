@@ -496,6 +496,14 @@ def test_a_plan_knows_which_fresh_trainings_more_seeds_would_take(copy: StudyFol
     assert fresh.runs == 3 * (SEEDS + 1) >= fresh.left > 0
 
 
+def test_a_plan_counts_the_check_of_a_pick_that_will_be_another(copy: StudyFolder) -> None:
+    """More references make another pick, whose fresh trainings are not made yet; those of baselines are."""
+    change_study(copy, references={"count": 9, "replicates": 2})
+    ahead = ablation.outlook(StudyConfig.load(copy.root), copy, executor=InProcess())
+    (fresh,) = [row for row in ahead.rows if row.title == "fresh trainings"]
+    assert (fresh.runs, fresh.left) == (3 * SEEDS, SEEDS)
+
+
 def test_a_plan_only_looks_so_a_run_at_work_does_not_mind(copy: StudyFolder) -> None:
     left_over = copy.shards / ".being written.tmp"
     left_over.touch()
