@@ -337,6 +337,27 @@ def test_few_documents_are_said_before_what_was_gained(finished: Finished) -> No
     assert [line.split(":")[0] for line in lines[2:4]] == ["Measured", "Predicted"]
 
 
+@pytest.mark.parametrize(
+    ("rate", "references", "said"),
+    [
+        (1.0, 4, "The trained mixtures know nothing"),
+        (0.3, 0, "The branches all ended worse than the seed model"),
+    ],
+)
+def test_trainings_that_unlearn_are_named_first(
+    tmp_path: Path, rate: float, references: int, said: str
+) -> None:
+    """At such rates all mixtures end alike, and any answer looks as good as another."""
+    changes = {
+        "seed_training": SEED_DATA | {"tokens": 40 * 256},
+        "branch_training": {"tokens": 10 * 256, "batch_tokens": 256, "learning_rate": rate},
+        "references": {"count": references, "replicates": 0},
+    }
+    decision = run(write_study(tmp_path, **QUICK | changes))
+    assert decision.headline[1].startswith(said)
+    assert decision.verdict.standing != "confirmed"
+
+
 def test_many_documents_leave_no_doubt_of_them(tmp_path: Path) -> None:
     many = {"split": {"evaluation": 0.8, "seed": 0.1}, "evaluation_tokens": 4096}
     folder = write_study(tmp_path, **QUICK | many)

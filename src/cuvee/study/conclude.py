@@ -22,6 +22,7 @@ from cuvee.study.ledger import ledger, proxy_over_direct
 from cuvee.study.mixtures import compared_with
 from cuvee.study.provenance import provenance
 from cuvee.study.run_warnings import unseen, warnings_of
+from cuvee.study.unlearnt import unlearnt
 from cuvee.study.verdict import UNTRAINED
 from cuvee.types import FloatArray
 
@@ -123,6 +124,7 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         references=_references(judge),
         ledger=ledger(lab.store),
         proxy_over_direct=proxy_over_direct(lab.store, plan),
+        doubts=unlearnt(findings, lab),
         warnings=warnings_of(findings, judge, geometry, plan),
         confidence=CONFIDENCE,
     )

@@ -329,6 +329,8 @@ class Decision:
     ledger: tuple[LedgerRow, ...] = ()
     proxy_over_direct: dict[str, float] = field(default_factory=dict)
     """What is compared -> cost by proxies / cost of training each mixture."""
+    doubts: tuple[str, ...] = ()
+    """Why nothing here may be relied on; said before all else."""
     warnings: tuple[str, ...] = ()
     confidence: float = 0.95
 

@@ -13,6 +13,7 @@ def with_headline(decision: Decision) -> Decision:
     """The same decision with its first lines; reasons for doubt come before what is good."""
     lines = (
         advice(decision.verdict, in_words(decision.mixture)),
+        *decision.doubts,
         *few_documents(decision.evaluations),
         *_predicted_worse(decision),
         *_gain(decision),
