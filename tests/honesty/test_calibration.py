@@ -18,6 +18,7 @@ from cuvee.honesty.calibration import (
 )
 from cuvee.honesty.calibrators import (
     ALL_LEARNT,
+    BASELINES,
     CALIBRATORS,
     FEATURES,
     PARTS_ALONE,
@@ -321,6 +322,27 @@ class TestChoice:
             readers = [one for one in choice.errors if not one.is_baseline]
             assert choice.name == min(readers, key=lambda one: one.target).name
             assert len(choice.errors) == 5
+
+    def test_the_error_is_that_of_a_choice_that_saw_no_reference_it_is_judged_on(self) -> None:
+        """Chosen anew without each reference by hand; never below what the winner alone shows by much."""
+        for seed in range(3):
+            known = world(10, seed, own_bias=-0.5)
+            choice = choose_proxy(known, 0, DRAWS)
+            table = {n: c for n, c in calibrators_for(tuple(known.proxies)).items() if n not in BASELINES}
+            rows = leave_one_out_rows(known)
+            truth = known.truth - known.truth.mean(axis=0)
+            errors = {
+                name: left_out_differences(fit_folds(row, known, rows).predictions) - truth
+                for name, row in table.items()
+            }
+            squares = []
+            for left in range(10):
+                kept = [row for row in range(10) if row != left]
+                best = min(errors, key=lambda n: np.square(errors[n][kept] @ known.target).mean())
+                squares.append(np.square([*errors[best][left], errors[best][left] @ known.target]))
+            np.testing.assert_allclose(choice.error, np.sqrt(np.mean(squares, axis=0)))
+            winner = next(one for one in choice.errors if one.name == choice.name)
+            assert choice.error[-1] >= winner.target - 1e-12
 
     def test_learning_again_from_all_references_is_the_choice(self) -> None:
         known, new = world(9, 2, own_bias=-0.5), world(10, 1)

@@ -97,7 +97,10 @@ def test_references_correct_the_proxy_and_say_how_far_it_is_off() -> None:
     assert np.isfinite(judge.missed).all() and judge.missed[-1] < 0.01
     value, error = judge.difference(best, 0)
     assert value[-1] == pytest.approx(float(truth[best, 0] - truth[0, 0]), abs=4 * error[-1] + 1e-6)
-    assert (error >= np.sqrt(2) * judge.missed).all()
+    # What is missed counts by how far two mixtures lie apart, as against how far references do.
+    between = np.abs(evidence.shares[:, None] - evidence.shares[None]).sum(axis=-1)
+    apart = np.abs(judge.scored.shares[best] - judge.scored.shares[0]).sum() / between[between > 0].mean()
+    assert (error >= np.sqrt(2 * apart) * judge.missed).all()
     assert 0.0 <= judge.optimism < 0.003
 
 
@@ -123,6 +126,31 @@ def test_halves_that_say_otherwise_than_the_whole_widen_the_error() -> None:
     moved.halves[:, row] += 0.3
     _, wider = moved.difference(row, 0)
     assert wider[-1] == pytest.approx(np.sqrt(error[-1] ** 2 + 0.09 + 0.6 * (halves.mean() - value[-1])))
+
+
+def test_what_is_missed_is_never_nothing_because_noise_is_large() -> None:
+    """Left-out errors no larger than the noise of trainings do not prove that the proxy misses nothing."""
+    on = documents(20)
+    references = trained(mixtures(12, seed=3), on, on_all(bowl, 40), noise=0.05)
+    evidence = references.evidence()
+    choice = choose_proxy(evidence, 0)
+    judge = Judge(
+        findings(mixtures(10), on, on_all(bowl, 40), references=references), evidence, choice, WEIGHTS, 0
+    )
+    assert ((judge.missed > 0.2 * choice.error) & (judge.missed <= 1.1 * choice.error)).all()
+    # Of errors far above the noise all but the noise is left.
+    loud = replace(judge, choice=replace(choice, error=choice.error + 100.0))
+    np.testing.assert_allclose(loud.missed, loud.choice.error, rtol=0.05)
+
+
+def test_intervals_reach_as_far_as_so_many_errors_tell() -> None:
+    on = documents(20)
+    for count, reach in ((5, 2.776), (11, 2.228), (30, 2.045)):
+        references = trained(mixtures(count, seed=3), on, on_all(bowl, 40), noise=0.05)
+        evidence = references.evidence()
+        of = findings(mixtures(10), on, on_all(bowl, 40), references=references)
+        judge = Judge(of, evidence, choose_proxy(evidence, 0), WEIGHTS, 0, pairs=2)
+        assert judge.reach == pytest.approx(reach, abs=1e-3)
 
 
 def test_few_references_count_for_how_much_their_halves_share() -> None:

@@ -79,6 +79,9 @@ class Choice:
     """Share of paired bootstrap resamples in which they do."""
     left_out: FloatArray
     """[R, E] what the chosen calibrator predicts for each reference without having seen it."""
+    error: FloatArray
+    """[E + 1] root mean squared left-out errors by evaluation, that of the target last, where the choice of
+    the calibrator did not see the reference either: those of the winner alone are too small."""
 
     def to_json(self) -> Json:
         """All fields as plain JSON."""
@@ -90,6 +93,7 @@ class Choice:
             "believed": self.believed,
             "probability": self.probability,
             "left_out": self.left_out.tolist(),
+            "error": self.error.tolist(),
         }
 
 
@@ -126,7 +130,9 @@ def choose_proxy(evidence: Evidence, seed: int, draws: int = DRAWS) -> Choice:
     of_readers = np.stack([squares[name] for name in readers])
     name = readers[_lowest(of_readers)]
     everyone = np.arange(evidence.references)
-    ours = np.array([of_readers[_lowest(of_readers[:, everyone != r]), r] for r in everyone])
+    without = [_lowest(of_readers[:, everyone != r]) for r in everyone]
+    ours = of_readers[without, everyone]
+    unseen = np.stack([missed[readers[one]][r] for one, r in zip(without, everyone, strict=True)])
     theirs = np.stack([squares[name] for name in BASELINES])
     counts = bootstrap_counts(np.zeros(evidence.references, dtype=np.int64), seed, draws)
     probability = float(np.mean(counts @ ours < (counts @ theirs.T).min(axis=1)))
@@ -139,6 +145,7 @@ def choose_proxy(evidence: Evidence, seed: int, draws: int = DRAWS) -> Choice:
         believed=wins and probability >= BELIEVED_FROM,
         probability=probability,
         left_out=left_out(predictions[name]),
+        error=np.sqrt(np.append(np.square(unseen).mean(axis=0), ours.mean())),
     )
 
 

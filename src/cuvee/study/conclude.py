@@ -16,7 +16,7 @@ from cuvee.study.checking import Checking, replicated
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.findings import Findings
 from cuvee.study.headline import with_headline
-from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge, Z
+from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
 from cuvee.study.mixtures import compared_with
@@ -138,7 +138,7 @@ def _gains(judge: Judge, row: int, compared: dict[str, Mixture]) -> tuple[d.Gain
         if mixture.key == judge.pick.key:
             continue
         value, error = judge.difference(row, base)
-        mean, half = value[-1] + judge.optimism, Z * error[-1]
+        mean, half = value[-1] + judge.optimism, judge.reach * error[-1]
         found.append(d.Gain(name, float(mean), float(mean - half), float(mean + half)))
     return tuple(found)
 
@@ -219,7 +219,7 @@ def _tied(judge: Judge, pick: int) -> tuple[d.TiedMixture, ...]:
     found = []
     for row in judge.order:
         value, error = judge.difference(row, pick)
-        low, high = value[-1] - Z * error[-1], value[-1] + Z * error[-1]
+        low, high = value[-1] - judge.reach * error[-1], value[-1] + judge.reach * error[-1]
         if not low <= 0:  # also where nothing is known of the error
             break
         mixture = judge.scored.mixtures[row]
@@ -276,10 +276,9 @@ def _ablation(judge: Judge, uniform: Mixture) -> tuple[d.AblationEffect, ...]:
         if mixture.key not in known or base.key not in known:
             continue
         value, error = judge.difference(known[mixture.key], known[base.key])
-        for evaluation, v, e in zip([*judge.weights, d.TARGET], value, error, strict=True):
-            effects.append(
-                d.AblationEffect(name, action, evaluation, float(v), float(v - Z * e), float(v + Z * e))
-            )
+        low, high = value - judge.reach * error, value + judge.reach * error
+        for evaluation, *ends in zip([*judge.weights, d.TARGET], value, low, high, strict=True):
+            effects.append(d.AblationEffect(name, action, evaluation, *map(float, ends)))
     return tuple(effects)
 
 

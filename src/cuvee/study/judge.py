@@ -12,13 +12,13 @@ choosing on one half and judging on the other.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import NormalDist
 
 import numpy as np
+from scipy.special import ndtr, stdtrit
 
 from cuvee.honesty.calibration import FittedCalibrator, Prediction
 from cuvee.honesty.evidence import Evidence
-from cuvee.honesty.proxy_choice import CalibratorError, Choice, refit
+from cuvee.honesty.proxy_choice import Choice, refit
 from cuvee.honesty.scopes import replicate_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.decision import Loss
@@ -27,8 +27,6 @@ from cuvee.study.halves import PAIRS, Halves
 from cuvee.types import FloatArray
 
 CONFIDENCE = 0.95
-Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-"""Half the width of the interval, in standard errors."""
 UNCHECKED = "ensemble"
 """The proxy that is reported, without being believed, where too few references were trained."""
 
@@ -126,14 +124,20 @@ class Judge:
 
     @cached_property
     def missed(self) -> FloatArray:
-        """What the calibrated proxy misses of a mixture's expected loss [E + 1], the target last."""
+        """What the calibrated proxy misses of a mixture's expected loss [E + 1], the target last.
+
+        The squared left-out error less the variance of a training, or what may be left of that: both are
+        known from a few numbers, so the mean of a normal's positive part stands for their difference.
+        """
         if self.choice is None or self.evidence is None:
             return np.full(len(self.target) + 1, np.nan)
-        errors = chosen_error(self.choice)
         rows = [*np.eye(len(self.target)), self.target]
-        noise = np.array([replicate_noise(self.evidence, row).deviation for row in rows])
-        squares = np.square([*errors.by_evaluation, errors.target])
-        return np.asarray(np.sqrt(np.maximum(squares - np.nan_to_num(np.square(noise)), 0.1 * squares)))
+        noises = [replicate_noise(self.evidence, row) for row in rows]
+        noise = np.nan_to_num(np.square([one.deviation for one in noises]))
+        squares = np.square(self.choice.error)
+        # The variance of a sample variance with k degrees of freedom is 2 / k of its square.
+        unsure = 2 * (squares**2 / self.evidence.references + noise**2 / max(noises[0].freedom, 1))
+        return np.sqrt(_positive_mean(squares - noise, np.sqrt(unsure)))
 
     def difference(self, row: int, base: int) -> tuple[FloatArray, FloatArray]:
         """Predicted loss of one mixture minus another's, and its standard error [E + 1], target last."""
@@ -149,10 +153,10 @@ class Judge:
     def _apart(self, row: int, base: int) -> float:
         """How much of what the proxy misses two mixtures do not share: a linear variogram.
 
-        All of it where they lie as far apart as references do, less in proportion where they are nearer.
+        All of it where they lie as far apart as references do, less or more in proportion elsewhere.
         """
         shares = self.scored.shares
-        return min(1.0, float(np.abs(shares[row] - shares[base]).sum()) / self._typical_distance)
+        return float(np.abs(shares[row] - shares[base]).sum()) / self._typical_distance
 
     @cached_property
     def _typical_distance(self) -> float:
@@ -206,6 +210,13 @@ class Judge:
         relative = losses - losses.mean(axis=1, keepdims=True)
         return float(max(0.0, 0.5 * (relative[draws ^ 1, best] - relative[draws, best]).mean()))
 
+    @cached_property
+    def reach(self) -> float:
+        """Half the width of an interval in standard errors: Student's t, as those are known from as many
+        errors as there are references."""
+        count = self.evidence.references if self.evidence is not None else 0
+        return float(stdtrit(max(count - 1, 1), 0.5 + CONFIDENCE / 2))
+
     @property
     def even(self) -> Mixture:
         """Equal shares."""
@@ -247,18 +258,20 @@ class Judge:
         spread = np.sqrt(np.square(spread) + np.square(samples - mean).mean(axis=0))
         bits = self._with_target(self.mean[row] * factors)
         return [
-            Loss(float(m), float(m - Z * s), float(m + Z * s), float(b))
+            Loss(float(m), float(m - self.reach * s), float(m + self.reach * s), float(b))
             for m, s, b in zip(mean, spread, bits, strict=True)
         ]
 
     @property
     def _target_error(self) -> float:
-        return chosen_error(self.choice).target if self.choice else float("nan")
+        return float(self.choice.error[-1]) if self.choice else float("nan")
 
 
 ERRORS_A_HALF = 10
 
 
-def chosen_error(choice: Choice) -> CalibratorError:
-    """The left-out errors of the calibrator that was chosen."""
-    return next(error for error in choice.errors if error.name == choice.name)
+def _positive_mean(mean: FloatArray, deviation: FloatArray) -> FloatArray:
+    """Mean of max(x, 0) for normal x."""
+    z = mean / np.maximum(deviation, np.finfo(np.float64).tiny)
+    density = np.exp(-0.5 * np.square(z)) / np.sqrt(2 * np.pi)
+    return np.asarray(mean * ndtr(z) + deviation * density)
