@@ -75,6 +75,9 @@ def row_of(study: TrustStudy, progress: Progress, earlier: bool = False) -> Json
         "predicted": {gain.baseline: [gain.difference, gain.low, gain.high] for gain in decision.gains},
         "measured": measured_of(decision),
         "optimism": decision.optimism,
+        "calibrator": decision.believed_proxy,
+        "believed": decision.believed,
+        "errors": errors_of(decision),
         "mixtures": {name: one.as_dict() for name, one in mixtures.items()},
         "truth": truth,
         "earlier": said,
@@ -90,6 +93,13 @@ def measured_of(decision: Decision) -> dict[str, list[float]]:
     if decision.check is None:
         return {}
     return {one.baseline: [one.difference, one.low, one.high] for one in decision.check.comparisons}
+
+
+def errors_of(decision: Decision) -> dict[str, list[float]]:
+    """Baseline -> standard errors of the measured difference by trainings and by documents."""
+    if decision.check is None:
+        return {}
+    return {one.baseline: [one.training_error, one.document_error] for one in decision.check.comparisons}
 
 
 def truth_of(
@@ -160,6 +170,7 @@ def earlier_answer(study: TrustStudy) -> Json:
     shutil.copytree(study.folder / "text", folder / "text")
     settings = {key: value for key, value in study.settings().items() if key != "megabytes"}
     (folder / "study.yaml").write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
+    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "cuvee", "run", str(folder), "--json"],
         env={"PYTHONPATH": str(checkout / "src"), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"},
@@ -167,6 +178,7 @@ def earlier_answer(study: TrustStudy) -> Json:
         text=True,
         check=True,
     )
+    seconds = time.monotonic() - began
     decision: Any = json.loads(done.stdout)
     shutil.rmtree(folder)
     line = next(line for line in decision["headline"] if "against equal shares" in line)
@@ -175,4 +187,5 @@ def earlier_answer(study: TrustStudy) -> Json:
         "mixture": {entry["source"]: entry["share"] for entry in decision["mixture"]},
         "predicted": numbers,
         "believed": decision["believed"],
+        "seconds": seconds,
     }
