@@ -216,7 +216,7 @@ def _end(why: str, broken: OnBroken, begun: bool) -> None:
     """What becomes of a file that cannot be read on: an error if nothing was read of it."""
     if not begun:
         raise BrokenRecord(why)
-    broken(BrokenRecord(f"{why}; the rest of the file is left out"))
+    broken(BrokenRecord(f"{why}; nothing after it can be read"))
 
 
 def _too_large(limit: int) -> str:

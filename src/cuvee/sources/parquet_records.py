@@ -14,21 +14,22 @@ import pyarrow.parquet as pq
 
 from cuvee.errors import BrokenRecord
 from cuvee.sources.decoded import not_utf8
-from cuvee.sources.record import OnBroken, Record
+from cuvee.sources.record import OnBroken, Record, too_large
 from cuvee.sources.unpacked import UnreadableFile, require_data
 
 _MOST_ROWS = 1024
 _BATCH_BYTES = 1 << 29
 
 
-def parquet_records(path: Path, field: str | None, broken: OnBroken) -> Iterator[Record]:
+def parquet_records(path: Path, field: str | None, broken: OnBroken, limit: int) -> Iterator[Record]:
     """The rows of a file.
 
     Args:
         path: the file.
         field: the column that is wanted, or a path into one that holds structures; None reads all columns in
-            which there are strings, the others are there without a value.
+            which there are strings.
         broken: called for each row that cannot be read, and for the rest of a file that is damaged.
+        limit: bytes of the largest text.
 
     Raises:
         BrokenRecord: the file cannot be opened, has two columns of one name, or lacks the wanted one.
@@ -42,7 +43,7 @@ def parquet_records(path: Path, field: str | None, broken: OnBroken) -> Iterator
                 for index in range(len(batch)):
                     row += 1
                     try:
-                        yield _record(batch, index, field, file.schema_arrow, f"{path}:{row}")
+                        yield Record(_values(batch, index, field, f"{path}:{row}", limit), f"{path}:{row}", 0)
                     except BrokenRecord as error:
                         broken(error)
     except UnreadableFile as error:
@@ -50,24 +51,45 @@ def parquet_records(path: Path, field: str | None, broken: OnBroken) -> Iterator
     except (pa.ArrowException, OSError) as error:
         if not row:
             raise BrokenRecord(f"{path}:1: cannot read on: {error}") from error
-        broken(BrokenRecord(f"{path}:{row + 1}: cannot read on: {error}; the rest of the file is left out"))
+        broken(BrokenRecord(f"{path}:{row + 1}: cannot read on: {error}; nothing after it can be read"))
 
 
-def _record(batch: pa.RecordBatch, index: int, field: str | None, schema: pa.Schema, location: str) -> Record:
-    values = {}
+def _values(
+    batch: pa.RecordBatch, index: int, field: str | None, location: str, limit: int
+) -> dict[str, Any]:
+    """The cells of a row by column; None for those that cannot be read where all columns are looked at."""
+    values: dict[str, Any] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        cell = column[index]
         try:
-            values[name] = column[index].as_py()
-        except UnicodeDecodeError as error:
+            values[name] = _python(cell, name, location, limit)
+        except BrokenRecord:
             if field is not None:
-                raise BrokenRecord(f"{location}: {not_utf8(error.start, error)}") from error
-        except (ValueError, OverflowError, pa.ArrowException):  # a time, beside the text, that Python lacks
+                raise
             values[name] = None
-    if field is None:
-        values |= dict.fromkeys(name for name in schema.names if name not in values)
-    elif field in values and values[field] is None:
+    if field in values and values[field] is None:
         raise BrokenRecord(f"{location}: column '{field}' is empty (null)")
-    return Record(values, location, 0)
+    return values
+
+
+def _python(cell: pa.Scalar, name: str, location: str, limit: int) -> Any:
+    if (size := _bytes_of(cell)) > limit:
+        raise BrokenRecord(f"{location}: {too_large(name, size, limit)}")
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError as error:
+        raise BrokenRecord(f"{location}: {not_utf8(error.start, error)}") from error
+    except (ValueError, OverflowError, pa.ArrowException) as error:  # such as a time that Python lacks
+        raise BrokenRecord(f"{location}: column '{name}' cannot be read: {error}") from error
+
+
+def _bytes_of(cell: pa.Scalar) -> int:
+    """Bytes of a string, before it is copied; 0 for anything else."""
+    cell = cell.value if isinstance(cell, pa.DictionaryScalar) else cell
+    if not isinstance(cell, pa.StringScalar | pa.LargeStringScalar | pa.StringViewScalar):
+        return 0
+    buffer = cell.as_buffer()
+    return 0 if buffer is None else int(buffer.size)
 
 
 def _wanted(schema: pa.Schema, field: str | None, where: str) -> Sequence[str]:

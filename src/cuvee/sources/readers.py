@@ -54,6 +54,11 @@ class SourceSpec:
         """The same for a record with all its fields, as it is written."""
         return RECORD_FACTOR * self.document_bytes
 
+    @property
+    def text_bytes(self) -> int:
+        """The same for the text of a record: that of a document, more where it is cut afterwards."""
+        return self.document_bytes if self.chunk_characters is None else self.record_bytes
+
     def __post_init__(self) -> None:
         if not self.name:
             raise ConfigError("a source needs a name that is not empty")
@@ -177,7 +182,8 @@ def read_json(path: Path, options: ReadOptions) -> Iterator[Document]:
 
 def read_parquet(path: Path, options: ReadOptions) -> Iterator[Document]:
     """Every row is a document; the text column must hold strings, or the messages of conversations."""
-    yield from _texts(parquet_records(path, options.spec.text_field, options.broken), options)
+    spec = options.spec
+    yield from _texts(parquet_records(path, spec.text_field, options.broken, spec.text_bytes), options)
 
 
 def read_records(path: Path, spec: SourceSpec) -> Iterator[Record]:
@@ -193,7 +199,7 @@ def read_records(path: Path, spec: SourceSpec) -> Iterator[Record]:
 
     kind = type_of(path)
     if kind == ".parquet":
-        return parquet_records(path, None, broken)
+        return parquet_records(path, None, broken, spec.text_bytes)
     if kind == ".json":
         return json_records(path, broken, spec.record_bytes)
     if kind in (".jsonl", ".ndjson"):
@@ -282,10 +288,9 @@ def _limited(fragments: Iterable[str], limit: int) -> Iterator[str]:
 def _texts(records: Iterable[Record], options: ReadOptions) -> Iterator[Document]:
     """The text of each record as a document."""
     spec = options.spec
-    limit = spec.document_bytes if spec.chunk_characters is None else spec.record_bytes
     for record in records:
         try:
-            text = text_of(record.fields, spec.text_field, record.location, limit)
+            text = text_of(record.fields, spec.text_field, record.location, spec.text_bytes)
         except BrokenRecord as error:
             options.broken(error)
             continue

@@ -70,7 +70,7 @@ def text_of(fields: Mapping[str, Any], field: str, location: str, limit: int = M
     parts = messages_of(value)
     if parts is None:
         raise BrokenRecord(
-            f"{location}: field '{field}' must be a string, not {type(value).__name__}{_inside(value)}"
+            f"{location}: field '{field}' must be a string, not {type(value).__name__}{_inside(value, field)}"
         )
     return checked_text("\n\n".join(parts), field, location, limit)
 
@@ -86,11 +86,15 @@ def checked_text(text: str, field: str, location: str, limit: int) -> str:
     except UnicodeEncodeError as error:
         raise BrokenRecord(f"{location}: field '{field}' has half a surrogate pair") from error
     if size > limit:
-        raise BrokenRecord(
-            f"{location}: field '{field}' has {in_words(size)}, and a document at most {in_words(limit)}; "
-            "cut it into several"
-        )
+        raise BrokenRecord(f"{location}: {too_large(field, size, limit)}")
     return text
+
+
+def too_large(field: str, size: int, limit: int) -> str:
+    """What is said of a text that is larger than a document may be."""
+    return (
+        f"field '{field}' has {in_words(size)}, and a document at most {in_words(limit)}; cut it into several"
+    )
 
 
 def field_of(fields: Mapping[str, Any], path: str, location: str) -> Any:
@@ -163,8 +167,8 @@ def _parts(content: Any) -> Iterator[str | None]:
             yield "" if isinstance(part, Mapping) and "type" in part else None
 
 
-def _inside(value: Any) -> str:
-    """What an object or a list holds, for messages."""
+def _inside(value: Any, field: str) -> str:
+    """What to name instead of an object."""
     if isinstance(value, Mapping) and value:
-        return f" (it has the fields {', '.join(field_names(value))}; write them with a point)"
+        return f"; set text_field to one of: {', '.join(field_names({field: value}))}"
     return ""

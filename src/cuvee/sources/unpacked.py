@@ -30,6 +30,7 @@ _HEAD_BYTES = 18
 _PIECE_BYTES = 1 << 20
 _MOST_UNPACKED = 1 << 24
 _DAMAGE = (pa.ArrowException, OSError, EOFError, zlib.error, lzma.LZMAError)
+_MOST_BLANK = 1 << 20
 _PATIENCE = 64
 """A line is looked through for its end up to so many times the limit."""
 
@@ -87,8 +88,8 @@ def lines(path: Path, limit: int) -> Iterator[bytes | None]:
         if number == 0 and line is not None:
             line = line.removeprefix(codecs.BOM_UTF8)
         blank = blank + len(line) + 1 if line is not None and (not line or line.isspace()) else 0
-        if blank > limit:
-            raise UnreadableFile(f"more than {in_words(limit)} of blank lines")
+        if blank > _MOST_BLANK:
+            raise UnreadableFile(f"more than {in_words(_MOST_BLANK)} of blank lines")
         yield line
 
 
