@@ -205,7 +205,7 @@ def test_a_document_has_a_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst", ".bz2", ".xz"])
 def test_a_record_that_never_ends_is_refused_before_memory_goes(tmp_path: Path, suffix: str) -> None:
-    """300 MB from some kilobytes; with another record behind it, which is read where broken ones are allowed."""
+    """Millions of bytes from some hundred; the record behind them is read where broken ones are allowed."""
     size = 30_000_000 if suffix else 3_000_000
     data = b'{"text": "a"}\n{"text": "' + bytes(size) + b'"}\n{"text": "c"}\n'
     path = write_bytes(tmp_path / f"a.jsonl{suffix}", data)

@@ -105,5 +105,6 @@ def test_xz_that_needs_too_much_memory(tmp_path: Path) -> None:
 def test_text_in_utf16_is_called_so(tmp_path: Path) -> None:
     for name in ("a.txt", "a.jsonl", "a.json"):
         path = write_bytes(tmp_path / name, '{"text": "a"}\n'.encode("utf-16"))
-        with pytest.raises(BrokenRecord, match=r"is UTF-16, not UTF-8; .*iconv -f utf-16 -t utf-8"):
-            read(path)
+        for allow_broken in (False, True):
+            with pytest.raises(BrokenRecord, match=r"is UTF-16, not UTF-8; .*iconv -f utf-16 -t utf-8"):
+                read(path, allow_broken=allow_broken)

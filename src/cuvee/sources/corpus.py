@@ -144,7 +144,8 @@ def prepare(
     for name, spec in own.items():
         reading = _read(spec, seen={}, claims={})
         if not len(reading.digests):
-            raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}")
+            why = f": {reading.report.shortage}" if reading.report.shortage else ""
+            raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}{why}")
         for digest in reading.digests:
             claims.setdefault(digest.tobytes(), []).append(name)
         tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,))

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from cuvee.sources.unpacked import UnreadableFile, blocks
 
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
 
 class NotUtf8(UnreadableFile):
     """The file is in another encoding."""
@@ -40,8 +38,6 @@ def decoded(path: Path) -> Iterator[str]:
 
 def not_utf8(offset: int, error: UnicodeDecodeError) -> str:
     """What is said of text in another encoding."""
-    if offset == 0 and error.object[:2] in _UTF16:
-        return "is UTF-16, not UTF-8; convert the file, for example with iconv -f utf-16 -t utf-8"
     return (
         f"is not UTF-8 at byte {offset} ({error.reason}); convert the file, for example with iconv -t utf-8"
     )

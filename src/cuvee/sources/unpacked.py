@@ -25,6 +25,8 @@ LARGEST_WINDOW = 1 << 27
 """Bytes that unpacking may look back: all that zstd unpacks without being asked twice."""
 
 _MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\x00"}
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_CONVERT = "convert the file, for example with iconv -f utf-16 -t utf-8"
 _SKIPPABLE = b"\x2a\x4d\x18"  # behind one byte that may be any: a frame of zstd without data
 _HEAD_BYTES = 18
 _PIECE_BYTES = 1 << 20
@@ -70,7 +72,10 @@ def blocks(path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
             _check_head(file.read(_HEAD_BYTES), suffix, path)
             file.seek(0)
-            yield from _UNPACKERS.get(suffix, _read)(file)
+            for number, block in enumerate(_UNPACKERS.get(suffix, _read)(file)):
+                if number == 0 and block.startswith(_UTF16):
+                    raise UnreadableFile(f"is UTF-16, not UTF-8; {_CONVERT}")
+                yield block
     except _DAMAGE as error:
         raise UnreadableFile(f"cannot read on: {_reason(error, path)}") from error
 
