@@ -1,8 +1,7 @@
 """Rows of Parquet files as records (sources).
 
-So many rows are read at once that they stay small, by the size of their column. Where values may be stored
-once and referred to, a small file can hold a long text a million times; there a row is taken to be as large
-as all values together.
+So many rows are read at once that they stay small. Where values are stored once and referred to, a small file
+can hold a long text a million times; so a row is taken to be as large as its whole group.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +38,7 @@ def parquet_records(path: Path, field: str | None, broken: OnBroken, limit: int)
         require_data(path)
         with pq.ParquetFile(path) as file:
             names = _wanted(file.schema_arrow, field, str(path))
-            for batch in file.iter_batches(_rows_at_once(file, names), columns=list(names)):
+            for batch in file.iter_batches(_rows_at_once(file), columns=list(names)):
                 for index in range(len(batch)):
                     row += 1
                     try:
@@ -48,7 +47,7 @@ def parquet_records(path: Path, field: str | None, broken: OnBroken, limit: int)
                         broken(error)
     except UnreadableFile as error:
         raise BrokenRecord(f"{path}:1: {error}") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         if not row:
             raise BrokenRecord(f"{path}:1: cannot read on: {error}") from error
         broken(BrokenRecord(f"{path}:{row + 1}: cannot read on: {error}; nothing after it can be read"))
@@ -142,15 +141,12 @@ def _paths(kind: pa.DataType, name: str) -> Iterator[str]:
         yield name
 
 
-def _rows_at_once(file: pq.ParquetFile, names: Sequence[str]) -> int:
-    """How many rows stay below ``_BATCH_BYTES``, as far as the file tells."""
-    prefixes = tuple(f"{name}." for name in names)
-    most = 1.0
-    for group in map(file.metadata.row_group, range(file.metadata.num_row_groups)):
-        a_row = 0.0
-        for column in map(group.column, range(group.num_columns)):
-            if column.path_in_schema in names or column.path_in_schema.startswith(prefixes):
-                share = 1 if column.has_dictionary_page else max(group.num_rows, 1)
-                a_row += column.total_uncompressed_size / share
-        most = max(most, a_row)
-    return max(1, min(_MOST_ROWS, int(_BATCH_BYTES / most)))
+def _rows_at_once(file: pq.ParquetFile) -> int:
+    """How many rows stay below ``_BATCH_BYTES``, as far as the file tells.
+
+    By the size of whole row groups: to ask for that of a column aborts the process where the file is damaged
+    (pyarrow 26).
+    """
+    groups = range(file.metadata.num_row_groups)
+    largest = max((file.metadata.row_group(group).total_byte_size for group in groups), default=1)
+    return max(1, min(_MOST_ROWS, _BATCH_BYTES // max(largest, 1)))

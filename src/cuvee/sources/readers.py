@@ -112,7 +112,7 @@ def read_source(spec: SourceSpec, on_broken: OnBroken | None = None) -> Iterator
     total = 0
     for place in source_files(spec):
         if isinstance(place, str):
-            documents = read_hub(place, spec.name, spec.text_field, broken, spec.document_bytes)
+            documents = read_hub(place, spec.name, spec.text_field, broken, spec.text_bytes)
         else:
             documents = _reader_of(place, spec)(place, options)
         for document in documents:

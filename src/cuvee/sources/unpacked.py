@@ -197,7 +197,7 @@ def _check_head(head: bytes, suffix: str, path: Path) -> None:
         raise UnreadableFile(
             f"cannot read on: it is compressed with {COMPRESSIONS[looks]}; name it {path.name}{looks}"
         )
-    if looks == ".zst" and (window := _window(head)) > LARGEST_WINDOW:
+    if looks == ".zst" and (window := _window(head.ljust(_HEAD_BYTES, b"\0"))) > LARGEST_WINDOW:
         raise UnreadableFile(_too_wide(path, window))
 
 
