@@ -25,6 +25,7 @@ def texts(*paths: Path | str, **changes: bool) -> list[str]:
         "LICENCE-CC.md", "CHANGES.md", "CHANGELOG.txt", "NOTICE.txt", "COPYING.txt", "CITATION.md",
         "dataset_card.md",
         "dataset_info.json", "dataset_infos.json", "manifest.json", "metadata.json", "_meta.json",
+        "model.index.json", "vocab.json",
     ],
 )  # fmt: skip
 def test_cards_are_no_documents(tmp_path: Path, name: str) -> None:
@@ -37,7 +38,17 @@ def test_cards_are_no_documents(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["licensing.txt", "changed.md", "readmes.txt", "notice.jsonl", "license.jsonl", "info.jsonl", "map.json"],
+    [
+        "licensing.txt",
+        "changed.md",
+        "readmes.txt",
+        "notice.jsonl",
+        "license.jsonl",
+        "info.jsonl",
+        "map.json",
+        "history.txt",
+        "terms.md",
+    ],
 )
 def test_names_that_only_resemble_those_of_cards(tmp_path: Path, name: str) -> None:
     write_bytes(tmp_path / name, b'{"text": "x"}\n')

@@ -23,16 +23,18 @@ _LARGEST_POINTER = 1024
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _CARD = re.compile(
     r"(readme|licen[cs]e)([-_. ].*)?|"
-    r"licen[cs]es|copying|copyright|notice|(third[-_]party[-_])?notices|change_?log|changes|history|manifest|"
-    r"authors|contributors|contributing|citation|citing|code[-_]of[-_]conduct|terms(_of_use)?|disclaimer|"
-    r"(data|dataset|data[-_]|dataset[-_]|model[-_])?card|datasheet",
+    r"licen[cs]es|copying|copyright|(third[-_]party[-_])?notices?|change[-_]?log|changes|manifest|"
+    r"authors|contributors|contributing|citation|citing|code[-_]of[-_]conduct|terms[-_]of[-_]use|disclaimer|"
+    r"(data|dataset|model)[-_]?card|datasheet",
     re.IGNORECASE,
 )
 _SIDECAR = re.compile(
-    r"(dataset[-_])?(infos?|dict|metadata|meta|manifest|schema|stats|statistics|checksums)|"
-    r"state|config|croissant|package(-lock)?|_.*",
+    r"(dataset[-_]?)?(infos?|dict|metadata|meta|manifest|schema|stats|statistics|checksums|splits)|"
+    r"(.*\.)?(index|state|config)|croissant|datapackage|package(-lock)?|_.*|"
+    r"vocab|(special_|added_)tokens(_map)?|tokenizer(_config)?",
     re.IGNORECASE,
 )
+"""JSON beside data that describes it; what else is JSON is read."""
 
 
 def type_of(path: Path) -> str:

@@ -6,13 +6,14 @@ are; of all others the sample says how much text a byte on disk stands for.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from cuvee.errors import BrokenRecord, MissingSource
 from cuvee.sources.decoded import decoded
 from cuvee.sources.file_types import COMPRESSIONS, KNOWN, TEXT_TYPES, stem_of, type_of
 from cuvee.sources.readers import SourceSpec, read_records, read_source
+from cuvee.sources.record import Record, leaves
 from cuvee.sources.source_files import FileList, Reason, files_in, passed_over_in_words, reason_to_pass_over
 from cuvee.sources.unpacked import UnreadableFile, expansion, in_words
 from cuvee.study.folder import CONFIG_NAME, GENERATED, GENERATED_FILES
@@ -20,6 +21,8 @@ from cuvee.study.text_fields import text_field
 
 SAMPLED_FILES = 8
 SAMPLED_RECORDS = 50
+SAMPLED_BYTES = 1 << 22
+"""No more records of a file are looked at once they have so much."""
 PIECE_CHARACTERS = 50_000
 """Of the pieces that text files are cut into where they are larger than a document may be."""
 _PIECE_BYTES = 1 << 20
@@ -165,8 +168,9 @@ def _measured(name: str, path: Path, inside: FileList) -> FoundSource:
     source = _cut_if_needed(source, texts)
     sample = sum((_text_sample(file) for file in texts[:SAMPLED_FILES]), _Sample())
     if records:
-        source = _with_field(source, records)
-        sample = sum((_record_sample(file, source) for file in records[:SAMPLED_FILES]), sample)
+        sampled = {file: _first_records(file) for file in records[:SAMPLED_FILES]}
+        source = _with_field(source, records, list(chain(*sampled.values())))
+        sample = sum((_record_sample(file, one, source) for file, one in sampled.items()), sample)
     source = replace(source, documents_sampled=sample.documents)
     if not records and not any(file.suffix.lower() in COMPRESSIONS for file in texts):
         return source
@@ -174,14 +178,20 @@ def _measured(name: str, path: Path, inside: FileList) -> FoundSource:
     return replace(source, text_bytes=round(on_disk * ratio), estimated=True)
 
 
-def _with_field(source: FoundSource, files: Sequence[Path]) -> FoundSource:
+def _first_records(file: Path) -> list[Record]:
+    """Some records of a file; few of them where they are large."""
+    records: list[Record] = []
+    size = 0
+    for record in islice(read_records(file, SourceSpec("sample", (str(file),))), SAMPLED_RECORDS):
+        records.append(record)
+        size += record.size or sum(len(value) for _, value in leaves(record.fields) if isinstance(value, str))
+        if size > SAMPLED_BYTES:
+            break
+    return records
+
+
+def _with_field(source: FoundSource, files: Sequence[Path], sampled: Sequence[Record]) -> FoundSource:
     """The source with the field that holds its text."""
-    spec = SourceSpec(source.name, tuple(map(str, files)))
-    sampled = [
-        record
-        for file in files[:SAMPLED_FILES]
-        for record in islice(read_records(file, spec), SAMPLED_RECORDS)
-    ]
     if not sampled:
         return source
     where = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
@@ -212,14 +222,14 @@ def _text_sample(file: Path) -> _Sample:
     return _Sample(1, size, size / expansion(file))
 
 
-def _record_sample(file: Path, source: FoundSource) -> _Sample:
-    """The first records, read as a study reads them."""
+def _record_sample(file: Path, records: Sequence[Record], source: FoundSource) -> _Sample:
+    """The same records, read as a study reads them."""
     spec = SourceSpec(source.name, (str(file),), source.text_field)
-    texts = [len(document.text.encode()) for document in islice(read_source(spec), SAMPLED_RECORDS)]
+    texts = [len(document.text.encode()) for document in islice(read_source(spec), len(records))]
     if type_of(file) == ".parquet":
         disk = file.stat().st_size * len(texts) / max(_rows(file), 1)
     else:
-        disk = sum(record.size for record in islice(read_records(file, spec), len(texts))) / expansion(file)
+        disk = sum(record.size for record in records) / expansion(file)
     return _Sample(len(texts), sum(texts), disk)
 
 

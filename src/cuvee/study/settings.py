@@ -64,7 +64,7 @@ class TextSettings(Settings):
 
     paths: tuple[Location, ...] = ()
     """Files, folders, patterns, or `hub:NAME/CONFIG:SPLIT`; .txt .md .jsonl .json (.gz .zst .bz2 .xz)
-    .parquet."""
+    .parquet. READMEs, licences and the like are left out unless a path names them."""
     text_field: str = "text"
     """The field of a record that holds its text; `data.text` is one inside another, messages are joined."""
     allow_broken: bool = False
