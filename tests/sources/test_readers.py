@@ -53,7 +53,9 @@ def test_a_text_file_is_one_document(tmp_path: Path, suffix: str) -> None:
     assert documents(path)[0].location == str(path)
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
 def test_parquet(tmp_path: Path, kind: pa.DataType) -> None:
     table = pa.table({"id": [1, 2, 3, 4], "content": pa.array(TEXTS).cast(kind)})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=3)

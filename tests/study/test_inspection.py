@@ -127,6 +127,22 @@ def test_parquet_has_the_same_rules(tmp_path: Path) -> None:
         inspect(tmp_path)
 
 
+def test_a_column_that_is_too_large_or_no_python_value(tmp_path: Path) -> None:
+    """Beside the text it does not matter; a text that is too large is told as run tells it."""
+    beside = {
+        "html": ["x" * (1 << 25), "y"],
+        "at": pa.array([1, 2], pa.timestamp("ns")),
+        "text": [sentence(1), sentence(2)],
+    }
+    pq.write_table(pa.table(beside), tmp_path / "a.parquet")
+    assert one(tmp_path).text_field == "text"
+    pq.write_table(pa.table({"text": ["x y " * (1 << 23), "y"]}), tmp_path / "a.parquet")
+    with pytest.raises(
+        BrokenRecord, match=r"a\.parquet:1: field 'text' has 32 MB, and a document at most 16 MB"
+    ):
+        inspect(tmp_path)
+
+
 def test_what_is_left_out_or_joined_is_said(tmp_path: Path) -> None:
     lines(tmp_path / "sft.jsonl", records(instruction=sentence, input="", output=sentence, id=str))
     lines(tmp_path / "chat.jsonl", records(messages=lambda i: [{"role": "u", "content": sentence(i)}]))

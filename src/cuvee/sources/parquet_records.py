@@ -18,6 +18,7 @@ from cuvee.sources.unpacked import UnreadableFile, require_data
 
 _MOST_ROWS = 1024
 _BATCH_BYTES = 1 << 29
+_GLANCE_BYTES = 1 << 16
 
 
 def parquet_records(path: Path, field: str | None, broken: OnBroken, limit: int) -> Iterator[Record]:
@@ -56,39 +57,42 @@ def parquet_records(path: Path, field: str | None, broken: OnBroken, limit: int)
 def _values(
     batch: pa.RecordBatch, index: int, field: str | None, location: str, limit: int
 ) -> dict[str, Any]:
-    """The cells of a row by column; None for those that cannot be read where all columns are looked at."""
-    values: dict[str, Any] = {}
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        cell = column[index]
-        try:
-            values[name] = _python(cell, name, location, limit)
-        except BrokenRecord:
-            if field is not None:
-                raise
-            values[name] = None
+    """The cells of a row by column."""
+    cells = zip(batch.schema.names, batch.columns, strict=True)
+    if field is None:
+        return {name: _glance(column[index]) for name, column in cells}
+    values = {name: _value(column[index], name, location, limit) for name, column in cells}
     if field in values and values[field] is None:
         raise BrokenRecord(f"{location}: column '{field}' is empty (null)")
     return values
 
 
-def _python(cell: pa.Scalar, name: str, location: str, limit: int) -> Any:
-    if (size := _bytes_of(cell)) > limit:
-        raise BrokenRecord(f"{location}: {too_large(name, size, limit)}")
+def _glance(cell: pa.Scalar) -> Any:
+    """A cell of any column: the beginning of a long string, None for what cannot be read."""
+    buffer = _string_in(cell)
+    if buffer is not None and buffer.size > _GLANCE_BYTES:
+        return buffer[:_GLANCE_BYTES].to_pybytes().decode(errors="ignore")
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError, pa.ArrowException):  # such as a time that Python lacks
+        return None
+
+
+def _value(cell: pa.Scalar, name: str, location: str, limit: int) -> Any:
+    buffer = _string_in(cell)
+    if buffer is not None and buffer.size > limit:
+        raise BrokenRecord(f"{location}: {too_large(name, buffer.size, limit)}")
     try:
         return cell.as_py()
     except UnicodeDecodeError as error:
         raise BrokenRecord(f"{location}: {not_utf8(error.start, error)}") from error
-    except (ValueError, OverflowError, pa.ArrowException) as error:  # such as a time that Python lacks
-        raise BrokenRecord(f"{location}: column '{name}' cannot be read: {error}") from error
 
 
-def _bytes_of(cell: pa.Scalar) -> int:
-    """Bytes of a string, before it is copied; 0 for anything else."""
+def _string_in(cell: pa.Scalar) -> pa.Buffer | None:
+    """The bytes of a string, before they are copied; None for anything else."""
     cell = cell.value if isinstance(cell, pa.DictionaryScalar) else cell
-    if not isinstance(cell, pa.StringScalar | pa.LargeStringScalar | pa.StringViewScalar):
-        return 0
-    buffer = cell.as_buffer()
-    return 0 if buffer is None else int(buffer.size)
+    strings = (pa.StringScalar, pa.LargeStringScalar, pa.StringViewScalar)
+    return cell.as_buffer() if isinstance(cell, strings) else None
 
 
 def _wanted(schema: pa.Schema, field: str | None, where: str) -> Sequence[str]:
