@@ -68,6 +68,24 @@ def url(number: int) -> str:
         ({"raw": {"Text": sentence(1)}, "story": sentence}, "story"),
         ({"text": lambda i: "".join(chr(0x4E00 + 7 * i + k) for k in range(30))}, "text"),
         ({"words": lambda i: "".join(chr(0x4E00 + 7 * i + k) for k in range(30))}, "words"),
+        (
+            {"prompt": lambda i: {"text": sentence(i)}, "response": lambda i: {"text": sentence(-i)}},
+            "response.text",
+        ),
+        ({"userPrompt": sentence, "model_output": sentence}, "model_output"),
+        (
+            {
+                "chosen": lambda i: [{"content": sentence(i)}],
+                "rejected": lambda i: 2 * [{"content": sentence(i)}],
+            },
+            "chosen",
+        ),
+        (
+            {"messages": lambda i: json.dumps([{"role": "u", "content": sentence(i)}]), "story": sentence},
+            "story",
+        ),
+        ({"text": lambda i: f"{'abcdefghijklmnopqrst'[i]}nna Miller", "biography": sentence}, "biography"),
+        ({"_id": str, "_source": lambda i: {"content": sentence(i)}}, "_source.content"),
         ({"a": {"b": {"c": sentence(1)}}, "n": 1, "code": lambda i: f"x{i} = 1"}, "code"),
     ],
 )
@@ -96,6 +114,13 @@ def test_the_field_that_holds_the_text(tmp_path: Path, fields: dict[str, Any], n
         ({"prompt": lambda i: 3 * sentence(i), "n": 1}, "`prompt` holds a prompt; `n` holds numbers"),
         ({"question": sentence, "answer": lambda i: str(i)}, "`answer` holds ids or numbers"),
         ({"title": sentence}, "`title` holds labels"),
+        (
+            {"messages": lambda i: json.dumps([{"role": "u", "content": sentence(i)}])},
+            "`messages` holds JSON in",
+        ),
+        ({"messages": lambda i: repr([{"role": "u", "content": sentence(i)}])}, "`messages` holds JSON in a"),
+        ({"dialog": lambda i: [sentence(i), sentence(-i)]}, "`dialog` holds a list that is no conversation"),
+        ({"input": lambda i: {"text": sentence(i)}}, "`input.text` holds a prompt"),
         ({"label": sentence, "when": "2020-01-01"}, "`label` holds labels; `when` holds one constant"),
         ({"when": lambda i: f"Mon, {i} Jan 2020 10:00:00 GMT"}, "`when` holds labels"),
         ({"heading": sentence, "pages": lambda i: [sentence(i)] * 3}, "`pages` holds a list that is no conv"),
@@ -147,11 +172,19 @@ def test_what_is_left_out_or_joined_is_said(tmp_path: Path) -> None:
     lines(tmp_path / "sft.jsonl", records(instruction=sentence, input="", output=sentence, id=str))
     lines(tmp_path / "chat.jsonl", records(messages=lambda i: [{"role": "u", "content": sentence(i)}]))
     lines(tmp_path / "pref.jsonl", records(prompt=sentence, chosen=sentence, rejected=sentence))
+    lines(tmp_path / "paper.jsonl", records(title=sentence, abstract=sentence))
+    lines(tmp_path / "alpaca.jsonl", records(instruction=sentence, output=sentence, text=sentence))
+    lines(tmp_path / "pair.jsonl", records(en=lambda i: 2 * sentence(i), fr=sentence))
+    lines(tmp_path / "plain.jsonl", records(text=sentence, title=sentence, url=url))
     remarks = {source.name: source.remarks for source in inspect(tmp_path)}
     assert remarks == {
         "sft": ("only `output` is taken, `instruction` is left out",),
         "chat": ("the messages in `messages` are joined",),
         "pref": ("only `chosen` is taken, `prompt` and `rejected` are left out",),
+        "paper": ("only `abstract` is taken, `title` is left out",),
+        "alpaca": ("only `text` is taken, `instruction` and `output` are left out",),
+        "pair": ("only `en` is taken, `fr` is left out",),
+        "plain": (),
     }
 
 

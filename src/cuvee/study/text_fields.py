@@ -35,6 +35,9 @@ _LABELS = re.compile(
 )
 _URL = re.compile(r"(\w[\w+.-]*:/*|www\.)\S+")
 _TOKEN = re.compile(r"[\x21-\x7e]*[^A-Za-z\s][\x21-\x7e]*", re.ASCII)
+_JSON = re.compile(r"\s*[\[{]\s*[\"'\[{]")
+"""How JSON begins, and lists of Python."""
+_NAME_PART = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MOST_PATHS = 200
 _LOOKED_AT = 2000
@@ -72,6 +75,17 @@ class _Column:
     def characters(self) -> float:
         return fmean(map(len, self.values)) if self.values else 0.0
 
+    @property
+    def different(self) -> int:
+        """Different values."""
+        return len(set(self.values))
+
+    @property
+    def prose(self) -> bool:
+        """It holds sentences, hardly any of them twice."""
+        several = len(self.values) == 1 or 2 * self.different > len(self.values)
+        return bool(self.values) and several and fmean(map(_words, self.values)) >= _SENTENCE
+
 
 def text_field(records: Sequence[Record], where: str) -> TextField:
     """The field that holds the text.
@@ -86,7 +100,7 @@ def text_field(records: Sequence[Record], where: str) -> TextField:
     columns = _columns(records)
     verdicts = {path: _verdict(path, column, len(records)) for path, column in columns.items()}
     texts = [path for path, verdict in verdicts.items() if not verdict]
-    for choose in (_usual, _chat, _answer, _other):
+    for choose in (_usual, _chat, _answer, _other, _short):
         if (name := choose(texts, columns)) is not None:
             return TextField(name, _remark(name, columns, verdicts))
     raise ConfigError(f"{where}: {_nothing(columns, verdicts)}")
@@ -112,31 +126,36 @@ def _columns(records: Sequence[Record]) -> dict[str, _Column]:
 
 def _verdict(path: str, column: _Column, records: int) -> str:
     """What a field holds instead of text; empty where it looks like text."""
-    values = column.values
-    different = len(set(values))
+    values, name = column.values, _last(path)
     if column.unreadable:
         return "a list that is no conversation"
     if 2 * len(values) < records:
         return _instead_of_strings(column) if not values else "nothing in most records"
-    if different == 1 and len(values) > 1:
+    if column.different == 1 and len(values) > 1:
         return "one constant"
     if _mostly(_URL.fullmatch, values):
         return "URLs"
     if _mostly(_TOKEN.fullmatch, values):
         return "ids or numbers"
-    if len(values) >= _FEW and different <= len(values) / _FEW:
+    if len(values) >= _FEW and column.different <= len(values) / _FEW:
         return "labels"
-    name = _last(path)
-    if name in _USUAL or column.chat:
-        return ""
-    if name in _PROMPTS:
+    if any(_core(one) in _PROMPTS for one in path.split(".")):
         return "a prompt"
-    if _LABELS.fullmatch(name) or 2 * different <= len(values) or fmean(map(_words, values)) < _SENTENCE:
-        return "labels"
-    return ""
+    if name in _USUAL:
+        return "labels" if 2 * column.different <= len(values) and not column.prose else ""
+    if column.chat:
+        return ""
+    if _mostly(_JSON.match, values):
+        return "JSON in a string"
+    return "labels" if _LABELS.fullmatch(name) or not column.prose else ""
 
 
 def _usual(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
+    return _short([path for path in texts if columns[path].prose], columns)
+
+
+def _short(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
+    """A field of a usual name, without sentences where there is nothing else."""
     named = [path for path in texts if _last(path) in _USUAL]
     return min(named, key=lambda path: (path.count("."), _USUAL.index(_last(path))), default=None)
 
@@ -147,13 +166,14 @@ def _chat(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
 
 
 def _answer(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
-    named = [path for path in texts if _last(path) in _ANSWERS]
-    return min(named, key=lambda path: (path.count("."), _ANSWERS.index(_last(path))), default=None)
+    named = [path for path in texts if _core(path) in _ANSWERS and columns[path].prose]
+    return min(named, key=lambda path: (path.count("."), _ANSWERS.index(_core(path))), default=None)
 
 
 def _other(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
     """The longest, unless lists hold more."""
-    longest = max(texts, key=lambda path: columns[path].characters, default=None)
+    prose = [path for path in texts if columns[path].prose]
+    longest = max(prose, key=lambda path: columns[path].characters, default=None)
     if longest is None:
         return None
     held = sum(map(len, columns[longest].values))
@@ -165,13 +185,17 @@ def _remark(name: str, columns: Mapping[str, _Column], verdicts: Mapping[str, st
     others = [
         path
         for path, column in columns.items()
-        if path != name
-        and (verdicts[path] == "a prompt" or (not verdicts[path] and _last(path) in _ANSWERS))
-        and fmean(map(_words, column.values)) >= _SENTENCE
+        if path != name and column.prose and _worth_naming(path, verdicts[path], name)
     ]
     joined = [f"the messages in `{name}` are joined"] if columns[name].chat else []
     left = [f"only `{name}` is taken, {_listed(others)} left out"] if others else []
     return "; ".join(joined + left)
+
+
+def _worth_naming(path: str, verdict: str, chosen: str) -> bool:
+    """Whether somebody may miss the sentences of a field: beside a usual name, only half of a pair."""
+    pair = verdict == "a prompt" or (not verdict and any(_core(one) in _ANSWERS for one in path.split(".")))
+    return pair or (verdict in ("", "labels") and _last(chosen) not in _USUAL)
 
 
 def _nothing(columns: Mapping[str, _Column], verdicts: Mapping[str, str]) -> str:
@@ -212,6 +236,14 @@ def _mostly(matches: Callable[[str], object], values: Sequence[str]) -> bool:
 def _words(value: str) -> int:
     """Words of a text; where they are not set apart, as in Chinese, two characters count as one."""
     return sum(len(word) // 2 if ord(word[0]) >= 0x0E00 else 1 for word in _WORD.findall(value))
+
+
+def _core(name: str) -> str:
+    """The word that says what a field is: ``prompt`` of ``user_prompt``, ``promptText``, ``data.prompt``."""
+    words = [word.lower() for word in _NAME_PART.findall(name)]
+    while len(words) > 1 and words[-1] in ("text", "str", "string", "body", "content"):
+        words.pop()
+    return words[-1] if words else ""
 
 
 def _last(path: str) -> str:
