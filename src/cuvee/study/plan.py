@@ -61,7 +61,7 @@ class Numerics:
         if file.is_file():
             try:
                 return cls(**json.loads(file.read_text(encoding="utf-8")))
-            except (ValueError, TypeError, RecursionError) as error:
+            except (json.JSONDecodeError, TypeError) as error:
                 raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
         device = "cuda" if torch.cuda.is_available() else "cpu"
         compiler = device == "cuda" or shutil.which("g++") is not None or shutil.which("c++") is not None
