@@ -59,6 +59,11 @@ def test_a_card_that_is_named_is_read(tmp_path: Path) -> None:
     write_bytes(tmp_path / "one" / "README.md", b"of one")
     write_bytes(tmp_path / "two" / "README.md", b"of two")
     assert texts(tmp_path / "one" / "README.md") == ["of one"]
+    write_bytes(tmp_path / "one" / "a.txt", b"text")
+    both = SourceSpec("s", (str(tmp_path / "one"), str(tmp_path / "one" / "README.md")))
+    assert [one.text for one in read_source(both)] == ["text", "of one"]
+    assert passed_over(both) == ()
+    (tmp_path / "one" / "a.txt").unlink()
     assert texts(tmp_path / "*" / "README.md") == ["of one", "of two"]
     with pytest.raises(
         MissingSource, match=r"no file of a known type: 2 cards and licences \(README.md, README"

@@ -108,3 +108,14 @@ def test_text_in_utf16_is_called_so(tmp_path: Path) -> None:
         for allow_broken in (False, True):
             with pytest.raises(BrokenRecord, match=r"is UTF-16, not UTF-8; .*iconv -f utf-16 -t utf-8"):
                 read(path, allow_broken=allow_broken)
+
+
+def test_a_text_that_ends_too_early_is_one_broken_document(tmp_path: Path) -> None:
+    """It was opened, unlike a file that is none: other files of the source go on where that is allowed."""
+    words = "".join(f"{number * 7919 % 10007} " for number in range(60_000)).encode()
+    packed = write_bytes(tmp_path / "a.txt.gz", words)
+    packed.write_bytes(packed.read_bytes()[:-500])
+    write_bytes(tmp_path / "b.txt", b"whole")
+    with pytest.raises(BrokenRecord, match=r"a\.txt\.gz: cannot read on: "):
+        read(tmp_path)
+    assert read(tmp_path, allow_broken=True) == ["whole"]

@@ -8,6 +8,7 @@ is an error, also where broken records are allowed: a source would be empty and 
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from cuvee.errors import BrokenRecord, ConfigError
@@ -18,7 +19,7 @@ from cuvee.sources.hub import HUB_PREFIX, read_hub
 from cuvee.sources.json_records import json_records, line_records
 from cuvee.sources.parquet_records import parquet_records
 from cuvee.sources.record import MOST_DOCUMENT_BYTES, RECORD_FACTOR, OnBroken, Record, text_of
-from cuvee.sources.source_files import FileList, files_of
+from cuvee.sources.source_files import files_of, passed_over_in_words
 from cuvee.sources.unpacked import UnreadableFile, in_words
 
 
@@ -144,28 +145,28 @@ def passed_over(spec: SourceSpec) -> tuple[str, ...]:
     Raises:
         MissingSource: see ``source_files``.
     """
-    found = FileList(())
-    for path in spec.paths:
-        if not path.startswith(HUB_PREFIX):
-            found += files_of(path, spec.name)
-    return found.told
+    lists = [files_of(path, spec.name) for path in spec.paths if not path.startswith(HUB_PREFIX)]
+    read = {file for one in lists for file in one.files}
+    left = dict.fromkeys(found for one in lists for found in one.passed_over if found[0] not in read)
+    return passed_over_in_words(left)
 
 
 def read_text(path: Path, options: ReadOptions) -> Iterator[Document]:
     """A text file is one document; with ``chunk_characters`` it is cut while it is read."""
-    spec = options.spec
+    spec, fragments = options.spec, decoded(path)
     begun = False
     try:
-        fragments = decoded(path)
+        first = next(fragments)
+        begun = True
+        text = chain([first], fragments)
         if spec.chunk_characters is None:
-            yield Document("".join(_limited(fragments, spec.document_bytes)), spec.name, str(path))
+            yield Document("".join(_limited(text, spec.document_bytes)), spec.name, str(path))
         else:
-            for number, piece in enumerate(split_text(fragments, spec.chunk_characters)):
-                begun = True
+            for number, piece in enumerate(split_text(text, spec.chunk_characters)):
                 yield Document(piece, spec.name, f"{path}#{number}")
     except UnreadableFile as error:
         broken = BrokenRecord(f"{path}: {error}")
-        if not begun and not isinstance(error, NotUtf8 | _TooLarge):
+        if not begun and not isinstance(error, NotUtf8):
             raise broken from error
         options.broken(broken)
 

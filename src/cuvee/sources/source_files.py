@@ -45,13 +45,6 @@ class FileList:
         """What was passed over, counted and named, one text a reason."""
         return passed_over_in_words(self.passed_over)
 
-    def __add__(self, other: "FileList") -> "FileList":
-        """Both, each file once."""
-        return FileList(
-            tuple(dict.fromkeys((*self.files, *other.files))),
-            tuple(dict.fromkeys((*self.passed_over, *other.passed_over))),
-        )
-
 
 def files_in(folder: Path) -> FileList:
     """The files that can be read in a folder, at any depth but not in hidden places.
@@ -116,8 +109,12 @@ def _walk(folder: Path) -> Iterator[tuple[Path, Reason | None]]:
 def _chosen(matches: Iterable[Path], explicit: bool) -> FileList:
     """The matches of a pattern; an explicit one names what would be a card."""
     verdicts = [(file, reason_to_pass_over(file)) for file in matches if not file.is_dir()]
-    taken = tuple(file for file, why in verdicts if why in (None, "unknown") or (explicit and why == "card"))
-    return FileList(taken, tuple((file, why) for file, why in verdicts if why and file not in set(taken)))
+    # A file of unknown kind is refused in words when it is read: the pattern asks for it.
+    read = {None, "unknown", "card"} if explicit else {None, "unknown"}
+    return FileList(
+        tuple(file for file, why in verdicts if why in read),
+        tuple((file, why) for file, why in verdicts if why is not None and why not in read),
+    )
 
 
 def reason_to_pass_over(file: Path) -> Reason | None:

@@ -203,7 +203,8 @@ def _with_field(source: FoundSource, files: Sequence[Path], sampled: Sequence[Re
 def _cut_if_needed(source: FoundSource, files: Sequence[Path]) -> FoundSource:
     """The source with pieces, where a text file is larger than a document may be."""
     limit = SourceSpec(source.name, (source.path,)).document_bytes
-    if not any(file.stat().st_size * expansion(file) > limit for file in files):
+    largest = sorted(files, key=lambda file: file.stat().st_size)[-SAMPLED_FILES:]
+    if not any(file.stat().st_size * expansion(file) > limit for file in largest):
         return source
     remark = f"files of more than {in_words(limit)} are cut into pieces of {PIECE_CHARACTERS:,} characters"
     return replace(source, chunk_characters=PIECE_CHARACTERS, remarks=(*source.remarks, remark))

@@ -151,17 +151,19 @@ def _verdict(path: str, column: _Column, records: int) -> str:
 
 
 def _usual(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
-    return _short([path for path in texts if columns[path].prose], columns)
+    return _short([path for path in texts if columns[path].prose and not columns[path].chat], columns)
 
 
 def _short(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
-    """A field of a usual name, without sentences where there is nothing else."""
+    """A field of a usual name or a conversation, without sentences where there is nothing else."""
     named = [path for path in texts if _last(path) in _USUAL]
-    return min(named, key=lambda path: (path.count("."), _USUAL.index(_last(path))), default=None)
+    chats = (path for path in texts if columns[path].chat)
+    usual = min(named, key=lambda path: (path.count("."), _USUAL.index(_last(path))), default=None)
+    return usual if usual is not None else next(chats, None)
 
 
 def _chat(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
-    chats = [path for path in texts if columns[path].chat]
+    chats = [path for path in texts if columns[path].chat and columns[path].prose]
     return max(chats, key=lambda path: columns[path].characters, default=None)
 
 
