@@ -232,3 +232,12 @@ def test_a_text_that_is_stored_once_and_meant_many_times(tmp_path: Path) -> None
         pq.write_table(pa.table({"text": kind}), path, dictionary_pagesize_limit=1 << 30, compression="zstd")
         with pytest.raises(BrokenRecord, match=r"a\.parquet:1: field 'text' has 19.1 MB"):
             read(path)
+
+
+def test_messages_stay_short(tmp_path: Path) -> None:
+    """Whatever a file calls its fields, and however many there are."""
+    records = [{"x" * 100_000: 1, **{f"f{i}": "a" for i in range(1000)}}]
+    for path in both(tmp_path, records):
+        with pytest.raises(BrokenRecord, match=r"xxx\.\.\., f0, f1, .*\.\.\.") as caught:
+            read(path)
+        assert len(str(caught.value)) < 1000

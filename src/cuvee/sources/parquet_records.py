@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 
 from cuvee.errors import BrokenRecord
 from cuvee.sources.decoded import not_utf8
-from cuvee.sources.record import OnBroken, Record, too_large
+from cuvee.sources.record import OnBroken, Record, shown, too_large
 from cuvee.sources.unpacked import UnreadableFile, require_data
 
 _MOST_ROWS = 1024
 _BATCH_BYTES = 1 << 29
 _GLANCE_BYTES = 1 << 16
+_NAMED = 24
 
 
 def parquet_records(path: Path, field: str | None, broken: OnBroken, limit: int) -> Iterator[Record]:
@@ -103,7 +104,7 @@ def _wanted(schema: pa.Schema, field: str | None, where: str) -> Sequence[str]:
     """
     twice = next((name for place, name in enumerate(schema.names) if name in schema.names[:place]), None)
     if twice is not None:
-        raise BrokenRecord(f"{where}: two columns '{twice}'; name one of them otherwise")
+        raise BrokenRecord(f"{where}: two columns '{shown(twice)}'; name one of them otherwise")
     if field is None:
         return [one.name for one in schema if any(True for _ in _paths(one.type, one.name))]
     if problem := _problem(schema, field):
@@ -120,15 +121,18 @@ def _problem(schema: pa.Schema, field: str) -> str | None:
             return f"two fields '{name}' in one structure; name one of them otherwise"
         if not found:
             known = [path for one in schema for path in (*_paths(one.type, one.name), one.name)]
-            return (
-                f"there is no column '{field}'; set text_field to one of: {', '.join(dict.fromkeys(known))}"
-            )
+            return f"there is no column '{field}'; set text_field to one of: {_listed(known)}"
         kind = found[0].type
     if _is_string(kind) or (pa.types.is_nested(kind) and not pa.types.is_struct(kind)):
         return None
     inner = list(_paths(kind, field))
-    advice = f" to one of: {', '.join(inner)}" if inner else ""
-    return f"column '{field}' holds {kind}, not strings; set text_field{advice}"
+    advice = f" to one of: {_listed(inner)}" if inner else ""
+    return f"column '{field}' holds {shown(str(kind))}, not strings; set text_field{advice}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    different = list(dict.fromkeys(names))
+    return ", ".join(map(shown, different[:_NAMED])) + (", ..." if len(different) > _NAMED else "")
 
 
 def _is_string(kind: pa.DataType) -> bool:

@@ -24,6 +24,7 @@ RECORD_FACTOR = 2
 _CONTENTS = ("content", "value", "text")
 _DEEPEST = 8
 _MOST_FIELDS = 24
+_LONGEST_NAME = 60
 _MISSING = object()
 
 
@@ -140,8 +141,13 @@ def field_names(fields: Mapping[str, Any]) -> list[str]:
     for name, _ in leaves(fields):
         if len(names) == _MOST_FIELDS:
             return [*names, "..."]
-        names.append(name)
+        names.append(shown(name))
     return names
+
+
+def shown(name: str) -> str:
+    """The name of a field, cut where it is too long for a message."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
 
 
 def leaves(fields: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from cuvee.errors import BrokenRecord, ConfigError
-from cuvee.sources.record import Record, field_of, leaves, messages_of
+from cuvee.sources.record import Record, field_of, leaves, messages_of, shown
 
 _USUAL = (
     "text", "content", "contents", "body", "document", "raw_content", "markdown", "article", "page_content",
@@ -81,10 +81,14 @@ class _Column:
         return len(set(self.values))
 
     @property
+    def sentences(self) -> bool:
+        """Its values have as many words as sentences."""
+        return bool(self.values) and fmean(map(_words, self.values)) >= _SENTENCE
+
+    @property
     def prose(self) -> bool:
-        """It holds sentences, hardly any of them twice."""
-        several = len(self.values) == 1 or 2 * self.different > len(self.values)
-        return bool(self.values) and several and fmean(map(_words, self.values)) >= _SENTENCE
+        """It holds sentences, and most of them differ."""
+        return self.sentences and (len(self.values) == 1 or 2 * self.different > len(self.values))
 
 
 def text_field(records: Sequence[Record], where: str) -> TextField:
@@ -142,7 +146,7 @@ def _verdict(path: str, column: _Column, records: int) -> str:
     if any(_core(one) in _PROMPTS for one in path.split(".")):
         return "a prompt"
     if name in _USUAL:
-        return "labels" if 2 * column.different <= len(values) and not column.prose else ""
+        return "labels" if 2 * column.different <= len(values) and not column.sentences else ""
     if column.chat:
         return ""
     if _mostly(_JSON.match, values):
@@ -151,7 +155,7 @@ def _verdict(path: str, column: _Column, records: int) -> str:
 
 
 def _usual(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
-    return _short([path for path in texts if columns[path].prose and not columns[path].chat], columns)
+    return _short([path for path in texts if columns[path].sentences and not columns[path].chat], columns)
 
 
 def _short(texts: Sequence[str], columns: Mapping[str, _Column]) -> str | None:
@@ -201,7 +205,7 @@ def _worth_naming(path: str, verdict: str, chosen: str) -> bool:
 
 
 def _nothing(columns: Mapping[str, _Column], verdicts: Mapping[str, str]) -> str:
-    held = [f"`{path}` holds {verdicts[path] or 'less than a list beside it'}" for path in columns]
+    held = [f"`{shown(path)}` holds {verdicts[path] or 'less than a list beside it'}" for path in columns]
     fields = "; ".join(held[:_FEW]) + ("; ..." if len(held) > _FEW else "")
     return (
         f"no field looks like text ({fields or 'there are no fields'}); name the right one as text_field of "
@@ -253,5 +257,5 @@ def _last(path: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [f"`{name}`" for name in names]
-    return f"{' and '.join(shown)} {'is' if len(shown) == 1 else 'are'}"
+    quoted = [f"`{shown(name)}`" for name in names[:_FEW]] + (["more"] if len(names) > _FEW else [])
+    return f"{' and '.join(quoted)} {'is' if len(names) == 1 else 'are'}"
