@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,15 +69,15 @@ def test_a_compressed_file_without_the_suffix_says_how_to_name_it(tmp_path: Path
 
 
 def test_a_wide_window_is_told_with_its_size_and_what_to_do(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl.zst"
+    path = tmp_path / "it's a.jsonl.zst"
     path.write_bytes(zstd(LINES, "--long=31"))
     for allow_broken in (False, True):
         with pytest.raises(BrokenRecord) as caught:
             read(path, allow_broken=allow_broken)
         assert "compressed with a window of 2 GB (zstd --long=31); write it again with" in str(caught.value)
-        assert f"`zstd -d --long=31 -c '{path}' | zstd -o '{tmp_path / 'new-a.jsonl.zst'}'`" in str(
-            caught.value
-        )
+        (command,) = re.findall("`(zstd [^`]*)`", str(caught.value))
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    assert read(tmp_path / "new-it's a.jsonl.zst") == ["a", "b"]
     path.write_bytes(zstd(LINES, "--long=27"))
     assert read(path) == ["a", "b"]
     path.write_bytes(zstd(LINES) + zstd(LINES, "--long=30"))

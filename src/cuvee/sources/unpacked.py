@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
@@ -217,7 +218,7 @@ def _too_wide(path: Path, window: int | None = None) -> str:
     new = path.with_name(f"new-{path.name}")
     return (
         f"cannot read on: it is compressed with a window of {wide} (zstd {how}); write it again with "
-        f"`zstd -d {how} -c '{path}' | zstd -o '{new}'` and take the new file in its place"
+        f"`zstd -d {how} -c {quote(str(path))} | zstd -o {quote(str(new))}` and take the new file instead"
     )
 
 
@@ -231,5 +232,5 @@ def _reason(error: Exception, path: Path) -> str:
         )
     if "Unknown frame descriptor" in text:
         new = path.with_name(f"new-{path.name}")
-        return f"{text}; write it again with `zstd -dc '{path}' | zstd -o '{new}'`"
+        return f"{text}; write it again with `zstd -dc {quote(str(path))} | zstd -o {quote(str(new))}`"
     return text
