@@ -21,8 +21,8 @@ def read(path: Path, **changes: Any) -> list[str]:
     return [one.text for one in read_source(SourceSpec("s", (str(path),), **changes))]
 
 
-def told(path: Path, **changes: Any) -> tuple[list[str], list[str]]:
-    """What is read and what is told where broken records are allowed."""
+def allowed(path: Path, **changes: Any) -> tuple[list[str], list[str]]:
+    """What is read and what is said where broken records are allowed."""
     notes: list[str] = []
     spec = SourceSpec("s", (str(path),), allow_broken=True, **changes)
     return [one.text for one in read_source(spec, lambda error: notes.append(str(error)))], notes
@@ -72,12 +72,12 @@ def test_arrays_are_read_across_blocks_and_say_where_a_record_is(tmp_path: Path)
         ('[{"text": "a"},' + " " * 40_000 + "]", "blank space"),
     ],
 )
-def test_a_broken_array_is_told_with_its_line(tmp_path: Path, data: str, says: str) -> None:
+def test_a_broken_array_is_named_with_its_line(tmp_path: Path, data: str, says: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(data)
     with pytest.raises(BrokenRecord, match=rf"a\.json{says}" if says.startswith(":") else says):
         read(path, document_bytes=10_000)
-    texts, notes = told(path, document_bytes=10_000)
+    texts, notes = allowed(path, document_bytes=10_000)
     assert (texts, len(notes)) == (["a"], 1)
 
 
@@ -89,8 +89,8 @@ def test_json_of_which_nothing_can_be_read(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     empty = data in (b"", b"nothing", b"[1, 2")  # no record, or broken ones
     if empty:
-        assert told(path)[0] == []
-    for reads in () if empty else (read, told):
+        assert allowed(path)[0] == []
+    for reads in () if empty else (read, allowed):
         with pytest.raises(BrokenRecord, match=r"a\.json:1"):
             reads(path)
 
@@ -166,7 +166,7 @@ def test_two_fields_of_one_name(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "a.jsonl", b'{"text": "a", "n": 1, "n": 2}\n{"text": "b", "text": "c"}\n')
     with pytest.raises(BrokenRecord, match=r"a\.jsonl:2: there are two fields 'text' in one object"):
         read(path)
-    assert told(path)[0] == ["a"]
+    assert allowed(path)[0] == ["a"]
     twice = pa.table([["a"], ["b"]], names=["text", "text"])
     pq.write_table(twice, tmp_path / "a.parquet")
     for allow_broken in (False, True):
@@ -190,7 +190,7 @@ def test_a_document_has_a_limit(tmp_path: Path) -> None:
             BrokenRecord, match=r"a\.\w+:[12](\[1\])?: field 'text' has 1001 bytes, and a doc"
         ):
             read(path, document_bytes=1000)
-        assert told(path, document_bytes=1000)[0] == ["a", "c"]
+        assert allowed(path, document_bytes=1000)[0] == ["a", "c"]
         assert read(path, document_bytes=1001) == [one["text"] for one in records]
         assert len(read(path, document_bytes=1000, chunk_characters=900)) == 4
     text = write_bytes(tmp_path / "a.txt", b"x" * 1001)
@@ -211,8 +211,8 @@ def test_a_record_that_never_ends_is_refused_before_memory_goes(tmp_path: Path, 
     path = write_bytes(tmp_path / f"a.jsonl{suffix}", data)
     with pytest.raises(BrokenRecord, match=r"a\.jsonl[.\w]*:2: the record is larger than 1.95 MB"):
         read(path, document_bytes=1_024_000)
-    assert told(path, document_bytes=1_024_000)[0] == ["a", "c"]
-    texts, notes = told(path, document_bytes=10_000)
+    assert allowed(path, document_bytes=1_024_000)[0] == ["a", "c"]
+    texts, notes = allowed(path, document_bytes=10_000)
     assert texts == ["a"] and len(notes) == 2
     assert re.search(r"a\.jsonl[.\w]*:3: a line does not end within 1.22 MB; nothing after it", notes[1])
 

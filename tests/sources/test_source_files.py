@@ -32,8 +32,8 @@ def test_cards_are_no_documents(tmp_path: Path, name: str) -> None:
     write_lines(tmp_path / "deep" / "a.jsonl", ["one"])
     card = write_bytes(tmp_path / "deep" / name, b'{"text": "about the data"}')
     assert texts(tmp_path) == texts(tmp_path / "**" / "*") == ["one"]
-    (told,) = passed_over(SourceSpec("s", (str(tmp_path),)))
-    assert told.startswith("1 card or licence (") and card.name in told
+    (said,) = passed_over(SourceSpec("s", (str(tmp_path),)))
+    assert said.startswith("1 card or licence (") and card.name in said
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
     write_bytes(tmp_path / "j.parquet", POINTER)
     os.mkfifo(tmp_path / "k.jsonl")
     (tmp_path / "linked").symlink_to(tmp_path.parent)
-    told = [
+    said = [
         "1 pointer of Git LFS, whose data `git lfs pull` fetches (j.parquet)",
         "1 empty file (i.txt)",
         "4 files of unknown kind (.csv, .json.lz4, .tar.gz, ...: b.csv, c.tar.gz, d.json.lz4, ...)",
@@ -88,10 +88,10 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
         "1 link to a folder, which is not followed (linked)",
     ]
     spec = SourceSpec("s", (str(tmp_path),))
-    assert list(passed_over(spec)) == told
+    assert list(passed_over(spec)) == said
     progress = Recorder()
     prepare([spec], {}, SplitOptions(units=1), progress)
-    assert progress.messages == [f"s: passed over {what}" for what in told]
+    assert progress.messages == [f"s: passed over {what}" for what in said]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.jsonl.gz", "notes.txt", "a.json"])

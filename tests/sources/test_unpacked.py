@@ -68,7 +68,7 @@ def test_a_compressed_file_without_the_suffix_says_how_to_name_it(tmp_path: Path
         read(path)
 
 
-def test_a_wide_window_is_told_with_its_size_and_what_to_do(tmp_path: Path) -> None:
+def test_a_wide_window_is_named_with_its_size_and_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "it's a.jsonl.zst"
     path.write_bytes(zstd(LINES, "--long=31"))
     for allow_broken in (False, True):

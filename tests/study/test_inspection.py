@@ -160,7 +160,7 @@ def test_parquet_has_the_same_rules(tmp_path: Path) -> None:
 
 
 def test_a_column_that_is_too_large_or_no_python_value(tmp_path: Path) -> None:
-    """Beside the text it does not matter; a text that is too large is told as run tells it."""
+    """Beside the text it does not matter; a text that is too large is refused as run refuses it."""
     beside = {
         "html": ["x" * (1 << 25), "y"],
         "at": pa.array([1, 2], pa.timestamp("ns")),
@@ -247,7 +247,7 @@ def test_a_text_larger_than_a_document_is_cut(tmp_path: Path) -> None:
 # --- what is no source ------------------------------------------------------------------------------
 
 
-def test_cards_beside_the_data_are_told(tmp_path: Path) -> None:
+def test_cards_beside_the_data_are_named(tmp_path: Path) -> None:
     data = tmp_path / "texts"
     for name in ("README.md", "LICENSE.txt", "CHANGES.md"):
         write_bytes(data / "c4" / name, b"about")

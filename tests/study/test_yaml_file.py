@@ -32,7 +32,7 @@ def test_aliases_are_refused() -> None:
     ],
     ids=["lists", "mappings", "blocks", "keys"],
 )
-def test_deep_nesting_is_told(text: str) -> None:
+def test_deep_nesting_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"study\.yaml: is nested too deeply"):
         parse_yaml(text, "study.yaml")
 
@@ -40,7 +40,7 @@ def test_deep_nesting_is_told(text: str) -> None:
 @pytest.mark.parametrize(
     "value", ["9" * 5000, "!!int abc", "!!float abc", "!!bool x", "!!timestamp 2020-99-99"]
 )
-def test_values_that_cannot_be_are_told(value: str) -> None:
+def test_values_that_cannot_be_are_refused(value: str) -> None:
     with pytest.raises(ConfigError, match=r"study\.yaml: a value cannot be read"):
         parse_yaml(f"a: {value}", "study.yaml")
 

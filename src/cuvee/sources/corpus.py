@@ -133,7 +133,7 @@ def prepare(
     splits = dict.fromkeys(training, options) if isinstance(options, SplitOptions) else options
     _check_names(training, [spec.name for spec in own.values()], homes, splits)
     everything = {spec.name: spec for spec in (*specs, *own.values())}
-    for spec in everything.values():  # a wrong path is told before hours of reading
+    for spec in everything.values():  # a wrong path is refused before hours of reading
         for what in passed_over(spec):
             progress.message(f"{spec.name}: passed over {what}")
 

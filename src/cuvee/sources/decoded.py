@@ -15,7 +15,7 @@ def decoded(path: Path) -> Iterator[str]:
     """The text of a file in fragments, without a byte-order mark.
 
     Raises:
-        NotUtf8: the byte offset is told.
+        NotUtf8: the message has the byte offset.
         UnreadableFile: the file cannot be read on.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("strict")

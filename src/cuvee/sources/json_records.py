@@ -64,7 +64,7 @@ def _goes_on(path: Path, limit: int) -> bool:
     except json.JSONDecodeError as error:
         return error.pos >= len(error.doc.rstrip()) - _NEAR_THE_END
     except (UnreadableFile, ValueError, RecursionError):
-        pass  # told when it is read
+        pass  # refused in words when it is read
     return False
 
 

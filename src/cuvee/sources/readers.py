@@ -2,7 +2,7 @@
 
 One reader a file type, in the table ``READERS``; each streams, so that memory is bounded by one
 block, a few rows or one record, and a document has a limit. Text must be UTF-8 (a byte-order mark is
-dropped). Whatever cannot be read is told with its file and line. A file of which nothing can be read
+dropped). Whatever cannot be read is named with its file and line. A file of which nothing can be read
 is an error, also where broken records are allowed: a source would be empty and nobody would know.
 """
 

@@ -41,7 +41,7 @@ class FileList:
     """The others, by name, each with the reason."""
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def left_out(self) -> tuple[str, ...]:
         """What was passed over, counted and named, one text a reason."""
         return passed_over_in_words(self.passed_over)
 
@@ -79,8 +79,8 @@ def files_of(path: str, source: str) -> FileList:
             _missing(path, source, "is no regular file" if place.exists() else "does not exist")
         found = _chosen(matches, explicit=is_card(place) and not glob.has_magic(place.name))
     if not found.files:
-        told = f": {'; '.join(found.told)}" if found.told else ""
-        _missing(path, source, f"has no file of a known type{told}")
+        why = f": {'; '.join(found.left_out)}" if found.left_out else ""
+        _missing(path, source, f"has no file of a known type{why}")
     return found
 
 

@@ -119,10 +119,10 @@ def inspect(folder: Path) -> Inspection:
         else:
             _require_no_card(entry, inside)
             beside += inside.passed_over
-    told = passed_over_in_words(beside)
+    left_out = passed_over_in_words(beside)
     if not found:
-        raise MissingSource(f"{folder}: no file of a known kind in it ({'; '.join((KNOWN, *told))})")
-    return Inspection(tuple(found.values()), told)
+        raise MissingSource(f"{folder}: no file of a known kind in it ({'; '.join((KNOWN, *left_out))})")
+    return Inspection(tuple(found.values()), left_out)
 
 
 def _own(entry: Path) -> bool:
@@ -145,8 +145,8 @@ def _require_no_card(entry: Path, inside: FileList) -> None:
     """A folder with a card is meant to be a source."""
     if entry.is_dir() and any(reason in ("card", "pointer") for _, reason in inside.passed_over):
         raise MissingSource(
-            f"{entry}: there is nothing in it but {'; '.join(inside.told)}; put its data there, in files of "
-            f"known kinds ({KNOWN}), or take the folder away"
+            f"{entry}: there is nothing in it but {'; '.join(inside.left_out)}; put its data there, in files "
+            f"of known kinds ({KNOWN}), or take the folder away"
         )
 
 
@@ -163,7 +163,7 @@ def _measured(name: str, path: Path, inside: FileList) -> FoundSource:
         on_disk,
         False,
         0,
-        remarks=tuple(f"passed over {what}" for what in inside.told),
+        remarks=tuple(f"passed over {what}" for what in inside.left_out),
     )
     source = _cut_if_needed(source, texts)
     sample = sum((_text_sample(file) for file in texts[:SAMPLED_FILES]), _Sample())

@@ -222,7 +222,7 @@ def _reached(record: Record, path: str, value: object) -> bool:
     try:
         return field_of(record.fields, path, record.location) is value
     except BrokenRecord:
-        return True  # told when it is read
+        return True  # refused in words when it is read
 
 
 def _characters(value: Any, depth: int = 0) -> int:
