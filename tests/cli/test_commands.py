@@ -383,8 +383,11 @@ def test_init_writes_where_it_is_said(tmp_path: Path) -> None:
                 "estimated": False,
                 "documents_sampled": 1,
                 "text_field": "text",
+                "chunk_characters": None,
+                "remarks": [],
             }
         ],
+        "passed_over": [],
     }
     (path,) = StudyConfig.load(tmp_path / "far" / "one").sources["a"].paths
     assert Path(path).read_text() == "hello"

@@ -1,5 +1,6 @@
 """Tidy tables and what is made of any table: what is accepted, mended, told, chosen, and refused."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -253,6 +254,23 @@ def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="has no CSV, Parquet or JSON file"):
         import_runs([tmp_path / "empty"])
+
+
+@pytest.mark.parametrize("name", ["pipe.csv", "pipe.json", "pipe.parquet"])
+def test_pipes_and_devices_are_refused(tmp_path: Path, name: str) -> None:
+    """Opening a pipe would wait for ever, and a device never ends."""
+    os.mkfifo(tmp_path / name)
+    write(tmp_path, "w:a,w:b,m:loss\n0.5,0.5,1\n")
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    for place in (tmp_path / name, tmp_path / "zero.csv", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match="is no regular file"):
+            import_runs([place])
+
+
+def test_a_folder_named_like_a_file_is_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").mkdir()
+    write(tmp_path / "runs.csv", "w:a,w:b,m:loss\n0.5,0.5,1\n")
+    assert len(import_runs([tmp_path])) == 1
 
 
 # --- any order ------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Small real files and shards for the tests of the sources."""
 
 import json
+import lzma
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,9 @@ def write_lines(path: Path, texts: Iterable[object], field: str = "text") -> Pat
 
 def write_bytes(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".xz":
+        path.write_bytes(lzma.compress(data))
+        return path
     compression = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}.get(path.suffix)
     with pa.output_stream(str(path), compression=compression) as stream:
         stream.write(data)

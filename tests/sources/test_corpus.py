@@ -302,3 +302,21 @@ def test_a_shared_corpus_of_real_text() -> None:
     for name in names:
         kept = next(entry.kept for entry in corpus.report.sources if entry.source == name)
         assert corpus.part(name, EVAL).documents < 0.3 * kept.documents
+
+
+def test_a_source_or_an_evaluation_of_broken_records_says_so(tmp_path: Path) -> None:
+    """Under ``allow_broken`` the wrong field would otherwise leave a source that is only said to be empty."""
+    a = source(tmp_path, "a", texts("a"))
+    wrong = source(tmp_path, "wrong", texts("w", 8), text_field="body", allow_broken=True)
+    reason = (
+        r"all its 8 documents are broken \(.*part\.jsonl\.zst:1: there is no field 'body' \(fields: text\)"
+    )
+    with pytest.raises(EmptySource, match=rf"source 'wrong' has 0 documents .*{reason}"):
+        prepare([a, wrong], {}, OPTIONS)
+    with pytest.raises(EmptySource, match=rf"evaluation 'ev' has no document in .*{reason}"):
+        prepare([a], {"ev": wrong}, OPTIONS)
+    empty = source(tmp_path, "empty", ["", " "])
+    with pytest.raises(
+        EmptySource, match=r"evaluation 'ev' has no document in .*all its 2 documents are empty"
+    ):
+        prepare([a], {"ev": empty}, OPTIONS)

@@ -65,8 +65,8 @@ def test_broken_rows_are_told(datasets: FakeDatasets) -> None:
     told: list[str] = []
     spec = SourceSpec("s", ("hub:name",), allow_broken=True)
     assert [d.text for d in read_source(spec, lambda error: told.append(str(error)))] == ["a"]
-    assert "hub:name:1: 'text' must be a string" in told[0]
-    assert "no column 'text'; set text_field (body)" in told[1]
+    assert "hub:name:1: field 'text' must be a string" in told[0]
+    assert "no field 'text' (fields: body); set text_field" in told[1]
     with pytest.raises(BrokenRecord):
         list(read_source(SourceSpec("s", ("hub:name",))))
 

@@ -144,6 +144,10 @@ def test_mistakes_are_told(trained: Tokenizer, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text('{"model": ' + "[" * 100_000)
+    for reads in (load_tokenizer, tokenizer_hash):
+        with pytest.raises(ConfigError, match=r"tokenizer\.json (cannot be read|is no valid JSON)"):
+            reads(tmp_path)
     content = (trained.folder / "tokenizer.json").read_text()
     (tmp_path / "tokenizer.json").write_text(content)
     (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')

@@ -170,9 +170,10 @@ def test_a_ladder_under_way_and_at_its_end(begun: Begun) -> None:
     begun.folder.scale.write_text(json.dumps({"headline": ["Train on everything.", "More."]}))
     ended = surveyed(begun.folder).ladder
     assert ended is not None and ended.finished and ended.statement == "Train on everything."
-    begun.folder.scale.write_text("{}")
-    damaged = surveyed(begun.folder).ladder
-    assert damaged is not None and "damaged" in damaged.statement
+    for damage in ("{}", '{"headline": ' + "[" * 100_000):
+        begun.folder.scale.write_text(damage)
+        damaged = surveyed(begun.folder).ladder
+        assert damaged is not None and "damaged" in damaged.statement
 
 
 def test_a_search_under_way_and_at_its_end(begun: Begun) -> None:

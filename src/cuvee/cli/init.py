@@ -12,7 +12,7 @@ import typer
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from cuvee.study.inspection import FoundSource
+    from cuvee.study.inspection import FoundSource, Inspection
 
 
 def init(
@@ -40,13 +40,16 @@ def init(
     StudyConfig.load(path)
 
     if as_json:
-        print_json({"study": str(path), "sources": [vars(source) for source in found]})
+        sources = [vars(source) for source in found]
+        print_json({"study": str(path), "sources": sources, "passed_over": found.passed_over})
         return
     print_table(
         "Sources",
         ["source", "files", "text", "documents sampled", "text field"],
         [[s.name, str(s.files), s.size, str(s.documents_sampled), s.text_field] for s in found],
     )
+    for line in _remarks(found):
+        print(line)
     print(f"study: {path}")
     print(f"next: look through it, then `cuvee run {path.parent}`")
 
@@ -70,16 +73,27 @@ def _study_folder(data: Path, out: Path | None) -> Path:
     return folder
 
 
-def _study(data: Path, folder: Path, found: "list[FoundSource]") -> str:
+def _remarks(found: "Inspection") -> list[str]:
+    """What was passed over, joined or cut, a line each."""
+    inside = [f"{source.name}: {remark}" for source in found for remark in source.remarks]
+    return inside + [f"no source: {what}" for what in found.passed_over]
+
+
+def _study(data: Path, folder: Path, found: "Inspection") -> str:
     """The text of ``study.yaml``, with paths that lead from its folder to the data."""
     from cuvee.study.template import commented_study
 
     way = Path(os.path.relpath(data.resolve(), folder.resolve()))
-    sources: dict[str, Any] = {
-        source.name: str(way / source.path)
-        if source.text_field == "text"
-        else {"paths": [str(way / source.path)], "text_field": source.text_field}
-        for source in found
-    }
+    sources = {source.name: _settings(source, str(way / source.path)) for source in found}
     given = {"schema": 1, "name": data.absolute().name or "study", "sources": sources}
     return commented_study(given, {source.name: source.note for source in found})
+
+
+def _settings(source: "FoundSource", path: str) -> Any:
+    """What the study file says of a source: its path, and what is not the default."""
+    settings: dict[str, Any] = {}
+    if source.text_field != "text":
+        settings["text_field"] = source.text_field
+    if source.chunk_characters is not None:
+        settings["chunk_characters"] = source.chunk_characters
+    return {"paths": [path], **settings} if settings else path

@@ -222,13 +222,15 @@ def open_file(path: Path) -> File:
     Raises:
         ConfigError: it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is no regular file; give files, not pipes or devices")
     return Document.read(path) if path.suffix.lower() == JSON_SUFFIX else Table.read(path)
 
 
 def files_inside(folder: Path) -> list[Path]:
     """Files that may hold runs, at any depth but not in hidden places, in the order of their names."""
     suffixes = (JSON_SUFFIX, *TABLE_SUFFIXES)
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and not path.is_dir())
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 

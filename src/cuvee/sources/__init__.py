@@ -9,7 +9,8 @@ from cuvee.sources.corpus import Corpus, prepare
 from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
 from cuvee.sources.evaluation_set import EvaluationSet
-from cuvee.sources.readers import COMPRESSIONS, READERS, ReadOptions, SourceSpec, read_source
+from cuvee.sources.file_types import COMPRESSIONS
+from cuvee.sources.readers import READERS, ReadOptions, SourceSpec, read_source
 from cuvee.sources.shards import TokenShard, write_shard
 from cuvee.sources.split import SplitOptions, unit_part
 from cuvee.sources.stream import MixedStream

@@ -23,7 +23,7 @@ from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
 from cuvee.sources.overlap_counts import OverlapCounts
 from cuvee.sources.permutation import UInt64Array
-from cuvee.sources.readers import SourceSpec, read_source, source_files
+from cuvee.sources.readers import SourceSpec, passed_over, read_source
 from cuvee.sources.shards import content_hash
 from cuvee.sources.split import EVAL, PartIndices, SplitOptions
 from cuvee.types import BoolArray, IntArray
@@ -133,8 +133,9 @@ def prepare(
     splits = dict.fromkeys(training, options) if isinstance(options, SplitOptions) else options
     _check_names(training, [spec.name for spec in own.values()], homes, splits)
     everything = {spec.name: spec for spec in (*specs, *own.values())}
-    for spec in everything.values():
-        source_files(spec)  # a wrong path is told before hours of reading
+    for spec in everything.values():  # a wrong path is refused before hours of reading
+        for what in passed_over(spec):
+            progress.message(f"{spec.name}: passed over {what}")
 
     progress.stage("reading sources", len(everything), "sources")
     tables: dict[str, _Table] = {}
@@ -143,7 +144,8 @@ def prepare(
     for name, spec in own.items():
         reading = _read(spec, seen={}, claims={})
         if not len(reading.digests):
-            raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}")
+            why = f": {reading.report.shortage}" if reading.report.shortage else ""
+            raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}{why}")
         for digest in reading.digests:
             claims.setdefault(digest.tobytes(), []).append(name)
         tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,))

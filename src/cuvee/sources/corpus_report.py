@@ -71,11 +71,13 @@ class SourceReport:
     @property
     def shortage(self) -> str:
         """Why hardly a document is left; empty where none was dropped."""
-        read = self.kept.documents + self.empty + self.duplicates + self.contaminated
-        if self.kept.documents or len(self.losses) != 1:
-            dropped = ", ".join(_counted(self.losses))
+        read = self.kept.documents + self.empty + self.duplicates + self.contaminated + self.broken
+        broken = f"broken ({'; '.join(self.broken_examples[:1])})"
+        losses = [*self.losses, *([(self.broken, broken)] if self.broken else [])]
+        if self.kept.documents or len(losses) != 1:
+            dropped = ", ".join(_counted(losses))
             return f"of its {read} documents {dropped}" if dropped else ""
-        ((_, what),) = self.losses
+        ((_, what),) = losses
         return f"all its {read} documents are {what}" if read > 1 else f"its only document is {what}"
 
     def __str__(self) -> str:

@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterator
 
 from cuvee.errors import BrokenRecord, ConfigError, MissingSource
 from cuvee.sources.document import Document
+from cuvee.sources.record import MOST_DOCUMENT_BYTES, text_of
 
 HUB_PREFIX = "hub:"
 """How the address of a dataset begins."""
 
 
 def read_hub(
-    address: str, source: str, text_field: str, broken: Callable[[BrokenRecord], None]
+    address: str,
+    source: str,
+    text_field: str,
+    broken: Callable[[BrokenRecord], None],
+    document_bytes: int = MOST_DOCUMENT_BYTES,
 ) -> Iterator[Document]:
     """The rows of a dataset, one document each.
 
@@ -22,8 +27,9 @@ def read_hub(
         address: ``hub:name``, ``hub:owner/name`` or ``hub:owner/name/config``, then ``:split``
             (``train`` if it is left out).
         source: name of the source.
-        text_field: the column with the text.
+        text_field: the column with the text, or a path such as ``data.text``.
         broken: called for each row without text.
+        document_bytes: the largest document.
 
     Raises:
         ConfigError: the extra is not installed, or the address is malformed.
@@ -42,14 +48,10 @@ def read_hub(
         raise MissingSource(f"'{address}' of source '{source}' cannot be opened: {error}") from error
     for number, row in enumerate(rows, start=1):
         location = f"{address}:{number}"
-        text = row.get(text_field)
-        if isinstance(text, str):
-            yield Document(text, source, location)
-        elif text_field in row:
-            broken(BrokenRecord(f"{location}: '{text_field}' must be a string, not {type(text).__name__}"))
-        else:
-            known = ", ".join(row)
-            broken(BrokenRecord(f"{location}: there is no column '{text_field}'; set text_field ({known})"))
+        try:
+            yield Document(text_of(row, text_field, location, document_bytes), source, location)
+        except BrokenRecord as error:
+            broken(error)
 
 
 def parse_address(address: str) -> tuple[str, str | None, str]:

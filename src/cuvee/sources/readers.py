@@ -1,26 +1,26 @@
-"""Reading documents from files: text, JSON lines and parquet, plain or compressed (sources).
+"""Reading documents from files: text, JSON and Parquet, plain or compressed (sources).
 
 One reader a file type, in the table ``READERS``; each streams, so that memory is bounded by one
-block, row group slice or record. Text must be UTF-8 (a byte-order mark is dropped). ``gz``, ``zst``
-and ``bz2`` are unpacked on the way. Whatever cannot be read is told with its file and line.
+block, a few rows or one record, and a document has a limit. Text must be UTF-8 (a byte-order mark is
+dropped). Whatever cannot be read is named with its file and line. A file of which nothing can be read
+is an error, also where broken records are allowed: a source would be empty and nobody would know.
 """
 
-import codecs
-import glob
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from cuvee.errors import BrokenRecord, ConfigError, MissingSource
+from cuvee.errors import BrokenRecord, ConfigError
+from cuvee.sources.decoded import NotUtf8, decoded
 from cuvee.sources.document import Document
+from cuvee.sources.file_types import KNOWN, type_of
 from cuvee.sources.hub import HUB_PREFIX, read_hub
-
-_BLOCK_BYTES = 1 << 20
-_PARQUET_ROWS = 1024
+from cuvee.sources.json_records import json_records, line_records
+from cuvee.sources.parquet_records import parquet_records
+from cuvee.sources.record import MOST_DOCUMENT_BYTES, RECORD_FACTOR, OnBroken, Record, text_of
+from cuvee.sources.source_files import files_of, passed_over_in_words
+from cuvee.sources.unpacked import UnreadableFile, in_words
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class SourceSpec:
     as ``hub:owner/name/config:split``; read in this order, and by name within each."""
 
     text_field: str = "text"
-    """The field or column that holds the text, in JSON lines, parquet and datasets."""
+    """The field or column that holds the text, in JSON, Parquet and datasets; ``data.text`` is a field
+    inside another. Where it holds the messages of a conversation, they are joined."""
 
     allow_broken: bool = False
     """Skip and count records that cannot be read, instead of stopping."""
@@ -46,15 +47,33 @@ class SourceSpec:
     chunk_characters: int | None = None
     """Cut longer documents into pieces of at most so many characters, at paragraphs where possible."""
 
+    document_bytes: int = MOST_DOCUMENT_BYTES
+    """A document of more bytes of text is refused, or left out as a broken one."""
+
+    @property
+    def record_bytes(self) -> int:
+        """The same for a record with all its fields, as it is written."""
+        return RECORD_FACTOR * self.document_bytes
+
+    @property
+    def text_bytes(self) -> int:
+        """The same for the text of a record: that of a document, more where it is cut afterwards."""
+        return self.document_bytes if self.chunk_characters is None else self.record_bytes
+
     def __post_init__(self) -> None:
         if not self.name:
             raise ConfigError("a source needs a name that is not empty")
         if isinstance(self.paths, str) or not self.paths or not all(self.paths):
             raise ConfigError(f"source '{self.name}' needs a list of paths; got {self.paths!r}")
-        for field in ("max_bytes", "chunk_characters"):
+        for field in ("max_bytes", "chunk_characters", "document_bytes"):
             limit = getattr(self, field)
             if limit is not None and limit < 1:
                 raise ConfigError(f"{field} of source '{self.name}' must be at least 1; got {limit}")
+        if self.chunk_characters is not None and self.chunk_characters > self.document_bytes:
+            raise ConfigError(
+                f"chunk_characters of source '{self.name}' must be at most {self.document_bytes}, the limit "
+                f"on a document; got {self.chunk_characters}"
+            )
 
 
 @dataclass(frozen=True)
@@ -64,16 +83,14 @@ class ReadOptions:
     spec: SourceSpec
     """The source that is read."""
 
-    broken: Callable[[BrokenRecord], None]
+    broken: OnBroken
     """Called for each record that cannot be read; raises it, or takes note and returns."""
 
 
 Reader = Callable[[Path, ReadOptions], Iterator[Document]]
 
 
-def read_source(
-    spec: SourceSpec, on_broken: Callable[[BrokenRecord], None] | None = None
-) -> Iterator[Document]:
+def read_source(spec: SourceSpec, on_broken: OnBroken | None = None) -> Iterator[Document]:
     """All documents of a source in order, each once it is asked for.
 
     Args:
@@ -82,7 +99,7 @@ def read_source(
 
     Raises:
         MissingSource: a path does not exist, or a folder or pattern has no file that can be read.
-        BrokenRecord: a record cannot be read and ``allow_broken`` is not set.
+        BrokenRecord: a record cannot be read and ``allow_broken`` is not set, or a file cannot be opened.
         ConfigError: a file has a type that is not known.
     """
 
@@ -96,7 +113,7 @@ def read_source(
     total = 0
     for place in source_files(spec):
         if isinstance(place, str):
-            documents = read_hub(place, spec.name, spec.text_field, broken)
+            documents = read_hub(place, spec.name, spec.text_field, broken, spec.text_bytes)
         else:
             documents = _reader_of(place, spec)(place, options)
         for document in documents:
@@ -117,76 +134,78 @@ def source_files(spec: SourceSpec) -> list[Path | str]:
     for path in spec.paths:
         if path.startswith(HUB_PREFIX):
             places[path] = None
-            continue
-        if Path(path).is_file():
-            found = [Path(path)]
-        elif Path(path).is_dir():
-            found = sorted(file for file in Path(path).rglob("*") if _readable(file, Path(path)))
         else:
-            matches = glob.glob(path, recursive=True)  # noqa: PTH207 (pathlib has no absolute patterns)
-            found = sorted(Path(match) for match in matches if Path(match).is_file())
-        if not found:
-            reason = "has no file of a known type" if Path(path).is_dir() else "does not exist"
-            raise MissingSource(
-                f"path '{path}' of source '{spec.name}' {reason} (known types: {', '.join(READERS)}, "
-                f"also with {', '.join(COMPRESSIONS)}; relative paths start at {Path.cwd()})"
-            )
-        places.update(dict.fromkeys(found))
+            places.update(dict.fromkeys(files_of(path, spec.name).files))
     return list(places)
+
+
+def passed_over(spec: SourceSpec) -> tuple[str, ...]:
+    """The files beside those of a source that are not read, counted and named, one text a reason.
+
+    Raises:
+        MissingSource: see ``source_files``.
+    """
+    lists = [files_of(path, spec.name) for path in spec.paths if not path.startswith(HUB_PREFIX)]
+    read = {file for one in lists for file in one.files}
+    left = dict.fromkeys(found for one in lists for found in one.passed_over if found[0] not in read)
+    return passed_over_in_words(left)
 
 
 def read_text(path: Path, options: ReadOptions) -> Iterator[Document]:
     """A text file is one document; with ``chunk_characters`` it is cut while it is read."""
-    spec = options.spec
+    spec, fragments = options.spec, decoded(path)
+    begun = False
     try:
+        first = next(fragments)
+        begun = True
+        text = chain([first], fragments)
         if spec.chunk_characters is None:
-            yield Document("".join(_decoded(path)), spec.name, str(path))
+            yield Document("".join(_limited(text, spec.document_bytes)), spec.name, str(path))
         else:
-            for number, piece in enumerate(split_text(_decoded(path), spec.chunk_characters)):
+            for number, piece in enumerate(split_text(text, spec.chunk_characters)):
                 yield Document(piece, spec.name, f"{path}#{number}")
-    except BrokenRecord as error:
-        options.broken(error)
+    except UnreadableFile as error:
+        broken = BrokenRecord(f"{path}: {error}")
+        if not begun and not isinstance(error, NotUtf8):
+            raise broken from error
+        options.broken(broken)
 
 
 def read_json_lines(path: Path, options: ReadOptions) -> Iterator[Document]:
     """Every line is a JSON object with a text field; blank lines are passed over."""
-    number = 0
-    try:
-        for number, line in enumerate(_lines(path), start=1):
-            location = f"{path}:{number}"
-            try:
-                text = _text_of_line(line, options.spec.text_field, location)
-            except BrokenRecord as error:
-                options.broken(error)
-                continue
-            if text is not None:
-                yield Document(text, options.spec.name, location)
-    except _UnreadableFile as error:
-        options.broken(BrokenRecord(f"{path}:{number + 1}: {error}"))
+    yield from _texts(line_records(path, options.broken, options.spec.record_bytes), options)
+
+
+def read_json(path: Path, options: ReadOptions) -> Iterator[Document]:
+    """JSON objects with a text field: one a line, in one array, or one after another."""
+    yield from _texts(json_records(path, options.broken, options.spec.record_bytes), options)
 
 
 def read_parquet(path: Path, options: ReadOptions) -> Iterator[Document]:
-    """Every row is a document; the text column must hold strings."""
-    field = options.spec.text_field
-    row = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            if problem := _column_problem(file.schema_arrow, field):
-                options.broken(BrokenRecord(f"{path}: {problem}"))
-                return
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=[field]):
-                # As bytes, so that text that is not UTF-8 is found row by row.
-                for value in batch.column(0).cast(pa.large_string()).cast(pa.large_binary()).to_pylist():
-                    row += 1
-                    location = f"{path}:{row}"
-                    try:
-                        text = _text_of_cell(value, field, location)
-                    except BrokenRecord as error:
-                        options.broken(error)
-                        continue
-                    yield Document(text, options.spec.name, location)
-    except (pa.ArrowException, OSError) as error:
-        options.broken(BrokenRecord(f"{path}:{row + 1}: cannot read on: {error}"))
+    """Every row is a document; the text column must hold strings, or the messages of conversations."""
+    spec = options.spec
+    yield from _texts(parquet_records(path, spec.text_field, options.broken, spec.text_bytes), options)
+
+
+def read_records(path: Path, spec: SourceSpec) -> Iterator[Record]:
+    """The records of a file with all their fields, as the readers see them before they take the text.
+
+    Raises:
+        BrokenRecord: a record cannot be read.
+        ConfigError: the file has a type that holds no records.
+    """
+
+    def broken(error: BrokenRecord) -> None:
+        raise error
+
+    kind = type_of(path)
+    if kind == ".parquet":
+        return parquet_records(path, None, broken, spec.text_bytes)
+    if kind == ".json":
+        return json_records(path, broken, spec.record_bytes)
+    if kind in (".jsonl", ".ndjson"):
+        return line_records(path, broken, spec.record_bytes)
+    raise ConfigError(f"{path}: a file of this type has no records")
 
 
 READERS: dict[str, Reader] = {
@@ -194,12 +213,10 @@ READERS: dict[str, Reader] = {
     ".md": read_text,
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
+    ".json": read_json,
     ".parquet": read_parquet,
 }
 """The reader of each file type."""
-
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
-"""Suffixes of compressed text and JSON lines, and what pyarrow calls them."""
 
 
 def split_text(fragments: Iterable[str], limit: int) -> Iterator[str]:
@@ -253,131 +270,36 @@ def _pieces_of(document: Document, limit: int | None) -> Iterator[Document]:
         yield Document(piece, document.source, f"{document.location}#{number}")
 
 
+class _TooLarge(UnreadableFile):
+    """A text file is larger than a document may be."""
+
+
+def _limited(fragments: Iterable[str], limit: int) -> Iterator[str]:
+    size = 0
+    for fragment in fragments:
+        size += len(fragment.encode())
+        if size > limit:
+            raise _TooLarge(
+                f"is one document of more than {in_words(limit)}, the most that is read; set "
+                "chunk_characters to cut it into pieces"
+            )
+        yield fragment
+
+
+def _texts(records: Iterable[Record], options: ReadOptions) -> Iterator[Document]:
+    """The text of each record as a document."""
+    spec = options.spec
+    for record in records:
+        try:
+            text = text_of(record.fields, spec.text_field, record.location, spec.text_bytes)
+        except BrokenRecord as error:
+            options.broken(error)
+            continue
+        yield Document(text, spec.name, record.location)
+
+
 def _reader_of(path: Path, spec: SourceSpec) -> Reader:
-    reader = READERS.get(_type_of(path))
+    reader = READERS.get(type_of(path))
     if reader is None:
-        raise ConfigError(
-            f"source '{spec.name}': cannot read {path}; known types are {', '.join(READERS)}, "
-            f"also with {', '.join(COMPRESSIONS)}"
-        )
+        raise ConfigError(f"source '{spec.name}': cannot read {path}; known types are {KNOWN}")
     return reader
-
-
-def _type_of(path: Path) -> str:
-    """The suffix that names the type: ``.jsonl`` for ``a.jsonl.zst``."""
-    suffix = path.suffix.lower()
-    if suffix in COMPRESSIONS:
-        inner = Path(path.stem).suffix.lower()
-        return "" if inner == ".parquet" else inner
-    return suffix
-
-
-def _readable(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return not hidden and _type_of(file) in READERS and file.is_file()
-
-
-class _UnreadableFile(Exception):
-    """The file cannot be opened or unpacked; its text is the reason."""
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    """The unpacked bytes of a file in blocks."""
-    compression = COMPRESSIONS.get(path.suffix.lower())
-    try:
-        with pa.input_stream(str(path), compression=compression) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                yield block
-    except (pa.ArrowException, OSError) as error:
-        raise _UnreadableFile(f"cannot read on: {error}") from error
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, without their ends and a byte-order mark."""
-    rest: list[bytes] = []
-    for number, block in enumerate(_blocks(path)):
-        block = block if number else block.removeprefix(codecs.BOM_UTF8)
-        head, *tail = block.split(b"\n")
-        rest.append(head)
-        for line in tail:
-            yield b"".join(rest)
-            rest = [line]
-    if last := b"".join(rest):
-        yield last
-
-
-def _decoded(path: Path) -> Iterator[str]:
-    """The text of a file in fragments, without a byte-order mark.
-
-    Raises:
-        BrokenRecord: the file cannot be read, or is not UTF-8 (the byte offset is told).
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")("strict")
-    consumed = 0
-    try:
-        for block in _blocks(path):
-            pending = len(decoder.getstate()[0])
-            try:
-                text = decoder.decode(block)
-            except UnicodeDecodeError as error:
-                raise _not_utf8(str(path), consumed - pending + error.start, error) from error
-            yield text if consumed else text.removeprefix("\ufeff")
-            consumed += len(block)
-        try:
-            yield decoder.decode(b"", final=True)
-        except UnicodeDecodeError as error:
-            raise _not_utf8(str(path), consumed - len(error.object) + error.start, error) from error
-    except _UnreadableFile as error:
-        raise BrokenRecord(f"{path}: {error}") from error
-
-
-def _text_of_line(line: bytes, field: str, location: str) -> str | None:
-    """The text of a line of JSON; None for a blank line."""
-    if not line.strip():
-        return None
-    try:
-        record = json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        raise _not_utf8(location, error.start, error) from error
-    except (ValueError, RecursionError) as error:
-        raise BrokenRecord(f"{location}: is no valid JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise BrokenRecord(f"{location}: must be a JSON object with a field '{field}'")
-    if field not in record:
-        known = ", ".join(record) or "none"
-        raise BrokenRecord(f"{location}: there is no field '{field}' (fields: {known}); set text_field")
-    text = record[field]
-    if not isinstance(text, str):
-        raise BrokenRecord(f"{location}: field '{field}' must be a string, not {type(text).__name__}")
-    if b"\\u" in line:  # only an escape can name half a surrogate pair
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise BrokenRecord(f"{location}: field '{field}' has half a surrogate pair") from error
-    return text
-
-
-def _text_of_cell(value: bytes | None, field: str, location: str) -> str:
-    if value is None:
-        raise BrokenRecord(f"{location}: column '{field}' is empty (null)")
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise _not_utf8(location, error.start, error) from error
-
-
-def _column_problem(schema: pa.Schema, field: str) -> str | None:
-    if field not in schema.names:
-        return f"there is no column '{field}'; set text_field to one of: {', '.join(schema.names)}"
-    kind = schema.field(field).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return None
-    return f"column '{field}' holds {kind}, not strings; set text_field"
-
-
-def _not_utf8(location: str, offset: int, error: UnicodeDecodeError) -> BrokenRecord:
-    return BrokenRecord(
-        f"{location}: is not UTF-8 at byte {offset} ({error.reason}); convert the file, "
-        "for example with iconv -t utf-8"
-    )

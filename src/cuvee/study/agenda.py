@@ -48,7 +48,7 @@ class Agenda:
         try:
             stages = json.loads(folder.agenda.read_text(encoding="utf-8"))
             return cls({title: tuple(Intended(**one) for one in rows) for title, rows in stages.items()})
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return cls({})
 
     def of_roles(self, roles: Collection[str]) -> list[Intended]:

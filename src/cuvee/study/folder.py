@@ -200,3 +200,16 @@ GENERATED = frozenset(
     {"overlaps", "tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits", "searches"}
 )
 """The sub-folders that cuvee makes itself; never taken for sources."""
+
+GENERATED_FILES = frozenset(
+    {
+        "numerics.json",
+        "references.json",
+        "agenda.json",
+        "decision.json",
+        "scale.json",
+        "search.json",
+        "report.md",
+    }
+)
+"""The files that cuvee makes itself and that would look like data."""

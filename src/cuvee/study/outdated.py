@@ -47,7 +47,7 @@ def outdated_files(folder: StudyFolder) -> dict[str, str]:
     is not read."""
     made = {}
     for flow, path in (("run", folder.decision), ("search", folder.search), ("scale", folder.scale)):
-        with suppress(OSError, ValueError, LookupError, TypeError):
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             document = json.loads(path.read_text(encoding="utf-8"))
             asked = {key: document[key] for key in _ASKED} if flow == "search" else {}
             made[flow] = str(document["created_from"]["config"]), asked

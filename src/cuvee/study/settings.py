@@ -63,9 +63,10 @@ class TextSettings(Settings):
     """Where text lies and how it is read."""
 
     paths: tuple[Location, ...] = ()
-    """Files, folders, patterns, or `hub:NAME/CONFIG:SPLIT`; .txt .md .jsonl(.gz .zst) .parquet."""
+    """Files, folders, patterns, or `hub:NAME/CONFIG:SPLIT`; .txt .md .jsonl .json (.gz .zst .bz2 .xz)
+    .parquet. READMEs, licences and the like are left out unless a path names them."""
     text_field: str = "text"
-    """The field of a record that holds its text."""
+    """The field of a record that holds its text; `data.text` is one inside another, messages are joined."""
     allow_broken: bool = False
     """Skip and count records that cannot be read, instead of stopping."""
     chunk_characters: Count | None = None

@@ -137,7 +137,7 @@ def _batches(journal: Path) -> list[dict[str, Any]]:
         try:
             batch = json.loads(line)
             found += [batch] if batch["experiments"] else []
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
     return found
 
@@ -151,5 +151,5 @@ def _ended(path: Path) -> FlowStatus:
     try:
         headline = json.loads(path.read_text(encoding="utf-8"))["headline"]
         return FlowStatus(str(headline[0]), finished=True)
-    except (ValueError, TypeError, KeyError, IndexError):
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return FlowStatus(f"{path.name} is damaged; the same command writes it again")

@@ -1,7 +1,8 @@
 """Strict YAML, and validation errors in plain words (floor 7). Knows no key of a study.
 
 Numbers and words are read as YAML 1.2 says: ``1e9`` is a number, ``no`` and ``on`` are words (names of
-sources among them), dates stay text. A key that stands twice in one mapping is refused.
+sources among them), dates stay text. A key that stands twice in one mapping is refused, and so is an alias: a
+few of them make a small file as large as you like.
 """
 
 import difflib
@@ -18,10 +19,20 @@ from pydantic_core import ErrorDetails
 from cuvee.errors import ConfigError
 
 _MISSING = object()
+_MOST_BYTES = 1 << 21
+"""Of a study file; reading takes about twelve seconds a megabyte."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader with the scalars of YAML 1.2 and without duplicate keys."""
+    """SafeLoader with the scalars of YAML 1.2, without duplicate keys and without aliases."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                None, None, f'alias "*{event.anchor}": write the value out instead', event.start_mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -63,12 +74,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds.
 
     Raises:
-        ConfigError: the file is missing, not UTF-8, not YAML, not a mapping, or a key stands twice.
+        ConfigError: the file is missing, not UTF-8, not YAML, not a mapping, or has an alias in it, or a key
+            twice in one mapping.
     """
     try:
+        if not path.is_file():
+            raise ConfigError(f"{path}: {'is no regular file' if path.exists() else 'no such file'}")
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError(f"{path}: larger than {_MOST_BYTES >> 20} MB, which no study file is")
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
     except OSError as error:
@@ -86,6 +100,10 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
         raise ConfigError(f"{where}: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: is nested too deeply") from error
+    except (ValueError, LookupError, TypeError) as error:  # thousands of digits; `!!bool x`
+        raise ConfigError(f"{name}: a value cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{name}: must hold keys with values (`key: value`)")
     return value
