@@ -3,8 +3,8 @@
     min over theta of  sum_r h(log y_r - log f_r(theta)) + s min(s, 0.001) sum_p ((theta_p - m_p) / d_p)^2 / 2
 
 with h Huber's function and s the size of what is left, so that d is the deviation of a normal prior. Scaling
-laws are fitted so since Hoffmann et al. (2022, https://arxiv.org/abs/2203.15556): an error of a percent weighs
-the same in a long training as in a short one, and a few early losses that lie off the law do not bend it. The
+laws are fitted so since Hoffmann et al. (2022, https://arxiv.org/abs/2203.15556): an error of a percent
+weighs the same in a long training as in a short one, and a few early losses off the law do not bend it. The
 unit of the costs changes nothing.
 """
 

@@ -180,7 +180,7 @@ class ScalingLaw:
         units = [float(np.exp(np.log(values).mean())) for values in sizes]
         formula = ScaleFormula(self.name, self.text, self.joint, *units)
         whole = Standardised.of(data)  # refuses metrics that were never measured
-        positive = ~((data.costs <= 0.0).any(axis=0))
+        positive = np.nanmin(data.costs, axis=0) > 0.0
         theta = np.empty((len(data.metrics), len(formula.names(len(data.sources)))))
         shift, spread, objective = whole.shift.copy(), whole.spread.copy(), np.empty(len(data.metrics))
         for chosen, fit in ((positive, _fit_logs), (~positive, _fit_costs)):
