@@ -11,7 +11,7 @@ from cuvee.cli.options import AsJson
 if TYPE_CHECKING:
     from cuvee.study.fit import Answer
     from cuvee.study.fit_folder import Runs
-    from cuvee.study.law_decision import Interval, LawDecision
+    from cuvee.study.law_decision import Interval, LawDecision, LawRow
     from cuvee.study.question import Question
 
 Tables = Annotated[
@@ -75,7 +75,8 @@ LawName = Annotated[
     typer.Option(
         "--law",
         metavar="NAME",
-        help=f"The law that is minimised; default {DEFAULT_LAW}. {one_of(LAWS)}",
+        help=f"The law that is minimised; default {DEFAULT_LAW}, unless another does clearly better on "
+        f"left-out runs. {one_of(LAWS)}",
     ),
 ]
 Level = Annotated[float | None, typer.Option("--level", help="Of all intervals; 0.8 where not given.")]
@@ -143,11 +144,12 @@ def optimise(
     as_json: AsJson = False,
 ) -> None:
     """Ask the runs of an earlier fit again, with other options; what is not named stays."""
+    from cuvee.study.fit import LAWS_COMPARED
     from cuvee.study.fit_folder import load
 
     runs, before = load(folder)
     question = _changed(before, context.params)
-    _answer(runs, question, (), out or folder, as_json)
+    _answer(runs, question, () if question.law else LAWS_COMPARED, out or folder, as_json)
 
 
 def _changed(before: "Question", options: dict[str, Any]) -> "Question":
@@ -232,7 +234,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
                 number(row.mean_absolute_error, 4),
                 f"{row.coverage_80:.0%}",
                 f"{row.coverage_95:.0%}",
-                "chosen" if row.chosen else "",
+                ", ".join(_marks(row)),
             ]
             for row in decision.laws
         ],
@@ -259,6 +261,11 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     for note in decision.notes:
         print(f"note: {note}")
     print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")
+
+
+def _marks(row: "LawRow") -> list[str]:
+    """What is to be known of a law besides its numbers."""
+    return [*(["chosen"] if row.chosen else []), *(["worse than the mean"] if row.failed else [])]
 
 
 def _print_mixture(decision: "LawDecision") -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Scale
 from cuvee.mixture.mixture import Mixture
-from cuvee.types import FloatArray
+from cuvee.types import BoolArray, FloatArray
 
 Aim = Literal["mean", "worst"]
 """``mean``: the weighted sum of the metrics. ``worst``: the largest weighted rise over the baseline."""
@@ -133,6 +133,25 @@ class BoundObjective:
     def value(self, shares: FloatArray) -> float:
         """The objective, without guards."""
         return float(self.parts(shares).max())
+
+    def values(self, shares: FloatArray) -> FloatArray:
+        """``value`` of many mixtures [M, S] at once."""
+        costs = self.law.costs(shares, self.objective.scale)
+        pull = np.array([self._pull(row) for row in shares])
+        if self.objective.aim == "mean":
+            mean: FloatArray = costs @ self.weights + pull
+            return mean
+        used = self.weights > 0
+        worst: FloatArray = (self.weights * (costs - self._at_baseline))[:, used].max(axis=1) + pull
+        return worst
+
+    def keeps_guards(self, shares: FloatArray) -> BoolArray:
+        """Which of many mixtures [M, S] keep all guards."""
+        if not len(self._guarded):
+            return np.ones(len(shares), dtype=np.bool_)
+        costs = self.law.costs(shares, self.objective.scale)
+        result: BoolArray = (costs[:, self._guarded] <= self._limits).all(axis=1)
+        return result
 
     def violations(self, shares: FloatArray) -> FloatArray:
         """By how much each guard is broken [guards]; at most zero where all hold."""

@@ -33,6 +33,8 @@ _DRAWN = 2048
 _STEPS = 300
 _APART = 0.1  # of starts, in total variation
 _INSIDE = 1e-3
+_GAP = 1e-3  # of a programme that needs no second attempt, as a part of the spread
+_SHARPNESS = 50.0  # of the smooth function near the largest violation
 _GUARD_TOLERANCE = 1e-5
 """Of the gap, as a part of the spread of the objective (``search/spread.py``)."""
 
@@ -139,11 +141,18 @@ def _guarded(spreads: Spreads, region: Region, begin: FloatArray) -> Best:
     def slopes(x: FloatArray) -> FloatArray:
         return _with_last(spreads.part_slopes(x[:-1]), spreads.violation_slopes(x[:-1]))
 
-    found = programme.solve(rows, slopes, safe, spreads.value(safe))
-    if bound.objective.guards:
-        found = _pulled_inside(spreads, safe, found)
-    gap = spreads.unit * programme.gap(spreads, found) if bound.law.convex else math.nan
-    return Best(Mixture(region.names, found), bound.value(found), gap)
+    # With slopes as steep as near a share of zero a programme ends anywhere; another start may do better.
+    middle = 0.5 * (safe + region.project(np.full(len(safe), 1.0 / len(safe))).shares)
+    best, gap = safe, math.nan
+    for start in (safe, middle):
+        found = programme.solve(rows, slopes, start, spreads.value(start))
+        if bound.objective.guards:
+            found = _pulled_inside(spreads, safe, found)
+        best = min(best, found, key=bound.value)
+        gap = programme.gap(spreads, best) if bound.law.convex else math.nan
+        if not gap > _GAP:
+            break
+    return Best(Mixture(region.names, best), bound.value(best), spreads.unit * gap)
 
 
 def _with_last(less_last: FloatArray, free: FloatArray) -> FloatArray:
@@ -169,12 +178,22 @@ def _pulled_inside(spreads: Spreads, safe: FloatArray, found: FloatArray) -> Flo
 def _feasible(spreads: Spreads, programme: "_Programme", begin: FloatArray) -> FloatArray:
     """Shares that keep all guards, by lowering the largest violation."""
     nothing = np.zeros((0, len(begin)))
-    found = programme.solve(
-        lambda x: spreads.violations(x[:-1]) - x[-1],
-        lambda x: _with_last(spreads.violation_slopes(x[:-1]), nothing),
+    found = begin
+    for start in (
         begin,
-        float(spreads.violations(begin).max()),
-    )
+        *_likely(spreads, programme.region),
+        _smoothly_lowered(spreads, programme.region, begin),
+    ):
+        if spreads.violations(start).max() <= _GUARD_TOLERANCE:
+            return start
+        found = programme.solve(
+            lambda x: spreads.violations(x[:-1]) - x[-1],
+            lambda x: _with_last(spreads.violation_slopes(x[:-1]), nothing),
+            start,
+            float(spreads.violations(start).max()),
+        )
+        if spreads.violations(found).max() <= _GUARD_TOLERANCE:
+            return found
     broken = spreads.violations(found)
     if broken.max() > _GUARD_TOLERANCE:
         place = int(broken.argmax())
@@ -184,6 +203,27 @@ def _feasible(spreads: Spreads, programme: "_Programme", begin: FloatArray) -> F
             "allow more slack there, or wider bounds on the sources"
         )
     return found
+
+
+def _likely(spreads: Spreads, region: Region) -> tuple[FloatArray, ...]:
+    """The baseline, where it is allowed: it keeps its guards unless they want more than it has."""
+    baseline = spreads.bound.objective.baseline
+    if baseline is None or not region.contains(baseline):
+        return ()
+    return (baseline.reindexed(region.names).shares,)
+
+
+def _smoothly_lowered(spreads: Spreads, region: Region, begin: FloatArray) -> FloatArray:
+    """Where mirror descent ends on a smooth function near the largest violation."""
+
+    def largest(shares: FloatArray) -> tuple[float, FloatArray]:
+        broken, slopes = spreads.violations(shares), spreads.violation_slopes(shares)
+        parts = np.exp(_SHARPNESS * (broken - broken.max()))
+        value = float(broken.max()) + float(np.log(parts.sum())) / _SHARPNESS
+        return value, parts @ slopes / parts.sum()
+
+    inside = Mixture(region.names, (1.0 - _INSIDE) * begin + _INSIDE / len(begin))
+    return mirror_descent(largest, region, inside, max_evaluations=_STEPS).mixture.shares
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,16 +32,18 @@ from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
-from cuvee.search.optimum import descend, minimise
+from cuvee.search.optimum import descend
 from cuvee.study import law_decision as d
 from cuvee.study.belief import Belief
 from cuvee.study.comparisons import baseline_name, conditions, objective_of, rivals_of
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
 from cuvee.study.front import front_of
+from cuvee.study.law_choice import chosen_law
 from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_of
 from cuvee.study.next_runs import worth_of_more
-from cuvee.study.question import Question
+from cuvee.study.pick import pick, spread_of
+from cuvee.study.question import LAW, Question
 from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
@@ -82,7 +84,8 @@ def decide(
         table: how the runs are called in the answer.
         command: that asks the same again; kept in the answer.
         notes: kept in the answer.
-        compared: laws that stand beside the one of the question.
+        compared: laws that stand beside the one of the question, and from which one is chosen where it names
+            none.
         executor: where laws are fitted and runs resampled; default here. It changes no number.
         progress: told of laws, resamples and optima.
 
@@ -101,11 +104,14 @@ def decide(
         rivals = rivals_of(data, weights, region, question)
         objective = objective_of(target, question, observations, rivals)
         validated = _validated(data, question, compared, executor, progress)
-        chosen = validated[question.law]
-        best = minimise(objective, chosen.fitted, region, seed=question.seed)
+        law, reason = (question.law, "") if question.law else chosen_law(validated, weights)
+        chosen, spread = validated[law], spread_of(data.costs, weights)
+        names = (*(one.name for one in rivals), *observations.keys)
+        beside = np.vstack([*(one.mixture.shares for one in rivals), data.shares])
+        best, better = pick(objective, chosen.fitted, region, names, beside, spread, question.seed)
         surrogate = Surrogate.of(chosen, data, question.directions)
         redraw = _Redraw(
-            law_named(question.law),
+            law_named(law),
             chosen.fitted,
             data,
             surrogate.spread.factor,
@@ -126,8 +132,8 @@ def decide(
             target_tokens=question.target_tokens,
             headline=(),
             verdict=UNJUDGED,
-            law=question.law,
-            laws=tuple(law_row(name, one, weights, question) for name, one in validated.items()),
+            law=law,
+            laws=tuple(law_row(name, one, weights, name == law) for name, one in validated.items()),
             mixture=belief.shares(region.upper, question),
             gap=best.gap,
             metrics=metrics_of(surrogate, target, candidates, question),
@@ -143,6 +149,9 @@ def decide(
             level=question.level,
             front_metrics=question.front,
             front=front_of(question.front, objective, chosen.fitted, region, question.directions),
+            law_reason=reason,
+            spread=spread,
+            better=better,
         )
     return Answer(decision.judged(), surrogate)
 
@@ -165,7 +174,7 @@ def _validated(
 ) -> dict[str, Validated]:
     """Every law fitted and cross-validated; an ensemble is made of its members, which stand beside it."""
     names: dict[str, None] = {}
-    for name in (*compared, question.law):
+    for name in (*compared, question.law or LAW):
         law = law_named(name)
         names |= dict.fromkeys(member.name for member in law.members) if isinstance(law, Ensemble) else {}
         names[name] = None

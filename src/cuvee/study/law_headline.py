@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cuvee.quantities import size
 from cuvee.study.advice import advice
+from cuvee.study.law_doubts import doubts
 from cuvee.study.law_verdict import believed
 
 if TYPE_CHECKING:
@@ -15,11 +16,18 @@ _NEGLIGIBLE = 0.1
 
 
 def headline(decision: "LawDecision") -> tuple[str, ...]:
-    """Sentences, the most important first; the first warns where the law is not believed."""
+    """Sentences, the most important first; the first warns where the law is not believed
+    or the search failed."""
     first = advice(decision.verdict, _mixture(decision))
-    if not believed(decision):
+    if found := doubts(decision):
+        first = f"Do not take this mixture: {_mixture(decision)}. {' '.join(f'{one}.' for one in found)}"
+    elif not believed(decision):
         first = f"Do not rely on this mixture: {_mixture(decision)}."
-    return (first, _gains(decision), _more(decision))
+    return (first, *_law(decision), _gains(decision), _more(decision))
+
+
+def _law(decision: "LawDecision") -> tuple[str, ...]:
+    return (f"Its law is {decision.law}, {decision.law_reason}.",) if decision.law_reason else ()
 
 
 def _mixture(decision: "LawDecision") -> str:

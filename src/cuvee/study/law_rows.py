@@ -64,7 +64,7 @@ def metrics_of(
     )
 
 
-def law_row(name: str, validated: Validated, weights: FloatArray, question: Question) -> d.LawRow:
+def law_row(name: str, validated: Validated, weights: FloatArray, chosen: bool) -> d.LawRow:
     """How well a law foretold the target of runs it had not seen."""
     target = validated.held_out.combined(weights)
     inside = coverage(target, (0.8, 0.95))
@@ -76,7 +76,7 @@ def law_row(name: str, validated: Validated, weights: FloatArray, question: Ques
         mean_absolute_error=float(target.mean_absolute_error()[0]),
         coverage_80=float(inside[0]),
         coverage_95=float(inside[1]),
-        chosen=name == question.law,
+        chosen=chosen,
     )
 
 
