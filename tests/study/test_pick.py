@@ -19,7 +19,7 @@ from cuvee.study.law_decision import LawDecision
 from cuvee.study.pick import pick
 from cuvee.study.question import Question
 from cuvee.types import FloatArray, Json
-from tests.laws.samples import METRICS, SOURCES, mixtures
+from tests.laws.samples import METRICS, SOURCES, mixtures, truth
 from tests.study.test_fit import FAST, observations
 
 SIMPLEX = Region.simplex(SOURCES)
@@ -149,3 +149,24 @@ def test_a_law_that_did_badly_is_marked(decided: LawDecision, tmp_path: Path) ->
     page = write_fit_report(replace(decided, laws=rows), tmp_path).read_text(encoding="utf-8")
     assert "worse than the mean" in page
     assert METRICS[0] in page
+
+
+@pytest.mark.parametrize("law", ["effective_data", "gp_sqrt"])
+def test_a_source_of_one_run_has_an_interval_that_says_so(tmp_path: Path, law: str) -> None:
+    """Resampled runs alone put its share within a point or two; it was never seen but once."""
+    runs = observations(tmp_path, 40)
+    shares = runs.shares.copy()
+    shares[:, 0] = 0.0
+    shares[shares.sum(axis=1) == 0.0, 1] = 1.0
+    shares /= shares.sum(axis=1, keepdims=True)
+    shares[4] = [0.3, 0.2, 0.2, 0.3]
+    costs = truth(shares) + 0.01 * np.random.default_rng(3).normal(size=(40, 3))
+    few = replace(runs, shares=shares, values=costs)
+    decision = decide(few, Question(law=law), table="t", compared=()).decision
+    books = next(entry for entry in decision.mixture if entry.source == SOURCES[0])
+    assert books.high - books.low > 0.1
+    assert any(
+        note.startswith("In at most 2 different mixtures of the runs: books.") for note in decision.notes
+    )
+    usual = decide(runs, Question(law=law), table="t", compared=()).decision
+    assert not any("different mixtures" in note for note in usual.notes)

@@ -65,6 +65,10 @@ Tokens = Annotated[
 TargetTokens = Annotated[
     float | None, typer.Option("--target-tokens", help="Tokens of the run that the mixture is for.")
 ]
+TargetParams = Annotated[
+    float | None,
+    typer.Option("--target-params", help="Parameters of that run, for a law of several scales."),
+]
 MaxEpochs = Annotated[float | None, typer.Option("--max-epochs", help="How often a source may be read.")]
 Prior = Annotated[
     float | None,
@@ -95,6 +99,7 @@ def fit(
     floor: Floors = None,
     tokens: Tokens = None,
     target_tokens: TargetTokens = None,
+    target_params: TargetParams = None,
     max_epochs: MaxEpochs = None,
     prior: Prior = None,
     law: LawName = None,
@@ -108,13 +113,15 @@ def fit(
 ) -> None:
     """Fit laws to a table of runs, judge them on runs left out, and give the best mixture."""
     from cuvee.cli.given import pairs
+    from cuvee.laws.at_scale import OF_SCALE
     from cuvee.study.fit import LAWS_COMPARED
     from cuvee.study.fit_folder import read_runs
     from cuvee.study.question import Question
 
-    runs = read_runs(tables, pairs(where, "--where"), lower or (), higher or ())
+    runs = read_runs(tables, pairs(where, "--where"), lower or (), higher or (), law in OF_SCALE)
     question = _changed(Question(), context.params)
-    _answer(runs, question, LAWS_COMPARED, out, as_json)
+    # Laws of one scale have nothing to say of a table of several.
+    _answer(runs, question, () if law in OF_SCALE else LAWS_COMPARED, out, as_json)
 
 
 def optimise(
@@ -128,6 +135,7 @@ def optimise(
     floor: Floors = None,
     tokens: Tokens = None,
     target_tokens: TargetTokens = None,
+    target_params: TargetParams = None,
     max_epochs: MaxEpochs = None,
     prior: Prior = None,
     law: LawName = None,
@@ -172,7 +180,8 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
     single: dict[str, Any] = {
         "prior_strength": options["prior"],
         **{
-            name: options[name] for name in ("aim", "baseline", "target_tokens", "max_epochs", "law", "level")
+            name: options[name]
+            for name in ("aim", "baseline", "target_tokens", "target_params", "max_epochs", "law", "level")
         },
     }
     named = {name: value for name, value in lists.items() if value}

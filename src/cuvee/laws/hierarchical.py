@@ -19,7 +19,7 @@ from cuvee.errors import ConfigError
 from cuvee.laws.formula import FittedFormula, Formula, Standardised
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
 from cuvee.laws.least_squares import Prior, Solution, Target, solve
-from cuvee.types import BoolArray, FloatArray
+from cuvee.types import BoolArray, FloatArray, IntArray
 
 ROUNDS = 12
 _FIRST_STEPS, _LATER_STEPS, _LAST_STEPS = 40, 10, 60
@@ -87,6 +87,23 @@ class HierarchicalFit(FittedFormula):
             )
             found.append(solution.parameters)
         return np.stack(found)
+
+    def loosened(self, drawn: FloatArray, sources: IntArray, rng: np.random.Generator) -> FloatArray:
+        """Parameters [K, E, P] with those of some sources moved as far as the posterior leaves them open.
+
+        For sources that stand in so few runs that drawing runs again says nothing of them.
+        """
+        names = self.formula.names(len(self.sources))
+        columns = [i for i, name in enumerate(names) if any(name.endswith(f"[{s}]") for s in sources)]
+        if not columns:
+            return drawn
+        covariance = np.linalg.inv(self.curvature)[:, columns][:, :, columns]
+        factor = np.linalg.cholesky(covariance)
+        result = drawn.copy()
+        result[:, :, columns] += np.einsum(
+            "epq,keq->kep", factor, rng.normal(size=(*drawn.shape[:2], len(columns)))
+        )
+        return result
 
     def with_parameters(self, theta: FloatArray) -> "HierarchicalFit":
         """The same law with other parameters [E, P]."""

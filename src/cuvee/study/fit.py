@@ -8,7 +8,7 @@ Nothing is trained and nothing heavy is loaded. Deterministic for one table, que
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
@@ -35,7 +35,7 @@ from cuvee.search.objective import Objective
 from cuvee.search.optimum import descend
 from cuvee.study import law_decision as d
 from cuvee.study.belief import Belief
-from cuvee.study.comparisons import baseline_name, conditions, objective_of, rivals_of
+from cuvee.study.comparisons import baseline_name, conditions, hardly_seen, objective_of, rivals_of
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
 from cuvee.study.front import front_of
@@ -44,6 +44,7 @@ from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_
 from cuvee.study.next_runs import worth_of_more
 from cuvee.study.pick import pick, spread_of
 from cuvee.study.question import LAW, Question
+from cuvee.study.target_scale import TargetScale
 from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
@@ -76,7 +77,7 @@ def decide(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Answer:
-    """Answer a question about runs of one scale.
+    """Answer a question about runs of one scale, or of several where the law named is one of scale.
 
     Args:
         observations: the runs.
@@ -101,28 +102,31 @@ def decide(
     _check(data, weights)
     # Products here are small; more threads than one cost more in waking than they give. Workers have one.
     with threadpool_limits(limits=1):
-        rivals = rivals_of(data, weights, region, question)
+        target_scale = TargetScale.of(question, data)
+        rivals = rivals_of(target_scale.nearest(data), weights, region, question)
         objective = objective_of(target, question, observations, rivals)
         validated = _validated(data, question, compared, executor, progress)
         law, reason = (question.law, "") if question.law else chosen_law(validated, weights)
-        chosen, spread = validated[law], spread_of(data.costs, weights)
+        raw, spread = validated[law], spread_of(target_scale.nearest(data).costs, weights)
+        chosen = replace(raw, fitted=target_scale.of_law(raw.fitted))
         names = (*(one.name for one in rivals), *observations.keys)
         beside = np.vstack([*(one.mixture.shares for one in rivals), data.shares])
         best, better = pick(objective, chosen.fitted, region, names, beside, spread, question.seed)
         surrogate = Surrogate.of(chosen, data, question.directions)
         redraw = _Redraw(
             law_named(law),
-            chosen.fitted,
+            raw.fitted,
             data,
             surrogate.spread.factor,
             objective,
             region,
             best.mixture,
             question.seed,
+            target_scale,
         )
         belief = _belief(weights, chosen, redraw, question.level, executor, progress)
         worth = worth_of_more(belief)
-        candidates = candidates_of(belief, rivals)
+        candidates = candidates_of(belief, rivals, target_scale.measured(data))
         decision = d.LawDecision(
             table=table,
             created_from=_origin(observations, question, command),
@@ -134,7 +138,7 @@ def decide(
             verdict=UNJUDGED,
             law=law,
             laws=tuple(law_row(name, one, weights, name == law) for name, one in validated.items()),
-            mixture=belief.shares(region.upper, question),
+            mixture=belief.shares(region, question),
             gap=best.gap,
             metrics=metrics_of(surrogate, target, candidates, question),
             candidates=candidates,
@@ -145,13 +149,20 @@ def decide(
             expected_gain=worth.expected_gain,
             likely_gain=worth.likely_gain,
             held_out=held_out_runs(observations.keys, chosen, weights),
-            notes=(*conditions(question, baseline_name(question, rivals)), *notes),
+            notes=(
+                *conditions(question, baseline_name(question, rivals)),
+                *hardly_seen(data),
+                *target_scale.notes,
+                *notes,
+            ),
             level=question.level,
             front_metrics=question.front,
             front=front_of(question.front, objective, chosen.fitted, region, question.directions),
             law_reason=reason,
             spread=spread,
             better=better,
+            target_params=question.target_params,
+            at_target=target_scale.known,
         )
     return Answer(decision.judged(), surrogate)
 
@@ -207,16 +218,18 @@ class _Redraw:
     region: Region
     pick: Mixture
     seed: int
+    scale: TargetScale
 
     def __call__(self, piece: int, report: Report) -> tuple[tuple[FittedLaw, ...], FloatArray]:
         rng = np.random.default_rng([self.seed, piece])
         count = RESAMPLES if isinstance(self.fitted, HierarchicalFit) else FEW_RESAMPLES
         drawn = Resamples.draw(self.law, self.fitted, self.data, count // PIECES, rng, self.factor)
+        laws = tuple(self.scale.of_law(law) for law in drawn.laws)
         optima = [
             descend(self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE).mixture.shares
-            for law in drawn.laws
+            for law in laws
         ]
-        return drawn.laws, np.stack(optima)
+        return laws, np.stack(optima)
 
 
 def _belief(

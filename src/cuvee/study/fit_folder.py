@@ -51,6 +51,7 @@ def read_runs(
     where: Mapping[str, str],
     lower: Sequence[str] = (),
     higher: Sequence[str] = (),
+    every_scale: bool = False,
 ) -> Runs:
     """Read tables of other tools, choose rows, and keep the scale with most runs.
 
@@ -59,11 +60,14 @@ def read_runs(
         where: column -> value of the rows to keep.
         lower: metrics that are better when lower, where the table does not tell.
         higher: see ``lower``.
+        every_scale: keep the runs of all scales, for a law that knows sizes.
 
     Raises:
         ConfigError: a table cannot be read, or no row is left; a metric is unknown or named as both.
     """
     runs = runs_of(import_runs(paths), paths, where, lower, higher)
+    if every_scale:
+        return runs
     observations, left_out = _one_scale(runs.observations)
     return replace(runs, observations=observations, notes=(*runs.notes, *left_out))
 

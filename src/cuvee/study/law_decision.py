@@ -221,6 +221,10 @@ class LawDecision(Document):
     """Standard deviation of the target among the runs."""
     better: tuple[str, ...] = ()
     """Runs and baselines within the limits that the law itself predicts to be better: the search failed."""
+    target_params: float = _NAN
+    """Parameters of the run the decision is for; NaN where unknown."""
+    at_target: bool = False
+    """The law knows sizes: what is predicted is predicted of the run the decision is for."""
 
     def __post_init__(self) -> None:
         count = len(self.mixture)

@@ -50,14 +50,21 @@ def _gains(decision: "LawDecision") -> str:
 
 def scale_of_runs(decision: "LawDecision") -> str:
     """At which scale predictions hold, as far as it is known; and at which they do not."""
+    sizes = (decision.params, decision.tokens)
+    if decision.at_target:
+        own = (decision.target_params, decision.target_tokens)
+        first, second = (
+            there if math.isnan(named) else named for named, there in zip(own, sizes, strict=True)
+        )
+        sizes = (first, second)
     known = [
         f"{size(amount)} {unit}"
-        for amount, unit in ((decision.params, "parameters"), (decision.tokens, "tokens"))
+        for amount, unit in zip(sizes, ("parameters", "tokens"), strict=True)
         if math.isfinite(amount)
     ]
     told = f" of {' and '.join(known)}" if known else ""
     asked = decision.target_tokens
-    if math.isnan(asked) or asked == decision.tokens:
+    if decision.at_target or math.isnan(asked) or asked == decision.tokens:
         return f"in runs{told}" if known else "at the scale of the runs"
     return f"at the scale of the runs{told}, not of {size(asked)} tokens"
 

@@ -20,15 +20,15 @@ from cuvee.types import FloatArray
 _SHOWN = 500  # left-out runs in a decision
 
 
-def candidates_of(belief: Belief, rivals: Sequence[Baseline]) -> tuple[d.Candidate, ...]:
-    """The pick and its rivals, with the target that is expected of each and what was measured of it."""
+def candidates_of(belief: Belief, rivals: Sequence[Baseline], runs: LawData) -> tuple[d.Candidate, ...]:
+    """The pick and its rivals, with the target that is expected of each and what runs measured of it."""
     named = [(d.PICK, belief.pick, ""), *((one.name, one.mixture.shares, one.note) for one in rivals)]
     return tuple(
         d.Candidate(
             name,
             tuple(shares.tolist()),
             belief.interval(shares),
-            _measured(belief.data, belief.weights, shares),
+            _measured(runs, belief.weights, shares),
             note,
         )
         for name, shares, note in named

@@ -42,6 +42,8 @@ class Question:
     """Unique tokens of every source; empty where unknown."""
     target_tokens: float = math.nan
     """Of the run the mixture is for."""
+    target_params: float = math.nan
+    """Parameters of that run, which laws of several scales are asked at."""
     max_epochs: float = math.nan
     """How often that run may read a source."""
     prior_strength: float = 0.0
@@ -65,8 +67,9 @@ class Question:
             raise ConfigError(
                 "a cap on epochs needs the tokens of every source and the tokens of the target run"
             )
-        if math.isfinite(self.target_tokens) and self.target_tokens <= 0:
-            raise ConfigError(f"target tokens {self.target_tokens}: give a positive number")
+        for told, what in ((self.target_tokens, "tokens"), (self.target_params, "parameters")):
+            if not math.isnan(told) and not 0 < told < math.inf:
+                raise ConfigError(f"target {what} {told}: give a positive number")
         values = list(self.weights.values())
         if any(not math.isfinite(weight) or weight < 0 for weight in values):
             raise ConfigError(
