@@ -19,6 +19,7 @@ Aim = Literal["mean", "worst"]
 """``mean``: the weighted sum of the metrics. ``worst``: the largest weighted rise over the baseline."""
 
 _SMALLEST = 1e-300
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class BoundObjective:
 
     def values(self, shares: FloatArray) -> FloatArray:
         """``value`` of many mixtures [M, S] at once."""
-        costs = self.law.costs(shares, self.objective.scale)
+        costs = self._all_costs(shares)
         pull = np.array([self._pull(row) for row in shares])
         if self.objective.aim == "mean":
             mean: FloatArray = costs @ self.weights + pull
@@ -149,7 +150,7 @@ class BoundObjective:
         """Which of many mixtures [M, S] keep all guards."""
         if not len(self._guarded):
             return np.ones(len(shares), dtype=np.bool_)
-        costs = self.law.costs(shares, self.objective.scale)
+        costs = self._all_costs(shares)
         result: BoolArray = (costs[:, self._guarded] <= self._limits).all(axis=1)
         return result
 
@@ -161,6 +162,12 @@ class BoundObjective:
     def violation_slopes(self, shares: FloatArray) -> FloatArray:
         """Derivatives [guards, S]."""
         result: FloatArray = self.slopes(shares)[self._guarded]
+        return result
+
+    def _all_costs(self, shares: FloatArray) -> FloatArray:
+        """Some at a time: laws make numbers of metrics, mixtures and sources at once."""
+        parts = np.array_split(shares, max(1, len(shares) // _AT_ONCE))
+        result: FloatArray = np.concatenate([self.law.costs(part, self.objective.scale) for part in parts])
         return result
 
     def _pull(self, shares: FloatArray) -> float:

@@ -9,7 +9,6 @@ import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -19,14 +18,13 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import InProcess
 from cuvee.hashing import digest
-from cuvee.laws.ensemble import Ensemble, combine
-from cuvee.laws.hierarchical import HierarchicalFit
+from cuvee.laws.hierarchical import HierarchicalFit, work
 from cuvee.laws.interface import FittedLaw, Law, LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread
 from cuvee.laws.surrogate import Surrogate
-from cuvee.laws.validation import Validated, validate
+from cuvee.laws.validation import Validated
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent
@@ -38,6 +36,7 @@ from cuvee.study.belief import Belief
 from cuvee.study.comparisons import baseline_name, conditions, hardly_seen, objective_of, rivals_of
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
+from cuvee.study.fitting import fitted_laws
 from cuvee.study.front import front_of
 from cuvee.study.law_choice import chosen_law
 from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_of
@@ -51,10 +50,11 @@ from cuvee.types import FloatArray
 LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")
 RESAMPLES = 100
 FEW_RESAMPLES = 24
-"""For laws of which each draw takes a fit from the beginning."""
+"""For laws of which each draw takes a fit from the beginning, and for very large tables."""
 PIECES = 4
 """In which the resamples are drawn; the same whatever runs them, so that numbers are."""
 _LEAST_RUNS = 3
+_MUCH = 1e10  # multiplications of a step of a fit
 _RESAMPLE_TOLERANCE = 1e-3
 
 
@@ -105,7 +105,8 @@ def decide(
         target_scale = TargetScale.of(question, data)
         rivals = rivals_of(target_scale.nearest(data), weights, region, question)
         objective = objective_of(target, question, observations, rivals)
-        validated = _validated(data, question, compared, executor, progress)
+        fitted = fitted_laws(data, question.law or LAW, compared, question.seed, executor, progress)
+        validated = fitted.laws
         law, reason = (question.law, "") if question.law else chosen_law(validated, weights)
         raw, spread = validated[law], spread_of(target_scale.nearest(data).costs, weights)
         chosen = replace(raw, fitted=target_scale.of_law(raw.fitted))
@@ -153,6 +154,7 @@ def decide(
                 *conditions(question, baseline_name(question, rivals)),
                 *hardly_seen(data),
                 *target_scale.notes,
+                *fitted.notes,
                 *notes,
             ),
             level=question.level,
@@ -180,32 +182,6 @@ def _check(data: LawData, weights: FloatArray) -> None:
         raise ConfigError("the target is the same in all runs: nothing can be learnt about shares from them")
 
 
-def _validated(
-    data: LawData, question: Question, compared: Sequence[str], executor: Executor, progress: Progress
-) -> dict[str, Validated]:
-    """Every law fitted and cross-validated; an ensemble is made of its members, which stand beside it."""
-    names: dict[str, None] = {}
-    for name in (*compared, question.law or LAW):
-        law = law_named(name)
-        names |= dict.fromkeys(member.name for member in law.members) if isinstance(law, Ensemble) else {}
-        names[name] = None
-    single = [name for name in names if not isinstance(law_named(name), Ensemble)]
-    progress.stage("fitting laws", len(single), "laws")
-    found: dict[str, Validated] = {}
-    for index, one in executor.map(partial(_fitted, data, question.seed), single):
-        found[single[index]] = one
-        progress.advance(1, single[index])
-    for name in names:
-        law = law_named(name)
-        if isinstance(law, Ensemble):
-            found[name] = combine([found[member.name] for member in law.members])
-    return {name: found[name] for name in names}
-
-
-def _fitted(data: LawData, seed: int, name: str, report: Report) -> Validated:
-    return validate(law_named(name), data, seed=seed)
-
-
 @dataclass(frozen=True, eq=False)
 class _Redraw:
     """Some draws of the runs, the laws they give, and the mixtures these choose: one piece of work."""
@@ -222,7 +198,7 @@ class _Redraw:
 
     def __call__(self, piece: int, report: Report) -> tuple[tuple[FittedLaw, ...], FloatArray]:
         rng = np.random.default_rng([self.seed, piece])
-        count = RESAMPLES if isinstance(self.fitted, HierarchicalFit) else FEW_RESAMPLES
+        count = _draws(self.fitted, self.data)
         drawn = Resamples.draw(self.law, self.fitted, self.data, count // PIECES, rng, self.factor)
         laws = tuple(self.scale.of_law(law) for law in drawn.laws)
         optima = [
@@ -230,6 +206,13 @@ class _Redraw:
             for law in laws
         ]
         return laws, np.stack(optima)
+
+
+def _draws(fitted: FittedLaw, data: LawData) -> int:
+    """How many draws of the runs are worth their price."""
+    if not isinstance(fitted, HierarchicalFit) or work(data, fitted.theta.shape[1]) > _MUCH:
+        return FEW_RESAMPLES
+    return RESAMPLES
 
 
 def _belief(
