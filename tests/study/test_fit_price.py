@@ -109,3 +109,14 @@ def test_spared_steps_of_large_tables_lose_next_to_nothing(monkeypatch: pytest.M
     left, right = (part - whole.costs(asked) for part in (drawn, once))
     assert np.corrcoef(left.ravel(), right.ravel())[0, 1] > 0.9
     assert right.std() == pytest.approx(left.std(), rel=0.3)
+
+
+def test_a_fit_to_very_many_runs_begins_with_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, asked = many(), mixtures(50, 9)
+    whole = EffectiveData().fit(data)
+    monkeypatch.setattr(hierarchical, "VERY_MUCH", 0.0)
+    begun = EffectiveData().fit(data)
+    miss = np.abs(begun.costs(asked) - whole.costs(asked)) / data.costs.std(axis=0)
+    assert miss.max() < 0.05
+    again = EffectiveData().fit(data)
+    np.testing.assert_array_equal(again.theta, begun.theta)

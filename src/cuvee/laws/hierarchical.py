@@ -24,8 +24,9 @@ from cuvee.types import BoolArray, FloatArray, IntArray
 ROUNDS = 12
 _NEAR_ROUNDS = 5
 _FIRST_STEPS, _LATER_STEPS, _LAST_STEPS = 40, 10, 60
-_MUCH = 2e8
-"""Multiplications of a step beyond which steps are spared."""
+_MUCH, VERY_MUCH = 2e8, 1e10
+"""Multiplications of a step beyond which steps are spared, and beyond which more are."""
+_RUNS_A_PARAMETER = 4  # with which a fit to very many begins
 _STEADY = 0.02  # largest change of a log variance at which the rounds end
 _RESIDUAL_FREEDOM = 1.0
 _TRANSFER_FREEDOM = 4.0
@@ -129,6 +130,8 @@ def fit_hierarchically(
         near: a fit to begin with.
     """
     costs = Standardised.of(data)
+    if near is None and (rows := _some_runs(data, len(formula.names(len(data.sources))))) is not None:
+        near = fit_hierarchically(formula, data.select(rows), groups)
     own = np.zeros((len(data.metrics), len(data.sources)), dtype=np.bool_)
     owned = np.flatnonzero(data.own != NO_SOURCE)
     own[owned, data.own[owned]] = True
@@ -286,6 +289,8 @@ class _Effort:
     @classmethod
     def of(cls, data: LawData, width: int) -> "_Effort":
         """For metrics of ``width`` parameters."""
+        if work(data, width) > VERY_MUCH:
+            return cls(2, 3, 10, 3, 1e-5)
         if work(data, width) > _MUCH:
             return cls(_NEAR_ROUNDS, 3, 20, 4, 1e-6)
         return cls(ROUNDS, _LATER_STEPS, _LAST_STEPS, _LATER_STEPS, 1e-9)
@@ -294,6 +299,16 @@ class _Effort:
 def work(data: LawData, width: int) -> float:
     """Multiplications of one step of a fit with ``width`` parameters a metric."""
     return float(len(data) * len(data.metrics)) * width**2
+
+
+def _some_runs(data: LawData, width: int) -> IntArray | None:
+    """An even choice of very many runs, where a fit begins; none where all are few enough."""
+    step = len(data) // (_RUNS_A_PARAMETER * width)
+    if step < 2 or work(data, width) <= VERY_MUCH:
+        return None
+    rows = np.arange(0, len(data), step)
+    measured = np.isfinite(data.costs[rows]).sum(axis=0)
+    return rows if measured.min() > _RUNS_A_PARAMETER else None
 
 
 def _some(metrics: int, runs: int, width: int) -> list[IntArray]:

@@ -18,7 +18,7 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import InProcess
 from cuvee.hashing import digest
-from cuvee.laws.hierarchical import HierarchicalFit, work
+from cuvee.laws.hierarchical import VERY_MUCH, HierarchicalFit, work
 from cuvee.laws.interface import FittedLaw, Law, LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.resampling import Resamples
@@ -54,7 +54,6 @@ FEW_RESAMPLES = 24
 PIECES = 4
 """In which the resamples are drawn; the same whatever runs them, so that numbers are."""
 _LEAST_RUNS = 3
-_MUCH = 1e10  # multiplications of a step of a fit
 _RESAMPLE_TOLERANCE = 1e-3
 
 
@@ -210,7 +209,7 @@ class _Redraw:
 
 def _draws(fitted: FittedLaw, data: LawData) -> int:
     """How many draws of the runs are worth their price."""
-    if not isinstance(fitted, HierarchicalFit) or work(data, fitted.theta.shape[1]) > _MUCH:
+    if not isinstance(fitted, HierarchicalFit) or work(data, fitted.theta.shape[1]) > VERY_MUCH:
         return FEW_RESAMPLES
     return RESAMPLES
 

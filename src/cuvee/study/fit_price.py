@@ -12,6 +12,7 @@ import numpy as np
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.ensemble import Ensemble
 from cuvee.laws.gaussian_process import SEARCH_RUNS, GaussianProcess
+from cuvee.laws.hierarchical import VERY_MUCH
 from cuvee.laws.interface import Law, LawData
 from cuvee.laws.linear import Linear
 
@@ -22,7 +23,6 @@ MEMORY = 1e9
 
 _BATCHED, _PROCESSES = 2e10, 5e9  # multiplications a second: of many small problems, and of processes
 _STEPS = {"fit": 70, "fold": 40, "draws": 400, "few draws": 100}
-_MUCH = 1e10  # as in ``fit.py``
 _EVALUATIONS = {"fit": 60, "fold": 15}
 _PER_SOURCE = 0.3  # of what a step of a process costs beside its factors, for each source and pair of runs
 _STARTS, _STEPS_A_START = 6, 250
@@ -59,7 +59,7 @@ def price_of(law: Law, data: LawData, folds: int) -> Price:
         return Price(work / _PROCESSES, 8.0 * metrics * runs * (runs + sources))
     step = float(metrics * (runs * width**2 + width**3))
     if isinstance(law, EffectiveData):
-        steps = _STEPS["fit"] + folds * _STEPS["fold"] + _STEPS["few draws" if step > _MUCH else "draws"]
+        steps = _STEPS["fit"] + folds * _STEPS["fold"] + _STEPS["few draws" if step > VERY_MUCH else "draws"]
         return Price(steps * step / _BATCHED, 8.0 * metrics * width**2)
     return Price((1 + folds) * _STARTS * _STEPS_A_START * step / _BATCHED, 8.0 * metrics * width)
 
