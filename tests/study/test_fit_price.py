@@ -47,26 +47,26 @@ def test_the_price_comes_first_and_progress_goes_on_inside_a_law() -> None:
     assert heard.told[0].startswith("2 laws, 30 runs of 4 sources and 3 metrics: about ")
     assert heard.told[1] == "stage fitting laws 22 fits"
     assert "effective_data, fold 1" in heard.told and "effective_data, fold 10" in heard.told
-    assert list(found.laws) == ["linear", "effective_data"] and found.notes == ()
+    assert list(found.held_out) == ["linear", "effective_data"] and found.notes == ()
 
 
 def test_laws_and_folds_in_pieces_give_the_numbers_of_a_law_as_a_whole() -> None:
     data = runs(50, noise=0.02)
-    found = fitted_laws(data, "effective_data", ("linear", "gp_sqrt"), 0, InProcess(), Silent()).laws
+    found = fitted_laws(data, "effective_data", ("linear", "gp_sqrt"), 0, InProcess(), Silent()).held_out
     for name, one in found.items():
         whole = validate(law_named(name), data)
-        np.testing.assert_array_equal(one.held_out.predicted, whole.held_out.predicted)
-        np.testing.assert_array_equal(one.held_out.deviation, whole.held_out.deviation)
+        np.testing.assert_array_equal(one.predicted, whole.held_out.predicted)
+        np.testing.assert_array_equal(one.deviation, whole.held_out.deviation)
 
 
 def test_what_is_too_dear_to_compare_with_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_price, "SECONDS", 1e-3)
     data = runs(50, noise=0.02)
     found = fitted_laws(data, "effective_data", LAWS_COMPARED, 0, InProcess(), Silent())
-    assert "gp_sqrt" not in found.laws and "ensemble" not in found.laws and "effective_data" in found.laws
+    assert "gp_sqrt" not in found.held_out and list(found.held_out)[-1] == "effective_data"
     assert "Name one with --law" in found.notes[0] and "gp_sqrt" in found.notes[0]
     named = fitted_laws(data, "gp_sqrt", (), 0, InProcess(), Silent())
-    assert list(named.laws) == ["gp_sqrt"] and named.notes == ()
+    assert list(named.held_out) == ["gp_sqrt"] and named.notes == ()
 
 
 def test_prices_of_small_middle_and_large_tables() -> None:

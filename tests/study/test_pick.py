@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from cuvee.laws.asked import Answers
+from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.interface import UNKNOWN_SCALE, Scale
-from cuvee.laws.validation import HeldOut, Validated
+from cuvee.laws.validation import HeldOut
 from cuvee.mixture.region import Region
 from cuvee.report.reports import write_fit_report
 from cuvee.search.objective import Guard, Objective
 from cuvee.study.fit import decide
+from cuvee.study.fit_folder import Runs, load_kept, save
 from cuvee.study.law_choice import chosen_law
 from cuvee.study.law_decision import LawDecision
 from cuvee.study.pick import pick
@@ -113,15 +115,14 @@ def test_a_search_that_succeeded_says_nothing_of_it(decided: LawDecision) -> Non
     assert decided.headline[0].startswith("Not checked: ")
 
 
-def validated(missed: FloatArray) -> Validated:
+def held_out(missed: FloatArray) -> HeldOut:
     nothing = np.zeros_like(missed)
-    fold = np.arange(len(missed)) % 5
-    return Validated(Well(), HeldOut(nothing, nothing, missed, fold))
+    return HeldOut(nothing, nothing, missed, np.arange(len(missed)) % 5)
 
 
 def test_another_law_is_chosen_only_where_it_does_clearly_better() -> None:
     weights, noise = np.ones(1), np.random.default_rng(0).normal(size=(60, 1))
-    good, same, poor = validated(0.5 * noise), validated(0.95 * noise), validated(noise)
+    good, same, poor = held_out(0.5 * noise), held_out(0.95 * noise), held_out(noise)
     law, why = chosen_law({"effective_data": poor, "gp_log": good, "ensemble": same}, weights)
     assert law == "gp_log" and "clearly better on left-out runs" in why
     law, why = chosen_law({"effective_data": poor, "ensemble": same}, weights)
@@ -129,10 +130,10 @@ def test_another_law_is_chosen_only_where_it_does_clearly_better() -> None:
     # Better in the mean for two runs alone is luck.
     lucky = noise.copy()
     lucky[:2], noise[:2] = 0.0, 9.0
-    law, _ = chosen_law({"effective_data": validated(noise), "gp_sqrt": validated(lucky)}, weights)
+    law, _ = chosen_law({"effective_data": held_out(noise), "gp_sqrt": held_out(lucky)}, weights)
     assert law == "effective_data"
     # A law that is no choice is not chosen, however good.
-    law, _ = chosen_law({"effective_data": poor, "linear": validated(0.1 * noise)}, weights)
+    law, _ = chosen_law({"effective_data": poor, "linear": held_out(0.1 * noise)}, weights)
     assert law == "effective_data"
 
 
@@ -170,3 +171,40 @@ def test_a_source_of_one_run_has_an_interval_that_says_so(tmp_path: Path, law: s
     )
     usual = decide(runs, Question(law=law), table="t", compared=()).decision
     assert not any("different mixtures" in note for note in usual.notes)
+
+
+def test_another_cap_fits_nothing_again_and_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = observations(tmp_path)
+    table = Runs(runs, {}, "t", ())
+    save(tmp_path / "fit", table, Question(), decide(runs, Question(), table="t", compared=FAST))
+    capped = Question(maximum={"books": 0.2})
+    fresh = decide(runs, capped, table="t", compared=FAST).decision
+    kept = load_kept(tmp_path / "fit", table, capped)
+    assert set(kept.held_out) == {"effective_data"} and kept.draws["effective_data"].shape[0] == 100
+    refits: list[int] = []
+    whole = EffectiveData.refit
+    monkeypatch.setattr(EffectiveData, "refit", lambda *some: refits.append(1) or whole(*some))  # type: ignore[func-returns-value]
+    again = decide(runs, capped, table="t", compared=FAST, kept=kept).decision
+    assert again == fresh
+    assert len(refits) == 1  # to all runs; no fold and no draw
+
+
+@pytest.mark.parametrize("damage", ["other runs", "a bit", "half", "gone"])
+def test_what_is_kept_of_other_runs_or_is_damaged_is_not_used(tmp_path: Path, damage: str) -> None:
+    runs = observations(tmp_path)
+    table = Runs(runs, {}, "t", ())
+    save(tmp_path, table, Question(), decide(runs, Question(), table="t", compared=FAST))
+    file = tmp_path / "kept.npz"
+    content = bytearray(file.read_bytes())
+    if damage == "other runs":
+        table = replace(table, observations=replace(runs, values=runs.values + 1.0))
+    elif damage == "a bit":
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    elif damage == "half":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        file.unlink()
+    assert load_kept(tmp_path, table, Question()).held_out == {}

@@ -157,7 +157,7 @@ def optimise(
 
     runs, before = load(folder)
     question = _changed(before, context.params)
-    _answer(runs, question, () if question.law else LAWS_COMPARED, out or folder, as_json)
+    _answer(runs, question, () if question.law else LAWS_COMPARED, out or folder, as_json, folder)
 
 
 def _changed(before: "Question", options: dict[str, Any]) -> "Question":
@@ -188,13 +188,20 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
     return replace(before, **named, **{name: value for name, value in single.items() if value is not None})
 
 
-def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: Path, as_json: bool) -> None:
+def _answer(
+    runs: "Runs",
+    question: "Question",
+    compared: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+    before: Path | None = None,
+) -> None:
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
     from cuvee.report.reports import write_fit_report
     from cuvee.study.fit import decide
-    from cuvee.study.fit_folder import checked_directions, save
+    from cuvee.study.fit_folder import checked_directions, load_kept, save
 
     question = checked_directions(runs, question)
     with progress_display() as progress:
@@ -205,6 +212,7 @@ def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: 
             command=f"cuvee optimise {out}",
             notes=runs.notes,
             compared=compared,
+            kept=None if before is None else load_kept(before, runs, question),
             executor=LocalProcesses(),
             progress=progress,
         )

@@ -14,6 +14,7 @@ A source of one or two mixtures is in all of a draw or in none of it. What a law
 of such a source is drawn from its posterior beside (``HierarchicalFit.loosened``).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,11 +115,23 @@ class Resamples:
         laws: list[FittedLaw] = []
         if isinstance(fitted, HierarchicalFit):
             parameters = fitted.loosened(fitted.resampled(data, drawn), seldom(data.shares), rng)
-            laws += [fitted.with_parameters(one) for one in parameters]
-        else:
-            for one in drawn:
-                part = data.select(np.repeat(np.arange(len(data)), one.astype(np.int64)))
-                laws.append(law.refit(part, fitted) if isinstance(law, Refittable) else law.fit(part))
+            return cls.of_parameters(fitted, parameters, factor)
+        for one in drawn:
+            part = data.select(np.repeat(np.arange(len(data)), one.astype(np.int64)))
+            laws.append(law.refit(part, fitted) if isinstance(law, Refittable) else law.fit(part))
+        return cls._stretched(fitted, laws, factor)
+
+    @classmethod
+    def of_parameters(
+        cls, fitted: HierarchicalFit, parameters: FloatArray, factor: FloatArray | None = None
+    ) -> "Resamples":
+        """The laws of parameters [K, E, P] that draws gave before; see ``draw``."""
+        return cls._stretched(fitted, [fitted.with_parameters(one) for one in parameters], factor)
+
+    @classmethod
+    def _stretched(
+        cls, fitted: FittedLaw, laws: Sequence[FittedLaw], factor: FloatArray | None
+    ) -> "Resamples":
         if factor is None:
             return cls(tuple(laws))
         stretch = np.clip(factor, 1.0, _LARGEST_FACTOR)

@@ -38,6 +38,7 @@ from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
 from cuvee.study.fitting import fitted_laws
 from cuvee.study.front import front_of
+from cuvee.study.kept import Kept, parameters_of
 from cuvee.study.law_choice import chosen_law
 from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_of
 from cuvee.study.next_runs import worth_of_more
@@ -63,6 +64,8 @@ class Answer:
 
     decision: d.LawDecision
     surrogate: Surrogate
+    kept: Kept
+    """What another question of the same runs need not fit again."""
 
 
 def decide(
@@ -73,6 +76,7 @@ def decide(
     command: str = "",
     notes: tuple[str, ...] = (),
     compared: Sequence[str] = LAWS_COMPARED,
+    kept: Kept | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Answer:
@@ -86,6 +90,7 @@ def decide(
         notes: kept in the answer.
         compared: laws that stand beside the one of the question, and from which one is chosen where it names
             none.
+        kept: from an earlier answer about the same runs, directions and seed. It changes no number.
         executor: where laws are fitted and runs resampled; default here. It changes no number.
         progress: told of laws, resamples and optima.
 
@@ -104,10 +109,12 @@ def decide(
         target_scale = TargetScale.of(question, data)
         rivals = rivals_of(target_scale.nearest(data), weights, region, question)
         objective = objective_of(target, question, observations, rivals)
-        fitted = fitted_laws(data, question.law or LAW, compared, question.seed, executor, progress)
-        validated = fitted.laws
-        law, reason = (question.law, "") if question.law else chosen_law(validated, weights)
-        raw, spread = validated[law], spread_of(target_scale.nearest(data).costs, weights)
+        before = kept or Kept({})
+        fitted = fitted_laws(
+            data, question.law or LAW, compared, question.seed, executor, progress, before.held_out
+        )
+        law, reason = (question.law, "") if question.law else chosen_law(fitted.held_out, weights)
+        raw, spread = fitted.validated(law), spread_of(target_scale.nearest(data).costs, weights)
         chosen = replace(raw, fitted=target_scale.of_law(raw.fitted))
         names = (*(one.name for one in rivals), *observations.keys)
         beside = np.vstack([*(one.mixture.shares for one in rivals), data.shares])
@@ -123,8 +130,9 @@ def decide(
             best.mixture,
             question.seed,
             target_scale,
+            before.draws.get(law),
         )
-        belief = _belief(weights, chosen, redraw, question.level, executor, progress)
+        belief, draws = _belief(weights, chosen, redraw, question.level, executor, progress)
         worth = worth_of_more(belief)
         candidates = candidates_of(belief, rivals, target_scale.measured(data))
         decision = d.LawDecision(
@@ -137,7 +145,10 @@ def decide(
             headline=(),
             verdict=UNJUDGED,
             law=law,
-            laws=tuple(law_row(name, one, weights, name == law) for name, one in validated.items()),
+            laws=tuple(
+                law_row(name, one, len(data.sources), weights, name == law)
+                for name, one in fitted.held_out.items()
+            ),
             mixture=belief.shares(region, question),
             gap=best.gap,
             metrics=metrics_of(surrogate, target, candidates, question),
@@ -165,7 +176,7 @@ def decide(
             target_params=question.target_params,
             at_target=target_scale.known,
         )
-    return Answer(decision.judged(), surrogate)
+    return Answer(decision.judged(), surrogate, Kept(before.held_out | fitted.held_out, before.draws | draws))
 
 
 def _check(data: LawData, weights: FloatArray) -> None:
@@ -194,11 +205,17 @@ class _Redraw:
     pick: Mixture
     seed: int
     scale: TargetScale
+    known: FloatArray | None
+    """Parameters [draws, E, P] of an earlier answer."""
 
     def __call__(self, piece: int, report: Report) -> tuple[tuple[FittedLaw, ...], FloatArray]:
         rng = np.random.default_rng([self.seed, piece])
-        count = _draws(self.fitted, self.data)
-        drawn = Resamples.draw(self.law, self.fitted, self.data, count // PIECES, rng, self.factor)
+        count = _draws(self.fitted, self.data) // PIECES
+        if self.known is not None and isinstance(self.fitted, HierarchicalFit):
+            some = self.known[piece * count : (piece + 1) * count]
+            drawn = Resamples.of_parameters(self.fitted, some, self.factor)
+        else:
+            drawn = Resamples.draw(self.law, self.fitted, self.data, count, rng, self.factor)
         laws = tuple(self.scale.of_law(law) for law in drawn.laws)
         optima = [
             descend(self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE).mixture.shares
@@ -221,7 +238,7 @@ def _belief(
     level: float,
     executor: Executor,
     progress: Progress,
-) -> Belief:
+) -> tuple[Belief, dict[str, FloatArray]]:
     progress.stage("resampling runs", PIECES, "pieces")
     pieces: dict[int, tuple[tuple[FittedLaw, ...], FloatArray]] = {}
     for index, piece in executor.map(redraw, range(PIECES)):
@@ -230,7 +247,8 @@ def _belief(
     laws = tuple(law for index in range(PIECES) for law in pieces[index][0])
     optima = np.concatenate([pieces[index][1] for index in range(PIECES)])
     spread = Spread.of(chosen.held_out.combined(weights))
-    return Belief(redraw.data, weights, chosen, spread, Resamples(laws), redraw.pick.shares, optima, level)
+    belief = Belief(redraw.data, weights, chosen, spread, Resamples(laws), redraw.pick.shares, optima, level)
+    return belief, parameters_of(redraw.law.name, laws)
 
 
 def _common(values: FloatArray) -> float:

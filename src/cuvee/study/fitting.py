@@ -1,8 +1,9 @@
 """Laws fitted to a table and judged on folds of it, one piece of work a law and fold (floor 7)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
@@ -22,12 +23,31 @@ from cuvee.types import FloatArray, IntArray
 class Fitted:
     """Every law asked for, and a sentence on those that were not worth their price."""
 
-    laws: dict[str, Validated]
+    held_out: dict[str, HeldOut]
+    """What each law said of runs it had not seen."""
     notes: tuple[str, ...]
+    whole: dict[str, FittedLaw]
+    """Fits to all runs; a law that is missing is fitted when it is asked for."""
+    data: LawData
+    seed: int
+
+    def validated(self, name: str) -> Validated:
+        """A law with what it said of runs it had not seen. Cost: a fit, where there is none yet."""
+        law = law_named(name)
+        if isinstance(law, Ensemble):
+            return combine([self.validated(member.name) for member in law.members])
+        fitted = self.whole[name] if name in self.whole else law.fit(self.data, self.seed)
+        return Validated(fitted, self.held_out[name])
 
 
 def fitted_laws(
-    data: LawData, wanted: str, compared: Sequence[str], seed: int, executor: Executor, progress: Progress
+    data: LawData,
+    wanted: str,
+    compared: Sequence[str],
+    seed: int,
+    executor: Executor,
+    progress: Progress,
+    known: Mapping[str, HeldOut] = MappingProxyType({}),
 ) -> Fitted:
     """Fit and cross-validate laws; an ensemble is made of its members, which stand beside it.
 
@@ -38,10 +58,13 @@ def fitted_laws(
         seed: of folds and laws.
         executor: where; it changes no number.
         progress: told of the price first, then of every law and fold.
+        known: what laws said of these runs before; they are not validated again.
     """
     fold = folds(len(data), seed)
     count = int(fold.max()) + 1
     names, left_out = _affordable(data, wanted, compared, count)
+    if all(name in known for name in names):
+        return Fitted({name: known[name] for name in names}, left_out, {}, data, seed)
     single = [name for name in names if not isinstance(law_named(name), Ensemble)]
     seconds = sum(price_of(law_named(name), data, count).seconds for name in single)
     progress.message(
@@ -54,11 +77,9 @@ def fitted_laws(
         whole[single[index]] = one
         progress.advance(1, single[index])
     found = _folded(data, whole, fold, seed, executor, progress)
-    for name in names:
-        law = law_named(name)
-        if isinstance(law, Ensemble):
-            found[name] = combine([found[member.name] for member in law.members])
-    return Fitted({name: found[name] for name in names}, left_out)
+    fitted = Fitted(found, left_out, whole, data, seed)
+    together = {n: fitted.validated(n).held_out for n in names if isinstance(law_named(n), Ensemble)}
+    return replace(fitted, held_out={name: (found | together)[name] for name in names})
 
 
 def _affordable(
@@ -90,7 +111,7 @@ def _folded(
     seed: int,
     executor: Executor,
     progress: Progress,
-) -> dict[str, Validated]:
+) -> dict[str, HeldOut]:
     near = {name: _light(one) for name, one in whole.items() if isinstance(law_named(name), Refittable)}
     pieces = [(name, index) for name in whole for index in range(int(fold.max()) + 1)]
     blank = {name: (np.empty(data.costs.shape), np.empty(data.costs.shape)) for name in whole}
@@ -98,7 +119,7 @@ def _folded(
         name, index = pieces[place]
         blank[name][0][fold == index], blank[name][1][fold == index] = mean, spread
         progress.advance(1, f"{name}, fold {index + 1}")
-    return {name: Validated(one, HeldOut(*blank[name], data.costs, fold)) for name, one in whole.items()}
+    return {name: HeldOut(*blank[name], data.costs, fold) for name in whole}
 
 
 def _light(fitted: FittedLaw) -> FittedLaw:

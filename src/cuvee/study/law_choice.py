@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cuvee.laws.validation import Validated
+from cuvee.laws.validation import HeldOut
 from cuvee.study.question import LAW
 from cuvee.types import FloatArray
 
@@ -20,14 +20,14 @@ _CLEARLY = 0.1
 _ERRORS = 2.0
 
 
-def chosen_law(validated: Mapping[str, Validated], weights: FloatArray) -> tuple[str, str]:
+def chosen_law(held_out: Mapping[str, HeldOut], weights: FloatArray) -> tuple[str, str]:
     """The name of a law and the reason, as the end of a sentence.
 
     Args:
-        validated: laws by name; the recommended one is among them.
+        held_out: what laws said of runs they had not seen, by name; the recommended one is among them.
         weights: of the costs in the target [E].
     """
-    squares = {name: _squares(validated[name], weights) for name in CHOICES if name in validated}
+    squares = {name: _squares(held_out[name], weights) for name in CHOICES if name in held_out}
     errors = {name: float(np.sqrt(one.mean())) for name, one in squares.items()}
     best = min(errors, key=errors.__getitem__)
     compared = len(errors) - 1
@@ -45,8 +45,8 @@ def chosen_law(validated: Mapping[str, Validated], weights: FloatArray) -> tuple
     )
 
 
-def _squares(validated: Validated, weights: FloatArray) -> FloatArray:
-    residuals = validated.held_out.combined(weights).residuals[:, 0]
+def _squares(held_out: HeldOut, weights: FloatArray) -> FloatArray:
+    residuals = held_out.combined(weights).residuals[:, 0]
     result: FloatArray = residuals[np.isfinite(residuals)] ** 2
     return result
 

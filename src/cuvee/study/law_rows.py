@@ -9,7 +9,7 @@ from cuvee.laws.interface import LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.spread import coverage
 from cuvee.laws.surrogate import Surrogate
-from cuvee.laws.validation import Validated
+from cuvee.laws.validation import HeldOut, Validated
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.baselines import Baseline
 from cuvee.study import law_decision as d
@@ -64,13 +64,13 @@ def metrics_of(
     )
 
 
-def law_row(name: str, validated: Validated, weights: FloatArray, chosen: bool) -> d.LawRow:
+def law_row(name: str, held_out: HeldOut, sources: int, weights: FloatArray, chosen: bool) -> d.LawRow:
     """How well a law foretold the target of runs it had not seen."""
-    target = validated.held_out.combined(weights)
+    target = held_out.combined(weights)
     inside = coverage(target, (0.8, 0.95))
     return d.LawRow(
         law=name,
-        parameters=law_named(name).parameters(len(validated.fitted.sources)),
+        parameters=law_named(name).parameters(sources),
         spearman=float(target.spearman()[0]),
         r_squared=float(target.r_squared()[0]),
         mean_absolute_error=float(target.mean_absolute_error()[0]),
