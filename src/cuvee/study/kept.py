@@ -52,13 +52,13 @@ class Kept:
     def load(cls, folder: Path, data: LawData, seed: int) -> "Kept":
         """What is there and fits; nothing where nothing does."""
         try:
-            with np.load(folder / FILE, allow_pickle=False) as file:
+            with (folder / FILE).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             head = json.loads(str(arrays.pop("head")))
             if head != {"key": _key(data, seed), "digest": _digest(arrays)}:
                 return cls({})
             fold = arrays.pop("fold")
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile):
             return cls({})
         names = dict.fromkeys(name.split("/")[0] for name in arrays if name.endswith("/predicted"))
         held_out = {
