@@ -307,7 +307,7 @@ def _print_mixture(decision: "LawDecision") -> None:
                 f"{entry.share:.1%}",
                 f"{entry.low:.1%} to {entry.high:.1%}",
                 *([_known(entry.epochs, 2)] if read else []),
-                _signed(worth.without.mean, worth.matters),
+                _signed(worth.without.mean, worth.matters, decision.pick.target.mean),
                 "at its cap" if entry.cap_hit else "",
             ]
             for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
@@ -321,10 +321,13 @@ def _known(value: float, digits: int) -> str:
     return number(value, digits) if value == value else ""
 
 
-def _signed(value: float, sure: bool) -> str:
+def _signed(value: float, sure: bool, target: float) -> str:
+    """A change with four digits below the size of the target, whatever its unit."""
     if value != value:
         return ""
-    return f"{value:+.4f}" if sure else f"({value:+.4f})"
+    size = abs(target) or 1.0
+    told = f"{value:+.4f}" if 1e-2 <= size < 1e4 else f"{size * round(value / size, 4):+.4g}"
+    return told if sure else f"({told})"
 
 
 def _range(interval: "Interval") -> str:
