@@ -34,6 +34,13 @@ def quantity(value: float) -> str:
     return number(value, 0)
 
 
+def not_percent(value: float) -> str:
+    """How to write a share that was given in percent: ``say 0.3 for 30 percent``; else what a share is."""
+    if 1.0 < value <= 100.0:
+        return f"say {value / 100.0:g} for {value:g} percent"
+    return "a share is from 0 to 1"
+
+
 def size(value: float) -> str:
     """The same as people name a scale: up to four significant digits, ``60M`` or ``1.049B``."""
     if math.isnan(value):

@@ -487,7 +487,7 @@ def test_optimise_keeps_what_is_not_named_and_changes_what_is(fitted: Path, tmp_
     assert asked["level"] == 0.9
     question = json.loads((tmp_path / "b" / "question.json").read_text())
     assert question["maximum"] == {"web": 0.5}
-    assert [row["law"] for row in asked["laws"]] == ["effective_data"]
+    assert {"linear", "effective_data", "ensemble"} <= {row["law"] for row in asked["laws"]}
 
 
 def test_optimise_keeps_what_one_metric_costs_the_other(fitted: Path, tmp_path: Path) -> None:
@@ -513,6 +513,13 @@ def test_optimise_keeps_what_one_metric_costs_the_other(fitted: Path, tmp_path: 
     [
         (("--cap", "web"), "NAME=VALUE"),
         (("--cap", "web=much"), "'much' is no number"),
+        (("--cap", "web=30"), "source web: maximum share 30 is not between 0 and 1; say 0.3 for 30 percent"),
+        (
+            ("--floor", "web=20"),
+            "source web: minimum share 20 is not between 0 and 1; say 0.2 for 20 percent",
+        ),
+        (("--cap", "web=-0.1"), "source web: maximum share -0.1 is not between 0 and 1"),
+        (("--cap", "web=50%"), "say 0.5 for 50 percent"),
         (("--cap", "web=0.5", "--cap", "web=0.6"), "given before"),
         (("--tokens", "web=-1"), "at least 0"),
         (("--tokens", "web=1e9", "--tokens", "law=1e9"), "--tokens is missing for books, code;"),

@@ -1,6 +1,7 @@
 """The best mixture: closed forms, certificates, guards, the worst case, the front."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -168,3 +169,33 @@ def test_the_front_runs_from_one_best_to_the_other() -> None:
 def test_what_makes_no_sense_is_refused(make: object, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         make()  # type: ignore[operator]
+
+
+@given(exponent=st.integers(-12, 12))
+@settings(max_examples=25, deadline=None)
+def test_the_unit_of_the_metrics_moves_no_optimum(exponent: int) -> None:
+    law, unit = fitted(), 10.0**exponent
+    other = replace(law, shift=unit * law.shift, spread=unit * law.spread)
+    base = uniform(SOURCES)
+    for one in (
+        Objective(EQUAL),
+        Objective(EQUAL, aim="worst", baseline=base),
+        Objective({"books_loss": 1.0}, (Guard("code_loss"),), baseline=base),
+    ):
+        known, found = minimise(one, law, SIMPLEX), minimise(one, other, SIMPLEX)
+        assert found.value == pytest.approx(unit * known.value, rel=1e-5)
+        assert np.abs(found.mixture.shares - known.mixture.shares).max() < 5e-3
+        assert found.gap < 1e-4 * unit
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_the_unit_of_the_metrics_moves_no_front_and_no_optimum_of_a_process(unit: float) -> None:
+    data = runs(40, noise=0.01)
+    for law in (EffectiveData(), GaussianProcess("sqrt")):
+        one, other = law.fit(data), law.fit(replace(data, costs=unit * data.costs))
+        first, second = Objective({"books_loss": 1.0}), Objective({"code_loss": 1.0})
+        known, found = minimise(Objective(EQUAL), one, SIMPLEX), minimise(Objective(EQUAL), other, SIMPLEX)
+        assert found.value == pytest.approx(unit * known.value, rel=1e-4)
+        fronts = [pareto_front(first, second, each, SIMPLEX, points=3) for each in (one, other)]
+        for left, right in zip(*fronts, strict=True):
+            assert right.first == pytest.approx(unit * left.first, rel=1e-3)

@@ -249,6 +249,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"pool": "web"}, "study.yaml: pool: must be a list, not 'web'"),
     ({"pool": ["web"], "limits": {"maximum": {"code": 0.5}}}, '"code" is no source of the pool'),
     ({"limits": {"minimum": {"web": 1.5}}}, "study.yaml: limits.minimum.web: must be at most 1, not 1.5"),
+    ({"limits": {"maximum": {"web": 30}}}, "must be at most 1, not 30; say 0.3 for 30 percent"),
     ({"limits": {"ratios": [{"wbe": 1}]}}, 'study.yaml: limits.ratios.0: "wbe" is no source of the pool'),
     ({"evaluations": {"x": {"source": "wbe"}}}, 'evaluations.x: "wbe" is no source; did you mean "web"?'),
     ({"evaluations": {"x": {"sorce": "web"}}}, 'evaluations.x: unknown key "sorce"; did you mean "source"?'),

@@ -225,7 +225,11 @@ def test_noise_alone_is_told_in_the_first_line(tmp_path: Path) -> None:
 RULES: dict[str, tuple[dict[str, Any], bool, str]] = {
     "the law explains": ({}, True, "believed on left-out runs, the mixture itself is not trained."),
     "it explains too little": ({"r_squared": 0.3}, False, "explains 30% of the differences between 60 runs"),
-    "it explains nothing": ({"r_squared": -0.5}, False, "explains 0% of the differences"),
+    "it explains nothing": (
+        {"r_squared": -0.5},
+        False,
+        "is worse than their mean (R2 -0.50): it is not believed",
+    ),
     "outside of the runs": ({"outside": 0.3}, True, "30% of the tokens would have to change place"),
     "the mixture of a run": ({"nearest": 0.01}, True, "The mixture is that of run run7, which it knows."),
     "another law is better": ({"r_squared": 0.5}, True, "see what it chooses with --law"),

@@ -11,7 +11,7 @@ from cuvee.cli.options import AsJson
 if TYPE_CHECKING:
     from cuvee.study.fit import Answer
     from cuvee.study.fit_folder import Runs
-    from cuvee.study.law_decision import Interval, LawDecision
+    from cuvee.study.law_decision import Interval, LawDecision, LawRow
     from cuvee.study.question import Question
 
 Tables = Annotated[
@@ -65,6 +65,10 @@ Tokens = Annotated[
 TargetTokens = Annotated[
     float | None, typer.Option("--target-tokens", help="Tokens of the run that the mixture is for.")
 ]
+TargetParams = Annotated[
+    float | None,
+    typer.Option("--target-params", help="Parameters of that run, for a law of several scales."),
+]
 MaxEpochs = Annotated[float | None, typer.Option("--max-epochs", help="How often a source may be read.")]
 Prior = Annotated[
     float | None,
@@ -75,7 +79,8 @@ LawName = Annotated[
     typer.Option(
         "--law",
         metavar="NAME",
-        help=f"The law that is minimised; default {DEFAULT_LAW}. {one_of(LAWS)}",
+        help=f"The law that is minimised; default {DEFAULT_LAW}, unless another does clearly better on "
+        f"left-out runs. {one_of(LAWS)}",
     ),
 ]
 Level = Annotated[float | None, typer.Option("--level", help="Of all intervals; 0.8 where not given.")]
@@ -94,6 +99,7 @@ def fit(
     floor: Floors = None,
     tokens: Tokens = None,
     target_tokens: TargetTokens = None,
+    target_params: TargetParams = None,
     max_epochs: MaxEpochs = None,
     prior: Prior = None,
     law: LawName = None,
@@ -107,13 +113,15 @@ def fit(
 ) -> None:
     """Fit laws to a table of runs, judge them on runs left out, and give the best mixture."""
     from cuvee.cli.given import pairs
+    from cuvee.laws.at_scale import OF_SCALE
     from cuvee.study.fit import LAWS_COMPARED
     from cuvee.study.fit_folder import read_runs
     from cuvee.study.question import Question
 
-    runs = read_runs(tables, pairs(where, "--where"), lower or (), higher or ())
+    runs = read_runs(tables, pairs(where, "--where"), lower or (), higher or (), law in OF_SCALE)
     question = _changed(Question(), context.params)
-    _answer(runs, question, LAWS_COMPARED, out, as_json)
+    # Laws of one scale have nothing to say of a table of several.
+    _answer(runs, question, () if law in OF_SCALE else LAWS_COMPARED, out, as_json)
 
 
 def optimise(
@@ -127,6 +135,7 @@ def optimise(
     floor: Floors = None,
     tokens: Tokens = None,
     target_tokens: TargetTokens = None,
+    target_params: TargetParams = None,
     max_epochs: MaxEpochs = None,
     prior: Prior = None,
     law: LawName = None,
@@ -143,11 +152,12 @@ def optimise(
     as_json: AsJson = False,
 ) -> None:
     """Ask the runs of an earlier fit again, with other options; what is not named stays."""
+    from cuvee.study.fit import LAWS_COMPARED
     from cuvee.study.fit_folder import load
 
     runs, before = load(folder)
     question = _changed(before, context.params)
-    _answer(runs, question, (), out or folder, as_json)
+    _answer(runs, question, () if question.law else LAWS_COMPARED, out or folder, as_json, folder)
 
 
 def _changed(before: "Question", options: dict[str, Any]) -> "Question":
@@ -170,20 +180,28 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
     single: dict[str, Any] = {
         "prior_strength": options["prior"],
         **{
-            name: options[name] for name in ("aim", "baseline", "target_tokens", "max_epochs", "law", "level")
+            name: options[name]
+            for name in ("aim", "baseline", "target_tokens", "target_params", "max_epochs", "law", "level")
         },
     }
     named = {name: value for name, value in lists.items() if value}
     return replace(before, **named, **{name: value for name, value in single.items() if value is not None})
 
 
-def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: Path, as_json: bool) -> None:
+def _answer(
+    runs: "Runs",
+    question: "Question",
+    compared: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+    before: Path | None = None,
+) -> None:
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
     from cuvee.report.reports import write_fit_report
     from cuvee.study.fit import decide
-    from cuvee.study.fit_folder import checked_directions, save
+    from cuvee.study.fit_folder import checked_directions, load_kept, save
 
     question = checked_directions(runs, question)
     with progress_display() as progress:
@@ -194,6 +212,7 @@ def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: 
             command=f"cuvee optimise {out}",
             notes=runs.notes,
             compared=compared,
+            kept=None if before is None else load_kept(before, runs, question),
             executor=LocalProcesses(),
             progress=progress,
         )
@@ -232,7 +251,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
                 number(row.mean_absolute_error, 4),
                 f"{row.coverage_80:.0%}",
                 f"{row.coverage_95:.0%}",
-                "chosen" if row.chosen else "",
+                ", ".join(_marks(row)),
             ]
             for row in decision.laws
         ],
@@ -261,6 +280,11 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")
 
 
+def _marks(row: "LawRow") -> list[str]:
+    """What is to be known of a law besides its numbers."""
+    return [*(["chosen"] if row.chosen else []), *(["worse than the mean"] if row.failed else [])]
+
+
 def _print_mixture(decision: "LawDecision") -> None:
     """Shares with what the target owes to each source; a column that says nothing is left out."""
     from cuvee.cli.output import print_table
@@ -283,7 +307,7 @@ def _print_mixture(decision: "LawDecision") -> None:
                 f"{entry.share:.1%}",
                 f"{entry.low:.1%} to {entry.high:.1%}",
                 *([_known(entry.epochs, 2)] if read else []),
-                _signed(worth.without.mean, worth.matters),
+                _signed(worth.without.mean, worth.matters, decision.pick.target.mean),
                 "at its cap" if entry.cap_hit else "",
             ]
             for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
@@ -297,10 +321,13 @@ def _known(value: float, digits: int) -> str:
     return number(value, digits) if value == value else ""
 
 
-def _signed(value: float, sure: bool) -> str:
+def _signed(value: float, sure: bool, target: float) -> str:
+    """A change with four digits below the size of the target, whatever its unit."""
     if value != value:
         return ""
-    return f"{value:+.4f}" if sure else f"({value:+.4f})"
+    size = abs(target) or 1.0
+    told = f"{value:+.4f}" if 1e-2 <= size < 1e4 else f"{size * round(value / size, 4):+.4g}"
+    return told if sure else f"({told})"
 
 
 def _range(interval: "Interval") -> str:

@@ -58,7 +58,16 @@ def _number(text: str, where: str) -> float:
     try:
         value = float(text)
     except ValueError as error:
-        raise ConfigError(f"{where}: {text!r} is no number") from error
+        raise ConfigError(f"{where}: {text!r} is no number{_out_of_percent(text)}") from error
     if not math.isfinite(value):
         raise ConfigError(f"{where}: a finite number is needed")
     return value
+
+
+def _out_of_percent(text: str) -> str:
+    """What to write in place of ``30%``."""
+    try:
+        share = float(text.removesuffix("%")) / 100.0
+    except ValueError:
+        return ""
+    return f"; say {share:g} for {text.removesuffix('%')} percent" if text.endswith("%") else ""

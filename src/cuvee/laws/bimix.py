@@ -165,20 +165,19 @@ class BiMix:
                 )
             parts.append(
                 fit_from_starts(
-                    Powers(used, middle), one, _starts(one, used, varies), steps=200, standardise=False
+                    Powers(used, middle), one, _starts(one, used, varies), steps=200, shifted=False
                 )
             )
         return FittedBiMix(data.sources, data.metrics, tuple(parts))
 
 
 def _starts(one: LawData, used: tuple[int, ...], varies: bool) -> FloatArray:
-    """[1, K, P]: several exponents, the factors such that the middle run is met."""
+    """[1, K, P]: several exponents, the factors such that the median run, one when fitted, is met."""
     count = len(used)
-    middle = float(np.median(one.costs))
     starts = []
     for exponent in _EXPONENTS:
         power = np.median((one.shares[:, used] + _EPS) ** -exponent, axis=0)
-        factors = np.log(max(middle, 1e-6) / (count * power * (1.1 if varies else 1.0)))
+        factors = -np.log(count * power * (1.1 if varies else 1.0))
         starts.append(
             np.r_[factors, np.full(count, np.log(exponent)), (np.log(0.1), np.log(0.5)) if varies else ()]
         )

@@ -4,7 +4,8 @@ A paper's law is a ``Formula`` here: names of parameters, values and derivatives
 ``fit_from_starts`` below, as published, or with learnt priors (``laws/hierarchical.py``).
 
 Formulas work on standardised costs z = (y - shift) / scale and are told in the metric's own unit by
-``natural``; shift and scale are the metric's smallest cost and its standard deviation among the runs.
+``natural``; shift and scale are the metric's smallest cost and its standard deviation among the runs. So the
+unit of a metric changes no fit: limits and first steps are parts of its spread.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
 from cuvee.laws.least_squares import Prior, Target, solve
 from cuvee.types import FloatArray, Json
 
+_ROUNDING = 1e-12  # of the size of a metric: differences below it are those of rounding
 _LEAST_FOR_A_LINE = 3
 _LEAST_AGREEMENT = 0.2  # so that a metric that two scales disagree on is not turned around
 
@@ -131,8 +133,8 @@ class Standardised:
     spread: FloatArray
 
     @classmethod
-    def of(cls, data: LawData, standardise: bool = True) -> "Standardised":
-        """Standardise each metric, or only fill in what was not measured.
+    def of(cls, data: LawData, shifted: bool = True) -> "Standardised":
+        """Standardise each metric; where it may not be shifted, bring its median size to one.
 
         Raises:
             ConfigError: a metric was never measured.
@@ -141,11 +143,12 @@ class Standardised:
         if not measured.any(axis=0).all():
             name = data.metrics[int(np.argmin(measured.any(axis=0)))]
             raise ConfigError(f"metric {name!r} was measured in none of the {len(data)} runs; leave it out")
-        shift, spread = np.zeros(len(data.metrics)), np.ones(len(data.metrics))
-        if standardise:
-            shift = np.nanmin(data.costs, axis=0)
-            spread = np.nanstd(data.costs, axis=0)
-            spread = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(shift)), spread, 1.0)
+        shift, spread = np.nanmin(data.costs, axis=0), np.nanstd(data.costs, axis=0)
+        if not shifted:
+            shift, spread = np.zeros_like(shift), np.nanmedian(np.abs(data.costs), axis=0)
+        # A constant metric has no spread but that of rounding; it stays as constant as it was measured.
+        least = _ROUNDING * np.nanmax(np.abs(data.costs), axis=0)
+        spread = np.maximum(spread, np.where(least > 0.0, least, 1.0))
         values = np.where(measured, (data.costs - shift) / spread, 0.0)
         return cls(values.T, measured.T.astype(np.float64), shift, spread)
 
@@ -183,10 +186,11 @@ def fit_from_starts(
     starts: FloatArray,
     *,
     huber: float | None = None,
+    prior: Prior | None = None,
     lower: FloatArray | float = -np.inf,
     upper: FloatArray | float = np.inf,
     steps: int = 200,
-    standardise: bool = True,
+    shifted: bool = True,
 ) -> FittedFormula:
     """Least squares, or Huber's, from several starts; for each metric the best end is kept.
 
@@ -194,23 +198,26 @@ def fit_from_starts(
         formula: the law.
         data: what it is fitted to.
         starts: [E, K, P], K starts for each metric.
-        huber: in the unit of the costs; none for squares.
+        huber: in spreads of a metric, so that its unit changes nothing; none for squares.
+        prior: of the parameters [E, P], in squares of a metric's spread; none for none.
         lower: bounds [P] of the parameters.
         upper: see ``lower``.
         steps: of Levenberg-Marquardt.
-        standardise: bring the costs to one size first (formulas that are not closed under a shift and a
-            factor say no).
+        shifted: costs may be shifted when they are brought to one size (formulas that are closed under a
+            factor only say no).
     """
-    costs = Standardised.of(data, standardise)
+    costs = Standardised.of(data, shifted)
     metrics, count, width = starts.shape
     repeated = [np.repeat(part, count, axis=0) for part in (costs.values, costs.weights)]
-    limit = None if huber is None else np.repeat(huber / costs.spread, count)
+    limit = None if huber is None else np.full(metrics * count, huber)
+    if prior is None:
+        prior = Prior(np.zeros((metrics, width)), np.zeros((metrics, width)))
     solution = solve(
         lambda theta: formula.values(theta, data.shares, data.scale),
         lambda theta: formula.jacobian(theta, data.shares, data.scale),
         starts.reshape(metrics * count, width),
         Target(repeated[0], repeated[1], np.ones(metrics * count), limit),
-        Prior(np.zeros((metrics * count, width)), np.zeros((metrics * count, width))),
+        Prior(*(np.repeat(part, count, axis=0) for part in (prior.mean, prior.precision))),
         steps=steps,
         lower=lower,
         upper=upper,

@@ -18,11 +18,15 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.laws.formula import FittedFormula, Formula, Standardised
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
-from cuvee.laws.least_squares import Prior, Solution, Target, solve
-from cuvee.types import BoolArray, FloatArray
+from cuvee.laws.least_squares import Prior, Solution, Target, problems_at_once, solve
+from cuvee.types import BoolArray, FloatArray, IntArray
 
 ROUNDS = 12
+_NEAR_ROUNDS = 5
 _FIRST_STEPS, _LATER_STEPS, _LAST_STEPS = 40, 10, 60
+_MUCH, VERY_MUCH = 2e8, 1e10
+"""Multiplications of a step beyond which steps are spared, and beyond which more are."""
+_RUNS_A_PARAMETER = 4  # with which a fit to very many begins
 _STEADY = 0.02  # largest change of a log variance at which the rounds end
 _RESIDUAL_FREEDOM = 1.0
 _TRANSFER_FREEDOM = 4.0
@@ -61,9 +65,12 @@ class HierarchicalFit(FittedFormula):
 
     def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
         """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation)."""
-        _, jacobian = self.formula.jacobian(self.theta, np.atleast_2d(shares), scale)
-        solved = np.linalg.solve(self.curvature, jacobian.transpose(0, 2, 1))
-        variance = np.einsum("emp,epm->em", jacobian, solved)
+        shares = np.atleast_2d(shares)
+        variance = np.empty((len(self.metrics), len(shares)))
+        for some in _some(len(self.metrics), len(shares), self.theta.shape[1]):
+            _, jacobian = self.formula.jacobian(self.theta[some], shares, scale)
+            solved = np.linalg.solve(self.curvature[some], jacobian.transpose(0, 2, 1))
+            variance[some] = np.einsum("emp,epm->em", jacobian, solved)
         result: FloatArray = (np.sqrt(np.maximum(variance, 0.0)) * self.spread[:, None]).T
         return result
 
@@ -74,6 +81,7 @@ class HierarchicalFit(FittedFormula):
         """
         measured = np.isfinite(data.costs)
         values = np.where(measured, (data.costs - self.shift) / self.spread, 0.0).T
+        near = _Effort.of(data, self.theta.shape[1])
         found = []
         for count in counts:  # one resample a batch: it stays in cache, and memory does not grow with K
             solution = solve(
@@ -82,11 +90,28 @@ class HierarchicalFit(FittedFormula):
                 self.theta,
                 Target(values, measured.T * count, self.variance),
                 self.prior,
-                steps=steps,
+                steps=min(steps, near.resampled),
                 tolerance=1e-4,
             )
             found.append(solution.parameters)
         return np.stack(found)
+
+    def loosened(self, drawn: FloatArray, sources: IntArray, rng: np.random.Generator) -> FloatArray:
+        """Parameters [K, E, P] with those of some sources moved as far as the posterior leaves them open.
+
+        For sources that stand in so few runs that drawing runs again says nothing of them.
+        """
+        names = self.formula.names(len(self.sources))
+        columns = [i for i, name in enumerate(names) if any(name.endswith(f"[{s}]") for s in sources)]
+        if not columns:
+            return drawn
+        covariance = np.linalg.inv(self.curvature)[:, columns][:, :, columns]
+        factor = np.linalg.cholesky(covariance)
+        result = drawn.copy()
+        result[:, :, columns] += np.einsum(
+            "epq,keq->kep", factor, rng.normal(size=(*drawn.shape[:2], len(columns)))
+        )
+        return result
 
     def with_parameters(self, theta: FloatArray) -> "HierarchicalFit":
         """The same law with other parameters [E, P]."""
@@ -105,19 +130,23 @@ def fit_hierarchically(
         near: a fit to begin with.
     """
     costs = Standardised.of(data)
+    if near is None and (rows := _some_runs(data, len(formula.names(len(data.sources))))) is not None:
+        near = fit_hierarchically(formula, data.select(rows), groups)
     own = np.zeros((len(data.metrics), len(data.sources)), dtype=np.bool_)
     owned = np.flatnonzero(data.own != NO_SOURCE)
     own[owned, data.own[owned]] = True
     width = len(formula.names(len(data.sources)))
     mean, variance = _first_prior(groups, own, width)
     residual = np.full(len(data.metrics), 0.05)
+    effort = _Effort.of(data, width)
     theta, steps = mean.copy(), _FIRST_STEPS
     if near is not None:
         mean, variance, residual = near.prior.mean, 1.0 / near.prior.precision, near.variance
-        theta, steps = near.theta, _LATER_STEPS
-    for _ in range(ROUNDS):
-        solution = _solve(formula, data, costs, theta, residual, Prior(mean, 1.0 / variance), steps, 1e-5)
-        theta, steps = solution.parameters, _LATER_STEPS
+        theta, steps = near.theta, effort.later
+    for _ in range(ROUNDS if near is None else effort.rounds):
+        prior = Prior(mean, 1.0 / variance)
+        solution = _solve(formula, data, costs, theta, residual, prior, steps, 1e-5)
+        theta, steps = solution.parameters, effort.later
         left = np.diagonal(np.linalg.inv(solution.curvature), axis1=1, axis2=2)
         before = variance
         residual = _residual_variance(formula, data, costs, solution, residual)
@@ -125,7 +154,7 @@ def fit_hierarchically(
         if np.abs(np.log(variance / before)).max() < _STEADY:
             break
     prior = Prior(mean, 1.0 / variance)
-    solution = _solve(formula, data, costs, theta, residual, prior, _LAST_STEPS, 1e-9)
+    solution = _solve(formula, data, costs, theta, residual, prior, effort.last, effort.tolerance)
     return HierarchicalFit(
         formula, data.sources, data.metrics, solution.parameters, costs.shift, costs.spread,
         solution.objective, prior, residual, solution.curvature,
@@ -231,13 +260,58 @@ def _next_prior(
 def _residual_variance(
     formula: Formula, data: LawData, costs: Standardised, solution: Solution, residual: FloatArray
 ) -> FloatArray:
-    predicted, jacobian = formula.jacobian(solution.parameters, data.shares, data.scale)
-    squares = (costs.weights * (costs.values - predicted) ** 2).sum(axis=1)
-    weighted = jacobian * costs.weights[..., None]
-    information = np.matmul(weighted.transpose(0, 2, 1), jacobian)
-    explained = np.einsum("epq,eqp->e", information, np.linalg.inv(solution.curvature))
+    squares, explained = np.empty(len(residual)), np.empty(len(residual))
+    for some in _some(len(residual), len(data), solution.parameters.shape[1]):
+        weights = costs.weights[some]
+        predicted, jacobian = formula.jacobian(solution.parameters[some], data.shares, data.scale)
+        squares[some] = (weights * (costs.values[some] - predicted) ** 2).sum(axis=1)
+        weighted = jacobian * weights[..., None]
+        information = np.matmul(weighted.transpose(0, 2, 1), jacobian)
+        explained[some] = np.einsum("epq,eqp->e", information, np.linalg.inv(solution.curvature[some]))
     runs = costs.weights.sum(axis=1)
     result: FloatArray = (squares + explained + _RESIDUAL_FREEDOM * _RESIDUAL_SHARE) / (
         runs + _RESIDUAL_FREEDOM
     )
     return result
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """Steps of a fit. Where one step takes long, rounds go on before parameters have settled, as they may."""
+
+    rounds: int
+    """From the priors of another fit."""
+    later: int
+    last: int
+    resampled: int
+    tolerance: float
+
+    @classmethod
+    def of(cls, data: LawData, width: int) -> "_Effort":
+        """For metrics of ``width`` parameters."""
+        if work(data, width) > VERY_MUCH:
+            return cls(2, 3, 10, 3, 1e-5)
+        if work(data, width) > _MUCH:
+            return cls(_NEAR_ROUNDS, 3, 20, 4, 1e-6)
+        return cls(ROUNDS, _LATER_STEPS, _LAST_STEPS, _LATER_STEPS, 1e-9)
+
+
+def work(data: LawData, width: int) -> float:
+    """Multiplications of one step of a fit with ``width`` parameters a metric."""
+    return float(len(data) * len(data.metrics)) * width**2
+
+
+def _some_runs(data: LawData, width: int) -> IntArray | None:
+    """An even choice of very many runs, where a fit begins; none where all are few enough."""
+    step = len(data) // (_RUNS_A_PARAMETER * width)
+    if step < 2 or work(data, width) <= VERY_MUCH:
+        return None
+    rows = np.arange(0, len(data), step)
+    measured = np.isfinite(data.costs[rows]).sum(axis=0)
+    return rows if measured.min() > _RUNS_A_PARAMETER else None
+
+
+def _some(metrics: int, runs: int, width: int) -> list[IntArray]:
+    """Metrics in parts whose derivatives fit into memory together."""
+    parts = -(-metrics // problems_at_once(runs, width))
+    return np.array_split(np.arange(metrics), parts)

@@ -7,11 +7,13 @@ solved together, as one set of array operations, which is what makes bootstraps 
 Marquardt's (1963), scaled by the diagonal, one factor for each problem; Huber's function enters by weights
 that leave the gradient exact (iteratively reweighted; Holland & Welsch 1977). No problem ever gets worse.
 
-Shapes: B problems, R runs, P parameters. Cost of a step: O(B (R P^2 + P^3)) and one Jacobian.
+Shapes: B problems, R runs, P parameters. Cost of a step: O(B (R P^2 + P^3)) and one Jacobian. Many large
+problems are solved some at a time, in parts that depend on these sizes alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,7 @@ _FIRST_DAMPING = 1e-2
 _LARGEST_DAMPING = 1e10
 _SMALLEST_DAMPING = 1e-10  # keeps parameters that nothing depends on from making a step impossible
 _EASIER, _HARDER = 0.3, 6.0
+_MOST_NUMBERS = 30_000_000  # of derivatives in memory: a quarter of a gigabyte
 _LARGEST_STEP = 2.0  # in any parameter: they are logarithms, or of order one
 
 
@@ -99,6 +102,13 @@ def solve(
         lower: bounds [P]; parameters that would leave them are kept on them.
         upper: see ``lower``.
     """
+    if len(start) > (most := problems_at_once(target.values.shape[1], start.shape[1])):
+        options: dict[str, Any] = {"steps": steps, "tolerance": tolerance}
+        options |= {"lower": lower, "upper": upper}
+        return _together(
+            solve(value, value_and_jacobian, start[some], target.select(some), prior.select(some), **options)
+            for some in np.array_split(np.arange(len(start)), -(-len(start) // most))
+        )
     theta = np.clip(start, lower, upper)
     predicted, jacobian = value_and_jacobian(theta)
     objective = _objective(predicted, theta, target, prior)
@@ -136,6 +146,21 @@ def solve(
         if not len(active):
             break
     return Solution(theta, objective, curvature)
+
+
+def problems_at_once(runs: int, parameters: int) -> int:
+    """How many problems share one array of derivatives, so that memory does not grow with all of them."""
+    return max(1, _MOST_NUMBERS // (runs * parameters))
+
+
+def _together(parts: Iterable[Solution]) -> Solution:
+    found = list(parts)
+    return Solution(
+        *(
+            np.concatenate([getattr(one, name) for one in found])
+            for name in ("parameters", "objective", "curvature")
+        )
+    )
 
 
 def _objective(predicted: FloatArray, theta: FloatArray, target: Target, prior: Prior) -> FloatArray:

@@ -9,8 +9,12 @@ see; held-out residuals do. So what a draw changes is taken ``factor`` times:
 with the factor by which held-out errors exceed what the law believes (``Spread.factor``), from one to two.
 Predictions are stretched and not parameters: a law that is far from linear in them would be another law.
 Beyond two the difference, for which no runs speak near the corners of the simplex, outweighs the law there.
+
+A source of one or two mixtures is in all of a draw or in none of it. What a law of learnt priors leaves open
+of such a source is drawn from its posterior beside (``HierarchicalFit.loosened``).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +23,9 @@ from cuvee.laws.asked import Answers, checked
 from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import UNKNOWN_SCALE, Asked, FittedLaw, Law, LawData, Refittable, Scale
 from cuvee.types import FloatArray, IntArray, Json
+
+SELDOM = 2
+"""Mixtures with a source up to which draws of the runs say nothing of it: most hold all of them or none."""
 
 _LARGEST_FACTOR = 2.0
 
@@ -107,11 +114,24 @@ class Resamples:
         drawn = _counts(len(data), count, rng)
         laws: list[FittedLaw] = []
         if isinstance(fitted, HierarchicalFit):
-            laws += [fitted.with_parameters(one) for one in fitted.resampled(data, drawn)]
-        else:
-            for one in drawn:
-                part = data.select(np.repeat(np.arange(len(data)), one.astype(np.int64)))
-                laws.append(law.refit(part, fitted) if isinstance(law, Refittable) else law.fit(part))
+            parameters = fitted.loosened(fitted.resampled(data, drawn), seldom(data.shares), rng)
+            return cls.of_parameters(fitted, parameters, factor)
+        for one in drawn:
+            part = data.select(np.repeat(np.arange(len(data)), one.astype(np.int64)))
+            laws.append(law.refit(part, fitted) if isinstance(law, Refittable) else law.fit(part))
+        return cls._stretched(fitted, laws, factor)
+
+    @classmethod
+    def of_parameters(
+        cls, fitted: HierarchicalFit, parameters: FloatArray, factor: FloatArray | None = None
+    ) -> "Resamples":
+        """The laws of parameters [K, E, P] that draws gave before; see ``draw``."""
+        return cls._stretched(fitted, [fitted.with_parameters(one) for one in parameters], factor)
+
+    @classmethod
+    def _stretched(
+        cls, fitted: FittedLaw, laws: Sequence[FittedLaw], factor: FloatArray | None
+    ) -> "Resamples":
         if factor is None:
             return cls(tuple(laws))
         stretch = np.clip(factor, 1.0, _LARGEST_FACTOR)
@@ -124,6 +144,12 @@ class Resamples:
     def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
         """The same of shares [M, S] that are known to be mixtures."""
         return np.stack([law.costs(shares, scale) for law in self.laws])
+
+
+def seldom(shares: FloatArray) -> IntArray:
+    """Sources that stand in one or two different mixtures of runs [R, S], or in none."""
+    different = np.unique(shares, axis=0)
+    return np.flatnonzero((different > 0.0).sum(axis=0) <= SELDOM)
 
 
 def _counts(runs: int, count: int, rng: np.random.Generator) -> FloatArray:

@@ -109,7 +109,7 @@ def validate(law: Law, data: LawData, *, seed: int = 0, executor: Executor | Non
     fitted = law.fit(data, seed)
     fold = folds(len(data), seed)
     near = fitted if isinstance(law, Refittable) else None
-    job = partial(_without, law, data, fold, near, seed)
+    job = partial(without, law, data, fold, near, seed)
     predicted, deviation = np.empty(data.costs.shape), np.empty(data.costs.shape)
     for index, (mean, spread) in (executor or InProcess()).map(job, range(int(fold.max()) + 1)):
         predicted[fold == index], deviation[fold == index] = mean, spread
@@ -122,7 +122,7 @@ def folds(runs: int, seed: int) -> IntArray:
     return np.random.default_rng(seed).permutation(runs) % count
 
 
-def _without(
+def without(
     law: Law, data: LawData, fold: IntArray, near: FittedLaw | None, seed: int, left_out: int, report: Report
 ) -> tuple[FloatArray, FloatArray]:
     """Predictions of a fold by a fit to the others."""

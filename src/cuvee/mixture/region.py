@@ -19,6 +19,7 @@ from cuvee.errors import InfeasibleRegion, MixtureError
 from cuvee.mixture.capped_draws import dirichlet_draws, uniform_draws
 from cuvee.mixture.capped_simplex import CappedSimplex, settle
 from cuvee.mixture.mixture import Mixture, checked_names
+from cuvee.quantities import not_percent
 from cuvee.types import FloatArray, IntArray
 
 TOLERANCE = 1e-9
@@ -86,11 +87,17 @@ class Region:
         minimum: Mapping[str, float] | None = None,
         maximum: Mapping[str, float] | None = None,
     ) -> Self:
-        """All mixtures within the given bounds; a source not named in one is not bounded by it."""
+        """All mixtures within the given bounds; a source not named in one is not bounded by it.
+
+        Raises:
+            MixtureError: an unknown source, or a bound that is no share from 0 to 1.
+            InfeasibleRegion: no mixture keeps the bounds.
+        """
         names = checked_names(names)
         low, high = dict(minimum or {}), dict(maximum or {})
-        _check_known(names, low, "minimum")
-        _check_known(names, high, "maximum")
+        for bounds, what in ((low, "minimum"), (high, "maximum")):
+            _check_known(names, bounds, what)
+            _check_shares(bounds, what)
         return cls(
             names,
             np.array([low.get(name, 0.0) for name in names], dtype=np.float64),
@@ -311,6 +318,14 @@ def _checked_ratios(
             taken.add(name)
         result.append(MappingProxyType({name: float(weight) for name, weight in ratio.items()}))
     return tuple(result)
+
+
+def _check_shares(bounds: Mapping[str, float], what: str) -> None:
+    for name, share in bounds.items():
+        if not 0.0 <= share <= 1.0 + TOLERANCE:
+            raise MixtureError(
+                f"source {name}: {what} share {share:.10g} is not between 0 and 1; {not_percent(share)}"
+            )
 
 
 def _check_known(known: tuple[str, ...], names: Iterable[str], what: str) -> None:

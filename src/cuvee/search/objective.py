@@ -13,12 +13,13 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Scale
 from cuvee.mixture.mixture import Mixture
-from cuvee.types import FloatArray
+from cuvee.types import BoolArray, FloatArray
 
 Aim = Literal["mean", "worst"]
 """``mean``: the weighted sum of the metrics. ``worst``: the largest weighted rise over the baseline."""
 
 _SMALLEST = 1e-300
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,25 @@ class BoundObjective:
         """The objective, without guards."""
         return float(self.parts(shares).max())
 
+    def values(self, shares: FloatArray) -> FloatArray:
+        """``value`` of many mixtures [M, S] at once."""
+        costs = self._all_costs(shares)
+        pull = np.array([self._pull(row) for row in shares])
+        if self.objective.aim == "mean":
+            mean: FloatArray = costs @ self.weights + pull
+            return mean
+        used = self.weights > 0
+        worst: FloatArray = (self.weights * (costs - self._at_baseline))[:, used].max(axis=1) + pull
+        return worst
+
+    def keeps_guards(self, shares: FloatArray) -> BoolArray:
+        """Which of many mixtures [M, S] keep all guards."""
+        if not len(self._guarded):
+            return np.ones(len(shares), dtype=np.bool_)
+        costs = self._all_costs(shares)
+        result: BoolArray = (costs[:, self._guarded] <= self._limits).all(axis=1)
+        return result
+
     def violations(self, shares: FloatArray) -> FloatArray:
         """By how much each guard is broken [guards]; at most zero where all hold."""
         result: FloatArray = self.costs(shares)[self._guarded] - self._limits
@@ -142,6 +162,12 @@ class BoundObjective:
     def violation_slopes(self, shares: FloatArray) -> FloatArray:
         """Derivatives [guards, S]."""
         result: FloatArray = self.slopes(shares)[self._guarded]
+        return result
+
+    def _all_costs(self, shares: FloatArray) -> FloatArray:
+        """Some at a time: laws make numbers of metrics, mixtures and sources at once."""
+        parts = np.array_split(shares, max(1, len(shares) // _AT_ONCE))
+        result: FloatArray = np.concatenate([self.law.costs(part, self.objective.scale) for part in parts])
         return result
 
     def _pull(self, shares: FloatArray) -> float:

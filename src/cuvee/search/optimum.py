@@ -23,15 +23,20 @@ from cuvee.mixture.mirror_descent import mirror_descent
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.search.objective import BoundObjective, Objective
+from cuvee.search.spread import Spreads
 from cuvee.types import FloatArray
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5
+"""Of the gap, as a part of the spread of the objective (``search/spread.py``)."""
 _STARTS = 6
 _DRAWN = 2048
 _STEPS = 300
 _APART = 0.1  # of starts, in total variation
 _INSIDE = 1e-3
-_GUARD_TOLERANCE = 1e-6
+_GAP = 1e-3  # of a programme that needs no second attempt, as a part of the spread
+_SHARPNESS = 50.0  # of the smooth function near the largest violation
+_GUARD_TOLERANCE = 1e-5
+"""Of the gap, as a part of the spread of the objective (``search/spread.py``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,8 @@ def descend(
 
     Arguments, errors and cost as for ``minimise``; ``gap`` is NaN where the law is not convex.
     """
-    found = _lowered(objective.of(law), region, start.reindexed(region.names).shares, tolerance)
+    spreads = Spreads(objective.of(law))
+    found = _lowered(spreads, region, start.reindexed(region.names).shares, tolerance)
     return found if law.convex else Best(found.mixture, found.value, math.nan)
 
 
@@ -72,7 +78,7 @@ def minimise(
         law: predicts the metrics.
         region: its sources are those of the law, in the same order.
         start: where to begin, for example the optimum under a similar law.
-        tolerance: of the gap, in the unit of the objective.
+        tolerance: of the gap, as a part of the spread of the objective.
         seed: of the starts, where the law is not convex.
 
     Raises:
@@ -86,9 +92,10 @@ def minimise(
     bound = objective.of(law)
     uniform = np.full(len(region.names), 1.0 / len(region.names))
     begin = region.project(uniform if start is None else start.reindexed(region.names).shares).shares
+    spreads = Spreads(bound)
     if law.convex:
-        return _lowered(bound, region, begin, tolerance)
-    found = [_lowered(bound, region, one, tolerance) for one in _starts(bound, region, begin, seed)]
+        return _lowered(spreads, region, begin, tolerance)
+    found = [_lowered(spreads, region, one, tolerance) for one in _starts(bound, region, begin, seed)]
     best = min(found, key=lambda one: one.value)
     return Best(best.mixture, best.value, math.nan)
 
@@ -107,38 +114,45 @@ def _starts(bound: BoundObjective, region: Region, begin: FloatArray, seed: int)
     return chosen
 
 
-def _lowered(bound: BoundObjective, region: Region, begin: FloatArray, tolerance: float) -> Best:
-    if bound.objective.guards or bound.objective.aim == "worst":
-        return _guarded(bound, region, begin)
+def _lowered(spreads: Spreads, region: Region, begin: FloatArray, tolerance: float) -> Best:
+    if spreads.bound.objective.guards or spreads.bound.objective.aim == "worst":
+        return _guarded(spreads, region, begin)
     # A share of zero would stay there: the descent multiplies.
     inside = Mixture(region.names, (1.0 - _INSIDE) * begin + _INSIDE / len(begin))
     found = mirror_descent(
-        lambda shares: (bound.value(shares), bound.part_slopes(shares)[0]),
+        lambda shares: (spreads.value(shares), spreads.part_slopes(shares)[0]),
         region,
         inside,
         tolerance=tolerance,
         max_evaluations=_STEPS,
     )
-    return Best(found.mixture, found.value, found.gap)
+    return Best(found.mixture, spreads.bound.value(found.mixture.shares), spreads.unit * found.gap)
 
 
-def _guarded(bound: BoundObjective, region: Region, begin: FloatArray) -> Best:
-    programme = _Programme.of(region)
+def _guarded(spreads: Spreads, region: Region, begin: FloatArray) -> Best:
+    programme, bound = _Programme.of(region), spreads.bound
     safe = begin
     if bound.objective.guards and bound.violations(begin).max() > 0:
-        safe = _feasible(bound, programme, begin)
+        safe = _feasible(spreads, programme, begin)
 
     def rows(x: FloatArray) -> FloatArray:
-        return np.concatenate([bound.parts(x[:-1]) - x[-1], bound.violations(x[:-1])])
+        return np.concatenate([spreads.parts(x[:-1]) - x[-1], spreads.violations(x[:-1])])
 
     def slopes(x: FloatArray) -> FloatArray:
-        return _with_last(bound.part_slopes(x[:-1]), bound.violation_slopes(x[:-1]))
+        return _with_last(spreads.part_slopes(x[:-1]), spreads.violation_slopes(x[:-1]))
 
-    found = programme.solve(rows, slopes, safe, bound.value(safe))
-    if bound.objective.guards:
-        found = _pulled_inside(bound, safe, found)
-    gap = programme.gap(bound, found) if bound.law.convex else math.nan
-    return Best(Mixture(region.names, found), bound.value(found), gap)
+    # With slopes as steep as near a share of zero a programme ends anywhere; another start may do better.
+    middle = 0.5 * (safe + region.project(np.full(len(safe), 1.0 / len(safe))).shares)
+    best, gap = safe, math.nan
+    for start in (safe, middle):
+        found = programme.solve(rows, slopes, start, spreads.value(start))
+        if bound.objective.guards:
+            found = _pulled_inside(spreads, safe, found)
+        best = min(best, found, key=bound.value)
+        gap = programme.gap(spreads, best) if bound.law.convex else math.nan
+        if not gap > _GAP:
+            break
+    return Best(Mixture(region.names, best), bound.value(best), spreads.unit * gap)
 
 
 def _with_last(less_last: FloatArray, free: FloatArray) -> FloatArray:
@@ -148,36 +162,68 @@ def _with_last(less_last: FloatArray, free: FloatArray) -> FloatArray:
     return result
 
 
-def _pulled_inside(bound: BoundObjective, safe: FloatArray, found: FloatArray) -> FloatArray:
+def _pulled_inside(spreads: Spreads, safe: FloatArray, found: FloatArray) -> FloatArray:
     """The point nearest to ``found``, on the way there from ``safe``, that keeps all guards."""
     low, high = 0.0, 1.0
-    if bound.violations(found).max() <= _GUARD_TOLERANCE:
+    if spreads.violations(found).max() <= _GUARD_TOLERANCE:
         return found
     for _ in range(50):
         middle = (low + high) / 2.0
-        inside = bound.violations(safe + middle * (found - safe)).max() <= _GUARD_TOLERANCE
+        inside = spreads.violations(safe + middle * (found - safe)).max() <= _GUARD_TOLERANCE
         low, high = (middle, high) if inside else (low, middle)
     result: FloatArray = safe + low * (found - safe)
     return result
 
 
-def _feasible(bound: BoundObjective, programme: "_Programme", begin: FloatArray) -> FloatArray:
+def _feasible(spreads: Spreads, programme: "_Programme", begin: FloatArray) -> FloatArray:
     """Shares that keep all guards, by lowering the largest violation."""
     nothing = np.zeros((0, len(begin)))
-    found = programme.solve(
-        lambda x: bound.violations(x[:-1]) - x[-1],
-        lambda x: _with_last(bound.violation_slopes(x[:-1]), nothing),
+    found = begin
+    for start in (
         begin,
-        float(bound.violations(begin).max()),
-    )
-    broken = bound.violations(found)
+        *_likely(spreads, programme.region),
+        _smoothly_lowered(spreads, programme.region, begin),
+    ):
+        if spreads.violations(start).max() <= _GUARD_TOLERANCE:
+            return start
+        found = programme.solve(
+            lambda x: spreads.violations(x[:-1]) - x[-1],
+            lambda x: _with_last(spreads.violation_slopes(x[:-1]), nothing),
+            start,
+            float(spreads.violations(start).max()),
+        )
+        if spreads.violations(found).max() <= _GUARD_TOLERANCE:
+            return found
+    broken = spreads.violations(found)
     if broken.max() > _GUARD_TOLERANCE:
-        worst = bound.objective.guards[int(broken.argmax())]
+        place = int(broken.argmax())
+        metric, missed = spreads.bound.objective.guards[place].metric, broken[place] * spreads.units[place]
         raise InfeasibleRegion(
-            f"no mixture found keeps all guards: the closest misses the one on {worst.metric!r} by "
-            f"{broken.max():.4g}; allow more slack there, or wider bounds on the sources"
+            f"no mixture found keeps all guards: the closest misses the one on {metric!r} by {missed:.4g}; "
+            "allow more slack there, or wider bounds on the sources"
         )
     return found
+
+
+def _likely(spreads: Spreads, region: Region) -> tuple[FloatArray, ...]:
+    """The baseline, where it is allowed: it keeps its guards unless they want more than it has."""
+    baseline = spreads.bound.objective.baseline
+    if baseline is None or not region.contains(baseline):
+        return ()
+    return (baseline.reindexed(region.names).shares,)
+
+
+def _smoothly_lowered(spreads: Spreads, region: Region, begin: FloatArray) -> FloatArray:
+    """Where mirror descent ends on a smooth function near the largest violation."""
+
+    def largest(shares: FloatArray) -> tuple[float, FloatArray]:
+        broken, slopes = spreads.violations(shares), spreads.violation_slopes(shares)
+        parts = np.exp(_SHARPNESS * (broken - broken.max()))
+        value = float(broken.max()) + float(np.log(parts.sum())) / _SHARPNESS
+        return value, parts @ slopes / parts.sum()
+
+    inside = Mixture(region.names, (1.0 - _INSIDE) * begin + _INSIDE / len(begin))
+    return mirror_descent(largest, region, inside, max_evaluations=_STEPS).mixture.shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,10 +276,10 @@ class _Programme:
         shares = found.x[:-1]
         return self.region.project(shares if np.isfinite(shares).all() else begin).shares
 
-    def gap(self, bound: BoundObjective, shares: FloatArray) -> float:
+    def gap(self, spreads: Spreads, shares: FloatArray) -> float:
         """The objective at ``shares`` less the lowest value of its tangents within the guards' tangents."""
-        parts, broken = bound.parts(shares), bound.violations(shares)
-        slopes, guards = bound.part_slopes(shares), bound.violation_slopes(shares)
+        parts, broken = spreads.parts(shares), spreads.violations(shares)
+        slopes, guards = spreads.part_slopes(shares), spreads.violation_slopes(shares)
         above = _with_last(slopes, guards)
         limit = np.r_[slopes @ shares - parts, guards @ shares - broken]
         # Slopes at shares near zero are larger than others by orders: rows are brought to one size.

@@ -41,7 +41,7 @@ def pareto_front(
     values = (first.of(law), second.of(law))
     ends = [minimise(replace(first, weights=one.weights), law, region).mixture for one in (first, second)]
     shares = [end.reindexed(law.sources).shares for end in ends]
-    ranges = [max(abs(float((v.costs(shares[0]) - v.costs(shares[1])) @ v.weights)), 1e-12) for v in values]
+    ranges = [abs(float((v.costs(shares[0]) - v.costs(shares[1])) @ v.weights)) or 1.0 for v in values]
     found: list[ParetoPoint] = []
     start = ends[0]
     for part in np.linspace(0.0, 1.0, points):

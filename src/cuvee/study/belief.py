@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cuvee.laws.at_scale import AtScale
+from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import LawData
-from cuvee.laws.resampling import Resamples
+from cuvee.laws.resampling import Resamples, seldom
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import Validated
+from cuvee.mixture.region import Region
 from cuvee.study.decision import SourceShare, TiedMixture
 from cuvee.study.labels import labels
 from cuvee.study.law_decision import Interval, Sensitivity
@@ -64,9 +67,17 @@ class Belief:
         low, high = np.quantile(values, [tail, 1.0 - tail], axis=0)
         return low, high
 
-    def shares(self, upper: FloatArray, question: Question) -> tuple[SourceShare, ...]:
-        """The chosen mixture with the intervals in which resamples put each share."""
+    def shares(self, region: Region, question: Question) -> tuple[SourceShare, ...]:
+        """The chosen mixture with the intervals in which resamples put each share.
+
+        Of a source that hardly any run has, laws without a posterior know nothing: all that is allowed.
+        """
         low, high = self.between(self.optima)
+        upper = region.upper
+        fitted = self.validated.fitted
+        if not isinstance(fitted.fitted if isinstance(fitted, AtScale) else fitted, HierarchicalFit):
+            unknown = seldom(self.data.shares)
+            low[unknown], high[unknown] = region.lower[unknown], upper[unknown]
         result = []
         for index, name in enumerate(self.data.sources):
             share = float(self.pick[index])

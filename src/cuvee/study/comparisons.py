@@ -6,8 +6,10 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import LawData
+from cuvee.laws.resampling import SELDOM, seldom
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.runs.formats.part import listed
 from cuvee.runs.observations import Observations
 from cuvee.search.baselines import Baseline, baselines, marked
 from cuvee.search.objective import Guard, Objective
@@ -81,3 +83,14 @@ def conditions(question: Question, baseline: str) -> tuple[str, ...]:
     if question.prior_strength > 0:
         told.append(f"The mixture is drawn towards {baseline} by {question.prior_strength:g} a nat of KL.")
     return tuple(told)
+
+
+def hardly_seen(data: LawData) -> tuple[str, ...]:
+    """A sentence on the sources that hardly any run has."""
+    names = [data.sources[i] for i in seldom(data.shares)]
+    if not names:
+        return ()
+    return (
+        f"In at most {SELDOM} different mixtures of the runs: {listed(names, 6)}. What is said of such a "
+        "source is mostly a guess from the others; make runs with more of it.",
+    )

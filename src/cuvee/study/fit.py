@@ -8,8 +8,7 @@ Nothing is trained and nothing heavy is loaded. Deterministic for one table, que
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -19,40 +18,44 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import InProcess
 from cuvee.hashing import digest
-from cuvee.laws.ensemble import Ensemble, combine
-from cuvee.laws.hierarchical import HierarchicalFit
+from cuvee.laws.hierarchical import VERY_MUCH, HierarchicalFit, work
 from cuvee.laws.interface import FittedLaw, Law, LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread
 from cuvee.laws.surrogate import Surrogate
-from cuvee.laws.validation import Validated, validate
+from cuvee.laws.validation import Validated
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
-from cuvee.search.optimum import descend, minimise
+from cuvee.search.optimum import descend
 from cuvee.study import law_decision as d
 from cuvee.study.belief import Belief
-from cuvee.study.comparisons import baseline_name, conditions, objective_of, rivals_of
+from cuvee.study.comparisons import baseline_name, conditions, hardly_seen, objective_of, rivals_of
 from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
+from cuvee.study.fitting import fitted_laws
 from cuvee.study.front import front_of
+from cuvee.study.kept import Kept, parameters_of
+from cuvee.study.law_choice import chosen_law
 from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_of
 from cuvee.study.next_runs import worth_of_more
-from cuvee.study.question import Question
+from cuvee.study.pick import pick, spread_of
+from cuvee.study.question import LAW, Question
+from cuvee.study.target_scale import TargetScale
 from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
 LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")
 RESAMPLES = 100
 FEW_RESAMPLES = 24
-"""For laws of which each draw takes a fit from the beginning."""
+"""For laws of which each draw takes a fit from the beginning, and for very large tables."""
 PIECES = 4
 """In which the resamples are drawn; the same whatever runs them, so that numbers are."""
 _LEAST_RUNS = 3
-_RESAMPLE_TOLERANCE = 1e-4
+_RESAMPLE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,8 @@ class Answer:
 
     decision: d.LawDecision
     surrogate: Surrogate
+    kept: Kept
+    """What another question of the same runs need not fit again."""
 
 
 def decide(
@@ -71,10 +76,11 @@ def decide(
     command: str = "",
     notes: tuple[str, ...] = (),
     compared: Sequence[str] = LAWS_COMPARED,
+    kept: Kept | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Answer:
-    """Answer a question about runs of one scale.
+    """Answer a question about runs of one scale, or of several where the law named is one of scale.
 
     Args:
         observations: the runs.
@@ -82,7 +88,9 @@ def decide(
         table: how the runs are called in the answer.
         command: that asks the same again; kept in the answer.
         notes: kept in the answer.
-        compared: laws that stand beside the one of the question.
+        compared: laws that stand beside the one of the question, and from which one is chosen where it names
+            none.
+        kept: from an earlier answer about the same runs, directions and seed. It changes no number.
         executor: where laws are fitted and runs resampled; default here. It changes no number.
         progress: told of laws, resamples and optima.
 
@@ -98,25 +106,35 @@ def decide(
     _check(data, weights)
     # Products here are small; more threads than one cost more in waking than they give. Workers have one.
     with threadpool_limits(limits=1):
-        rivals = rivals_of(data, weights, region, question)
+        target_scale = TargetScale.of(question, data)
+        rivals = rivals_of(target_scale.nearest(data), weights, region, question)
         objective = objective_of(target, question, observations, rivals)
-        validated = _validated(data, question, compared, executor, progress)
-        chosen = validated[question.law]
-        best = minimise(objective, chosen.fitted, region, seed=question.seed)
+        before = kept or Kept({})
+        fitted = fitted_laws(
+            data, question.law or LAW, compared, question.seed, executor, progress, before.held_out
+        )
+        law, reason = (question.law, "") if question.law else chosen_law(fitted.held_out, weights)
+        raw, spread = fitted.validated(law), spread_of(target_scale.nearest(data).costs, weights)
+        chosen = replace(raw, fitted=target_scale.of_law(raw.fitted))
+        names = (*(one.name for one in rivals), *observations.keys)
+        beside = np.vstack([*(one.mixture.shares for one in rivals), data.shares])
+        best, better = pick(objective, chosen.fitted, region, names, beside, spread, question.seed)
         surrogate = Surrogate.of(chosen, data, question.directions)
         redraw = _Redraw(
-            law_named(question.law),
-            chosen.fitted,
+            law_named(law),
+            raw.fitted,
             data,
             surrogate.spread.factor,
             objective,
             region,
             best.mixture,
             question.seed,
+            target_scale,
+            before.draws.get(law),
         )
-        belief = _belief(weights, chosen, redraw, question.level, executor, progress)
+        belief, draws = _belief(weights, chosen, redraw, question.level, executor, progress)
         worth = worth_of_more(belief)
-        candidates = candidates_of(belief, rivals)
+        candidates = candidates_of(belief, rivals, target_scale.measured(data))
         decision = d.LawDecision(
             table=table,
             created_from=_origin(observations, question, command),
@@ -126,9 +144,12 @@ def decide(
             target_tokens=question.target_tokens,
             headline=(),
             verdict=UNJUDGED,
-            law=question.law,
-            laws=tuple(law_row(name, one, weights, question) for name, one in validated.items()),
-            mixture=belief.shares(region.upper, question),
+            law=law,
+            laws=tuple(
+                law_row(name, one, len(data.sources), weights, name == law)
+                for name, one in fitted.held_out.items()
+            ),
+            mixture=belief.shares(region, question),
             gap=best.gap,
             metrics=metrics_of(surrogate, target, candidates, question),
             candidates=candidates,
@@ -139,12 +160,23 @@ def decide(
             expected_gain=worth.expected_gain,
             likely_gain=worth.likely_gain,
             held_out=held_out_runs(observations.keys, chosen, weights),
-            notes=(*conditions(question, baseline_name(question, rivals)), *notes),
+            notes=(
+                *conditions(question, baseline_name(question, rivals)),
+                *hardly_seen(data),
+                *target_scale.notes,
+                *fitted.notes,
+                *notes,
+            ),
             level=question.level,
             front_metrics=question.front,
             front=front_of(question.front, objective, chosen.fitted, region, question.directions),
+            law_reason=reason,
+            spread=spread,
+            better=better,
+            target_params=question.target_params,
+            at_target=target_scale.known,
         )
-    return Answer(decision.judged(), surrogate)
+    return Answer(decision.judged(), surrogate, Kept(before.held_out | fitted.held_out, before.draws | draws))
 
 
 def _check(data: LawData, weights: FloatArray) -> None:
@@ -160,32 +192,6 @@ def _check(data: LawData, weights: FloatArray) -> None:
         raise ConfigError("the target is the same in all runs: nothing can be learnt about shares from them")
 
 
-def _validated(
-    data: LawData, question: Question, compared: Sequence[str], executor: Executor, progress: Progress
-) -> dict[str, Validated]:
-    """Every law fitted and cross-validated; an ensemble is made of its members, which stand beside it."""
-    names: dict[str, None] = {}
-    for name in (*compared, question.law):
-        law = law_named(name)
-        names |= dict.fromkeys(member.name for member in law.members) if isinstance(law, Ensemble) else {}
-        names[name] = None
-    single = [name for name in names if not isinstance(law_named(name), Ensemble)]
-    progress.stage("fitting laws", len(single), "laws")
-    found: dict[str, Validated] = {}
-    for index, one in executor.map(partial(_fitted, data, question.seed), single):
-        found[single[index]] = one
-        progress.advance(1, single[index])
-    for name in names:
-        law = law_named(name)
-        if isinstance(law, Ensemble):
-            found[name] = combine([found[member.name] for member in law.members])
-    return {name: found[name] for name in names}
-
-
-def _fitted(data: LawData, seed: int, name: str, report: Report) -> Validated:
-    return validate(law_named(name), data, seed=seed)
-
-
 @dataclass(frozen=True, eq=False)
 class _Redraw:
     """Some draws of the runs, the laws they give, and the mixtures these choose: one piece of work."""
@@ -198,16 +204,31 @@ class _Redraw:
     region: Region
     pick: Mixture
     seed: int
+    scale: TargetScale
+    known: FloatArray | None
+    """Parameters [draws, E, P] of an earlier answer."""
 
     def __call__(self, piece: int, report: Report) -> tuple[tuple[FittedLaw, ...], FloatArray]:
         rng = np.random.default_rng([self.seed, piece])
-        count = RESAMPLES if isinstance(self.fitted, HierarchicalFit) else FEW_RESAMPLES
-        drawn = Resamples.draw(self.law, self.fitted, self.data, count // PIECES, rng, self.factor)
+        count = _draws(self.fitted, self.data) // PIECES
+        if self.known is not None and isinstance(self.fitted, HierarchicalFit):
+            some = self.known[piece * count : (piece + 1) * count]
+            drawn = Resamples.of_parameters(self.fitted, some, self.factor)
+        else:
+            drawn = Resamples.draw(self.law, self.fitted, self.data, count, rng, self.factor)
+        laws = tuple(self.scale.of_law(law) for law in drawn.laws)
         optima = [
             descend(self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE).mixture.shares
-            for law in drawn.laws
+            for law in laws
         ]
-        return drawn.laws, np.stack(optima)
+        return laws, np.stack(optima)
+
+
+def _draws(fitted: FittedLaw, data: LawData) -> int:
+    """How many draws of the runs are worth their price."""
+    if not isinstance(fitted, HierarchicalFit) or work(data, fitted.theta.shape[1]) > VERY_MUCH:
+        return FEW_RESAMPLES
+    return RESAMPLES
 
 
 def _belief(
@@ -217,7 +238,7 @@ def _belief(
     level: float,
     executor: Executor,
     progress: Progress,
-) -> Belief:
+) -> tuple[Belief, dict[str, FloatArray]]:
     progress.stage("resampling runs", PIECES, "pieces")
     pieces: dict[int, tuple[tuple[FittedLaw, ...], FloatArray]] = {}
     for index, piece in executor.map(redraw, range(PIECES)):
@@ -226,7 +247,8 @@ def _belief(
     laws = tuple(law for index in range(PIECES) for law in pieces[index][0])
     optima = np.concatenate([pieces[index][1] for index in range(PIECES)])
     spread = Spread.of(chosen.held_out.combined(weights))
-    return Belief(redraw.data, weights, chosen, spread, Resamples(laws), redraw.pick.shares, optima, level)
+    belief = Belief(redraw.data, weights, chosen, spread, Resamples(laws), redraw.pick.shares, optima, level)
+    return belief, parameters_of(redraw.law.name, laws)
 
 
 def _common(values: FloatArray) -> float:

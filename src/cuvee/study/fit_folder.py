@@ -4,6 +4,7 @@
     fit/question.json     what was asked
     fit/fit.json          the decision
     fit/law.json          formula, parameters and spread: enough to predict without cuvee
+    fit/kept.npz          what another question of the same runs need not fit again
     fit/report.html       the page (written by ``report``)
 
 Every file is written whole or not at all; runs and question first, so that whenever there is an answer it can
@@ -19,6 +20,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.files import atomic_path, write_json
+from cuvee.laws.interface import LawData
 from cuvee.quantities import size
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.part import listed
@@ -26,6 +28,7 @@ from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.observations import Observations
 from cuvee.study.decision_json import decode, encode
 from cuvee.study.fit import Answer
+from cuvee.study.kept import Kept
 from cuvee.study.law_decision import LawDecision
 from cuvee.study.question import Question
 from cuvee.types import IntArray
@@ -51,6 +54,7 @@ def read_runs(
     where: Mapping[str, str],
     lower: Sequence[str] = (),
     higher: Sequence[str] = (),
+    every_scale: bool = False,
 ) -> Runs:
     """Read tables of other tools, choose rows, and keep the scale with most runs.
 
@@ -59,11 +63,14 @@ def read_runs(
         where: column -> value of the rows to keep.
         lower: metrics that are better when lower, where the table does not tell.
         higher: see ``lower``.
+        every_scale: keep the runs of all scales, for a law that knows sizes.
 
     Raises:
         ConfigError: a table cannot be read, or no row is left; a metric is unknown or named as both.
     """
     runs = runs_of(import_runs(paths), paths, where, lower, higher)
+    if every_scale:
+        return runs
     observations, left_out = _one_scale(runs.observations)
     return replace(runs, observations=observations, notes=(*runs.notes, *left_out))
 
@@ -128,6 +135,7 @@ def save(folder: Path, runs: Runs, question: Question, answer: Answer) -> None:
         runs.observations.write_parquet(path)
     write_json(folder / _QUESTION, {"table": runs.name, "notes": list(runs.notes), **encode(question)})
     write_json(folder / _LAW, answer.surrogate.as_json())
+    answer.kept.save(folder, answer.surrogate.data, question.seed)
     write_json(folder / DECISION, answer.decision.as_json())
 
 
@@ -148,6 +156,11 @@ def load(folder: Path) -> tuple[Runs, Question]:
     question = decode(Question, document, str(folder / _QUESTION))
     runs = Runs(Observations.read_parquet(folder / _RUNS), question.directions, table, notes)
     return runs, question
+
+
+def load_kept(folder: Path, runs: Runs, question: Question) -> Kept:
+    """What the fit in a folder need not do again for a question of its runs."""
+    return Kept.load(folder, LawData.of(runs.observations, directions=question.directions), question.seed)
 
 
 def load_decision(folder: Path) -> LawDecision:

@@ -95,6 +95,11 @@ class LawRow:
     coverage_95: float
     chosen: bool = False
 
+    @property
+    def failed(self) -> bool:
+        """On runs it had not seen it is worse than their mean."""
+        return self.r_squared < 0.0
+
 
 @dataclass(frozen=True)
 class HeldOutRun:
@@ -210,6 +215,16 @@ class LawDecision(Document):
     """Two metrics of which was asked what one costs the other, or none."""
     front: tuple[FrontPoint, ...] = ()
     """From the best for the first of them to the best for the second."""
+    law_reason: str = ""
+    """Why this law, as the end of a sentence; empty where the question names it."""
+    spread: float = _NAN
+    """Standard deviation of the target among the runs."""
+    better: tuple[str, ...] = ()
+    """Runs and baselines within the limits that the law itself predicts to be better: the search failed."""
+    target_params: float = _NAN
+    """Parameters of the run the decision is for; NaN where unknown."""
+    at_target: bool = False
+    """The law knows sizes: what is predicted is predicted of the run the decision is for."""
 
     def __post_init__(self) -> None:
         count = len(self.mixture)

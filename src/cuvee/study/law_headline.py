@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cuvee.quantities import size
 from cuvee.study.advice import advice
+from cuvee.study.law_doubts import doubts
 from cuvee.study.law_verdict import believed
 
 if TYPE_CHECKING:
@@ -15,11 +16,18 @@ _NEGLIGIBLE = 0.1
 
 
 def headline(decision: "LawDecision") -> tuple[str, ...]:
-    """Sentences, the most important first; the first warns where the law is not believed."""
+    """Sentences, the most important first; the first warns where the law is not believed
+    or the search failed."""
     first = advice(decision.verdict, _mixture(decision))
-    if not believed(decision):
+    if found := doubts(decision):
+        first = f"Do not take this mixture: {_mixture(decision)}. {' '.join(f'{one}.' for one in found)}"
+    elif not believed(decision):
         first = f"Do not rely on this mixture: {_mixture(decision)}."
-    return (first, _gains(decision), _more(decision))
+    return (first, *_law(decision), _gains(decision), _more(decision))
+
+
+def _law(decision: "LawDecision") -> tuple[str, ...]:
+    return (f"Its law is {decision.law}, {decision.law_reason}.",) if decision.law_reason else ()
 
 
 def _mixture(decision: "LawDecision") -> str:
@@ -42,14 +50,21 @@ def _gains(decision: "LawDecision") -> str:
 
 def scale_of_runs(decision: "LawDecision") -> str:
     """At which scale predictions hold, as far as it is known; and at which they do not."""
+    sizes = (decision.params, decision.tokens)
+    if decision.at_target:
+        own = (decision.target_params, decision.target_tokens)
+        first, second = (
+            there if math.isnan(named) else named for named, there in zip(own, sizes, strict=True)
+        )
+        sizes = (first, second)
     known = [
         f"{size(amount)} {unit}"
-        for amount, unit in ((decision.params, "parameters"), (decision.tokens, "tokens"))
+        for amount, unit in zip(sizes, ("parameters", "tokens"), strict=True)
         if math.isfinite(amount)
     ]
     told = f" of {' and '.join(known)}" if known else ""
     asked = decision.target_tokens
-    if math.isnan(asked) or asked == decision.tokens:
+    if decision.at_target or math.isnan(asked) or asked == decision.tokens:
         return f"in runs{told}" if known else "at the scale of the runs"
     return f"at the scale of the runs{told}, not of {size(asked)} tokens"
 

@@ -9,7 +9,7 @@ from cuvee.laws.interface import LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.spread import coverage
 from cuvee.laws.surrogate import Surrogate
-from cuvee.laws.validation import Validated
+from cuvee.laws.validation import HeldOut, Validated
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.baselines import Baseline
 from cuvee.study import law_decision as d
@@ -20,15 +20,15 @@ from cuvee.types import FloatArray
 _SHOWN = 500  # left-out runs in a decision
 
 
-def candidates_of(belief: Belief, rivals: Sequence[Baseline]) -> tuple[d.Candidate, ...]:
-    """The pick and its rivals, with the target that is expected of each and what was measured of it."""
+def candidates_of(belief: Belief, rivals: Sequence[Baseline], runs: LawData) -> tuple[d.Candidate, ...]:
+    """The pick and its rivals, with the target that is expected of each and what runs measured of it."""
     named = [(d.PICK, belief.pick, ""), *((one.name, one.mixture.shares, one.note) for one in rivals)]
     return tuple(
         d.Candidate(
             name,
             tuple(shares.tolist()),
             belief.interval(shares),
-            _measured(belief.data, belief.weights, shares),
+            _measured(runs, belief.weights, shares),
             note,
         )
         for name, shares, note in named
@@ -64,19 +64,19 @@ def metrics_of(
     )
 
 
-def law_row(name: str, validated: Validated, weights: FloatArray, question: Question) -> d.LawRow:
+def law_row(name: str, held_out: HeldOut, sources: int, weights: FloatArray, chosen: bool) -> d.LawRow:
     """How well a law foretold the target of runs it had not seen."""
-    target = validated.held_out.combined(weights)
+    target = held_out.combined(weights)
     inside = coverage(target, (0.8, 0.95))
     return d.LawRow(
         law=name,
-        parameters=law_named(name).parameters(len(validated.fitted.sources)),
+        parameters=law_named(name).parameters(sources),
         spearman=float(target.spearman()[0]),
         r_squared=float(target.r_squared()[0]),
         mean_absolute_error=float(target.mean_absolute_error()[0]),
         coverage_80=float(inside[0]),
         coverage_95=float(inside[1]),
-        chosen=name == question.law,
+        chosen=chosen,
     )
 
 

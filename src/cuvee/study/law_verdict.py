@@ -35,7 +35,12 @@ def _reasons(decision: "LawDecision") -> Iterator[str]:
         f"On runs it had not seen, the law {law.law} explains {max(law.r_squared, 0.0):.0%} of the "
         f"differences between {decision.runs} runs and ranks them at {law.spearman:.2f}"
     )
-    if not believed(decision):
+    if law.failed:
+        yield (
+            f"On runs it had not seen, the law {law.law} is worse than their mean (R2 {law.r_squared:.2f}): "
+            "it is not believed. More runs or less noisy metrics are needed."
+        )
+    elif not believed(decision):
         yield f"{known}: it is not believed. More runs or less noisy metrics are needed."
     elif nearest.nearest <= SAME:
         yield f"{known}: it is believed. The mixture is that of run {nearest.nearest_run}, which it knows."

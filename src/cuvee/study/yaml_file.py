@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cuvee.errors import ConfigError
+from cuvee.quantities import not_percent
 
 _MISSING = object()
 _MOST_BYTES = 1 << 21
@@ -154,7 +155,9 @@ def _reason(problem: ErrorDetails, model: type[BaseModel]) -> str:
         return f"must be {context['expected']}, not {_shown(given)}"
     if kind in _BOUNDS:
         word, key = _BOUNDS[kind]
-        return f"must be {word} {context[key]:g}, not {_shown(given)}"
+        told = f"must be {word} {context[key]:g}, not {_shown(given)}"
+        in_percent = context[key] == 1 and key == "le" and isinstance(given, int | float) and given <= 100
+        return f"{told}; {not_percent(given)}" if in_percent else told
     for prefix, wanted in _TYPES.items():
         if kind.startswith(prefix):
             return f"must be {wanted}, not {_shown(given)}"

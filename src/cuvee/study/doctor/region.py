@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cuvee.errors import CuveeError, InfeasibleRegion
+from cuvee.quantities import not_percent
 from cuvee.runs.formats.part import listed
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
@@ -38,9 +39,7 @@ def bounds_in_percent(subject: Subject) -> Iterator[Finding]:
                 yield error(
                     f"{option} {name}={share:g}",
                     "A share is from 0 to 1.",
-                    f"Say {share / 100.0:g} for {share:g} percent."
-                    if share > 1.0
-                    else "Say a positive share.",
+                    f"{not_percent(share).capitalize()}.",
                 )
 
 

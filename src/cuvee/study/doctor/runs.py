@@ -10,6 +10,7 @@ from cuvee.runs.formats.part import listed
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
 from cuvee.study.fit import LAWS_COMPARED
+from cuvee.study.question import LAW
 from cuvee.types import FloatArray
 
 FEWEST_FOR_FIT = 3
@@ -64,7 +65,7 @@ def fewer_runs_than_parameters(subject: Subject) -> Iterator[Finding]:
     if not short or measured < FEWEST_FOR_FIT:
         return
     told = listed([f"{name} {need}" for name, need in short.items()], 8)
-    chosen = subject.question.law
+    chosen = subject.question.law or LAW
     grave = warning if chosen in short else note
     yield grave(
         subject.title,
