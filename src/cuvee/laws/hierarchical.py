@@ -60,11 +60,16 @@ class HierarchicalFit(FittedFormula):
     """[E, P, P] of the objective at the parameters, standardised costs."""
 
     def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation)."""
-        _, jacobian = self.formula.jacobian(self.theta, np.atleast_2d(shares), scale)
+        """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation).
+
+        And what is held back, as no run says whether the law would have moved rightly.
+        """
+        shares = np.atleast_2d(shares)
+        _, jacobian = self.formula.jacobian(self.theta, shares, scale)
         solved = np.linalg.solve(self.curvature, jacobian.transpose(0, 2, 1))
         variance = np.einsum("emp,epm->em", jacobian, solved)
-        result: FloatArray = (np.sqrt(np.maximum(variance, 0.0)) * self.spread[:, None]).T
+        own: FloatArray = (np.sqrt(np.maximum(variance, 0.0)) * self.spread[:, None]).T
+        result: FloatArray = np.hypot(own, self.held_back(shares, scale))
         return result
 
     def resampled(self, data: LawData, counts: FloatArray, steps: int = 8) -> FloatArray:

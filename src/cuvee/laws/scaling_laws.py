@@ -4,7 +4,8 @@
     joint      E + (sum_i C_i w_i^g_i)^-1 + (sum_i P_i w_i)^p N^-alpha + (sum_i Q_i w_i)^q D^-beta
 
 (Shukor et al. 2025, https://arxiv.org/abs/2507.09404.) Under the additive law the best mixture is the same at
-every scale; under the joint one it moves. N and D are told in their geometric means over the runs.
+every scale; under the joint one it moves. N and D are told in their geometric means over the runs. Where all
+runs have the same N or D the laws stay there, whatever is asked (``laws/axes.py``).
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.axes import Axes, held
 from cuvee.laws.formula import FittedFormula, Standardised, fit_from_starts
 from cuvee.laws.interface import LawData, Scale
 from cuvee.laws.powers import log_shares, sigmoid
@@ -169,7 +171,7 @@ class ScalingLaw:
         units = [float(np.exp(np.log(values).mean())) for values in sizes]
         formula = ScaleFormula(self.name, self.text, self.joint, *units)
         starts = _starts(formula, data, np.random.default_rng(seed))
-        return fit_from_starts(formula, data, starts, huber=HUBER, steps=400)
+        return held(fit_from_starts(formula, data, starts, huber=HUBER, steps=400), Axes.of(data.scale))
 
 
 def _starts(formula: ScaleFormula, data: LawData, rng: np.random.Generator) -> FloatArray:
