@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cuvee.laws.axes import SPANNED, Axes, held_like
-from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
+from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.interface import LawData, Scale
 from cuvee.laws.registry import law_named
 from cuvee.types import FloatArray

@@ -1,6 +1,7 @@
 """Reach: along axes that runs have hardly moved along, mixtures keep the order that the runs show."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_the_order_of_mixtures_does_not_get_worse_as_evidence_grows() -> None:
     counts = ((16, 0, 0), (24, 8, 0), (64, 16, 0), (64, 16, 1), (64, 16, 4))
     ranks = [rank(one) for one in counts]
     assert min(ranks) > 0.9
-    assert all(later > before - 0.02 for before, later in zip(ranks, ranks[1:], strict=False)), ranks
+    assert all(later > before - 0.02 for before, later in pairwise(ranks)), ranks
 
 
 def test_without_other_tokens_the_target_is_ordered_as_the_runs_are() -> None:

@@ -21,6 +21,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from cuvee.laws.axes import Axes, held
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.hierarchical import HierarchicalFit
@@ -228,7 +229,8 @@ def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> tup
         Scale(np.array([level.params for level in levels]), np.array([level.tokens for level in levels])),
         own_sources(trials.metrics, space.sources),
     )
-    return law.fit(data), reach
+    # The runs chosen have one length, so the law is held there anyway; elsewhere it moves.
+    return held(law.fit(data), Axes(tokens=reach.axes.tokens)), reach
 
 
 def _within_reach(history: History, rows: IntArray) -> tuple[Reach, IntArray]:
