@@ -118,6 +118,12 @@ def test_the_reach_of_runs() -> None:
     assert EVERYWHERE.at(levels).all()
 
 
+def test_what_is_said_of_a_level_beyond_the_runs() -> None:
+    cheap = Reach.of([SMALL] * 8, (SMALL, MIDDLE, TARGET))
+    assert "have 1M parameters and 1B tokens: beyond that" in cheap.said_of(TARGET)
+    assert cheap.said_of(SMALL) == EVERYWHERE.said_of(TARGET) == ""
+
+
 def test_lengths_that_rounding_moved_are_one() -> None:
     rounded = [Level("trained", 1e6, 1e9 * (1 + 0.002 * i), 1.0) for i in range(8)]
     assert Reach.of(rounded, (*rounded, TARGET)).axes.tokens == pytest.approx(1e9, rel=0.02)

@@ -55,6 +55,15 @@ class Reach:
         apart: BoolArray = _apart(np.array([one.tokens for one in levels]), self.axes.tokens) > _SAME
         return ~apart
 
+    def said_of(self, level: Level) -> str:
+        """What to know of mixtures at a level beyond the runs, in a sentence; empty where it is not beyond."""
+        if not self.axes.beyond(Scale(level.params, level.tokens)):
+            return ""
+        return (
+            f"Most runs have {self.axes.told}: beyond that shares are taken to count as they do there, and "
+            "intervals hold how far that may be wrong."
+        )
+
     def beyond(self, law: HierarchicalFit, shares: FloatArray, scale: Scale) -> FloatArray:
         """Features [E, n, K] of mixtures, in deviations of what the runs leave open of a scale."""
         metrics, count = len(law.metrics), len(shares)
