@@ -56,7 +56,7 @@ class Reach:
         return ~apart
 
     def said_of(self, level: Level) -> str:
-        """What to know of mixtures at a level beyond the runs, in a sentence; empty where it is not beyond."""
+        """What to know of mixtures at a level beyond the runs, in a sentence; else empty."""
         if not self.axes.beyond(Scale(level.params, level.tokens)):
             return ""
         return (
