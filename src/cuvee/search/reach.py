@@ -68,7 +68,7 @@ class Reach:
         """Features [E, n, K] of mixtures, in deviations of what the runs leave open of a scale."""
         metrics, count = len(law.metrics), len(shares)
         found = [
-            np.broadcast_to(_LEVEL * _apart(np.asarray(sizes), known), (metrics, count))
+            np.broadcast_to(_LEVEL * np.log10(np.asarray(sizes) / known), (metrics, count))
             for sizes, known in ((scale.params, self.axes.params), (scale.tokens, self.axes.tokens))
             if not math.isnan(known)
         ]
