@@ -41,7 +41,7 @@ def test_shares_count_at_more_tokens_as_they_do_where_all_runs_are(name: str, ji
     np.testing.assert_allclose(law.gradient(ASKED, FAR), law.gradient(ASKED, HERE), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", OF_SCALE[1:4])
+@pytest.mark.parametrize("name", OF_SCALE[:4])
 def test_the_same_of_parameters(name: str) -> None:
     tokens = 10.0 ** np.random.default_rng(5).uniform(8, 10, 40)
     law = law_named(name).fit(sized(np.full(40, 3e7), tokens))
@@ -104,3 +104,9 @@ def test_intervals_beyond_an_axis_that_is_not_spanned_are_wide() -> None:
     believed = Extrapolation.of(EffectiveDataScaling(), sized(sizes, np.full(60, 1e9)))
     near, far = (believed.half_width(ASKED, Scale(1e8, tokens), 0.8) for tokens in (1e9, 25e9))
     assert (far > 1.5 * near).all()
+
+
+@pytest.mark.parametrize("name", OF_SCALE[:4])
+def test_runs_of_one_scale_need_no_other_to_be_asked(name: str) -> None:
+    law = law_named(name).fit(sized(np.full(40, 1e7), np.full(40, 1e9)))
+    np.testing.assert_array_equal(law.predict(ASKED), law.predict(ASKED, Scale(1e7, 1e9)))

@@ -9,7 +9,8 @@ Hoffmann et al. (2022, https://arxiv.org/abs/2203.15556); at one scale without r
 ``effective_data.py``. Powers below one of amounts that are concave in the shares make it convex in them.
 What is read a second time is worth less, so that caps on epochs follow from unique tokens.
 
-Where all runs have the same tokens shares count as they do there, whatever is asked (``laws/axes.py``).
+Where all runs have the same N or D the law stays there, whatever is asked (``laws/axes.py``): a source's own
+power in tokens is then known from the bend of its share's effect alone.
 
 The term in T is ours: losses early in a training lie above the power law, and without a word for that the
 powers g have to explain them, which spoils what is foretold for longer trainings.
@@ -185,9 +186,7 @@ class EffectiveDataScaling:
     def refit(self, data: LawData, near: HierarchicalFit | None, seed: int = 0) -> HierarchicalFit:
         """See ``Refittable.refit``."""
         formula = free(near.formula) if near is not None else _formula(data)
-        fitted = fit_hierarchically(formula, data, _groups(len(data.sources)), near)
-        # The term in N is the same for all mixtures: it is the tokens that a source's own power needs.
-        return held(fitted, Axes(tokens=Axes.of(data.scale).tokens))
+        return held(fit_hierarchically(formula, data, _groups(len(data.sources)), near), Axes.of(data.scale))
 
 
 def _formula(data: LawData) -> EffectiveDataScalingFormula:

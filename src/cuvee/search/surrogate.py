@@ -229,7 +229,7 @@ def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> tup
         Scale(np.array([level.params for level in levels]), np.array([level.tokens for level in levels])),
         own_sources(trials.metrics, space.sources),
     )
-    # The runs chosen have one length, so the law is held there anyway; elsewhere it moves.
+    # Parameters move no mixture beside another: along them the law goes on, with what ``Reach`` leaves open.
     return held(law.fit(data), Axes(tokens=reach.axes.tokens)), reach
 
 
