@@ -32,14 +32,14 @@ TABLES = (
     (24, 8, 16),
     (64, 16, 16),
 )
-"""Runs at 1M, at 60M and at the target that are told."""
+"""Runs at 1M, at 60M and at the target that are given."""
 SIMULATOR = ((16, 0, 0), (24, 0, 8), (24, 8, 0), (64, 0, 0), (64, 0, 16), (64, 16, 16))
 """At 20M, 60M and 150M."""
 
 
 @dataclass(frozen=True)
-class Foretold:
-    """One surrogate, and the mixtures it was not told of."""
+class Predicted:
+    """One surrogate, and the mixtures it was not given."""
 
     rank: float
     """Spearman's correlation of the mean of all metrics with the truth."""
@@ -49,8 +49,8 @@ class Foretold:
     """Share of truths in intervals of 90 %."""
 
 
-def foretold(arena: Arena, counts: tuple[int, ...], seed: int, before: bool) -> Foretold:
-    """Told of so many runs at each level, asked for the target."""
+def predicted(arena: Arena, counts: tuple[int, ...], seed: int, before: bool) -> Predicted:
+    """Given so many runs at each level, asked for the target."""
     with moving() if before else nullcontext():
         history, rest = observed(arena, counts, seed)
         believed = Surrogate.of(history, seed=seed)
@@ -58,7 +58,7 @@ def foretold(arena: Arena, counts: tuple[int, ...], seed: int, before: bool) -> 
         mean, true = believed.mean(places), arena.replay.truth(rest)
         _, variance, _ = believed.covariances(places, places.select(np.arange(1)))
     deviation = np.sqrt(variance + believed.noise(places.kind)).T
-    return Foretold(
+    return Predicted(
         _rank(mean @ history.weights, true @ history.weights),
         float(np.mean([_rank(*pair) for pair in zip(mean.T, true.T, strict=True)])),
         float(np.mean(np.abs(mean - true) < NORMAL_90 * deviation)),
@@ -77,10 +77,10 @@ def as_evidence_grows(
     for counts in evidence:
         cells: list[Cell] = [*counts]
         for before in (True, False):
-            found = [foretold(arena, counts, seed, before) for seed in SEEDS]
+            found = [predicted(arena, counts, seed, before) for seed in SEEDS]
             cells += [
-                _told([one.rank for one in found]),
-                _told([one.each for one in found]),
+                _shown([one.rank for one in found]),
+                _shown([one.each for one in found]),
                 f"{np.mean([one.inside for one in found]):.0%}",
             ]
         rows.append(tuple(cells))
@@ -95,10 +95,10 @@ def _levels_themselves(arena: Arena, count: int) -> str:
     pool, target = replay.reference(), replay.space.target
     costs = [replay.answers(pool, level).mean(axis=1) for level in (*range(count), target)]
     ranks = ", ".join(f"{_rank(one, costs[-1]):.2f}" for one in costs[:-1])
-    return f"Told of all mixtures at one of these sizes, one would know their order at the target to {ranks}."
+    return f"Given all mixtures at one of these sizes, one would know their order at the target to {ranks}."
 
 
-def _told(values: Sequence[float]) -> str:
+def _shown(values: Sequence[float]) -> str:
     return f"{np.median(values):.3f} [{np.quantile(values, 0.1):.3f}]"
 
 
@@ -127,9 +127,9 @@ def main() -> None:
         found = [one() for one in asked]
     write(
         "axis",
-        "Does a surrogate order mixtures better the more runs it is told of, where all of them have fewer "
+        "Does a surrogate order mixtures better the more runs it is given, where all of them have fewer "
         "tokens than the target? Spearman's correlation with the truth of all mixtures of the pool that it "
-        f"was not told of; median [tenth percentile] of {len(SEEDS)} seeds. Before: a law of scale carried "
+        f"was not given; median [tenth percentile] of {len(SEEDS)} seeds. Before: a law of scale carried "
         "each source's own power in tokens to the target.",
         found,
     )

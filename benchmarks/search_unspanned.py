@@ -135,9 +135,9 @@ def observed(arena: Arena, counts: tuple[int, ...], seed: int) -> tuple[History,
     pool, metrics = replay.reference(), len(replay.metrics)
     order = np.random.default_rng(seed).permutation(len(pool))
     level = np.repeat(np.arange(len(counts)), counts)
-    told = order[: len(level)]
+    given = order[: len(level)]
     costs = np.concatenate(
-        [replay.answers(pool[told[level == one]], one) for one in range(len(counts)) if counts[one]]
+        [replay.answers(pool[given[level == one]], one) for one in range(len(counts)) if counts[one]]
     )
-    trials = Trials(replay.metrics, pool[told], level, costs)
+    trials = Trials(replay.metrics, pool[given], level, costs)
     return History(replay.space, np.full(metrics, 1.0 / metrics), trials), pool[order[len(level) :]]

@@ -82,7 +82,7 @@ def test_axes_of_runs() -> None:
     nan = math.nan
     rounded = Axes.of(Scale(np.array([1e6, 2e6]), np.array([1e9, 1.01e9])))
     assert math.isnan(rounded.params) and rounded.tokens == pytest.approx(math.sqrt(1.01) * 1e9)
-    assert Axes.of(Scale(3e6, np.array([1e9, 1e9]))).told == "3M parameters and 1B tokens"
+    assert Axes.of(Scale(3e6, np.array([1e9, 1e9]))).in_words == "3M parameters and 1B tokens"
     assert not Axes.of(Scale(np.array([1e6, 2e6]), np.array([1e9, 2e9]))).any
     assert not Axes.of(Scale(nan, np.array([nan, 1e9]))).any
     assert not SPANNED.beyond(FAR) and not Axes(tokens=1.05e9).beyond(Scale(1.0, 1.06e9))

@@ -86,8 +86,8 @@ def test_runs_at_other_tokens_tell_how_far_the_law_is_right_to_move() -> None:
     errors = []
     for longer in (1.0, 25.0):
         true = truth(ASKED, longer) @ WEIGHTS
-        told = [at_target(Surrogate.of(history((40, 16, few), 0, longer))) for few in (1, 10)]
-        errors.append([float((one - true).std() / true.std()) for one in told])
+        given = [at_target(Surrogate.of(history((40, 16, few), 0, longer))) for few in (1, 10)]
+        errors.append([float((one - true).std() / true.std()) for one in given])
     still, moving = errors
     assert still[1] < 0.3 and moving[1] < 0.5 * moving[0]
 

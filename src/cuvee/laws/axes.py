@@ -65,8 +65,8 @@ class Axes:
         return f"; whatever is asked, {known}, as in all runs" if known else ""
 
     @property
-    def told(self) -> str:
-        """In words, for runs that have them."""
+    def in_words(self) -> str:
+        """Of runs that have them."""
         known = ((self.params, "parameters"), (self.tokens, "tokens"))
         return " and ".join(f"{size(value)} {unit}" for value, unit in known if not math.isnan(value))
 
