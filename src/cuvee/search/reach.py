@@ -60,8 +60,8 @@ class Reach:
         if not self.axes.beyond(Scale(level.params, level.tokens)):
             return ""
         return (
-            f"Most runs have {self.axes.in_words}: beyond that shares are taken to count as they do there, and "
-            "intervals hold how far that may be wrong."
+            f"Most runs have {self.axes.in_words}: beyond that shares are taken to count as they do there, "
+            "and intervals hold how far that may be wrong."
         )
 
     def beyond(self, law: HierarchicalFit, shares: FloatArray, scale: Scale) -> FloatArray:
