@@ -1,8 +1,8 @@
 """The plays behind ``make bench-search``: every method on every objective and seed, in two processes.
 
-Seeds 20 to 39 were not used while methods were made, nor were the fresh weightings of the tables and the five
-held-out objectives of the simulator. Each finished play is kept under ``.bench/search``, so that a stopped
-benchmark goes on where it was; delete the folder after a method has changed.
+Seeds 20 to 39 were not used while methods were made, nor were the fresh weightings of the tables, the five
+held-out objectives of the simulator and its weightings. Each finished play is kept under ``.bench/search``,
+so that a stopped benchmark goes on where it was; delete the folder after a method has changed.
 """
 
 import json
@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.ablation_study import ROOT
 from benchmarks.search_botorch import CONTENDERS, INSTALLED, LogExpectedImprovement
 from benchmarks.search_tables import LONG_STEPS, SHORT_STEPS, Arena, Objectives, simulator, study, tables
+from benchmarks.search_unspanned import BEFORE, unspanned_simulator, unspanned_tables
 from cuvee.files import write_json
 from cuvee.progress import Progress
 from cuvee.search.methods.registry import PROPOSERS, method_named
@@ -33,6 +34,8 @@ BUDGETS = (1.25, 1.5, 2.0)
 RESAMPLED = "random"
 """Its plays are orders of the pool, which are drawn and not played."""
 _FRESH = 1
+WEIGHTINGS = tuple(range(100, 105))
+"""Seeds of the simulator's weighted objectives; methods were made on others."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Play:
         setting = SETTINGS[self.setting]
         replay, weights = setting.arena().replay, setting.objectives()[self.objective]
         good = scale_of(setting, self.objective).mark(MARKS[-1])
-        method = CONTENDERS.get(self.method) or method_named(self.method)
+        method = CONTENDERS.get(self.method) or BEFORE.get(self.method) or method_named(self.method)
         with threadpool_limits(limits=1):
             played = play(
                 method, replay, weights, self.seed, setting.budget,
@@ -153,7 +156,14 @@ def _of_tables() -> Objectives:
     return {**fixed, **arena.fresh(_FRESH)}
 
 
+def weighted(seeds: tuple[int, ...] = WEIGHTINGS) -> Objectives:
+    """Weightings of all outputs of the simulator, one a seed."""
+    count = len(simulator().replay.metrics)
+    return {f"weighting {seed}": np.random.default_rng(seed).dirichlet(np.ones(count)) for seed in seeds}
+
+
 _ALL = tuple(PROPOSERS)
+_AND_BEFORE = ("cost_aware", "cost_aware, before", "transfer", "transfer, before")
 _ON_STUDY = ("cost_aware", "transfer", "expected_improvement", "mfms", RESAMPLED)
 _BESIDE = 5  # seeds: entropy search takes minutes a play
 _BOTORCH = (
@@ -190,6 +200,31 @@ SETTINGS = {
             lambda: simulator().fresh(0),
             30.0,
             _ALL,
+        ),
+        Setting(
+            "C-weighted",
+            "C, weightings of all ten outputs",
+            simulator,
+            weighted,
+            30.0,
+            (*_AND_BEFORE, "expected_improvement", "mfms", RESAMPLED),
+        ),
+        Setting(
+            "A-unspanned",
+            "A, from runs of fewer tokens than the target, all alike",
+            unspanned_tables,
+            _of_tables,
+            20.0,
+            _AND_BEFORE,
+            note=" The target is pretended: it measures what the 60M runs did, 15 % lower.",
+        ),
+        Setting(
+            "C-unspanned",
+            "C, from runs of fewer tokens than the target, all alike",
+            unspanned_simulator,
+            lambda: simulator().development,
+            20.0,
+            _AND_BEFORE,
         ),
         Setting(
             "D",

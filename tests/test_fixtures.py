@@ -45,6 +45,15 @@ from cuvee.study.simulation.question import SimulationQuestion
 
 FIXTURES = Path(__file__).parent / "fixtures" / "07f2d23"
 LANGUAGES = ("ka", "lo", "mi")
+UNSPANNED = FIXTURES.parent / "unspanned" / "plays"
+"""Five of the twenty plays as they are since a law is held where its runs are (``search/reach.py``).
+
+Their tables have 1M runs of 0.1B tokens and a target of 10M and 1B. Before the first target run all runs had
+the same tokens, and after it nearly all: the law carried each source's own power in tokens to the target. Now
+``transfer`` verifies mixtures in another order, and ``cost_aware`` asks for other ones. Against the law it is
+within 10 % of the best with its first target run in all three searches, at 1.14; before never, and at 1.15
+twice. On the table both find the best mixture with their first target run, as they did.
+"""
 SEARCHED_FLOPS = 4e9
 """What the search could spend."""
 
@@ -368,11 +377,15 @@ def replayed(name: str, place: Path) -> tuple[Plays, ...]:
 
 
 def stored(name: str, method: str, seed: int) -> str:
-    return (FIXTURES / "plays" / name / f"{method}-{seed}.json").read_text()
+    play = Path(name) / f"{method}-{seed}.json"
+    return (UNSPANNED / play if (UNSPANNED / play).exists() else FIXTURES / "plays" / play).read_text()
 
 
 def test_there_are_twenty_plays() -> None:
     assert len(list((FIXTURES / "plays").glob("*/*-*.json"))) == 20
+    changed = sorted(path.relative_to(UNSPANNED).as_posix() for path in UNSPANNED.glob("*/*.json"))
+    searches = [f"law-batches/cost_aware-{seed}.json" for seed in range(3)]
+    assert changed == [*searches, "table/cost_aware-0.json", "table/transfer-0.json"]
 
 
 def test_methods_play_on_a_table_as_they_did(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.laws.asked import Answers
+from cuvee.laws.axes import SAME
 from cuvee.laws.formula import FittedFormula, fit_from_starts
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
@@ -149,7 +150,8 @@ class BiMix:
     def fit(self, data: LawData, seed: int = 0) -> FittedBiMix:
         """See ``Law.fit``; nothing is random."""
         tokens = np.broadcast_to(np.asarray(data.scale.tokens, dtype=np.float64), (len(data),))
-        varies = bool(np.isfinite(tokens).all() and np.ptp(tokens) > 0)
+        # Rounding to whole steps tells nothing of beta (``laws/axes.py``).
+        varies = bool(np.isfinite(tokens).all() and tokens.max() > SAME * tokens.min())
         middle = float(np.exp(np.log(tokens).mean())) if varies else float("nan")
         parts = []
         for index in range(len(data.metrics)):

@@ -16,15 +16,18 @@ At w = 0 the paper's law diverges: it keeps a floor under x, and leaves sources 
 fit. Here each share counts as w + eps, in x and in the data, with 0 < eps <= 1 fitted for each source: what
 the other sources teach of it, told as a share. The law is finite and smooth everywhere. It is not convex.
 
+Where all runs have the same N or D the law stays there, whatever is asked (``laws/axes.py``).
+
 Priors are weak and normal, those of all but E on logarithms; the variance of the residuals is learnt in turn.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.laws.asked import Answers
+from cuvee.laws.axes import SPANNED, Axes
 from cuvee.laws.capacity_formula import CapacityFormula
 from cuvee.laws.formula import Standardised
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
@@ -52,24 +55,37 @@ class FittedCapacityAllocation(Answers):
     """[1, P]."""
     curvature: FloatArray
     """[P, P] of the objective at the parameters."""
+    axes: Axes = SPANNED
+    """Where it is held, as all runs stand there."""
     law: str = "capacity_allocation"
     convex: bool = False
 
+    def held(self, axes: Axes) -> "FittedCapacityAllocation":
+        """See ``Holdable.held``."""
+        return replace(self, axes=axes)
+
     def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
         """See ``FittedLaw.costs``."""
-        costs: FloatArray = self.formula.values(self.theta, np.atleast_2d(shares), scale)[0]
+        costs: FloatArray = self.formula.values(self.theta, np.atleast_2d(shares), self.axes.held(scale))[0]
         return costs
 
     def slopes(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
         """See ``FittedLaw.slopes``."""
-        slopes: FloatArray = self.formula.slopes(self.theta, np.atleast_2d(shares), scale)[0]
+        slopes: FloatArray = self.formula.slopes(self.theta, np.atleast_2d(shares), self.axes.held(scale))[0]
         return slopes
 
     def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation)."""
-        jacobian = self.formula.jacobian(self.theta, np.atleast_2d(shares), scale)[1][0]
+        """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation).
+
+        And what it would have moved by, had it not been held.
+        """
+        shares = np.atleast_2d(shares)
+        costs, jacobians = self.formula.jacobian(self.theta, shares, self.axes.held(scale))
+        jacobian = jacobians[0]
         solved = np.linalg.solve(self.curvature, jacobian.reshape(-1, len(self.curvature)).T).T
         variance = (jacobian * solved.reshape(jacobian.shape)).sum(axis=2)
+        if self.axes.beyond(scale):
+            variance += (self.formula.values(self.theta, shares, scale) - costs)[0] ** 2
         result: FloatArray = np.sqrt(np.maximum(variance, 0.0))
         return result
 
@@ -83,7 +99,7 @@ class FittedCapacityAllocation(Answers):
             "formula": (
                 "E + sum_i v[i] * (c[i] * x[i]**-b[i] + A[i] * (D * (w[i] + eps[i]))**-a[i]); x minimises "
                 "sum_i (w[i] + eps[i]) * c[i] * x[i]**-b[i] with sum_i x[i] = N: "
-                "x[i] = ((w[i] + eps[i]) * b[i] * c[i] / lambda)**(1 / (1 + b[i]))"
+                "x[i] = ((w[i] + eps[i]) * b[i] * c[i] / lambda)**(1 / (1 + b[i]))" + self.axes.in_formula
             ),
             "sources": list(self.sources),
             "c": (np.exp(log_c) * self.formula.params**b).tolist(),
@@ -143,7 +159,7 @@ class CapacityAllocation:
             variance = max(float(np.nanmean(missed**2)), _LEAST_VARIANCE)
             best = _solve(formula, data, prior, best.parameters, variance)
         return FittedCapacityAllocation(
-            data.sources, data.metrics, formula, best.parameters, best.curvature[0]
+            data.sources, data.metrics, formula, best.parameters, best.curvature[0], Axes.of(data.scale)
         )
 
 

@@ -9,6 +9,9 @@ Hoffmann et al. (2022, https://arxiv.org/abs/2203.15556); at one scale without r
 ``effective_data.py``. Powers below one of amounts that are concave in the shares make it convex in them.
 What is read a second time is worth less, so that caps on epochs follow from unique tokens.
 
+Where all runs have the same N or D the law stays there, whatever is asked (``laws/axes.py``): a source's own
+power in tokens is then known from the bend of its share's effect alone.
+
 The term in T is ours: losses early in a training lie above the power law, and without a word for that the
 powers g have to explain them, which spoils what is foretold for longer trainings.
 
@@ -22,6 +25,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.laws.amounts import DECAY, Amounts
+from cuvee.laws.axes import Axes, free, held
 from cuvee.laws.hierarchical import Group, HierarchicalFit, fit_hierarchically
 from cuvee.laws.interface import LawData, Scale
 from cuvee.laws.powers import log_shares, sigmoid
@@ -181,13 +185,14 @@ class EffectiveDataScaling:
 
     def refit(self, data: LawData, near: HierarchicalFit | None, seed: int = 0) -> HierarchicalFit:
         """See ``Refittable.refit``."""
-        if near is not None:
-            formula = near.formula
-        else:
-            formula = EffectiveDataScalingFormula(
-                _middle(data, data.scale.params, "parameters"), _middle(data, data.scale.tokens, "tokens")
-            )
-        return fit_hierarchically(formula, data, _groups(len(data.sources)), near)
+        formula = free(near.formula) if near is not None else _formula(data)
+        return held(fit_hierarchically(formula, data, _groups(len(data.sources)), near), Axes.of(data.scale))
+
+
+def _formula(data: LawData) -> EffectiveDataScalingFormula:
+    return EffectiveDataScalingFormula(
+        _middle(data, data.scale.params, "parameters"), _middle(data, data.scale.tokens, "tokens")
+    )
 
 
 def _middle(data: LawData, sizes: FloatArray | float, what: str) -> float:

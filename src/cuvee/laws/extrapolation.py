@@ -11,6 +11,9 @@ with s the spread of a metric among the runs, d what the parameters leave open, 
 the runs (x counts only what lies beyond them). From one rung alone a law foretells far worse than from all of
 them, and d tells so: ``trust`` carries over to the fit to all runs where the misses themselves would not.
 
+A chain moves along every axis that all runs span, also where its own first rung does not. Along an axis that
+no run has moved along the law is held (``laws/axes.py``), and what it holds back is part of d.
+
 All misses of a metric in one chain share one mistake, so they count as two and not as their number. Floor,
 slope and trust are the likeliest ones for all metrics together under a prior; m, how much worse than others a
 metric is foretold, is drawn towards one. Quantiles are Student's, with one degree of freedom for each chain
@@ -26,6 +29,7 @@ from scipy.stats import t as student
 
 from cuvee.errors import ConfigError
 from cuvee.laws.asked import checked
+from cuvee.laws.axes import held_like
 from cuvee.laws.interface import Asked, FittedLaw, Law, LawData, Scale
 from cuvee.types import BoolArray, FloatArray
 
@@ -92,7 +96,11 @@ class Extrapolation:
         """
         spread = np.nanstd(data.costs, axis=0)
         spread = np.where(spread > 0, spread, 1.0)
-        chains = [_asked(law, data.select(few), data.select(rest), spread) for few, rest in _parts(data)]
+        fitted = law.fit(data)
+        chains = [
+            _asked(held_like(law.fit(data.select(few)), fitted), data.select(few), data.select(rest), spread)
+            for few, rest in _parts(data)
+        ]
         if not chains:
             raise ConfigError(
                 f"{len(data)} rows of too few sizes and lengths to learn how far {law.name} can be believed "
@@ -111,7 +119,7 @@ class Extrapolation:
             [(np.abs(c.missed) / np.sqrt(c.variance(floor, slope, trust)) / factor).ravel() for c in chains]
         )
         return cls(
-            law.fit(data),
+            fitted,
             _largest(data),
             spread,
             floor,
@@ -159,8 +167,7 @@ def _parts(data: LawData) -> list[tuple[BoolArray, BoolArray]]:
     return found
 
 
-def _asked(law: Law, learnt: LawData, asked: LawData, spread: FloatArray) -> _Chain:
-    fitted = law.fit(learnt)
+def _asked(fitted: FittedLaw, learnt: LawData, asked: LawData, spread: FloatArray) -> _Chain:
     return _Chain(
         (asked.costs - fitted.costs(asked.shares, asked.scale)) / spread,
         fitted.uncertainty(asked.shares, asked.scale) / spread,

@@ -9,7 +9,7 @@ unit of a metric changes no fit: limits and first steps are parts of its spread.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -66,6 +66,15 @@ class Formula(Protocol):
         ...
 
 
+@runtime_checkable
+class Holding(Protocol):
+    """A formula that does not move along every axis of scale (``laws/axes.py``)."""
+
+    def held_back(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
+        """What it would have moved by to a scale [B, R], had it not been held; zeros where nothing is."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class FittedFormula(Answers):
     """A formula with parameters for every metric."""
@@ -103,8 +112,14 @@ class FittedFormula(Answers):
         return (self.spread[:, None, None] * slopes).transpose(1, 0, 2)
 
     def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.uncertainty``; nothing is known of it."""
-        return np.zeros((len(np.atleast_2d(shares)), len(self.metrics)))
+        """See ``FittedLaw.uncertainty``; nothing is known of it but what is held back."""
+        return np.abs(self.held_back(np.atleast_2d(shares), scale))
+
+    def held_back(self, shares: FloatArray, scale: Scale) -> FloatArray:
+        """What costs [M, E] would have moved by to a scale along axes that no run has moved along."""
+        if not isinstance(self.formula, Holding):
+            return np.zeros((len(shares), len(self.metrics)))
+        return (self.formula.held_back(self.theta, shares, scale) * self.spread[:, None]).T
 
     def as_json(self) -> Json:
         """See ``FittedLaw.as_json``."""

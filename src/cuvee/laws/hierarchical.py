@@ -64,14 +64,18 @@ class HierarchicalFit(FittedFormula):
     """[E, P, P] of the objective at the parameters, standardised costs."""
 
     def uncertainty(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
-        """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation)."""
+        """See ``FittedLaw.uncertainty``: what the parameters leave open (Laplace's approximation).
+
+        And what is held back, as no run says whether the law would have moved rightly.
+        """
         shares = np.atleast_2d(shares)
         variance = np.empty((len(self.metrics), len(shares)))
         for some in _some(len(self.metrics), len(shares), self.theta.shape[1]):
             _, jacobian = self.formula.jacobian(self.theta[some], shares, scale)
             solved = np.linalg.solve(self.curvature[some], jacobian.transpose(0, 2, 1))
             variance[some] = np.einsum("emp,epm->em", jacobian, solved)
-        result: FloatArray = (np.sqrt(np.maximum(variance, 0.0)) * self.spread[:, None]).T
+        own: FloatArray = (np.sqrt(np.maximum(variance, 0.0)) * self.spread[:, None]).T
+        result: FloatArray = np.hypot(own, self.held_back(shares, scale))
         return result
 
     def resampled(self, data: LawData, counts: FloatArray, steps: int = 8) -> FloatArray:

@@ -5,7 +5,8 @@
 
 (Shukor et al. 2025, https://arxiv.org/abs/2507.09404.) Under the additive law the best mixture is the same at
 every scale; under the joint one it moves. N and D are told in their geometric means over the runs. Fitted to
-logarithms (``laws/log_residuals.py``).
+logarithms (``laws/log_residuals.py``). Where all runs have the same N or D the laws stay there, whatever is
+asked (``laws/axes.py``).
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.laws.axes import Axes, held
 from cuvee.laws.formula import FittedFormula, Standardised, fit_from_starts
 from cuvee.laws.interface import NO_SOURCE, LawData, Scale
 from cuvee.laws.least_squares import Prior
@@ -188,7 +190,8 @@ class ScalingLaw:
                 one = fit(formula, _of_metrics(data, chosen), np.random.default_rng(seed))
                 theta[chosen], objective[chosen] = one.theta, one.objective
                 shift[chosen], spread[chosen] = one.shift, one.spread
-        return FittedFormula(formula, data.sources, data.metrics, theta, shift, spread, objective)
+        fitted = FittedFormula(formula, data.sources, data.metrics, theta, shift, spread, objective)
+        return held(fitted, Axes.of(data.scale))
 
 
 def _of_metrics(data: LawData, chosen: BoolArray) -> LawData:

@@ -4,7 +4,8 @@
     theta ~ N(prior of the law),   r ~ GP(0, RBF(x / l) (s + s_N min(n, n') + s_D min(d, d'))),   x = p^0.3
     delta_kind ~ GP(0, w_kind (RBF(x / l) + 4 law) + o_kind);   rho is 1 and delta 0 for the target's kind
 
-The law is one of ``laws/`` with priors learnt over metrics, made linear in its parameters around its fit.
+The law is one of ``laws/`` with priors learnt over metrics, made linear in its parameters around its fit. It
+is held where runs have hardly moved along an axis of scale (``search/reach.py``).
 Being linear and normal it is a process too, and adds to the other: both are conditioned on all runs at
 once, and what the law cannot say the residual does. It drifts with scale, as Brownian motion does in n and
 d, the decades above the smallest N and D that can be tried: what is learnt at small scales is less and less
@@ -15,11 +16,12 @@ and the law is fitted to them only while there are hardly any trainings.
 Hyperparameters are the most probable ones with priors on their logarithms (MAP-II).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 
+from cuvee.laws.axes import Axes, held
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.hierarchical import HierarchicalFit
@@ -28,12 +30,12 @@ from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.places import Between, Places
 from cuvee.search.process import Process
 from cuvee.search.proposer import History
+from cuvee.search.reach import EVERYWHERE, LEAST_TRAINED, Reach
 from cuvee.search.space import PROXIES, Space
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray, IntArray
 
 _POWER = 0.3
-_LEAST_TRAINED = 4
 _TOGETHER, _TOGETHER_RUNS, _MOST_TOGETHER = 0.2, 10, 0.9
 
 
@@ -48,6 +50,8 @@ class Surrogate:
     told: Places
     """Of the trials."""
     processes: tuple[Process, ...]
+    reach: Reach = EVERYWHERE
+    """On which axes of scale the law is held."""
 
     @classmethod
     def of(
@@ -72,15 +76,15 @@ class Surrogate:
         target = space.levels[space.target].kind
         kinds = (target, *sorted({level.kind for level in space.levels} - {target}))
         rows = trials.measured
-        law = _fitted_law(history, rows, kinds)
-        empty = cls(space, law, kinds, _nowhere(law), ())
+        law, reach = _fitted_law(history, rows, kinds)
+        empty = cls(space, law, kinds, _nowhere(law), (), reach)
         told = empty.places(trials.shares, trials.level)
         z = (trials.costs - law.shift) / law.spread
         processes = []
         for place, metric in enumerate(range(len(trials.metrics)) if metrics is None else metrics.tolist()):
             start = near.processes[place].theta if near is not None else None
             processes.append(Process.of(told, z[:, metric], metric, law, kinds, start, seed))
-        return cls(space, law, kinds, told, tuple(processes))
+        return cls(space, law, kinds, told, tuple(processes), reach)
 
     @classmethod
     def of_target(cls, history: History, seed: int) -> "Surrogate":
@@ -100,6 +104,9 @@ class Surrogate:
         moved = self.law.prior.mean - self.law.theta
         mean = values + np.einsum("enp,ep->en", slopes, moved)
         features = slopes / np.sqrt(self.law.prior.precision)[:, None, :]
+        if self.reach.axes.any:
+            beyond = self.reach.beyond(self.law, shares, Scale(params, tokens))
+            features = np.concatenate([features, beyond], axis=2)
         smallest = [min(getattr(one, name) for one in levels) for name in ("params", "tokens")]
         scale = np.log10(np.stack([params, tokens], axis=1) / smallest) if len(level) else np.zeros((0, 2))
         return Places(np.maximum(shares, 0.0) ** _POWER, scale, kind, mean, features)
@@ -168,7 +175,7 @@ class Surrogate:
             return self
         more = self.places(shares, level)
         processes = tuple(one.believing(self.told, more) for one in self.processes)
-        return Surrogate(self.space, self.law, self.kinds, self.told.plus(more), processes)
+        return replace(self, told=self.told.plus(more), processes=processes)
 
     @property
     def metrics(self) -> list[int]:
@@ -200,11 +207,12 @@ def _of_target(trials: Trials, space: Space, weights: tuple[float, ...], seed: i
     return Surrogate.of(told, seed=seed, metrics=np.flatnonzero(told.weights))
 
 
-def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> HierarchicalFit:
+def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> tuple[HierarchicalFit, Reach]:
     space, trials = history.space, history.trials
     really = rows[[space.levels[i].kind not in PROXIES for i in trials.level[rows]]]
-    if len(really) >= _LEAST_TRAINED:  # proxies follow a law of their own
+    if len(really) >= LEAST_TRAINED:  # proxies follow a law of their own
         rows = really
+    reach, rows = _within_reach(history, rows)
     levels = [space.levels[i] for i in trials.level[rows]]
     kind = np.array([kinds.index(level.kind) for level in levels])
     costs = trials.costs[rows].copy()
@@ -221,7 +229,18 @@ def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> Hie
         Scale(np.array([level.params for level in levels]), np.array([level.tokens for level in levels])),
         own_sources(trials.metrics, space.sources),
     )
-    return law.fit(data)
+    # Parameters move no mixture beside another: along them the law goes on, with what ``Reach`` leaves open.
+    return held(law.fit(data), Axes(tokens=reach.axes.tokens)), reach
+
+
+def _within_reach(history: History, rows: IntArray) -> tuple[Reach, IntArray]:
+    """How far the runs reach, and those that a law is fitted to."""
+    space, costs = history.space, history.trials.costs
+    levels = [space.levels[i] for i in history.trials.level[rows]]
+    reach = Reach.of(levels, space.levels)
+    here = rows[reach.at(levels)]
+    lost = np.isfinite(costs[rows]).any(axis=0) & ~np.isfinite(costs[here]).any(axis=0)
+    return (reach.let_in(), rows) if lost.any() else (reach, here)
 
 
 def _offset(shares: FloatArray, costs: FloatArray, kind: IntArray, other: int, reference: int) -> FloatArray:

@@ -232,7 +232,8 @@ class _End:
         failed = sum(1 for one in findings.made if one.error)
         if failed:
             found.append(f"{failed} experiments failed and were charged; their reasons stand with them.")
-        dearest = findings.menu.space.levels[findings.menu.space.target].tokens
+        target = findings.menu.space.levels[findings.menu.space.target]
+        dearest = target.tokens
         if config.target_run.tokens is None:
             found.append(
                 "The tokens of the target run are not told (`target_run.tokens`): repetition is neither "
@@ -245,6 +246,8 @@ class _End:
             )
         if config.target_run.tokens is not None and not config.target_run.simulated_epoching:
             found.append(EPOCHING_OFF)
+        if beyond := self.surrogate.reach.said_of(target):
+            found.append(beyond)
         few = few_documents(evaluation_rows(self.lab.plan.material, config.target_weights))
         return (*few, *found, *findings.menu.warnings)
 
