@@ -17,9 +17,15 @@ from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.interface import File
 from cuvee.runs.formats.part import Part
-from cuvee.runs.formats.registry import FORMATS
 from cuvee.runs.formats.table import Table
-from cuvee.runs.imported import ImportedTable, files_inside, import_runs, open_file
+from cuvee.runs.imported import (
+    ImportedTable,
+    files_inside,
+    format_of,
+    import_runs,
+    open_file,
+    read_parts,
+)
 from cuvee.runs.observations import Observations
 from cuvee.study.fit_folder import scales
 from cuvee.study.question import Question
@@ -158,14 +164,15 @@ def _opened(paths: Sequence[Path]) -> list[File]:
 
 
 def _parts(files: Sequence[File]) -> list[Part]:
+    """What each file tells, as far as the files of its format can be read."""
     by_format: dict[str, list[File]] = {}
     for file in files:
-        name = next((known.name for known in FORMATS if known.recognises(file)), "")
-        by_format.setdefault(name, []).append(file)
+        if known := format_of(file):
+            by_format.setdefault(known.name, []).append(file)
     parts: list[Part] = []
-    for known in FORMATS:
+    for same in by_format.values():
         try:
-            parts += known.read(by_format[known.name]) if known.name in by_format else []
+            parts += read_parts(same)
         except CuveeError:
             continue
     return parts

@@ -9,6 +9,7 @@ import numpy as np
 from cuvee.laws.interface import own_sources
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.part import listed
+from cuvee.runs.formats.tidy import BY_DEFINITION
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
 from cuvee.types import FloatArray
@@ -16,23 +17,6 @@ from cuvee.types import FloatArray
 PERPLEXITY = frozenset({"ppl", "perplexity", "perplexities"})
 BITS = frozenset({"bpb", "bpc", "bits"})
 NATS = frozenset({"loss", "nll", "nats", "ce"})
-BENCHMARKS = frozenset(
-    {
-        "arc",
-        "boolq",
-        "copa",
-        "csqa",
-        "gsm8k",
-        "hellaswag",
-        "humaneval",
-        "mbpp",
-        "mmlu",
-        "naturalqs",
-        "openbookqa",
-    }
-    | {"obqa", "piqa", "race", "sciq", "siqa", "socialiqa", "squad", "triviaqa", "winogrande"}
-)
-"""Names of benchmarks that are mostly told as accuracies."""
 WIDE = 100.0
 """Largest value over smallest from which on one metric may hold two units."""
 DOMINANT = 0.9
@@ -109,19 +93,19 @@ def contradicted_by_data(subject: Subject) -> Iterator[Finding]:
 
 
 def assumed_losses(subject: Subject) -> Iterator[Finding]:
-    """Benchmarks that count as losses since nothing says that they are accuracies."""
+    """Metrics that count as losses since nothing says what they are."""
     said = subject.lower + subject.higher
     assumed = [
         name
-        for name, way in subject.directions.items()
-        if way == "lower" and name not in said and named_direction(name) is None and _words(name) & BENCHMARKS
+        for name in subject.directions
+        if subject.all_runs.reasons.get(name) == BY_DEFINITION.reason and name not in said
     ]
     if assumed:
         yield warning(
             f"metric {listed(assumed)}",
-            "It counts as a loss since the format takes every metric for one, but its name is that of a"
-            " benchmark, which is mostly told as an accuracy.",
-            f"Say --higher {assumed[0]!r} if it is one, or --lower {assumed[0]!r} if it is a loss.",
+            f"{'It counts as a loss' if len(assumed) == 1 else 'They count as losses'} since columns m: are"
+            " losses by definition; no name says so.",
+            f"Say --lower {assumed[0]!r} or --higher {assumed[0]!r}, or --lower all.",
         )
 
 
