@@ -255,7 +255,14 @@ table_case("copied_metrics", lambda: {**columns(), "m:again_loss": columns()["m:
 table_case("metrics_like_shares", lambda: {**columns(), "m:part_loss": columns()["w:web"]})
 table_case("metrics_like_ids", lambda: {**columns(), "m:runtime": columns()["m:first_loss"]})
 table_case("metrics_like_ids", lambda: {**columns(), "m:number_loss": list(range(7, COUNT + 7))})
+table_case("training_losses", lambda: renamed("train/loss"))
+table_case("left_out_of_target", lambda: renamed("train/loss"))
+table_case("no_metric_left", lambda: {**only_shares(), "m:train_loss": columns()["m:first_loss"]})
 table_case("own_domain", lambda: renamed("books_loss"))
+
+
+def only_shares() -> Columns:
+    return {name: column for name, column in columns().items() if not name.startswith("m:")}
 
 
 def renamed(name: str, values: list[Any] | None = None) -> Columns:

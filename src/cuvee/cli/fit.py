@@ -29,10 +29,11 @@ Targets = Annotated[
     ),
 ]
 Lower = Annotated[
-    list[str] | None, typer.Option("--lower", metavar="METRIC", help="This metric is better when lower.")
+    list[str] | None,
+    typer.Option("--lower", metavar="METRIC", help="Better when lower: a metric, 'quiz*', or all."),
 ]
 Higher = Annotated[
-    list[str] | None, typer.Option("--higher", metavar="METRIC", help="This metric is better when higher.")
+    list[str] | None, typer.Option("--higher", metavar="METRIC", help="Better when higher, see --lower.")
 ]
 Guards = Annotated[
     list[str] | None,
@@ -107,13 +108,16 @@ def fit(
 ) -> None:
     """Fit laws to a table of runs, judge them on runs left out, and give the best mixture."""
     from cuvee.cli.given import pairs
+    from cuvee.study.doctor.first_lines import first_lines
+    from cuvee.study.doctor.subject import Subject
     from cuvee.study.fit import LAWS_COMPARED
-    from cuvee.study.fit_folder import read_runs
+    from cuvee.study.fit_folder import one_scale
     from cuvee.study.question import Question
 
-    runs = read_runs(tables, pairs(where, "--where"), lower or (), higher or ())
     question = _changed(Question(), context.params)
-    _answer(runs, question, LAWS_COMPARED, out, as_json)
+    subject = Subject.read(tables, pairs(where, "--where"), lower or (), higher or (), question)
+    runs = one_scale(subject.all_runs, tables, lower or (), higher or (), question.target_tokens)
+    _answer(runs, question, first_lines(runs, question, subject), LAWS_COMPARED, out, as_json)
 
 
 def optimise(
@@ -143,11 +147,12 @@ def optimise(
     as_json: AsJson = False,
 ) -> None:
     """Ask the runs of an earlier fit again, with other options; what is not named stays."""
+    from cuvee.study.doctor.first_lines import first_lines
     from cuvee.study.fit_folder import load
 
     runs, before = load(folder)
     question = _changed(before, context.params)
-    _answer(runs, question, (), out or folder, as_json)
+    _answer(runs, question, first_lines(runs, question), (), out or folder, as_json)
 
 
 def _changed(before: "Question", options: dict[str, Any]) -> "Question":
@@ -177,7 +182,14 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
     return replace(before, **named, **{name: value for name, value in single.items() if value is not None})
 
 
-def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: Path, as_json: bool) -> None:
+def _answer(
+    runs: "Runs",
+    question: "Question",
+    warnings: tuple[str, ...],
+    compared: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+) -> None:
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
@@ -193,6 +205,7 @@ def _answer(runs: "Runs", question: "Question", compared: tuple[str, ...], out: 
             table=runs.name,
             command=f"cuvee optimise {out}",
             notes=runs.notes,
+            warnings=warnings,
             compared=compared,
             executor=LocalProcesses(),
             progress=progress,

@@ -70,6 +70,7 @@ def decide(
     table: str,
     command: str = "",
     notes: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
     compared: Sequence[str] = LAWS_COMPARED,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -82,6 +83,7 @@ def decide(
         table: how the runs are called in the answer.
         command: that asks the same again; kept in the answer.
         notes: kept in the answer.
+        warnings: kept in the answer, and in its first lines.
         compared: laws that stand beside the one of the question.
         executor: where laws are fitted and runs resampled; default here. It changes no number.
         progress: told of laws, resamples and optima.
@@ -140,6 +142,7 @@ def decide(
             likely_gain=worth.likely_gain,
             held_out=held_out_runs(observations.keys, chosen, weights),
             notes=(*conditions(question, baseline_name(question, rivals)), *notes),
+            warnings=warnings,
             level=question.level,
             front_metrics=question.front,
             front=front_of(question.front, objective, chosen.fitted, region, question.directions),

@@ -19,7 +19,7 @@ def headline(decision: "LawDecision") -> tuple[str, ...]:
     first = advice(decision.verdict, _mixture(decision))
     if not believed(decision):
         first = f"Do not rely on this mixture: {_mixture(decision)}."
-    return (first, _gains(decision), _more(decision))
+    return (first, *decision.warnings, _gains(decision), _more(decision))
 
 
 def _mixture(decision: "LawDecision") -> str:

@@ -77,7 +77,7 @@ def conflicting_directions(subject: Subject) -> Iterator[Finding]:
         for metric, known in part.directions.items():
             told.setdefault(metric, {}).setdefault(known.direction, part.title)
     for metric, ways in told.items():
-        if len(ways) > 1 and metric not in subject.lower + subject.higher:
+        if len(ways) > 1 and metric not in (*subject.lower, *subject.higher):
             yield warning(
                 f"metric {metric}",
                 f"Better when lower by {ways['lower']}, better when higher by {ways['higher']}.",
