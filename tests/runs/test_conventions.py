@@ -203,14 +203,16 @@ def test_the_data_frame_of_the_recipe(tmp_path: Path, write: Any) -> None:
 
 
 @pytest.mark.parametrize("parquet", [False, True])
-def test_a_mixture_in_one_cell(tmp_path: Path, parquet: bool) -> None:
+@pytest.mark.parametrize(
+    "more", [{"Name": ["a", "b", "c"], "State": ["finished"] * 3}, {"run": ["a", "b", "c"]}]
+)
+def test_a_mixture_in_one_cell(tmp_path: Path, more: dict[str, list[Any]], parquet: bool) -> None:
     cells: list[Any] = [{"web": web, "code": 1 - web} for web in WEB]
     table = read(
         tmp_path,
         parquet,
         export={
-            "Name": ["a", "b", "c"],
-            "State": ["finished"] * 3,
+            **more,
             "mixture": cells if parquet else [json.dumps(cell) for cell in cells],
             "val/loss": [2.0, 2.5, 3.0],
         },

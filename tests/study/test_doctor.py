@@ -1,12 +1,15 @@
 """The doctor: every check finds its fault and is silent over a clean table; real tables are examined."""
 
 import csv
+import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -446,6 +449,43 @@ def test_duplicates_are_no_replicates(tmp_path: Path) -> None:
     )
     assert "1 rows repeat another row" in only(found, "duplicates")
     assert "replicates" not in names(found)
+
+
+def test_columns_of_shares_are_those_that_the_reader_took(tmp_path: Path) -> None:
+    """A time called train_runtime is no share of RegMix, a step none of a tidy table."""
+    table = columns()
+    export: Columns = {"Name": table["run"], "State": ["finished"] * COUNT}
+    export |= {f"mixture.{name}": table[f"w:{name}"] for name in SOURCES}
+    export |= {"val/loss": table["m:first_loss"], "train_runtime": list(range(3600, 3600 + COUNT))}
+    assert diagnose(written(tmp_path / "export.csv", export)).ok
+    assert diagnose(written(tmp_path / "tidy.csv", {**table, "train_steps": [1000] * COUNT})).ok
+    ratios, metrics = halves()
+    assert diagnose(
+        olmix(tmp_path, ratios, {**metrics, "train_tokens_per_s": [9.0 + i for i in range(COUNT)]})
+    ).ok
+
+
+def test_a_row_without_shares_is_no_error(tmp_path: Path) -> None:
+    table = columns()
+    for name in SOURCES:
+        table = changed(table, {3: ""}, f"w:{name}")
+    found = diagnose(written(tmp_path / "runs.csv", table))
+    assert found.ok and "no shares and were left out: " in only(found, "notes_of_the_reader")
+
+
+def test_cells_of_parquet_that_are_no_numbers_are_examined(tmp_path: Path) -> None:
+    table = {**columns(), "list": [[1, 2]] * COUNT, "when": [datetime.date(2026, 1, 1)] * COUNT}
+    table = {**table, "m:first_loss": ["OOM", *table["m:first_loss"][1:]]}
+    table["m:first_loss"] = [str(cell) for cell in table["m:first_loss"]]
+    pq.write_table(pa.table(table), tmp_path / "runs.parquet")
+    assert "unreadable_cells" in names(diagnose([tmp_path / "runs.parquet"]))
+
+
+def test_the_target_that_is_asked_is_examined(tmp_path: Path) -> None:
+    paths = written(tmp_path / "runs.csv", renamed("quiz_accuracy", ACCURACY))
+    assert "mixed_directions" in names(diagnose(paths))
+    named = diagnose(paths, question=Question(weights={"second_loss": 1.0}))
+    assert "mixed_directions" not in names(named)
 
 
 def test_the_condition_that_cannot_be_met_is_told(tmp_path: Path) -> None:

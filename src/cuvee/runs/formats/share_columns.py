@@ -131,7 +131,7 @@ def _readings(name: str) -> Iterable[tuple[str, str, bool]]:
     """How a name may be read as a mark and a source: ``domain_weights_web`` in one way, the longest mark."""
     lower = name.lower()
     marks = sorted(GROUPS, key=len, reverse=True)
-    for separator in "_- ":
+    for separator in "_- ./:":
         front = next((mark for mark in marks if lower.startswith(mark + separator)), "")
         if front and len(name) > len(front) + 1:
             yield front, name[len(front) + 1 :], True

@@ -154,7 +154,8 @@ def _share_tables(subject: Subject) -> Iterator[tuple[Table, list[str]]]:
 
 def _sums(table: Table, columns: list[str]) -> Mapping[int, float]:
     """What the shares of each row sum to, of the rows in which all are numbers from 0 on."""
-    rows = {r: [_number(table.columns[name][r], nan=0.0) for name in columns] for r in range(len(table))}
+    told = [row for row in range(len(table)) if any(table.text(row, name) for name in columns)]
+    rows = {r: [_number(table.columns[name][r], nan=0.0) for name in columns] for r in told}
     return {row: math.fsum(cells) for row, cells in rows.items() if all(0.0 <= x < math.inf for x in cells)}
 
 
