@@ -194,3 +194,11 @@ def test_the_names_of_regmix_tell_sets_and_sizes(tmp_path: Path) -> None:
         for what, text in (("mixture", mixture), ("pile_loss", loss.format(1, 2)))
     }
     assert set(read(tmp_path / "in folders", **folders).labels["size"]) == {"1m", "60m"}
+
+
+def test_runs_of_one_name_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    export = "ID,Name,State,eval/loss\nx1,a,finished,2\nx2,a,finished,3\nx3,b,finished,4\n"
+    table = read(tmp_path, export=export, mix=SHARES)
+    assert values(table, "eval/loss") == {"a id x1": 2.0, "a id x2": 3.0, "b id x3": 4.0}
+    with pytest.raises(ConfigError, match=r"row 2: run .a. is already in row 1.*or export the column ID too"):
+        read(tmp_path, export=export.replace("ID,", "Created,"), mix=SHARES)

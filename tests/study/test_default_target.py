@@ -155,12 +155,13 @@ def test_an_average_does_not_count_beside_what_it_averages(tmp_path: Path) -> No
     assert weights(read(tmp_path, {"avg_loss": LOSS})) == {"avg_loss": 1.0}
 
 
-def test_members_of_a_group_do_not_count_beside_it(tmp_path: Path) -> None:
-    parts = {f"mmlu_{name}/acc": 0.5 + 0.1 * NOISE[i] for i, name in enumerate("abc")}
+@pytest.mark.parametrize("between", ["/", "_"])
+def test_members_of_a_group_do_not_count_beside_it(tmp_path: Path, between: str) -> None:
+    parts = {f"mmlu_{name}{between}acc": 0.5 + 0.1 * NOISE[i] for i, name in enumerate("abc")}
     group = np.average(list(parts.values()), axis=0, weights=(1, 2, 5))
-    found = read(tmp_path, {**parts, "mmlu/acc": group, "quiz/acc": 0.5 + 0.1 * NOISE[4]})
-    assert set(weights(found)) == {"mmlu/acc", "quiz/acc"}
-    assert "(counted in mmlu/acc)" in found.left_out
+    found = read(tmp_path, {**parts, f"mmlu{between}acc": group, "quiz/acc": 0.5 + 0.1 * NOISE[4]})
+    assert set(weights(found)) == {f"mmlu{between}acc", "quiz/acc"}
+    assert f"(counted in mmlu{between}acc)" in found.left_out
 
 
 def test_one_form_of_a_loss_counts(tmp_path: Path) -> None:

@@ -159,10 +159,27 @@ def import_runs(
         ConfigError: a file or a cell cannot be read, a file is of no known format, or its counterpart is
             missing; the message names file, column and row (the first row after the header is row 1).
     """
-    if not paths:
-        raise ConfigError("no file of runs was given; give at least one table or folder")
     notes: list[str] = []
-    parts = read_parts(_opened(paths, notes))
+    return table_of(read_parts(open_files(paths, notes)), notes, role=role, estimand=estimand)
+
+
+def table_of(
+    parts: Sequence[Part],
+    notes: Sequence[str] = (),
+    *,
+    role: str = "imported",
+    estimand: str = "equal_budget",
+) -> ImportedTable:
+    """The runs of parts that were read.
+
+    Args:
+        parts: what each file tells.
+        notes: sentences that stand before those of the parts.
+        role: see ``import_runs``; so is ``estimand``.
+
+    Raises:
+        ConfigError: shares or metrics are missing, or runs do not match.
+    """
     joined = join(parts)
     runs = _runs(joined.rows, role, estimand)
     names = dict.fromkeys(name for row in joined.rows for name in row.labels)
@@ -202,8 +219,14 @@ def format_of(file: File) -> Format | None:
     return next((known for known in FORMATS if known.recognises(file)), None)
 
 
-def _opened(paths: Sequence[Path], notes: list[str]) -> list[File]:
-    """The files, and those of folders in the order of their names; notes get what was passed over."""
+def open_files(paths: Sequence[Path], notes: list[str]) -> list[File]:
+    """The files, and those of folders in the order of their names; notes get what was passed over.
+
+    Raises:
+        ConfigError: none is given, or one cannot be read.
+    """
+    if not paths:
+        raise ConfigError("no file of runs was given; give at least one table or folder")
     files: list[File] = []
     seen: set[Path] = set()
     for path in paths:

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from cuvee.runs.formats.direction import words_of
+from cuvee.runs.formats.direction import named_direction, words_of
 from cuvee.runs.formats.purpose import no_target
 from cuvee.runs.observations import Observations
 from cuvee.types import FloatArray
@@ -154,13 +154,11 @@ def _averages(runs: Observations, there: Sequence[str], members: Mapping[str, st
 def _groups(runs: Observations, there: Sequence[str], members: Mapping[str, str]) -> Left:
     """Members of a group that its name tells: ``mmlu_stem/acc`` beside ``mmlu/acc``, their mean."""
     for group in there:
-        task, separator, metric = group.rpartition("/")
+        task, metric = _task(group)
         inner = [
             name
             for name in there
-            if separator
-            and name.rpartition("/")[0].startswith(f"{task}_")
-            and name.rpartition("/")[2] == metric
+            if _task(name)[1] == metric and _task(name)[0].startswith((f"{task}_", f"{task}/", f"{task}-"))
         ]
         if len(inner) < 2:
             continue
@@ -170,6 +168,15 @@ def _groups(runs: Observations, there: Sequence[str], members: Mapping[str, str]
             own[whole], rest[whole], _CLOSE * float(np.abs(own[whole]).max())
         ):
             yield from ((name, f"counted in {group}") for name in inner)
+
+
+def _task(name: str) -> tuple[str, str]:
+    """What is measured on and what is measured: ``mmlu`` and ``acc`` of ``mmlu/acc`` and of ``mmlu_acc``."""
+    for separator in "/_":
+        task, found, metric = name.rpartition(separator)
+        if found and named_direction(metric):
+            return task, metric
+    return name, ""
 
 
 def _forms(runs: Observations, there: Sequence[str], members: Mapping[str, str]) -> Left:

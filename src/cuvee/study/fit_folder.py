@@ -55,8 +55,8 @@ class Runs:
     """What stands first where the default target is taken: the metrics that are left out of it."""
     assumed: tuple[str, ...] = ()
     """Metrics that count as losses since nothing says what they are."""
-    target: tuple[str, ...] = ()
-    """The metrics that are improved where nobody names any; empty: all."""
+    target: tuple[str, ...] | None = None
+    """The metrics that are improved where nobody names any; none: all."""
     unfit: Mapping[str, str] = field(default_factory=dict)
     """Metrics of the table that nothing can be learnt of, each with the reason; they are no observations."""
 
@@ -166,7 +166,7 @@ def checked_directions(runs: Runs, question: Question) -> Question:
     for name in (*question.weights, *question.guards, *question.front):
         if name in runs.unfit:
             raise ConfigError(f"nothing can be learnt of metric {name!r}: {runs.unfit[name]}")
-    if not question.weights and runs.target != runs.observations.metrics:
+    if not question.weights and runs.target not in (None, runs.observations.metrics):
         question = replace(question, weights=dict.fromkeys(_needed(runs), 1.0))
     target = question.target(runs.observations.metrics)
     matters = [
@@ -243,4 +243,4 @@ def _understood(table: ImportedTable, asked: Mapping[str, Direction]) -> tuple[s
 def _needed(runs: Runs) -> tuple[str, ...]:
     if not runs.target:
         raise ConfigError(f"{runs.name} has no metric to choose a mixture by. {runs.left_out}")
-    return runs.target
+    return runs.target or ()

@@ -13,7 +13,9 @@ from cuvee.runs.formats.table import Table
 
 POINT, SIZE = "point", "size"
 SEEDS = ("seed", "data_seed", "trainer_seed")
-MARKS = (POINT, SIZE, *SEEDS)
+IDENTITY = "id"
+"""The id that another program gave to a run, where runs share a name."""
+MARKS = (POINT, SIZE, *SEEDS, IDENTITY)
 """In the order in which they stand in a key."""
 
 STEP_COLUMNS = ("step", "_step", "global_step", "trainer/global_step", "iteration", "checkpoint_step")

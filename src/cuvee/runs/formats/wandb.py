@@ -11,11 +11,13 @@ Runs that did not finish are left out and told. The data frame of W&B's own reci
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.dictionaries import OPENED
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.interface import File, Format
+from cuvee.runs.formats.marks import IDENTITY
 from cuvee.runs.formats.part import FACTS, Columns, Part, listed, needs_rows, read_table
 from cuvee.runs.formats.share_columns import (
     GROUPS,
@@ -76,10 +78,18 @@ def _read(table: Table) -> Part:
     shares, notes = found.columns, [*notes, *found.notes]
     metrics = {name: name for name in table.names if name not in shares and _is_metric(table, name, finished)}
     understood = frozenset(name for name in (state, *(name for _, name in names)) if name)
-    part = read_table(
-        table, Columns(shares, metrics, names, understood), WANDB.name, rows=finished, notes=notes
+    columns = Columns(shares, metrics, names, understood)
+    try:
+        part = read_table(table, columns, WANDB.name, rows=finished, notes=notes)
+    except ConfigError as error:
+        if "is already in row" in str(error) and table.column("id") is None:
+            raise ConfigError(f"{error}, or export the column ID too") from error
+        raise
+    rows = tuple(
+        replace(row, marks={**row.marks, IDENTITY: row.by["id"][0]} if "id" in row.by else row.marks)
+        for row in part.rows
     )
-    return needs_rows(part, table.path)
+    return needs_rows(replace(part, rows=rows), table.path)
 
 
 def share_columns(table: Table) -> Mapping[str, str]:

@@ -22,9 +22,10 @@ from cuvee.runs.imported import (
     ImportedTable,
     files_inside,
     format_of,
-    import_runs,
     open_file,
+    open_files,
     read_parts,
+    table_of,
 )
 from cuvee.runs.observations import Observations
 from cuvee.study.default_target import DefaultTarget
@@ -68,17 +69,21 @@ class Subject:
         question: Question | None = None,
         answer: Path | None = None,
     ) -> Self:
-        """Open the files twice: as they are written, and as ``import_runs`` understands them."""
-        files = _opened(paths)
+        """Read files as ``import_runs`` does; where it refuses them, as far as they can be understood."""
         table, refusal = None, ""
+        notes: list[str] = []
         try:
-            table = import_runs(paths).where(**(where or {}))
+            files = open_files(paths, notes)
+            parts = read_parts(files)
+            table = table_of(parts, notes).where(**(where or {}))
         except CuveeError as refused:
             refusal = str(refused)
+            files = _opened(paths)
+            parts = _parts(files)
         return cls(
             tuple(paths),
             tuple(file for file in files if isinstance(file, Table)),
-            tuple(_parts(files)),
+            tuple(parts),
             table,
             refusal,
             tuple(lower),

@@ -30,6 +30,14 @@ def said_of_unknown_metrics(subject: Subject) -> Iterator[Finding]:
     """A direction of a metric that is not there, or two directions of one."""
     both = sorted(set(subject.lower) & set(subject.higher))
     absent = [name for name in (*subject.lower, *subject.higher) if not meant_by(name, subject.table_metrics)]
+    asked = subject.question
+    named = [n for n in (*asked.weights, *asked.guards, *asked.front) if n not in subject.table_metrics]
+    if named and not subject.metrics:
+        yield error(
+            f"metric {listed(named)}",
+            f"It is asked of, but the table has no such metric; it has {listed(subject.table_metrics, 8)}.",
+            "Write the name as in the table.",
+        )
     if both:
         yield error(
             f"metric {listed(both)}", "It is said to be better when lower and when higher.", "Say one."
