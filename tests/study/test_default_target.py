@@ -178,6 +178,20 @@ def test_one_form_of_a_loss_counts(tmp_path: Path) -> None:
     assert len(weights(read(tmp_path, other))) == 2
 
 
+def test_one_form_of_an_accuracy_counts(tmp_path: Path) -> None:
+    forms = {
+        "quiz/acc": 0.4 + 0.2 * WEB,
+        "quiz/acc_norm": 0.5 + 0.3 * WEB,
+        "sums/exact_match": 0.5 + NOISE[0] / 9,
+    }
+    assert set(weights(read(tmp_path, forms))) == {"quiz/acc", "sums/exact_match"}
+
+
+def test_a_task_called_all_is_no_average(tmp_path: Path) -> None:
+    metrics = {"all_nli/acc": 0.5 + NOISE[0] / 99, "a/acc": 0.3 + NOISE[1] / 99, "b/acc": 0.7 + NOISE[2] / 99}
+    assert len(weights(read(tmp_path, metrics))) == 3
+
+
 def test_a_copy_and_a_share_do_not_count(tmp_path: Path) -> None:
     found = read(tmp_path, {"a_loss": LOSS, "b_loss": LOSS, "web_loss": WEB, "c_loss": 2 + NOISE[0] ** 2})
     assert set(weights(found)) == {"a_loss", "c_loss"}

@@ -84,6 +84,16 @@ def test_steps_are_points_of_a_curve(tmp_path: Path) -> None:
     assert (chosen(read).words, len(chosen(read))) == ("step 1500", RUNS)
 
 
+def test_an_end_without_an_evaluation_is_none(tmp_path: Path) -> None:
+    """The training loss is written at every step, the evaluation at some."""
+    head, *rows = curves("step", (500, 1000, 1500))
+    rows = [[*row, "2.5"] for row in rows]
+    for row in rows:
+        row[5] = "" if row[1] == "1500" else row[5]
+    read = table(tmp_path, [[*head, "m:train/loss"], *rows])
+    assert (chosen(read).words, len(chosen(read))) == ("step 1000", RUNS)
+
+
 def test_runs_that_end_where_they_will_count_at_their_ends(tmp_path: Path) -> None:
     """No point is common to nearly all: each run was measured at its own."""
     rows = curves("tokens", (0, 1))[:1]

@@ -30,6 +30,11 @@ _AVERAGES = frozenset(
 _UNITS = PERPLEXITY | {"word", "byte", "token", "bits", "nats", "per", "bpb", "bpc", "nll", "loss"}
 _FORMS = ("bpb", "bits", "nll", "loss", "byte", "token", "ppl", "perplexity", "word")
 """Forms of one loss, the first that is there counts; a perplexity of words last."""
+_LOSSES = PERPLEXITY | {"bpb", "bits", "bpc", "nll", "loss"}
+_RIGHT = frozenset({"acc", "accuracy", "em", "exact"})
+_RIGHT_FORMS = frozenset(
+    {"norm", "match", "strict", "flexible", "extract", "none", "raw", "char", "bytes", "uncond"}
+)
 _CLOSE = 2e-3
 _RANKED_ALIKE = 0.95
 
@@ -145,7 +150,7 @@ def _averages(runs: Observations, there: Sequence[str], members: Mapping[str, st
         room = _CLOSE * max(float(np.abs(own).max()), 1e-300)
         mean = np.abs(own - rest.mean(axis=1)).max() <= room
         total = np.abs(own - rest.sum(axis=1)).max() <= room
-        inside = bool(_AVERAGES & set(words_of(name))) and _within(own, rest, room)
+        inside = _called_average(name, others) and _within(own, rest, room)
         if mean or total or inside:
             yield name, "an average of the others" if not total else "the sum of the others"
             return
@@ -180,12 +185,15 @@ def _task(name: str) -> tuple[str, str]:
 
 
 def _forms(runs: Observations, there: Sequence[str], members: Mapping[str, str]) -> Left:
-    """Several forms of one loss, such as three perplexities of one text: they rank runs alike."""
+    """Several forms of one loss or accuracy, such as three perplexities of one text: they rank runs alike."""
     tasks: dict[tuple[str, ...], list[str]] = {}
     for name in there:
         words = words_of(name)
-        if set(words) & (PERPLEXITY | {"bpb", "bits", "bpc", "nll", "loss"}):
-            tasks.setdefault(tuple(word for word in words if word not in _UNITS), []).append(name)
+        for heads, forms in ((_LOSSES, _UNITS), (_RIGHT, _RIGHT | _RIGHT_FORMS)):
+            if set(words) & heads:
+                task = tuple(word for word in words if word not in forms)
+                tasks.setdefault((min(heads), *task), []).append(name)
+                break
     for names in tasks.values():
         ordered = sorted(names, key=_form)
         kept = ordered[0]
@@ -212,6 +220,12 @@ def _alike(one: str, other: str) -> bool:
     """The first may be an average of the other and more: a word of what is measured is in both names."""
     words = set(words_of(one)) - _AVERAGES
     return not words or bool(words & set(words_of(other)))
+
+
+def _called_average(name: str, others: Sequence[str]) -> bool:
+    """A name that says average, and besides only what all the others say: no task called ``all_nli``."""
+    words = set(words_of(name))
+    return bool(words & _AVERAGES) and all(words - _AVERAGES <= set(words_of(other)) for other in others)
 
 
 def _within(own: FloatArray, rest: FloatArray, room: float) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from cuvee.quantities import size
 from cuvee.runs.formats.marks import SEEDS, SIZE_COLUMNS, STEP_COLUMNS, amount
 from cuvee.runs.formats.part import listed
+from cuvee.runs.formats.purpose import no_target
 from cuvee.runs.imported import ImportedTable
 from cuvee.types import FloatArray, IntArray
 
@@ -52,12 +53,12 @@ class RunScales:
     @cached_property
     def every(self) -> tuple[Scale, ...]:
         """All scales, the smallest first; each run stands once in each."""
-        return self._scales(np.arange(len(self.table)))
+        return self._scales(self._measured)
 
     @cached_property
     def curves(self) -> bool:
         """Some run has rows at several points."""
-        return len(self._ends) < len(self.table)
+        return len(self._ends) < len(self._measured)
 
     def chosen(self, target_tokens: float = math.nan) -> Scale:
         """The scale that laws are fitted at.
@@ -115,7 +116,18 @@ class RunScales:
     @cached_property
     def _ends(self) -> IntArray:
         """The rows at the end of each run, in the order of the table."""
-        return self._last(range(len(self.table)))
+        return self._last(self._measured.tolist())
+
+    @cached_property
+    def _measured(self) -> IntArray:
+        """The rows in which something was measured that a mixture may be chosen by; all, if there are none.
+
+        A run writes its training loss at every step, and evaluates now and then.
+        """
+        runs = self.table.observations
+        metrics = [i for i, name in enumerate(runs.metrics) if name in runs.sources or not no_target(name)]
+        rows = np.flatnonzero(np.isfinite(runs.values[:, metrics]).any(axis=1))
+        return rows if rows.size else np.arange(len(runs))
 
     def _last(self, rows: Iterable[int]) -> IntArray:
         """Of some rows those that stand at the last point of their run; several there are replicates."""

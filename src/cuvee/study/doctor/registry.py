@@ -77,7 +77,7 @@ CHECKS: tuple[Check, ...] = (
     Check("unknown_directions", "Metrics of unknown direction", units.unknown_directions, serious=True),
     Check("contradicted_names", "Directions against the name", units.contradicted_names, serious=True),
     Check("contradicted_by_data", "Directions against the data", units.contradicted_by_data, serious=True),
-    Check("assumed_losses", "Benchmarks taken for losses", units.assumed_losses, serious=True),
+    Check("assumed_losses", "Metrics taken for losses", units.assumed_losses, serious=True),
     Check(
         "mixed_directions", "Metrics to lower beside metrics to raise", units.mixed_directions, serious=True
     ),
