@@ -356,6 +356,14 @@ def test_every_check_has_a_table_with_its_fault() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
 
 
+def test_the_page_says_what_every_finding_means() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    marked = [head.strip("| ") for head, *_ in rows]
+    assert marked == [f"`{check.name}`{' †' if check.serious else ''}" for check in CHECKS]
+    assert all(len(row) == 3 and all(len(cell) > 5 for cell in row) for row in rows)
+
+
 @pytest.mark.parametrize(("name", "make"), KNOWN)
 def test_a_fault_is_found(name: str, make: Callable[[Path], Asked], tmp_path: Path) -> None:
     diagnosis = diagnose(**make(tmp_path))
