@@ -511,6 +511,7 @@ def test_odd_tables_are_examined_to_the_end(tmp_path: Path) -> None:
         ("run,w:a,w:b\n1,1,0\n2,0,1\n", "unreadable"),
         ("run,w:a,m:x\n1,1,2\n", "one_run"),
         ("run,w:a,w:b,m:x\n1,1,0,\n2,0,1,\n3,.5,.5,\n", "never_measured"),
+        (f"run,w:a,m:x\n{'9' * 5000},1,2\n", "one_run"),
     ):
         path.write_text(text, encoding="utf-8")
         assert check in {finding.check for finding in diagnose([path]).of("error")}

@@ -1,17 +1,20 @@
 """What ``cuvee fit`` says first: the same checks as the doctor's, of the question that is asked."""
 
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cuvee.study.doctor.diagnosis import diagnose
+from cuvee.errors import CuveeError
+from cuvee.study.doctor.diagnosis import diagnose, examine
 from cuvee.study.doctor.first_lines import first_lines
 from cuvee.study.doctor.registry import CHECKS
 from cuvee.study.doctor.subject import Subject
 from cuvee.study.fit import decide
 from cuvee.study.fit_folder import checked_directions, load, one_scale, save
 from cuvee.study.question import Question
+from tests.runs.test_formats_damage import CELLS, FILES, written
 
 COUNT = 16
 
@@ -100,3 +103,27 @@ def test_fit_and_doctor_say_the_same(tmp_path: Path, metrics: dict, check: str |
     for one in grave:
         assert one.what in lines
     assert check is None or check in {one.check for one in grave}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_files_are_examined_to_the_end(name: str, tmp_path: Path) -> None:
+    """Whatever a file holds, only errors raised on purpose come out."""
+    rng = random.Random(name)
+    for _ in range(25):
+        files = dict(FILES[name])
+        for _ in range(rng.randint(1, 3)):
+            which = rng.choice(list(files))
+            lines = [line.split(",") for line in files[which].split("\n")]
+            line = rng.choice(lines)
+            line[rng.randrange(len(line))] = rng.choice(CELLS)
+            files[which] = "\n".join(",".join(line) for line in [*lines, rng.choice(lines)])
+        subject = Subject.read(written(tmp_path, files))
+        examine(subject)
+        if subject.table is None:
+            continue
+        try:
+            found = one_scale(subject.table, [tmp_path], rng.choice([(), ("all",), ("*loss",)]))
+            first_lines(found, Question(), subject)
+            checked_directions(found, Question())
+        except CuveeError:
+            continue

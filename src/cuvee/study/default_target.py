@@ -58,9 +58,14 @@ class DefaultTarget:
             members: metric -> the metric of the group that it is counted in, where files tell groups.
         """
         left_out: dict[str, str] = {}
+        with np.errstate(over="ignore", invalid="ignore"):
+            return cls._of(runs, members or {}, left_out)
+
+    @classmethod
+    def _of(cls, runs: Observations, members: Mapping[str, str], left_out: dict[str, str]) -> Self:
         for rule in (_by_name, _by_values, _copies, _declared, _averages, _groups, _forms):
             there = tuple(name for name in runs.metrics if name not in left_out)
-            left_out |= dict(rule(runs, there, members or {}))
+            left_out |= dict(rule(runs, there, members))
         metrics = tuple(name for name in runs.metrics if name not in left_out)
         logs = [name for name in metrics if is_perplexity(name) and np.nanmin(runs.metric(name)) > 0.0]
         return cls(
@@ -158,12 +163,12 @@ def _averages(runs: Observations, there: Sequence[str], members: Mapping[str, st
 
 def _groups(runs: Observations, there: Sequence[str], members: Mapping[str, str]) -> Left:
     """Members of a group that its name tells: ``mmlu_stem/acc`` beside ``mmlu/acc``, their mean."""
-    for group in there:
-        task, metric = _task(group)
+    tasks = {name: _task(name) for name in there}
+    for group, (task, metric) in tasks.items():
         inner = [
             name
-            for name in there
-            if _task(name)[1] == metric and _task(name)[0].startswith((f"{task}_", f"{task}/", f"{task}-"))
+            for name, (own, measure) in tasks.items()
+            if measure == metric and own.startswith((f"{task}_", f"{task}/", f"{task}-"))
         ]
         if len(inner) < 2:
             continue

@@ -166,7 +166,7 @@ def checked_directions(runs: Runs, question: Question) -> Question:
     for name in (*question.weights, *question.guards, *question.front):
         if name in runs.unfit:
             raise ConfigError(f"nothing can be learnt of metric {name!r}: {runs.unfit[name]}")
-    if not question.weights and runs.target not in (None, runs.observations.metrics):
+    if not question.weights and (runs.target == () or runs.target not in (None, runs.observations.metrics)):
         question = replace(question, weights=dict.fromkeys(_needed(runs), 1.0))
     target = question.target(runs.observations.metrics)
     matters = [

@@ -153,13 +153,16 @@ class _Runs:
 
     def _telling(self) -> tuple[str, ...]:
         """The marks that tell apart rows of metrics that would else give one run two values of a metric."""
+        named: dict[str, list[Row]] = {}
+        for row in (row for part in self._additions for row in part.rows):
+            name = self._key.found(row, self._places) if self._key else ""
+            named.setdefault(name, []).append(row)
         groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
-        for part in self._additions:
-            for row in part.rows:
-                name = self._key.found(row, self._places) if self._key else ""
-                for metric in row.metrics if name else ():
+        for name, rows in named.items():
+            for row in rows if name and len(rows) > 1 else ():
+                for metric in row.metrics:
                     groups.setdefault((name, metric), []).append(row.marks)
-        return needed([rows for rows in groups.values() if len(rows) > 1])
+        return needed([marks for marks in groups.values() if len(marks) > 1])
 
     def _find(self, row: Row) -> int | None:
         """The run of a row of metrics, by the key of the call and the marks that tell runs apart."""

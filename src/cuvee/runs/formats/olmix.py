@@ -82,11 +82,13 @@ def _values(table: Table) -> list[str]:
 
 
 def _shares(table: Table) -> Found:
-    columns = {name: name for name in _values(table)}
-    found = without_strangers(table, columns)
     words = set(re.findall("[a-z]+", table.path.stem.lower()))
-    if bool(words & SHARE_WORDS) != bool(words & METRIC_WORDS):
-        return found if words & SHARE_WORDS else Found({})
+    told = bool(words & SHARE_WORDS) != bool(words & METRIC_WORDS)
+    if told and words & METRIC_WORDS:
+        return Found({})
+    found = without_strangers(table, {name: name for name in _values(table)})
+    if told:
+        return found
     return found if sum_to_one(table, found.columns) else Found({})
 
 

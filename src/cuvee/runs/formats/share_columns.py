@@ -7,10 +7,13 @@ and labels beside them. A group of columns is believed if most of its rows sum t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.purpose import no_target
 from cuvee.runs.formats.table import IMPORT_TOLERANCE, Table
+from cuvee.types import BoolArray, FloatArray
 
 GROUPS = frozenset(
     {"w", "mixture", "mixtures", "mix", "weight", "weights", "proportion", "proportions", "prop", "ratio"}
@@ -76,16 +79,8 @@ def sum_to_one(
     table: Table, names: Iterable[str], rows: Sequence[int] | None = None, within: float = IMPORT_TOLERANCE
 ) -> bool:
     """Whether more than half of the rows that have any of these cells do."""
-    names = list(names)
-    told = [row for row in _rows(table, rows) if any(table.text(row, name) for name in names)]
-    good = 0
-    for row in told:
-        values = [0.0 if not table.text(row, n) else _number(table, row, n) for n in names]
-        known = [value for value in values if value is not None]
-        good += (
-            len(known) == len(values) and min(known, default=-1.0) >= 0.0 and abs(sum(known) - 1.0) <= within
-        )
-    return bool(names) and good > _MOSTLY * len(told)
+    values = _numbers(table, list(names), rows)
+    return bool(values.size) and _mostly(_good(values.sum(axis=1), values, within), values)
 
 
 def without_strangers(table: Table, columns: Mapping[str, str], rows: Sequence[int] | None = None) -> Found:
@@ -109,11 +104,20 @@ def without_strangers(table: Table, columns: Mapping[str, str], rows: Sequence[i
 
 def without_total(table: Table, columns: Mapping[str, str], rows: Sequence[int] | None = None) -> Found:
     """The columns without one that is the sum of the others, if there is one."""
-    for total in columns if not sum_to_one(table, columns, rows) else ():
-        rest = {name: source for name, source in columns.items() if name != total}
-        if len(rest) > 1 and sum_to_one(table, rest, rows) and sum_to_one(table, [total], rows):
-            note = f"{table.path}: the column {total} is the sum of the others and was left out."
-            return Found(rest, (note,))
+    names = list(columns)
+    values = _numbers(table, names, rows)
+    if len(names) < 3 or not values.size or _mostly(_good(values.sum(axis=1), values), values):
+        return Found(columns)
+    rest = values.sum(axis=1, keepdims=True) - values
+    room = IMPORT_TOLERANCE + 1e-9
+    alike = (
+        (np.abs(rest - 1.0) <= room)
+        & (np.abs(values - 1.0) <= room)
+        & (np.nanmin(values, axis=1) >= 0)[:, None]
+    )
+    for place in np.flatnonzero(alike.sum(axis=0) > _MOSTLY * len(values)).tolist():
+        note = f"{table.path}: the column {names[place]} is the sum of the others and was left out."
+        return Found({name: columns[name] for name in names if name != names[place]}, (note,))
     return Found(columns)
 
 
@@ -140,8 +144,28 @@ def _readings(name: str) -> Iterable[tuple[str, str, bool]]:
             yield back, name[: -len(back) - 1], False
 
 
-def _rows(table: Table, rows: Sequence[int] | None) -> Sequence[int]:
-    return range(len(table)) if rows is None else rows
+def _numbers(table: Table, names: Sequence[str], rows: Sequence[int] | None) -> FloatArray:
+    """The cells [R, N] of the rows that have any: zero where empty, NaN where a cell is no number."""
+    result = np.full((len(table) if rows is None else len(rows), len(names)), np.nan)
+    told = np.zeros(len(result), dtype=np.bool_)
+    for place, name in enumerate(names):
+        for at, row in enumerate(range(len(table)) if rows is None else rows):
+            there = bool(table.text(row, name))
+            told[at] |= there
+            value = _number(table, row, name) if there else 0.0
+            result[at, place] = np.nan if value is None else value
+    return result[told]
+
+
+def _good(sums: FloatArray, values: FloatArray, within: float = IMPORT_TOLERANCE) -> BoolArray:
+    """Rows of numbers from zero on that sum to one; NaN is no number."""
+    with np.errstate(invalid="ignore"):
+        good: BoolArray = (np.abs(sums - 1.0) <= within) & (values >= 0.0).all(axis=1)
+    return good
+
+
+def _mostly(good: BoolArray, values: FloatArray) -> bool:
+    return bool(good.sum() > _MOSTLY * len(values))
 
 
 def _number(table: Table, row: int, name: str) -> float | None:

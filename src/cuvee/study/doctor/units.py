@@ -229,9 +229,11 @@ def impossible_values(subject: Subject) -> Iterator[Finding]:
 
 def dominant_metric(subject: Subject) -> Iterator[Finding]:
     """One metric decides an equal target by its scale."""
-    spread = {
-        name: np.nanvar(values) for name, values in subject.weighed.items() if np.isfinite(values).any()
-    }
+    known = {name: values[np.isfinite(values)] for name, values in subject.weighed.items()}
+    largest = max((float(np.abs(values).max()) for values in known.values() if values.size), default=0.0)
+    if largest == 0.0:
+        return
+    spread = {name: float((values / largest).var()) for name, values in known.items() if values.size}
     total = sum(spread.values())
     if len(spread) < 2 or not total > 0.0:
         return
