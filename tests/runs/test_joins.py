@@ -105,14 +105,15 @@ SEEDS = "run,{seed},m:web_loss\na,1,2.0\na,2,2.1\nb,1,3.0\nb,2,3.1\n"
 SHARES = "run,w:web,w:code\na,1,0\nb,0.25,0.75\n"
 
 
-@pytest.mark.parametrize("seed", ["seed", "data_seed", "trainer_seed"])
+@pytest.mark.parametrize("seed", ["seed", "data_seed", "trainer_seed", "rng_seed", "replicate"])
 def test_metrics_of_several_seeds_join_the_one_mixture_as_replicates(tmp_path: Path, seed: str) -> None:
     table = read(tmp_path, mix=SHARES, metrics=SEEDS.format(seed=seed))
+    mark = seed if seed in ("data_seed", "trainer_seed") else "seed"
     assert values(table, "web_loss") == {
-        f"a {seed} 1": 2.0, f"a {seed} 2": 2.1, f"b {seed} 1": 3.0, f"b {seed} 2": 3.1,
+        f"a {mark} 1": 2.0, f"a {mark} 2": 2.1, f"b {mark} 1": 3.0, f"b {mark} 2": 3.1,
     }  # fmt: skip
     np.testing.assert_array_equal(table.observations.shares[:, 0], [1, 1, 0.25, 0.25])
-    assert table.runs == ("a", "a", "b", "b")
+    assert table.runs == table.observations.keys
     if seed == "seed":
         assert table.observations.seed.tolist() == [1, 2, 1, 2]
 

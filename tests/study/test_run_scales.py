@@ -79,9 +79,31 @@ def test_the_nearest_to_the_target_run(tmp_path: Path, asked: float, words: str)
     assert "the nearest to the target tokens" in RunScales(read).sentence(chosen(read, asked), asked)
 
 
-def test_steps_are_points_of_a_curve(tmp_path: Path) -> None:
-    read = table(tmp_path, curves("step", (500, 1000, 1500)))
+@pytest.mark.parametrize(
+    "column", ["step", "Steps", "epoch", "iteration", "tokens_b", "ckpt", "trainer/global_step"]
+)
+def test_steps_are_points_of_a_curve(tmp_path: Path, column: str) -> None:
+    read = table(tmp_path, curves(column, (500, 1000, 1500)))
     assert (chosen(read).words, len(chosen(read))) == ("step 1500", RUNS)
+
+
+def test_points_may_be_words(tmp_path: Path) -> None:
+    head, *rows = curves("checkpoint", (500, 1000, 1500))
+    read = table(tmp_path, [head, *([row[0], f"step-{row[1]}", *row[2:]] for row in rows)])
+    assert (chosen(read).words, len(chosen(read))) == ("step 1500", RUNS)
+
+
+def test_replicates_that_ended_at_steps_of_their_own_are_all_kept(tmp_path: Path) -> None:
+    """The _step of an export counts what was logged."""
+    rows = ["Name,State,config.seed,_step,mixture.web,mixture.code,val/loss"]
+    for run in range(RUNS):
+        rows += [
+            f"r{run},finished,{s},{1000 + s},{run / 10},{1 - run / 10},{3 - run / 10 + s / 100}"
+            for s in range(3)
+        ]
+    path = tmp_path / "export.csv"
+    path.write_text("\n".join(rows) + "\n")
+    assert len(read_runs([path], {}).observations) == 3 * RUNS
 
 
 def test_an_end_without_an_evaluation_is_none(tmp_path: Path) -> None:
@@ -115,14 +137,14 @@ def test_ends_that_are_nearly_the_same_are_one_scale(tmp_path: Path) -> None:
     assert RunScales(read).sentence(chosen(read)) == ""
 
 
-@pytest.mark.parametrize("column", ["params", "size", "size_label", "model_size"])
+@pytest.mark.parametrize("column", ["params", "size", "size_label", "model_size", "model"])
 def test_sizes_in_columns_are_scales(tmp_path: Path, column: str) -> None:
-    sizes = ("60000000", "1000000000") if column == "params" else ("60M", "1B")
+    sizes = ("60000000", "1000000000") if column == "params" else ("gpt-60M", "gpt-1B")
     head, *rows = curves(points=(1,))
     sized = [[*head, column], *([*row, size] for size in sizes for row in rows)]
     read = table(tmp_path, [[f"{row[0]}", *row[2:]] for row in sized])
     assert len(RunScales(read).every) == 2
-    assert chosen(read).words in ("1B parameters", "size 1B")
+    assert chosen(read).words in ("1B parameters", "size gpt-1B")
     assert len(chosen(read)) == RUNS
 
 

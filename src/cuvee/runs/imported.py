@@ -59,7 +59,7 @@ class ImportedTable:
     renormalised: int = 0
     """Rows whose shares did not sum to one within 1e-6 and were divided by their sum."""
     runs: tuple[str, ...] = ()
-    """The run that each row is of [R], where one run may have several rows; empty for rows without names."""
+    """The run that each row is of [R], with its size and seed; rows at several points are of one run."""
     members: Mapping[str, str] = field(default_factory=dict)
     """Metric -> the metric of the group that it is counted in, where a file tells groups."""
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from cuvee.quantities import size
-from cuvee.runs.formats.marks import SEEDS, SIZE_COLUMNS, STEP_COLUMNS, amount
+from cuvee.runs.formats.marks import SEEDS, SIZE_COLUMNS, amount, point_columns
 from cuvee.runs.formats.part import listed
 from cuvee.runs.formats.purpose import no_target
 from cuvee.runs.imported import ImportedTable
@@ -101,7 +101,9 @@ class RunScales:
     def _runs(self) -> tuple[tuple[str, ...], ...]:
         """What makes each row a row of its run: name, size and seeds; rows without a name are their own."""
         table, observed = self.table, self.table.observations
-        names = table.labels.get("run") or table.runs
+        names = table.runs
+        if len(set(names)) == len(names) and "run" in table.labels:
+            names = table.labels["run"]  # a key names rows, and a column run their runs
         seeds = [table.labels[name] for name in SEEDS if name in table.labels]
         return tuple(
             (
@@ -164,15 +166,20 @@ class RunScales:
         labels = self.table.labels
         known = bool(np.isfinite(self.table.observations.params).all())
         by_lower = {name.lower(): name for name in reversed(list(labels))}
-        sizes = [by_lower[name] for name in SIZE_COLUMNS if name in by_lower and name != "model"]
+        sizes = [
+            by_lower[name]
+            for name in SIZE_COLUMNS
+            if name in by_lower
+            and (name != "model" or all(map(amount, filter(None, labels[by_lower[name]]))))
+        ]
         return tuple(
             labels[name] for name in (*([] if known else sizes[:1]), *([_SET] if _SET in labels else []))
         )
 
     @cached_property
     def _steps(self) -> FloatArray:
-        by_lower = {name.lower(): column for name, column in reversed(list(self.table.labels.items()))}
-        column = next((by_lower[name] for name in STEP_COLUMNS if name in by_lower), None)
+        names = point_columns(list(self.table.labels))
+        column = self.table.labels[names[0]] if names else None
         found = [amount(text) if text else None for text in column] if column else [None] * len(self.table)
         return np.array([-1.0 if value is None else value for value in found])
 

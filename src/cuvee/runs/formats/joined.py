@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Known
-from cuvee.runs.formats.marks import key_of, needed
+from cuvee.runs.formats.marks import POINT, key_of, needed
 from cuvee.runs.formats.one_key import NUMBER, CallKey
 from cuvee.runs.formats.part import KEYS, Part, Row, listed
 
@@ -140,7 +140,11 @@ class _Runs:
         if not row.names:
             return row
         key = key_of(row.names[0], row.marks, self._apart)
-        return replace(row, by={**row.by, KEYS[0]: _once((key, *row.by.get(KEYS[0], ())))}, run=row.names[0])
+        return replace(
+            row,
+            by={**row.by, KEYS[0]: _once((key, *row.by.get(KEYS[0], ())))},
+            run=_run(row.names[0], row.marks, self._apart),
+        )
 
     def _check_keys(self) -> None:
         keys: dict[str, Row] = {}
@@ -197,6 +201,7 @@ class _Runs:
                     by={**base.by, KEYS[0]: _once((key, *base.by.get(KEYS[0], ())))},
                     metrics={},
                     marks={**base.marks, **row.marks},
+                    run=_run(base.run or _name(base), row.marks, marks),
                 )
             )
             children[told] = len(self._rows) - 1
@@ -245,6 +250,11 @@ def _directions(parts: Sequence[Part]) -> tuple[dict[str, Known], list[str]]:
             if result.setdefault(name, known).direction != known.direction:
                 unsure[name] = None
     return {name: known for name, known in result.items() if name not in unsure}, list(unsure)
+
+
+def _run(name: str, marks: Mapping[str, str], needed: Sequence[str]) -> str:
+    """The run that a row is of: its size and seeds make it one of its own, a point does not."""
+    return key_of(name, marks, [mark for mark in needed if mark != POINT])
 
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:

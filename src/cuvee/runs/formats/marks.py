@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cuvee.runs.formats.direction import named_direction, words_of
 from cuvee.runs.formats.table import Table
+from cuvee.runs.tables import METRIC_PREFIX, SHARE_PREFIX
 
 POINT, SIZE = "point", "size"
 SEEDS = ("seed", "data_seed", "trainer_seed")
@@ -21,9 +23,30 @@ MARKS = (POINT, SIZE, *SEEDS, IDENTITY)
 STEP_COLUMNS = ("step", "_step", "global_step", "trainer/global_step", "iteration", "checkpoint_step")
 TOKEN_COLUMNS = ("tokens", "tokens_seen", "consumed_tokens", "n_tokens", "num_tokens")
 SIZE_COLUMNS = ("params", "size", "size_label", "model_size", "parameters", "n_params", "num_params", "model")
-_SEED = re.compile(r"(?:.*[./:])?(?P<seed>(?:(?P<of>data|trainer)[_.-]?)?seed)")
+_POINT_WORDS = frozenset(
+    {
+        "step",
+        "steps",
+        "tokens",
+        "epoch",
+        "epochs",
+        "iter",
+        "iters",
+        "iteration",
+        "iterations",
+        "checkpoint",
+        "ckpt",
+    }
+)
+_NO_POINT_WORDS = frozenset(
+    {"per", "max", "total", "warmup", "unique", "interval", "every", "num", "size", "path"}
+)
+_SEED = re.compile(
+    r"(?:.*[./:])?(?:(?:(?P<of>data|trainer)[_.-]?|(?:rng|random|model|init|train|global)[_.-])?seed"
+    r"|replicate|replica|repeat|repetition|trial)"
+)
 _SIZE_IN_NAME = re.compile(r"(?<![a-z0-9.])(\d+(?:[.p]\d+)?[kmbt])(?![a-z0-9])")
-_NUMBER = re.compile(r"(?P<digits>\d+(?:[.p]\d+)?)\s*(?P<unit>[kmbt]?)")
+_NUMBER = re.compile(r"(?P<digits>\d+(?:[.p]\d+)?)\s*(?P<unit>[kmbt]?)(?![a-z0-9])")
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
@@ -41,10 +64,26 @@ def amount(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        found = [match for match in _NUMBER.finditer(text.lower()) if match]
+        found = list(_NUMBER.finditer(text.lower()))
+    found = [match for match in found if match["unit"]] or found  # the size of llama-3-8b is 8b
     if len(found) != 1:
         return None
     return float(found[0]["digits"].replace("p", ".")) * _UNITS[found[0]["unit"]]
+
+
+def point_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """The columns that tell how far a run was: a step before tokens, exact names before others."""
+    ends = {name.lower().replace("/", ".").rpartition(".")[2]: name for name in reversed(list(names))}
+    exact = [ends[one] for one in (*STEP_COLUMNS, *TOKEN_COLUMNS) if one in ends]
+    others = [
+        name
+        for name in names
+        if _POINT_WORDS & set(words_of(name))
+        and not _NO_POINT_WORDS & set(words_of(name))
+        and named_direction(name) is None
+        and not name.startswith((SHARE_PREFIX, METRIC_PREFIX))
+    ]
+    return tuple(dict.fromkeys((*exact, *others)))
 
 
 def mark_columns(table: Table) -> dict[str, tuple[str, ...]]:
@@ -54,7 +93,7 @@ def mark_columns(table: Table) -> dict[str, tuple[str, ...]]:
         if match := _SEED.fullmatch(name.lower()):
             seeds.setdefault(f"{match['of']}_seed" if match["of"] else "seed", name)
     told = {
-        POINT: _there(table, (*STEP_COLUMNS, *TOKEN_COLUMNS)),
+        POINT: point_columns(table.names),
         SIZE: _there(table, SIZE_COLUMNS),
         **{seed: (name,) for seed, name in seeds.items()},
     }
@@ -73,15 +112,29 @@ def marks_of(table: Table, row: int, columns: Mapping[str, Sequence[str]]) -> di
 
 
 def needed(groups: Sequence[Sequence[Mapping[str, str]]]) -> tuple[str, ...]:
-    """The marks that tell the rows of each group apart, as far as any does."""
-    chosen: list[str] = []
-    for mark in MARKS:
-        for rows in groups:
-            apart = {tuple(row.get(one, "") for one in chosen) for row in rows}
-            if len({tuple(row.get(one, "") for one in (*chosen, mark)) for row in rows}) > len(apart):
-                chosen.append(mark)
-                break
-    return tuple(chosen)
+    """The marks that tell the rows of each group apart, as far as any does; points only where they must.
+
+    Runs of several seeds end at steps of their own: they are no points of one curve.
+    """
+    alone = _telling(groups, [mark for mark in MARKS if mark != POINT])
+    whole = all(len({_told(row, alone) for row in rows}) == len(rows) for rows in groups)
+    return alone if whole else _telling(groups, MARKS)
+
+
+def _telling(groups: Sequence[Sequence[Mapping[str, str]]], marks: Sequence[str]) -> tuple[str, ...]:
+    chosen: tuple[str, ...] = ()
+    for mark in marks:
+        more = (*chosen, mark)
+        if any(
+            len({_told(row, more) for row in rows}) > len({_told(row, chosen) for row in rows})
+            for rows in groups
+        ):
+            chosen = more
+    return chosen
+
+
+def _told(row: Mapping[str, str], marks: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row.get(mark, "") for mark in marks)
 
 
 def key_of(name: str, marks: Mapping[str, str], needed: Sequence[str]) -> str:
