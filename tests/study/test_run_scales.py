@@ -87,6 +87,15 @@ def test_steps_are_points_of_a_curve(tmp_path: Path, column: str) -> None:
     assert (chosen(read).words, len(chosen(read))) == ("step 1500", RUNS)
 
 
+@pytest.mark.parametrize("name", ["", "r{run}-at-{step}"])
+def test_rows_of_one_mixture_without_a_common_name_are_no_replicates(tmp_path: Path, name: str) -> None:
+    head, *rows = curves("step", (500, 1000, 1500))
+    for row in rows:
+        row[0] = name.format(run=row[0], step=row[1])
+    read = table(tmp_path, [head, *rows])
+    assert (chosen(read).words, len(chosen(read))) == ("step 1500", RUNS)
+
+
 def test_points_may_be_words(tmp_path: Path) -> None:
     head, *rows = curves("checkpoint", (500, 1000, 1500))
     read = table(tmp_path, [head, *([row[0], f"step-{row[1]}", *row[2:]] for row in rows)])

@@ -99,15 +99,18 @@ class RunScales:
 
     @cached_property
     def _runs(self) -> tuple[tuple[str, ...], ...]:
-        """What makes each row a row of its run: name, size and seeds; rows without a name are their own."""
+        """What makes each row a row of its run: name (or mixture, where it has none), size and seeds."""
         table, observed = self.table, self.table.observations
+        mixtures: dict[bytes, str] = {}
         names = table.runs
         if len(set(names)) == len(names) and "run" in table.labels:
             names = table.labels["run"]  # a key names rows, and a column run their runs
         seeds = [table.labels[name] for name in SEEDS if name in table.labels]
         return tuple(
             (
-                names[row] or table.runs[row] or observed.keys[row],
+                names[row]
+                or table.runs[row]
+                or mixtures.setdefault(observed.shares[row].tobytes(), observed.keys[row]),
                 f"{observed.params[row]:g} {observed.seed[row]}",
                 *(column[row] for column in self._texts),
                 *(column[row] for column in seeds),
@@ -188,10 +191,12 @@ class RunScales:
         params, tokens = _grouped(observed.params[rows]), _grouped(observed.tokens[rows])
         texts = [[column[row] for row in rows.tolist()] for column in self._texts]
         keys: list[tuple[object, ...]] = list(zip(params, tokens, *texts, strict=True))
-        steps = np.full(len(rows), np.nan)
-        if _several([(key, self._runs[row]) for key, row in zip(keys, rows.tolist(), strict=True)]):
-            steps = np.array(_grouped(np.where(self._steps[rows] < 0, np.nan, self._steps[rows])))
+        steps = np.array(_grouped(np.where(self._steps[rows] < 0, np.nan, self._steps[rows])))
+        mixtures = [observed.shares[row].tobytes() for row in rows.tolist()]
+        if _differ(list(zip(keys, mixtures, strict=True)), steps):
             keys = [(*key, step) for key, step in zip(keys, map(str, steps), strict=True)]
+        else:
+            steps = np.full(len(rows), np.nan)
         groups: dict[tuple[object, ...], list[int]] = {}
         for place, key in enumerate(keys):
             groups.setdefault(tuple(str(one) for one in key), []).append(place)
@@ -226,6 +231,11 @@ def _grouped(values: FloatArray) -> list[float]:
     return [heads.get(float(value), math.nan) for value in values]
 
 
-def _several(pairs: Sequence[tuple[object, object]]) -> bool:
-    """Some run has several rows at one parameters and tokens: steps must tell them apart."""
-    return len({str(pair) for pair in pairs}) < len(pairs)
+def _differ(places: Sequence[tuple[object, bytes]], steps: FloatArray) -> bool:
+    """Some mixture has rows of several steps at one size and count of tokens: steps must tell them apart."""
+    first: dict[str, float] = {}
+    return any(
+        first.setdefault(str(place), step) != step
+        for place, step in zip(places, steps.tolist(), strict=True)
+        if step == step
+    )
