@@ -73,6 +73,12 @@ def test_a_total_is_named(tmp_path: Path) -> None:
     assert read(tmp_path, tidy=tidy).observations.sources == ("x", "y")
 
 
+def test_a_row_of_text_among_shares_is_refused_and_no_total(tmp_path: Path) -> None:
+    shares = {"run": ["a", "b", "c"], "web": [0.5, "x", 1.0], "code": [0.5, "x", 0.0], "all": [1.0, "x", 1.0]}
+    with pytest.raises(ConfigError, match="row 2, web: 'x' is not a number"):
+        read(tmp_path, ratios=shares, metrics=METRICS)
+
+
 def test_text_among_explicit_shares_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'most' is not a number"):
         read(tmp_path, tidy={"w:x": ["most", "all"], "w:y": [1, 0], "m:loss": [2, 3]})

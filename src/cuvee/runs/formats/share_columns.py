@@ -113,7 +113,7 @@ def without_total(table: Table, columns: Mapping[str, str], rows: Sequence[int] 
     alike = (
         (np.abs(rest - 1.0) <= room)
         & (np.abs(values - 1.0) <= room)
-        & (np.nanmin(values, axis=1) >= 0)[:, None]
+        & ~(values < 0.0).any(axis=1, keepdims=True)
     )
     for place in np.flatnonzero(alike.sum(axis=0) > _MOSTLY * len(values)).tolist():
         note = f"{table.path}: the column {names[place]} is the sum of the others and was left out."
