@@ -33,7 +33,7 @@ class Scale:
     """Rows of one size and length."""
 
     words: str
-    """Such as ``60M parameters and 1B tokens``; empty where nothing is told of it."""
+    """Such as ``60M parameters and 1B tokens``; empty where nothing is known of it."""
     rows: IntArray
     tokens: float
     """NaN where unknown."""

@@ -25,7 +25,7 @@ BENCHMARKS = frozenset(
     | {"openbookqa", "obqa", "piqa", "race", "sciq", "siqa", "socialiqa", "squad", "triviaqa", "winogrande"}
     | {"bbh", "gpqa", "ifeval", "math500", "drop", "truthfulqa", "agieval", "ceval", "cmmlu", "alpacaeval"}
 )
-"""Names of benchmarks that are mostly told as accuracies."""
+"""Names of benchmarks that are mostly given as accuracies."""
 SCORE_WORDS = frozenset(
     {"score", "scores", "rating", "quality", "grade", "rank", "points", "utility", "preference", "pass"}
 )

@@ -2,7 +2,7 @@
 
 Never by position, and by one key a call (``one_key.py``). A part with shares gives the runs and their order;
 a part of metrics alone adds to the run that has one of its names. A run that was measured at several points
-or with several seeds becomes a row for each (``marks.py``). What has no counterpart is left out and told.
+or with several seeds becomes a row for each (``marks.py``). What has no counterpart is left out and named.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -101,7 +101,7 @@ def mark_columns(table: Table) -> dict[str, tuple[str, ...]]:
 
 
 def marks_of(table: Table, row: int, columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The marks of a row; a size may be told by the file's name alone."""
+    """The marks of a row; a size may stand in the file's name alone."""
     marks = {}
     for mark, names in columns.items():
         if text := next(filter(None, (table.text(row, name) for name in names)), ""):

@@ -4,7 +4,7 @@ The export has a column ``State`` and ``Name`` or ``ID``, then configuration and
 side, with nothing to tell one from the other. Shares are the columns of a group such as ``mixture.web``,
 ``weights/web``, ``mixture_web`` or ``train.web`` that sum to one. Metrics are columns under ``eval/``,
 ``val/`` and the like, and those whose name has an unmistakable word such as ``loss``. All others are labels.
-Runs that did not finish are left out and told. The data frame of W&B's own recipe (``summary``, ``config``,
+Runs that did not finish are left out and named. The data frame of W&B's own recipe (``summary``, ``config``,
 ``name``) is read too.
 """
 
@@ -37,7 +37,7 @@ _STRONG_GROUPS = frozenset(
     {"w", "mixture", "mix", "mixture_weights", "weights", "train_weights", "domain_weights", "data_weights"}
     | {"train_domain_weights", "proportions", "ratios", "shares"}
 )
-"""Groups that are mixtures though their rows be wrong: they will be told. Others must sum to one."""
+"""Groups that are mixtures though their rows be wrong: errors name them. Others must sum to one."""
 
 _METRIC_GROUP = re.compile(
     r"(eval|evaluation|val|valid|validation|test|metrics?|downstream|benchmarks?)[/_.].+"

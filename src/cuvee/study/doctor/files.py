@@ -147,7 +147,7 @@ def _share_tables(subject: Subject) -> Iterator[tuple[Table, list[str]]]:
         try:
             columns = list(known.share_columns(table)) if known is not None else []
         except CuveeError:
-            continue  # told as the reason why the file was refused
+            continue  # the reason why the file was refused
         if columns:
             yield table, columns
 

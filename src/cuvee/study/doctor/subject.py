@@ -143,7 +143,7 @@ class Subject:
         try:
             return said_directions(self.all_runs, *known)
         except ConfigError:
-            return {}  # told by a check of its own
+            return {}  # a check of its own says it
 
     @cached_property
     def directions(self) -> dict[str, Direction]:
