@@ -463,6 +463,7 @@ def test_the_tables_of_a_fit_explain_their_marks(fitted: Path, capsys: pytest.Ca
 def test_fit_writes_the_decision_the_law_and_the_runs(fitted: Path) -> None:
     assert {path.name for path in fitted.iterdir()} == {
         "fit.json",
+        "kept.npz",
         "law.json",
         "question.json",
         "report.html",

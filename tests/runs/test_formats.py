@@ -85,10 +85,12 @@ def test_the_table_names_every_format_once() -> None:
     assert sorted(known.name for known in FORMATS) == [
         "doremi",
         "lm_eval",
+        "marked",
         "olmix",
         "regmix",
         "tidy",
         "wandb",
+        "wandb_chart",
     ]
 
 
@@ -142,7 +144,7 @@ def test_olmix_runs_of_one_file_only_are_told_and_left_out(folder: Path) -> None
                 "ratios": RATIOS,
                 "metrics": METRICS.replace(",hz0d", ",x").replace("pj0h", "y").replace("sqle", "z"),
             },
-            "no run of .*metrics.csv is in .*: there are metrics of x, y, z, and shares of hz0d, pj0h, sqle",
+            "no run of .*metrics.csv is in .* .by run.: there are metrics of x, y, z, and shares of hz0d",
         ),
         (
             {"ratios": RATIOS.replace("pj0h", "hz0d"), "metrics": METRICS},
@@ -177,7 +179,7 @@ def test_regmix_is_joined_by_index(folder: Path) -> None:
     assert seen.metrics == ("the_pile_arxiv_val_loss", "the_pile_pile_cc_val_loss")
     np.testing.assert_array_equal(seen.values, [[1.1, 4.1], [1.2, 4.2]])
     assert set(table.directions.values()) == {"lower"} and not table.unknown
-    assert table.labels == {"index": ("1", "2")}
+    assert table.labels == {"size": ("1m",) * 2, "split": ("train",) * 2, "index": ("1", "2")}
 
 
 def test_regmix_sets_are_not_mixed_up(folder: Path) -> None:
@@ -242,7 +244,7 @@ def test_doremi_is_a_mixture_without_metrics(folder: Path) -> None:
     assert seen.mixtures() == [Mixture.normalised({"web": 0.6, "code": 0.405})]
     assert (table.renormalised, table.ignored) == (1, ("eval_domain_weights",))
     measured = import_runs(put(folder, round2=json.dumps(weights), m="run,m:loss\nround2,2.5\n"))
-    assert (measured.observations.metric("loss").tolist(), measured.format) == ([2.5], "doremi+tidy")
+    assert (measured.observations.metric("loss").tolist(), measured.format) == ([2.5], "tidy+doremi")
 
 
 @pytest.mark.parametrize(

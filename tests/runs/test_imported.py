@@ -109,7 +109,9 @@ def test_a_run_may_have_a_row_for_each_evaluation_point(tmp_path: Path) -> None:
         "run,step,tokens,w:a,m:x\nr,500,1000,1,3\nr,1000.0,2000,1,2\ns,,1500,1,4\n",
     )
     assert table.observations.keys == ("r@500", "r@1000", "s@1500")
-    assert table.notes == (f"{tmp_path / 'table.csv'}: 2 runs at 3 evaluation points, named run@step.",)
+    assert table.notes == (
+        f"{tmp_path / 'table.csv'}: 2 runs in 3 rows: several points, sizes or seeds of one run.",
+    )
     assert table.where(run="r").observations.tokens.tolist() == [1000, 2000]
 
 

@@ -1,12 +1,15 @@
 """The doctor: every check finds its fault and is silent over a clean table; real tables are examined."""
 
 import csv
+import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -255,7 +258,14 @@ table_case("copied_metrics", lambda: {**columns(), "m:again_loss": columns()["m:
 table_case("metrics_like_shares", lambda: {**columns(), "m:part_loss": columns()["w:web"]})
 table_case("metrics_like_ids", lambda: {**columns(), "m:runtime": columns()["m:first_loss"]})
 table_case("metrics_like_ids", lambda: {**columns(), "m:number_loss": list(range(7, COUNT + 7))})
+table_case("training_losses", lambda: renamed("train/loss"))
+table_case("left_out_of_target", lambda: renamed("train/loss"))
+table_case("no_metric_left", lambda: {**only_shares(), "m:train_loss": columns()["m:first_loss"]})
 table_case("own_domain", lambda: renamed("books_loss"))
+
+
+def only_shares() -> Columns:
+    return {name: column for name, column in columns().items() if not name.startswith("m:")}
 
 
 def renamed(name: str, values: list[Any] | None = None) -> Columns:
@@ -281,8 +291,8 @@ table_case("said_of_unknown_metrics", columns, lower=("absent",))
 table_case("said_of_unknown_metrics", columns, lower=METRICS[:1], higher=METRICS[:1])
 table_case("unknown_directions", lambda: renamed("loss_gain"))
 table_case("contradicted_names", columns, higher=METRICS[:1])
-table_case("contradicted_by_data", lambda: renamed("books_score", ACCURACY))
-table_case("assumed_losses", lambda: renamed("hellaswag", ACCURACY))
+table_case("contradicted_by_data", lambda: renamed("books_score", ACCURACY), lower=("books_score",))
+table_case("assumed_losses", lambda: renamed("first"))
 table_case("mixed_directions", lambda: renamed("quiz_accuracy", ACCURACY))
 table_case("wide_metrics", lambda: changed(columns(), {3: 3000.0}, "m:first_loss"))
 table_case("wide_metrics", lambda: renamed("first_loss", mixed_units(1.0 / np.log(2.0))))
@@ -344,6 +354,14 @@ def test_every_check_has_a_table_with_its_fault() -> None:
     assert [check.name for check in CHECKS if check.name not in CASES] == []
     assert set(CASES) == {check.name for check in CHECKS}
     assert len({check.name for check in CHECKS}) == len(CHECKS)
+
+
+def test_the_page_says_what_every_finding_means() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    marked = [head.strip("| ") for head, *_ in rows]
+    assert marked == [f"`{check.name}`{' †' if check.serious else ''}" for check in CHECKS]
+    assert all(len(row) == 3 and all(len(cell) > 5 for cell in row) for row in rows)
 
 
 @pytest.mark.parametrize(("name", "make"), KNOWN)
@@ -441,6 +459,43 @@ def test_duplicates_are_no_replicates(tmp_path: Path) -> None:
     assert "replicates" not in names(found)
 
 
+def test_columns_of_shares_are_those_that_the_reader_took(tmp_path: Path) -> None:
+    """A time called train_runtime is no share of RegMix, a step none of a tidy table."""
+    table = columns()
+    export: Columns = {"Name": table["run"], "State": ["finished"] * COUNT}
+    export |= {f"mixture.{name}": table[f"w:{name}"] for name in SOURCES}
+    export |= {"val/loss": table["m:first_loss"], "train_runtime": list(range(3600, 3600 + COUNT))}
+    assert diagnose(written(tmp_path / "export.csv", export)).ok
+    assert diagnose(written(tmp_path / "tidy.csv", {**table, "train_steps": [1000] * COUNT})).ok
+    ratios, metrics = halves()
+    assert diagnose(
+        olmix(tmp_path, ratios, {**metrics, "train_tokens_per_s": [9.0 + i for i in range(COUNT)]})
+    ).ok
+
+
+def test_a_row_without_shares_is_no_error(tmp_path: Path) -> None:
+    table = columns()
+    for name in SOURCES:
+        table = changed(table, {3: ""}, f"w:{name}")
+    found = diagnose(written(tmp_path / "runs.csv", table))
+    assert found.ok and "no shares and were left out: " in only(found, "notes_of_the_reader")
+
+
+def test_cells_of_parquet_that_are_no_numbers_are_examined(tmp_path: Path) -> None:
+    table = {**columns(), "list": [[1, 2]] * COUNT, "when": [datetime.date(2026, 1, 1)] * COUNT}
+    table = {**table, "m:first_loss": ["OOM", *table["m:first_loss"][1:]]}
+    table["m:first_loss"] = [str(cell) for cell in table["m:first_loss"]]
+    pq.write_table(pa.table(table), tmp_path / "runs.parquet")
+    assert "unreadable_cells" in names(diagnose([tmp_path / "runs.parquet"]))
+
+
+def test_the_target_that_is_asked_is_examined(tmp_path: Path) -> None:
+    paths = written(tmp_path / "runs.csv", renamed("quiz_accuracy", ACCURACY))
+    assert "mixed_directions" in names(diagnose(paths))
+    named = diagnose(paths, question=Question(weights={"second_loss": 1.0}))
+    assert "mixed_directions" not in names(named)
+
+
 def test_the_condition_that_cannot_be_met_is_told(tmp_path: Path) -> None:
     paths = written(tmp_path / "runs.csv", columns())
     found = diagnose(paths, question=Question(maximum=dict.fromkeys(SOURCES, 0.2)))
@@ -456,6 +511,7 @@ def test_odd_tables_are_examined_to_the_end(tmp_path: Path) -> None:
         ("run,w:a,w:b\n1,1,0\n2,0,1\n", "unreadable"),
         ("run,w:a,m:x\n1,1,2\n", "one_run"),
         ("run,w:a,w:b,m:x\n1,1,0,\n2,0,1,\n3,.5,.5,\n", "never_measured"),
+        (f"run,w:a,m:x\n{'9' * 5000},1,2\n", "one_run"),
     ):
         path.write_text(text, encoding="utf-8")
         assert check in {finding.check for finding in diagnose([path]).of("error")}
@@ -486,9 +542,12 @@ def test_published_tables(table: str) -> None:
     assert Diagnosis.from_json(found.as_json()) == found
 
 
-def test_the_tables_of_regmix_are_clean() -> None:
+def test_the_tables_of_regmix_are_clean_but_for_names_that_do_not_say_loss() -> None:
     for size in ("1m", "60m"):
-        assert diagnose([shared(f"runs/regmix_{size}/runs.parquet")]).of("warning") == ()
+        found = diagnose([shared(f"runs/regmix_{size}/runs.parquet")])
+        assert [one.check for one in found.of("warning")] == ["assumed_losses"]
+        said = diagnose([shared(f"runs/regmix_{size}/runs.parquet")], lower=found.metrics)
+        assert said.of("warning") == ()
 
 
 def test_skill_it_is_well_once_its_direction_is_said() -> None:

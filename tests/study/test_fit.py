@@ -329,7 +329,9 @@ def test_the_scale_with_most_runs_is_used_and_told(tmp_path: Path) -> None:
     large.write_text(table(8, seed=4, scale=(6e7, 1e9)), encoding="utf-8")
     both = read_runs([small, large], {})
     assert len(both.observations) == 30
-    assert any("2 scales" in note for note in both.notes)
+    assert both.warnings[0].startswith(
+        "Of 2 scales the largest with nearly as many runs as any is used: the 30"
+    )
     assert len(read_runs([small, large], {"params": "60000000"}).observations) == 8
 
 

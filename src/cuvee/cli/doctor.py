@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cuvee.cli.fit import Caps, Floors, Higher, Lower, MaxEpochs, Tables, TargetTokens, Tokens
+from cuvee.cli.fit import (
+    Caps,
+    Floors,
+    Guards,
+    Higher,
+    Lower,
+    MaxEpochs,
+    Tables,
+    Targets,
+    TargetTokens,
+    Tokens,
+)
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -21,6 +32,8 @@ def doctor(
         list[str] | None,
         typer.Option("--where", metavar="COLUMN=VALUE", help="Examine only these rows, such as split=train."),
     ] = None,
+    target: Targets = None,
+    guard: Guards = None,
     lower: Lower = None,
     higher: Higher = None,
     cap: Caps = None,
@@ -39,6 +52,8 @@ def doctor(
     from cuvee.study.question import Question
 
     question = Question(
+        weights=given.weights(target, "--target"),
+        guards=given.numbers(guard, "--guard"),
         maximum=given.numbers(cap, "--cap"),
         minimum=given.numbers(floor, "--floor"),
         tokens=given.counts(tokens, "--tokens"),

@@ -29,10 +29,11 @@ Targets = Annotated[
     ),
 ]
 Lower = Annotated[
-    list[str] | None, typer.Option("--lower", metavar="METRIC", help="This metric is better when lower.")
+    list[str] | None,
+    typer.Option("--lower", metavar="METRIC", help="Better when lower: a metric, 'quiz*', or all."),
 ]
 Higher = Annotated[
-    list[str] | None, typer.Option("--higher", metavar="METRIC", help="This metric is better when higher.")
+    list[str] | None, typer.Option("--higher", metavar="METRIC", help="Better when higher, see --lower.")
 ]
 Guards = Annotated[
     list[str] | None,
@@ -114,14 +115,20 @@ def fit(
     """Fit laws to a table of runs, judge them on runs left out, and give the best mixture."""
     from cuvee.cli.given import pairs
     from cuvee.laws.at_scale import OF_SCALE
+    from cuvee.study.doctor.first_lines import first_lines
+    from cuvee.study.doctor.subject import Subject
     from cuvee.study.fit import LAWS_COMPARED
-    from cuvee.study.fit_folder import read_runs
+    from cuvee.study.fit_folder import every_scale, one_scale
     from cuvee.study.question import Question
 
-    runs = read_runs(tables, pairs(where, "--where"), lower or (), higher or (), law in OF_SCALE)
     question = _changed(Question(), context.params)
+    subject = Subject.read(tables, pairs(where, "--where"), lower or (), higher or (), question)
+    said = subject.all_runs, tables, lower or (), higher or ()
     # Laws of one scale have nothing to say of a table of several.
-    _answer(runs, question, () if law in OF_SCALE else LAWS_COMPARED, out, as_json)
+    several = law in OF_SCALE
+    runs = every_scale(*said) if several else one_scale(*said, question.target_tokens)
+    compared = () if several else LAWS_COMPARED
+    _answer(runs, question, first_lines(runs, question, subject), compared, out, as_json)
 
 
 def optimise(
@@ -152,12 +159,14 @@ def optimise(
     as_json: AsJson = False,
 ) -> None:
     """Ask the runs of an earlier fit again, with other options; what is not named stays."""
+    from cuvee.study.doctor.first_lines import first_lines
     from cuvee.study.fit import LAWS_COMPARED
     from cuvee.study.fit_folder import load
 
     runs, before = load(folder)
     question = _changed(before, context.params)
-    _answer(runs, question, () if question.law else LAWS_COMPARED, out or folder, as_json, folder)
+    compared = () if question.law else LAWS_COMPARED
+    _answer(runs, question, first_lines(runs, question), compared, out or folder, as_json, folder)
 
 
 def _changed(before: "Question", options: dict[str, Any]) -> "Question":
@@ -191,6 +200,7 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
 def _answer(
     runs: "Runs",
     question: "Question",
+    warnings: tuple[str, ...],
     compared: tuple[str, ...],
     out: Path,
     as_json: bool,
@@ -211,6 +221,7 @@ def _answer(
             table=runs.name,
             command=f"cuvee optimise {out}",
             notes=runs.notes,
+            warnings=warnings,
             compared=compared,
             kept=None if before is None else load_kept(before, runs, question),
             executor=LocalProcesses(),

@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -19,7 +19,7 @@ from cuvee.errors import ConfigError
 from cuvee.hashing import digest
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.document import Document
-from cuvee.runs.formats.interface import File
+from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.joined import join
 from cuvee.runs.formats.part import Part, Row, listed
 from cuvee.runs.formats.registry import FORMATS
@@ -58,8 +58,16 @@ class ImportedTable:
     """Columns that were not understood; they are labels."""
     renormalised: int = 0
     """Rows whose shares did not sum to one within 1e-6 and were divided by their sum."""
+    runs: tuple[str, ...] = ()
+    """The run that each row is of [R], with its size and seed; rows at several points are of one run."""
+    members: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> the metric of the group that it is counted in, where a file tells groups."""
 
     def __post_init__(self) -> None:
+        if not self.runs:
+            object.__setattr__(self, "runs", ("",) * len(self.observations))
+        if len(self.runs) != len(self.observations):
+            raise ConfigError(f"{len(self.runs)} runs are named for {len(self.observations)} observations")
         for name, column in self.labels.items():
             if len(column) != len(self.observations):
                 raise ConfigError(
@@ -69,7 +77,7 @@ class ImportedTable:
             self.observations.metrics
         ):
             raise ConfigError("directions and reasons must be of the same metrics of the table")
-        for name in ("directions", "reasons", "labels"):
+        for name in ("directions", "reasons", "labels", "members"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __len__(self) -> int:
@@ -85,6 +93,8 @@ class ImportedTable:
             self.notes,
             self.ignored,
             self.renormalised,
+            self.runs,
+            dict(self.members),
         )
 
     @property
@@ -98,16 +108,8 @@ class ImportedTable:
         chosen = self.observations.select(index)
         places = np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.int64)
         labels = {name: tuple(column[int(p)] for p in places) for name, column in self.labels.items()}
-        return type(self)(
-            chosen,
-            self.directions,
-            self.reasons,
-            labels,
-            self.format,
-            self.notes,
-            self.ignored,
-            self.renormalised,
-        )
+        runs = tuple(self.runs[int(p)] for p in places)
+        return replace(self, observations=chosen, labels=labels, runs=runs)
 
     def where(self, /, **conditions: Any) -> Self:
         """The rows whose label or column has the given value, or one of them for a list, tuple or set.
@@ -157,18 +159,27 @@ def import_runs(
         ConfigError: a file or a cell cannot be read, a file is of no known format, or its counterpart is
             missing; the message names file, column and row (the first row after the header is row 1).
     """
-    if not paths:
-        raise ConfigError("no file of runs was given; give at least one table or folder")
-    by_format: dict[str, list[File]] = {}
     notes: list[str] = []
-    for file in _opened(paths, notes):
-        name = next((known.name for known in FORMATS if known.recognises(file)), None)
-        if name is None:
-            raise _unrecognised(file)
-        by_format.setdefault(name, []).append(file)
-    parts: list[Part] = []
-    for known in FORMATS:
-        parts += known.read(by_format[known.name]) if known.name in by_format else []
+    return table_of(read_parts(open_files(paths, notes)), notes, role=role, estimand=estimand)
+
+
+def table_of(
+    parts: Sequence[Part],
+    notes: Sequence[str] = (),
+    *,
+    role: str = "imported",
+    estimand: str = "equal_budget",
+) -> ImportedTable:
+    """The runs of parts that were read.
+
+    Args:
+        parts: what each file tells.
+        notes: sentences that stand before those of the parts.
+        role: see ``import_runs``; so is ``estimand``.
+
+    Raises:
+        ConfigError: shares or metrics are missing, or runs do not match.
+    """
     joined = join(parts)
     runs = _runs(joined.rows, role, estimand)
     names = dict.fromkeys(name for row in joined.rows for name in row.labels)
@@ -177,15 +188,45 @@ def import_runs(
         directions={name: known.direction for name, known in joined.directions.items()},
         reasons={name: known.reason for name, known in joined.directions.items()},
         labels={name: tuple(row.labels.get(name, "") for row in joined.rows) for name in names},
-        format="+".join(by_format),
+        format="+".join(dict.fromkeys(part.format for part in parts)),
         notes=(*notes, *joined.notes),
         ignored=tuple(dict.fromkeys(name for part in parts for name in part.ignored)),
         renormalised=sum(part.renormalised for part in parts),
+        runs=tuple(row.run or (row.names[0] if row.names else "") for row in joined.rows),
+        members={member: group for part in parts for member, group in part.members.items()},
     )
 
 
-def _opened(paths: Sequence[Path], notes: list[str]) -> list[File]:
-    """The files, and those of folders in the order of their names; notes get what was passed over."""
+def read_parts(files: Sequence[File]) -> list[Part]:
+    """What each file tells, before it is joined, by the first format that recognises it.
+
+    Raises:
+        ConfigError: a file is of no known format, or a cell cannot be read.
+    """
+    by_format: dict[str, list[File]] = {}
+    for file in files:
+        known = format_of(file)
+        if known is None:
+            raise _unrecognised(file)
+        by_format.setdefault(known.name, []).append(file)
+    return [
+        part for known in FORMATS if known.name in by_format for part in known.read(by_format[known.name])
+    ]
+
+
+def format_of(file: File) -> Format | None:
+    """The first format that recognises a file."""
+    return next((known for known in FORMATS if known.recognises(file)), None)
+
+
+def open_files(paths: Sequence[Path], notes: list[str]) -> list[File]:
+    """The files, and those of folders in the order of their names; notes get what was passed over.
+
+    Raises:
+        ConfigError: none is given, or one cannot be read.
+    """
+    if not paths:
+        raise ConfigError("no file of runs was given; give at least one table or folder")
     files: list[File] = []
     seen: set[Path] = set()
     for path in paths:

@@ -24,6 +24,8 @@ WHOLE_COLUMNS = ("seed", "params", "tokens")
 FIXED_COLUMNS = (*TEXT_COLUMNS, *WHOLE_COLUMNS, "flops")
 SHARE_PREFIX = "w:"
 METRIC_PREFIX = "m:"
+LARGEST_CELL = 2**26
+"""Characters of a cell; exports hold whole configurations in one, beyond the 131072 that csv allows."""
 
 
 def to_table(observations: Observations) -> Any:
@@ -83,6 +85,7 @@ def csv_columns(path: Path) -> tuple[list[str], list[list[Any]]]:
     Raises:
         ConfigError: the file cannot be read, is empty, or has a row of another length.
     """
+    limit = csv.field_size_limit(LARGEST_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
@@ -102,6 +105,8 @@ def csv_columns(path: Path) -> tuple[list[str], list[list[Any]]]:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} is not a CSV file in UTF-8: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
     return header, [[row[place] for row in rows] for place in range(len(header))]
 
 

@@ -75,6 +75,7 @@ def decide(
     table: str,
     command: str = "",
     notes: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
     compared: Sequence[str] = LAWS_COMPARED,
     kept: Kept | None = None,
     executor: Executor | None = None,
@@ -88,6 +89,7 @@ def decide(
         table: how the runs are called in the answer.
         command: that asks the same again; kept in the answer.
         notes: kept in the answer.
+        warnings: kept in the answer, and in its first lines.
         compared: laws that stand beside the one of the question, and from which one is chosen where it names
             none.
         kept: from an earlier answer about the same runs, directions and seed. It changes no number.
@@ -167,6 +169,7 @@ def decide(
                 *fitted.notes,
                 *notes,
             ),
+            warnings=warnings,
             level=question.level,
             front_metrics=question.front,
             front=front_of(question.front, objective, chosen.fitted, region, question.directions),

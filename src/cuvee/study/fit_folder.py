@@ -12,29 +12,34 @@ be asked for again.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.files import atomic_path, write_json
 from cuvee.laws.interface import LawData
-from cuvee.quantities import size
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.part import listed
+from cuvee.runs.formats.tidy import BY_DEFINITION
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.observations import Observations
 from cuvee.study.decision_json import decode, encode
+from cuvee.study.default_target import DefaultTarget, logarithm
 from cuvee.study.fit import Answer
 from cuvee.study.kept import Kept
 from cuvee.study.law_decision import LawDecision
 from cuvee.study.question import Question
-from cuvee.types import IntArray
+from cuvee.study.run_scales import RunScales
+from cuvee.study.said_directions import said_directions
 
 DECISION = "fit.json"
 _NAMES_TOLD = 6
+_KEPT = ("notes", "warnings", "assumed")
 _RUNS, _QUESTION, _LAW = "runs.parquet", "question.json", "law.json"
 
 
@@ -47,6 +52,16 @@ class Runs:
     name: str
     """How the table is called in the answer."""
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """What stands first in every answer: the scale that was chosen."""
+    left_out: str = ""
+    """What stands first where the default target is taken: the metrics that are left out of it."""
+    assumed: tuple[str, ...] = ()
+    """Metrics that count as losses since nothing says what they are."""
+    target: tuple[str, ...] | None = None
+    """The metrics that are improved where nobody names any; none: all."""
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    """Metrics of the table that nothing can be learnt of, each with the reason; they are no observations."""
 
 
 def read_runs(
@@ -54,25 +69,68 @@ def read_runs(
     where: Mapping[str, str],
     lower: Sequence[str] = (),
     higher: Sequence[str] = (),
-    every_scale: bool = False,
+    target_tokens: float = math.nan,
 ) -> Runs:
-    """Read tables of other tools, choose rows, and keep the scale with most runs.
+    """Read tables of other tools, choose rows, and keep one scale (``run_scales.py``).
 
     Args:
         paths: files or folders, see ``import_runs``.
         where: column -> value of the rows to keep.
-        lower: metrics that are better when lower, where the table does not tell.
+        lower: metrics that are better when lower, where the table does not tell; patterns, or ``all``.
         higher: see ``lower``.
-        every_scale: keep the runs of all scales, for a law that knows sizes.
+        target_tokens: of the run that the mixture is for; NaN where unknown.
 
     Raises:
         ConfigError: a table cannot be read, or no row is left; a metric is unknown or named as both.
     """
-    runs = runs_of(import_runs(paths), paths, where, lower, higher)
-    if every_scale:
-        return runs
-    observations, left_out = _one_scale(runs.observations)
-    return replace(runs, observations=observations, notes=(*runs.notes, *left_out))
+    return one_scale(import_runs(paths).where(**where), paths, lower, higher, target_tokens)
+
+
+def one_scale(
+    table: ImportedTable,
+    paths: Sequence[Path],
+    lower: Sequence[str] = (),
+    higher: Sequence[str] = (),
+    target_tokens: float = math.nan,
+) -> Runs:
+    """The runs of the one scale of a table that laws are fitted at, with their default target.
+
+    Args:
+        table: rows that were read and chosen.
+        paths: where they were read.
+        lower: see ``read_runs``; so are the others.
+
+    Raises:
+        ConfigError: a metric is unknown or named as both.
+    """
+    scales = RunScales(table)
+    chosen = scales.chosen(target_tokens)
+    runs = _with_target(table.select(chosen.rows), paths, lower, higher)
+    told = scales.sentence(chosen, target_tokens)
+    return replace(runs, warnings=(told,) if told else ())
+
+
+def every_scale(
+    table: ImportedTable, paths: Sequence[Path], lower: Sequence[str] = (), higher: Sequence[str] = ()
+) -> Runs:
+    """The runs of all scales of a table, for a law that knows sizes; see ``one_scale``."""
+    return _with_target(table, paths, lower, higher)
+
+
+def _with_target(
+    table: ImportedTable, paths: Sequence[Path], lower: Sequence[str], higher: Sequence[str]
+) -> Runs:
+    """Runs with the metrics that count where nobody names any."""
+    runs = runs_of(table, paths, {}, lower, higher)
+    default = DefaultTarget.of(runs.observations, table.members)
+    return replace(
+        runs,
+        observations=_fit_to_learn(runs.observations, default),
+        directions={**runs.directions, **dict.fromkeys(map(logarithm, default.logarithms), "lower")},
+        left_out=default.sentence,
+        target=tuple(logarithm(one) if one in default.logarithms else one for one in default.metrics),
+        unfit=default.unfit,
+    )
 
 
 def runs_of(
@@ -93,27 +151,40 @@ def runs_of(
         ConfigError: no row is left; a metric is unknown or named as both.
     """
     table = table.where(**where)
-    asked: dict[str, Direction] = {**dict.fromkeys(lower, "lower"), **dict.fromkeys(higher, "higher")}
-    if both := sorted(set(lower) & set(higher)):
-        raise ConfigError(f"metric {both[0]!r} is named as better when lower and as better when higher")
-    for name in asked:
-        if name not in table.observations.metrics:
-            known = ", ".join(table.observations.metrics)
-            raise ConfigError(f"no metric {name!r} in the table; there are: {known}")
+    said = said_directions(table, lower, higher)
     return Runs(
         table.observations,
-        {**table.directions, **asked},
+        {**table.directions, **said},
         ", ".join(path.name for path in paths),
-        (*table.notes, *_understood(table, asked)),
+        (*table.notes, *_understood(table, said)),
+        assumed=tuple(
+            name for name, why in table.reasons.items() if why == BY_DEFINITION.reason and name not in said
+        ),
+    )
+
+
+def _fit_to_learn(runs: Observations, default: DefaultTarget) -> Observations:
+    """The runs with the logarithms that the default target takes, without metrics that say nothing."""
+    kept = [name for name in runs.metrics if name not in default.unfit]
+    values = [runs.metric(name) for name in kept] + [np.log(runs.metric(one)) for one in default.logarithms]
+    return replace(
+        runs,
+        metrics=(*kept, *map(logarithm, default.logarithms)),
+        values=np.stack(values, axis=1) if values else np.zeros((len(runs), 0)),
     )
 
 
 def checked_directions(runs: Runs, question: Question) -> Question:
-    """The question with the direction of every metric that matters.
+    """The question with the direction of every metric that matters, and the default target if it has none.
 
     Raises:
-        ConfigError: one is not known.
+        ConfigError: one is not known, or nothing can be learnt of one.
     """
+    for name in (*question.weights, *question.guards, *question.front):
+        if name in runs.unfit:
+            raise ConfigError(f"nothing can be learnt of metric {name!r}: {runs.unfit[name]}")
+    if not question.weights and (runs.target == () or runs.target not in (None, runs.observations.metrics)):
+        question = replace(question, weights=dict.fromkeys(_needed(runs), 1.0))
     target = question.target(runs.observations.metrics)
     matters = [
         name for name, weight in target.items() if weight > 0 or name in (*question.guards, *question.front)
@@ -122,7 +193,7 @@ def checked_directions(runs: Runs, question: Question) -> Question:
         raise ConfigError(
             f"whether {unknown[0]!r} is better lower or higher cannot be told from the table"
             f"{f' ({len(unknown)} such metrics)' if len(unknown) > 1 else ''}; say --lower {unknown[0]!r} or "
-            f"--higher {unknown[0]!r}, or choose metrics with --target"
+            f"--higher {unknown[0]!r} (or --lower all, --higher 'quiz*'), or choose metrics with --target"
         )
     known = {name: way for name, way in runs.directions.items() if name in runs.observations.metrics}
     return replace(question, directions=known)
@@ -133,7 +204,8 @@ def save(folder: Path, runs: Runs, question: Question, answer: Answer) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / _RUNS) as path:
         runs.observations.write_parquet(path)
-    write_json(folder / _QUESTION, {"table": runs.name, "notes": list(runs.notes), **encode(question)})
+    said = {"table": runs.name, **{name: list(getattr(runs, name)) for name in _KEPT}}
+    write_json(folder / _QUESTION, {**said, **encode(question)})
     write_json(folder / _LAW, answer.surrogate.as_json())
     answer.kept.save(folder, answer.surrogate.data, question.seed)
     write_json(folder / DECISION, answer.decision.as_json())
@@ -150,11 +222,12 @@ def load(folder: Path) -> tuple[Runs, Question]:
             raise ConfigError(f"{folder} holds no {name}; make it with `cuvee fit TABLE --out {folder}`")
     try:
         document = json.loads((folder / _QUESTION).read_text(encoding="utf-8"))
-        table, notes = str(document.pop("table")), tuple(map(str, document.pop("notes")))
+        table = str(document.pop("table"))
+        kept: dict[str, Any] = {name: tuple(map(str, document.pop(name, ()))) for name in _KEPT}
     except (ValueError, KeyError, AttributeError) as error:
         raise ConfigError(f"{folder / _QUESTION} cannot be read ({error}); run `cuvee fit` again") from error
     question = decode(Question, document, str(folder / _QUESTION))
-    runs = Runs(Observations.read_parquet(folder / _RUNS), question.directions, table, notes)
+    runs = Runs(Observations.read_parquet(folder / _RUNS), question.directions, table, **kept)
     return runs, question
 
 
@@ -190,22 +263,7 @@ def _understood(table: ImportedTable, asked: Mapping[str, Direction]) -> tuple[s
     )
 
 
-def scales(observations: Observations) -> dict[str, IntArray]:
-    """The rows of each scale (parameters and tokens, in words), in order of appearance."""
-    rows: dict[str, list[int]] = {}
-    for row, (params, tokens) in enumerate(zip(observations.params, observations.tokens, strict=True)):
-        rows.setdefault(f"{size(params)} parameters and {size(tokens)} tokens", []).append(row)
-    return {scale: np.array(one, dtype=np.int64) for scale, one in rows.items()}
-
-
-def _one_scale(observations: Observations) -> tuple[Observations, tuple[str, ...]]:
-    """The rows of the scale with most runs, and a sentence on the others."""
-    groups = scales(observations)
-    if len(groups) <= 1:
-        return observations, ()
-    most = max(groups, key=lambda scale: len(groups[scale]))
-    others = len(observations) - len(groups[most])
-    return observations.select(groups[most]), (
-        f"The table holds {len(groups)} scales; used are the {len(groups[most])} runs at {most}, left out "
-        f"{others} at others. Choose another with --where params=... or tokens=...",
-    )
+def _needed(runs: Runs) -> tuple[str, ...]:
+    if not runs.target:
+        raise ConfigError(f"{runs.name} has no metric to choose a mixture by. {runs.left_out}")
+    return runs.target or ()

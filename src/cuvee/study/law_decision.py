@@ -210,6 +210,8 @@ class LawDecision(Document):
     """Under the chosen law; of many runs an even choice."""
     notes: tuple[str, ...] = ()
     """What was mended, left out or assumed on the way."""
+    warnings: tuple[str, ...] = ()
+    """What is known of the runs that may spoil the answer; it stands in the first lines."""
     level: float = 0.8
     front_metrics: tuple[str, ...] = ()
     """Two metrics of which was asked what one costs the other, or none."""

@@ -23,7 +23,7 @@ def headline(decision: "LawDecision") -> tuple[str, ...]:
         first = f"Do not take this mixture: {_mixture(decision)}. {' '.join(f'{one}.' for one in found)}"
     elif not believed(decision):
         first = f"Do not rely on this mixture: {_mixture(decision)}."
-    return (first, *_law(decision), _gains(decision), _more(decision))
+    return (first, *decision.warnings, *_law(decision), _gains(decision), _more(decision))
 
 
 def _law(decision: "LawDecision") -> tuple[str, ...]:

@@ -103,6 +103,8 @@ class Question:
         for name in (*self.weights, *self.guards, *self.front):
             if name not in metrics:
                 raise ConfigError(f"no metric {name!r} in the table; there are: {', '.join(metrics)}")
+        if not metrics:
+            raise ConfigError("the runs have no metric: nothing can be learnt about mixtures from them")
         if not self.weights:
             return dict.fromkeys(metrics, 1.0 / len(metrics))
         total = sum(self.weights.values())

@@ -40,7 +40,7 @@ def _read(document: Document) -> Part:
     return Part(
         title=str(document.path),
         format=DOREMI.name,
-        rows=(Row(where, (document.path.stem,), mixture, {}),),
+        rows=(Row(where, {"run": (document.path.stem,)}, mixture, {}),),
         sources=tuple(weights),
         metrics=(),
         directions={},

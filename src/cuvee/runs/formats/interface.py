@@ -1,6 +1,6 @@
 """Format: how one program writes down runs, and how that is read (floor 3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cuvee.runs.formats.document import Document
@@ -8,6 +8,10 @@ from cuvee.runs.formats.part import Part
 from cuvee.runs.formats.table import Table
 
 File = Table | Document
+
+
+def _none(table: Table) -> Mapping[str, str]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -21,3 +25,5 @@ class Format:
     """Whether a file is of this format, by its columns or keys; earlier rows of the table are asked first."""
     read: Callable[[Sequence[File]], list[Part]]
     """All files of this format that were given, as parts. Raises ConfigError with file and row."""
+    share_columns: Callable[[Table], Mapping[str, str]] = _none
+    """Source of each column of shares in a table of this format, whatever its cells hold."""

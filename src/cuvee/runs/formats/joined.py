@@ -1,15 +1,18 @@
 """Joining parts: shares from one file, metrics from another, by the names of the runs (floor 3).
 
-Never by position. A part with shares gives the runs and their order; a part of metrics alone adds to the
-run that has one of its names. What has no counterpart is left out and told.
+Never by position, and by one key a call (``one_key.py``). A part with shares gives the runs and their order;
+a part of metrics alone adds to the run that has one of its names. A run that was measured at several points
+or with several seeds becomes a row for each (``marks.py``). What has no counterpart is left out and named.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Known
-from cuvee.runs.formats.part import Part, Row, listed
+from cuvee.runs.formats.marks import POINT, key_of, needed
+from cuvee.runs.formats.one_key import NUMBER, CallKey
+from cuvee.runs.formats.part import KEYS, Part, Row, listed
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,11 @@ def join(parts: Sequence[Part]) -> Joined:
     bases = [part for part in parts if part.sources]
     additions = [part for part in parts if not part.sources]
     _check_halves(bases, additions)
-    runs = _Runs(bases)
+    runs = _Runs(bases, additions)
     notes = [note for part in parts for note in part.notes]
     for part in additions:
         notes += runs.add(part)
-    rows, left_out = runs.finished(additions)
+    rows, left_out = runs.finished()
     directions, unsure = _directions(parts)
     if unsure:
         notes.append(f"Files disagree about what is better: {listed(unsure)}.")
@@ -70,21 +73,24 @@ def _check_halves(bases: Sequence[Part], additions: Sequence[Part]) -> None:
 class _Runs:
     """The rows of the parts with shares, which grow by the metrics of the other parts."""
 
-    def __init__(self, bases: Sequence[Part]) -> None:
+    def __init__(self, bases: Sequence[Part], additions: Sequence[Part]) -> None:
         self._bases = bases
-        self._rows = [row for part in bases for row in part.rows]
+        self._additions = additions
+        named: dict[str, list[Row]] = {}
+        for row in (row for part in bases for row in part.rows if row.names):
+            named.setdefault(row.names[0], []).append(row)
+        self._apart = needed([[row.marks for row in rows] for rows in named.values()])
+        self._rows = [self._called(row) for part in bases for row in part.rows]
         self._met: set[int] = set()
         self._origin = {(p, metric): row.where for p, row in enumerate(self._rows) for metric in row.metrics}
-        self._keys: dict[str, int] = {}
-        self._names: dict[str, list[int]] = {}
-        for place, row in enumerate(self._rows):
-            if row.names and (first := self._keys.setdefault(row.names[0], place)) != place:
-                raise ConfigError(
-                    f"{row.where}: run {row.names[0]!r} is already in {self._rows[first].where}; give each"
-                    " run its own name, or only one of the files"
-                )
-            for name in row.names:
-                self._names.setdefault(name, []).append(place)
+        self._check_keys()
+        self._key = CallKey.of(bases, additions)
+        self._places: dict[str, list[int]] = {}
+        for place, row in enumerate(row for part in bases for row in part.rows):
+            for name in self._key.of_base(row) if self._key else ():
+                self._places.setdefault(name, []).append(place)
+        self._added_apart = self._telling()
+        self._children: dict[int, dict[tuple[str, ...], int]] = {}
 
     def add(self, part: Part) -> list[str]:
         """Add the metrics of a part to the runs of its names; gives a note if some are of no run."""
@@ -94,21 +100,17 @@ class _Runs:
             if place is None:
                 strangers.append(_name(row))
             else:
-                self._add(place, row)
+                self._add(self._child(place, row), row)
         if len(strangers) == len(part.rows):
-            raise ConfigError(
-                f"no run of {part.title} is in {_titles(self._bases)}: there are metrics of"
-                f" {listed(strangers, 3)}, and shares of {listed([_name(row) for row in self._rows], 3)};"
-                " name the runs alike in both"
-            )
+            raise self._none_found(part)
         if not strangers:
             return []
         return [
             f"{part.title}: {len(strangers)} of {len(part.rows)} runs have no shares in"
-            f" {_titles(self._bases)} and were left out: {listed(strangers)}."
+            f" {_titles(self._bases)} and were left out: {listed(_once(strangers))}."
         ]
 
-    def finished(self, additions: Sequence[Part]) -> tuple[tuple[Row, ...], list[str]]:
+    def finished(self) -> tuple[tuple[Row, ...], list[str]]:
         """The rows that have their metrics, and a note on those that were left out for want of them."""
         kept: list[Row] = []
         notes = []
@@ -116,32 +118,94 @@ class _Runs:
         for part in self._bases:
             places = range(start, start + len(part.rows))
             start += len(part.rows)
-            here = [p for p in places if p in self._met or not _is_half(part)]
-            kept += [self._rows[p] for p in here]
-            if len(here) < len(places):
-                missing = [_name(self._rows[p]) for p in places if p not in self._met]
+            missing = []
+            for p in places:
+                own = p in self._met or self._rows[p].metrics or not _is_half(part)
+                children = self._children.get(p, {})
+                # A mixture that was measured with several seeds is a row for each, and none by itself.
+                if own and not (children and not self._rows[p].metrics):
+                    kept.append(self._rows[p])
+                kept += [self._rows[child] for child in children.values()]
+                if not own and not children:
+                    missing.append(_name(self._rows[p]))
+            if missing:
                 notes.append(
                     f"{part.title}: {len(missing)} of {len(places)} runs have no metrics in"
-                    f" {_titles(additions)} and were left out: {listed(missing)}."
+                    f" {_titles(self._additions)} and were left out: {listed(missing)}."
                 )
         return tuple(kept), notes
 
-    def _find(self, row: Row) -> int | None:
-        """The run with one of the names of ``row``, the first that is known; keys before other names."""
-        for name in row.names:
-            if name in self._keys:
-                return self._keys[name]
-            places = self._names.get(name, [])
-            if len(places) > 1:
-                first, second = (self._rows[p] for p in places[:2])
+    def _called(self, row: Row) -> Row:
+        """The row with a key that is its own; its other names stay."""
+        if not row.names:
+            return row
+        key = key_of(row.names[0], row.marks, self._apart)
+        return replace(
+            row,
+            by={**row.by, KEYS[0]: _once((key, *row.by.get(KEYS[0], ())))},
+            run=_run(row.names[0], row.marks, self._apart),
+        )
+
+    def _check_keys(self) -> None:
+        keys: dict[str, Row] = {}
+        for row in self._rows:
+            if row.names and (first := keys.setdefault(row.names[0], row)) is not row:
                 raise ConfigError(
-                    f"{row.where} is of run {name!r}, but {first.where} ({_name(first)}) and {second.where}"
-                    f" ({_name(second)}) are both called so; use names that tell them apart, or put shares"
-                    " and metrics into one table"
+                    f"{row.where}: run {row.names[0]!r} is already in {first.where}; give each"
+                    " run its own name, or only one of the files"
                 )
-            if places:
-                return places[0]
-        return None
+
+    def _telling(self) -> tuple[str, ...]:
+        """The marks that tell apart rows of metrics that would else give one run two values of a metric."""
+        named: dict[str, list[Row]] = {}
+        for row in (row for part in self._additions for row in part.rows):
+            name = self._key.found(row, self._places) if self._key else ""
+            named.setdefault(name, []).append(row)
+        groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+        for name, rows in named.items():
+            for row in rows if name and len(rows) > 1 else ():
+                for metric in row.metrics:
+                    groups.setdefault((name, metric), []).append(row.marks)
+        return needed([marks for marks in groups.values() if len(marks) > 1])
+
+    def _find(self, row: Row) -> int | None:
+        """The run of a row of metrics, by the key of the call and the marks that tell runs apart."""
+        name = self._key.found(row, self._places) if self._key else ""
+        places = [p for p in self._places.get(name, ()) if self._agree(self._rows[p], row)]
+        if len(places) > 1:
+            first, second = (self._rows[p] for p in places[:2])
+            raise ConfigError(
+                f"{row.where} is of run {name!r}, but {first.where} ({_name(first)}) and {second.where}"
+                f" ({_name(second)}) are both called so; use names that tell them apart, or put shares"
+                " and metrics into one table"
+            )
+        return places[0] if places else None
+
+    def _agree(self, base: Row, row: Row) -> bool:
+        marks = [mark for mark in self._apart if mark in base.marks and mark in row.marks]
+        return all(base.marks[mark] == row.marks[mark] for mark in marks)
+
+    def _child(self, place: int, row: Row) -> int:
+        """The row of a run for the marks of one row of metrics; the run itself where marks tell nothing."""
+        marks = [mark for mark in self._added_apart if mark not in self._apart and mark in row.marks]
+        if not marks:
+            return place
+        children = self._children.setdefault(place, {})
+        told = tuple(f"{mark} {row.marks[mark]}" for mark in marks)
+        if told not in children:
+            base = self._rows[place]
+            key = key_of(_name(base), row.marks, marks)
+            self._rows.append(
+                replace(
+                    base,
+                    by={**base.by, KEYS[0]: _once((key, *base.by.get(KEYS[0], ())))},
+                    metrics={},
+                    marks={**base.marks, **row.marks},
+                    run=_run(base.run or _name(base), row.marks, marks),
+                )
+            )
+            children[told] = len(self._rows) - 1
+        return children[told]
 
     def _add(self, place: int, row: Row) -> None:
         base = self._rows[place]
@@ -153,11 +217,23 @@ class _Runs:
                 )
             self._origin.setdefault((place, metric), row.where)
         self._met.add(place)
+        measured = {**row.labels, **base.labels}, {**row.facts, **base.facts}
+        if any(place in children.values() for children in self._children.values()):
+            measured = {**base.labels, **row.labels}, {**base.facts, **row.facts}
         self._rows[place] = replace(
-            base,
-            metrics={**base.metrics, **row.metrics},
-            labels={**row.labels, **base.labels},
-            facts={**row.facts, **base.facts},
+            base, metrics={**base.metrics, **row.metrics}, labels=measured[0], facts=measured[1]
+        )
+
+    def _none_found(self, part: Part) -> ConfigError:
+        mine = [_name(row) for row in part.rows]
+        theirs = [_name(row) for row in self._rows]
+        keys = f" (by {self._key.key})" if self._key and self._key.in_all else ""
+        numbers = {key for one in (part, *self._bases) for row in one.rows for key in row.by} & {NUMBER}
+        why = f"; a number ({NUMBER}) is never compared with a name" if numbers and not self._key else ""
+        return ConfigError(
+            f"no run of {part.title} is in {_titles(self._bases)}{keys}: there are metrics of"
+            f" {listed(mine, 3)}, and shares of {listed(theirs, 3)}{why};"
+            " name the runs alike in both"
         )
 
 
@@ -174,6 +250,15 @@ def _directions(parts: Sequence[Part]) -> tuple[dict[str, Known], list[str]]:
             if result.setdefault(name, known).direction != known.direction:
                 unsure[name] = None
     return {name: known for name, known in result.items() if name not in unsure}, list(unsure)
+
+
+def _run(name: str, marks: Mapping[str, str], needed: Sequence[str]) -> str:
+    """The run that a row is of: its size and seeds make it one of its own, a point does not."""
+    return key_of(name, marks, [mark for mark in needed if mark != POINT])
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _name(row: Row) -> str:

@@ -8,7 +8,7 @@ their directions. Which run a file is of, its name or one of its folders must te
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from cuvee.runs.formats.part import Part, Row, listed
 RESULTS = "results"
 HIGHER = "higher_is_better"
 SAMPLES = "n-samples"
+GROUPS = "group_subtasks"
 
 _NO_METRIC = frozenset({"alias", "name", "samples", "sample_len", "sample_count", "version"})
 _TIME = re.compile(r"[_-]?\d{4}-\d{2}-\d{2}T[\d.:-]+$")
@@ -52,7 +53,7 @@ def read(files: Sequence[File]) -> list[Part]:
                 metrics[name] = value
             if known is not None and directions.setdefault(name, known).direction != known.direction:
                 unsure.add(name)
-        rows.append(Row(str(document.path), _names(document), None, metrics))
+        rows.append(Row(str(document.path), {"file": _names(document)}, None, metrics))
         limited += [f"{task} of {document.path.name}" for task in _limited(document)]
     notes = []
     if limited:
@@ -73,8 +74,41 @@ def read(files: Sequence[File]) -> list[Part]:
             metrics=tuple(dict.fromkeys(name for row in rows for name in row.metrics)),
             directions={name: known for name, known in directions.items() if name not in unsure},
             notes=tuple(notes),
+            members=_members(documents),
         )
     ]
+
+
+def _members(documents: Sequence[Document]) -> dict[str, str]:
+    """Metric of a subtask -> the same metric of the outermost group that was measured with it."""
+    found: dict[str, str] = {}
+    for document in documents:
+        measured = {name for name, value, _ in _measured(document) if value is not None}
+        told = document.object(GROUPS)
+        for group in told:
+            for inner in _inside(group, told, ()):
+                for name in measured:
+                    task, _, metric = name.rpartition("/")
+                    if task == inner and f"{group}/{metric}" in measured:
+                        found[name] = f"{group}/{metric}"
+    return {name: _outermost(name, found) for name in found}
+
+
+def _inside(group: str, told: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+    """The subtasks of a group at any depth."""
+    inner = told.get(group)
+    for name in inner if isinstance(inner, list) else ():
+        if isinstance(name, str) and name not in (group, *above):
+            yield name
+            yield from _inside(name, told, (*above, group))
+
+
+def _outermost(name: str, found: Mapping[str, str]) -> str:
+    seen = {name}
+    while found.get(name, name) not in seen:
+        name = found[name]
+        seen.add(name)
+    return name
 
 
 def _measured(document: Document) -> Iterator[tuple[str, float | None, Known | None]]:

@@ -5,19 +5,24 @@ format only says which column is what (``Columns``).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
 from cuvee.runs.formats.direction import Known, named_direction
+from cuvee.runs.formats.marks import mark_columns, marks_of, size_of_file
 from cuvee.runs.formats.table import Table
 
 TEXT_FACTS = ("role", "estimand")
 WHOLE_FACTS = ("seed", "params", "tokens")
 FACTS = (*TEXT_FACTS, *WHOLE_FACTS, "flops")
 """Columns of any table that tell a field of ``Run`` when they are called so."""
+
+KEYS = ("run", "set", "id", "name", "file", "index")
+"""By what runs are known, the best first: a run's own name, its number within a named set, the id of another
+program, a name beside that, the name of a file, a number."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,8 @@ class Row:
 
     where: str
     """File and row, for messages."""
-    names: tuple[str, ...]
-    """What the run is called, its key first; empty where it has no name."""
+    by: Mapping[str, tuple[str, ...]]
+    """What the run is called, by the key that calls it so (``KEYS``); empty where it has no name."""
     mixture: Mixture | None
     """None where the file tells no shares."""
     metrics: Mapping[str, float]
@@ -36,6 +41,15 @@ class Row:
     """Other cells, by column."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Fields of ``Run`` by name, those that are told."""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """What tells it apart from other rows of its run (``marks.py``)."""
+    run: str = ""
+    """The run that it is a row of, once rows are joined."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it is called, the best name first."""
+        return tuple(dict.fromkeys(name for key in KEYS for name in self.by.get(key, ())))
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,8 @@ class Part:
     """Rows whose shares did not sum to one within 1e-6."""
     stands_alone: bool = False
     """Mixtures without metrics are an answer, not half of one."""
+    members: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> the metric of the group that it is counted in, where the file tells groups."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +85,8 @@ class Columns:
     """Source of each column of shares."""
     metrics: Mapping[str, str]
     """Metric of each column of values."""
-    names: tuple[str, ...]
-    """Columns that name the run, the best first."""
+    names: tuple[tuple[str, str], ...]
+    """Columns that name the run, each with its key (``KEYS``), the best first."""
     understood: frozenset[str] = frozenset()
     """Further columns that the format knows, as labels."""
 
@@ -82,8 +98,10 @@ def read_table(
     *,
     rows: Sequence[int] | None = None,
     keys: Sequence[str] | None = None,
+    key: str = KEYS[0],
     directions: Mapping[str, Known] | None = None,
     notes: Sequence[str] = (),
+    told: Mapping[str, str] | None = None,
 ) -> Part:
     """The rows of a table as a part.
 
@@ -92,9 +110,11 @@ def read_table(
         columns: what is what.
         format_name: goes into the part.
         rows: which rows, default all.
-        keys: what each of these rows is called, before its names; an empty key adds nothing.
+        keys: what each of these rows is called beside its columns; an empty one adds nothing.
+        key: the key (``KEYS``) of ``keys``.
         directions: of metrics; default by their names.
         notes: go into the part.
+        told: labels of all rows, that the name of the file tells; a size is read from any name.
 
     Raises:
         ConfigError: a cell is not what its column is for, or two rows have the same key.
@@ -103,39 +123,46 @@ def read_table(
     facts = {fact: name for fact in FACTS if (name := table.column(fact)) is not None}
     used = {*columns.shares, *columns.metrics, *facts.values()}
     labels = [name for name in table.names if name and name not in used]
+    marking = mark_columns(table)
+    everywhere = {**_size_of_file(table, marking), **(told or {})}
     sums: list[float] = []
     result: list[Row] = []
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, ...], int] = {}
     rounded: set[str] = set()
+    without: list[str] = []
     for place, row in enumerate(rows):
-        given = ([keys[place]] if keys else []) + [table.text(row, name) for name in columns.names]
-        names = tuple(dict.fromkeys(name for name in given if name))
-        if names and names[0] in seen:
-            raise table.wrong(
-                row, f"run {names[0]!r} is already in row {seen[names[0]] + 1}; give each its own"
-            )
-        if names:
-            seen[names[0]] = row
+        by = _by(table, row, columns.names, (key, keys[place]) if keys else None)
+        marks = marks_of(table, row, marking)
+        one = Row(table.where(row), by, None, {}, marks=marks)
+        if columns.shares and not any(table.text(row, name) for name in columns.shares):
+            without.append(one.names[0] if one.names else f"row {row + 1}")
+            continue
+        if one.names:
+            first = seen.setdefault((one.names[0], *(f"{k} {v}" for k, v in sorted(marks.items()))), row)
+            if first != row:
+                raise table.wrong(row, _twice(one, first))
         mixture = None
         if columns.shares:
             mixture, total = table.mixture(row, columns.shares)
             sums.append(total)
-        told = {fact: _fact(table, row, fact, name) for fact, name in facts.items()}
-        rounded |= {name for fact, name in facts.items() if _was_rounded(table, row, name, told[fact])}
+        given = {fact: _fact(table, row, fact, name) for fact, name in facts.items()}
+        rounded |= {name for fact, name in facts.items() if _was_rounded(table, row, name, given[fact])}
         result.append(
-            Row(
-                table.where(row),
-                names,
-                mixture,
-                {
+            replace(
+                one,
+                mixture=mixture,
+                metrics={
                     metric: value
                     for name, metric in columns.metrics.items()
                     if (value := table.number(row, name)) is not None
                 },
-                {name: table.text(row, name) for name in labels},
-                {fact: value for fact, value in told.items() if value not in (None, "")},
+                labels={**everywhere, **{name: table.text(row, name) for name in labels}},
+                facts={fact: value for fact, value in given.items() if value not in (None, "")},
             )
         )
+    notes = [*notes, *_without_shares(table.path, without, len(rows))]
+    if without and not result:
+        raise ConfigError(f"{table.path}: no row has any share; {notes[-1]}")
     mended = [total for total in sums if abs(total - 1.0) > SUM_TOLERANCE]
     if directions is None:
         directions = {m: known for m in columns.metrics.values() if (known := named_direction(m))}
@@ -147,7 +174,9 @@ def read_table(
         metrics=tuple(columns.metrics.values()),
         directions=directions,
         notes=(*notes, *_mending(table.path, mended, rounded)),
-        ignored=tuple(name for name in labels if name not in {*columns.names, *columns.understood}),
+        ignored=tuple(
+            name for name in labels if name not in {*(n for _, n in columns.names), *columns.understood}
+        ),
         renormalised=len(mended),
     )
 
@@ -161,6 +190,36 @@ def needs_rows(part: Part, path: Path) -> Part:
     if not part.rows:
         raise ConfigError(f"{path} has no run that can be used. {' '.join(part.notes)}")
     return part
+
+
+def _by(
+    table: Table, row: int, columns: Sequence[tuple[str, str]], given: tuple[str, str] | None
+) -> dict[str, tuple[str, ...]]:
+    """The names of a row by key; ``given`` is a key and a name beside those of the columns."""
+    found: dict[str, dict[str, None]] = {given[0]: {given[1]: None}} if given and given[1] else {}
+    for kind, name in columns:
+        if text := table.name(row, name):
+            found.setdefault(kind, {})[text] = None
+    return {kind: tuple(names) for kind, names in found.items()}
+
+
+def _size_of_file(table: Table, marking: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    size = size_of_file(table.path)
+    return {"size": size} if size and "size" not in marking and table.column("size") is None else {}
+
+
+def _twice(row: Row, first: int) -> str:
+    at = f" at {row.marks['point']}" if row.marks.get("point") else ""
+    return (
+        f"run {row.names[0]!r}{at} is already in row {first + 1}; rows of one run must differ in a column"
+        " step, tokens, params, seed, data_seed or trainer_seed; or give each its own name"
+    )
+
+
+def _without_shares(path: Path, names: Sequence[str], rows: int) -> list[str]:
+    if not names:
+        return []
+    return [f"{path}: {len(names)} of {rows} rows have no shares and were left out: {listed(names)}."]
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -14,10 +14,13 @@ from pathlib import Path
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Known
 from cuvee.runs.formats.interface import File, Format
+from cuvee.runs.formats.marks import size_of_file
 from cuvee.runs.formats.part import Columns, Part, read_table
 from cuvee.runs.formats.table import Table
 
 INDEX = "index"
+RUNS = ("run", "run_id", "run_name")
+"""Columns that name a run better than a number does: such a table is none of RegMix."""
 SHARE_PREFIX = "train_"
 METRIC_PREFIX = "metric/"
 LOSS_ENDING = "_loss"
@@ -26,12 +29,28 @@ _CONTENT_WORDS = frozenset(
     {"mixture", "mixtures", "mix", "config", "pile", "loss", "losses", "metric", "metrics", "wandb"}
 )
 _TELLING_WORD = re.compile(r"train|test|val|valid|validation|\d+[kmb]")
+_SPLIT_WORD = re.compile(r"train|test|val|valid|validation")
 _LOSS = Known("lower", "RegMix writes validation losses")
 
 
 def recognises(file: File) -> bool:
-    """Whether there is a column ``index``, and one of shares or of losses."""
-    return isinstance(file, Table) and INDEX in file.names and bool(_shares(file) or _metrics(file))
+    """Whether runs are known by ``index`` alone, and there is a column of shares or of losses."""
+    return (
+        isinstance(file, Table)
+        and INDEX in file.names
+        and file.column(*RUNS) is None
+        and bool(_shares(file) or _metrics(file))
+    )
+
+
+def is_of_regmix(table: Table) -> bool:
+    """Whether a table has RegMix's own columns of shares or losses, and not just names that end in loss."""
+    return INDEX in table.names and table.column(*RUNS) is None and bool(_shares(table))
+
+
+def share_columns(table: Table) -> Mapping[str, str]:
+    """Source of each column of shares."""
+    return _shares(table)
 
 
 def read(files: Sequence[File]) -> list[Part]:
@@ -83,17 +102,19 @@ def _metrics_inside(table: Table) -> bool:
 
 
 def _read(table: Table, name: str, note: str | None) -> Part:
-    indices = [table.text(row, INDEX) for row in range(len(table))]
+    indices = [table.name(row, INDEX) for row in range(len(table))]
     if "" in indices:
         raise table.wrong(indices.index(""), f"{INDEX} is empty; mixtures and losses are joined by it")
     metrics = _metrics(table)
     return read_table(
         table,
-        Columns(_shares(table), metrics, (), frozenset({INDEX})),
+        Columns(_shares(table), metrics, (("index", INDEX),), frozenset({INDEX})),
         REGMIX.name,
-        keys=[f"{name}_{_plain(index)}" if name else _plain(index) for index in indices],
+        keys=[f"{name}_{_plain(index)}" if name else "" for index in indices],
+        key="set",
         directions=dict.fromkeys((m for m in metrics.values() if m.endswith(LOSS_ENDING)), _LOSS),
         notes=[note] if note else [],
+        told=_told(name),
     )
 
 
@@ -114,8 +135,20 @@ def _metrics(table: Table) -> dict[str, str]:
 
 
 def _set_of(table: Table) -> str:
-    words = re.split(r"[_\W]+", table.path.stem.lower())
-    return "_".join(word for word in words if word and word not in _CONTENT_WORDS)
+    words = [word for word in re.split(r"[_\W]+", table.path.stem.lower()) if word]
+    size = size_of_file(table.path)
+    return "_".join(
+        w for w in (*words, *([size] if size not in words else [])) if w and w not in _CONTENT_WORDS
+    )
+
+
+def _told(name: str) -> dict[str, str]:
+    """What the name of a set tells of its runs: their size and split, and whatever else it says."""
+    words = [word for word in name.split("_") if word]
+    splits = [word for word in words if _SPLIT_WORD.fullmatch(word)]
+    others = [word for word in words if not _TELLING_WORD.fullmatch(word)]
+    told = {"split": "_".join(splits), "set": "_".join(others)}
+    return {label: text for label, text in told.items() if text}
 
 
 def _telling(name: str) -> set[str]:
@@ -132,4 +165,5 @@ REGMIX = Format(
     looks_for="a column index, then train_<source> or metric/<source>_val_loss",
     recognises=recognises,
     read=read,
+    share_columns=share_columns,
 )

@@ -1,14 +1,17 @@
 """Table: a CSV or Parquet file of somebody else's runs, with cells that tell their place (floor 3)."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
 from cuvee.runs import tables
+from cuvee.runs.formats.dictionaries import opened
 
 IMPORT_TOLERANCE = 0.02
 """How far from one published shares may sum. Tables round to two or three digits."""
@@ -19,6 +22,7 @@ _ROUNDING = 1e-9  # 0.49 + 0.49 is a little less than 0.98
 _WHOLE_FROM = 5e5  # from here on rounding a count changes it by less than one in a million
 _LARGEST_WHOLE = 2.0**63
 _EMPTY = ("", None)
+_FLOAT = re.compile(r"-?\d+[.]0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +38,8 @@ class Table:
     """Column names without surrounding blanks."""
     columns: Mapping[str, list[Any]]
     """The cells of each column, by row."""
+    opened: tuple[str, ...] = ()
+    """Columns of dictionaries, whose entries are columns now."""
 
     def __post_init__(self) -> None:
         tables.check_header(self.names, str(self.path))
@@ -51,7 +57,8 @@ class Table:
         names, columns = tables.parquet_columns(path) if parquet else tables.csv_columns(path)
         names = [name.strip() for name in names]
         tables.check_header(names, str(path))
-        return cls(path, tuple(names), dict(zip(names, columns, strict=True)))
+        names, columns, inside = opened(names, columns)
+        return cls(path, tuple(names), dict(zip(names, columns, strict=True)), inside)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -77,6 +84,20 @@ class Table:
         if value in _EMPTY or (isinstance(value, float) and math.isnan(value)):
             return ""
         return str(value).strip()
+
+    def name(self, row: int, name: str) -> str:
+        """A cell as the name of a run: text as it stands, but ``3`` for the 3.0 that pandas makes of 3."""
+        text = self.text(row, name)
+        return text.removesuffix(".0") if name in self._floats else text
+
+    @cached_property
+    def _floats(self) -> frozenset[str]:
+        """Columns in which every name is a whole number with ``.0`` behind it."""
+        return frozenset(
+            name
+            for name in self.names
+            if all(_FLOAT.fullmatch(text) for row in range(len(self)) if (text := self.text(row, name)))
+        )
 
     def number(self, row: int, name: str) -> float | None:
         """A cell as a finite number; none if it was not measured (empty, null or NaN).

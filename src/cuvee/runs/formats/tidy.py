@@ -1,25 +1,30 @@
 """Tidy tables: ``w:<source>`` for shares, ``m:<metric>`` for values (floor 3).
 
-One row a run, or several rows a run that differ in ``step`` or ``tokens`` (a run that was evaluated while
-it went on). Other columns that are understood: ``key`` or ``run`` (the name of the run), ``role``,
-``estimand``, ``seed``, ``params``, ``tokens``, ``flops``. By definition an ``m:`` column is a loss, unless
-its name says otherwise, or negative values in the table show that its columns are not losses.
+One row a run, or several rows a run that differ in ``step`` or ``tokens`` (a run that was evaluated while it
+went on), in size or in seeds (``marks.py``). Other columns that are understood: ``key`` or ``run`` (the name
+of the run), ``role``, ``estimand``, ``seed``, ``params``, ``tokens``, ``flops``. By definition an ``m:``
+column is a loss, unless its name may be that of a score, or its values are none of a loss; whoever relies on
+that says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from cuvee.errors import ConfigError
-from cuvee.runs.formats.direction import Known, named_direction, tells_change
+from cuvee.runs.formats.direction import Known, may_be_score, named_direction, tells_change
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.part import Columns, Part, listed, read_table
+from cuvee.runs.formats.purpose import no_target
+from cuvee.runs.formats.share_columns import without_total
 from cuvee.runs.formats.table import Table
 from cuvee.runs.tables import METRIC_PREFIX, SHARE_PREFIX
 
 KEY_COLUMNS = ("key", "run")
-POINT_COLUMNS = ("step", "tokens")
 LABEL_COLUMNS = frozenset({"table", "split", "step", "params_kind", "mixture_id", "kind", "name", "index"})
 
-_BY_DEFINITION = Known("lower", "m: columns are losses unless their name says otherwise")
+BY_DEFINITION = Known("lower", "m: columns are losses unless their name says otherwise")
+"""A direction that is assumed and not known; whoever relies on it says so."""
+
+LARGEST_LOSS = 16.0
+"""In nats or bits; the logarithm of a vocabulary of 65,536 in bits."""
 
 
 def recognises(file: File) -> bool:
@@ -34,18 +39,21 @@ def read(files: Sequence[File]) -> list[Part]:
     return [_read(file) for file in files if isinstance(file, Table)]
 
 
+def share_columns(table: Table) -> Mapping[str, str]:
+    """Source of each column of shares."""
+    return without_total(table, _prefixed(table.names, SHARE_PREFIX)).columns
+
+
 def _read(table: Table) -> Part:
     metrics = _prefixed(table.names, METRIC_PREFIX)
+    shares = without_total(table, _prefixed(table.names, SHARE_PREFIX))
+    notes = [*shares.notes, *_several_rows(table)]
     columns = Columns(
-        shares=_prefixed(table.names, SHARE_PREFIX),
+        shares=shares.columns,
         metrics=metrics,
-        names=tuple(name for name in KEY_COLUMNS if name in table.names),
+        names=tuple(("run", name) for name in KEY_COLUMNS if name in table.names),
         understood=LABEL_COLUMNS,
     )
-    keys, runs = _keys(table)
-    notes = []
-    if runs < len(table):
-        notes.append(f"{table.path}: {runs} runs at {len(table)} evaluation points, named run@step.")
     negative = [
         metric
         for name, metric in metrics.items()
@@ -58,53 +66,40 @@ def _read(table: Table) -> Part:
             " that metrics of this table are not taken for losses."
         )
     directions = {}
-    for metric in metrics.values():
+    for name, metric in metrics.items():
         known = named_direction(metric)
-        if known is None and not negative and not tells_change(metric):
-            known = _BY_DEFINITION
+        own = metric in shares.columns.values()  # a loss that is called by its source, though that be energy
+        if known is None and not negative and _may_be_loss(table, name, metric, own):
+            known = BY_DEFINITION
         if known is not None:
             directions[metric] = known
-    return read_table(table, columns, TIDY.name, keys=keys, directions=directions, notes=notes)
+    return read_table(table, columns, TIDY.name, directions=directions, notes=notes)
+
+
+def _may_be_loss(table: Table, name: str, metric: str, own: bool) -> bool:
+    """Whether nothing speaks against a loss in nats or bits: neither the name nor the size of the values.
+
+    A loss of a model that learnt anything is below the logarithm of its vocabulary; values from 0 to 1 may
+    as well be accuracies.
+    """
+    if not own and (tells_change(metric) or may_be_score(metric) or no_target(metric)):
+        return False
+    values = [value for row in range(len(table)) if (value := table.number(row, name)) is not None]
+    return not values or (max(values) < LARGEST_LOSS and max(values) > 1.0)
+
+
+def _several_rows(table: Table) -> list[str]:
+    column = table.column(*KEY_COLUMNS)
+    runs = [table.text(row, column) for row in range(len(table))] if column else []
+    named = {run for run in runs if run}
+    several = len(named) + runs.count("")
+    if column is None or several == len(runs):
+        return []
+    return [f"{table.path}: {several} runs in {len(runs)} rows: several points, sizes or seeds of one run."]
 
 
 def _prefixed(names: Sequence[str], prefix: str) -> dict[str, str]:
     return {n: n.removeprefix(prefix) for n in names if n.startswith(prefix) and n != prefix}
-
-
-def _keys(table: Table) -> tuple[list[str], int]:
-    """What each row is called, empty for rows without a name; and how many runs there are.
-
-    Where any run has several rows, every row is called ``run@point``.
-    """
-    columns = [name for name in KEY_COLUMNS if name in table.names]
-    runs = [next(filter(None, (table.text(row, c) for c in columns)), "") for row in range(len(table))]
-    named = [run for run in runs if run]
-    if len(set(named)) == len(named):
-        return runs, len(runs)
-    seen: dict[str, int] = {}
-    keys = []
-    for row, run in enumerate(runs):
-        point = _point(table, row) if run else ""
-        key = f"{run}@{point}" if point else run
-        if key and key in seen:
-            raise _twice(table, row, seen[key], run, point)
-        seen[key] = row
-        keys.append(key)
-    return keys, len(set(named)) + runs.count("")
-
-
-def _point(table: Table, row: int) -> str:
-    """The evaluation point of a row; empty where none is told."""
-    for name in POINT_COLUMNS:
-        if name in table.names and (value := table.number(row, name)) is not None:
-            return f"{value:.0f}" if value == int(value) else repr(value)
-    return ""
-
-
-def _twice(table: Table, row: int, first: int, run: str, point: str) -> ConfigError:
-    at = f" at {point}" if point else ""
-    remedy = "rows of one run must differ in a column step or tokens"
-    return table.wrong(row, f"run {run!r}{at} is already in row {first + 1}; {remedy}")
 
 
 TIDY = Format(
@@ -112,4 +107,5 @@ TIDY = Format(
     looks_for="columns w:<source> and m:<metric> (CSV or Parquet)",
     recognises=recognises,
     read=read,
+    share_columns=share_columns,
 )

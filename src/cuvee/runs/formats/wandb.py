@@ -1,34 +1,47 @@
 """Weights & Biases: the CSV export of a table of runs (floor 3).
 
-The export has a column ``State`` and ``Name`` or ``ID``, then configuration and summary of every run side
-by side, with nothing to tell one from the other. Shares are the columns of a group such as ``mixture.web``,
-``weights/web`` or ``train.web`` that sum to one. Metrics are columns under ``eval/``, ``val/`` and the like,
-and those whose name has an unmistakable word such as ``loss``. All others are labels. Runs that did not
-finish are left out and told.
+The export has a column ``State`` and ``Name`` or ``ID``, then configuration and summary of every run side by
+side, with nothing to tell one from the other. Shares are the columns of a group such as ``mixture.web``,
+``weights/web``, ``mixture_web`` or ``train.web`` that sum to one. Metrics are columns under ``eval/``,
+``val/`` and the like, and those whose name has an unmistakable word such as ``loss``. All others are labels.
+Runs that did not finish are left out and named. The data frame of W&B's own recipe (``summary``, ``config``,
+``name``) is read too.
 """
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cuvee.errors import ConfigError
+from cuvee.runs.formats.dictionaries import OPENED
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.interface import File, Format
+from cuvee.runs.formats.marks import IDENTITY
 from cuvee.runs.formats.part import FACTS, Columns, Part, listed, needs_rows, read_table
-from cuvee.runs.formats.table import IMPORT_TOLERANCE, Table
+from cuvee.runs.formats.share_columns import (
+    GROUPS,
+    Found,
+    is_label,
+    marked_groups,
+    sum_to_one,
+    without_strangers,
+)
+from cuvee.runs.formats.table import Table
 
 FINISHED = "finished"
 STATES = frozenset(
     {FINISHED, "crashed", "failed", "killed", "running", "pending", "preempted", "preempting", "stopped"}
 )
-SHARE_GROUPS = frozenset(
+_STRONG_GROUPS = frozenset(
     {"w", "mixture", "mix", "mixture_weights", "weights", "train_weights", "domain_weights", "data_weights"}
-    | {"train_domain_weights", "proportions", "ratios", "shares", "train"}
+    | {"train_domain_weights", "proportions", "ratios", "shares"}
 )
-"""Last word before the separator in the name of a column of shares."""
+"""Groups that are mixtures though their rows be wrong: errors name them. Others must sum to one."""
 
-_WEAK_GROUPS = frozenset({"train"})  # train/loss is no share: such a group is believed if it sums to one
-_METRIC_GROUP = re.compile(r"(eval|evaluation|val|valid|validation|test|metrics?|downstream|benchmarks?)/.+")
+_METRIC_GROUP = re.compile(
+    r"(eval|evaluation|val|valid|validation|test|metrics?|downstream|benchmarks?)[/_.].+"
+)
 _LAST = re.compile(r"(?P<prefix>(?:.*[./])?(?P<group>[^./:]+)(?P<separator>[./:]))(?P<name>.+)")
 
 
@@ -37,7 +50,9 @@ def recognises(file: File) -> bool:
     if not isinstance(file, Table) or file.column("name", "id") is None:
         return False
     state = file.column("state")
-    return state is not None and {file.text(row, state).lower() for row in range(len(file))} <= STATES
+    if state is None:  # W&B's own recipe writes no states
+        return set(OPENED) <= set(file.opened)
+    return {file.text(row, state).lower() for row in range(len(file))} <= STATES
 
 
 def read(files: Sequence[File]) -> list[Part]:
@@ -46,9 +61,9 @@ def read(files: Sequence[File]) -> list[Part]:
 
 
 def _read(table: Table) -> Part:
-    names = tuple(name for name in (table.column("id"), table.column("name")) if name)
-    state = table.column("state") or ""
-    states = [table.text(row, state).lower() for row in range(len(table))]
+    wanted = {"id": table.column("id"), "name": table.column("name")}
+    names = tuple((key, name) for key, name in wanted.items() if name)
+    state, states = table.column("state") or "", _states(table)
     finished = [row for row, told in enumerate(states) if told == FINISHED]
     notes = []
     if len(finished) < len(table):
@@ -57,52 +72,64 @@ def _read(table: Table) -> Part:
         notes.append(
             f"{table.path}: {len(left)} of {len(table)} runs did not finish"
             f" ({', '.join(f'{count} {told}' for told, count in sorted(counts.items()))}) and were left out:"
-            f" {listed([table.text(row, names[-1]) or f'row {row + 1}' for row in left])}."
+            f" {listed([table.text(row, names[-1][1]) or f'row {row + 1}' for row in left])}."
         )
-    shares = _shares(table, finished)
+    found = _shares(table, finished)
+    shares, notes = found.columns, [*notes, *found.notes]
     metrics = {name: name for name in table.names if name not in shares and _is_metric(table, name, finished)}
-    understood = frozenset(name for name in (state, *names) if name)
-    part = read_table(
-        table, Columns(shares, metrics, names, understood), WANDB.name, rows=finished, notes=notes
+    understood = frozenset(name for name in (state, *(name for _, name in names)) if name)
+    columns = Columns(shares, metrics, names, understood)
+    try:
+        part = read_table(table, columns, WANDB.name, rows=finished, notes=notes)
+    except ConfigError as error:
+        if "is already in row" in str(error) and table.column("id") is None:
+            raise ConfigError(f"{error}, or export the column ID too") from error
+        raise
+    rows = tuple(
+        replace(row, marks={**row.marks, IDENTITY: row.by["id"][0]} if "id" in row.by else row.marks)
+        for row in part.rows
     )
-    return needs_rows(part, table.path)
+    return needs_rows(replace(part, rows=rows), table.path)
 
 
-def _shares(table: Table, rows: Sequence[int]) -> dict[str, str]:
-    """The source of each column of the one group that is a mixture; empty if there is none."""
+def share_columns(table: Table) -> Mapping[str, str]:
+    """Source of each column of shares, by the runs that finished."""
+    rows = [row for row, told in enumerate(_states(table)) if told == FINISHED]
+    return _shares(table, rows).columns
+
+
+def _states(table: Table) -> list[str]:
+    state = table.column("state")
+    return [table.text(row, state).lower() if state else FINISHED for row in range(len(table))]
+
+
+def _shares(table: Table, rows: Sequence[int]) -> Found:
+    """The columns of the one group that is a mixture; empty if there is none."""
     groups: dict[str, dict[str, str]] = {}
     strong = set()
     for name in table.names:
         match = _LAST.fullmatch(name)
-        if match and match["group"].lower() in SHARE_GROUPS and named_direction(name) is None:
+        if match and match["group"].lower() in GROUPS and named_direction(name) is None:
             groups.setdefault(match["prefix"], {})[name] = match["name"]
-            if match["group"].lower() not in _WEAK_GROUPS:
+            if match["group"].lower() in _STRONG_GROUPS:
                 strong.add(match["prefix"])
-    sure = [prefix for prefix, columns in groups.items() if _sum_to_one(table, rows, columns)]
-    # A group that is called mixture is one, though its rows be wrong: they will be told.
-    found = sure or sorted(strong)
-    if len(found) > 1:
+    found = {prefix: without_strangers(table, columns, rows) for prefix, columns in groups.items()}
+    flat: list[Found] = []
+    sure = [prefix for prefix, one in found.items() if sum_to_one(table, one.columns, rows)]
+    if not sure:
+        flat = marked_groups(table, rows)
+    chosen = sure or ([] if flat else sorted(strong))
+    if len(chosen) > 1 or (not chosen and len(flat) > 1):
+        names = chosen or [next(iter(one.columns)) for one in flat]
         raise ConfigError(
-            f"{table.path} has several groups of columns that may be the mixture: {', '.join(found)}; remove"
+            f"{table.path} has several groups of columns that may be the mixture: {', '.join(names)}; remove"
             " all but one from the export"
         )
-    return groups[found[0]] if found else {}
-
-
-def _sum_to_one(table: Table, rows: Sequence[int], columns: Mapping[str, str]) -> bool:
-    """Whether more than half of the rows do."""
-    good = 0
-    for row in rows:
-        try:
-            values = [table.number(row, name) or 0.0 for name in columns]
-        except ConfigError:
-            continue
-        good += min(values) >= 0.0 and abs(sum(values) - 1.0) <= IMPORT_TOLERANCE
-    return 2 * good > len(rows)
+    return found[chosen[0]] if chosen else next(iter(flat), Found({}))
 
 
 def _is_metric(table: Table, name: str, rows: Sequence[int]) -> bool:
-    if name.lower() in FACTS or name.startswith("_"):
+    if name.lower() in FACTS or name.startswith("_") or is_label(table, name):
         return False
     if named_direction(name) is None and not _METRIC_GROUP.fullmatch(name.lower()):
         return False
@@ -122,4 +149,5 @@ WANDB = Format(
     looks_for="the columns State and Name or ID of a Weights & Biases export (CSV)",
     recognises=recognises,
     read=read,
+    share_columns=share_columns,
 )

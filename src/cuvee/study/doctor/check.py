@@ -19,6 +19,8 @@ class Check:
     """Findings without the name of the check; none where all is well."""
     needs_runs: bool = True
     """It reads the runs and is left out where they could not be read."""
+    serious: bool = False
+    """Its warnings stand in the first lines of an answer of ``cuvee fit``, as every error does."""
 
     def examine(self, subject: Subject) -> Iterator[Finding]:
         """The findings, with the name of this check."""

@@ -28,7 +28,7 @@ def diagnose(
         where: column -> value of the rows to examine.
         lower: metrics that are better when lower, where the table does not tell.
         higher: see ``lower``.
-        question: bounds, token counts and caps of the mixture that is to be chosen.
+        question: target, guards, bounds, token counts and caps of the mixture that is to be chosen.
         answer: a folder of an earlier ``cuvee fit``, compared with the runs if there is one.
     """
     subject = Subject.read(paths, where, lower, higher, question, answer)

@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cuvee.runs.formats import olmix
-from cuvee.runs.formats.part import FACTS, listed
+from cuvee.errors import CuveeError
+from cuvee.runs.formats.part import listed
 from cuvee.runs.formats.table import IMPORT_TOLERANCE, Table
+from cuvee.runs.imported import format_of
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
 
-SHARE_COLUMN = re.compile(r"w:.+|train_.+(?<!_loss)")
 ROUNDED = 0.005
 """How far from one shares of three decimals of some ten sources sum at most."""
 _MOSTLY = 0.5
@@ -141,20 +141,21 @@ def notes_of_the_reader(subject: Subject) -> Iterator[Finding]:
 
 
 def _share_tables(subject: Subject) -> Iterator[tuple[Table, list[str]]]:
+    """The tables with the columns of shares that their reader takes."""
     for table in subject.tables:
-        columns = [name for name in table.names if SHARE_COLUMN.fullmatch(name)]
-        if not columns and olmix.recognises(table):
-            words = set(re.findall("[a-z]+", table.path.stem.lower()))
-            keys = {*olmix.RUN_COLUMNS, *olmix.OTHER_KEYS, *FACTS, "step", ""}
-            if words & olmix.SHARE_WORDS and not words & olmix.METRIC_WORDS:
-                columns = [n for n in table.names if n.lower() not in keys and not n.startswith("Unnamed:")]
+        known = format_of(table)
+        try:
+            columns = list(known.share_columns(table)) if known is not None else []
+        except CuveeError:
+            continue  # the reason why the file was refused
         if columns:
             yield table, columns
 
 
 def _sums(table: Table, columns: list[str]) -> Mapping[int, float]:
     """What the shares of each row sum to, of the rows in which all are numbers from 0 on."""
-    rows = {r: [_number(table.columns[name][r], nan=0.0) for name in columns] for r in range(len(table))}
+    told = [row for row in range(len(table)) if any(table.text(row, name) for name in columns)]
+    rows = {r: [_number(table.columns[name][r], nan=0.0) for name in columns] for r in told}
     return {row: math.fsum(cells) for row, cells in rows.items() if all(0.0 <= x < math.inf for x in cells)}
 
 
@@ -162,7 +163,7 @@ def _number(cell: Any, nan: float = math.nan) -> float:
     """A cell as a number, infinite where it is text; what is not measured becomes ``nan``."""
     try:
         value = float(cell) if cell is not None and str(cell).strip() else math.nan
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return math.inf
     return nan if math.isnan(value) else value
 

@@ -1,5 +1,6 @@
 """Checks of how files are joined: names of runs, their order, and answers that are out of date (floor 7)."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,6 +12,8 @@ from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
 from cuvee.study.fit_folder import load
 from cuvee.types import FloatArray
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def unmatched_runs(subject: Subject) -> Iterator[Finding]:
@@ -77,7 +80,7 @@ def conflicting_directions(subject: Subject) -> Iterator[Finding]:
         for metric, known in part.directions.items():
             told.setdefault(metric, {}).setdefault(known.direction, part.title)
     for metric, ways in told.items():
-        if len(ways) > 1 and metric not in subject.lower + subject.higher:
+        if len(ways) > 1 and metric not in (*subject.lower, *subject.higher):
             yield warning(
                 f"metric {metric}",
                 f"Better when lower by {ways['lower']}, better when higher by {ways['higher']}.",
@@ -135,6 +138,6 @@ def _unmatched(part: Part, rows: list[Row], lacking: str) -> Iterator[Finding]:
 def _counts(part: Part) -> bool:
     """Its runs are numbered in the order of the file, behind a beginning that all have."""
     ends = [row.names[0].rpartition("_") if row.names else ("", "", "") for row in part.rows]
-    numbers = [int(end) if end.isdecimal() else -1 for _, _, end in ends]
+    numbers = [int(end) if _NUMBER.fullmatch(end) else -1 for _, _, end in ends]
     alike = len({start for start, _, _ in ends}) == 1
     return alike and len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))

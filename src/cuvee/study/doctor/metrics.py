@@ -1,12 +1,12 @@
 """Checks of the metrics: whether they are metrics, and whether shares can explain them (floor 7)."""
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 
 from cuvee.laws.interface import own_sources
 from cuvee.runs.formats.part import listed
+from cuvee.runs.formats.purpose import TRAINING, no_target
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
 from cuvee.types import FloatArray
@@ -17,13 +17,11 @@ FEWEST = 20
 """Values of a metric from which one can be said to stand apart."""
 ONE_IN = 8
 """At most one in so many runs is taken for an accident."""
+FEWEST_OF_COUNTER = 5
 DIVERGED = 4.0
 """Robust standard deviations by which a diverged run is worse, in the median of its metrics."""
 UNEXPLAINED = 0.01
 """Chance that shuffled values fit as well, from which on a metric does not look like one of mixtures."""
-_ID_WORDS = frozenset(
-    {"id", "index", "idx", "step", "steps", "epoch", "epochs", "time", "timestamp", "runtime", "seed", "row"}
-)
 
 
 def constant_metrics(subject: Subject) -> Iterator[Finding]:
@@ -151,19 +149,47 @@ def metrics_like_shares(subject: Subject) -> Iterator[Finding]:
 
 
 def metrics_like_ids(subject: Subject) -> Iterator[Finding]:
-    """Counters, steps and times among the metrics."""
+    """Counters, steps, times and rates among the metrics."""
     alike = []
     for name, values in _columns(subject):
-        counter = len(values) >= 5 and np.array_equal(np.diff(values), np.ones(len(values) - 1))
-        words = re.findall("[a-z]+", name.lower())
-        if counter or (words and (words[-1] in _ID_WORDS or words[0] in ("id", "index"))):
-            alike.append(name)
+        counter = len(values) >= FEWEST_OF_COUNTER and np.array_equal(
+            np.diff(values), np.ones(len(values) - 1)
+        )
+        why = no_target(name) if name not in subject.runs.sources else ""
+        if why not in ("", TRAINING):
+            alike.append(f"{name} ({why})")
+        elif counter:
+            alike.append(f"{name} (it counts the rows)")
     if alike:
         yield warning(
             f"metric {listed(alike)}",
-            "It looks like a counter, a step or a time: to lower it means nothing.",
-            "Choose metrics with `cuvee fit --target`, or take the column out.",
+            "It is no measure of a mixture. It is left out of the target where none is named.",
+            "Choose metrics with --target, or take the column out.",
         )
+
+
+def training_losses(subject: Subject) -> Iterator[Finding]:
+    """Losses on the stream that a run is trained on."""
+    alike = [name for name in subject.runs.metrics if no_target(name) == TRAINING]
+    if alike:
+        yield warning(
+            f"metric {listed(alike)}",
+            "It is measured on the run's own training stream, which the mixture itself changes: it falls by"
+            " choosing easy text. It is left out of the target where none is named.",
+            "Take the losses on held-out text.",
+        )
+
+
+def left_out_of_target(subject: Subject) -> Iterator[Finding]:
+    """Metrics that are no part of the default target."""
+    if subject.default.sentence and not subject.question.weights:
+        yield warning(subject.title, subject.default.sentence, "Nothing, if the others are what matters.")
+
+
+def no_metric_left(subject: Subject) -> Iterator[Finding]:
+    """A default target without any metric."""
+    if subject.runs.metrics and not subject.target:
+        yield error(subject.title, "No metric is left for the target.", "Add one, or name one with --target.")
 
 
 def own_domain(subject: Subject) -> Iterator[Finding]:

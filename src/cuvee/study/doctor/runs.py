@@ -151,27 +151,23 @@ def within_noise(subject: Subject) -> Iterator[Finding]:
 
 def several_scales(subject: Subject) -> Iterator[Finding]:
     """Runs of several sizes or lengths in one table."""
-    scales = subject.scales
-    if len(scales) > 1:
-        by_size = sorted(scales, key=lambda scale: -len(scales[scale]))
-        told = listed([f"{len(scales[scale])} at {scale}" for scale in by_size], 4)
+    if told := subject.scales.sentence(subject.scale, subject.question.target_tokens):
         yield warning(
             subject.title,
-            f"The table holds runs of {len(scales)} scales: {told}. Size moves losses more than mixture does."
-            f" What is said here of runs is of the {len(subject.runs)} runs at the commonest scale.",
-            "Choose one with --where params=... or tokens=..., or use a law that knows scale.",
+            f"{told} Size moves losses more than mixture does.",
+            "Choose another with --where, such as params=..., tokens=..., size=... or step=..., or name the"
+            " tokens of your run with --target-tokens.",
         )
 
 
 def evaluation_points(subject: Subject) -> Iterator[Finding]:
-    """The same run several times, at different steps, taken for several runs."""
-    runs = [name for name in subject.one_scale.labels.get("run", ()) if name]
-    if len(set(runs)) < len(runs):
-        yield warning(
+    """The same run several times, at different steps."""
+    if subject.scales.curves:
+        yield note(
             subject.title,
-            f"{len(runs)} rows are of {len(set(runs))} runs at several steps. Rows of one run share its luck;"
-            " taken for runs of their own they make every law look surer than it is.",
-            "Choose one step with --where step=...",
+            f"{len(subject.all_runs)} rows are of fewer runs at several points. Rows of one run share its"
+            f" luck, so that each counts once: {len(subject.runs)} runs.",
+            "Nothing, if that is what was meant; choose one point with --where step=... or tokens=...",
         )
 
 

@@ -4,7 +4,7 @@ Letters of the shapes: ``R`` runs, ``S`` sources, ``E`` metrics.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -17,12 +17,21 @@ from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.interface import File
 from cuvee.runs.formats.part import Part
-from cuvee.runs.formats.registry import FORMATS
 from cuvee.runs.formats.table import Table
-from cuvee.runs.imported import ImportedTable, files_inside, import_runs, open_file
+from cuvee.runs.imported import (
+    ImportedTable,
+    files_inside,
+    format_of,
+    open_file,
+    open_files,
+    read_parts,
+    table_of,
+)
 from cuvee.runs.observations import Observations
-from cuvee.study.fit_folder import scales
+from cuvee.study.default_target import DefaultTarget
 from cuvee.study.question import Question
+from cuvee.study.run_scales import RunScales, Scale
+from cuvee.study.said_directions import meant_by, said_directions
 from cuvee.types import FloatArray, IntArray
 
 
@@ -47,6 +56,8 @@ class Subject:
     """Bounds, token counts and caps of the mixture that is to be chosen."""
     answer: Path | None = None
     """A folder in which an earlier fit may lie."""
+    metrics: tuple[str, ...] = ()
+    """All metrics of the table where ``table`` holds those alone that are asked of."""
 
     @classmethod
     def read(
@@ -58,17 +69,21 @@ class Subject:
         question: Question | None = None,
         answer: Path | None = None,
     ) -> Self:
-        """Open the files twice: as they are written, and as ``import_runs`` understands them."""
-        files = _opened(paths)
+        """Read files as ``import_runs`` does; where it refuses them, as far as they can be understood."""
         table, refusal = None, ""
+        notes: list[str] = []
         try:
-            table = import_runs(paths).where(**(where or {}))
+            files = open_files(paths, notes)
+            parts = read_parts(files)
+            table = table_of(parts, notes).where(**(where or {}))
         except CuveeError as refused:
             refusal = str(refused)
+            files = _opened(paths)
+            parts = _parts(files)
         return cls(
             tuple(paths),
             tuple(file for file in files if isinstance(file, Table)),
-            tuple(_parts(files)),
+            tuple(parts),
             table,
             refusal,
             tuple(lower),
@@ -94,14 +109,24 @@ class Subject:
         return self.table
 
     @cached_property
-    def scales(self) -> dict[str, IntArray]:
-        """The rows of each scale, in order of appearance."""
-        return scales(self.all_runs.observations)
+    def scales(self) -> RunScales:
+        """The scales of the table."""
+        return RunScales(self.all_runs)
+
+    @cached_property
+    def scale(self) -> Scale:
+        """The scale that ``cuvee fit`` takes."""
+        return self.scales.chosen(self.question.target_tokens)
 
     @cached_property
     def one_scale(self) -> ImportedTable:
-        """The rows of the scale that has most runs: those that ``cuvee fit`` takes."""
-        return self.all_runs.select(max(self.scales.values(), key=len))
+        """The rows of that scale."""
+        return self.all_runs.select(self.scale.rows)
+
+    @property
+    def table_metrics(self) -> tuple[str, ...]:
+        """The metrics of the table, whatever is asked."""
+        return self.metrics or self.runs.metrics
 
     @property
     def runs(self) -> Observations:
@@ -109,14 +134,65 @@ class Subject:
         return self.one_scale.observations
 
     @cached_property
+    def said(self) -> Mapping[str, Direction]:
+        """What was said of directions, as far as it can be understood."""
+        known = [
+            [asked for asked in names if meant_by(asked, self.runs.metrics)]
+            for names in (self.lower, self.higher)
+        ]
+        try:
+            return said_directions(self.all_runs, *known)
+        except ConfigError:
+            return {}  # a check of its own says it
+
+    @cached_property
     def directions(self) -> dict[str, Direction]:
         """Of the metrics whose direction is known from the files or was said."""
-        said: dict[str, Direction] = {
-            **dict.fromkeys(self.lower, "lower"),
-            **dict.fromkeys(self.higher, "higher"),
-        }
-        known = {**self.all_runs.directions, **said}
+        known = {**self.all_runs.directions, **self.said}
         return {name: way for name, way in known.items() if name in self.runs.metrics}
+
+    @cached_property
+    def default(self) -> DefaultTarget:
+        """The metrics that are improved where the question names none."""
+        return DefaultTarget.of(self.runs, self.all_runs.members)
+
+    @cached_property
+    def target(self) -> tuple[str, ...]:
+        """The metrics that the target is made of."""
+        named = [name for name, weight in self.question.weights.items() if weight > 0]
+        return tuple(name for name in named or self.default.metrics if name in self.runs.metrics)
+
+    @cached_property
+    def weighed(self) -> dict[str, FloatArray]:
+        """Metric of the target -> its values [R] as they are added up: weighted, perplexities by
+        logarithm."""
+        logs = () if self.question.weights else self.default.logarithms
+        columns = {name: self.runs.metric(name) for name in self.target}
+        return {
+            name: self.question.weights.get(name, 1.0) * (np.log(values) if name in logs else values)
+            for name, values in columns.items()
+        }
+
+    def asked(self) -> Self:
+        """The same with those metrics alone that the question is about: its target, guards and front."""
+        table = self.all_runs
+        names = [
+            n
+            for n in table.observations.metrics
+            if n in (*self.target, *self.question.guards, *self.question.front)
+        ]
+        columns = [table.observations.metric(name) for name in names]
+        values = np.stack(columns, axis=1) if columns else np.zeros((len(table), 0))
+        return replace(
+            self,
+            metrics=self.runs.metrics,
+            table=replace(
+                table,
+                observations=replace(table.observations, metrics=tuple(names), values=values),
+                directions={name: way for name, way in table.directions.items() if name in names},
+                reasons={name: why for name, why in table.reasons.items() if name in names},
+            ),
+        )
 
     @cached_property
     def costs(self) -> FloatArray:
@@ -158,14 +234,15 @@ def _opened(paths: Sequence[Path]) -> list[File]:
 
 
 def _parts(files: Sequence[File]) -> list[Part]:
+    """What each file tells, as far as the files of its format can be read."""
     by_format: dict[str, list[File]] = {}
     for file in files:
-        name = next((known.name for known in FORMATS if known.recognises(file)), "")
-        by_format.setdefault(name, []).append(file)
+        if known := format_of(file):
+            by_format.setdefault(known.name, []).append(file)
     parts: list[Part] = []
-    for known in FORMATS:
+    for same in by_format.values():
         try:
-            parts += known.read(by_format[known.name]) if known.name in by_format else []
+            parts += read_parts(same)
         except CuveeError:
             continue
     return parts

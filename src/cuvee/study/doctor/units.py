@@ -9,30 +9,16 @@ import numpy as np
 from cuvee.laws.interface import own_sources
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.part import listed
+from cuvee.runs.formats.purpose import no_target
+from cuvee.runs.formats.tidy import BY_DEFINITION
+from cuvee.study.default_target import is_perplexity
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
+from cuvee.study.said_directions import meant_by
 from cuvee.types import FloatArray
 
-PERPLEXITY = frozenset({"ppl", "perplexity", "perplexities"})
 BITS = frozenset({"bpb", "bpc", "bits"})
 NATS = frozenset({"loss", "nll", "nats", "ce"})
-BENCHMARKS = frozenset(
-    {
-        "arc",
-        "boolq",
-        "copa",
-        "csqa",
-        "gsm8k",
-        "hellaswag",
-        "humaneval",
-        "mbpp",
-        "mmlu",
-        "naturalqs",
-        "openbookqa",
-    }
-    | {"obqa", "piqa", "race", "sciq", "siqa", "socialiqa", "squad", "triviaqa", "winogrande"}
-)
-"""Names of benchmarks that are mostly told as accuracies."""
 WIDE = 100.0
 """Largest value over smallest from which on one metric may hold two units."""
 DOMINANT = 0.9
@@ -43,7 +29,15 @@ _BITS_PER_NAT = 1.0 / np.log(2.0)
 def said_of_unknown_metrics(subject: Subject) -> Iterator[Finding]:
     """A direction of a metric that is not there, or two directions of one."""
     both = sorted(set(subject.lower) & set(subject.higher))
-    absent = sorted({*subject.lower, *subject.higher} - set(subject.runs.metrics))
+    absent = [name for name in (*subject.lower, *subject.higher) if not meant_by(name, subject.table_metrics)]
+    asked = subject.question
+    named = [n for n in (*asked.weights, *asked.guards, *asked.front) if n not in subject.table_metrics]
+    if named and not subject.metrics:
+        yield error(
+            f"metric {listed(named)}",
+            f"It is asked of, but the table has no such metric; it has {listed(subject.table_metrics, 8)}.",
+            "Write the name as in the table.",
+        )
     if both:
         yield error(
             f"metric {listed(both)}", "It is said to be better when lower and when higher.", "Say one."
@@ -52,21 +46,30 @@ def said_of_unknown_metrics(subject: Subject) -> Iterator[Finding]:
         yield error(
             f"metric {listed(absent)}",
             f"A direction is said of it, but the table has no such metric; it has"
-            f" {listed(subject.runs.metrics, 8)}.",
-            "Write the name as in the table.",
+            f" {listed(subject.table_metrics, 8)}.",
+            "Write the name as in the table, a pattern such as 'quiz*', or all.",
         )
 
 
 def unknown_directions(subject: Subject) -> Iterator[Finding]:
     """Metrics of which nothing tells whether lower is better."""
-    unknown = [name for name in subject.runs.metrics if name not in subject.directions]
-    if unknown:
-        grave = error if len(unknown) == len(subject.runs.metrics) else warning
+    asked = [name for name in subject.target if name not in subject.directions]
+    others = [n for n in subject.runs.metrics if n not in subject.directions and n not in subject.target]
+    others = [name for name in others if not no_target(name)]
+    if asked:
+        grave = error if len(asked) == len(subject.target) else warning
         yield grave(
-            f"metric {listed(unknown)}",
-            f"Nothing tells whether {len(unknown)} of {len(subject.runs.metrics)} metrics are better lower or"
-            " higher, and `cuvee fit` will not guess.",
-            f"Say --lower {unknown[0]!r} or --higher {unknown[0]!r}, or choose others with --target.",
+            f"metric {listed(asked)}",
+            f"Nothing tells whether {len(asked)} of {len(subject.target)} metrics of the target are better"
+            " lower or higher, and `cuvee fit` will not guess.",
+            f"Say --lower {asked[0]!r} or --higher {asked[0]!r} (or a pattern, or all), or choose others with"
+            " --target.",
+        )
+    elif others and not subject.question.weights:
+        yield note(
+            f"metric {listed(others)}",
+            "Nothing tells whether lower is better, and nothing is asked of it.",
+            f"Say --lower {others[0]!r} or --higher {others[0]!r} before it is named as a target.",
         )
 
 
@@ -75,8 +78,7 @@ def contradicted_names(subject: Subject) -> Iterator[Finding]:
     for name, way in subject.directions.items():
         known = named_direction(name)
         if known and known.direction != way:
-            said = name in subject.lower + subject.higher
-            why = "as you said" if said else subject.all_runs.reasons[name]
+            why = "as you said" if name in subject.said else subject.all_runs.reasons[name]
             yield warning(
                 f"metric {name}",
                 f"It counts as better when {way} ({why}),"
@@ -109,31 +111,31 @@ def contradicted_by_data(subject: Subject) -> Iterator[Finding]:
 
 
 def assumed_losses(subject: Subject) -> Iterator[Finding]:
-    """Benchmarks that count as losses since nothing says that they are accuracies."""
-    said = subject.lower + subject.higher
+    """Metrics that count as losses since nothing says what they are."""
     assumed = [
         name
-        for name, way in subject.directions.items()
-        if way == "lower" and name not in said and named_direction(name) is None and _words(name) & BENCHMARKS
+        for name in subject.directions
+        if subject.all_runs.reasons.get(name) == BY_DEFINITION.reason and name not in subject.said
     ]
     if assumed:
         yield warning(
             f"metric {listed(assumed)}",
-            "It counts as a loss since the format takes every metric for one, but its name is that of a"
-            " benchmark, which is mostly told as an accuracy.",
-            f"Say --higher {assumed[0]!r} if it is one, or --lower {assumed[0]!r} if it is a loss.",
+            f"{'It counts as a loss' if len(assumed) == 1 else 'They count as losses'} since columns m: are"
+            " losses by definition; no name says so.",
+            f"Say --lower {assumed[0]!r} or --higher {assumed[0]!r}, or --lower all.",
         )
 
 
 def mixed_directions(subject: Subject) -> Iterator[Finding]:
     """Metrics to lower and metrics to raise in one target."""
-    ways = {way: [n for n, w in subject.directions.items() if w == way] for way in ("lower", "higher")}
+    ways = {w: [n for n in subject.target if subject.directions.get(n) == w] for w in ("lower", "higher")}
     if all(ways.values()):
-        yield note(
+        grave = note if subject.question.weights else warning
+        yield grave(
             subject.title,
-            f"Better when lower: {listed(ways['lower'])}; better when higher: {listed(ways['higher'])}. A"
-            " target over all adds one point of accuracy to one nat of loss.",
-            "Choose weights with --target, or make some of them guards.",
+            f"The target adds metrics of two kinds: better when lower: {listed(ways['lower'])}; better when"
+            f" higher: {listed(ways['higher'])}. One point of accuracy counts as one nat of loss.",
+            "Choose metrics and weights with --target, or make some of them guards.",
         )
 
 
@@ -158,12 +160,25 @@ def wide_metrics(subject: Subject) -> Iterator[Finding]:
 
 
 def perplexities_beside_losses(subject: Subject) -> Iterator[Finding]:
-    """Perplexities and losses in one table."""
-    yield from _beside(subject, PERPLEXITY, NATS | BITS, "perplexities", "losses", "take the logarithm")
+    """Perplexities and losses in one target."""
+    first = [name for name in subject.target if is_perplexity(name)]
+    second = [name for name in subject.target if _words(name) & (NATS | BITS) and name not in first]
+    if subject.question.weights and first and second:
+        yield warning(
+            f"metric {listed(first)}",
+            f"These are perplexities, beside losses: {listed(second)}. Added up they do not weigh alike.",
+            "Weigh them with --target, or leave --target out: then perplexities enter by their logarithm.",
+        )
+    elif subject.default.logarithms and not subject.question.weights:
+        yield note(
+            f"metric {listed(subject.default.logarithms)}",
+            "Perplexities enter the target by their logarithm, so that they can be added up.",
+            "Nothing; name metrics with --target to have them as they are.",
+        )
 
 
 def bits_beside_nats(subject: Subject) -> Iterator[Finding]:
-    """Bits and nats in one table."""
+    """Bits and nats in one target."""
     yield from _beside(subject, BITS, NATS, "bits", "losses, mostly in nats", "convert to one unit")
 
 
@@ -172,6 +187,8 @@ def percent_beside_fractions(subject: Subject) -> Iterator[Finding]:
     fractions, percents, both = [], [], []
     for name, values in _values(subject):
         if subject.directions.get(name) != "higher" or not len(values) or values.min() < 0.0:
+            continue
+        if name not in subject.target:
             continue
         most = float(values.max())
         if most > 1.5 and (values < 1.0).any() and not (values < 1.0).all() and np.median(values) > 5.0:
@@ -196,7 +213,7 @@ def impossible_values(subject: Subject) -> Iterator[Finding]:
     for name, values in _values(subject):
         named, low, high = named_direction(name), values.min(initial=np.inf), values.max(initial=-np.inf)
         wrong = ""
-        if _words(name) & PERPLEXITY and low < 1.0:
+        if is_perplexity(name) and low < 1.0:
             wrong = f"a perplexity of {low:.4g} is below 1"
         elif named and named.direction == "lower" and low < 0.0:
             wrong = f"a loss of {low:.4g} is below 0"
@@ -212,16 +229,20 @@ def impossible_values(subject: Subject) -> Iterator[Finding]:
 
 def dominant_metric(subject: Subject) -> Iterator[Finding]:
     """One metric decides an equal target by its scale."""
-    spread = np.array([values.var() if len(values) else 0.0 for _, values in _values(subject)])
-    if len(spread) < 2 or not spread.sum() > 0.0:
+    known = {name: values[np.isfinite(values)] for name, values in subject.weighed.items()}
+    largest = max((float(np.abs(values).max()) for values in known.values() if values.size), default=0.0)
+    if largest == 0.0:
         return
-    part = float(spread.max() / spread.sum())
-    if part > DOMINANT:
-        name = subject.runs.metrics[int(spread.argmax())]
+    spread = {name: float((values / largest).var()) for name, values in known.items() if values.size}
+    total = sum(spread.values())
+    if len(spread) < 2 or not total > 0.0:
+        return
+    name = max(spread, key=lambda one: spread[one])
+    if spread[name] / total > DOMINANT:
         yield warning(
             f"metric {name}",
-            f"It has {part:.0%} of the variance of all {len(spread)} metrics: a target over all of them"
-            " equally is decided by it alone.",
+            f"It has {spread[name] / total:.0%} of the variance of the {len(spread)} metrics of the target,"
+            " which is decided by it nearly alone.",
             "Weigh metrics with --target, or bring them to one unit.",
         )
 
@@ -229,8 +250,8 @@ def dominant_metric(subject: Subject) -> Iterator[Finding]:
 def _beside(
     subject: Subject, one: frozenset[str], other: frozenset[str], ones: str, others: str, remedy: str
 ) -> Iterator[Finding]:
-    first = [name for name in subject.runs.metrics if _words(name) & one]
-    second = [name for name in subject.runs.metrics if _words(name) & other and name not in first]
+    first = [name for name in subject.target if _words(name) & one]
+    second = [name for name in subject.target if _words(name) & other and name not in first]
     if first and second:
         yield warning(
             f"metric {listed(first)}",
