@@ -124,7 +124,10 @@ def _facts(
     for name in {**dict.fromkeys(decided.mixture.names), **tokens, **documents}:
         fact = study.get(name, SourceFacts())
         fact = fact.of_tokens(tokens.get(name, decided.tokens.get(name, fact.tokens)))
-        facts[name] = replace(fact, path=paths.get(name, ""), documents=documents.get(name, fact.documents))
+        fact = replace(fact, path=paths.get(name, ""))
+        if name in documents:
+            fact = replace(fact, documents=documents[name], by_study=False)
+        facts[name] = fact
     return facts
 
 
@@ -154,7 +157,7 @@ def print_trainers(as_json: bool) -> None:
     from cuvee.exporters.registry import EXPORTERS
 
     if as_json:
-        keys = ("name", "title", "version", "documentation", "unit", "filename")
+        keys = ("name", "title", "version", "read_from", "documentation", "unit", "filename")
         print_json({"trainers": [{key: getattr(one, key) for key in keys} for one in EXPORTERS.values()]})
         return
     print_table(
