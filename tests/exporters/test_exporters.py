@@ -21,12 +21,13 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.errors import ConfigError
-from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named, read_decided
+from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named
 from cuvee.exporters.interface import number
 from cuvee.exporters.quoting import yaml_text
 from cuvee.exporters.rounding import rounded
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.store import RunStore, SourceRecord
+from cuvee.study.decided import read_decided
 
 GOLD = Path(__file__).with_name("gold")
 FACTS = {
@@ -574,18 +575,67 @@ def test_shares_are_read_from_plain_files_and_decisions(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("{", "cannot be read as JSON"),
-        ("[1]", "an object is needed"),
-        ('{"web": "much"}', "shares.json"),
-        ('{"web": 0.5}', "shares.json"),
-        ('{"shares": 3}', "must be an object"),
-        ('{"mixture": [{"source": "a"}]}', "no decision of cuvee"),
+        ("[1]", 'entry 1: an object such as {"domain"'),
+        ("3", "shares are needed"),
+        ("{}", "name of a source"),
+        ('{"web": "much"}', 'shares.json: the share of web is "much"; write a number from 0 to 1'),
+        ('{"web": true, "code": 0}', "the share of web is true"),
+        ('{"web": NaN, "code": 1}', "the share of web is NaN"),
+        ('{"web": 0.5}', "sum to 0.5, not to 1 within 2%"),
+        ('{"web": -0.1, "code": 1.1}', "share of web is negative"),
+        ('{"web": 50, "code": 30, "books": 20}', "sum to 100, so these are percentages; divide by 100"),
+        ('{"web": 600, "code": 300}', "divide counts by their sum"),
+        ('{"shares": 3}', "divide counts by their sum"),
+        ('{"shares": null}', "shares are needed"),
+        ('{"web": 0.5, "web": 0.5, "code": 0.5}', "'web' stands there twice"),
+        ('[{"domain": "a", "weight": 1}, {"domain": "a", "weight": 0}]', "'a' stands there twice"),
+        ('[{"domain": "a", "loss": 1}]', "entry 1: one of the keys share, weight"),
+        ('{"train_domain_weights": {"web": 50, "code": 50}}', "divide percentages by 100"),
     ],
 )
 def test_what_is_no_mixture_is_told(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "shares.json"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=re.escape(told)) as caught:
         read_decided(path)
+    message = str(caught.value)
+    assert not re.search(r"Mixture|dict|NoneType|argument|str\b", message.replace(str(tmp_path), ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"train_domain_weights": {"web": 0.7, "code": 0.3}, "eval_domain_weights": {"web": 1}}',
+        '[{"domain": "web", "weight": 0.7}, {"domain": "code", "weight": 0.3}]',
+        '[{"domain": "web", "weight": "0.7"}, {"domain": "code", "weight": 0.3, "rank": 2}]',
+        '{"weights": {"web": 0.7, "code": 0.3}, "loss": 2.1}',
+        '{"sources": [{"name": "web", "target_ratio": 0.7}, {"name": "code", "target_ratio": 0.3}]}',
+        '\ufeff{"web": 0.7, "code": 0.3}',
+    ],
+)
+def test_mixtures_of_other_programs_are_read(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "best.json"
+    path.write_text(text, encoding="utf-8")
+    written = export(path, "--to", "megatron")
+    assert written.stdout == "0.7 web\n0.3 code\n"
+    path.write_text(text.lstrip("\ufeff"), encoding="utf-16")
+    assert export(path, "--to", "megatron").stdout == written.stdout
+
+
+def test_rounding_is_divided_out_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "thirds.json"
+    path.write_text('{"web": 0.333, "code": 0.333, "books": 0.333}')
+    written = export(path, "--to", "megatron")
+    assert written.stdout == "0.333334 web\n0.333333 code\n0.333333 books\n"
+    assert "the shares summed to 0.999 and were divided by their sum" in written.stderr
+    assert json.loads(export(path, "--to", "megatron", "--json").stdout)["notes"]
+
+
+def test_a_table_is_no_file_of_shares(tmp_path: Path) -> None:
+    table = tmp_path / "runs.csv"
+    table.write_text("w:web,w:code\n0.5,0.5\n")
+    with pytest.raises(ConfigError, match="`cuvee fit` reads tables of runs"):
+        read_decided(table)
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ from cuvee.cli.options import AsJson
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cuvee.exporters.decided import Decided
     from cuvee.exporters.interface import SourceFacts
+    from cuvee.study.decided import Decided
 
 
 def export(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="PATH", help="A study, the folder of a fit, a decision, or a JSON of shares."),
+        typer.Argument(metavar="PATH", help="A study, the folder of a fit, a decision, or shares in JSON."),
     ] = None,
     to: Annotated[
         str, typer.Option("--to", metavar="TRAINER", help=f"{one_of(TRAINERS)} --list says more of each.")
@@ -61,11 +61,11 @@ def export(
     from cuvee.cli.given import counts
     from cuvee.cli.output import print_json
     from cuvee.errors import ConfigError
-    from cuvee.exporters.decided import read_decided
     from cuvee.exporters.interface import Recipe
     from cuvee.exporters.registry import exporter_named
     from cuvee.files import write_text
     from cuvee.study.answers import stale_note
+    from cuvee.study.decided import read_decided
     from cuvee.study.folder import CONFIG_NAME
     from cuvee.study.source_facts import facts_beside
 
