@@ -83,7 +83,7 @@ def export(
         facts_beside(source),
         counts(tokens, "--tokens"),
         counts(documents, "--documents"),
-        _paths(path, decided.mixture.names),
+        paths_given(path, decided.mixture.names),
     )
     run = decided.target_tokens if target_tokens is None else target_tokens
     written = exporter.export(Recipe(decided.mixture, facts, run, sequence_length, seed))
@@ -131,7 +131,7 @@ def _facts(
     return facts
 
 
-def _paths(given: list[str] | None, names: tuple[str, ...]) -> dict[str, str]:
+def paths_given(given: list[str] | None, names: tuple[str, ...]) -> dict[str, str]:
     """``SOURCE=PATH``; a path may hold equals signs (``day=01``), so that the source's name divides.
 
     Raises:
