@@ -543,6 +543,27 @@ def test_paths_of_text_are_said_to_be_such_where_a_trainer_reads_none(study: Pat
     assert yaml.safe_load(names)["dataset"] == "web,code,law"
 
 
+def test_a_study_beside_its_data_gives_absolute_paths_and_fields(tmp_path: Path) -> None:
+    root = tmp_path / "texts.cuvee"
+    root.mkdir()
+    (root / "study.yaml").write_text(
+        "schema: 1\nsources:\n  web: {paths: ../texts/web.jsonl, text_field: body}\n  code: ../texts/*.txt\n"
+    )
+    entries = [{"source": name, "share": 0.5, "unique_tokens": 0} for name in ("web", "code")]
+    (root / "decision.json").write_text(json.dumps({"mixture": entries}))
+    with RunStore(root / "store.sqlite") as store:
+        store.write_sources([SourceRecord("web", "1", 100, 4000, 9), SourceRecord("code", "2", 10, 4000, 9)])
+    written = export(root, "--to", "hugging-face").stdout
+    places = (str(tmp_path / "texts/web.jsonl"), str(tmp_path / "texts/*.txt"))
+    assert tuple(weights_written(EXPORTERS["hugging-face"], written)) == places
+    assert f"FIELDS = {{\n    '{places[0]}': 'body',\n}}" in written and ".." not in written
+    # The ten documents of code are files; axolotl would read their lines.
+    refused = export(root, "--to", "axolotl")
+    assert refused.exit_code and "--path code=PATH, or say --documents code=LINES" in refused.stderr
+    counted = export(root, "--to", "axolotl", "--documents", "code=400")
+    assert counted.exit_code == 0 and "a document a line there; so are code" in counted.stderr
+
+
 # --- what is exported -------------------------------------------------------------------------------
 
 
@@ -593,7 +614,7 @@ def test_shares_are_read_from_plain_files_and_decisions(tmp_path: Path) -> None:
         ('{"train_domain_weights": {"web": 50, "code": 50}}', "divide percentages by 100"),
     ],
 )
-def test_what_is_no_mixture_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_no_mixture_is_refused(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "shares.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(told)) as caught:

@@ -22,8 +22,8 @@ LENGTHS = np.array([20.0, 60.0, 400.0])
 
 def draws_of(sources: np.ndarray, tokens: np.ndarray | None = None, names: Any = MIXTURE.names) -> Draws:
     """Samples as a reader would give them."""
-    told = np.ones(len(sources)) if tokens is None else tokens
-    return Draws(tuple(names), sources.astype(np.int64), told, "source", "tokens", 0)
+    said = np.ones(len(sources)) if tokens is None else tokens
+    return Draws(tuple(names), sources.astype(np.int64), said, "source", "tokens", 0)
 
 
 def drawn(samples: int, seed: int, shares: Any = (0.5, 0.3, 0.2)) -> Draws:
@@ -47,9 +47,9 @@ def test_errors_are_those_of_repeated_draws() -> None:
     runs = [compared(MIXTURE, drawn(3000, seed), {}).shares for seed in range(400)]
     for place in range(3):
         spread = np.std([run[place].drawn for run in runs])
-        told = np.mean([run[place].error for run in runs])
+        said = np.mean([run[place].error for run in runs])
         # Of 400 draws a standard deviation is known to 3.5 %.
-        assert told == pytest.approx(spread, rel=0.12)
+        assert said == pytest.approx(spread, rel=0.12)
     assert not any(share.differs for run in runs for share in run)
 
 
@@ -121,10 +121,12 @@ def test_a_log_tells_more_than_samples(tmp_path: Path) -> None:
     assert found.passed_over == 2 and found.tokens.tolist() == [5, 7]
     assert (found.source_column, found.token_column) == ("dataset", "n")
     assert read_draws(log, source_column="dataset").token_column == ""
+    log.write_text('{"step": 1}\n{"dataset": "web", "tokens": 5}\n')
+    assert read_draws(log, source_column="dataset").token_column == "tokens"
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "said"),
     [
         ("a.csv", "source,tokens\nweb,many\n", "row 1: tokens is 'many'"),
         ("a.csv", "source,tokens\nweb,-1\n", "row 1: tokens is '-1'"),
@@ -140,14 +142,14 @@ def test_a_log_tells_more_than_samples(tmp_path: Path) -> None:
         ("a.txt", "web\n", "a table (.csv, .tsv) or JSON lines"),
     ],
 )
-def test_what_is_no_order_is_told(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_what_is_no_order_is_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError) as caught:
         read_draws(tmp_path / name)
-    assert told in str(caught.value)
+    assert said in str(caught.value)
 
 
-def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         read_draws(tmp_path / "none.csv")
     (tmp_path / "bad.csv").write_bytes(b"source\n\xff\xfe\n")
@@ -185,9 +187,9 @@ def test_the_command_says_what_differs(files: Path) -> None:
     stray = check(shares, "--samples", order)
     assert stray.exit_code == 1
     assert "law: 0.00% of the tokens instead of 20.00%, beyond noise." in stray.stdout
-    told = json.loads(check(shares, "--samples", order, "--json").stdout)
-    assert not told["ok"] and told["samples"] == 20_000
-    assert {row["source"]: row["differs"] for row in told["sources"]} == {
+    said = json.loads(check(shares, "--samples", order, "--json").stdout)
+    assert not said["ok"] and said["samples"] == 20_000
+    assert {row["source"]: row["differs"] for row in said["sources"]} == {
         "web": False,
         "code": False,
         "law": True,

@@ -53,20 +53,20 @@ def read_draws(path: Path, source_column: str = "", token_column: str = "") -> D
         token_column: which one tells its tokens; empty: the first of ``TOKEN_COLUMNS``, if any is there.
 
     Raises:
-        ConfigError: the file cannot be read, names no source, or a count of tokens is none (row is told).
+        ConfigError: the file cannot be read, names no source, or a count of tokens is none (with its row).
     """
     names: dict[str, int] = {}
     sources, tokens = array("l"), array("d")
     passed_over = 0
     for number, record in enumerate(_records(path), start=1):
         where = f"{path}, row {number}"
-        if number == 1 or not source_column:
-            source_column = source_column or _first(record, SOURCE_COLUMNS)
-            token_column = token_column or _first(record, TOKEN_COLUMNS)
-        name = record.get(source_column)
+        column = source_column or _first(record, SOURCE_COLUMNS)
+        name = record.get(column)
         if name is None or str(name).strip() == "":
             passed_over += 1
             continue
+        if not sources:
+            source_column, token_column = column, token_column or _first(record, TOKEN_COLUMNS)
         if isinstance(name, list | dict):
             raise ConfigError(f"{where}: {source_column} is no name; one source a row is needed")
         sources.append(names.setdefault(str(name).strip(), len(names)))

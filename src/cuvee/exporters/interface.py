@@ -124,7 +124,7 @@ class Recipe:
         """Documents of the sources that are used.
 
         Raises:
-            ConfigError: tokens or documents of some sources are unknown (all of them are told).
+            ConfigError: tokens or documents of some sources are unknown (the message lists all).
         """
         self._check_known("tokens", "documents")
         return {name: self._fact(name).documents for name in self.kept}

@@ -38,7 +38,7 @@ def _settings(recipe: Recipe) -> list[str]:
 
 SPLIT = "99,1,0"
 """Of every source: training, validation, test."""
-_SPLIT_TOLD = (
+_SPLIT_SAID = (
     f"split is {SPLIT} of every source (training, validation, test), as one is required; set it as you wish."
 )
 
@@ -46,7 +46,7 @@ _SPLIT_TOLD = (
 def _bridge(recipe: Recipe) -> Export:
     seed = f"  random_seed: {recipe.seed}"
     lines = ["dataset:", "  data_path:", *_blend(recipe), *_settings(recipe), seed]
-    return Export("\n".join(lines) + "\n", (_SPLIT_TOLD, *repeats(recipe)))
+    return Export("\n".join(lines) + "\n", (_SPLIT_SAID, *repeats(recipe)))
 
 
 def _automodel(recipe: Recipe) -> Export:
@@ -56,7 +56,7 @@ def _automodel(recipe: Recipe) -> Export:
         "Every token counts alike in the loss. With domain_mixture, a domain's loss is multiplied by its "
         "objective weight over its sampling weight: leave it out, or make both the shares above."
     )
-    return Export("\n".join([*lines, f"  seed: {recipe.seed}"]) + "\n", (_SPLIT_TOLD, loss, *repeats(recipe)))
+    return Export("\n".join([*lines, f"  seed: {recipe.seed}"]) + "\n", (_SPLIT_SAID, loss, *repeats(recipe)))
 
 
 MEGATRON = Exporter(

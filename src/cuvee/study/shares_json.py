@@ -50,7 +50,7 @@ def read_shares(path: Path, content: Any) -> tuple[Mixture, tuple[str, ...]]:
     """The mixture in what a file holds, and what was done to it, in sentences.
 
     Raises:
-        ConfigError: there is none, or its shares do not sum to one within 2 % (key and sum are told).
+        ConfigError: there is none, or its shares do not sum to one within 2 % (with key and sum).
     """
     document = Document(path, content if isinstance(content, Mapping) else {})
     if DOREMI.recognises(document):
