@@ -71,6 +71,14 @@ TRAINERS = {
         Trainer("mosaicml", ("mosaicml-streaming==0.13.0", "torch"), "with_mosaicml.py", "shards/{name}"),
         Trainer("litdata", ("litdata==0.2.76", "torch"), "with_litdata.py", "chunks/{name}"),
         Trainer("olmo-core", ("ai2-olmo-core==3.0.0", "torch"), "with_olmo_core.py", "arrays/{name}.npy"),
+        Trainer(
+            "megatron",
+            ("torch", "numpy", "packaging", "triton"),
+            "with_megatron.py",
+            "binary/{name}",
+            # It asks for Python 3.12, and has wheels for 3.11.
+            without_dependencies=("--ignore-requires-python", "megatron-core==0.19.2"),
+        ),
         Trainer("torchtitan", ("torchtitan==0.3.0", "torch"), "with_torchtitan.py", "text/{name}.jsonl"),
         Trainer(
             "llama-factory",
@@ -114,8 +122,7 @@ TRAINERS = {
 }
 
 HEAVY = {
-    "megatron": "its training needs CUDA; read, not run",
-    "megatron-bridge": "needs packages for CUDA (flashinfer among them); read, not run",
+    "megatron-bridge": "needs packages for CUDA (flashinfer among them); its blend is that of Megatron-LM",
     "nemo-automodel": "needs packages for CUDA (quack-kernels among them); read, not run",
     "gpt-neox": "is no package of the index; read, not run",
     "lingua": "is no package of the index; read, not run",
