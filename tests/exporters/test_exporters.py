@@ -608,6 +608,7 @@ def test_shares_are_read_from_plain_files_and_decisions(tmp_path: Path) -> None:
         ('{"web": 600, "code": 300}', "divide counts by their sum"),
         ('{"shares": 3}', "divide counts by their sum"),
         ('{"shares": null}', "shares are needed"),
+        ('{"\\ud800": 1}', "holds half a character"),
         ('{"web": 0.5, "web": 0.5, "code": 0.5}', "'web' stands there twice"),
         ('[{"domain": "a", "weight": 1}, {"domain": "a", "weight": 0}]', "'a' stands there twice"),
         ('[{"domain": "a", "loss": 1}]', "entry 1: one of the keys share, weight"),

@@ -77,6 +77,9 @@ def mixture_of(shares: Mapping[str, Any], where: str) -> tuple[Mixture, tuple[st
     weights = {str(name): _share(value, f"{where}: the share of {name}") for name, value in shares.items()}
     if not weights or "" in weights:
         raise ConfigError(f"{where}: every share needs the name of a source")
+    for name in weights:
+        if any("\ud800" <= one <= "\udfff" for one in name):
+            raise ConfigError(f"{where}: the name {name!r} holds half a character; write it anew")
     total = math.fsum(weights.values())
     if abs(total / 100 - 1.0) <= IMPORT_TOLERANCE:
         raise ConfigError(f"{where}: shares sum to {total:.6g}, so these are percentages; divide by 100")
