@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all check format clean
+.PHONY: help venv demo test test-all test-exports check format clean
 
 help:  ## list these verbs
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.dev  ## make .venv with everything that development needs
 
@@ -18,10 +18,13 @@ demo: $(VENV)/.core  ## run a whole small study on text that is already on this 
 	$(BIN)/cuvee demo demo/
 
 test: $(VENV)/.dev  ## run the tests that take no longer than some seconds each
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow and not exports'
 
 test-all: $(VENV)/.dev  ## run all tests
-	$(PYTEST)
+	$(PYTEST) -m 'not exports'
+
+test-exports: $(VENV)/.dev  ## install light trainers one by one, in a temporary folder, and draw from our exports
+	$(PYTEST) -m exports
 
 check: $(VENV)/.dev  ## formatting, lint, types and import floors
 	$(BIN)/ruff format --check .

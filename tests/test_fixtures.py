@@ -22,7 +22,6 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.execution.local import InProcess
-from cuvee.exporters.decided import read_decided
 from cuvee.hashing import canonical_json, digest_file
 from cuvee.progress import Progress, Silent
 from cuvee.report.reports import write_fit_report, write_scale_reports, write_search_reports
@@ -32,6 +31,7 @@ from cuvee.runs.tables import read_csv
 from cuvee.search.played import Played
 from cuvee.study import ablation, scale, search
 from cuvee.study.config import StudyConfig
+from cuvee.study.decided import read_decided
 from cuvee.study.decision import Decision
 from cuvee.study.decision_json import decode
 from cuvee.study.fit import decide

@@ -24,7 +24,7 @@ from cuvee.study.simulation.question import METHODS
 
 COMMANDS = [
     "init", "run", "check", "scale", "search", "status", "report", "add-source", "demo", "doctor", "fit",
-    "optimise", "simulate", "export",
+    "optimise", "simulate", "export", "check-export",
 ]  # fmt: skip
 SOURCE = Path(cuvee.__file__).parents[1]
 HEAVY = {"torch", "transformers", "scipy", "pydantic", "numpy", "pyarrow", "yaml", "tokenizers", "pandas"}

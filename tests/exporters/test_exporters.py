@@ -8,6 +8,7 @@ import ast
 import json
 import math
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.errors import ConfigError
-from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named, read_decided
+from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named
 from cuvee.exporters.interface import number
 from cuvee.exporters.quoting import yaml_text
 from cuvee.exporters.rounding import rounded
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.store import RunStore, SourceRecord
+from cuvee.study.decided import read_decided
 
 GOLD = Path(__file__).with_name("gold")
 FACTS = {
@@ -38,7 +40,9 @@ MIXTURE = Mixture.of({"web": 0.62, "code": 0.3, "bücher": 0.08, "spam": 0.0})
 RECIPE = Recipe(MIXTURE, FACTS, target_tokens=1e9, sequence_length=2048, seed=7)
 
 
-def weights_written(exporter: Exporter, text: str) -> dict[str, float]:
+def weights_written(
+    exporter: Exporter, text: str, facts: dict[str, SourceFacts] | None = None
+) -> dict[str, float]:
     """Path -> weight, read back from the file by a reader that shares nothing with the writer."""
     if exporter.name == "megatron":
         words = text.split()
@@ -53,10 +57,12 @@ def weights_written(exporter: Exporter, text: str) -> dict[str, float]:
         found: dict[str, float] = ast.literal_eval(sources)
         return found
     document: Any = yaml.safe_load(text)
+    rows_there = {fact.path: fact.documents for fact in (facts or FACTS).values()}
     match exporter.name:
-        case "nemo":
-            blend = document["model"]["data"]["data_prefix"]
-            return dict(zip(blend[1::2], blend[::2], strict=True))
+        case "megatron-bridge" | "nemo-automodel":
+            blend = document["dataset"]["data_path" if exporter.name == "megatron-bridge" else "paths"]
+            assert all(isinstance(word, str) for word in blend)
+            return dict(zip(blend[1::2], map(float, blend[::2]), strict=True))
         case "olmo-core":
             return {entry["paths"][0]: entry["target_ratio"] for entry in document["sources"]}
         case "levanter":
@@ -75,7 +81,18 @@ def weights_written(exporter: Exporter, text: str) -> dict[str, float]:
             names = document["dataset"].split(",")
             return dict(zip(names, map(float, document["interleave_probs"].split(",")), strict=True))
         case "axolotl":
-            return {entry["path"]: entry["weight"] for entry in document["datasets"]}
+            rows: dict[str, float] = {}
+            for entry in document["datasets"]:
+                part = re.fullmatch(r"train(?:\[:(\d+)\])?", entry["split"])
+                assert part and entry["type"] == "completion"
+                read = int(part[1]) if part[1] else rows_there[entry["path"]]
+                rows[entry["path"]] = rows.get(entry["path"], 0) + read * document["num_epochs"]
+            return rows
+        case "ms-swift":
+            return dict(zip(document["dataset"], document["interleave_prob"], strict=True))
+        case "trl":
+            assert {entry["split"] for entry in document["datasets"]} == {"train"}
+            return {e.get("data_files", e["path"]): e["fraction"] for e in document["datasets"]}
     raise AssertionError(f"no reader for {exporter.name}: write one here")
 
 
@@ -87,7 +104,7 @@ def token_shares(
     tokens = {}
     for path, weight in weights.items():
         name, fact = by_path[path]
-        each = {"samples": 1.0, "tokens": 1.0, "rows kept": fact.tokens}
+        each = {"samples": 1.0, "tokens": 1.0}
         tokens[name] = weight * each.get(exporter.unit, fact.tokens / max(fact.documents, 1))
     total = math.fsum(tokens.values())
     return {name: value / total for name, value in tokens.items()}
@@ -128,9 +145,13 @@ def test_any_mixture_comes_back(shares: list[float], lengths: list[int]) -> None
     kept = [name for name in mixture.support if mixture.share(name) >= 1e-4]
     for exporter in EXPORTERS.values():
         written = exporter.export(Recipe(mixture, facts)).text
-        found = token_shares(exporter, weights_written(exporter, written), facts)
-        # Six decimals, and three digits of the smallest share of documents.
-        assert found == pytest.approx(mixture.restrict(kept).as_dict(), rel=1e-2, abs=2e-6)
+        weights = weights_written(exporter, written, facts)
+        found = token_shares(exporter, weights, facts)
+        # Six decimals, and three digits of the smallest share of documents; of rows kept, half a row each.
+        long = {name: lengths[names.index(name)] for name in kept}
+        row = max(long.values()) * len(kept) / math.fsum(weights[name] * long[name] for name in kept)
+        within = row if exporter.unit == "rows kept" else 2e-6
+        assert found == pytest.approx(mixture.restrict(kept).as_dict(), rel=1e-2, abs=within)
 
 
 @given(st.lists(st.floats(1e-12, 1.0), min_size=1, max_size=12))
@@ -187,7 +208,7 @@ def test_what_the_unit_needs_is_asked_for_at_once(name: str) -> None:
     assert "depend on the tokens of web, bücher" in told
     assert "--tokens web=COUNT --tokens bücher=COUNT" in told
     documents = "--documents web=COUNT --documents code=COUNT --documents bücher=COUNT"
-    assert (documents in told) == (EXPORTERS[name].unit == "documents")
+    assert documents in told
     assert "spam" not in told
 
 
@@ -205,11 +226,35 @@ def test_reading_again_is_told() -> None:
     assert ratios == {"web": 1.0, "code": 1.0, "bücher": 1.6}
 
 
-def test_axolotl_says_how_much_is_never_read() -> None:
+def test_axolotl_reads_as_many_rows_as_the_run_needs() -> None:
     written = EXPORTERS["axolotl"].export(RECIPE)
-    # Books are read whole: 50M tokens at 8 %, so 625M tokens of 2350M in all.
-    assert "73% of their tokens" in written.cannot[0]
-    assert yaml.safe_load(written.text)["num_epochs"] == pytest.approx(1e9 / 625e6)
+    document = yaml.safe_load(written.text)
+    # 310,000 rows of 2,000 tokens, 100,000 of 3,000, and 800 of 100,000: books are read 1.6 times.
+    splits = [(entry["path"], entry["split"]) for entry in document["datasets"]]
+    assert splits == [
+        ("data/web", "train[:310000]"),
+        ("data/source#code", "train"),
+        ("data/bücher:'alt'", "train"),
+        ("data/bücher:'alt'", "train[:300]"),
+    ]
+    assert document["num_epochs"] == 1
+    # Web alone is not read whole: 620M of 2000M tokens; all sources together have 2350M.
+    assert any("59% are never read" in sentence for sentence in written.cannot)
+    assert "weight" not in written.text
+
+
+def test_axolotl_leaves_what_all_are_read_to_epochs() -> None:
+    written = EXPORTERS["axolotl"].export(Recipe(MIXTURE, FACTS, target_tokens=8e9))
+    document = yaml.safe_load(written.text)
+    # Web 2.48, code 8, books 12.8 times: two epochs of 1.24, 4 and 6.4 times.
+    assert document["num_epochs"] == 2 and len(document["datasets"]) == 2 + 4 + 7
+    once = EXPORTERS["axolotl"].export(Recipe(MIXTURE, FACTS))
+    # Nothing said of the run: the densest source is read whole once.
+    assert [e["split"] for e in yaml.safe_load(once.text)["datasets"]][2] == "train"
+    with pytest.raises(ConfigError, match="'bücher' would be read 16000 times"):
+        EXPORTERS["axolotl"].export(
+            Recipe(Mixture.of({"web": 0.2, "bücher": 0.8}), {n: FACTS[n] for n in ("web", "bücher")}, 1e12)
+        )
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
@@ -220,7 +265,7 @@ def test_spaces_in_paths_are_kept_or_refused(name: str) -> None:
             EXPORTERS[name].export(Recipe(MIXTURE, facts))
         return
     written = EXPORTERS[name].export(Recipe(MIXTURE, facts)).text
-    assert list(weights_written(EXPORTERS[name], written)) == [
+    assert list(weights_written(EXPORTERS[name], written, facts)) == [
         f"my data/{s}" for s in ("web", "code", "bücher")
     ]
 
@@ -244,6 +289,102 @@ def test_a_name_cannot_become_a_line_of_the_program(name: str) -> None:
     text = EXPORTERS[name].export(Recipe(Mixture.of({hostile: 1.0}), {hostile: SourceFacts("p", 9, 1)})).text
     assert not [node for node in ast.parse(text).body if isinstance(node, ast.Raise)]
     assert weights_written(EXPORTERS[name], text) == {"p": 1.0}
+
+
+# --- what each trainer's source asks for ------------------------------------------------------------
+
+
+def said(name: str, recipe: Recipe = RECIPE) -> str:
+    return " ".join(EXPORTERS[name].export(recipe).cannot)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("megatron", "--split"),
+        ("gpt-neox", "valid-data-paths"),
+        ("gpt-neox", "train-epochs exclude"),
+        ("lingua", "*.chunk.*.jsonl"),
+        ("lingua", "dropped without a word"),
+        ("olmo-core", "global_batch_size"),
+        ("olmo-core", ".npy files that exist"),
+        ("levanter", "experiment_budget"),
+        ("levanter", "num_validation_sequences or max_train_batches"),
+        ("llama-factory", "eval_dataset must list one for each"),
+        ("llama-factory", "set max_steps"),
+        ("llama-factory", "bücher (1.6 times)"),
+        ("litdata", "here bücher first, after 625M tokens"),
+        ("torchtitan-main", "holds a single source"),
+        ("torchtitan", "same draws on every rank"),
+        ("nemo-automodel", "domain_mixture"),
+        ("ms-swift", "left out by default"),
+        ("trl", "for all data sets or none"),
+    ],
+)
+def test_what_a_trainer_asks_for_is_said(name: str, words: str) -> None:
+    assert words in said(name)
+
+
+def test_streams_are_shuffled_together() -> None:
+    dataset = yaml.safe_load(EXPORTERS["mosaicml"].export(RECIPE).text)["train_loader"]["dataset"]
+    assert dataset["shuffle"] is True and dataset["shuffle_seed"] == 7
+
+
+@pytest.mark.parametrize("name", ["hugging-face", "torchtitan"])
+def test_plain_text_is_a_row_a_file(name: str) -> None:
+    assert 'sample_by="document"' in EXPORTERS[name].export(RECIPE).text
+
+
+@pytest.mark.parametrize("name", ["axolotl", "ms-swift", "trl", "llama-factory"])
+def test_lines_are_not_taken_for_documents(name: str) -> None:
+    facts = {"web": SourceFacts(tokens=1000, documents=4, text=("/t/web.txt",), by_study=True)}
+    with pytest.raises(ConfigError, match=r"a row a line.*--path web=PATH, or say --documents web=LINES"):
+        EXPORTERS[name].export(Recipe(Mixture.of({"web": 1.0}), facts))
+    counted = {"web": SourceFacts("/t/web.txt", 1000, 40)}
+    assert "a document a line there; so are web" in said(name, Recipe(Mixture.of({"web": 1.0}), counted))
+
+
+def test_the_text_field_of_a_source_is_passed_on() -> None:
+    facts = {
+        "web": SourceFacts("/d/web.jsonl", 1000, 10),
+        "code": SourceFacts("/d/code.jsonl", 1000, 10, text_field="body"),
+    }
+    recipe = Recipe(Mixture.of({"web": 0.5, "code": 0.5}), facts)
+    axolotl = yaml.safe_load(EXPORTERS["axolotl"].export(recipe).text)["datasets"]
+    assert [entry.get("field") for entry in axolotl] == [None, "body"]
+    levanter = yaml.safe_load(EXPORTERS["levanter"].export(recipe).text)["data"]["components"]
+    assert levanter["code"]["format"] == {"type": "text", "text_key": "body"}
+    assert "format" not in levanter["web"]
+    assert yaml.safe_load(EXPORTERS["ms-swift"].export(recipe).text)["columns"] == {"body": "response"}
+    for name in ("hugging-face", "torchtitan", "torchtitan-main"):
+        assert "FIELDS = {\n    '/d/code.jsonl': 'body',\n}" in EXPORTERS[name].export(recipe).text
+    assert "write code anew" in said("lingua", recipe)
+    assert "(code: 'body')" in said("llama-factory", recipe)
+    with pytest.raises(ConfigError, match="'web' has it in 'text', 'code' in 'body'"):
+        EXPORTERS["trl"].export(recipe)
+    alone = Recipe(Mixture.of({"code": 1.0}), {"code": facts["code"]})
+    trl = yaml.safe_load(EXPORTERS["trl"].export(alone).text)
+    assert trl["dataset_text_field"] == "body"
+    assert trl["datasets"] == [
+        {
+            "path": "json",
+            "data_files": "/d/code.jsonl",
+            "split": "train",
+            "columns": ["body"],
+            "fraction": 1.0,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, one in EXPORTERS.items() if one.filename.endswith(("yaml", "yml"))]
+)
+@pytest.mark.parametrize("odd", ["a\x85b", "a\x7fb", "a\u2028b", "😀", "a\tb"])
+def test_odd_characters_of_paths_survive(name: str, odd: str) -> None:
+    path = f"/d/{odd}"
+    facts = {"web": SourceFacts(path, 1000, 10)}
+    text = EXPORTERS[name].export(Recipe(Mixture.of({"web": 1.0}), facts)).text
+    assert list(weights_written(EXPORTERS[name], text, facts)) == [path]
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
@@ -277,7 +418,7 @@ def test_streams_far_away_are_remote() -> None:
 
 
 def test_torchtitan_packs_before_it_mixes() -> None:
-    text = EXPORTERS["torchtitan"].export(RECIPE).text
+    text = EXPORTERS["torchtitan-main"].export(RECIPE).text
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     (weighted,) = (call for call in calls if ast.unparse(call.func) == "WeightedDataset")
     assert not weighted.args and {one.arg for one in weighted.keywords} == {"dataset", "weight"}
@@ -402,6 +543,27 @@ def test_paths_of_text_are_said_to_be_such_where_a_trainer_reads_none(study: Pat
     assert yaml.safe_load(names)["dataset"] == "web,code,law"
 
 
+def test_a_study_beside_its_data_gives_absolute_paths_and_fields(tmp_path: Path) -> None:
+    root = tmp_path / "texts.cuvee"
+    root.mkdir()
+    (root / "study.yaml").write_text(
+        "schema: 1\nsources:\n  web: {paths: ../texts/web.jsonl, text_field: body}\n  code: ../texts/*.txt\n"
+    )
+    entries = [{"source": name, "share": 0.5, "unique_tokens": 0} for name in ("web", "code")]
+    (root / "decision.json").write_text(json.dumps({"mixture": entries}))
+    with RunStore(root / "store.sqlite") as store:
+        store.write_sources([SourceRecord("web", "1", 100, 4000, 9), SourceRecord("code", "2", 10, 4000, 9)])
+    written = export(root, "--to", "hugging-face").stdout
+    places = (str(tmp_path / "texts/web.jsonl"), str(tmp_path / "texts/*.txt"))
+    assert tuple(weights_written(EXPORTERS["hugging-face"], written)) == places
+    assert f"FIELDS = {{\n    '{places[0]}': 'body',\n}}" in written and ".." not in written
+    # The ten documents of code are files; axolotl would read their lines.
+    refused = export(root, "--to", "axolotl")
+    assert refused.exit_code and "--path code=PATH, or say --documents code=LINES" in refused.stderr
+    counted = export(root, "--to", "axolotl", "--documents", "code=400")
+    assert counted.exit_code == 0 and "a document a line there; so are code" in counted.stderr
+
+
 # --- what is exported -------------------------------------------------------------------------------
 
 
@@ -434,18 +596,68 @@ def test_shares_are_read_from_plain_files_and_decisions(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("{", "cannot be read as JSON"),
-        ("[1]", "an object is needed"),
-        ('{"web": "much"}', "shares.json"),
-        ('{"web": 0.5}', "shares.json"),
-        ('{"shares": 3}', "must be an object"),
-        ('{"mixture": [{"source": "a"}]}', "no decision of cuvee"),
+        ("[1]", 'entry 1: an object such as {"domain"'),
+        ("3", "shares are needed"),
+        ("{}", "name of a source"),
+        ('{"web": "much"}', 'shares.json: the share of web is "much"; write a number from 0 to 1'),
+        ('{"web": true, "code": 0}', "the share of web is true"),
+        ('{"web": NaN, "code": 1}', "the share of web is NaN"),
+        ('{"web": 0.5}', "sum to 0.5, not to 1 within 2%"),
+        ('{"web": -0.1, "code": 1.1}', "share of web is negative"),
+        ('{"web": 50, "code": 30, "books": 20}', "sum to 100, so these are percentages; divide by 100"),
+        ('{"web": 600, "code": 300}', "divide counts by their sum"),
+        ('{"shares": 3}', "divide counts by their sum"),
+        ('{"shares": null}', "shares are needed"),
+        ('{"\\ud800": 1}', "holds half a character"),
+        ('{"web": 0.5, "web": 0.5, "code": 0.5}', "'web' stands there twice"),
+        ('[{"domain": "a", "weight": 1}, {"domain": "a", "weight": 0}]', "'a' stands there twice"),
+        ('[{"domain": "a", "loss": 1}]', "entry 1: one of the keys share, weight"),
+        ('{"train_domain_weights": {"web": 50, "code": 50}}', "divide percentages by 100"),
     ],
 )
-def test_what_is_no_mixture_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_no_mixture_is_refused(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "shares.json"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=re.escape(told)) as caught:
         read_decided(path)
+    message = str(caught.value)
+    assert not re.search(r"Mixture|dict|NoneType|argument|str\b", message.replace(str(tmp_path), ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"train_domain_weights": {"web": 0.7, "code": 0.3}, "eval_domain_weights": {"web": 1}}',
+        '[{"domain": "web", "weight": 0.7}, {"domain": "code", "weight": 0.3}]',
+        '[{"domain": "web", "weight": "0.7"}, {"domain": "code", "weight": 0.3, "rank": 2}]',
+        '{"weights": {"web": 0.7, "code": 0.3}, "loss": 2.1}',
+        '{"sources": [{"name": "web", "target_ratio": 0.7}, {"name": "code", "target_ratio": 0.3}]}',
+        '\ufeff{"web": 0.7, "code": 0.3}',
+    ],
+)
+def test_mixtures_of_other_programs_are_read(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "best.json"
+    path.write_text(text, encoding="utf-8")
+    written = export(path, "--to", "megatron")
+    assert written.stdout == "0.7 web\n0.3 code\n"
+    path.write_text(text.lstrip("\ufeff"), encoding="utf-16")
+    assert export(path, "--to", "megatron").stdout == written.stdout
+
+
+def test_rounding_is_divided_out_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "thirds.json"
+    path.write_text('{"web": 0.333, "code": 0.333, "books": 0.333}')
+    written = export(path, "--to", "megatron")
+    assert written.stdout == "0.333334 web\n0.333333 code\n0.333333 books\n"
+    assert "the shares summed to 0.999 and were divided by their sum" in written.stderr
+    assert json.loads(export(path, "--to", "megatron", "--json").stdout)["notes"]
+
+
+def test_a_table_is_no_file_of_shares(tmp_path: Path) -> None:
+    table = tmp_path / "runs.csv"
+    table.write_text("w:web,w:code\n0.5,0.5\n")
+    with pytest.raises(ConfigError, match="`cuvee fit` reads tables of runs"):
+        read_decided(table)
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from cuvee.cli.app import app
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.execution.local import InProcess
-from cuvee.exporters.decided import read_decided
 from cuvee.laws.ddo import PowerLaw
 from cuvee.report.reports import write_scale_reports
 from cuvee.study import scale
 from cuvee.study.config import StudyConfig
+from cuvee.study.decided import read_decided
 from cuvee.study.folder import StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung

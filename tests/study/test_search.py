@@ -15,7 +15,6 @@ from cuvee.cli.app import app
 from cuvee.errors import ConfigError, InfeasibleRegion, SchemaError, StoreError, TrainingError
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
-from cuvee.exporters.decided import read_decided
 from cuvee.report.html import render_search_html
 from cuvee.report.reports import write_search_reports
 from cuvee.report.search_view import SearchView
@@ -28,6 +27,7 @@ from cuvee.study import search
 from cuvee.study.check_answer import check_answer
 from cuvee.study.check_answer import outlook as look_at_check
 from cuvee.study.config import StudyConfig
+from cuvee.study.decided import read_decided
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Failed, Measured, TrainTask
 from cuvee.study.law_decision import Interval

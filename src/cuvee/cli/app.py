@@ -20,6 +20,7 @@ import cuvee
 from cuvee.cli import (
     add_source,
     check,
+    check_export,
     demo,
     doctor,
     export,
@@ -111,6 +112,7 @@ app.command("fit")(fit.fit)
 app.command("optimise")(fit.optimise)
 app.command("simulate")(simulate.simulate)
 app.command("export")(export.export)
+app.command("check-export")(check_export.check_export)
 
 
 def main() -> None:

@@ -12,14 +12,14 @@ from cuvee.cli.options import AsJson
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cuvee.exporters.decided import Decided
     from cuvee.exporters.interface import SourceFacts
+    from cuvee.study.decided import Decided
 
 
 def export(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="PATH", help="A study, the folder of a fit, a decision, or a JSON of shares."),
+        typer.Argument(metavar="PATH", help="A study, the folder of a fit, a decision, or shares in JSON."),
     ] = None,
     to: Annotated[
         str, typer.Option("--to", metavar="TRAINER", help=f"{one_of(TRAINERS)} --list says more of each.")
@@ -61,11 +61,11 @@ def export(
     from cuvee.cli.given import counts
     from cuvee.cli.output import print_json
     from cuvee.errors import ConfigError
-    from cuvee.exporters.decided import read_decided
     from cuvee.exporters.interface import Recipe
     from cuvee.exporters.registry import exporter_named
     from cuvee.files import write_text
     from cuvee.study.answers import stale_note
+    from cuvee.study.decided import read_decided
     from cuvee.study.folder import CONFIG_NAME
     from cuvee.study.source_facts import facts_beside
 
@@ -83,7 +83,7 @@ def export(
         facts_beside(source),
         counts(tokens, "--tokens"),
         counts(documents, "--documents"),
-        _paths(path, decided.mixture.names),
+        paths_given(path, decided.mixture.names),
     )
     run = decided.target_tokens if target_tokens is None else target_tokens
     written = exporter.export(Recipe(decided.mixture, facts, run, sequence_length, seed))
@@ -124,11 +124,14 @@ def _facts(
     for name in {**dict.fromkeys(decided.mixture.names), **tokens, **documents}:
         fact = study.get(name, SourceFacts())
         fact = fact.of_tokens(tokens.get(name, decided.tokens.get(name, fact.tokens)))
-        facts[name] = replace(fact, path=paths.get(name, ""), documents=documents.get(name, fact.documents))
+        fact = replace(fact, path=paths.get(name, ""))
+        if name in documents:
+            fact = replace(fact, documents=documents[name], by_study=False)
+        facts[name] = fact
     return facts
 
 
-def _paths(given: list[str] | None, names: tuple[str, ...]) -> dict[str, str]:
+def paths_given(given: list[str] | None, names: tuple[str, ...]) -> dict[str, str]:
     """``SOURCE=PATH``; a path may hold equals signs (``day=01``), so that the source's name divides.
 
     Raises:
@@ -154,7 +157,7 @@ def print_trainers(as_json: bool) -> None:
     from cuvee.exporters.registry import EXPORTERS
 
     if as_json:
-        keys = ("name", "title", "version", "documentation", "unit", "filename")
+        keys = ("name", "title", "version", "read_from", "documentation", "unit", "filename")
         print_json({"trainers": [{key: getattr(one, key) for key in keys} for one in EXPORTERS.values()]})
         return
     print_table(

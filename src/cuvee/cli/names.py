@@ -42,10 +42,12 @@ METHODS_COMPARED = ("cost_aware", "transfer", "law_optimum_effective_data", "exp
 """That are played where none is named."""
 TRAINERS = (
     "megatron",
-    "nemo",
+    "megatron-bridge",
+    "nemo-automodel",
     "olmo-core",
     "levanter",
     "torchtitan",
+    "torchtitan-main",
     "lingua",
     "hugging-face",
     "mosaicml",
@@ -53,6 +55,8 @@ TRAINERS = (
     "gpt-neox",
     "llama-factory",
     "axolotl",
+    "ms-swift",
+    "trl",
 )
 
 

@@ -1,16 +1,13 @@
 """Exporters: a mixture in the format of a trainer (floor 3)."""
 
-from cuvee.exporters.decided import Decided, read_decided
 from cuvee.exporters.interface import Export, Exporter, Recipe, SourceFacts
 from cuvee.exporters.registry import EXPORTERS, exporter_named
 
 __all__ = [
     "EXPORTERS",
-    "Decided",
     "Export",
     "Exporter",
     "Recipe",
     "SourceFacts",
     "exporter_named",
-    "read_decided",
 ]

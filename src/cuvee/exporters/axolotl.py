@@ -1,45 +1,79 @@
-"""axolotl: the part of each data set's rows that is kept (floor 3)."""
+"""axolotl: how many rows of each data set are read, and how often (floor 3).
+
+A data set stands there once for each whole reading, and once more with the first rows of what is left.
+``weight`` would be shorter, and draws rows at random; but versions before 0.20 drop it without a word, and
+train the natural mixture.
+"""
 
 import math
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number
+from cuvee.errors import ConfigError
+from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, Recipe
 from cuvee.exporters.quoting import yaml_text
-from cuvee.exporters.rounding import significant
+
+MOST_READINGS = 100
+"""Of one source in one epoch: each is an entry of the file, and is tokenised again."""
 
 
 def _write(recipe: Recipe) -> Export:
-    # Rows kept are in proportion to share over unique tokens; the largest part is all of them.
+    rows, unique = recipe.documents(), recipe.tokens()
+    readings = _readings(recipe)
+    # What every source is read in any case is left to epochs, so that entries stay few.
+    epochs = max(1, math.floor(min(readings.values()) + 1e-9))
+    lines = ["datasets:"]
+    read = 0.0
+    for name, often in readings.items():
+        if often / epochs > MOST_READINGS:
+            raise ConfigError(
+                f"source {name!r} would be read {often:.0f} times, and stand there as often; cap its epochs, "
+                "or give more --tokens"
+            )
+        kept = max(1, round(often / epochs * rows[name]))
+        whole, rest = divmod(kept, rows[name])
+        for split in ["train"] * whole + [f"train[:{rest}]"] * bool(rest):
+            lines += _entry(recipe, name, split)
+        read += unique[name] * min(1.0, kept / rows[name])
+    lines.append(f"num_epochs: {epochs}")
+    return Export("\n".join(lines) + "\n", _cannot(1.0 - read / sum(unique.values())))
+
+
+def _readings(recipe: Recipe) -> dict[str, float]:
+    """How often each source is read in the run; the densest once where the tokens of the run are unknown."""
     unique = recipe.tokens()
     density = {name: share / unique[name] for name, share in recipe.shares.items()}
     most = max(density.values())
-    kept = {name: significant(value / most) for name, value in density.items()}
-    lines = ["datasets:"]
-    for name, part in kept.items():
-        lines += [
-            f"  - path: {yaml_text(recipe.path(name))}",
-            "    type: completion",
-            f"    weight: {number(part)}",
-        ]
-    tokens = math.fsum(part * unique[name] for name, part in kept.items())
-    if math.isfinite(recipe.target_tokens):
-        lines.append(f"num_epochs: {number(significant(recipe.target_tokens / tokens))}")
-    whole = sum(unique.values())
-    return Export(
-        "\n".join(lines) + "\n",
-        (
-            "A weight drops rows and cannot repeat them: all sources are read equally often, and "
-            f"{1.0 - tokens / whole:.0%} of their tokens are never read.",
-            "Which rows are kept is decided once, not for each epoch.",
-        ),
+    times = recipe.target_tokens if math.isfinite(recipe.target_tokens) else 1.0 / most
+    return {name: value * times for name, value in density.items()}
+
+
+def _entry(recipe: Recipe, name: str, split: str) -> list[str]:
+    field = recipe.text_field(name)
+    return [
+        f"  - path: {yaml_text(recipe.path(name))}",
+        f"    split: {yaml_text(split)}",
+        "    type: completion",
+        *([f"    field: {yaml_text(field)}"] if field != USUAL_FIELD else []),
+    ]
+
+
+def _cannot(never: float) -> tuple[str, ...]:
+    return (
+        "Of a source that is read in part the first rows are read, not random ones: shuffle its rows before.",
+        f"Of all tokens of the sources, {never:.0%} are never read.",
+        "Paths are files, or data sets of the hub: a folder that save_to_disk wrote would be read whole.",
+        "Versions from 0.17 on read a part of a file so; older ones were not looked at.",
+        "A source that is read again stands there again; dataset_exact_deduplication would undo that.",
     )
 
 
 AXOLOTL = Exporter(
     name="axolotl",
     title="axolotl",
-    version="0.13",
+    version="0.21.0",
+    read_from="axolotl/utils/schemas/datasets.py, axolotl/utils/data/sft.py, axolotl/utils/data/shared.py",
     documentation="https://docs.axolotl.ai/docs/config-reference.html",
     unit="rows kept",
     filename="datasets.yaml",
     write=_write,
+    by_line=True,
 )

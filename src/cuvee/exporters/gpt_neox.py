@@ -1,22 +1,29 @@
 """GPT-NeoX: paths and weights, matched by position (floor 3)."""
 
-import json
-
-from cuvee.exporters.interface import Export, Exporter, Recipe, repeats
+from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.quoting import yaml_text
 
 
 def _write(recipe: Recipe) -> Export:
-    document = {
-        "train-data-paths": [recipe.path(name) for name in recipe.shares],
-        "train-data-weights": list(recipe.shares.values()),
-    }
-    return Export(json.dumps(document, indent=2, ensure_ascii=False) + "\n", repeats(recipe))
+    # Its files look like JSON and are read as YAML, which takes 1e-05 for text and folds some characters.
+    paths = ",\n".join(f"    {yaml_text(recipe.path(name))}" for name in recipe.shares)
+    weights = ",\n".join(f"    {number(share)}" for share in recipe.shares.values())
+    text = f'{{\n  "train-data-paths": [\n{paths}\n  ],\n  "train-data-weights": [\n{weights}\n  ]\n}}\n'
+    return Export(text, (ALL_OR_NONE, EPOCHS, *repeats(recipe)))
+
+
+ALL_OR_NONE = (
+    "GPT-NeoX takes paths for training, validation and test together or not at all: add valid-data-paths, "
+    "valid-data-weights, test-data-paths and test-data-weights, and leave data-path out."
+)
+EPOCHS = "Weights and train-epochs exclude each other; say the length of the run by train-iters."
 
 
 GPT_NEOX = Exporter(
     name="gpt-neox",
     title="GPT-NeoX",
-    version="2.0",
+    version="commit ea7aefd",
+    read_from="megatron/neox_arguments/arguments.py, megatron/data/data_utils.py",
     documentation="https://github.com/EleutherAI/gpt-neox/blob/main/configs/README.md",
     unit="samples",
     filename="data.yml",

@@ -1,29 +1,25 @@
 """Hugging Face datasets: rows interleaved with probabilities (floor 3)."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.loading import FIRST_IMPORTS, fields, loader
 from cuvee.exporters.quoting import python_text
 
 
 def _write(recipe: Recipe) -> Export:
     weights = recipe.document_shares()
     lines = [
-        "from pathlib import PurePath",
+        *FIRST_IMPORTS,
         "",
         "from datasets import interleave_datasets, load_dataset",
         "",
-        'FILES = {".json": "json", ".jsonl": "json", ".parquet": "parquet", ".txt": "text"}',
         "SOURCES = {",
     ]
     for name, weight in weights.items():
         lines.append(f"    {python_text(recipe.path(name))}: {number(weight)},  # {python_text(name)}")
     lines += [
         "}",
-        "",
-        "",
-        "def load(path, streaming):",
-        "    kinds = [FILES[end] for end in PurePath(path).suffixes if end in FILES]",
-        '    where = {"path": kinds[0], "data_files": path} if kinds else {"path": path}',
-        '    return load_dataset(**where, split="train", streaming=streaming)',
+        *fields(recipe),
+        *loader(),
         "",
         "",
         "def mixture(streaming=True):",
@@ -42,7 +38,8 @@ def _write(recipe: Recipe) -> Export:
 HUGGING_FACE = Exporter(
     name="hugging-face",
     title="Hugging Face datasets",
-    version="4.0",
+    version="5.2.0",
+    read_from="datasets/combine.py, datasets/packaged_modules/text/text.py",
     documentation="https://huggingface.co/docs/datasets/process#interleave",
     unit="documents",
     filename="mixture.py",

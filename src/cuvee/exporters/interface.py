@@ -8,11 +8,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import PurePath
 from typing import Literal, Self
 
 from cuvee.errors import ConfigError
 from cuvee.exporters.rounding import rounded
 from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import quantity
+
+USUAL_FIELD = "text"
+"""What trainers call the field of the text, if nobody says otherwise."""
 
 LEAST_SHARE = 1e-4
 """Of the tokens; a source below is left out, as no evidence is so fine and a trainer may never draw it."""
@@ -33,6 +38,10 @@ class SourceFacts:
     """Zero where unknown."""
     text: tuple[str, ...] = ()
     """Files, folders or patterns from which a study read it."""
+    text_field: str = ""
+    """The field of JSON lines or the column of Parquet that holds the text; empty where unknown."""
+    by_study: bool = False
+    """The documents are those that a study counted; a file of plain text was one."""
 
     def of_tokens(self, tokens: int) -> Self:
         """The same source where it has so many tokens, in documents of the same mean length."""
@@ -98,6 +107,10 @@ class Recipe:
         """Where a source lies."""
         return self._fact(name).path or name
 
+    def text_field(self, name: str) -> str:
+        """The field or column that holds the text of a source; ``text`` where nothing else is known."""
+        return self._fact(name).text_field or USUAL_FIELD
+
     def tokens(self) -> dict[str, int]:
         """Unique tokens of the sources that are used.
 
@@ -106,6 +119,15 @@ class Recipe:
         """
         self._check_known("tokens")
         return {name: self._fact(name).tokens for name in self.kept}
+
+    def documents(self) -> dict[str, int]:
+        """Documents of the sources that are used.
+
+        Raises:
+            ConfigError: tokens or documents of some sources are unknown (the message lists all).
+        """
+        self._check_known("tokens", "documents")
+        return {name: self._fact(name).documents for name in self.kept}
 
     def document_shares(self) -> dict[str, float]:
         """Shares of documents that give the shares of tokens, from the mean length of documents, rounded.
@@ -124,6 +146,17 @@ class Recipe:
         """How often the run reads a source; NaN where its tokens or those of the run are unknown."""
         unique = self._fact(name).tokens
         return self.shares.get(name, 0.0) * self.target_tokens / unique if unique else math.nan
+
+    def ends_first(self) -> tuple[str, float]:
+        """The source that a run without repeats has read first, and after how many tokens in all.
+
+        The name is empty and the tokens are NaN where the tokens of some sources are unknown.
+        """
+        if not all(self._fact(name).tokens for name in self.kept):
+            return "", math.nan
+        lasts = {name: self._fact(name).tokens / share for name, share in self.shares.items()}
+        first = min(lasts, key=lambda name: lasts[name])
+        return first, lasts[first]
 
     def from_text(self) -> Self:
         """The same, with the paths of a study's text where no others are given."""
@@ -168,6 +201,8 @@ class Exporter:
     title: str
     version: str
     """Of the trainer whose syntax is written."""
+    read_from: str
+    """The files of that version which say how a weight is read."""
     documentation: str
     """Where that syntax is told."""
     unit: Unit
@@ -179,16 +214,34 @@ class Exporter:
     """What lies at a path there, in words; empty: text, as a study reads it."""
     by_name: bool = False
     """Sources are called by name there, and a path has no place."""
+    by_line: bool = False
+    """A ``.txt`` is read a document a line there; a study reads it as one document."""
 
     def export(self, recipe: Recipe) -> Export:
         """The file for a recipe.
 
         Raises:
-            ConfigError: something that the unit depends on is unknown.
+            ConfigError: something that the unit depends on is unknown, or counted otherwise there.
         """
         placed = recipe if self.by_name else recipe.from_text()
+        lines = self._lines(recipe)
         written = self.write(placed)
-        return Export(written.text, (*written.cannot, *self._paths(recipe), *_left_out(recipe)))
+        return Export(written.text, (*written.cannot, *lines, *self._paths(recipe), *_left_out(recipe)))
+
+    def _lines(self, recipe: Recipe) -> tuple[str, ...]:
+        """What must be said of plain text where the trainer takes each line for a document."""
+        facts = {name: recipe.facts.get(name, SourceFacts()) for name in recipe.kept}
+        plain = [name for name, fact in facts.items() if _plain_text(fact)]
+        if not self.by_line or not plain:
+            return ()
+        counted = [name for name in plain if facts[name].by_study and facts[name].documents]
+        if counted and self.unit in ("documents", "rows kept"):
+            raise ConfigError(
+                f"source {counted[0]!r}: {self.title} reads a .txt a row a line, and the study counts a file "
+                f"as one document; write it as JSON lines and say --path {counted[0]}=PATH, or say "
+                f"--documents {counted[0]}=LINES"
+            )
+        return (f"A .txt is read a document a line there; so are {', '.join(plain)}.",)
 
     def _paths(self, recipe: Recipe) -> tuple[str, ...]:
         """What must be said of paths that come from a study."""
@@ -209,6 +262,11 @@ class Exporter:
                 f"{', '.join(several)}; say --path SOURCE=PATH."
             )
         return tuple(told)
+
+
+def _plain_text(fact: SourceFacts) -> bool:
+    places = (fact.path,) if fact.path else fact.text
+    return any(".txt" in PurePath(place).suffixes for place in places)
 
 
 def _left_out(recipe: Recipe) -> tuple[str, ...]:
@@ -233,6 +291,13 @@ def repeats(recipe: Recipe) -> tuple[str, ...]:
     if not more:
         return ()
     return (f"A source that runs out is read again without a word; here {', '.join(more)}.",)
+
+
+def ends(recipe: Recipe) -> str:
+    """A sentence on when a trainer stops that reads no source twice."""
+    first, tokens = recipe.ends_first()
+    known = f"; here {first} first, after {quantity(tokens)} tokens in all" if first else ""
+    return f"It ends when a source runs out{known}; there is no reading again within an epoch."
 
 
 def number(value: float) -> str:

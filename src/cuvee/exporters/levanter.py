@@ -2,7 +2,7 @@
 
 import math
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, Recipe, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
 BLOCK = 2048
@@ -18,6 +18,8 @@ def _write(recipe: Recipe) -> Export:
             "        type: url",
             f"        train_urls: [{yaml_text(recipe.path(name))}]",
         ]
+        if (field := recipe.text_field(name)) != USUAL_FIELD:
+            lines += ["      format:", "        type: text", f"        text_key: {yaml_text(field)}"]
     lines.append("  train_weights:")
     lines += [f"    {yaml_text(name)}: {number(share)}" for name, share in recipe.shares.items()]
     if math.isfinite(recipe.target_tokens):
@@ -28,15 +30,29 @@ def _write(recipe: Recipe) -> Export:
     never = [name for name, share in recipe.shares.items() if int(share * BLOCK) == 0]
     lost = f"Less than one sample of a block, so never read: {', '.join(never)}; raise mixture_block_size."
     cannot = (steps, lost) if never else (steps,)
-    return Export("\n".join(lines) + "\n", (*cannot, *repeats(recipe)))
+    return Export("\n".join(lines) + "\n", (*cannot, *_budget(recipe), FILES, *repeats(recipe)))
+
+
+def _budget(recipe: Recipe) -> tuple[str, ...]:
+    if not math.isfinite(recipe.target_tokens):
+        return ()
+    return (
+        "target_budget does nothing before experiment_budget is set too (the tokens of a smaller run that "
+        "repeats as this one), and neither goes with num_validation_sequences or max_train_batches.",
+    )
+
+
+FILES = "train_urls are files or patterns of files, never folders."
 
 
 LEVANTER = Exporter(
     name="levanter",
     title="Levanter, Marin",
-    version="marin-levanter 0.2",
+    version="marin-levanter 0.2.227",
+    read_from="levanter/data/text/datasets.py, levanter/data/mixture.py",
     documentation="https://levanter.readthedocs.io/en/latest/reference/Configuration/",
     unit="samples",
     filename="data.yaml",
     write=_write,
+    by_line=True,
 )

@@ -13,13 +13,29 @@ def _write(recipe: Recipe) -> Export:
         lines.append(f"  seq_len: {recipe.sequence_length}")
     lines.append(f"  seed: {recipe.seed}")
     drawn = "Documents are drawn at random: token shares hold on average, by the mean lengths given."
-    return Export("\n".join(lines) + "\n", (drawn, *repeats(recipe)))
+    return Export("\n".join(lines) + "\n", (drawn, CHUNKS, *_fields(recipe), *repeats(recipe)))
+
+
+def _fields(recipe: Recipe) -> tuple[str, ...]:
+    others = [name for name in recipe.shares if recipe.text_field(name) not in ("text", "content")]
+    if not others:
+        return ()
+    return (
+        f"Lingua reads the fields text and content only; write {', '.join(others)} anew with one of them.",
+    )
+
+
+CHUNKS = (
+    "Only files called *.chunk.*.jsonl are read; chunks of a source beyond the number of data-parallel "
+    "workers are dropped without a word, and that number must be a multiple of the chunks."
+)
 
 
 LINGUA = Exporter(
     name="lingua",
     title="Meta Lingua",
-    version="0.1",
+    version="commit 437d680",
+    read_from="lingua/data.py",
     documentation="https://github.com/facebookresearch/lingua#configuration",
     unit="documents",
     filename="data.yaml",

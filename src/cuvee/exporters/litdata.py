@@ -1,6 +1,6 @@
 """LitData: streaming data sets combined by weight (floor 3)."""
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number
+from cuvee.exporters.interface import Export, Exporter, Recipe, ends, number
 from cuvee.exporters.quoting import python_text
 
 
@@ -33,14 +33,14 @@ def _write(recipe: Recipe) -> Export:
         "",
     ]
     drawn = "Samples are drawn at random: token shares hold on average."
-    ends = "It ends when a source runs out; there is no reading again within an epoch."
-    return Export("\n".join(lines), (drawn, ends))
+    return Export("\n".join(lines), (drawn, ends(recipe)))
 
 
 LITDATA = Exporter(
     name="litdata",
     title="LitData, LitGPT",
-    version="0.2",
+    version="0.2.76",
+    read_from="litdata/streaming/combined.py",
     documentation="https://github.com/Lightning-AI/litData#features-for-optimizing-and-streaming-datasets-for-model-training",
     unit="samples",
     filename="mixture.py",

@@ -24,7 +24,8 @@ def _write(recipe: Recipe) -> Export:
             "Proportions hold over an epoch of epoch_size samples; set it to the tokens of the run over the "
             "tokens of a sample (neither is known here)."
         )
-    lines.append(f"    shuffle_seed: {recipe.seed}")
+    # Without it the streams are read one after the other.
+    lines += ["    shuffle: true", f"    shuffle_seed: {recipe.seed}"]
     cannot.append("Samples are taken to be of one length; concatenate texts when the shards are written.")
     return Export("\n".join(lines) + "\n", (*cannot, *repeats(recipe)))
 
@@ -36,7 +37,8 @@ def _place(path: str) -> str:
 MOSAICML = Exporter(
     name="mosaicml",
     title="MosaicML Streaming",
-    version="0.13",
+    version="0.13.0",
+    read_from="streaming/base/dataset.py, streaming/base/stream.py",
     documentation="https://docs.mosaicml.com/projects/streaming/en/stable/dataset_configuration/mixing_data_sources.html",
     unit="samples",
     filename="train_loader.yaml",

@@ -24,20 +24,30 @@ def _write(recipe: Recipe) -> Export:
     text = "\n".join(lines) + "\n"
     # The file is a SourceMixtureList, which refuses any other key; the budget belongs to what holds it.
     budget = round(recipe.target_tokens) if math.isfinite(recipe.target_tokens) else "the tokens of the run"
-    held = f"The budget is no part of the list: give SourceMixtureDatasetConfig requested_tokens={budget}."
+    held = (
+        f"The budget is no part of the list: give SourceMixtureDatasetConfig requested_tokens={budget} and "
+        "global_batch_size, the tokens of a batch, which has no default."
+    )
     if not unknown:
-        return Export(text, (held,))
+        return Export(text, (held, ARRAYS))
     short = (
         "OLMo-core stops where a source is too short for its ratio; how often sources may be repeated is "
         f"left out for {', '.join(unknown)}, whose tokens (or those of the run) are unknown."
     )
-    return Export(text, (held, short))
+    return Export(text, (held, ARRAYS, short))
+
+
+ARRAYS = (
+    "Paths must be .npy files that exist, or patterns that match some; the same mixture of sources of other "
+    "kinds is built in Python with MixingInstanceSource (olmo_core.data.composable)."
+)
 
 
 OLMO_CORE = Exporter(
     name="olmo-core",
     title="OLMo-core",
-    version="3.0",
+    version="3.0.0",
+    read_from="olmo_core/data/source_mixture.py",
     documentation="https://olmo-core.readthedocs.io/en/latest/guides/data_mixing.html",
     unit="tokens",
     filename="mixture.yaml",

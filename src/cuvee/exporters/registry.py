@@ -8,20 +8,25 @@ from cuvee.exporters.levanter import LEVANTER
 from cuvee.exporters.lingua import LINGUA
 from cuvee.exporters.litdata import LITDATA
 from cuvee.exporters.llama_factory import LLAMA_FACTORY
-from cuvee.exporters.megatron import MEGATRON, NEMO
+from cuvee.exporters.megatron import MEGATRON, MEGATRON_BRIDGE, NEMO_AUTOMODEL
 from cuvee.exporters.mosaicml import MOSAICML
+from cuvee.exporters.ms_swift import MS_SWIFT
 from cuvee.exporters.olmo_core import OLMO_CORE
 from cuvee.exporters.torchtitan import TORCHTITAN
+from cuvee.exporters.torchtitan_main import TORCHTITAN_MAIN
+from cuvee.exporters.trl import TRL
 from cuvee.lookup import row_named
 
 EXPORTERS: dict[str, Exporter] = {
     exporter.name: exporter
     for exporter in (
         MEGATRON,
-        NEMO,
+        MEGATRON_BRIDGE,
+        NEMO_AUTOMODEL,
         OLMO_CORE,
         LEVANTER,
         TORCHTITAN,
+        TORCHTITAN_MAIN,
         LINGUA,
         HUGGING_FACE,
         MOSAICML,
@@ -29,6 +34,8 @@ EXPORTERS: dict[str, Exporter] = {
         GPT_NEOX,
         LLAMA_FACTORY,
         AXOLOTL,
+        MS_SWIFT,
+        TRL,
     )
 }
 

@@ -1,60 +1,63 @@
-"""torchtitan: data sets packed and then mixed, in Python (floor 3)."""
+"""torchtitan: data sets packed and then interleaved, in Python (floor 3)."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.loading import FIRST_IMPORTS, fields, loader
 from cuvee.exporters.quoting import python_text
 
 
 def _write(recipe: Recipe) -> Export:
     lines = [
-        "from torchtitan.components.data import (",
-        "    ConcatThenSplitPackingConfig,",
-        "    DatasetMixConfig,",
-        "    GrainDataLoader,",
-        "    IndexedJsonlSource,",
-        "    SingleDatasetConfig,",
-        "    WeightedDataset,",
+        *FIRST_IMPORTS,
+        "",
+        "from datasets import load_dataset",
+        "from torchtitan.hf_datasets import DatasetConfig",
+        "from torchtitan.hf_datasets.text_datasets import (",
+        "    DATASETS,",
+        "    HFDataSource,",
+        "    InterleavedHuggingFaceTextDataLoader,",
         ")",
-        "from torchtitan.hf_datasets.text_datasets import TextProcessor",
         "",
         "SOURCES = {",
     ]
     for name, share in recipe.shares.items():
         lines.append(f"    {python_text(recipe.path(name))}: {number(share)},  # {python_text(name)}")
-    # Packed first, so that a weight counts windows of fixed length and not documents.
-    lines += [
-        "}",
+    lines += ["}", *fields(recipe), *loader(), *_dataloader(recipe.seed)]
+    return Export("\n".join(lines), (RANKS, *repeats(recipe)))
+
+
+def _dataloader(seed: int) -> list[str]:
+    return [
         "",
         "",
-        "def text(row):",
-        '    return row["text"]',
-        "",
-        "",
-        "def packed(pattern):",
-        "    documents = SingleDatasetConfig(",
-        "        source=IndexedJsonlSource.Config(patterns=(pattern,)),",
-        "        processor=TextProcessor.Config(text_fn=text),",
-        "        post_filters=(lambda sample: sample is not None,),",
+        "def source(number, path):",
+        # Its names of data sets are of lower case, and its table of them is the only way in.
+        '    name = f"source {number}"',
+        "    DATASETS[name] = DatasetConfig(",
+        '        path, lambda path: load(path, streaming=False), lambda row: row["text"]',
         "    )",
-        "    return ConcatThenSplitPackingConfig(dataset=documents)",
+        "    return HFDataSource(dataset=name, dataset_path=path, weight=SOURCES[path], infinite=True)",
         "",
         "",
-        "MIXTURE = DatasetMixConfig(",
-        "    datasets=tuple(",
-        "        WeightedDataset(dataset=packed(path), weight=weight) for path, weight in SOURCES.items()",
-        "    )",
+        "DATALOADER = InterleavedHuggingFaceTextDataLoader.Config(",
+        "    sources=[source(number, path) for number, path in enumerate(SOURCES)],",
+        f"    seed={seed},",
+        "    stopping_strategy='all_exhausted',",
         ")",
-        f"DATALOADER = GrainDataLoader.Config(dataset=MIXTURE, seed={recipe.seed}, repeat=True)",
         "",
     ]
-    files = "Paths are read as patterns of files with a JSON object a line, its text under the key text."
-    return Export("\n".join(lines), (files, *repeats(recipe)))
 
+
+RANKS = (
+    "Windows are drawn at random, by the same draws on every rank: a batch of many ranks keeps to the "
+    "mixture only as closely as that of one rank, and many batches keep to it on average."
+)
 
 TORCHTITAN = Exporter(
     name="torchtitan",
     title="torchtitan",
-    version="commit b229038",
-    documentation="https://github.com/pytorch/torchtitan/blob/main/torchtitan/components/data/README.md",
+    version="0.3.0",
+    read_from="torchtitan/hf_datasets/text_datasets.py, torchtitan/hf_datasets/interleaved.py",
+    documentation="https://github.com/pytorch/torchtitan/blob/v0.3.0/docs/datasets.md",
     unit="samples",
     filename="mixture.py",
     write=_write,

@@ -33,6 +33,17 @@ def facts_beside(path: Path) -> dict[str, SourceFacts]:
     for name, source in config.sources.items():
         tokens, documents = counted.get(name, (0, 0))
         facts[name] = SourceFacts(
-            tokens=tokens, documents=0 if source.chunk_characters else documents, text=source.paths
+            tokens=tokens,
+            documents=0 if source.chunk_characters else documents,
+            text=tuple(map(_absolute, source.paths)),
+            text_field=source.text_field,
+            by_study=True,
         )
     return facts
+
+
+def _absolute(place: str) -> str:
+    """A place without steps upwards: a study that lies beside its data says ``../texts``."""
+    if place.startswith("hub:") or ".." not in Path(place).parts:
+        return place
+    return str(Path(place).resolve())

@@ -1,13 +1,13 @@
-"""Decided: the mixture that lies in a file of cuvee, or of anybody (floor 3)."""
+"""Decided: the mixture that lies in a file of cuvee, or of anybody (floor 7)."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cuvee.errors import ConfigError, MixtureError
+from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import Mixture
+from cuvee.study.shares_json import mixture_of, read_json, read_shares
 
 DECISIONS = ("decision.json", "scale.json", "search.json", "fit.json")
 """What is looked for in a folder, in this order."""
@@ -32,11 +32,11 @@ class Decided:
 
 
 def read_decided(path: Path, candidate: str = "") -> Decided:
-    """Read a decision, or a JSON object of shares.
+    """Read a decision, or shares that another program wrote (``shares_json``).
 
     Args:
-        path: a folder with one of ``DECISIONS``, a decision file, or a file ``{"web": 0.7, "code": 0.3}``
-            (also under a key ``shares``).
+        path: a folder with one of ``DECISIONS``, a decision file, or a file such as
+            ``{"web": 0.7, "code": 0.3}``.
         candidate: in place of the chosen mixture, one of those that stand beside it (``BESIDE``).
 
     Raises:
@@ -52,23 +52,23 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
         path, *others = found
     else:
         others = []
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: an object is needed, found {type(document).__name__}")
-    if isinstance(document.get("mixture"), list):
-        notes = (*_of_several(path, others), *_unconfirmed(path, document))
-        return replace(_decision(path, document, candidate), notes=notes, path=path)
+    document = read_json(path)
+    if _is_decision(document):
+        decided = _decision(path, document, candidate)
+        notes = (*decided.notes, *_of_several(path, others), *_unconfirmed(path, document))
+        return replace(decided, notes=notes, path=path)
     if candidate:
         raise ConfigError(f"{path} is no decision; it holds one mixture and no {candidate!r}")
-    shares = document.get("shares", document)
-    if not isinstance(shares, dict):
-        raise ConfigError(f"{path}: key 'shares' must be an object of shares")
-    return Decided(_mixture(path, shares), {}, float("nan"))
+    shares, notes = read_shares(path, document)
+    return Decided(shares, {}, float("nan"), notes)
+
+
+def _is_decision(document: Any) -> bool:
+    """Whether it is an answer of cuvee: a list of sources, and more than shares known of them."""
+    entries = document.get("mixture") if isinstance(document, dict) else None
+    return isinstance(entries, list) and any(
+        isinstance(one, dict) and "source" in one and "share" in one for one in entries
+    )
 
 
 def _of_several(path: Path, others: Sequence[Path]) -> list[str]:
@@ -103,12 +103,8 @@ def _decision(path: Path, document: dict[str, Any], candidate: str) -> Decided:
         if target is None and isinstance(document.get("target_scale"), dict):
             target = document["target_scale"].get("tokens")
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: no decision of cuvee ({error!r})") from error
-    return Decided(_mixture(path, shares), tokens, float("nan") if target is None else float(target))
-
-
-def _mixture(path: Path, shares: dict[str, Any]) -> Mixture:
-    try:
-        return Mixture.of({str(name): float(share) for name, share in shares.items()})
-    except (TypeError, ValueError, MixtureError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(
+            f"{path}: this looks like a decision of cuvee, but something is missing or damaged in it: {error}"
+        ) from error
+    mixture, notes = mixture_of(shares, str(path))
+    return Decided(mixture, tokens, float("nan") if target is None else float(target), notes)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cuvee.exporters.decided import read_decided
+from cuvee.study.decided import read_decided
 from cuvee.study.verdict import Standing, Verdict
 from tests.report.cases import small
 
