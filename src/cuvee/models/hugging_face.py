@@ -20,6 +20,10 @@ from cuvee.models.config import ModelConfig
 from cuvee.models.interface import CausalModel, Layout
 from cuvee.models.llama import Llama
 
+PARAMETERS = "model*.safetensors"
+"""The files of a folder that hold parameters. Not every .safetensors: a run keeps its Adam moments and
+snapshots in the same folder."""
+
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -95,8 +99,7 @@ def read_flat(folder: Path, model: CausalModel) -> Tensor:
     """
     if isinstance(model, HuggingFaceModel):
         return model.read_flat(folder)
-    # Not every .safetensors: a run keeps its Adam moments and snapshots in the same folder.
-    files = sorted(folder.glob("model*.safetensors"))
+    files = sorted(folder.glob(PARAMETERS))
     if not files:
         raise CheckpointError(f"{folder}: no model.safetensors; save the model again with transformers")
     tensors: dict[str, Tensor] = {}

@@ -123,4 +123,8 @@ def tokenize(
         progress.stage("tokenizing", sum(task.expected.bytes for task in tasks), "bytes")
         for _ in executor.map(write_part, tasks, lambda _, amount, note: progress.advance(amount, note)):
             pass
-    return {pair: TokenShard.open(folder) for pair, folder in folders.items()}
+    shards = {pair: TokenShard.open(folder) for pair, folder in folders.items()}
+    vocabulary = load_tokenizer(tokenizer_folder).vocabulary_size
+    for shard in shards.values():
+        shard.check_vocabulary(vocabulary)
+    return shards
