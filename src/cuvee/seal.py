@@ -23,13 +23,13 @@ from cuvee.types import Json
 Found = TypeVar("Found")
 
 FILES = "files"
-_DIGEST = "digest"
+DIGEST = "digest"
 _JUST_NOW_NS = 1_000_000_000
 
 
 def sealed(value: Json) -> Json:
     """The object with its digest."""
-    return {**value, _DIGEST: digest(value)}
+    return {**value, DIGEST: digest(value)}
 
 
 def unsealed(document: Any) -> Any:
@@ -38,10 +38,10 @@ def unsealed(document: Any) -> Any:
     Raises:
         ValueError: it is not what the digest was made of.
     """
-    written = document.get(_DIGEST) if isinstance(document, dict) else None
+    written = document.get(DIGEST) if isinstance(document, dict) else None
     if not (isinstance(written, str) and len(written) == DIGEST_CHARACTERS):
         return document
-    value = {name: one for name, one in document.items() if name != _DIGEST}
+    value = {name: one for name, one in document.items() if name != DIGEST}
     if digest(value) != written:
         raise ValueError("it is not as it was written: its digest is another")
     return value

@@ -8,6 +8,7 @@ from typing import Any
 
 from cuvee.errors import ConfigError, MixtureError
 from cuvee.mixture.mixture import Mixture
+from cuvee.seal import unsealed
 
 DECISIONS = ("decision.json", "scale.json", "search.json", "fit.json")
 """What is looked for in a folder, in this order."""
@@ -56,12 +57,12 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: an object is needed, found {type(document).__name__}")
     if isinstance(document.get("mixture"), list):
-        notes = (*_of_several(path, others), *_unconfirmed(path, document))
+        notes = (*_of_several(path, others), *_changed(path, document), *_unconfirmed(path, document))
         return replace(_decision(path, document, candidate), notes=notes, path=path)
     if candidate:
         raise ConfigError(f"{path} is no decision; it holds one mixture and no {candidate!r}")
@@ -76,6 +77,14 @@ def _of_several(path: Path, others: Sequence[Path]) -> list[str]:
         return []
     names = " and ".join(one.name for one in others)
     return [f"this is the answer of {path.name}; beside it lies {names}: name that file to export it"]
+
+
+def _changed(path: Path, document: dict[str, Any]) -> list[str]:
+    try:
+        unsealed(document)
+    except ValueError:
+        return [f"{path.name} is damaged, or was changed after cuvee wrote it: its digest is another"]
+    return []
 
 
 def _unconfirmed(path: Path, document: dict[str, Any]) -> list[str]:

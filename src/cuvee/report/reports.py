@@ -19,6 +19,7 @@ from cuvee.report.scale_view import ScaleView
 from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
+from cuvee.seal import sealed
 from cuvee.study.answers import Answers
 from cuvee.study.law_decision import LawDecision
 from cuvee.study.scale.decision import ScaleDecision
@@ -30,7 +31,7 @@ View = TypeVar("View")
 
 
 def render_json(view: StudyView) -> str:
-    """``Decision.as_json`` as indented text; the order of keys is that of the fields."""
+    """``Decision.as_json`` with its digest as indented text; the order of keys is that of the fields."""
     return _indented(view.decision.as_json())
 
 
@@ -103,4 +104,4 @@ def _written(reports: Mapping[str, Callable[[View], str]], view: View, folder: P
 
 
 def _indented(document: Json) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(sealed(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

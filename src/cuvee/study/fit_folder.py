@@ -7,10 +7,9 @@
     fit/report.html       the page (written by ``report``)
 
 Every file is written whole or not at all; runs and question first, so that whenever there is an answer it can
-be asked for again.
+be asked for again. The question has the digest of the runs; it and the decision have one of themselves.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.part import listed
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.observations import Observations
+from cuvee.seal import FILES, damage, digests_of, read_sealed, write_sealed
 from cuvee.study.decision_json import decode, encode
 from cuvee.study.fit import Answer
 from cuvee.study.law_decision import LawDecision
@@ -126,9 +126,10 @@ def save(folder: Path, runs: Runs, question: Question, answer: Answer) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / _RUNS) as path:
         runs.observations.write_parquet(path)
-    write_json(folder / _QUESTION, {"table": runs.name, "notes": list(runs.notes), **encode(question)})
+    asked = {"table": runs.name, "notes": list(runs.notes), **encode(question)}
+    write_sealed(folder / _QUESTION, asked | {FILES: digests_of(folder, (_RUNS,))})
     write_json(folder / _LAW, answer.surrogate.as_json())
-    write_json(folder / DECISION, answer.decision.as_json())
+    write_sealed(folder / DECISION, answer.decision.as_json())
 
 
 def load(folder: Path) -> tuple[Runs, Question]:
@@ -141,7 +142,9 @@ def load(folder: Path) -> tuple[Runs, Question]:
         if not (folder / name).exists():
             raise ConfigError(f"{folder} holds no {name}; make it with `cuvee fit TABLE --out {folder}`")
     try:
-        document = json.loads((folder / _QUESTION).read_text(encoding="utf-8"))
+        document = read_sealed(folder / _QUESTION)
+        if wrong := damage(folder, document.pop(FILES, {}), (_RUNS,)):
+            raise ConfigError(f"{folder}: {wrong}; run `cuvee fit` again")
         table, notes = str(document.pop("table")), tuple(map(str, document.pop("notes")))
     except (ValueError, KeyError, AttributeError) as error:
         raise ConfigError(f"{folder / _QUESTION} cannot be read ({error}); run `cuvee fit` again") from error
@@ -158,7 +161,7 @@ def load_decision(folder: Path) -> LawDecision:
     """
     path = folder / DECISION if folder.is_dir() else folder
     try:
-        return LawDecision.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return LawDecision.from_json(read_sealed(path))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; make it with `cuvee fit TABLE --out {folder}`") from error
     except ValueError as error:
