@@ -18,6 +18,7 @@ from cuvee.hashing import digest_bytes
 from cuvee.models.hugging_face import (
     PARAMETERS,
     HuggingFaceModel,
+    check_finite,
     copy_tokenizer,
     open_model,
     read_flat,
@@ -58,7 +59,9 @@ class Checkpoint:
         file = folder / PASSPORT
         if not file.is_file():
             model = open_model(folder)
-            return cls(folder, model.model_hash, content_hash(read_flat(folder, model)))
+            flat = read_flat(folder, model)
+            check_finite(folder, flat)
+            return cls(folder, model.model_hash, content_hash(flat))
         try:
             return cls(folder=folder, **read_sealed(file))
         except (OSError, ValueError, TypeError) as error:

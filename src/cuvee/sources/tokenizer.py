@@ -202,9 +202,15 @@ def _load_older(folder: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     try:
-        converted = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        # Else it would ask whether to run code that lies in the folder.
+        converted = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         backend, end_of_text = converted.backend_tokenizer, converted.eos_token_id
     except Exception as error:  # any of transformers' own, by kind of tokenizer
+        if "trust_remote_code" in str(error):
+            raise ConfigError(
+                f"the tokenizer in {folder} names code of its own (auto_map), and cuvee runs no code from "
+                "such a folder; save it as a fast tokenizer (tokenizer.json)"
+            ) from None
         raise ConfigError(
             f"transformers cannot open the tokenizer in {folder} as a fast tokenizer: {error}"
         ) from error
@@ -233,7 +239,7 @@ def _require(folder: Path) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold a JSON object")

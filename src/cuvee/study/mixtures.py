@@ -134,10 +134,26 @@ def _written(folder: StudyFolder, names: tuple[str, ...]) -> list[Mixture]:
             )
         return [Mixture.of(row) for row in rows if set(row) <= set(names)]
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(
-            f"{file}: damaged ({error}); delete it to have it chosen anew, or "
-            f"{folder.references_digests.name} to have it taken as it is"
-        ) from error
+        raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
+
+
+def changed_references(folder: StudyFolder) -> str:
+    """A sentence where the references are others than those that were written down; else empty.
+
+    Somebody may have chosen them by hand, or the disk has changed a digit.
+    """
+    file = folder.references
+    known = _references_written(folder) if file.is_file() else []
+    try:
+        same = not known or digest(json.loads(file.read_text(encoding="utf-8"))) in known
+    except (ValueError, RecursionError):
+        return ""  # told where they are needed
+    if same:
+        return ""
+    return (
+        f"{file} is not as cuvee wrote it: its mixtures are taken as they are now, and those that are new "
+        "are trained. Delete it to have them chosen anew."
+    )
 
 
 def _references_written(folder: StudyFolder) -> list[str]:

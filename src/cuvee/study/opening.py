@@ -14,7 +14,7 @@ from cuvee.study.evaluation_rows import evaluation_rows, few_documents
 from cuvee.study.folder import GENERATED, StudyFolder
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.material import Material, prepare_material
-from cuvee.study.mixtures import check_sources, region_of
+from cuvee.study.mixtures import changed_references, check_sources, region_of
 from cuvee.study.plan import Plan
 
 
@@ -47,6 +47,8 @@ def opened(
             progress.message(sentence)
         plan = Plan.of(config, folder, material)
         _tell_of_an_empty_store(folder, progress)
+        if changed := changed_references(folder):
+            progress.message(changed)
         with RunStore(folder.store) as store:
             store.check()
             if not looking:
