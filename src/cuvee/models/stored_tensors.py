@@ -120,6 +120,6 @@ def _check_sizes(folder: Path, sizes: Mapping[str, Any], tensors: Mapping[str, S
         layers = sizes.get(key)
         if numbers and layers is not None and layers > max(numbers) + 1:
             raise CheckpointError(
-                f"{folder / 'config.json'}: {key} is {layers:,}, but there are parameters of {max(numbers) + 1:,} "
-                "layers; config and parameters are of different models"
+                f"{folder / 'config.json'}: {key} is {layers:,}, but there are parameters of "
+                f"{max(numbers) + 1:,} layers; config and parameters are of different models"
             )

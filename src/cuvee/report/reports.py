@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cuvee.files import write_text
+from cuvee.invisible import spelt_out
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import (
     render_fit_html,
@@ -104,4 +105,4 @@ def _written(reports: Mapping[str, Callable[[View], str]], view: View, folder: P
 
 
 def _indented(document: Json) -> str:
-    return json.dumps(sealed(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return spelt_out(json.dumps(sealed(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -41,6 +41,11 @@ class ShardTask:
     rows: BoolArray = field(repr=False)
     """Which of the documents of the source are in the part, bool [read]."""
 
+    @property
+    def label(self) -> str:
+        """As it is called in errors."""
+        return f"tokenizing part '{self.part}' of source '{self.spec.name}'"
+
 
 def write_part(task: ShardTask, report: Report) -> Path:
     """Make one shard (a job for an executor); reports bytes of text.

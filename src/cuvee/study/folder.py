@@ -184,8 +184,14 @@ class StudyFolder:
                 yield True
 
     def _opened(self, name: str) -> TextIO:
-        self.root.mkdir(parents=True, exist_ok=True)
-        return (self.root / name).open("w")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            return (self.root / name).open("w")
+        except OSError as error:
+            raise StoreError(
+                f"{self.root / name}: cannot be written ({error.strerror or error}); a study needs a folder "
+                "that it may write to: copy it to one, or make this one writable"
+            ) from error
 
 
 def beside(data: Path) -> Path:

@@ -140,7 +140,13 @@ class Laboratory:
         self, job: Callable[[TrainTask, Report], T], tasks: Sequence[Planned]
     ) -> Iterator[tuple[int, T]]:
         jobs = [
-            TrainTask(one.run, replace(self.plan.bench, model=one.run.model), one.measured_along, one.until)
+            TrainTask(
+                one.run,
+                replace(self.plan.bench, model=one.run.model),
+                one.measured_along,
+                one.until,
+                one.role,
+            )
             for one in tasks
         ]
 

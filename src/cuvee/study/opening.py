@@ -16,6 +16,7 @@ from cuvee.study.laboratory import Laboratory
 from cuvee.study.material import Material, prepare_material
 from cuvee.study.mixtures import changed_references, check_sources, region_of
 from cuvee.study.plan import Plan
+from cuvee.study.rework import trained_otherwise
 
 
 @contextmanager
@@ -51,6 +52,8 @@ def opened(
             progress.message(changed)
         with RunStore(folder.store) as store:
             store.check()
+            if changed := trained_otherwise(plan, store):
+                progress.message(changed)
             if not looking:
                 _write_sources(store, config, material)
             yield Laboratory(plan, store, workers, progress)

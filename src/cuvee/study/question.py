@@ -98,6 +98,11 @@ class Question:
         for name in (*self.weights, *self.guards, *self.front):
             if name not in metrics:
                 raise ConfigError(f"no metric {name!r} in the table; there are: {', '.join(metrics)}")
+        if not metrics:
+            raise ConfigError(
+                "the runs have no metric, so nothing can be lowered or raised; give a table with results of "
+                "the same runs too (columns m:NAME are metrics)"
+            )
         if not self.weights:
             return dict.fromkeys(metrics, 1.0 / len(metrics))
         total = sum(self.weights.values())

@@ -12,6 +12,9 @@ from cuvee.study.doctor.subject import Subject
 from cuvee.study.fit_folder import load
 from cuvee.types import FloatArray
 
+_MOST_DIGITS = 18
+"""Of a running number; Python refuses to read one of thousands."""
+
 
 def unmatched_runs(subject: Subject) -> Iterator[Finding]:
     """Runs that one file has and its counterpart has not."""
@@ -135,6 +138,6 @@ def _unmatched(part: Part, rows: list[Row], lacking: str) -> Iterator[Finding]:
 def _counts(part: Part) -> bool:
     """Its runs are numbered in the order of the file, behind a beginning that all have."""
     ends = [row.names[0].rpartition("_") if row.names else ("", "", "") for row in part.rows]
-    numbers = [int(end) if end.isdecimal() else -1 for _, _, end in ends]
+    numbers = [int(end) if end.isdecimal() and len(end) <= _MOST_DIGITS else -1 for _, _, end in ends]
     alike = len({start for start, _, _ in ends}) == 1
     return alike and len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
