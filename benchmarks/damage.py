@@ -32,8 +32,6 @@ _NOT_READ = (".html", ".md", ".lock", ".observed", "-shm", "law.json")
 """Written for people and other tools alone, or empty."""
 _OF_DAMAGE = re.compile(r"damaged|not as cuvee wrote it|is empty \(|is trained again|passed over")
 """What a message says that is about damage; others differ where answers do."""
-_IN_EACH = ("store.sqlite", "checkpoints/.")
-"""What each study has of its own; all other files are damaged in the first study that has them."""
 _IN_PLACE = ("store.sqlite", ".jsonl")
 """Files that commands change where they lie; all others may be shared between copies."""
 
@@ -49,7 +47,7 @@ def main() -> None:
     for study in half_done(WORK):
         said, answer = undamaged(study)
         for kind, files in kinds(study.folder).items():
-            if kind in seen and not kind.startswith(_IN_EACH):
+            if kind in seen and not kind.startswith(study.own or ("/",)):
                 continue
             seen.add(kind)
             found: Counter[str] = Counter()

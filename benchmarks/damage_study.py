@@ -58,6 +58,7 @@ STUDY: Json = {
     | {"tolerance": 0},
     "scale": {"budget_flops": 1e12, "replicates": 1, "seeds": 1, "step": 2.0},
 }
+_STORE = ("store.sqlite", "store.sqlite-wal")
 _LEFT_OUT = frozenset({"ledger", "created_from", "seconds", "hours", "proxy_over_direct"})
 NUMERICS = {"dtype": "float32", "compiled": False, "device": "cpu"}
 
@@ -95,6 +96,8 @@ class HalfDone:
     name: str
     folder: Path
     next: Next
+    own: tuple[str, ...] = ()
+    """Beginnings of names of files that are damaged here although an earlier study has them too."""
 
 
 def half_done(work: Path) -> list[HalfDone]:
@@ -104,9 +107,9 @@ def half_done(work: Path) -> list[HalfDone]:
     loop.SAVE_EVERY_SECONDS = loop._NOTE_EVERY_SECONDS = 0.0  # a state after every step, and a note
     folders = [
         HalfDone("run", _left(begun, work / "run", _run, "branch lo: step 4/"), _run),
-        HalfDone("run, pool made", _left(begun, work / "pool", _run, "scoring merges"), _run),
-        HalfDone("search", _left(begun, work / "search", _search, "   4  "), _search),
-        HalfDone("ladder", _left(begun, work / "ladder", _scale, "rung ", 40), _scale),
+        HalfDone("run, pool made", _left(begun, work / "pool", _run, "scoring merges"), _run, _STORE),
+        HalfDone("search", _left(begun, work / "search", _search, "   4  "), _search, _STORE[1:]),
+        HalfDone("ladder", _left(begun, work / "ladder", _scale, "rung ", 40), _scale, ("checkpoints/.",)),
     ]
     loop.SAVE_EVERY_SECONDS, loop._NOTE_EVERY_SECONDS = before
     answered = _copy(begun, work / "answered")
@@ -114,7 +117,9 @@ def half_done(work: Path) -> list[HalfDone]:
         flow(answered, Listener())
     folders += [
         HalfDone("answered, `cuvee report`", answered, _report),
-        HalfDone("answered, `cuvee run`", answered, _more_candidates),
+        HalfDone(
+            "answered, `cuvee run`", answered, _more_candidates, ("store.sqlite", "checkpoints/KEY/cuvee")
+        ),
         HalfDone("fit", _fitted(answered, work / "fit"), _optimise),
     ]
     return folders
