@@ -67,8 +67,7 @@ def main() -> None:
         (
             "*refused*: an error that names the file or the row and says what to do. *said*: the command "
             "says what it dropped or made again, or that the file was changed, and goes on. *same answer*: "
-            "the bit decides "
-            "nothing, or what it belonged to was made again from what is whole.",
+            "the bit decides nothing, or what it belonged to was made again from what is whole.",
             *silent,
         ),
     )
@@ -76,8 +75,7 @@ def main() -> None:
     write(
         "damage",
         f"One bit flipped in one file of a half-done study, {flips} times for each kind of file: what the "
-        "next "
-        f"command does. {time.perf_counter() - began:.0f} s in all.",
+        f"next command does. {time.perf_counter() - began:.0f} s in all.",
         [table, cost],
     )
 

@@ -77,9 +77,8 @@ def check_stored(folder: Path, description: Mapping[str, Any], pattern: str) -> 
         pattern: of the files that hold its parameters.
 
     Raises:
-        CheckpointError: a size in the config is none, or none of the tensors; weights that are no
-        floating-point
-            numbers.
+        CheckpointError: a size in the config is none, or not that of the tensors; weights that are no
+            floating-point numbers.
     """
     text = description.get("text_config")
     sizes = {**description, **text} if isinstance(text, dict) else dict(description)
@@ -98,7 +97,7 @@ def check_stored(folder: Path, description: Mapping[str, Any], pattern: str) -> 
 
 
 def _check_whole(folder: Path, key: str, what: str, value: Any) -> None:
-    if value is None:
+    if value is None or isinstance(value, list):  # some architectures have one for each layer
         return
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
         raise CheckpointError(
@@ -110,7 +109,7 @@ def _check_sizes(folder: Path, sizes: Mapping[str, Any], tensors: Mapping[str, S
     dimensions = {size for one in tensors.values() for size in one.shape}
     for key, what in _WHOLE.items():
         value = sizes.get(key)
-        if what in _DIMENSIONS and value is not None and value not in dimensions:
+        if what in _DIMENSIONS and isinstance(value, int) and value not in dimensions:
             raise CheckpointError(
                 f"{folder / 'config.json'}: {key} is {value:,}, but no tensor of the model has that size; "
                 "config and parameters are of different models"
@@ -118,7 +117,7 @@ def _check_sizes(folder: Path, sizes: Mapping[str, Any], tensors: Mapping[str, S
     numbers = [int(found[1]) for name in tensors if (found := _LAYER.search(name))]
     for key in ("num_hidden_layers", "n_layer"):
         layers = sizes.get(key)
-        if numbers and layers is not None and layers > max(numbers) + 1:
+        if numbers and isinstance(layers, int) and layers > max(numbers) + 1:
             raise CheckpointError(
                 f"{folder / 'config.json'}: {key} is {layers:,}, but there are parameters of "
                 f"{max(numbers) + 1:,} layers; config and parameters are of different models"
