@@ -51,7 +51,7 @@ def test_files_are_compared_with_their_digests(tmp_path: Path) -> None:
     assert "b cannot be read" in damage(tmp_path, digests, ("b",))
 
 
-def test_json_that_is_nested_without_end_is_told(tmp_path: Path) -> None:
+def test_json_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(ValueError, match="nested too deeply"):
         read_sealed(tmp_path / "deep.json")

@@ -142,7 +142,7 @@ def test_an_ensemble_on_disk_is_the_one_in_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["log_probs.npy", "ensemble.json"])
-def test_one_flipped_bit_of_an_ensemble_is_told(tmp_path: Path, name: str) -> None:
+def test_one_flipped_bit_of_an_ensemble_is_refused(tmp_path: Path, name: str) -> None:
     path = real().save(tmp_path)
     data = bytearray((path / name).read_bytes())
     digit = next(i for i in range(len(data) // 2, len(data)) if name[0] == "l" or chr(data[i]).isdigit())

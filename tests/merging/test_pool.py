@@ -103,7 +103,7 @@ def test_damaged_pools_are_told(tmp_path: Path) -> None:
         FlatPool.open(tmp_path / "nowhere")
 
 
-def test_one_flipped_bit_of_a_pool_is_told(tmp_path: Path) -> None:
+def test_one_flipped_bit_of_a_pool_is_refused(tmp_path: Path) -> None:
     path = random_pool(["web", "code"], 1000).save(tmp_path)
     file = path / "bank.npy"
     whole = file.read_bytes()

@@ -263,7 +263,7 @@ def given(folder: Path, **changes: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"num_hidden_layers": 1_000_000}, "1,000,000, but there are parameters of 2 layers"),
         ({"num_hidden_layers": 10**12}, "whole number from 1"),
@@ -277,11 +277,11 @@ def given(folder: Path, **changes: object) -> Path:
         ({"num_hidden_layers": 999_999, "model_type": "mistral"}, "parameters of 2 layers"),
     ],
 )
-def test_a_config_that_is_not_of_its_tensors_is_told_at_once(
-    tmp_path: Path, changes: dict[str, object], told: str
+def test_a_config_that_is_not_of_its_tensors_is_refused_at_once(
+    tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     folder = given(tmp_path / "model", **changes)
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         open_model(folder)
 
 
@@ -307,7 +307,7 @@ def test_half_precision_is_read(tmp_path: Path) -> None:
     assert torch.isfinite(read_flat(folder, open_model(folder))).all()
 
 
-def test_a_model_with_nan_is_told_as_such(tmp_path: Path) -> None:
+def test_a_model_with_nan_is_called_that(tmp_path: Path) -> None:
     folder = given(tmp_path / "model")
     tensors = load_file(folder / "model.safetensors")
     tensors["model.norm.weight"][3] = float("nan")

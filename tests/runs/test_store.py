@@ -356,7 +356,7 @@ def test_no_flipped_bit_of_a_store_is_read(path: Path) -> None:
     assert unnoticed < 150
 
 
-def test_one_bit_of_a_metric_is_told_with_its_run(path: Path) -> None:
+def test_one_bit_of_a_metric_is_refused_with_its_run(path: Path) -> None:
     with RunStore(path) as store:
         store.add(run())
         store.add(run("other"))

@@ -85,9 +85,9 @@ def test_a_flipped_bit_is_refused_and_the_advice_helps(
     forget_measurements(copy)
     file = sorted(copy.root.glob(pattern))[0]
     flip(file)
-    with pytest.raises(CuveeError, match=file.parent.name) as told:
+    with pytest.raises(CuveeError, match=file.parent.name) as message:
         run(copy)
-    assert "remove the folder" in str(told.value) or "delete the folder" in str(told.value)
+    assert "remove the folder" in str(message.value) or "delete the folder" in str(message.value)
     shutil.rmtree(file.parent)
     assert answer(run(copy)) == answer(finished[1])
 
@@ -187,14 +187,14 @@ def other_format(folder: StudyFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (edited_tokenizer, "is another than the models were trained with"),
         (other_format, "says bfloat16 not compiled, and the models were trained in float32 not compiled"),
     ],
 )
 def test_what_makes_all_be_trained_again_is_said_with_its_price_before(
-    copy: StudyFolder, change: Callable[[StudyFolder], None], told: str
+    copy: StudyFolder, change: Callable[[StudyFolder], None], message: str
 ) -> None:
     class Halting(Listener):
         def stage(self, title: str, total: float, unit: str) -> None:
@@ -206,11 +206,11 @@ def test_what_makes_all_be_trained_again_is_said_with_its_price_before(
     with pytest.raises(Stop):
         run(copy, listener)
     (said,) = [one for one in listener.said if "is trained again" in one]
-    assert told in said and "None of the 6 models" in said and "FLOPs" in said and "stop now" in said
+    assert message in said and "None of the 6 models" in said and "FLOPs" in said and "stop now" in said
 
 
 @pytest.mark.parametrize(
-    ("numerics", "told"),
+    ("numerics", "message"),
     [
         ({"dtype": "float31", "compiled": False, "device": "cpu"}, "neither float32 nor bfloat16"),
         ({"dtype": "float32", "compiled": "no", "device": "cpu"}, "neither true nor false"),
@@ -218,17 +218,19 @@ def test_what_makes_all_be_trained_again_is_said_with_its_price_before(
         ({"dtype": "float32", "compiled": False, "device": "cuda"}, "this machine has no such device"),
     ],
 )
-def test_numerics_that_cannot_be_are_told(copy: StudyFolder, numerics: dict[str, Any], told: str) -> None:
+def test_numerics_that_cannot_be_are_refused(
+    copy: StudyFolder, numerics: dict[str, Any], message: str
+) -> None:
     import torch
 
     if numerics["device"] == "cuda" and torch.cuda.is_available():
         pytest.skip("there is such a device")
     copy.numerics.write_text(json.dumps(numerics))
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         run(copy)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(copy: StudyFolder) -> None:
+def test_a_folder_that_cannot_be_written_to_is_refused(copy: StudyFolder) -> None:
     (copy.root / ".lock").unlink(missing_ok=True)
     (copy.root / ".lock").mkdir()
     with pytest.raises(StoreError, match="cannot be written"), copy.locked():

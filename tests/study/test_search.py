@@ -236,7 +236,7 @@ def journal_of(path: Path, batches: int) -> Journal:
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
-def test_a_line_of_a_journal_that_is_lost_is_told(tmp_path: Path, lost: int) -> None:
+def test_a_line_of_a_journal_that_is_lost_is_missed(tmp_path: Path, lost: int) -> None:
     path = tmp_path / "x.jsonl"
     journal_of(path, 4)
     lines = path.read_text().splitlines(keepends=True)

@@ -253,7 +253,7 @@ def test_moments_that_the_seed_kept_must_be_there(seed: TrainingRun, tmp_path: P
 
 
 @pytest.mark.parametrize("name", [MOMENTS, "snapshots.safetensors", "training.json", "cuvee.json"])
-def test_one_flipped_bit_of_a_companion_is_told(tmp_path: Path, name: str) -> None:
+def test_one_flipped_bit_of_a_companion_is_refused(tmp_path: Path, name: str) -> None:
     one = training_run(tmp_path, recipe=recipe(snapshots=(4,)), keep_moments=True)
     execute(one)
     data = bytearray((one.folder / name).read_bytes())
@@ -268,7 +268,7 @@ def test_one_flipped_bit_of_a_companion_is_told(tmp_path: Path, name: str) -> No
         readers.get(name, lambda: execute(one))()
 
 
-def test_a_companion_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_companion_that_is_gone_is_missed(tmp_path: Path) -> None:
     one = training_run(tmp_path, recipe=recipe(snapshots=(4,)))
     execute(one)
     (one.folder / "snapshots.safetensors").unlink()

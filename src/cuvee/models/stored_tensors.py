@@ -49,7 +49,7 @@ class Stored:
 
 def stored_tensors(folder: Path, pattern: str) -> dict[str, Stored]:
     """All tensors of the safetensors files of a folder; empty where there are none, or a header is damaged
-    (told when the file is read)."""
+    (reported when the file is read)."""
     found = {}
     for file in sorted(folder.glob(pattern)):
         try:

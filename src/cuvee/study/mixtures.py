@@ -142,7 +142,7 @@ def changed_references(folder: StudyFolder) -> str:
     try:
         same = not known or digest(json.loads(file.read_text(encoding="utf-8"))) in known
     except (ValueError, RecursionError):
-        return ""  # told where they are needed
+        return ""  # reported where they are needed
     if same:
         return ""
     return (

@@ -79,4 +79,4 @@ def _models(folder: Path) -> Iterator[_Trained]:
             recipe = passport["details"]["recipe"]
             yield _Trained(str(passport["tokenizer"]), str(recipe["dtype"]), bool(recipe["compiled"]))
         except (OSError, ValueError, LookupError, TypeError):
-            continue  # told when the model is needed
+            continue  # reported when the model is needed
