@@ -1,5 +1,6 @@
 """The ensemble against a plain loop, its gradient, and the certificate of its optimum."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,28 @@ def test_an_ensemble_on_disk_is_the_one_in_memory(tmp_path: Path) -> None:
     (path / "log_probs.npy").write_bytes(b"")
     with pytest.raises(CheckpointError, match="score again"):
         Ensemble.open(path)
+
+
+@pytest.mark.parametrize("name", ["log_probs.npy", "ensemble.json"])
+def test_one_flipped_bit_of_an_ensemble_is_refused(tmp_path: Path, name: str) -> None:
+    path = real().save(tmp_path)
+    data = bytearray((path / name).read_bytes())
+    digit = next(i for i in range(len(data) // 2, len(data)) if name[0] == "l" or chr(data[i]).isdigit())
+    data[digit] ^= 1
+    (path / name).write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"not as it was written.*score again"):
+        Ensemble.open(path)
+
+
+def test_an_ensemble_of_an_earlier_version_opens_under_its_own_name_alone(tmp_path: Path) -> None:
+    path = real().save(tmp_path)
+    meta = json.loads((path / "ensemble.json").read_text())
+    del meta["files"], meta["digest"]
+    (path / "ensemble.json").write_text(json.dumps(meta))
+    assert Ensemble.open(path).key == path.name
+    path.rename(tmp_path / "other")
+    with pytest.raises(CheckpointError, match="holds ensemble"):
+        Ensemble.open(tmp_path / "other")
 
 
 @pytest.mark.parametrize("weights", [[0.5, 0.5], [0.5] * 6, [1.5, -0.5, 0, 0, 0, 0]])

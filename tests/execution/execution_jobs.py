@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,15 @@ def _wait_for(folder: Path, pattern: str, count: int) -> None:
     while len(list(folder.glob(pattern))) < count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An item that says what it is."""
+
+    what: str
+    label: str
+
+
+def misbehave_labelled(item: Labelled, report: Report) -> str:
+    return misbehave(item.what, report)

@@ -113,6 +113,13 @@ def test_a_killed_worker_stops_the_others() -> None:
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.parametrize("what", ["killed", "foreign"])
+def test_an_item_with_a_label_is_called_by_it(what: str) -> None:
+    items = [jobs.Labelled("fine", "one"), jobs.Labelled(what, "branch lo, kept in checkpoints/k")]
+    with pytest.raises(WorkerError, match=r"item 1 \(branch lo, kept in checkpoints/k\)"):
+        list(LocalProcesses(1).map(jobs.misbehave_labelled, items))
+
+
 def test_what_is_done_is_not_lost_to_a_failure() -> None:
     results = LocalProcesses(1).map(jobs.misbehave, ["a", "b", "foreign"])
     assert [next(results), next(results)] == [(0, "a"), (1, "b")]

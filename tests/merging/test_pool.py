@@ -1,5 +1,6 @@
 """Pools: what they refuse, how they lie on disk, and what they measure."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 
 from cuvee.errors import CheckpointError, IncompatibleMembers
 from cuvee.merging.pool import Branch, FlatPool
+from cuvee.merging.roster import Member, Roster
+from cuvee.models.checkpoint import content_hash
 from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
 from tests.merging.tiny_pools import ClaimedCheckpoint, checkpoint, random_pool
@@ -98,6 +101,31 @@ def test_damaged_pools_are_told(tmp_path: Path) -> None:
         FlatPool.open(path)
     with pytest.raises(CheckpointError, match="cannot be read"):
         FlatPool.open(tmp_path / "nowhere")
+
+
+def test_one_flipped_bit_of_a_pool_is_refused(tmp_path: Path) -> None:
+    path = random_pool(["web", "code"], 1000).save(tmp_path)
+    file = path / "bank.npy"
+    whole = file.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-5000] ^= 0x40  # of the exponent, perhaps
+    file.write_bytes(flipped)
+    with pytest.raises(CheckpointError, match=r"parameters of web/0 in bank\.npy.*build again"):
+        FlatPool.open(path)
+    file.write_bytes(whole)
+    assert FlatPool.open(path).size == 1000
+
+
+def test_a_pool_of_an_earlier_version_is_compared_with_its_members(tmp_path: Path) -> None:
+    models = torch.randn(2, 50)
+    seed, member = (content_hash(one) for one in models)
+    pool = FlatPool(Roster(seed, (Member("a", "web", 10, member),)), models)
+    path = pool.save(tmp_path)
+    (path / "roster.json").write_text(json.dumps(pool.roster.as_json()))
+    assert torch.equal(FlatPool.open(path).bank, models)
+    np.save(path / "bank.npy", models.numpy()[::-1])
+    with pytest.raises(CheckpointError, match="the parameters of the seed model"):
+        FlatPool.open(path)
 
 
 def test_projection_and_gram_agree_with_float64() -> None:

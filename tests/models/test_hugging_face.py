@@ -1,14 +1,16 @@
 """Hugging Face folders: written so that transformers reads them, and read whatever they hold."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from cuvee.errors import CheckpointError
-from cuvee.models.checkpoint import save_checkpoint
+from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.hugging_face import HuggingFaceModel, open_model, read_flat, save_llama
 from cuvee.models.llama import Llama
 from cuvee.sources.tokenizer import load_tokenizer, train_tokenizer
@@ -216,3 +218,99 @@ def test_weights_of_another_architecture_are_told(tmp_path: Path) -> None:
         read_flat(tmp_path, Llama(replace(tiny_config(), layers=3)))
     with pytest.raises(CheckpointError, match="does not hold this model"):
         read_flat(tmp_path, Llama(replace(tiny_config(), hidden=64)))
+
+
+CUSTOM = """
+from transformers import PretrainedConfig
+open({marker!r}, "w").close()
+
+
+class Strange(PretrainedConfig):
+    model_type = "strange"
+"""
+
+
+def custom_folder(folder: Path) -> Path:
+    """A model folder whose config names code in it; the file that this code makes when it runs."""
+    folder.mkdir()
+    marker = folder / "ran"
+    names = {"AutoConfig": "strange.Strange", "AutoModelForCausalLM": "strange.Strange"}
+    config = {"model_type": "strange", "architectures": ["Strange"], "auto_map": names}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "strange.py").write_text(CUSTOM.format(marker=str(marker)))
+    return marker
+
+
+def test_code_of_a_model_folder_is_never_asked_about_and_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = custom_folder(tmp_path / "model")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 10))
+    with pytest.raises(CheckpointError, match=r"code of its own.*runs no code from a model folder"):
+        open_model(tmp_path / "model")
+    assert not marker.exists()
+    assert "y/N" not in "".join(capsys.readouterr())
+
+
+def given(folder: Path, **changes: object) -> Path:
+    """A folder with a native model whose config is changed."""
+    model = Llama(tiny_config())
+    folder.mkdir()
+    save_llama(folder, model.config, model.initial(0))
+    description = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(description | changes))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_hidden_layers": 1_000_000}, "1,000,000, but there are parameters of 2 layers"),
+        ({"num_hidden_layers": 10**12}, "whole number from 1"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"hidden_size": "big"}, "hidden_size is 'big'"),
+        ({"hidden_size": 4096}, "no tensor of the model has that size"),
+        ({"vocab_size": -1}, "vocab_size is -1"),
+        ({"intermediate_size": 1.5}, "intermediate_size is 1.5"),
+        ({"max_position_embeddings": True}, "max_position_embeddings is True"),
+        ({"vocab_size": 10_000_000, "model_type": "mistral"}, "no tensor of the model has that size"),
+        ({"num_hidden_layers": 999_999, "model_type": "mistral"}, "parameters of 2 layers"),
+    ],
+)
+def test_a_config_that_is_not_of_its_tensors_is_refused_at_once(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    folder = given(tmp_path / "model", **changes)
+    with pytest.raises(CheckpointError, match=message):
+        open_model(folder)
+
+
+@pytest.mark.parametrize("kind", ["native", *KINDS])
+def test_whole_numbers_are_no_parameters(tmp_path: Path, kind: str) -> None:
+    if kind == "native":
+        given(tmp_path / "model")
+    else:
+        save_random(tmp_path / "model", kind)
+    file = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(file)
+    name = next(name for name, tensor in tensors.items() if tensor.ndim == 2)
+    tensors[name] = (100 * tensors[name]).to(torch.int8)
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=f"{name} holds I8, no floating-point numbers"):
+        open_model(tmp_path / "model")
+
+
+def test_half_precision_is_read(tmp_path: Path) -> None:
+    folder = given(tmp_path / "model")
+    tensors = {name: one.bfloat16() for name, one in load_file(folder / "model.safetensors").items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    assert torch.isfinite(read_flat(folder, open_model(folder))).all()
+
+
+def test_a_model_with_nan_is_called_that(tmp_path: Path) -> None:
+    folder = given(tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"][3] = float("nan")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"1 of its [\d,]+ parameters are not finite"):
+        Checkpoint.load(folder)

@@ -1,5 +1,7 @@
 """What all pages have in common: folds, names, legends, and columns that narrow screens leave out."""
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +47,32 @@ def test_a_table_of_more_than_a_dozen_rows_is_folded(decision: LawDecision) -> N
     assert '<div class="fold">' in long and "all 13 rows" in long
     assert long.count("<tr>") == 1 + 13  # nothing is lost: a rule of the style sheet hides what is folded
     assert f"tr:nth-child(n+{FOLDED_FROM + 1})" in page
+
+
+def test_only_the_script_of_the_page_may_run(decision: LawDecision) -> None:
+    page = render_fit_html(FitView.of(decision))
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
+    assert f"script-src 'sha256-{digests[0]}';" in policy and len(scripts) == 1
+    assert not re.search(r"script-src[^;]*unsafe", policy)
+    assert not re.search(r"<[^>]+\son\w+=", page), "a handler in an attribute would not run"
+
+
+def test_what_turns_text_is_spelt_out_on_a_page(decision: LawDecision) -> None:
+    page = render_fit_html(
+        FitView.of(
+            replace(
+                decision,
+                headline=(
+                    "b",
+                    "a\u202eb\u2066c\x9bd",
+                ),
+            )
+        )
+    )
+    assert "a\\u202eb\\u2066c\\u009bd" in page
+    assert not set("\u202e\u2066\x9b") & set(page)
 
 
 def test_names_are_broken_behind_what_divides_their_words(decision: LawDecision) -> None:

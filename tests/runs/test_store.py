@@ -318,3 +318,85 @@ def test_errors_of_the_caller_pass_unchanged(path: Path) -> None:
         assert store.runs() == []
     with pytest.raises(StoreError, match="closed"):
         store.runs()
+
+
+def flipped(path: Path, at: int, bit: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1 << bit
+    path.write_bytes(data)
+
+
+def all_of(store: RunStore) -> object:
+    keys = sorted(store.keys())
+    documents = store.documents(keys)
+    losses = {key: {name: one.tolist() for name, one in documents[key].items()} for key in keys}
+    return [run.content() for run in store.runs()], losses, store.seconds(), sorted(keys)
+
+
+def test_no_flipped_bit_of_a_store_is_read(path: Path) -> None:
+    """SQLite finds broken pages, not another number."""
+    with RunStore(path) as store:
+        for number in range(12):
+            store.add(run(f"k{number}", documents={"web": np.arange(5) + number, "code": np.ones(3)}))
+            store.record_seconds(f"k{number}", "training", 1.5)
+        whole = all_of(store)
+    before = path.read_bytes()
+    chance, unnoticed = np.random.default_rng(0), 0
+    for _ in range(150):
+        path.write_bytes(before)
+        flipped(path, int(chance.integers(len(before))), int(chance.integers(8)))
+        try:
+            with RunStore(path) as store:
+                store.check()
+                found = all_of(store)
+        except (StoreError, SchemaError):
+            continue
+        unnoticed += 1
+        assert found == whole
+    assert unnoticed < 150
+
+
+def test_one_bit_of_a_metric_is_refused_with_its_run(path: Path) -> None:
+    with RunStore(path) as store:
+        store.add(run())
+        store.add(run("other"))
+    connection = sqlite3.connect(path)
+    with connection:
+        (key,) = connection.execute("SELECT run_id FROM runs WHERE key = 'k'").fetchone()
+        connection.execute("UPDATE metrics SET value = value + 1e-15 * value WHERE run_id = ?", (key,))
+    connection.close()
+    with RunStore(path) as store:
+        assert store.get("other") is not None
+        with pytest.raises(StoreError, match=r"damaged.*the run k is not what was written.*move it away"):
+            store.get("k")
+        with pytest.raises(StoreError, match="run k"):
+            store.runs()
+
+
+def test_rows_of_an_earlier_version_get_digests(path: Path) -> None:
+    with RunStore(path, migrations=MIGRATIONS[:2]):
+        pass
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(
+            "INSERT INTO runs VALUES "
+            "(1, 'old', 'merged', 'candidate', 'equal_budget', 1000, 5000, 0, 3e9, 'done', NULL, '{}')"
+        )
+        connection.execute("INSERT INTO shares VALUES (1, 0, 'web', 1.0)")
+        connection.execute("INSERT INTO documents VALUES (1, 'web', ?)", (np.ones(2).tobytes(),))
+        connection.execute("INSERT INTO timings VALUES ('old', 'training', 2.5)")
+    connection.close()
+    with RunStore(path) as store:
+        assert store.documents(["old"])["old"]["web"].tolist() == [1.0, 1.0]
+        store.record_seconds("old", "training", 1.0)
+        assert store.seconds() == {("old", "training"): 3.5}
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("UPDATE documents SET nats = ?", (np.zeros(2).tobytes(),))
+        connection.execute("UPDATE timings SET seconds = 9")
+    connection.close()
+    with RunStore(path) as store:
+        with pytest.raises(StoreError, match="the documents of run old"):
+            store.documents(["old"])
+        with pytest.raises(StoreError, match="the time of run old"):
+            store.seconds()

@@ -128,6 +128,34 @@ def test_damage_is_told(tmp_path: Path) -> None:
         TokenShard.open(folder)
 
 
+@pytest.mark.parametrize("name", ["tokens.bin", "document_offsets.npy", "document_bytes.npy", "meta.json"])
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path, name: str) -> None:
+    shard = make_shard(tmp_path / "x", TEXTS)
+    file, chance = shard.folder / name, random.Random(0)
+    whole = file.read_bytes()
+    for _ in range(60):
+        data, bit = bytearray(whole), chance.randrange(8 * len(whole))
+        data[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(data)
+        try:
+            again = TokenShard.open(shard.folder)
+        except SourceError:
+            continue
+        assert name == "meta.json" and again.content_hash == shard.content_hash, "white space"
+        assert again.tokens.tolist() == shard.tokens.tolist()
+
+
+def test_a_shard_of_an_earlier_version_opens_and_its_tokens_are_looked_at(tmp_path: Path) -> None:
+    folder = make_shard(tmp_path / "x", TEXTS).folder
+    meta = json.loads((folder / "meta.json").read_text())
+    del meta["files"], meta["digest"]
+    (folder / "meta.json").write_text(json.dumps(meta))
+    shard = TokenShard.open(folder)
+    shard.check_vocabulary(257)
+    with pytest.raises(SourceError, match=r"holds token \d+, but the tokenizer has only 100"):
+        shard.check_vocabulary(100)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.binary(min_size=32, max_size=32), unique=True, max_size=20), st.randoms())
 def test_content_hash_is_of_the_set(digests: list[bytes], chance: random.Random) -> None:

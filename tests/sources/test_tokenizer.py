@@ -1,5 +1,6 @@
 """Tokenizer folders: trained here, opened by others, and the other way round."""
 
+import io
 import json
 import os
 import pickle
@@ -153,3 +154,19 @@ def test_mistakes_are_told(trained: Tokenizer, tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')
     with pytest.raises(ConfigError, match="no token '</s>'"):
         load_tokenizer(tmp_path)
+
+
+def test_code_of_a_tokenizer_folder_is_never_asked_about_and_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = tmp_path / "ran"
+    (tmp_path / "vocab.json").write_text("{}")
+    (tmp_path / "strange.py").write_text(f"open({str(marker)!r}, 'w')\nclass Strange: pass\n")
+    names = {"AutoTokenizer": ["strange.Strange", "strange.Strange"]}
+    config = {"tokenizer_class": "Strange", "auto_map": names}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 10))
+    with pytest.raises(ConfigError, match="code of its own"):
+        load_tokenizer(tmp_path)
+    assert not marker.exists()
+    assert "y/N" not in "".join(capsys.readouterr())

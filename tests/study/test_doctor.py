@@ -593,3 +593,22 @@ def test_the_command_in_json(tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert (done.exit_code, told["ok"]) == (1, False)
     assert {"bounds_in_percent", "missing_token_counts"} <= names(Diagnosis.from_json(told))
+
+
+@pytest.mark.parametrize(
+    "cell", [[0.5], {"x": 0.5}, datetime.date(2020, 1, 1), b"\xff"], ids=["list", "struct", "date", "bytes"]
+)
+def test_cells_of_parquet_that_are_no_numbers_are_findings(tmp_path: Path, cell: object) -> None:
+    path = tmp_path / "runs.parquet"
+    columns = {"w:a": [cell] * 3, "w:b": [0.5] * 3, "m:loss": [1.0, 2.0, 3.0]}
+    pq.write_table(pa.table(columns), path)
+    assert any(one.severity == "error" for one in diagnose([path]).findings)
+
+
+def test_names_that_end_in_thousands_of_digits_are_no_running_numbers(tmp_path: Path) -> None:
+    names = [f"r_{'1' * 5000}{row}" for row in range(4)]
+    shares = "".join(f"{name},0.{row + 1},0.{9 - row}\n" for row, name in enumerate(names))
+    (tmp_path / "shares.csv").write_text("run,w:a,w:b\n" + shares)
+    metrics = "".join(f"{name},{row}.5\n" for row, name in enumerate(names))
+    (tmp_path / "metrics.csv").write_text("run,loss\n" + metrics)
+    diagnose([tmp_path / "shares.csv", tmp_path / "metrics.csv"])

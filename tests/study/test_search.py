@@ -228,6 +228,55 @@ def test_a_journal_comes_back_and_a_line_that_was_cut_off_is_taken_away(tmp_path
         assert path.read_text().endswith("}\n")
 
 
+def journal_of(path: Path, batches: int) -> Journal:
+    journal = Journal.opened(path, 12.5, ["known"])
+    for number in range(batches):
+        journal.write(Asked((Experiment((0.5, 0.5), number),), ("method",), float(number)))
+    return journal
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_line_of_a_journal_that_is_lost_is_missed(tmp_path: Path, lost: int) -> None:
+    path = tmp_path / "x.jsonl"
+    journal_of(path, 4)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:lost] + lines[lost + 1 :]))
+    with pytest.raises(StoreError, match=f"line {lost + 1} is damaged.*lost.*to search anew"):
+        Journal.opened(path, 0.0, [])
+
+
+def test_no_flipped_bit_of_a_journal_goes_unnoticed(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    whole = journal_of(path, 3)
+    before, chance = path.read_bytes(), np.random.default_rng(0)
+    for place in chance.integers(len(before), size=300):
+        data = bytearray(before)
+        data[place] ^= 1 << int(chance.integers(8))
+        path.write_bytes(data)
+        try:
+            again = Journal.opened(path, 0.0, [])
+        except StoreError:
+            continue
+        # A last line without its end was never begun; it is asked for again.
+        assert again.asked == whole.asked[: len(again.asked)] and len(again.asked) >= 2
+        assert (again.pool_flops, again.known) == (whole.pool_flops, whole.known)
+
+
+def test_a_journal_of_an_earlier_version_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    journal_of(path, 2)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({k: v for k, v in o.items() if k != "digest"}) + "\n" for o in lines))
+    old = path.read_text()
+    again = Journal.opened(path, 0.0, [])
+    again.write(again.asked[0])
+    assert path.read_text().startswith(old)
+    assert Journal.opened(path, 0.0, []).asked == again.asked
+    path.write_text(path.read_text().replace('"known": ["known"]', '"known": ["knows"]'))
+    with pytest.raises(StoreError, match="line 4 is damaged"):
+        Journal.opened(path, 0.0, [])
+
+
 @pytest.mark.parametrize("text", ["", "{}\n", '{"schema": 99}\n', "no json\n"])
 def test_a_journal_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.jsonl"

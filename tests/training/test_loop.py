@@ -1,11 +1,15 @@
 """The training loop: AdamW as torch has it, and nothing lost when it is stopped."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from cuvee.errors import NonFiniteLoss
@@ -306,6 +310,31 @@ def test_a_damaged_state_is_a_new_start(tmp_path: Path, damage: Callable[[bytes]
     assert damage(data) != data
     file.write_bytes(damage(data))
     assert same(trained(COMPLETE, state_file=file), trained(COMPLETE))
+
+
+def test_no_flipped_bit_of_a_state_is_gone_on_with(tmp_path: Path) -> None:
+    state, file = evaluated(), tmp_path / "state"
+    state.save(file, "k")
+    whole, chance = file.read_bytes(), np.random.default_rng(0)
+    header = 8 + int.from_bytes(whole[:8], "little")
+    for place in (*chance.integers(header, size=60), *chance.integers(header, len(whole), size=60)):
+        data = bytearray(whole)
+        data[place] ^= 1 << int(chance.integers(8))
+        file.write_bytes(data)
+        again = TrainingState.load(file, "k")
+        assert again is None or same(again, state), int(place)
+
+
+def test_a_state_of_an_earlier_version_is_gone_on_with(tmp_path: Path) -> None:
+    state, file = evaluated(), tmp_path / "state"
+    state.save(file, "k")
+    with safe_open(file, framework="pt") as saved:
+        facts = json.loads(saved.metadata()["facts"])
+        tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118 - not a dict
+    del facts["checksum"]
+    save_file(tensors, file, {"facts": json.dumps(facts)})
+    again = TrainingState.load(file, "k")
+    assert again is not None and same(again, state)
 
 
 def test_a_state_comes_back_bit_for_bit(tmp_path: Path) -> None:

@@ -236,6 +236,49 @@ def test_damaged_moments_are_told_and_not_replaced_by_zeros(seed: TrainingRun, t
         execute(one)
 
 
+@pytest.mark.parametrize("state", ["restored", "fresh"])
+def test_moments_that_the_seed_kept_must_be_there(seed: TrainingRun, tmp_path: Path, state: str) -> None:
+    copy = tmp_path / seed.key
+    copy.mkdir()
+    for name, data in files(seed.folder).items():
+        if name != MOMENTS:
+            (copy / name).write_bytes(data)
+    one = branch(seed, tmp_path / "out", recipe=recipe(steps=3, optimizer_state=state))
+    one = replace(one, start=Start(seed.key, copy))
+    if state == "fresh":  # they are not asked for
+        execute(one)
+        return
+    with pytest.raises(CheckpointError, match=r"optimizer\.safetensors: damaged; delete the folder"):
+        execute(one)
+
+
+@pytest.mark.parametrize("name", [MOMENTS, "snapshots.safetensors", "training.json", "cuvee.json"])
+def test_one_flipped_bit_of_a_companion_is_refused(tmp_path: Path, name: str) -> None:
+    one = training_run(tmp_path, recipe=recipe(snapshots=(4,)), keep_moments=True)
+    execute(one)
+    data = bytearray((one.folder / name).read_bytes())
+    digit = next(i for i in range(len(data) // 2, len(data)) if name == MOMENTS or chr(data[i]).isdigit())
+    data[digit] ^= 1
+    (one.folder / name).write_bytes(data)
+    readers: dict[str, Callable[[], object]] = {
+        MOMENTS: lambda: execute(branch(one, tmp_path / "out")),
+        "snapshots.safetensors": lambda: read_snapshots(one.folder),
+    }
+    with pytest.raises(CheckpointError, match=f"{name}: damaged"):
+        readers.get(name, lambda: execute(one))()
+
+
+def test_a_companion_that_is_gone_is_missed(tmp_path: Path) -> None:
+    one = training_run(tmp_path, recipe=recipe(snapshots=(4,)))
+    execute(one)
+    (one.folder / "snapshots.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"snapshots\.safetensors: damaged"):
+        read_snapshots(one.folder)
+    (one.folder / "training.json").unlink()
+    with pytest.raises(CheckpointError, match=r"training\.json: damaged"):
+        execute(one)
+
+
 def test_a_damaged_start_is_told(seed: TrainingRun, tmp_path: Path) -> None:
     copy = tmp_path / seed.key
     copy.mkdir()

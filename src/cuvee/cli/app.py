@@ -33,8 +33,10 @@ from cuvee.cli import (
     simulate,
     status,
 )
+from cuvee.cli.streams import spelling
 from cuvee.errors import CuveeError, DiskFull
 from cuvee.files import out_of_room
+from cuvee.invisible import all_spelt_out
 
 INTERRUPTED = 130
 _GOES_ON = "the same command goes on from here"
@@ -52,12 +54,16 @@ class Commands(TyperGroup):
     """The group of all commands; errors raised on purpose end as one line, not as a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        with spelling():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except CuveeError as error:
             if os.environ.get("CUVEE_DEBUG") == "1":
                 raise
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {all_spelt_out(str(error))}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from error
         except OSError as error:
             if not out_of_room(error) or os.environ.get("CUVEE_DEBUG") == "1":

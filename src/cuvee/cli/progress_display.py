@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from cuvee.cli.output import seconds, short
+from cuvee.invisible import all_spelt_out
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
@@ -90,7 +91,7 @@ class PlainProgress:
         self._line(", ".join([*parts, *([note] if note else [])]))
 
     def message(self, text: str) -> None:
-        self._line(text)
+        self._line(all_spelt_out(text))
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +138,7 @@ class LiveProgress:
         self._bars.update(self._task, advance=amount, **fields)
 
     def message(self, text: str) -> None:
-        self._bars.console.print(text)
+        self._bars.console.print(all_spelt_out(text))
 
     def __enter__(self) -> Self:
         self._bars.start()

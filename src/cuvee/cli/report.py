@@ -89,14 +89,13 @@ def _document(path: "Path", command: str) -> "Json":
     Raises:
         ConfigError: it holds none; the command that writes it again is named.
     """
-    import json
-
     from cuvee.errors import ConfigError
+    from cuvee.seal import read_sealed
 
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_sealed(path)
     except ValueError as error:
-        raise ConfigError(f"{path}: not JSON ({error}); `{command}` writes it again") from error
+        raise ConfigError(f"{path}: not JSON, or damaged ({error}); `{command}` writes it again") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: not a decision; `{command}` writes it again")
     return document

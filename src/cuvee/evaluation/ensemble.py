@@ -12,7 +12,6 @@ most of it logarithms. In numpy: its OpenBLAS and torch's MKL were equally fast 
 not depend on which others are scored with it.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +22,7 @@ import numpy as np
 from cuvee.errors import CheckpointError, MixtureError
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scores import Documents, Scores
-from cuvee.files import atomic_folder, write_json
+from cuvee.files import atomic_folder
 from cuvee.hashing import digest
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Roster
@@ -31,8 +30,10 @@ from cuvee.mixture.mirror_descent import Optimum, mirror_descent, over_sources
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent
+from cuvee.seal import FILES, damage, digests_of, read_sealed, write_sealed
 from cuvee.types import Float32Array, FloatArray, IntArray
 
+_LOG_PROBS = "log_probs.npy"
 _FLOOR_NATS = 80.0
 _BLOCK_TOKENS = 1024
 _BLOCK_NUMBERS = 1 << 18
@@ -177,26 +178,35 @@ class Ensemble:
         path = folder / self.key
         if not path.exists():
             with atomic_folder(path) as temporary:
-                np.save(temporary / "log_probs.npy", self.log_probs)
+                np.save(temporary / _LOG_PROBS, self.log_probs)
                 meta = {"roster": self.roster.as_json(), "documents": self.documents.as_json()}
-                write_json(temporary / "ensemble.json", meta)
+                digests = digests_of(temporary, (_LOG_PROBS,))
+                write_sealed(temporary / "ensemble.json", meta | {FILES: digests})
         return path
 
     @classmethod
     def open(cls, path: Path) -> "Ensemble":
-        """Open what ``save`` wrote; the log-probabilities are memory-mapped.
+        """Open what ``save`` wrote; the log-probabilities are memory-mapped, and compared with their digest
+        once a process.
 
         Raises:
             CheckpointError: a file is missing or damaged.
         """
         try:
-            meta = json.loads((path / "ensemble.json").read_text(encoding="utf-8"))
-            log_probs = np.load(path / "log_probs.npy", mmap_mode="r")
-            return cls(Roster.from_json(meta["roster"]), Documents.from_json(meta["documents"]), log_probs)
-        except (OSError, EOFError, ValueError, TypeError, KeyError, MixtureError) as error:
+            meta = read_sealed(path / "ensemble.json")
+            if wrong := damage(path, meta.get(FILES, {}), (_LOG_PROBS,)):
+                raise ValueError(wrong)
+            log_probs = np.load(path / _LOG_PROBS, mmap_mode="r")
+            found = cls(Roster.from_json(meta["roster"]), Documents.from_json(meta["documents"]), log_probs)
+        except Exception as error:  # NumPy's reader of headers raises whatever its parser does
             raise CheckpointError(
                 f"ensemble {path}: cannot be read ({error}); delete the folder and score again"
             ) from error
+        if path.name != found.key:
+            raise CheckpointError(
+                f"ensemble {path}: holds ensemble {found.key}; delete the folder and score again"
+            )
+        return found
 
     def _checked(self, weights: FloatArray) -> FloatArray:
         weights = np.asarray(weights, dtype=np.float64)

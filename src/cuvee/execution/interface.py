@@ -2,7 +2,7 @@
 
 A job is a function of one item. The caller orders the items: largest first keeps all workers busy
 to the end. Results come back as they are completed, with the index of their item, so that a caller
-can write each one down before the next arrives.
+can write each one down before the next arrives. An item that has a ``label`` is called by it in errors.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -151,6 +151,12 @@ class ResidentProcesses:
                 self._pool.clear()
 
 
+def _called(item: Any) -> str:
+    """An item in a message: by its label, or by a short ``repr``."""
+    label = getattr(item, "label", None)
+    return label if isinstance(label, str) and label else _SHOWN.repr(item)
+
+
 def _sendable(job: Job[Any, Any]) -> bytes:
     try:
         return pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
@@ -238,7 +244,7 @@ class _Worker:
             data = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             raise WorkerError(
-                f"item {index} ({_SHOWN.repr(item)}) cannot be sent to another process: {error}"
+                f"item {index} ({_called(item)}) cannot be sent to another process: {error}"
             ) from error
         self.index = index
         self.send(worker.ITEM + data)
@@ -349,9 +355,9 @@ def _failure(index: int, item: Any, data: bytes | None, summary: str, details: s
         with suppress(Exception):
             error = pickle.loads(data)
             if isinstance(error, CuveeError):
-                error.add_note(f"raised in a worker process by item {index} ({_SHOWN.repr(item)})\n{details}")
+                error.add_note(f"raised in a worker process by item {index} ({_called(item)})\n{details}")
                 return error
-    return WorkerError(f"item {index} ({_SHOWN.repr(item)}) failed with {summary}\n\n{details}")
+    return WorkerError(f"item {index} ({_called(item)}) failed with {summary}\n\n{details}")
 
 
 def _death(member: _Worker, items: Sequence[Any]) -> WorkerError:
@@ -370,7 +376,7 @@ def _death(member: _Worker, items: Sequence[Any]) -> WorkerError:
             "A program that starts workers must be a file or a module, not text piped into Python, "
             'and a script must keep its work under `if __name__ == "__main__":`'
         )
-    task = "no item" if member.index is None else f"item {member.index} ({_SHOWN.repr(items[member.index])})"
+    task = "no item" if member.index is None else f"item {member.index} ({_called(items[member.index])})"
     advice = "; the system may have run out of memory: use fewer workers" if code == -_SIGKILL else ""
     return WorkerError(f"worker process {member.process.pid} {how} while working on {task}{advice}")
 

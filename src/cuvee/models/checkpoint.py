@@ -2,22 +2,31 @@
 
 A checkpoint is a Hugging Face folder with one more file, ``cuvee.json``: the hash of its parameters,
 of the checkpoint it branched from, of the recipe that made it and of its tokenizer. Models are only
-averaged when these agree.
+averaged when these agree. It has digests of its companions in the folder and of itself, too.
 """
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 from torch import Tensor
 
 from cuvee.errors import CheckpointError
-from cuvee.files import atomic_folder, write_json
+from cuvee.files import atomic_folder
 from cuvee.hashing import digest_bytes
-from cuvee.models.hugging_face import HuggingFaceModel, copy_tokenizer, open_model, read_flat, save_llama
+from cuvee.models.hugging_face import (
+    PARAMETERS,
+    HuggingFaceModel,
+    check_finite,
+    copy_tokenizer,
+    open_model,
+    read_flat,
+    save_llama,
+)
 from cuvee.models.interface import CausalModel
 from cuvee.models.llama import Llama
+from cuvee.seal import damage, digests_of, read_sealed, write_sealed
 from cuvee.types import Json
 
 PASSPORT = "cuvee.json"
@@ -37,6 +46,8 @@ class Checkpoint:
     """Hash of the training recipe; None for a model that was brought along."""
     tokenizer: str | None = None
     details: Json = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """Name -> digest of everything else in the folder; empty where an earlier version wrote it."""
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
@@ -48,11 +59,12 @@ class Checkpoint:
         file = folder / PASSPORT
         if not file.is_file():
             model = open_model(folder)
-            return cls(folder, model.model_hash, content_hash(read_flat(folder, model)))
+            flat = read_flat(folder, model)
+            check_finite(folder, flat)
+            return cls(folder, model.model_hash, content_hash(flat))
         try:
-            passport = json.loads(file.read_text(encoding="utf-8"))
-            return cls(folder=folder, **passport)
-        except (json.JSONDecodeError, TypeError) as error:
+            return cls(folder=folder, **read_sealed(file))
+        except (OSError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{file}: damaged ({error}); delete the folder to have it made again"
             ) from error
@@ -71,6 +83,20 @@ class Checkpoint:
                 f"{self.folder}: parameters differ from their hash; delete the folder and run again"
             )
         return flat
+
+    def companion(self, name: str) -> Path:
+        """A file that lies beside the parameters, compared with its digest once a process.
+
+        Raises:
+            CheckpointError: it is missing, or not what was written.
+        """
+        path = self.folder / name
+        wrong = damage(self.folder, self.files, (name,))
+        if not wrong and not path.is_file():
+            wrong = "it is missing"
+        if wrong:
+            raise CheckpointError(f"{path}: damaged; delete the folder to have it made again ({wrong})")
+        return path
 
 
 def content_hash(flat: Tensor) -> str:
@@ -106,8 +132,15 @@ def save_checkpoint(
             raise CheckpointError(f"{type(model).__name__} cannot be written as a Hugging Face folder")
         if tokenizer_folder is not None:
             copy_tokenizer(tokenizer_folder, temporary)
-        passport = {name: value for name, value in vars(checkpoint).items() if name != "folder"}
-        write_json(temporary / PASSPORT, passport)
+        _write_passport(temporary, checkpoint)
         if companions is not None:
             companions(temporary)
+        names = sorted(path.name for path in temporary.iterdir() if path.is_file())
+        others = [name for name in names if name != PASSPORT and not fnmatch(name, PARAMETERS)]
+        checkpoint = replace(checkpoint, files=digests_of(temporary, others))
+        _write_passport(temporary, checkpoint)
     return checkpoint
+
+
+def _write_passport(folder: Path, checkpoint: Checkpoint) -> None:
+    write_sealed(folder / PASSPORT, {k: v for k, v in vars(checkpoint).items() if k != "folder"})

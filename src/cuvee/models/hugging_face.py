@@ -19,6 +19,11 @@ from cuvee.hashing import digest
 from cuvee.models.config import ModelConfig
 from cuvee.models.interface import CausalModel, Layout
 from cuvee.models.llama import Llama
+from cuvee.models.stored_tensors import check_stored
+
+PARAMETERS = "model*.safetensors"
+"""The files of a folder that hold parameters. Not every .safetensors: a run keeps its Adam moments and
+snapshots in the same folder."""
 
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -81,6 +86,7 @@ def open_model(
         CheckpointError: no ``config.json``, or transformers cannot read the folder.
     """
     description = _read_description(folder)
+    check_stored(folder, description, PARAMETERS)
     config = _native_config(description)
     if config is not None:
         return Llama(config, dtype, compiled, device)
@@ -95,8 +101,7 @@ def read_flat(folder: Path, model: CausalModel) -> Tensor:
     """
     if isinstance(model, HuggingFaceModel):
         return model.read_flat(folder)
-    # Not every .safetensors: a run keeps its Adam moments and snapshots in the same folder.
-    files = sorted(folder.glob("model*.safetensors"))
+    files = sorted(folder.glob(PARAMETERS))
     if not files:
         raise CheckpointError(f"{folder}: no model.safetensors; save the model again with transformers")
     tensors: dict[str, Tensor] = {}
@@ -111,6 +116,20 @@ def read_flat(folder: Path, model: CausalModel) -> Tensor:
         return model.layout.gather(tensors)
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{folder}: does not hold this model ({error})") from error
+
+
+def check_finite(folder: Path, flat: Tensor) -> None:
+    """Refuse parameters [N] of a model that was given which are no numbers: its losses would be none.
+
+    Raises:
+        CheckpointError: one is not finite.
+    """
+    broken = int((~torch.isfinite(flat)).sum())
+    if broken:
+        raise CheckpointError(
+            f"{folder}: {broken:,} of its {flat.numel():,} parameters are not finite (NaN or infinite); the "
+            "model is damaged or its training diverged: take another"
+        )
 
 
 class HuggingFaceModel:
@@ -177,8 +196,16 @@ def _load_module(folder: Path) -> Any:
 
     logging.disable_progress_bar()
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
+        # Else transformers would ask, in the middle of a command, whether to run code of the folder.
+        return AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32, trust_remote_code=False
+        )
+    except Exception as error:  # whatever the code of an architecture raises on what it did not expect
+        if "trust_remote_code" in str(error):
+            raise CheckpointError(
+                f"{folder}: config.json names code of its own (auto_map), and cuvee runs no code from a "
+                "model folder; take a model whose architecture transformers has"
+            ) from None
         raise CheckpointError(
             f"{folder}: transformers cannot open it as a causal language model: {error}"
         ) from error
@@ -190,7 +217,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder}: no config.json; a model folder as transformers saves it is needed")
     try:
         description = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: is no JSON ({error})") from error
     if not isinstance(description, dict):
         raise CheckpointError(f"{file}: must describe a model, but holds {type(description).__name__}")

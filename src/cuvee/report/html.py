@@ -4,18 +4,23 @@
 scales), ``search_page.html.j2`` (a search) and ``simulate_page.html.j2`` (methods of search compared) say
 what stands where inside ``base.html.j2``, ``page.css`` how it looks, ``page.js`` adds tooltips and sorting
 (pages are whole without).
-All text of a study is escaped by the template engine or ``charts``; a content security policy in the page
-forbids loading anything.
+All text of a study is escaped by the template engine or ``charts``, and what turns or hides text is spelt
+out; a content security policy in the page forbids loading anything, and running any script but the one of
+this digest.
 """
 
+import base64
+import hashlib
 import math
 import re
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from cuvee.invisible import all_spelt_out
 from cuvee.report import charts, scale_charts, search_charts, simulate_charts, wording
 from cuvee.report.fit_view import FitView
 from cuvee.report.scale_view import ScaleView
@@ -38,7 +43,7 @@ def render_html(view: StudyView) -> str:
 
     Cost: milliseconds; some 60 kB for a handful of sources, under 300 kB for 24 sources and 30 evaluations.
     """
-    return _environment().get_template("page.html.j2").render(view=view, decision=view.decision)
+    return _rendered("page.html.j2", view)
 
 
 def render_fit_html(view: FitView) -> str:
@@ -46,7 +51,7 @@ def render_fit_html(view: FitView) -> str:
 
     Cost: milliseconds; some 150 kB for 17 sources, 13 metrics and 500 runs.
     """
-    return _environment().get_template("fit_page.html.j2").render(view=view, decision=view.decision)
+    return _rendered("fit_page.html.j2", view)
 
 
 def render_scale_html(view: ScaleView) -> str:
@@ -54,7 +59,7 @@ def render_scale_html(view: ScaleView) -> str:
 
     Cost: milliseconds; some 60 kB for a handful of sources.
     """
-    return _environment().get_template("scale_page.html.j2").render(view=view, decision=view.decision)
+    return _rendered("scale_page.html.j2", view)
 
 
 def render_search_html(view: SearchView) -> str:
@@ -62,7 +67,7 @@ def render_search_html(view: SearchView) -> str:
 
     Cost: milliseconds; some 60 kB for a hundred experiments.
     """
-    return _environment().get_template("search_page.html.j2").render(view=view, decision=view.decision)
+    return _rendered("search_page.html.j2", view)
 
 
 def render_simulation_html(view: SimulateView) -> str:
@@ -70,7 +75,12 @@ def render_simulation_html(view: SimulateView) -> str:
 
     Cost: milliseconds; some 60 kB for a handful of methods.
     """
-    return _environment().get_template("simulate_page.html.j2").render(view=view, decision=view.decision)
+    return _rendered("simulate_page.html.j2", view)
+
+
+def _rendered(template: str, view: Any) -> str:
+    page = _environment().get_template(template).render(view=view, decision=view.decision)
+    return all_spelt_out(page)
 
 
 @lru_cache(maxsize=1)
@@ -82,13 +92,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = "\n" + _package_text("page.js")
     environment.globals.update(
         charts=charts,
         scale_charts=scale_charts,
         search_charts=search_charts,
         simulate_charts=simulate_charts,
         css=Markup(_package_text("page.css")),
-        js=Markup(_package_text("page.js")),
+        js=Markup(script),
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         TARGET=TARGET,
         FEWEST_DOCUMENTS=FEWEST_DOCUMENTS,
         MOST_TABLED_MEMBERS=MOST_TABLED_MEMBERS,

@@ -7,6 +7,7 @@ GitHub's dialect: tables by pipes, no HTML. What comes from a study is escaped, 
 import re
 from collections.abc import Iterable, Sequence
 
+from cuvee.invisible import all_spelt_out
 from cuvee.report import wording
 from cuvee.report.view import HeatMap, LossRow, StudyView
 from cuvee.study.decision import TARGET, Loss
@@ -37,7 +38,7 @@ def render_markdown(view: StudyView) -> str:
         ),
         _section("Provenance", _provenance(view)),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return all_spelt_out("\n\n".join(block for block in blocks if block) + "\n")
 
 
 def escape(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cuvee.files import write_text
+from cuvee.invisible import spelt_out
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import (
     render_fit_html,
@@ -19,6 +20,7 @@ from cuvee.report.scale_view import ScaleView
 from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
+from cuvee.seal import sealed
 from cuvee.study.answers import Answers
 from cuvee.study.law_decision import LawDecision
 from cuvee.study.scale.decision import ScaleDecision
@@ -30,7 +32,7 @@ View = TypeVar("View")
 
 
 def render_json(view: StudyView) -> str:
-    """``Decision.as_json`` as indented text; the order of keys is that of the fields."""
+    """``Decision.as_json`` with its digest as indented text; the order of keys is that of the fields."""
     return _indented(view.decision.as_json())
 
 
@@ -103,4 +105,4 @@ def _written(reports: Mapping[str, Callable[[View], str]], view: View, folder: P
 
 
 def _indented(document: Json) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return spelt_out(json.dumps(sealed(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -53,6 +53,17 @@ class Database:
         """Run one statement for each row."""
         self._connection.executemany(sql, rows)
 
+    def check(self) -> None:
+        """Look at every page and index of the file; rows are compared with their digests when they are read.
+
+        Raises:
+            StoreError: they do not fit together.
+        """
+        with self.telling():
+            (found,) = self.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise StoreError(damaged(self._path, found))
+
     @contextmanager
     def transaction(self, mode: Literal["IMMEDIATE", "DEFERRED"]) -> Iterator[None]:
         """All or nothing. IMMEDIATE takes the right to write at once; DEFERRED reads one state."""
@@ -73,6 +84,12 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise StoreError(_explanation(self._path, self._timeout, error)) from error
+        except (
+            UnicodeDecodeError,
+            OverflowError,
+            MemoryError,
+        ) as error:  # of what a damaged page seems to hold
+            raise StoreError(damaged(self._path, str(error))) from error
         except OSError as error:
             raise StoreError(f"cannot use the run store {self._path}: {error.strerror or error}") from error
 
@@ -93,6 +110,8 @@ class Database:
             for migration in migrations[version:]:
                 for statement in migration.statements():
                     self._connection.execute(statement)
+                if migration.fill is not None:
+                    migration.fill(self._connection)
                 self._connection.execute(
                     "INSERT INTO migrations VALUES (?, ?)", (migration.version, migration.title)
                 )
@@ -138,6 +157,14 @@ class Database:
             source.backup(target)
 
 
+def damaged(path: Path, what: str) -> str:
+    """That a store cannot be trusted, and what to do."""
+    return (
+        f"the run store {path} is damaged, or is no SQLite file ({what}); restore it from a copy, or move it "
+        "away to start a new one: what is trained stays, and is measured again"
+    )
+
+
 def _primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
@@ -158,10 +185,7 @@ def _explanation(path: Path, timeout: float, error: sqlite3.Error) -> str:
                 f"the disk refused to read or write the run store {path} ({error}); is it full, or failing?"
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return (
-                f"the run store {path} is damaged, or is no SQLite file ({error}); "
-                "restore it from a copy, or move it away to start a new one"
-            )
+            return damaged(path, str(error))
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return f"the run store {path} cannot be opened for writing ({error}); check its permissions"
     return f"the run store {path} refused: {error}"

@@ -5,11 +5,12 @@ applies the steps it lacks, in one transaction, after a copy of the file was mad
 been released is never changed; a new one is added after it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from sqlite3 import complete_statement
+from sqlite3 import Connection, complete_statement
 
 from cuvee.errors import ConfigError
+from cuvee.runs.row_digests import fill
 
 APPLICATION_ID = 0x63757665
 """Marks the file as a run store of cuvee ('cuve'), in the header SQLite keeps for this."""
@@ -25,6 +26,8 @@ class Migration:
     """What the step is for, in a few words."""
     sql: str
     """Its statements, separated by semicolons."""
+    fill: Callable[[Connection], None] | None = None
+    """What is written after them, where SQL cannot say it."""
 
     def statements(self) -> Iterator[str]:
         """The statements one by one, so that they can run inside one transaction.
@@ -124,5 +127,15 @@ CREATE TABLE documents (         -- how much each document adds to a loss: error
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (Migration(1, "first tables", _FIRST), Migration(2, "losses of documents", _DOCUMENTS))
+_DIGESTS = """
+ALTER TABLE runs ADD COLUMN digest TEXT;       -- of this row with its shares and metrics
+ALTER TABLE documents ADD COLUMN digest TEXT;  -- of this row and the key of its run
+ALTER TABLE timings ADD COLUMN digest TEXT;    -- of this row
+"""
+
+MIGRATIONS = (
+    Migration(1, "first tables", _FIRST),
+    Migration(2, "losses of documents", _DOCUMENTS),
+    Migration(3, "digests of rows", _DIGESTS, fill),
+)
 """The history of the schema."""

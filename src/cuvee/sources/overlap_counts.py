@@ -6,13 +6,12 @@ The key is the hash of the training text, so counts hold whatever sources and ev
 study that looks again reads them in no time. A damaged file is no error: its counts are made again.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cuvee.files import write_json
 from cuvee.hashing import digest
+from cuvee.seal import read_sealed, write_sealed
 from cuvee.sources.contamination import NGRAM_WORDS, SAMPLE_NGRAMS
 
 VERSION = 1
@@ -50,12 +49,12 @@ class OverlapCounts:
         """Add counts, and keep them."""
         self.known.update(counts)
         if self.path is not None:
-            write_json(self.path, self.known)
+            write_sealed(self.path, self.known)
 
 
 def _read(path: Path) -> dict[str, Count]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = read_sealed(path)
         return {str(name): (int(looked_for), int(found)) for name, (looked_for, found) in rows.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

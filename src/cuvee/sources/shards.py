@@ -5,7 +5,7 @@ A shard is a folder:
     tokens.bin            uint16 (vocabulary up to 65536) or uint32, little endian, memory-mapped
     document_offsets.npy  int64 [D + 1], where each document begins in the tokens
     document_bytes.npy    int64 [D], bytes of its UTF-8 text
-    meta.json             what it is and what it was made from
+    meta.json             what it is and what it was made from, with digests of all files
 
 Each document is its tokens followed by one end-of-text token. Documents lie in the order of their
 SHA-256, whatever the order in which they were read: the same text gives the same bytes however it
@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from cuvee.errors import EmptySource, SourceError
-from cuvee.files import atomic_folder, write_json
+from cuvee.files import atomic_folder
+from cuvee.seal import FILES, damage, digests_of, unsealed, write_sealed
 from cuvee.sources.document import Document
 from cuvee.sources.tokenizer import Tokenizer
 from cuvee.types import AnyArray, IntArray
@@ -30,6 +31,7 @@ from cuvee.types import AnyArray, IntArray
 FORMAT = 1
 """Raised whenever the bytes of a shard would change; part of every shard's key."""
 
+_TOKENS, _OFFSETS, _BYTES = "tokens.bin", "document_offsets.npy", "document_bytes.npy"
 _BLOCK_CHARACTERS = 1 << 20
 _BLOCK_DOCUMENTS = 4096
 
@@ -65,6 +67,22 @@ class TokenShard:
     document_bytes: IntArray = field(repr=False)
     """Bytes of the text of each document, int64 [D]."""
 
+    compared: bool = True
+    """Its files had digests; those of earlier versions have none."""
+
+    def check_vocabulary(self, size: int) -> None:
+        """See that no token is outside a vocabulary; of shards without digests, as nothing else finds it
+        there.
+
+        Raises:
+            SourceError: one is.
+        """
+        if not self.compared and int(self.tokens.max()) >= size:
+            raise SourceError(
+                f"{self.folder / _TOKENS} holds token {int(self.tokens.max())}, but the tokenizer has only "
+                f"{size}: it is damaged; remove the folder to have it made again"
+            )
+
     @property
     def documents(self) -> int:
         """D, the number of documents."""
@@ -81,20 +99,27 @@ class TokenShard:
 
     @staticmethod
     def open(folder: Path) -> "TokenShard":
-        """Open a shard without reading its tokens.
+        """Open a shard; its files are compared with their digests, once a process.
 
         Raises:
-            SourceError: it is not there, was written in another format, or its files do not fit together.
+            SourceError: it is not there, was written in another format, is damaged, or its files do not fit
+                together.
         """
         try:
             meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             if meta["format"] != FORMAT:
                 raise ValueError(f"it has format {meta['format']}, this version reads {FORMAT}")
-            offsets = np.load(folder / "document_offsets.npy", mmap_mode="r")
-            sizes = np.load(folder / "document_bytes.npy", mmap_mode="r")
-            tokens = np.memmap(folder / "tokens.bin", dtype=np.dtype(meta["dtype"]), mode="r")
-            if not len(tokens) == meta["tokens"] == int(offsets[-1]) or not len(sizes) == len(offsets) - 1:
+            unsealed(meta)
+            tokens = np.memmap(folder / _TOKENS, dtype=np.dtype(meta["dtype"]), mode="r")
+            if len(tokens) != meta["tokens"]:
                 raise ValueError(f"tokens.bin has {len(tokens)} tokens, meta.json says {meta['tokens']}")
+            digests = meta.get(FILES, {})
+            if wrong := damage(folder, digests, (_TOKENS, _OFFSETS, _BYTES)):
+                raise ValueError(wrong)
+            offsets = np.load(folder / _OFFSETS, mmap_mode="r")
+            sizes = np.load(folder / _BYTES, mmap_mode="r")
+            if int(offsets[-1]) != len(tokens) or len(sizes) != len(offsets) - 1:
+                raise ValueError(f"its documents end at token {int(offsets[-1])} of {len(tokens)}")
             return TokenShard(
                 folder=folder,
                 source=meta["source"],
@@ -105,8 +130,9 @@ class TokenShard:
                 tokens=tokens,
                 document_offsets=offsets,
                 document_bytes=sizes,
+                compared=bool(digests),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # NumPy's reader of headers raises whatever its parser does
             raise SourceError(
                 f"{folder} is no readable token shard ({error}); remove the folder to have it made again"
             ) from error
@@ -185,11 +211,11 @@ def write_shard(
                 f"expected {expected}); run again"
             )
         order = digest_order(table)
-        _reorder(unordered, temporary / "tokens.bin", dtype, np.array(lengths), order)
+        _reorder(unordered, temporary / _TOKENS, dtype, np.array(lengths), order)
         unordered.unlink()
         offsets = np.concatenate(([0], np.cumsum(np.array(lengths)[order]))).astype(np.int64)
-        np.save(temporary / "document_offsets.npy", offsets)
-        np.save(temporary / "document_bytes.npy", np.array(sizes, dtype=np.int64)[order])
+        np.save(temporary / _OFFSETS, offsets)
+        np.save(temporary / _BYTES, np.array(sizes, dtype=np.int64)[order])
         meta = {
             "format": FORMAT,
             "source": source,
@@ -201,8 +227,9 @@ def write_shard(
             "documents": len(sizes),
             "tokens": int(offsets[-1]),
             "bytes": sum(sizes),
+            FILES: digests_of(temporary, (_TOKENS, _OFFSETS, _BYTES)),
         }
-        write_json(temporary / "meta.json", meta)
+        write_sealed(temporary / "meta.json", meta)
     return TokenShard.open(folder)
 
 

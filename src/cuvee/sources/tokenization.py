@@ -41,6 +41,11 @@ class ShardTask:
     rows: BoolArray = field(repr=False)
     """Which of the documents of the source are in the part, bool [read]."""
 
+    @property
+    def label(self) -> str:
+        """As it is called in errors."""
+        return f"tokenizing part '{self.part}' of source '{self.spec.name}'"
+
 
 def write_part(task: ShardTask, report: Report) -> Path:
     """Make one shard (a job for an executor); reports bytes of text.
@@ -123,4 +128,8 @@ def tokenize(
         progress.stage("tokenizing", sum(task.expected.bytes for task in tasks), "bytes")
         for _ in executor.map(write_part, tasks, lambda _, amount, note: progress.advance(amount, note)):
             pass
-    return {pair: TokenShard.open(folder) for pair, folder in folders.items()}
+    shards = {pair: TokenShard.open(folder) for pair, folder in folders.items()}
+    vocabulary = load_tokenizer(tokenizer_folder).vocabulary_size
+    for shard in shards.values():
+        shard.check_vocabulary(vocabulary)
+    return shards

@@ -202,9 +202,15 @@ def _load_older(folder: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     try:
-        converted = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        # Else it would ask whether to run code that lies in the folder.
+        converted = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         backend, end_of_text = converted.backend_tokenizer, converted.eos_token_id
     except Exception as error:  # any of transformers' own, by kind of tokenizer
+        if "trust_remote_code" in str(error):
+            raise ConfigError(
+                f"the tokenizer in {folder} names code of its own (auto_map), and cuvee runs no code from "
+                "such a folder; save it as a fast tokenizer (tokenizer.json)"
+            ) from None
         raise ConfigError(
             f"transformers cannot open the tokenizer in {folder} as a fast tokenizer: {error}"
         ) from error

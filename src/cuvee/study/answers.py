@@ -4,13 +4,13 @@ What lies there is read when it is shown, so that a page tells the state of the 
 on which its own answer was made. An answer that cannot be read is named and passed over.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from cuvee.errors import ConfigError, CuveeError
+from cuvee.seal import read_sealed
 from cuvee.study.answer import Answer, answer_of
 from cuvee.study.answer_choice import Choice, choose
 from cuvee.study.decision import Decision
@@ -151,7 +151,7 @@ def _compared(comparison: Comparison, outdated: Mapping[str, str]) -> str:
 
 
 def _document(path: Path) -> Json:
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_sealed(path)
     if not isinstance(document, dict):
         raise ConfigError(f"it holds no decision, but {type(document).__name__}")
     return document

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cuvee.errors import CheckpointError
 from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.evaluation.scores import Scores
 from cuvee.merging.roster import Member
@@ -13,7 +14,7 @@ from cuvee.runs.key import RunKey
 from cuvee.runs.run import Run
 from cuvee.study.job import SnapshotTask, score_snapshots
 from cuvee.study.laboratory import Laboratory, documents_of, metrics_of
-from cuvee.training.run import TrainingRun
+from cuvee.training.run import SNAPSHOTS, TrainingRun
 from cuvee.types import FloatArray
 
 Nats = dict[str, FloatArray]
@@ -75,6 +76,11 @@ def _snapshots(lab: Laboratory, members: Mapping[Member, TrainingRun]) -> dict[i
             score_snapshots, tasks, lambda _, n, note: lab.progress.advance(n)
         ):
             member = missing[index]
+            if lost := sorted(set(steps) - set(found)):
+                raise CheckpointError(
+                    f"{members[member].folder}: the parameters after step {lost[0]} are not in {SNAPSHOTS}; "
+                    "delete the folder to have it made again"
+                )
             lab.store.add_many(
                 _snapshot(lab, member, members[member], step, keys[member, step], scores)
                 for step, scores in found.items()

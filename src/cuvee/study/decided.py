@@ -7,6 +7,7 @@ from typing import Any
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import Mixture
+from cuvee.seal import unsealed
 from cuvee.study.shares_json import mixture_of, read_json, read_shares
 
 DECISIONS = ("decision.json", "scale.json", "search.json", "fit.json")
@@ -55,7 +56,12 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
     document = read_json(path)
     if _is_decision(document):
         decided = _decision(path, document, candidate)
-        notes = (*decided.notes, *_of_several(path, others), *_unconfirmed(path, document))
+        notes = (
+            *decided.notes,
+            *_of_several(path, others),
+            *_changed(path, document),
+            *_unconfirmed(path, document),
+        )
         return replace(decided, notes=notes, path=path)
     if candidate:
         raise ConfigError(f"{path} is no decision; it holds one mixture and no {candidate!r}")
@@ -76,6 +82,14 @@ def _of_several(path: Path, others: Sequence[Path]) -> list[str]:
         return []
     names = " and ".join(one.name for one in others)
     return [f"this is the answer of {path.name}; beside it lies {names}: name that file to export it"]
+
+
+def _changed(path: Path, document: dict[str, Any]) -> list[str]:
+    try:
+        unsealed(document)
+    except ValueError:
+        return [f"{path.name} is damaged, or was changed after cuvee wrote it: its digest is another"]
+    return []
 
 
 def _unconfirmed(path: Path, document: dict[str, Any]) -> list[str]:

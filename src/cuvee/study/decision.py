@@ -19,6 +19,7 @@ from typing import Literal, Self
 
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.honesty import scopes
+from cuvee.seal import DIGEST
 from cuvee.study.check import Check
 from cuvee.study.decision_json import decode, encode
 from cuvee.study.verdict import UNTRAINED, Verdict
@@ -384,7 +385,7 @@ class Decision:
                 f"decision: written under schema {schema}, this cuvee reads up to {SCHEMA}; upgrade cuvee"
             )
         # Schema 1 lacks the verdict and what it rests on; their defaults say so.
-        body = {key: value for key, value in document.items() if key != "schema"}
+        body = {key: value for key, value in document.items() if key not in ("schema", DIGEST)}
         return decode(cls, body, "decision")
 
     def __eq__(self, other: object) -> bool:

@@ -11,6 +11,7 @@ import types
 from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cuvee.errors import ConfigError, SchemaError
+from cuvee.seal import DIGEST
 from cuvee.types import Json
 
 T = TypeVar("T")
@@ -68,14 +69,15 @@ class Document:
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
-        """Read what ``as_json`` wrote, also under an older schema where ``from_older`` knows that.
+        """Read what ``as_json`` gave, with or without a digest (compared by who reads the file), also under
+        an older schema where ``from_older`` knows that.
 
         Raises:
             SchemaError: another flow wrote it, or another version of cuvee.
             ConfigError: a field is missing, unknown or of the wrong type (the field is named).
         """
         by, schema = document.get("by"), document.get("schema")
-        body = {key: value for key, value in document.items() if key not in ("schema", "by")}
+        body = {key: value for key, value in document.items() if key not in ("schema", "by", DIGEST)}
         if (by, schema) == (cls.by, cls.schema):
             return decode(cls, body, cls.by)
         older = cls.from_older(schema, body) if by == cls.by else None

@@ -8,10 +8,9 @@
     fit/report.html       the page (written by ``report``)
 
 Every file is written whole or not at all; runs and question first, so that whenever there is an answer it can
-be asked for again.
+be asked for again. The question has the digest of the runs; it and the decision have one of themselves.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +27,7 @@ from cuvee.runs.formats.part import listed
 from cuvee.runs.formats.tidy import BY_DEFINITION
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.observations import Observations
+from cuvee.seal import FILES, damage, digests_of, read_sealed, write_sealed
 from cuvee.study.decision_json import decode, encode
 from cuvee.study.default_target import DefaultTarget, logarithm
 from cuvee.study.fit import Answer
@@ -205,10 +205,10 @@ def save(folder: Path, runs: Runs, question: Question, answer: Answer) -> None:
     with atomic_path(folder / _RUNS) as path:
         runs.observations.write_parquet(path)
     said = {"table": runs.name, **{name: list(getattr(runs, name)) for name in _KEPT}}
-    write_json(folder / _QUESTION, {**said, **encode(question)})
+    write_sealed(folder / _QUESTION, {**said, **encode(question), FILES: digests_of(folder, (_RUNS,))})
     write_json(folder / _LAW, answer.surrogate.as_json())
     answer.kept.save(folder, answer.surrogate.data, question.seed)
-    write_json(folder / DECISION, answer.decision.as_json())
+    write_sealed(folder / DECISION, answer.decision.as_json())
 
 
 def load(folder: Path) -> tuple[Runs, Question]:
@@ -221,7 +221,9 @@ def load(folder: Path) -> tuple[Runs, Question]:
         if not (folder / name).exists():
             raise ConfigError(f"{folder} holds no {name}; make it with `cuvee fit TABLE --out {folder}`")
     try:
-        document = json.loads((folder / _QUESTION).read_text(encoding="utf-8"))
+        document = read_sealed(folder / _QUESTION)
+        if wrong := damage(folder, document.pop(FILES, {}), (_RUNS,)):
+            raise ConfigError(f"{folder}: {wrong}; run `cuvee fit` again")
         table = str(document.pop("table"))
         kept: dict[str, Any] = {name: tuple(map(str, document.pop(name, ()))) for name in _KEPT}
     except (ValueError, KeyError, AttributeError) as error:
@@ -244,7 +246,7 @@ def load_decision(folder: Path) -> LawDecision:
     """
     path = folder / DECISION if folder.is_dir() else folder
     try:
-        return LawDecision.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return LawDecision.from_json(read_sealed(path))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; make it with `cuvee fit TABLE --out {folder}`") from error
     except ValueError as error:

@@ -3,6 +3,7 @@
     study.yaml            what the user wrote
     numerics.json         number format, device and compilation, chosen once
     references.json       the mixtures that are really trained
+    references.digests    digests of that file, as it was written
     agenda.json           what is to be trained, and what for
     store.sqlite          runs, observations, costs
     overlaps/<key>.json   n-grams of evaluations found in a source
@@ -70,6 +71,10 @@ class StudyFolder:
     @property
     def references(self) -> Path:
         return self.root / "references.json"
+
+    @property
+    def references_digests(self) -> Path:
+        return self.root / "references.digests"
 
     @property
     def agenda(self) -> Path:
@@ -179,8 +184,14 @@ class StudyFolder:
                 yield True
 
     def _opened(self, name: str) -> TextIO:
-        self.root.mkdir(parents=True, exist_ok=True)
-        return (self.root / name).open("w")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            return (self.root / name).open("w")
+        except OSError as error:
+            raise StoreError(
+                f"{self.root / name}: cannot be written ({error.strerror or error}); a study needs a folder "
+                "that it may write to: copy it to one, or make this one writable"
+            ) from error
 
 
 def beside(data: Path) -> Path:

@@ -94,6 +94,14 @@ class TrainTask:
     """How often the run is measured on its way, too; kept in its log."""
     until: int = 0
     """The step after which it is frozen; 0 goes to the end."""
+    role: str = ""
+    """What the run is for."""
+
+    @property
+    def label(self) -> str:
+        """As it is called in errors: what is trained, on what, and where it is kept."""
+        sources = "+".join(self.run.mixture.support)
+        return f"training {self.role or 'a model'} on {sources}, kept in {self.run.folder}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +219,11 @@ class MergeTask:
     partly: bool
     """On the part of the evaluations only."""
 
+    @property
+    def label(self) -> str:
+        """As it is called in errors."""
+        return f"scoring {len(self.weights)} merges of {self.pool}"
+
 
 @dataclass(frozen=True, eq=False)
 class MergesScored:
@@ -241,6 +254,11 @@ class MemberTask:
     """Of the roster."""
     bench: Bench
 
+    @property
+    def label(self) -> str:
+        """As it is called in errors."""
+        return f"scoring member {self.row + 1} of {self.pool}"
+
 
 def score_member(task: MemberTask, report: Report) -> Float32Array:
     """Job: log-probabilities of all scored tokens [tokens]; reports one member."""
@@ -259,6 +277,11 @@ class SnapshotTask:
 
     folder: Path
     bench: Bench
+
+    @property
+    def label(self) -> str:
+        """As it is called in errors."""
+        return f"measuring snapshots of {self.folder}"
 
 
 def score_snapshots(task: SnapshotTask, report: Report) -> dict[int, Scores]:

@@ -40,6 +40,7 @@ from cuvee.study.job import (
 )
 from cuvee.study.plan import Plan
 from cuvee.training.run import Begun, TrainingRun
+from cuvee.training.state import TrainingState
 from cuvee.types import FloatArray
 
 T = TypeVar("T")
@@ -47,6 +48,8 @@ T = TypeVar("T")
 NATS = "nats_per_token/"
 BITS = "bits_per_byte/"
 _MERGES_A_TASK = 8
+_KEPT = frozenset({"seed", "branch"})
+"""Roles of the trainings whose parameters are read again."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,16 @@ class Laboratory:
     # Training
 
     def train(self, planned: Sequence[Planned], title: str) -> None:
-        """Train and measure what the store does not have, the longest first."""
-        tasks = [one for one in planned if not self.store.has(self.trained_key(one.run))]
+        """Train and measure what the store does not have, the longest first.
+
+        What others start from, or are blended of, is made again where its checkpoint is gone.
+        """
+        tasks = [one for one in planned if not self._has(one)]
         tasks.sort(key=lambda one: -one.run.recipe.tokens)
         if not tasks:
             return
         set_out(self.plan.folder, title, [_intended(one) for one in planned])
+        self._drop_damaged_states(tasks)
         missing = [one.run.recipe.tokens for one in tasks if not one.run.done]
         self.progress.stage(title, sum(missing) or len(tasks), "tokens" if missing else "models")
         saved = [saved_step(self.plan.folder, one.run.key) * one.run.recipe.batch_tokens for one in tasks]
@@ -93,6 +100,20 @@ class Laboratory:
                 self.progress.advance(1, _names(tasks[index].mixture))
             self._write_down(tasks[index], measured)
 
+    def _has(self, planned: Planned) -> bool:
+        """Nothing is left to be made."""
+        whole = planned.run.done or planned.role not in _KEPT
+        return whole and self.store.has(self.trained_key(planned.run))
+
+    def _drop_damaged_states(self, tasks: Iterable[Planned]) -> None:
+        """A training whose saved state is damaged begins anew; that is said."""
+        for one in tasks:
+            file = one.run.state_file
+            if not one.run.done and file.is_file() and TrainingState.load(file, one.run.key) is None:
+                file.unlink()
+                what = f"the saved state of {one.role} {_names(one.mixture)}"
+                self.progress.message(f"{file}: {what} is damaged and is not used; this training begins anew")
+
     def attempt(self, planned: Sequence[Planned]) -> None:
         """Train and measure what the store does not have; a training that stops is written down as failed.
 
@@ -100,6 +121,7 @@ class Laboratory:
         again. Told of: tokens trained.
         """
         tasks = [one for one in planned if self.store.get(self.planned_key(one)) is None]
+        self._drop_damaged_states(tasks)
         for index, found in self._carried_out(attempt, tasks) if tasks else ():
             one = tasks[index]
             if isinstance(found, Failed):
@@ -118,7 +140,13 @@ class Laboratory:
         self, job: Callable[[TrainTask, Report], T], tasks: Sequence[Planned]
     ) -> Iterator[tuple[int, T]]:
         jobs = [
-            TrainTask(one.run, replace(self.plan.bench, model=one.run.model), one.measured_along, one.until)
+            TrainTask(
+                one.run,
+                replace(self.plan.bench, model=one.run.model),
+                one.measured_along,
+                one.until,
+                one.role,
+            )
             for one in tasks
         ]
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.files import write_json
+from cuvee.hashing import digest
 from cuvee.mixture import designs
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.seal import read_sealed, write_sealed
 from cuvee.study.check import EQUAL, PROPORTIONAL
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
@@ -95,6 +97,9 @@ def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list
     chosen = intended_references(config, folder, region)
     if len(_written(folder, config.pool_sources)) < config.references.count:
         rows = [{name: mixture.share(name) for name in mixture.support} for mixture in chosen]
+        known = _references_written(folder)
+        # First, so that a kill between the two leaves nothing that looks damaged.
+        write_sealed(folder.references_digests, {"written": [*known, digest(rows)]})
         write_json(folder.references, rows)
     return chosen
 
@@ -123,8 +128,38 @@ def _written(folder: StudyFolder, names: tuple[str, ...]) -> list[Mixture]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
         return [Mixture.of(row) for row in rows if set(row) <= set(names)]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
+
+
+def changed_references(folder: StudyFolder) -> str:
+    """A sentence where the references are others than those that were written down; else empty.
+
+    Somebody may have chosen them by hand, or the disk has changed a digit.
+    """
+    file = folder.references
+    known = _references_written(folder) if file.is_file() else []
+    try:
+        same = not known or digest(json.loads(file.read_text(encoding="utf-8"))) in known
+    except (ValueError, RecursionError):
+        return ""  # reported where they are needed
+    if same:
+        return ""
+    return (
+        f"{file} is not as cuvee wrote it: its mixtures are taken as they are now, and those that are new "
+        "are trained. Delete it to have them chosen anew."
+    )
+
+
+def _references_written(folder: StudyFolder) -> list[str]:
+    """Digests of all versions that were written of the references; none by earlier versions of cuvee."""
+    file = folder.references_digests
+    if not file.is_file():
+        return []
+    try:
+        return [str(one) for one in read_sealed(file)["written"]]
+    except (ValueError, TypeError, LookupError) as error:
+        raise ConfigError(f"{file}: damaged ({error!r}); delete it") from error
 
 
 def _design(

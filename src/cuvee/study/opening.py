@@ -14,8 +14,9 @@ from cuvee.study.evaluation_rows import evaluation_rows, few_documents
 from cuvee.study.folder import GENERATED, StudyFolder
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.material import Material, prepare_material
-from cuvee.study.mixtures import check_sources, region_of
+from cuvee.study.mixtures import changed_references, check_sources, region_of
 from cuvee.study.plan import Plan
+from cuvee.study.rework import trained_otherwise
 
 
 @contextmanager
@@ -46,7 +47,13 @@ def opened(
         for sentence in few_documents(evaluation_rows(material, config.target_weights)):
             progress.message(sentence)
         plan = Plan.of(config, folder, material)
+        _tell_of_an_empty_store(folder, progress)
+        if changed := changed_references(folder):
+            progress.message(changed)
         with RunStore(folder.store) as store:
+            store.check()
+            if changed := trained_otherwise(plan, store):
+                progress.message(changed)
             if not looking:
                 _write_sources(store, config, material)
             yield Laboratory(plan, store, workers, progress)
@@ -56,6 +63,16 @@ def _tidy(folder: StudyFolder) -> None:
     with folder.unobserved() as alone:
         for place in (folder.root, *(folder.root / name for name in sorted(GENERATED))) if alone else ():
             remove_leftovers(place)
+
+
+def _tell_of_an_empty_store(folder: StudyFolder, progress: Progress) -> None:
+    """A file of no bytes is a store without runs to SQLite; here something was lost."""
+    file, made = folder.store, any(folder.checkpoints.glob("[!.]*"))
+    if made and file.is_file() and not file.stat().st_size:
+        progress.message(
+            f"{file} is empty (0 bytes), though models were trained: all that was measured is lost and is "
+            "measured again; what is trained stays. If you have a copy of the file, stop and put it there."
+        )
 
 
 def available_tokens(config: StudyConfig, material: Material) -> dict[str, int]:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -46,9 +47,16 @@ COMPILE_FROM_FLOPS = 5e12
 class Numerics:
     """How numbers are computed. Decided once a study, since another choice gives other bytes."""
 
-    dtype: str
+    dtype: Literal["float32", "bfloat16"]
     compiled: bool
     device: str
+
+    def __post_init__(self) -> None:
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"dtype {self.dtype!r} is neither float32 nor bfloat16")
+        if not isinstance(self.compiled, bool):
+            raise ValueError(f"compiled {self.compiled!r} is neither true nor false")
+        torch.device(self.device)  # raises where there is no device of that kind
 
     @classmethod
     def of(cls, folder: StudyFolder, training_flops: float) -> "Numerics":
@@ -60,9 +68,11 @@ class Numerics:
         file = folder.numerics
         if file.is_file():
             try:
-                return cls(**json.loads(file.read_text(encoding="utf-8")))
-            except (json.JSONDecodeError, TypeError) as error:
+                written = cls(**json.loads(file.read_text(encoding="utf-8")))
+            except (ValueError, TypeError, RuntimeError, RecursionError) as error:
                 raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
+            written._check_device(file)
+            return written
         device = "cuda" if torch.cuda.is_available() else "cpu"
         compiler = device == "cuda" or shutil.which("g++") is not None or shutil.which("c++") is not None
         choice = cls(
@@ -72,6 +82,14 @@ class Numerics:
         )
         write_json(file, vars(choice))
         return choice
+
+    def _check_device(self, file: Path) -> None:
+        if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(
+                f"{file}: the study computes on {self.device}, and this machine has no such device. Go on "
+                "where "
+                'there is one, or say "cpu" there: what is trained stays, and the rest is rounded otherwise'
+            )
 
 
 def _multiplies_bfloat16() -> bool:

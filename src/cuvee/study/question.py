@@ -104,7 +104,10 @@ class Question:
             if name not in metrics:
                 raise ConfigError(f"no metric {name!r} in the table; there are: {', '.join(metrics)}")
         if not metrics:
-            raise ConfigError("the runs have no metric: nothing can be learnt about mixtures from them")
+            raise ConfigError(
+                "the runs have no metric, so nothing can be lowered or raised; give a table with results of "
+                "the same runs too (columns m:NAME are metrics)"
+            )
         if not self.weights:
             return dict.fromkeys(metrics, 1.0 / len(metrics))
         total = sum(self.weights.values())

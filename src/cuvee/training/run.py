@@ -20,7 +20,7 @@ from cuvee.errors import CheckpointError
 from cuvee.files import write_json
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
-from cuvee.models.checkpoint import Checkpoint, save_checkpoint
+from cuvee.models.checkpoint import PASSPORT, Checkpoint, save_checkpoint
 from cuvee.models.config import ModelConfig
 from cuvee.models.hugging_face import open_model
 from cuvee.models.interface import CausalModel
@@ -129,6 +129,11 @@ class TrainingRun:
         return self.folder.is_dir()
 
     @property
+    def state_file(self) -> Path:
+        """Where it is saved while it is under way."""
+        return self.root / f".{self.key}.state"
+
+    @property
     def flops(self) -> float:
         """Of all of it; see ``flops_of``."""
         return self.flops_of(self.recipe.tokens)
@@ -169,7 +174,8 @@ def execute(
     """
     model = run.model.build()
     if run.done:
-        return Trained(run.key, Checkpoint.load(run.folder), 0.0, run.flops, _log_of(run))
+        checkpoint = Checkpoint.load(run.folder)
+        return Trained(run.key, checkpoint, 0.0, run.flops, _log_of(checkpoint))
     began = time.process_time()
     stream = _stream(run)
     ancestor, state = _start(run, model)
@@ -202,7 +208,7 @@ def execute(
         details={"key": run.key, "mixture": run.mixture.as_dict(), "recipe": run.recipe.as_json()},
         companions=companions,
     )
-    _state_file(run).unlink(missing_ok=True)
+    run.state_file.unlink(missing_ok=True)
     return Trained(run.key, checkpoint, time.process_time() - began, run.flops, log)
 
 
@@ -225,7 +231,7 @@ def begin(
 ) -> Begun:
     """Carry out ``run`` up to a step and freeze it: ``execute`` goes on from there, to the same bytes."""
     if run.done:
-        return Begun(_measured(_log_of(run)["evaluations"], until), 0.0)
+        return Begun(_measured(_log_of(Checkpoint.load(run.folder))["evaluations"], until), 0.0)
     model, began = run.model.build(), time.process_time()
     _, state = _start(run, model)
     state = _trained(run, model, state, _stream(run), report, evaluate, evaluate_every, until)
@@ -236,13 +242,16 @@ def _measured(evaluations: Iterable[Any], until: int) -> tuple[tuple[int, dict[s
     return tuple((int(step), dict(values)) for step, values in evaluations if step <= until)
 
 
-def _log_of(run: TrainingRun) -> Json:
-    log: Json = json.loads((run.folder / LOG).read_text(encoding="utf-8"))
+def _log_of(checkpoint: Checkpoint) -> Json:
+    file = checkpoint.companion(LOG)
+    try:
+        log: Json = json.loads(file.read_text(encoding="utf-8"))
+        _ = log["evaluations"], log["epochs"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise CheckpointError(
+            f"{file}: damaged; delete the folder to have it made again ({error!r})"
+        ) from error
     return log
-
-
-def _state_file(run: TrainingRun) -> Path:
-    return run.root / f".{run.key}.state"
 
 
 def _stream(run: TrainingRun) -> MixedStream:
@@ -272,7 +281,7 @@ def _trained(
         stream,
         run.recipe,
         key=run.key,
-        state_file=_state_file(run),
+        state_file=run.state_file,
         evaluate=evaluate,
         evaluate_every=evaluate_every,
         until=until,
@@ -282,9 +291,23 @@ def _trained(
 
 
 def read_snapshots(folder: Path) -> dict[int, Tensor]:
-    """The parameters kept on the way of a finished run: step -> float32 [N]."""
-    file = folder / SNAPSHOTS
-    return {int(step): flat for step, flat in load_file(file).items()} if file.is_file() else {}
+    """The parameters kept on the way of a finished run: step -> float32 [N]; none where it kept none.
+
+    Raises:
+        CheckpointError: they are damaged, or gone.
+    """
+    if not (folder / PASSPORT).is_file():
+        return {}
+    checkpoint = Checkpoint.load(folder)
+    if SNAPSHOTS not in checkpoint.files and not (folder / SNAPSHOTS).is_file():
+        return {}
+    file = checkpoint.companion(SNAPSHOTS)
+    try:
+        return {int(step): flat for step, flat in load_file(file).items()}
+    except Exception as error:  # safetensors raises its own untyped error for a damaged file
+        raise CheckpointError(
+            f"{file}: damaged; delete the folder to have it made again ({error})"
+        ) from error
 
 
 def _start(run: TrainingRun, model: CausalModel) -> tuple[str | None, TrainingState]:
@@ -293,14 +316,13 @@ def _start(run: TrainingRun, model: CausalModel) -> tuple[str | None, TrainingSt
         return None, TrainingState.fresh(model.initial(run.recipe.seed))
     checkpoint = Checkpoint.load(run.start.folder)
     flat = checkpoint.read_flat(model)
-    moments = run.start.folder / MOMENTS
-    if run.recipe.optimizer_state == "fresh" or not moments.is_file():
+    # A model that was given has none, or those of another study.
+    if run.recipe.optimizer_state == "fresh" or run.start.key == checkpoint.content_hash:
         return checkpoint.content_hash, TrainingState.fresh(flat)
+    # Going on without them would give another result under the same key.
+    moments = checkpoint.companion(MOMENTS)
     state = TrainingState.load(moments, run.start.key)
     if state is None:
-        if run.start.key == checkpoint.content_hash:  # brought along; its moments are those of another study
-            return checkpoint.content_hash, TrainingState.fresh(flat)
-        # Going on without them would give another result under the same key.
         raise CheckpointError(f"{moments}: damaged; delete the folder to have it made again")
     # A branch starts where the seed is judged: at its (tail-averaged) result, not at its last step.
     state.flat = flat

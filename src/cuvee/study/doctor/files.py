@@ -163,7 +163,7 @@ def _number(cell: Any, nan: float = math.nan) -> float:
     """A cell as a number, infinite where it is text; what is not measured becomes ``nan``."""
     try:
         value = float(cell) if cell is not None and str(cell).strip() else math.nan
-    except (ValueError, TypeError, OverflowError):
+    except (TypeError, ValueError, OverflowError):  # Parquet has cells that are lists, structs and dates, too
         return math.inf
     return nan if math.isnan(value) else value
 

@@ -7,14 +7,13 @@ costs nothing. But while the pool is trained, less and less of it is unpaid, and
 find its trainings as it left them. So the charge is written down once, under all that makes it this search.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cuvee.errors import StoreError
-from cuvee.files import write_json
 from cuvee.hashing import digest
+from cuvee.seal import read_sealed, write_sealed
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 
@@ -48,11 +47,11 @@ class Charge:
         if not path.is_file():
             return cls(path, unpaid)
         try:
-            return cls(path, float(json.loads(path.read_text(encoding="utf-8"))["pool_flops"]))
+            return cls(path, float(read_sealed(path)["pool_flops"]))
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"{path}: damaged ({error!r}); delete it to size the search anew") from error
 
     def write(self) -> None:
         """Write it down, unless it is."""
         if not self.path.is_file():
-            write_json(self.path, {"pool_flops": self.flops})
+            write_sealed(self.path, {"pool_flops": self.flops})

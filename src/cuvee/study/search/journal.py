@@ -1,7 +1,8 @@
 """The journal of a search: what was asked for, batch by batch, written before it is made (floor 7).
 
 What experiments measured stands in the study's store. Both together are the whole state of a search, and
-one that was killed at any moment goes on as if it had not been.
+one that was killed at any moment goes on as if it had not been. Each line has a digest of itself and of all
+text before it, so that a line that is lost or damaged is found.
 """
 
 import json
@@ -9,10 +10,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cuvee.errors import StoreError
 from cuvee.files import write_text
+from cuvee.hashing import digest
 from cuvee.search.space import Experiment
 from cuvee.types import Json
 
@@ -20,6 +22,10 @@ Why = Literal["baseline", "method", "verify"]
 """What an experiment was asked for: to compare with, by the method, or to try what looked best at the end."""
 
 _SCHEMA = 1
+_DIGEST = "digest"
+_KEYS = {"schema", "pool_flops", "known"} | {
+    "experiments", "why", "gain", "sure", "spent", "budget_flops"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,16 +87,12 @@ class Journal:
         if not path.is_file():
             journal = cls(path, pool_flops, tuple(known))
             path.parent.mkdir(parents=True, exist_ok=True)
-            head = {"schema": _SCHEMA, "pool_flops": pool_flops, "known": list(known)}
-            write_text(path, json.dumps(head) + "\n")
+            first = {"schema": _SCHEMA, "pool_flops": pool_flops, "known": list(known)}
+            write_text(path, _line(first, ""))
             return journal
-        text = path.read_text(encoding="utf-8")
-        lines = text.splitlines()
-        if lines and not text.endswith("\n"):
-            lines.pop()
-            write_text(path, "".join(line + "\n" for line in lines))
+        lines = _lines(path)
         try:
-            head = json.loads(lines[0])
+            head: Any = lines[0]
             if head["schema"] != _SCHEMA:
                 raise StoreError(f"{path}: of schema {head['schema']}; move it away to search anew")
             journal = cls(path, float(head["pool_flops"]), tuple(head["known"]))
@@ -98,18 +100,56 @@ class Journal:
             raise _damaged(path, 1, error) from error
         for number, line in enumerate(lines[1:], start=2):
             try:
-                journal.asked.append(Asked.from_json(json.loads(line)))
+                journal.asked.append(Asked.from_json(line))
             except (KeyError, TypeError, ValueError) as error:
                 raise _damaged(path, number, error) from error
         return journal
 
     def write(self, asked: Asked) -> None:
         """Add a batch; on disk when the call returns."""
+        line = _line(asked.as_json(), self.path.read_text(encoding="utf-8"))
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asked.as_json(), allow_nan=False) + "\n")
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
         self.asked.append(asked)
+
+
+def _line(content: Json, before: str) -> str:
+    """A line that can stand behind the text of a journal."""
+    return json.dumps({**content, _DIGEST: digest([before, content])}, allow_nan=False) + "\n"
+
+
+def _lines(path: Path) -> list[Json]:
+    """The content of all lines; a last one that was cut off is taken away.
+
+    Journals of earlier versions have lines without digests, before all others.
+
+    Raises:
+        StoreError: a line is damaged, or one before it was lost.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise _damaged(path, 1 + error.object[: error.start].count(b"\n"), error) from error
+    whole, end, cut = text.rpartition("\n")
+    if cut:
+        write_text(path, whole + end)
+    found: list[Json] = []
+    before, chained = "", False
+    for number, line in enumerate(whole.split("\n") if whole else [], start=1):
+        try:
+            content = json.loads(line)
+            written = content.pop(_DIGEST, None)
+            if set(content) - _KEYS:
+                raise ValueError(f"unknown: {', '.join(sorted(set(content) - _KEYS))}")
+            if (chained or written is not None) and written != digest([before, content]):
+                raise ValueError("it is not as it was written, or one before it is lost")
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise _damaged(path, number, error) from error
+        found.append(content)
+        before, chained = f"{before}{line}\n", chained or written is not None
+    return found
 
 
 def _damaged(path: Path, line: int, error: Exception) -> StoreError:
