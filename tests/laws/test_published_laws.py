@@ -1,6 +1,7 @@
 """Fits against figures that were printed or measured elsewhere; skipped where the tables are not at hand."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.stats import spearmanr
 from cuvee.errors import ConfigError
 from cuvee.laws.data_mixing_laws import DataMixingLaw
 from cuvee.laws.ddo import AutoScale, PowerLaw, optimal_amounts
+from cuvee.laws.formula import Standardised
 from cuvee.laws.interface import LawData, Scale, own_sources
 from cuvee.laws.registry import law_named
 from cuvee.types import BoolArray, FloatArray
@@ -44,10 +46,21 @@ def law_data(
     return LawData(names, tuple(metrics), shares, costs, unknown, own_sources(metrics, names))
 
 
-def errors(name: str, data: LawData) -> FloatArray:
-    """Mean absolute errors [E] on the runs that were fitted."""
-    result: FloatArray = np.abs(law_named(name).fit(data).predict(data.shares) - data.costs).mean(axis=0)
-    return result
+def errors(name: str, data: LawData, limit: float) -> FloatArray:
+    """Mean absolute errors [E] on the runs that were fitted, with Huber's function at a limit in nats."""
+    return np.abs(fitted_at(name, data, limit, data.shares) - data.costs).mean(axis=0)
+
+
+def fitted_at(name: str, data: LawData, limit: float, shares: FloatArray) -> FloatArray:
+    """Predictions [M, E] of a law as published: without a ridge, and with a limit in nats. Here it is a part
+    of a metric's spread, so that each metric is fitted for itself."""
+    law, columns = law_named(name), []
+    assert isinstance(law, DataMixingLaw)
+    for place, metric in enumerate(data.metrics):
+        one = replace(data, metrics=(metric,), costs=data.costs[:, [place]], own=data.own[[place]])
+        spread = Standardised.of(one).spread[0]
+        columns.append(replace(law, huber=limit / spread, ridge=0.0).fit(one).predict(shares)[:, 0])
+    return np.stack(columns, axis=1)
 
 
 def pile_cc(part: str) -> LawData:
@@ -133,39 +146,49 @@ def test_the_authors_law_on_their_five_sources() -> None:
     )
     data = law_data(table, rows, list(GROUPS), costs)
     assert len(data) == 26
-    assert errors("data_mixing_m4", data) == pytest.approx(
-        [0.0282, 0.0261], rel=0.15
-    )  # theirs: Huber at 0.05 nats
+    assert errors("data_mixing_m4", data, 0.05) == pytest.approx([0.0282, 0.0261], abs=5e-5)
 
 
 def test_the_authors_law_on_their_three_sources() -> None:
     data = three_sources()
     assert len(data) == 32
-    # Theirs with Huber's function at 0.02 nats; here its limit is a part of the spread.
-    assert errors("log_linear", data) == pytest.approx([0.0711, 0.0179, 0.0092], rel=0.08)
-    assert errors("data_mixing_m4", data) == pytest.approx([0.0711, 0.0179, 0.0092], rel=0.08)
+    assert errors("log_linear", data, 0.02) == pytest.approx([0.0711, 0.0179, 0.0092], abs=5e-5)
+    assert errors("data_mixing_m4", data, 0.05) == pytest.approx([0.0711, 0.0179, 0.0092], abs=5e-4)
     some = data.select(data.shares[:, data.sources.index("Github")] > 0)
     assert len(some) == 26
-    assert errors("log_linear", some) == pytest.approx([0.0039, 0.0153, 0.0053], rel=0.02)
+    assert errors("log_linear", some, 0.02) == pytest.approx([0.0039, 0.0153, 0.0053], abs=5e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "bars"),
-    [
-        ("linear", (0.283, 0.048, 0.0211)),
-        ("data_mixing_m1", (0.056, 0.0106, 0.0065)),
-        ("data_mixing_m4", (0.100, 0.0220, 0.0100)),
-    ],
-)
-def test_held_out_runs_of_three_sources(name: str, bars: tuple[float, ...]) -> None:
-    data, found = three_sources(), []
+BARS = {
+    "linear": (0.283, 0.048, 0.0211),
+    "data_mixing_m1": (0.056, 0.0106, 0.0065),
+    "data_mixing_m4": (0.100, 0.0220, 0.0100),
+}
+
+
+def held_out(data: LawData, predict: Callable[[LawData, FloatArray], FloatArray]) -> FloatArray:
+    """Mean absolute errors [E] on eight of 32 runs, over five splits."""
+    found = []
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(data))
         rest = data.select(order[24:])
-        fitted = law_named(name).fit(data.select(order[:24]))
-        found.append(np.abs(fitted.predict(rest.shares) - rest.costs).mean(axis=0))
-    # Huber's limit is a part of the spread here, not the 0.05 nats of the bars: three percent for that.
-    assert (np.mean(found, axis=0) <= np.array(bars) * 1.03).all()
+        found.append(np.abs(predict(data.select(order[:24]), rest.shares) - rest.costs).mean(axis=0))
+    return np.asarray(np.mean(found, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("name", "slack"),
+    # Huber's limit is a part of the spread here, so that the law is the same in every unit: that costs M4.
+    [("linear", 1.01), ("data_mixing_m1", 1.01), ("data_mixing_m4", 1.03)],
+)
+def test_held_out_runs_of_three_sources(name: str, slack: float) -> None:
+    missed = held_out(three_sources(), lambda data, shares: law_named(name).fit(data).predict(shares))
+    assert (missed <= np.array(BARS[name]) * slack).all()
+
+
+def test_held_out_runs_of_three_sources_by_the_authors_law_as_published() -> None:
+    missed = held_out(three_sources(), lambda data, shares: fitted_at("data_mixing_m4", data, 0.05, shares))
+    assert (missed <= np.array(BARS["data_mixing_m4"]) * 1.01).all()
 
 
 def perturbed(cut: float) -> dict[str, PowerLaw]:

@@ -194,6 +194,8 @@ class DataMixingLaw:
         "Six starts, of M1 and M2 ten, that follow the data, instead of thousands at random; Huber's "
         "function at a part of the spread; a small ridge on t."
     )
+    ridge: float = RIDGE
+    """Precision of the pull on the exponent of a source that no run has; 0 is the law as published."""
 
     @property
     def name(self) -> str:
@@ -212,11 +214,11 @@ class DataMixingLaw:
 
     def fit_from(self, data: LawData, starts: FloatArray) -> FittedFormula:
         """The best end of starts [E, K, P]."""
-        prior = _ridge(self.formula, data)
+        prior = _ridge(self.formula, data, self.ridge)
         return fit_from_starts(self.formula, data, starts, huber=self.huber, prior=prior, steps=300)
 
 
-def _ridge(formula: Exponential, data: LawData) -> Prior:
+def _ridge(formula: Exponential, data: LawData, ridge: float) -> Prior:
     """A small pull on the exponents of sources that are in none of the runs, or in hardly any.
 
     It goes towards what gives the mean cost. Without it the exponent of such a source is any number, and what
@@ -228,7 +230,7 @@ def _ridge(formula: Exponential, data: LawData) -> Prior:
     exponents = [place for place, name in enumerate(names) if name.startswith("t[")]
     seen = costs.weights @ data.shares**2  # in runs on the source alone
     if exponents:
-        precision[:, exponents] = RIDGE * np.exp(-seen / _HARDLY)
+        precision[:, exponents] = ridge * np.exp(-seen / _HARDLY)
     if isinstance(formula, ExponentialOfSum):
         middle = (costs.values * costs.weights).sum(axis=1) / costs.weights.sum(axis=1)
         mean[:, exponents] = np.log(np.maximum(middle, 0.1))[:, None]
