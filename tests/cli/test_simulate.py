@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
+from cuvee.seal import read_sealed
 
 SMALL, LARGE = (1e6, 1e8), (1e7, 1e9)
 
@@ -45,7 +46,7 @@ def test_it_tells_writes_and_goes_on(tables: tuple[Path, Path], tmp_path: Path) 
     assert first.exit_code == 0, first.stderr
     assert {path.name for path in out.iterdir()} == {"plays", "simulation.json", "simulation.html"}
     assert len(list((out / "plays").iterdir())) == 6
-    answer = json.loads((out / "simulation.json").read_text())
+    answer = read_sealed(out / "simulation.json")
     assert (answer["schema"], answer["by"], answer["table"]) == (1, "simulation", "small.csv, large.csv")
     for words in (*answer["headline"], "sobol", "random", "1M/100M", "10M/1B", "note: Only mixtures"):
         assert words in first.stdout

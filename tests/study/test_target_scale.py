@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 
 from cuvee.errors import ConfigError
+from cuvee.runs.imported import import_runs
 from cuvee.runs.observations import Observations
 from cuvee.study.fit import decide
-from cuvee.study.fit_folder import load, read_runs, save
+from cuvee.study.fit_folder import Runs, every_scale, load, save
 from cuvee.study.question import Question
 from tests.laws.samples import SOURCES, mixtures
 
 LAW = "effective_data_scaling"
+
+
+def read(path: Path) -> Runs:
+    """The runs of all scales of a table."""
+    return every_scale(import_runs([path]), [path])
 
 
 def table(path: Path, sizes: tuple[float, ...] = (1e6, 4e6), tokens: tuple[float, ...] = (1e8, 4e8)) -> Path:
@@ -32,7 +38,7 @@ def table(path: Path, sizes: tuple[float, ...] = (1e6, 4e6), tokens: tuple[float
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Observations:
     path = table(tmp_path_factory.mktemp("sizes") / "runs.csv")
-    return read_runs([path], {}, every_scale=True).observations
+    return read(path).observations
 
 
 def asked(**more: float) -> Question:
@@ -55,7 +61,7 @@ def test_the_mixture_is_that_of_the_size_asked_for(runs: Observations, tmp_path:
 
 
 def json_reopens(runs: Observations, law: str, folder: Path, answer: object) -> bool:
-    kept = read_runs([table(folder / "runs.csv")], {}, every_scale=True)
+    kept = read(table(folder / "runs.csv"))
     save(folder / "fit", kept, asked(target_tokens=1.6e9), answer)  # type: ignore[arg-type]
     _, question = load(folder / "fit")
     return question.law == law and question.target_params == 4e6
@@ -75,7 +81,7 @@ def test_a_size_that_is_not_named_is_asked_for(runs: Observations, question: Que
 
 
 def test_a_size_that_no_run_speaks_of_is_refused(tmp_path: Path) -> None:
-    one = read_runs([table(tmp_path / "one.csv", tokens=(1e8,))], {}, every_scale=True).observations
+    one = read(table(tmp_path / "one.csv", tokens=(1e8,))).observations
     with pytest.raises(ConfigError, match="all runs have 100M tokens: they say nothing of 1B"):
         decide(one, asked(target_tokens=1e9), table="t", compared=())
     assert decide(one, asked(), table="t", compared=()).decision.at_target
