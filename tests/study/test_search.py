@@ -177,6 +177,14 @@ def test_a_search_keeps_its_sizes_while_its_pool_is_trained(tmp_path: Path) -> N
     [
         (with_search(UNPOOLED, budget_flops=1e9), "two trainings of 12,000 tokens take"),
         (with_search(UNPOOLED, budget_flops=1e9, target_tokens=None), "the shortest that tell anything"),
+        (
+            with_search(UNPOOLED, target_tokens=300),
+            r"search.target_tokens: 300 are fewer than the [\d,]+ tokens",
+        ),
+        (
+            with_search(UNPOOLED, target_tokens=None) | {"target_run": {"tokens": 300}},
+            "target_run.tokens: 300 are fewer than",
+        ),
         (with_search(SEARCHED, budget_flops=1e9), "do not pay for the pool"),
         (with_search(SEARCHED, budget_flops=1.3e10), "without merges and ensembles: `search.proxies: "),
         (with_search(UNPOOLED, method="clever"), "clever"),

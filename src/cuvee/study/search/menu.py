@@ -210,6 +210,12 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Level]]:
             f"{flops(2 * price(highest), 3)} FLOPs; {flops(budget, 3)} of the budget are there for them"
             + _pool_told(settings.budget_flops - budget)
         )
+    if highest < least:
+        key = "search.target_tokens" if settings.target_tokens is not None else "target_run.tokens"
+        raise ConfigError(
+            f"{key}: {highest:,} are fewer than the {least:,} tokens ({LEAST_STEPS} steps) of the shortest "
+            "training that tells anything; raise them, or lower `reference_training.batch_tokens`"
+        )
     lengths = [highest / settings.step**below for below in range(settings.scales, -1, -1)]
     trainings = [Training(sized(tokens, highest), round(tokens)) for tokens in lengths if tokens >= least]
     whole = trainings.pop()
