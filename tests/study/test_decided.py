@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cuvee.errors import ConfigError
 from cuvee.study.decided import read_decided
 from cuvee.study.verdict import Standing, Verdict
 from tests.report.cases import small
@@ -29,3 +30,10 @@ def test_of_several_answers_the_one_taken_is_named(tmp_path: Path) -> None:
     (note,) = read_decided(tmp_path).notes
     assert note.startswith("this is the answer of decision.json; beside it lies search.json")
     assert read_decided(tmp_path / "search.json").notes == ()
+
+
+@pytest.mark.parametrize("share", ["1" + "0" * 400, "1e400", '"x"', "null", "true", "[]"])
+def test_a_share_that_is_no_number_is_refused_by_name(tmp_path: Path, share: str) -> None:
+    (tmp_path / "shares.json").write_text(f'{{"web": 0.5, "code": {share}}}')
+    with pytest.raises(ConfigError, match=r"the share of code is .*; write a number from 0 to 1"):
+        read_decided(tmp_path / "shares.json")

@@ -15,6 +15,7 @@ from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import validate
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.imported import import_runs
 from cuvee.runs.observations import Observations
 from cuvee.study import fit as flow
 from cuvee.study.belief import Belief
@@ -99,6 +100,22 @@ def test_it_is_the_same_as_json(answer: Answer) -> None:
     again = LawDecision.from_json(json.loads(text))
     assert again == answer.decision
     assert json.dumps(again.as_json()) == json.dumps(answer.decision.as_json())
+
+
+def test_a_metric_that_never_changes_is_kept_without_ranks(tmp_path: Path) -> None:
+    """It has no rank correlation, and JSON no NaN."""
+    lines = [",".join(["key", *(f"w:{name}" for name in SOURCES), "m:loss", "m:other_loss"])]
+    for i, w in enumerate(mixtures(20, 0)):
+        lines.append(",".join([f"run{i}", *map(repr, w.tolist()), repr(float(truth(w[None])[0, 0])), "0.0"]))
+    path = tmp_path / "runs.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    question = Question(
+        law="linear", weights={"loss": 1.0}, directions={"loss": "lower", "other_loss": "lower"}
+    )
+    answer = decide(import_runs([path]).observations, question, table="t", compared=())
+    law = json.loads(json.dumps(answer.surrogate.as_json(), allow_nan=False))
+    assert law["held_out"]["spearman"]["other_loss"] is None
+    assert law["held_out"]["spearman"]["loss"] > 0.5
 
 
 def test_worker_processes_change_no_number(runs: Observations) -> None:

@@ -3,6 +3,7 @@
 This is what the rest of the house asks: "what would this mixture do, and how sure is that?"
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -86,9 +87,13 @@ class Surrogate:
             "quantiles": {str(level): self.spread.quantile(level) for level in (0.5, 0.8, 0.9, 0.95)},
             "held_out": {
                 "runs": len(self.data),
-                "spearman": dict(zip(self.data.metrics, self.held_out.spearman().tolist(), strict=True)),
-                "mean_absolute_error": dict(
-                    zip(self.data.metrics, self.held_out.mean_absolute_error().tolist(), strict=True)
-                ),
+                # A metric that never changes has no ranks.
+                "spearman": self._by_metric(self.held_out.spearman()),
+                "mean_absolute_error": self._by_metric(self.held_out.mean_absolute_error()),
             },
         }
+
+    def _by_metric(self, values: FloatArray) -> dict[str, float | None]:
+        """None for NaN, of which JSON has no word."""
+        known = [None if math.isnan(value) else value for value in values.tolist()]
+        return dict(zip(self.data.metrics, known, strict=True))

@@ -131,7 +131,7 @@ def _each_once(pairs: Iterable[tuple[str, Any]], where: str) -> dict[str, Any]:
 def _share(value: Any, what: str) -> float:
     try:
         share = math.nan if isinstance(value, bool | None) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         share = math.nan
     if not math.isfinite(share):
         raise ConfigError(f"{what} is {_kind(value)}; write a number from 0 to 1")
