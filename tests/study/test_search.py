@@ -413,12 +413,17 @@ def test_a_check_trains_the_model_of_the_search_whatever_its_real_size(
     assert dearest.parameters < 100_000
     (made,) = {one.params for one in store_of(copy) if one.role == "fresh"}
     assert made == dearest.parameters
+    assert answer.check.unseen
     assert answer.check.flops == pytest.approx(sum(one.flops or 0 for one in store_of(copy, "fresh")))
     # Asked again, the same question has the same mixture: what was trained of it goes on to count.
     before = {one.key for one in store_of(copy)}
     again = search.run(StudyConfig.load(copy.root), copy, Listener(), InProcess())
     assert again.check == answer.check and again.verdict == answer.verdict
     assert {one.key for one in store_of(copy)} == before
+    # An answer from other text may have been chosen on what checks it now.
+    other = replace(again, created_from=replace(again.created_from, sources="other text"))
+    found = check_answer(config, copy, other, Listener(), InProcess())
+    assert found.check is not None and not found.check.unseen
     ahead = look_at_check(config.checking(2), copy, again, Listener(), InProcess())
     (row,) = ahead.rows
     assert (row.runs, row.left) == (2 * len(store_of(copy, "fresh")), len(store_of(copy, "fresh")))

@@ -19,8 +19,7 @@ from cuvee.study.folder import StudyFolder
 from cuvee.study.headline import with_headline
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger
-from cuvee.study.mixtures import compared_with, region_of
-from cuvee.study.opening import available_tokens, opened
+from cuvee.study.opening import opened
 from cuvee.study.outdated import outdated
 from cuvee.study.outlook import Outlook
 from cuvee.study.rechecking import checking_of
@@ -46,7 +45,8 @@ def check_answer(
     _check_asked(config, answer)
     with opened(config, folder, progress, executor) as lab:
         # An answer of another state of the study may have been chosen on what checks it now.
-        unseen = not outdated(folder.root, [answer_of(answer)], None)
+        same_text = answer.created_from.sources == lab.plan.material.content
+        unseen = same_text and not outdated(folder.root, [answer_of(answer)], None)
         found = _checking(lab, answer, unseen).check(config.check.seeds)
         assert found is not None  # there are seeds
         return _with_check(lab, answer, found)
@@ -83,18 +83,12 @@ def _check_asked(config: StudyConfig, answer: AnyDecision) -> None:
 def _checking(lab: Laboratory, answer: AnyDecision, unseen: bool = True) -> Checking:
     if not isinstance(answer, Decision):
         return checking_of(lab, answer, unseen)
-    config = lab.plan.config
-    names = config.pool_sources
-    pick = Mixture.of({entry.source: entry.share for entry in answer.mixture}).reindexed(names)
-    available = available_tokens(config, lab.plan.material)
+    names = lab.plan.config.pool_sources
     references = [Mixture.of(dict(zip(names, one.shares, strict=True))) for one in answer.references]
-    return Checking(
-        lab,
-        pick,
-        compared_with(pick, region_of(config, available), available),
-        lab.plan.reference,
-        replicated(lab, references),
-        answer.confidence,
+    return replace(
+        Checking.of(lab, answer.mixture, lab.plan.reference),
+        layouts=replicated(lab, references),
+        confidence=answer.confidence,
         unseen=unseen,
     )
 

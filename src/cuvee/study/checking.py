@@ -1,11 +1,12 @@
 """Checking a pick by training it (floor 7).
 
 The pick, equal and proportional shares are trained at seeds that no other run of the study has, the same for
-all three, and measured on the documents that no choice has seen. Nothing here changes the pick.
+all three, and measured on the half of the documents that checks. Nothing here changes the pick.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -14,8 +15,11 @@ from cuvee.evaluation.scores import Scores
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.check import PICK, STAGE, Arm, Check, Comparison
+from cuvee.study.decision import SourceShare
 from cuvee.study.evaluation_rows import that_count
 from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.mixtures import compared_with, region_of
+from cuvee.study.opening import available_tokens
 from cuvee.study.outlook import OutlookRow, Stage, Stopwatch
 from cuvee.study.speedup import Curve, first_reaches, speedup_of
 from cuvee.training.run import TrainingRun
@@ -47,6 +51,17 @@ class Checking:
     """What the trainings are called on the agenda of the study."""
     unseen: bool = True
     """The pick was chosen on the other half of these documents."""
+
+    @classmethod
+    def of(
+        cls, lab: Laboratory, mixture: Sequence[SourceShare], run: Callable[[Mixture, int], TrainingRun]
+    ) -> Self:
+        """Of the mixture of an answer, with the baselines that the study compares it with."""
+        config = lab.plan.config
+        pick = Mixture.of({entry.source: entry.share for entry in mixture}).reindexed(config.pool_sources)
+        available = available_tokens(config, lab.plan.material)
+        compared = compared_with(pick, region_of(config, available), available)
+        return cls(lab, pick, compared, run)
 
     def check(self, seeds: int) -> Check | None:
         """Train what is missing of so many trainings of each mixture, and compare; what was trained before

@@ -4,15 +4,13 @@ Neither trains for it by itself. Fresh trainings that `cuvee check` made of a mi
 same question gives the same mixture again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.check import STAGE
 from cuvee.study.checking import Checking
 from cuvee.study.laboratory import Laboratory
-from cuvee.study.mixtures import compared_with, region_of
-from cuvee.study.opening import available_tokens
 from cuvee.study.plan import Plan
 from cuvee.training.run import TrainingRun
 
@@ -31,17 +29,9 @@ def rechecked(lab: Laboratory, answer: AnswerT) -> AnswerT:
 
 def checking_of(lab: Laboratory, answer: "SearchDecision | ScaleDecision", unseen: bool = True) -> Checking:
     """How its mixture is checked; ``unseen`` as in ``Checking``."""
-    config = lab.plan.config
-    pick = Mixture.of({entry.source: entry.share for entry in answer.mixture}).reindexed(config.pool_sources)
-    available = available_tokens(config, lab.plan.material)
-    return Checking(
-        lab,
-        pick,
-        compared_with(pick, region_of(config, available), available),
-        _Trainings(lab.plan, *answer.largest).run,
-        stage=f"{STAGE} ({answer.by})",
-        unseen=unseen,
-    )
+    run = _Trainings(lab.plan, *answer.largest).run
+    checking = Checking.of(lab, answer.mixture, run)
+    return replace(checking, stage=f"{STAGE} ({answer.by})", unseen=unseen)
 
 
 @dataclass(frozen=True, eq=False)
