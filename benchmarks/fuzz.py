@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -34,13 +35,16 @@ QUESTION = (
 )
 
 
+Maker = Callable[[Path, random.Random], Sequence[str]]
+
+
 @dataclass(frozen=True)
 class Kind:
     """Commands that are tried so many times."""
 
     name: str
     count: int
-    make: Callable[[Path, random.Random], Sequence[str]]
+    make: Maker
     """Writes the input into an empty folder, and gives the command line."""
 
 
@@ -56,15 +60,14 @@ class Outcome:
 
 def kinds(fitted: Path, scale: float = 1.0) -> list[Kind]:
     """All of them; ``scale`` shrinks their counts for tests."""
-    counted = {"doctor": 12_000, "init": 8_000, "fit": 2_000, "optimise": 2_000, "export": 2_000}
-    makers = {
-        "doctor": _doctor,
-        "init": _init,
-        "fit": _fit,
-        "optimise": lambda folder, rng: _optimise(folder, rng, fitted),
-        "export": lambda folder, rng: _export(folder, rng, fitted),
-    }
-    return [Kind(name, max(1, round(scale * count)), makers[name]) for name, count in counted.items()]
+    makers: tuple[tuple[str, int, Maker], ...] = (
+        ("doctor", 12_000, _doctor),
+        ("init", 8_000, _init),
+        ("fit", 2_000, _fit),
+        ("optimise", 2_000, partial(_optimise, fitted=fitted)),
+        ("export", 2_000, partial(_export, fitted=fitted)),
+    )
+    return [Kind(name, max(1, round(scale * count)), make) for name, count, make in makers]
 
 
 def _write(folder: Path, rng: random.Random) -> list[str]:

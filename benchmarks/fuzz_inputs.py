@@ -12,6 +12,7 @@ import json
 import lzma
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ NAMES = (
 
 PIECES = (
     b"[", b"]", b"{", b"}", b'"', b"\\", b"\n", b"\r", b"\0", b"\xff", b",", b":", b"1e999", b"null",
-    b"\\ud800", b"-", b"\xef\xbb\xbf", b'"shares":', b'"mixture":', b" " * 50, b"9" * 5000, b"[" * 2000,
-    b"NaN", b"Infinity",
+    b"\\ud800", b"-", b"\xef\xbb\xbf", b'"text":', b'"shares":', b'"mixture":', b" " * 50, b"9" * 5000,
+    b"[" * 2000, b"NaN", b"Infinity",
 )  # fmt: skip
 """What bytes are put in."""
 
@@ -53,6 +54,7 @@ VALUES: tuple[Any, ...] = (
 """What stands in place of values of JSON."""
 
 
+@cache
 def tables() -> dict[str, Files]:
     """The same runs as several tools write them."""
     rng = np.random.default_rng(0)
@@ -96,28 +98,32 @@ def tables() -> dict[str, Files]:
     }  # fmt: skip
 
 
+@cache
 def texts() -> list[tuple[str, bytes]]:
     """Suffix and content of files of documents."""
     rows = [
         {
             "url": f"http://e.org/{i}",
             "text": f"Sentence number {i} of a little text.",
+            "data": {"text": f"Deep sentence {i} is here too.", "n": [1, 2]},
             "messages": [{"role": "user", "content": f"Hello there number {i}"}],
         }
         for i in range(12)
     ]
     lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    array = json.dumps(rows, indent=1).encode()
     parquet, zstd = io.BytesIO(), pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows), parquet)
     with pa.CompressedOutputStream(zstd, "zstd") as stream:
-        stream.write(lines)
+        stream.write(array)
     return [
         (".jsonl", lines),
-        (".json", json.dumps(rows, indent=1).encode()),
+        (".json", array),
+        (".json", json.dumps(rows).encode()),
         (".txt", lines),
         (".parquet", parquet.getvalue()),
         (".jsonl.gz", gzip.compress(lines)),
-        (".jsonl.zst", zstd.getvalue().to_pybytes()),
+        (".json.zst", zstd.getvalue().to_pybytes()),
         (".jsonl.xz", lzma.compress(lines)),
         (".jsonl.bz2", bz2.compress(lines)),
     ]

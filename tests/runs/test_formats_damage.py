@@ -86,6 +86,14 @@ def test_random_bytes(suffix: str, data: bytes, tmp_path_factory: pytest.TempPat
     attempt([path])
 
 
+def with_odd_cell(text: str, rng: random.Random) -> list[str]:
+    """The lines of a table after one cell was replaced."""
+    lines = [line.split(",") for line in text.split("\n")]
+    line = rng.choice(lines)
+    line[rng.randrange(len(line))] = rng.choice(CELLS)
+    return [",".join(line) for line in lines]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_cells(name: str, tmp_path: Path) -> None:
     rng = random.Random(name)
@@ -93,10 +101,7 @@ def test_damaged_cells(name: str, tmp_path: Path) -> None:
         files = dict(FILES[name])
         for _ in range(rng.randint(1, 3)):
             which = rng.choice(list(files))
-            lines = [line.split(",") for line in files[which].split("\n")]
-            line = rng.choice(lines)
-            line[rng.randrange(len(line))] = rng.choice(CELLS)
-            files[which] = "\n".join(",".join(line) for line in lines)
+            files[which] = "\n".join(with_odd_cell(files[which], rng))
         attempt(written(tmp_path, files))
 
 

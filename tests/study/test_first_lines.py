@@ -14,7 +14,7 @@ from cuvee.study.doctor.subject import Subject
 from cuvee.study.fit import decide
 from cuvee.study.fit_folder import checked_directions, load, one_scale, save
 from cuvee.study.question import Question
-from tests.runs.test_formats_damage import CELLS, FILES, written
+from tests.runs.test_formats_damage import FILES, with_odd_cell, written
 
 COUNT = 16
 
@@ -113,10 +113,8 @@ def test_damaged_files_are_examined_to_the_end(name: str, tmp_path: Path) -> Non
         files = dict(FILES[name])
         for _ in range(rng.randint(1, 3)):
             which = rng.choice(list(files))
-            lines = [line.split(",") for line in files[which].split("\n")]
-            line = rng.choice(lines)
-            line[rng.randrange(len(line))] = rng.choice(CELLS)
-            files[which] = "\n".join(",".join(line) for line in [*lines, rng.choice(lines)])
+            lines = with_odd_cell(files[which], rng)
+            files[which] = "\n".join([*lines, rng.choice(lines)])
         subject = Subject.read(written(tmp_path, files))
         examine(subject)
         if subject.table is None:

@@ -46,6 +46,15 @@ def judge_of(losses: NatsPerToken, each: int = 20, count: int = 40, **changes: o
     return Judge(findings(mixtures(count), on, losses, **changes), None, None, WEIGHTS, 0, pairs=10)
 
 
+def taught(references: int, candidates: int = 10, pairs: int = 10) -> Judge:
+    """It has learnt from so many references whose trainings are noisy."""
+    on, losses = documents(20), on_all(bowl, 40)
+    made = trained(mixtures(references, seed=3), on, losses, noise=0.05)
+    evidence = made.evidence()
+    of = findings(mixtures(candidates), on, losses, references=made)
+    return Judge(of, evidence, choose_proxy(evidence, 0), WEIGHTS, 0, pairs=pairs)
+
+
 def with_pick(judge: Judge, losses: NatsPerToken) -> Judge:
     """The pick scored too, as the flow does it."""
     return judge.with_more(scored((judge.pick,), judge.findings.scored.documents, losses))
@@ -106,17 +115,7 @@ def test_references_correct_the_proxy_and_say_how_far_it_is_off() -> None:
 
 def test_halves_that_say_otherwise_than_the_whole_widen_the_error() -> None:
     """The error counts from what all evidence says, not from the mean of the halves."""
-    on = documents(20)
-    references = trained(mixtures(8, seed=3), on, on_all(bowl, 40), noise=0.05)
-    evidence = references.evidence()
-    judge = Judge(
-        findings(mixtures(40), on, on_all(bowl, 40), references=references),
-        evidence,
-        choose_proxy(evidence, 0),
-        WEIGHTS,
-        0,
-        pairs=10,
-    )
+    judge = taught(8, candidates=40)
     row = judge.order[0]
     value, error = judge.difference(row, 0)
     halves = (judge.halves[:, row] - judge.halves[:, 0]) @ TARGET
@@ -130,41 +129,22 @@ def test_halves_that_say_otherwise_than_the_whole_widen_the_error() -> None:
 
 def test_what_is_missed_is_never_nothing_because_noise_is_large() -> None:
     """Left-out errors no larger than the noise of trainings do not prove that the proxy misses nothing."""
-    on = documents(20)
-    references = trained(mixtures(12, seed=3), on, on_all(bowl, 40), noise=0.05)
-    evidence = references.evidence()
-    choice = choose_proxy(evidence, 0)
-    judge = Judge(
-        findings(mixtures(10), on, on_all(bowl, 40), references=references), evidence, choice, WEIGHTS, 0
-    )
+    judge = taught(12)
+    choice = judge.choice
+    assert choice is not None
     assert ((judge.missed > 0.2 * choice.error) & (judge.missed <= 1.1 * choice.error)).all()
     # Of errors far above the noise all but the noise is left.
     loud = replace(judge, choice=replace(choice, error=choice.error + 100.0))
     np.testing.assert_allclose(loud.missed, loud.choice.error, rtol=0.05)
 
 
-def test_intervals_reach_as_far_as_so_many_errors_tell() -> None:
-    on = documents(20)
-    for count, reach in ((5, 2.776), (11, 2.228), (30, 2.045)):
-        references = trained(mixtures(count, seed=3), on, on_all(bowl, 40), noise=0.05)
-        evidence = references.evidence()
-        of = findings(mixtures(10), on, on_all(bowl, 40), references=references)
-        judge = Judge(of, evidence, choose_proxy(evidence, 0), WEIGHTS, 0, pairs=2)
-        assert judge.reach == pytest.approx(reach, abs=1e-3)
+@pytest.mark.parametrize(("references", "reach"), [(5, 2.776), (11, 2.228), (30, 2.045)])
+def test_intervals_reach_as_far_as_so_many_errors_tell(references: int, reach: float) -> None:
+    assert taught(references).reach == pytest.approx(reach, abs=1e-3)
 
 
 def test_few_references_count_for_how_much_their_halves_share() -> None:
-    on = documents(20)
-    four = trained(mixtures(4, seed=3), on, on_all(bowl, 40), noise=0.05)
-    evidence = four.evidence()
-    judge = Judge(
-        findings(mixtures(10), on, on_all(bowl, 40), references=four),
-        evidence,
-        choose_proxy(evidence, 0),
-        WEIGHTS,
-        0,
-        pairs=10,
-    )
+    judge = taught(4)
     assert judge.drawn.overlap == pytest.approx(np.sqrt(3))
     np.testing.assert_allclose(
         judge.others - judge.mean, np.sqrt(3) * (judge.halves - judge.mean), atol=1e-12

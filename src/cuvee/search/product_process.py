@@ -86,7 +86,7 @@ class Posterior:
     def expected_improvement(self, asked: FloatArray, lowest: float) -> FloatArray:
         """E max(lowest - y, 0) at points [A]."""
         mean, deviation = self.predict(asked)
-        return _expected_fall(lowest - mean, deviation)
+        return expected_fall(lowest - mean, deviation)
 
     def largest_improvements(self, asked: FloatArray, values: FloatArray) -> FloatArray:
         """The largest of ``expected_improvement`` after the first, the first two, ... of the data [n].
@@ -99,11 +99,12 @@ class Posterior:
         mean = self.prior.mean(asked) + np.cumsum(told * missed[:, None], axis=0)
         variance = np.maximum(1.0 - np.cumsum(told**2, axis=0), 0.0)
         fall = np.minimum.accumulate(values)[:, None] - mean
-        result: FloatArray = _expected_fall(fall, np.sqrt(variance)).max(axis=1)
+        result: FloatArray = expected_fall(fall, np.sqrt(variance)).max(axis=1)
         return result
 
 
-def _expected_fall(fall: FloatArray, deviation: FloatArray) -> FloatArray:
+def expected_fall(fall: FloatArray, deviation: FloatArray) -> FloatArray:
+    """E max(y, 0) for y ~ N(fall, deviation^2)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = fall / deviation
         found = fall * ndtr(z) + deviation * np.exp(-0.5 * z**2) / math.sqrt(2.0 * math.pi)

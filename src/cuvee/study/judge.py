@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
+from scipy.special import stdtrit
 
 from cuvee.honesty.calibration import FittedCalibrator, Prediction
 from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import Choice, refit
 from cuvee.honesty.scopes import replicate_noise
 from cuvee.mixture.mixture import Mixture
+from cuvee.search.product_process import expected_fall
 from cuvee.study.decision import Loss
 from cuvee.study.findings import Findings, Scored
 from cuvee.study.halves import PAIRS, Halves
@@ -137,7 +138,7 @@ class Judge:
         squares = np.square(self.choice.error)
         # The variance of a sample variance with k degrees of freedom is 2 / k of its square.
         unsure = 2 * (squares**2 / self.evidence.references + noise**2 / max(noises[0].freedom, 1))
-        return np.sqrt(_positive_mean(squares - noise, np.sqrt(unsure)))
+        return np.sqrt(expected_fall(squares - noise, np.sqrt(unsure)))
 
     def difference(self, row: int, base: int) -> tuple[FloatArray, FloatArray]:
         """Predicted loss of one mixture minus another's, and its standard error [E + 1], target last."""
@@ -268,10 +269,3 @@ class Judge:
 
 
 ERRORS_A_HALF = 10
-
-
-def _positive_mean(mean: FloatArray, deviation: FloatArray) -> FloatArray:
-    """Mean of max(x, 0) for normal x."""
-    z = mean / np.maximum(deviation, np.finfo(np.float64).tiny)
-    density = np.exp(-0.5 * np.square(z)) / np.sqrt(2 * np.pi)
-    return np.asarray(mean * ndtr(z) + deviation * density)

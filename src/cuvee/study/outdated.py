@@ -28,31 +28,29 @@ def outdated(folder: Path, answers: Sequence["Answer"], shown: "Answer | None") 
         answers: to be looked at.
         shown: whose text the others are compared with.
     """
-    try:
-        configs = _configs(folder)
-        files = {one.flow: _digests(configs, one.asked) for one in answers}
-    except CuveeError:
-        files = {}
-    found = {}
-    for answer in answers:
-        if answer.flow in files and answer.created_from.config not in files[answer.flow]:
-            found[answer.flow] = _OTHER_FILE
-        elif shown is not None and answer.created_from.sources != shown.created_from.sources:
-            found[answer.flow] = f"other text than that of {shown.command}"
-    return found
+    found = _of_other_files(folder, {one.flow: (one.created_from.config, one.asked) for one in answers})
+    if shown is not None:
+        text = {one.flow for one in answers if one.created_from.sources != shown.created_from.sources}
+        found = dict.fromkeys(text, f"other text than that of {shown.command}") | found
+    return {one.flow: found[one.flow] for one in answers if one.flow in found}
 
 
 def outdated_files(folder: StudyFolder) -> dict[str, str]:
     """The same of the answers that lie in a folder, as far as their study file tells: what they hold besides
     is not read."""
-    made = {}
+    made: dict[str, tuple[str, dict[str, Any]]] = {}
     for flow, path in (("run", folder.decision), ("search", folder.search), ("scale", folder.scale)):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             document = json.loads(path.read_text(encoding="utf-8"))
             asked = {key: document[key] for key in _ASKED} if flow == "search" else {}
             made[flow] = str(document["created_from"]["config"]), asked
+    return _of_other_files(folder.root, made)
+
+
+def _of_other_files(folder: Path, made: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
+    """Those of flows with the digest of their study file and what was asked that are not of this one."""
     try:
-        configs = _configs(folder.root) if made else []
+        configs = _configs(folder) if made else []
         return {
             flow: _OTHER_FILE
             for flow, (config, asked) in made.items()
