@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
 from cuvee.cli.fit import print_fit
+from cuvee.decisions.interval import Interval
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.run import Run
@@ -22,7 +23,6 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.fit_folder import load_decision
 from cuvee.study.folder import StudyFolder
-from cuvee.study.law_decision import Interval
 from tests.cli.flow import FakeFlow, install
 from tests.report.cases import small
 from tests.study.scale_cases import ladder

@@ -5,6 +5,9 @@ import math
 from operator import mul
 from random import Random
 
+from cuvee.decisions.evaluations import EvaluationRow
+from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.shares import SourceShare
 from cuvee.study.check import EQUAL, PICK, PROPORTIONAL, Arm, Check, Comparison
 from cuvee.study.decision import (
     ALL_REFERENCES,
@@ -12,7 +15,6 @@ from cuvee.study.decision import (
     AblationEffect,
     CalibratorRow,
     Decision,
-    EvaluationRow,
     Gain,
     HonestyRow,
     LedgerRow,
@@ -20,10 +22,8 @@ from cuvee.study.decision import (
     NextRun,
     PoolGeometry,
     Prediction,
-    Provenance,
     Reference,
     Scale,
-    SourceShare,
     TiedMixture,
 )
 

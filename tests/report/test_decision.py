@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cuvee.decisions.shares import SourceShare
 from cuvee.errors import ConfigError, SchemaError
-from cuvee.study.decision import SCHEMA, TARGET, Decision, HonestyRow, Loss, SourceShare, TiedMixture
+from cuvee.study.decision import SCHEMA, TARGET, Decision, HonestyRow, Loss, TiedMixture
 from cuvee.study.verdict import UNTRAINED
 from tests.report.cases import checked, hostile, large, small
 

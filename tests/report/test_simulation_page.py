@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cuvee.decisions.provenance import Origin
 from cuvee.report.html import render_simulation_html
 from cuvee.report.reports import SIMULATION_REPORTS, write_simulation_reports
 from cuvee.report.simulate_view import SimulateView
-from cuvee.study.law_decision import Origin
 from cuvee.study.simulation.headline import headline
 from cuvee.study.simulation.result import (
     Comparison,

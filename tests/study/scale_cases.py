@@ -1,7 +1,8 @@
 """Decisions across scales written by hand, for rules that a real climb would meet by luck."""
 
-from cuvee.study.decision import Provenance, SourceShare
-from cuvee.study.law_decision import Interval
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.shares import SourceShare
 from cuvee.study.scale.decision import Checked, PathPoint, RungRow, ScaleDecision
 from cuvee.study.verdict import UNJUDGED
 

@@ -1,7 +1,7 @@
 """A decision by search written by hand."""
 
-from cuvee.study.decision import SourceShare
-from cuvee.study.law_decision import Interval
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.shares import SourceShare
 from cuvee.study.search.decision import LevelRow, SearchDecision, TrainedMixture
 from cuvee.study.verdict import UNJUDGED
 from tests.study.scale_cases import FOUND, PROVENANCE, SOURCES, Shares

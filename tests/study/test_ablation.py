@@ -21,6 +21,7 @@ import torch
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.decisions.shares import in_words
 from cuvee.errors import (
     BrokenRecord,
     ConfigError,
@@ -45,7 +46,7 @@ from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study import ablation, conclude
-from cuvee.study.advice import advice, in_words
+from cuvee.study.advice import advice
 from cuvee.study.checking import ROLE as CHECK
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.shares import SourceShare
 from cuvee.report.reports import write_scale_reports
 from cuvee.study.answer import Answer, RunSize, Trained, answer_of
 from cuvee.study.answer_choice import choose
 from cuvee.study.answers import Answers, sentences
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision, Provenance, Reference, Scale, SourceShare
-from cuvee.study.law_decision import Interval
+from cuvee.study.decision import Decision, Reference, Scale
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.verdict import UNTRAINED, Standing, Verdict
 from tests.report.cases import small

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from cuvee.decisions.interval import Interval
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.report.html import render_scale_html
 from cuvee.report.scale_view import ScaleView
-from cuvee.study.law_decision import Interval
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.scale.verdict import law_missed
 from cuvee.study.verdict import Verdict

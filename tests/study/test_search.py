@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.decisions.interval import Interval
 from cuvee.errors import ConfigError, InfeasibleRegion, SchemaError, StoreError, TrainingError
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
@@ -30,7 +31,6 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.decided import read_decided
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Failed, Measured, TrainTask
-from cuvee.study.law_decision import Interval
 from cuvee.study.opening import opened
 from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.journal import Asked, Journal

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cuvee.decisions.interval import Interval
     from cuvee.study.answers import Answers
     from cuvee.study.decision import Decision
-    from cuvee.study.law_decision import Interval
     from cuvee.study.scale.decision import ScaleDecision
     from cuvee.study.search.decision import SearchDecision
 
@@ -26,7 +26,7 @@ def print_answers(root: "Path", own: "Decision | SearchDecision | ScaleDecision"
 
 def _print_table(answers: "Answers") -> None:
     from cuvee.cli.output import print_table
-    from cuvee.study.law_decision import Interval
+    from cuvee.decisions.interval import Interval
 
     shares = [
         [name, *(_words(one.shares.get(name, Interval())) for one in answers.found)]

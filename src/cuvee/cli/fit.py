@@ -9,9 +9,10 @@ from cuvee.cli.names import DEFAULT_LAW, LAWS, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from cuvee.decisions.interval import Interval
     from cuvee.study.fit import Answer
     from cuvee.study.fit_folder import Runs
-    from cuvee.study.law_decision import Interval, LawDecision, LawRow
+    from cuvee.study.law_decision import LawDecision, LawRow
     from cuvee.study.question import Question
 
 Tables = Annotated[

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from cuvee.types import Json
 
 if TYPE_CHECKING:
+    from cuvee.decisions.shares import SourceShare
     from cuvee.study.check import Check
-    from cuvee.study.decision import Decision, Loss, Prediction, SourceShare
+    from cuvee.study.decision import Decision, Loss, Prediction
     from cuvee.study.scale.decision import ScaleDecision
     from cuvee.study.search.decision import SearchDecision
     from cuvee.study.verdict import Verdict

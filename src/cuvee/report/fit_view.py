@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.decisions.interval import Interval
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import LossRow, MixtureRow, Panel, Point
 from cuvee.study.decision import Loss, Prediction
-from cuvee.study.law_decision import BEST_OBSERVED, PICK, Interval, LawDecision, LawRow, Sensitivity
+from cuvee.study.law_decision import BEST_OBSERVED, PICK, LawDecision, LawRow, Sensitivity
 from cuvee.study.law_headline import scale_of_runs
 
 

@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.decisions.interval import Interval
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import MixtureRow, mixture_rows
 from cuvee.study.answers import Answers
-from cuvee.study.law_decision import Interval
 from cuvee.study.scale.decision import Checked, ScaleDecision
 
 _SHARES_OF_ROOM = 1.08

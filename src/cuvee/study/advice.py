@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cuvee.study.decision import SourceShare
+from cuvee.decisions.shares import SourceShare
 from cuvee.study.verdict import Standing, Verdict
 
 _LEAST_NAMED = 0.005

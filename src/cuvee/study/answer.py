@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.shares import SourceShare
 from cuvee.errors import ConfigError
-from cuvee.study.decision import Decision, Provenance, SourceShare
+from cuvee.study.decision import Decision
 from cuvee.study.disagreement import SAME, moved
-from cuvee.study.law_decision import Interval
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.search.decision import SearchDecision
 from cuvee.study.verdict import Verdict

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.shares import SourceShare
 from cuvee.laws.at_scale import AtScale
 from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import LawData
@@ -12,9 +14,9 @@ from cuvee.laws.resampling import Resamples, seldom
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import Validated
 from cuvee.mixture.region import Region
-from cuvee.study.decision import SourceShare, TiedMixture
+from cuvee.study.decision import TiedMixture
 from cuvee.study.labels import labels
-from cuvee.study.law_decision import Interval, Sensitivity
+from cuvee.study.law_decision import Sensitivity
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
 
@@ -78,23 +80,19 @@ class Belief:
         if not isinstance(fitted.fitted if isinstance(fitted, AtScale) else fitted, HierarchicalFit):
             unknown = seldom(self.data.shares)
             low[unknown], high[unknown] = region.lower[unknown], upper[unknown]
-        result = []
-        for index, name in enumerate(self.data.sources):
-            share = float(self.pick[index])
-            unique = question.tokens.get(name, 0)
-            result.append(
-                SourceShare(
-                    source=name,
-                    share=share,
-                    low=min(float(low[index]), share),
-                    high=max(float(high[index]), share),
-                    unique_tokens=unique,
-                    epochs=share * question.target_tokens / unique if unique else float("nan"),
-                    epoch_cap=question.max_epochs,
-                    cap_hit=bool(upper[index] < 1.0 and share >= upper[index] - 1e-6),
-                )
+        low, high = np.minimum(low, self.pick), np.maximum(high, self.pick)
+        return tuple(
+            SourceShare.of(
+                name,
+                float(self.pick[index]),
+                (float(low[index]), float(high[index])),
+                unique_tokens=question.tokens.get(name, 0),
+                target_tokens=question.target_tokens,
+                epoch_cap=question.max_epochs,
+                largest=upper[index],
             )
-        return tuple(result)
+            for index, name in enumerate(self.data.sources)
+        )
 
     def sensitivities(self) -> tuple[Sensitivity, ...]:
         """What one point more of each source does, and what leaving it out does."""

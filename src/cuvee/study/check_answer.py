@@ -16,7 +16,6 @@ from cuvee.study.checking import Checking, replicated
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
-from cuvee.study.headline import with_headline
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger
 from cuvee.study.opening import opened
@@ -95,6 +94,5 @@ def _checking(lab: Laboratory, answer: AnyDecision, unseen: bool = True) -> Chec
 
 def _with_check(lab: Laboratory, answer: AnyDecision, found: Check) -> AnyDecision:
     if isinstance(answer, Decision):
-        spent = ledger(lab.store)
-        return with_headline(replace(answer, check=found, verdict=found.verdict, ledger=spent))
+        answer = replace(answer, ledger=ledger(lab.store))
     return answer.with_check(found)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cuvee.decisions.shares import SourceShare
 from cuvee.files import write_json
 from cuvee.honesty.agreement import HonestyReport, honesty_report
 from cuvee.honesty.evidence import Evidence
@@ -15,7 +16,6 @@ from cuvee.study.check import EQUAL, PROPORTIONAL, Check
 from cuvee.study.checking import Checking, replicated
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.findings import Findings
-from cuvee.study.headline import with_headline
 from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
@@ -23,7 +23,6 @@ from cuvee.study.mixtures import compared_with
 from cuvee.study.provenance import provenance
 from cuvee.study.run_warnings import unseen, warnings_of
 from cuvee.study.unlearnt import unlearnt
-from cuvee.study.verdict import UNTRAINED
 from cuvee.types import FloatArray
 
 DOCUMENT_DRAWS = 100
@@ -98,7 +97,6 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         mixture=_mixture(findings, judge, target_tokens, config.target_run.tokens is not None, lab),
         target=config.target_weights,
         predictions=_predictions(findings, judge, row, uniform, proportional, reference_row, factors),
-        verdict=checked.verdict if checked else UNTRAINED,
         check=checked,
         gains=_gains(judge, row, compared),
         optimism=judge.optimism,
@@ -128,7 +126,7 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         warnings=warnings_of(findings, judge, geometry, plan),
         confidence=CONFIDENCE,
     )
-    return with_headline(decision)
+    return decision.judged()
 
 
 def _gains(judge: Judge, row: int, compared: dict[str, Mixture]) -> tuple[d.Gain, ...]:
@@ -165,21 +163,20 @@ def _why(choice: Choice | None, evidence: Evidence | None) -> str:
 
 def _mixture(
     findings: Findings, judge: Judge, target_tokens: int, capped: bool, lab: Laboratory
-) -> tuple[d.SourceShare, ...]:
+) -> tuple[SourceShare, ...]:
     low, high = judge.share_bounds()
-    pick, region = judge.pick, findings.region
-    cap = lab.plan.config.target_run.max_epochs if capped else float("nan")
-    rows = []
-    for position, name in enumerate(pick.names):
-        available, share = findings.available[name], pick.share(name)
-        epochs = share * target_tokens / available if available else 0.0
-        at_cap = capped and share >= region.upper[position] - 1e-6 and region.upper[position] < 1
-        rows.append(
-            d.SourceShare(
-                name, share, float(low[position]), float(high[position]), available, epochs, cap, bool(at_cap)
-            )
+    return tuple(
+        SourceShare.of(
+            name,
+            judge.pick.share(name),
+            (float(low[place]), float(high[place])),
+            unique_tokens=findings.available[name],
+            target_tokens=target_tokens,
+            epoch_cap=lab.plan.config.target_run.max_epochs if capped else float("nan"),
+            largest=findings.region.upper[place],
         )
-    return tuple(rows)
+        for place, name in enumerate(judge.pick.names)
+    )
 
 
 def _predictions(

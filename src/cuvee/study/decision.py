@@ -15,18 +15,19 @@ Conventions of every object in this file:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from cuvee.errors import ConfigError, SchemaError
+from cuvee.decisions.concluded import Checkable
+from cuvee.decisions.evaluations import EvaluationRow
+from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.shares import SourceShare, check_shares
+from cuvee.errors import ConfigError
 from cuvee.honesty import scopes
-from cuvee.seal import DIGEST
 from cuvee.study.check import Check
-from cuvee.study.decision_json import decode, encode
+from cuvee.study.decision_json import decode
+from cuvee.study.headline import headline
 from cuvee.study.verdict import UNTRAINED, Verdict
 from cuvee.types import Json
-
-SCHEMA = 2
-"""The number written into ``decision.json``; it grows when a field changes its meaning or leaves."""
 
 TARGET = scopes.TARGET
 """Stands where an evaluation's name stands, for the weighted sum of ``Decision.target``."""
@@ -38,23 +39,6 @@ Estimand = Literal["equal_budget", "union"]
 Action = Literal["add", "drop", "double"]
 
 _NAN = math.nan
-_SUM_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """All that determines the decision, by content hash, and how to make it again."""
-
-    config: str
-    """Digest of the study file as it was understood (defaults filled in)."""
-    sources: str
-    """Digest of the contents of all sources and evaluation sets."""
-    recipe: str
-    """Digest of model shape, tokenizer, optimiser and schedule."""
-    versions: dict[str, str]
-    """Library name -> version, ``cuvee`` and ``python`` among them."""
-    command: str
-    """The shell command that repeats the study."""
 
 
 @dataclass(frozen=True)
@@ -63,39 +47,6 @@ class Scale:
 
     params: int
     tokens: int
-
-
-@dataclass(frozen=True)
-class SourceShare:
-    """What the picked mixture takes of one source."""
-
-    source: str
-    share: float
-    """Share of the tokens of the target run."""
-    low: float
-    high: float
-    unique_tokens: int
-    """Tokens of the source that exist for training."""
-    epochs: float
-    """How often the target run reads the source: share x target tokens / unique tokens."""
-    epoch_cap: float = _NAN
-    """Most epochs allowed; NaN for none."""
-    cap_hit: bool = False
-    """The share would be larger without the cap."""
-
-
-def check_shares(named: str, mixture: Sequence[SourceShare]) -> None:
-    """Of a decision on something of that name.
-
-    Raises:
-        ConfigError: no source, one that stands twice, or shares that do not sum to one.
-    """
-    names = tuple(entry.source for entry in mixture)
-    if not names or len(set(names)) != len(names):
-        raise ConfigError(f"decision on {named!r}: sources must be unique, found {names}")
-    total = math.fsum(entry.share for entry in mixture)
-    if not abs(total - 1.0) <= _SUM_TOLERANCE:
-        raise ConfigError(f"decision on {named!r}: the shares sum to {total!r}, not 1")
 
 
 @dataclass(frozen=True)
@@ -136,21 +87,6 @@ class Gain:
     """Predicted target loss less the baseline's, ``Decision.optimism`` taken off."""
     low: float = _NAN
     high: float = _NAN
-
-
-@dataclass(frozen=True)
-class EvaluationRow:
-    """What a loss was measured on."""
-
-    evaluation: str
-    documents: int
-    """By which mixtures were chosen."""
-    tokens: int
-    checking_documents: int
-    """Which no choice has seen."""
-    checking_tokens: int
-    weight: float
-    """In the target."""
 
 
 @dataclass(frozen=True)
@@ -276,12 +212,16 @@ class Reference:
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
+class Decision(Checkable):
     """The answer of a study. Two decisions are equal when their JSON is.
 
     Raises:
         ConfigError: shares, matrices or names do not fit together (what and where is told).
     """
+
+    by: ClassVar[str] = "run"
+    schema: ClassVar[int] = 3
+    nameless: ClassVar[int] = 2
 
     study: str
     created_from: Provenance
@@ -365,33 +305,18 @@ class Decision:
         """The picked mixture by name."""
         return {entry.source: entry.share for entry in self.mixture}
 
-    def as_json(self) -> Json:
-        """Plain JSON with a ``schema`` number; ``from_json`` gives the same decision back exactly."""
-        return {"schema": SCHEMA, **encode(self)}
+    def unchecked(self) -> Verdict:
+        """Proxies alone confirm nothing."""
+        return UNTRAINED
+
+    def first_lines(self) -> tuple[str, ...]:
+        """Reasons for doubt before what is good."""
+        return headline(self)
 
     @classmethod
-    def from_json(cls, document: Json) -> Self:
-        """Read what ``as_json`` wrote.
-
-        Raises:
-            SchemaError: the document was written by a newer cuvee, or carries no schema number.
-            ConfigError: a field is missing, unknown or of the wrong type (the field is named).
-        """
-        schema = document.get("schema")
-        if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-            raise SchemaError(f"decision: key 'schema' must be a positive number, found {schema!r}")
-        if schema > SCHEMA:
-            raise SchemaError(
-                f"decision: written under schema {schema}, this cuvee reads up to {SCHEMA}; upgrade cuvee"
-            )
-        # Schema 1 lacks the verdict and what it rests on; their defaults say so.
-        body = {key: value for key, value in document.items() if key not in ("schema", DIGEST)}
-        return decode(cls, body, "decision")
-
-    def __eq__(self, other: object) -> bool:
-        return self.as_json() == other.as_json() if isinstance(other, Decision) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # it holds dictionaries
+    def from_older(cls, schema: int, body: Json) -> Self | None:
+        """Schema 1 lacks the verdict and what it rests on, whose defaults say so; 2 did not name the flow."""
+        return decode(cls, body, cls.by)
 
 
 def _check_length(what: str, values: Sequence[object], expected: int) -> None:

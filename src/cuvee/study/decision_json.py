@@ -62,6 +62,8 @@ class Document:
     """The flow that makes it."""
     schema: ClassVar[int]
     """Grows when a field changes its meaning or leaves."""
+    nameless: ClassVar[int] = 0
+    """Documents up to this schema do not name their flow."""
 
     def as_json(self) -> Json:
         """Plain JSON under the names of flow and schema; ``from_json`` gives the same back exactly."""
@@ -73,13 +75,20 @@ class Document:
         an older schema where ``from_older`` knows that.
 
         Raises:
-            SchemaError: another flow wrote it, or another version of cuvee.
+            SchemaError: another flow wrote it, a newer version of cuvee, or one that is too old.
             ConfigError: a field is missing, unknown or of the wrong type (the field is named).
         """
-        by, schema = document.get("by"), document.get("schema")
+        schema = document.get("schema")
+        if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+            raise SchemaError(f"{cls.by}: key 'schema' must be a positive number, found {schema!r}")
+        by = document.get("by", cls.by if schema <= cls.nameless else None)
         body = {key: value for key, value in document.items() if key not in ("schema", "by", DIGEST)}
         if (by, schema) == (cls.by, cls.schema):
             return decode(cls, body, cls.by)
+        if by == cls.by and schema > cls.schema:
+            raise SchemaError(
+                f"{cls.by}: written under schema {schema}, this cuvee reads up to {cls.schema}; upgrade cuvee"
+            )
         older = cls.from_older(schema, body) if by == cls.by else None
         if older is None:
             raise SchemaError(
@@ -89,7 +98,7 @@ class Document:
         return older
 
     @classmethod
-    def from_older(cls, schema: object, body: Json) -> Self | None:
+    def from_older(cls, schema: int, body: Json) -> Self | None:
         """Read the fields of a document under an older schema; None where that schema is not known.
 
         What such a document does not hold is concluded from what it does.

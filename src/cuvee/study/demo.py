@@ -9,11 +9,10 @@ Making the corpus takes some ten seconds and 20 MB of reading.
 
 import hashlib
 import json
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
+from cuvee.decisions.provenance import versions
 from cuvee.errors import EmptySource
 from cuvee.files import atomic_folder, write_json, write_text
 from cuvee.hashing import digest_file
@@ -118,13 +117,7 @@ def _write_documents(path: Path, source: str, documents: Sequence[tuple[str, str
 
 def _versions() -> dict[str, str]:
     packages = sorted({place for domain in DOMAINS for place in domain.places})
-    versions = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    return versions(packages)
 
 
 def _study(domains: dict[str, Json], effort: str) -> str:

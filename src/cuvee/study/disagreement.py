@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cuvee.study.law_decision import Interval
+    from cuvee.decisions.interval import Interval
 
 SAME = 0.02
 """Share of the tokens by which two mixtures, or two shares of a source, may differ and still count as one."""

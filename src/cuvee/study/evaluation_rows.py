@@ -1,59 +1,14 @@
-"""What losses are measured on, and whether that is enough to decide by (floor 7)."""
+"""Evaluation rows: what the losses of a study are measured on (floor 7)."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-import numpy as np
-
-from cuvee.study.decision import EvaluationRow
-from cuvee.types import AnyArray, BoolArray
-
-if TYPE_CHECKING:
-    from cuvee.study.material import Material
-
-FEWEST_DOCUMENTS = 20
-"""Documents of an evaluation, in each half, from which on it can decide."""
-COUNTS_FROM = 0.01
-"""Part of the largest weight in the target from which on an evaluation counts: one of less decides nothing,
-however few its documents are."""
+from cuvee.decisions.evaluations import EvaluationRow
+from cuvee.study.material import Material
 
 
-def that_count(weights: AnyArray) -> BoolArray:
-    """Which evaluations decide anything [E], given their weights in the target [E]."""
-    return np.asarray(weights >= COUNTS_FROM * np.max(weights))
-
-
-def evaluation_rows(material: "Material", weights: Mapping[str, float]) -> tuple[EvaluationRow, ...]:
+def evaluation_rows(material: Material, weights: Mapping[str, float]) -> tuple[EvaluationRow, ...]:
     """One row an evaluation: documents and tokens of its two halves, and its weight in the target."""
     return tuple(
         EvaluationRow(one.name, one.documents, one.tokens, other.documents, other.tokens, weights[one.name])
         for one, other in zip(material.evaluations, material.checking.evaluations, strict=True)
     )
-
-
-def few_documents(evaluations: Sequence[EvaluationRow]) -> list[str]:
-    """A sentence where evaluations in the target have too few documents, and what would help; or none."""
-    if not evaluations:
-        return []
-    counting = that_count(np.array([one.weight for one in evaluations]))
-    short = [
-        one
-        for one, counts in zip(evaluations, counting, strict=True)
-        if counts and min(one.documents, one.checking_documents) < FEWEST_DOCUMENTS
-    ]
-    if not short:
-        return []
-    counts = ", ".join(f"{one.evaluation} {one.documents} and {one.checking_documents}" for one in short)
-    return [
-        f"Few held-out documents (to choose and to check: {counts}): with fewer than {FEWEST_DOCUMENTS} "
-        "each, what is best hangs on which they are. Raise `split.evaluation`, cut long documents with "
-        "`chunk_characters`, or give the evaluation more text." + _single(short)
-    ]
-
-
-def _single(short: Sequence[EvaluationRow]) -> str:
-    alone = [one.evaluation for one in short if min(one.documents, one.checking_documents) < _TWO]
-    return f" Of {', '.join(alone)} no interval knows what another document would say." if alone else ""
-
-
-_TWO = 2  # documents, the fewest that differ

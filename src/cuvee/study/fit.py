@@ -6,14 +6,13 @@ Nothing is trained and nothing heavy is loaded. Deterministic for one table, que
 """
 
 import math
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from cuvee.decisions.provenance import Origin, versions
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import InProcess
@@ -260,13 +259,7 @@ def _common(values: FloatArray) -> float:
     return float(found[0]) if len(found) == 1 and np.isfinite(values).all() else math.nan
 
 
-def _origin(observations: Observations, question: Question, command: str) -> d.Origin:
-    versions = {"python": platform.python_version()}
-    for name in ("cuvee", "numpy", "scipy"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:  # a development tree without metadata
-            continue
+def _origin(observations: Observations, question: Question, command: str) -> Origin:
     runs = {
         "keys": list(observations.keys),
         "sources": list(observations.sources),
@@ -274,4 +267,4 @@ def _origin(observations: Observations, question: Question, command: str) -> d.O
         "shares": observations.shares.tobytes().hex(),
         "values": observations.values.tobytes().hex(),
     }
-    return d.Origin(digest(runs), digest(encode(question)), versions, command)
+    return Origin(digest(runs), digest(encode(question)), versions(("numpy", "scipy")), command)

@@ -1,17 +1,20 @@
 """What a decision of `cuvee run` says first (floor 7)."""
 
 import math
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from cuvee.study.advice import advice, in_words
+from cuvee.decisions.evaluations import few_documents
+from cuvee.decisions.shares import in_words
+from cuvee.study.advice import advice
 from cuvee.study.check import Check, Comparison
-from cuvee.study.decision import Decision, Gain
-from cuvee.study.evaluation_rows import few_documents
+
+if TYPE_CHECKING:
+    from cuvee.study.decision import Decision, Gain
 
 
-def with_headline(decision: Decision) -> Decision:
-    """The same decision with its first lines; reasons for doubt come before what is good."""
-    lines = (
+def headline(decision: "Decision") -> tuple[str, ...]:
+    """Sentences; reasons for doubt come before what is good."""
+    return (
         advice(decision.verdict, in_words(decision.mixture)),
         *decision.doubts,
         *few_documents(decision.evaluations),
@@ -19,10 +22,9 @@ def with_headline(decision: Decision) -> Decision:
         *_gain(decision),
         *_proxy(decision),
     )
-    return replace(decision, headline=lines)
 
 
-def _predicted_worse(decision: Decision) -> list[str]:
+def _predicted_worse(decision: "Decision") -> list[str]:
     """Said of a pick that the calibrated proxy itself does not prefer, unless training does."""
     measured = {one.baseline for one in decision.check.comparisons if one.better} if decision.check else set()
     worse = [gain.baseline for gain in decision.gains if gain.low > 0 and gain.baseline not in measured]
@@ -34,7 +36,7 @@ def _predicted_worse(decision: Decision) -> list[str]:
     ]
 
 
-def _gain(decision: Decision) -> list[str]:
+def _gain(decision: "Decision") -> list[str]:
     level = f"{decision.confidence:.0%} interval"
     lines = []
     if (check := decision.check) is not None and check.comparisons:
@@ -55,7 +57,7 @@ def _gain(decision: Decision) -> list[str]:
     return lines
 
 
-def _borne_out(gain: Gain, check: Check | None) -> str:
+def _borne_out(gain: "Gain", check: Check | None) -> str:
     """What training says of a prediction whose interval lies apart from the measured one."""
     measured = (
         next((one for one in check.comparisons if one.baseline == gain.baseline), None) if check else None
@@ -82,7 +84,7 @@ def _worth(one: Comparison) -> str:
     )
 
 
-def _proxy(decision: Decision) -> list[str]:
+def _proxy(decision: "Decision") -> list[str]:
     chosen = next((row for row in decision.calibrators if row.chosen), None)
     if chosen is None:
         return ["Too few references were trained to say how far the proxy can be believed."]

@@ -12,13 +12,17 @@ Conventions of every object in this file:
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from cuvee.decisions.concluded import Concluded
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.provenance import Origin
+from cuvee.decisions.shares import SourceShare, check_shares
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Direction
-from cuvee.study.decision import SourceShare, TiedMixture, check_shares
-from cuvee.study.decision_json import Document, decode, encode
+from cuvee.study.decision import TiedMixture
+from cuvee.study.decision_json import decode, encode
 from cuvee.study.law_headline import headline
 from cuvee.study.law_verdict import verdict_of
 from cuvee.study.verdict import UNJUDGED, Verdict
@@ -30,28 +34,6 @@ BEST_OBSERVED = "best observed"
 """Name of the mixture of the run with the lowest target."""
 
 _NAN = math.nan
-
-
-@dataclass(frozen=True)
-class Origin:
-    """All that determines the decision, by content hash, and how to make it again."""
-
-    runs: str
-    """Digest of mixtures and metrics."""
-    question: str
-    """Digest of what was asked."""
-    versions: dict[str, str]
-    command: str
-    """The shell command that asks again; empty where none did."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number and how sure it is."""
-
-    mean: float = _NAN
-    low: float = _NAN
-    high: float = _NAN
 
 
 @dataclass(frozen=True)
@@ -169,7 +151,7 @@ class FrontPoint:
 
 
 @dataclass(frozen=True, eq=False)
-class LawDecision(Document):
+class LawDecision(Concluded):
     """The answer to a table of runs. Two decisions are equal when their JSON is.
 
     Raises:
@@ -262,13 +244,16 @@ class LawDecision(Document):
                 return candidate
         raise KeyError(name)
 
-    def judged(self) -> Self:
-        """The same with its verdict, and the first lines under it."""
-        judged = replace(self, verdict=verdict_of(self))
-        return replace(judged, headline=headline(judged))
+    def conclusion(self) -> Verdict:
+        """Whether its law is believed."""
+        return verdict_of(self)
+
+    def first_lines(self) -> tuple[str, ...]:
+        """The mixture, what it gains, and what to do next."""
+        return headline(self)
 
     @classmethod
-    def from_older(cls, schema: object, body: Json) -> Self | None:
+    def from_older(cls, schema: int, body: Json) -> Self | None:
         """Schema 1 had no verdict; pages called a law believed as if the mixture had been trained."""
         if schema != 1:
             return None

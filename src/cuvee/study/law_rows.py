@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cuvee.decisions.interval import Interval
 from cuvee.laws.interface import LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.spread import coverage
@@ -58,7 +59,7 @@ def metrics_of(
             name,
             question.directions.get(name, "lower"),
             target[name],
-            {one.name: d.Interval(*(float(end[i, e]) for end in ends)) for i, one in enumerate(candidates)},
+            {one.name: Interval(*(float(end[i, e]) for end in ends)) for i, one in enumerate(candidates)},
         )
         for e, name in enumerate(surrogate.data.metrics)
     )

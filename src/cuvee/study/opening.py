@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from cuvee.decisions.evaluations import few_documents
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import ResidentProcesses
 from cuvee.files import remove_leftovers
@@ -10,7 +11,7 @@ from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
 from cuvee.study.config import StudyConfig
-from cuvee.study.evaluation_rows import evaluation_rows, few_documents
+from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.folder import GENERATED, StudyFolder
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.material import Material, prepare_material

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from cuvee.decisions.interval import Interval
 from cuvee.laws.interface import FittedLaw
 from cuvee.study.laboratory import Laboratory
-from cuvee.study.law_decision import Interval
 from cuvee.study.scale import decision as d
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
 from cuvee.study.scale.law import LAW, law_data

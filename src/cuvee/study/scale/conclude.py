@@ -6,12 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.shares import SourceShare
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import Scale
 from cuvee.mixture.mixture import Mixture
-from cuvee.study.decision import SourceShare
 from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.law_decision import Interval
 from cuvee.study.provenance import provenance
 from cuvee.study.scale import decision as d
 from cuvee.study.scale.checks import checked_rows, law_checks, noise_above
@@ -124,22 +124,18 @@ def _mixture(
 ) -> tuple[SourceShare, ...]:
     region, target = findings.region, findings.ladder.target.tokens
     bounds = _intervals(mixture.shares, drawn)
-    rows = []
-    for place, name in enumerate(mixture.names):
-        available, share = findings.available[name], mixture.share(name)
-        rows.append(
-            SourceShare(
-                name,
-                share,
-                bounds[place].low,
-                bounds[place].high,
-                available,
-                share * target / available,
-                lab.plan.config.target_run.max_epochs,
-                bool(share >= region.upper[place] - 1e-6 and region.upper[place] < 1),
-            )
+    return tuple(
+        SourceShare.of(
+            name,
+            mixture.share(name),
+            (bounds[place].low, bounds[place].high),
+            unique_tokens=findings.available[name],
+            target_tokens=target,
+            epoch_cap=lab.plan.config.target_run.max_epochs,
+            largest=region.upper[place],
         )
-    return tuple(rows)
+        for place, name in enumerate(mixture.names)
+    )
 
 
 def _rung(findings: ScaleFindings, lab: Laboratory, index: int) -> d.RungRow:

@@ -8,13 +8,15 @@ The flow fills them, ``scale.json`` keeps them, the command line and ``report/``
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from cuvee.decisions.concluded import Checkable
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.shares import SourceShare, check_shares
 from cuvee.study.check import Check
-from cuvee.study.decision import Provenance, SourceShare, check_shares
-from cuvee.study.decision_json import Document, decode, encode
-from cuvee.study.law_decision import Interval
+from cuvee.study.decision_json import decode, encode
 from cuvee.study.scale.headline import headline
 from cuvee.study.scale.verdict import verdict_of
 from cuvee.study.verdict import UNJUDGED, Verdict
@@ -98,7 +100,7 @@ class LawCheck:
 
 
 @dataclass(frozen=True, eq=False)
-class ScaleDecision(Document):
+class ScaleDecision(Checkable):
     """The answer. Two are equal when their JSON is.
 
     Raises:
@@ -159,17 +161,16 @@ class ScaleDecision(Document):
             return self.check_parameters, self.check_tokens
         return self.rungs[-1].parameters, self.rungs[-1].tokens
 
-    def with_check(self, check: Check) -> Self:
-        """The same with what fresh trainings say of it."""
-        return replace(self, check=check).judged()
+    def unchecked(self) -> Verdict:
+        """Whether what was trained above the rungs speaks for it."""
+        return verdict_of(self)
 
-    def judged(self) -> Self:
-        """The same with its verdict, and the first lines under it."""
-        judged = replace(self, verdict=self.check.verdict if self.check else verdict_of(self))
-        return replace(judged, headline=headline(judged))
+    def first_lines(self) -> tuple[str, ...]:
+        """What stands at the head of its reports."""
+        return headline(self)
 
     @classmethod
-    def from_older(cls, schema: object, body: Json) -> Self | None:
+    def from_older(cls, schema: int, body: Json) -> Self | None:
         """Schema 1 had no verdict; its first lines spoke of what was trained as of what is recommended."""
         if schema != 1:
             return None

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from cuvee.decisions.interval import Interval
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.study.laboratory import Planned
-from cuvee.study.law_decision import Interval
 from cuvee.study.scale.ladder import Ladder, Rung, ScaledRun
 from cuvee.study.scale.law import ScaleLaw
 from cuvee.study.scale.optima import Optima, RungLosses

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from cuvee.study.advice import advice, in_words
+from cuvee.decisions.shares import in_words
+from cuvee.study.advice import advice
 
 if TYPE_CHECKING:
     from cuvee.study.scale.decision import ScaleDecision

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cuvee.decisions.interval import Interval
 from cuvee.errors import ConfigError
 from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.interface import FittedLaw, LawData, Scale, own_sources
@@ -14,7 +15,6 @@ from cuvee.mixture.region import Region
 from cuvee.search.objective import Objective
 from cuvee.search.optimum import minimise
 from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.law_decision import Interval
 from cuvee.study.plan import Plan
 from cuvee.study.scale.ladder import asked_for
 from cuvee.types import FloatArray

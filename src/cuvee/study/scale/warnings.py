@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from cuvee.study.evaluation_rows import evaluation_rows, few_documents
+from cuvee.decisions.evaluations import few_documents
+from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.scale.findings import ScaleFindings

@@ -7,6 +7,9 @@ from statistics import NormalDist
 import numpy as np
 from scipy.stats import spearmanr
 
+from cuvee.decisions.evaluations import few_documents
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.shares import SourceShare
 from cuvee.errors import TrainingError
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.checkpoints import without_checkpoints
@@ -14,10 +17,8 @@ from cuvee.search.proposer import History
 from cuvee.search.regret import Regret
 from cuvee.search.surrogate import Surrogate
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import SourceShare
-from cuvee.study.evaluation_rows import evaluation_rows, few_documents
+from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.laboratory import Laboratory
-from cuvee.study.law_decision import Interval
 from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.provenance import provenance
 from cuvee.study.search import decision as d
@@ -145,23 +146,18 @@ class _End:
         low, high = self.regret.interval(LEVEL)
         tokens = config.target_run.tokens
         target = tokens or menu.space.levels[menu.space.target].tokens
-        rows = []
-        for place, name in enumerate(menu.space.sources):
-            share, available = float(self.regret.pick[place]), menu.available[name]
-            cap = menu.space.region.upper[place]
-            rows.append(
-                SourceShare(
-                    name,
-                    share,
-                    float(low[place]),
-                    float(high[place]),
-                    available,
-                    share * target / available if available else 0.0,
-                    config.target_run.max_epochs if tokens else float("nan"),
-                    bool(tokens and share >= cap - 1e-6 and cap < 1),
-                )
+        return tuple(
+            SourceShare.of(
+                name,
+                float(self.regret.pick[place]),
+                (float(low[place]), float(high[place])),
+                unique_tokens=menu.available[name],
+                target_tokens=target,
+                epoch_cap=config.target_run.max_epochs if tokens else float("nan"),
+                largest=menu.space.region.upper[place],
             )
-        return tuple(rows)
+            for place, name in enumerate(menu.space.sources)
+        )
 
     def level(self, place: int) -> d.LevelRow:
         findings, space = self.findings, self.findings.menu.space

@@ -8,13 +8,15 @@ The flow fills them, ``search.json`` keeps them, the command line and ``report/`
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from cuvee.decisions.concluded import Checkable
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.shares import SourceShare, check_shares
 from cuvee.study.check import Check
-from cuvee.study.decision import Provenance, SourceShare, check_shares
-from cuvee.study.decision_json import Document, decode, encode
-from cuvee.study.law_decision import Interval
+from cuvee.study.decision_json import decode, encode
 from cuvee.study.search.headline import headline
 from cuvee.study.search.journal import Why
 from cuvee.study.search.verdict import verdict_of
@@ -81,7 +83,7 @@ class TrainedMixture:
 
 
 @dataclass(frozen=True, eq=False)
-class SearchDecision(Document):
+class SearchDecision(Checkable):
     """The answer. Two are equal when their JSON is.
 
     Raises:
@@ -145,17 +147,16 @@ class SearchDecision(Document):
         """Parameters and tokens of the largest trainings that it rests on."""
         return self.levels[-1].parameters, self.levels[-1].tokens
 
-    def with_check(self, check: Check) -> Self:
-        """The same with what fresh trainings say of it."""
-        return replace(self, check=check).judged()
+    def unchecked(self) -> Verdict:
+        """Why the search by itself cannot confirm it."""
+        return verdict_of(self)
 
-    def judged(self) -> Self:
-        """The same with its verdict, and the first lines under it."""
-        judged = replace(self, verdict=self.check.verdict if self.check else verdict_of(self))
-        return replace(judged, headline=headline(judged))
+    def first_lines(self) -> tuple[str, ...]:
+        """What stands at the head of its reports."""
+        return headline(self)
 
     @classmethod
-    def from_older(cls, schema: object, body: Json) -> Self | None:
+    def from_older(cls, schema: int, body: Json) -> Self | None:
         """Schema 2 had no verdict; its first line said of every mixture to train on it."""
         if schema != 2:
             return None

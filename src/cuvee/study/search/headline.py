@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from cuvee.decisions.shares import in_words
 from cuvee.quantities import flops
-from cuvee.study.advice import advice, in_words
+from cuvee.study.advice import advice
 from cuvee.study.search.verdict import MORE_LIKELY_THAN_NOT
 
 if TYPE_CHECKING:

@@ -13,20 +13,20 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from cuvee.decisions.provenance import Origin, versions
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import InProcess
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.study.decision_json import encode
-from cuvee.study.law_decision import Origin
 from cuvee.study.simulation.arena import Arena, arena_of
 from cuvee.study.simulation.headline import headline, notes
 from cuvee.study.simulation.plays import Plays, played
 from cuvee.study.simulation.question import SimulationQuestion
 from cuvee.study.simulation.result import Simulation
 from cuvee.study.simulation.scores import comparisons, level_rows, method_row, verdict
-from cuvee.study.simulation.software import versions
+from cuvee.study.simulation.software import LIBRARIES
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ def _concluded(
     noise = arena.replay.noise
     return Simulation(
         table=table,
-        created_from=Origin(arena.content, digest(encode(question)), versions(), command),
+        created_from=Origin(arena.content, digest(encode(question)), versions(LIBRARIES), command),
         headline=(),
         runs=runs,
         target=arena.target,

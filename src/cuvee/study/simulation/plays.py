@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cuvee.decisions.provenance import versions
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor, Report
 from cuvee.files import write_text
@@ -25,7 +26,7 @@ from cuvee.search.replay import Replay
 from cuvee.study.decision_json import encode
 from cuvee.study.simulation.arena import Arena
 from cuvee.study.simulation.question import SimulationQuestion
-from cuvee.study.simulation.software import code, versions
+from cuvee.study.simulation.software import LIBRARIES, code
 from cuvee.types import FloatArray, Json
 
 FOLDER = "plays"
@@ -113,7 +114,7 @@ def _decided_by(arena: Arena, question: SimulationQuestion) -> Json:
     level = arena.replay.space.levels[arena.replay.space.target]
     return {
         "code": code(),
-        "versions": versions(),
+        "versions": versions(LIBRARIES),
         "runs": arena.content,
         "level": [level.kind, level.params, level.tokens],
         **{name: asked[name] for name in ("weights", "directions", "budget", "batch", "law", "noise")},

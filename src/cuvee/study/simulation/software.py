@@ -1,7 +1,5 @@
-"""Software: which code and libraries a play was made by (floor 7)."""
+"""Software: which code, and which libraries, a play was made by (floor 7)."""
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cuvee
@@ -11,15 +9,8 @@ _DECIDES = ("laws", "mixture", "search", "study/simulation")
 """Folders of cuvee on whose code a play depends."""
 
 
-def versions() -> dict[str, str]:
-    """Of cuvee, Python and the numeric libraries."""
-    found = {"cuvee": cuvee.__version__, "python": platform.python_version()}
-    for name in ("numpy", "scipy", "lightgbm"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # one that is not needed, or without metadata
-            continue
-    return found
+LIBRARIES = ("numpy", "scipy", "lightgbm")
+"""On which a play depends."""
 
 
 def code() -> str:
