@@ -1,0 +1,48 @@
+"""Decisions that conclude: a verdict and first lines that follow from all the rest (floor 4)."""
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Self
+
+from cuvee.study.check import Check
+from cuvee.study.decision_json import Document
+from cuvee.study.verdict import Verdict
+
+
+class Concluded(Document):
+    """A document whose verdict and first lines follow from the rest of it."""
+
+    def judged(self) -> Self:
+        """The same with its verdict, and the first lines under it."""
+        judged = self._with(verdict=self.conclusion())
+        return judged._with(headline=judged.first_lines())
+
+    @abstractmethod
+    def conclusion(self) -> Verdict:
+        """The standing of the answer, from all but ``verdict`` and ``headline``."""
+
+    @abstractmethod
+    def first_lines(self) -> tuple[str, ...]:
+        """What is said first, under ``verdict``; all but ``headline`` is read."""
+
+    def _with(self, **changes: object) -> Self:
+        return replace(self, **changes)  # type: ignore[type-var]  # those who inherit are dataclasses
+
+
+class Checkable(Concluded):
+    """An answer to a study: fresh trainings of its mixture decide about it, where there are any."""
+
+    check: Check | None
+    """What fresh trainings say of the mixture."""
+
+    def conclusion(self) -> Verdict:
+        """What fresh trainings say; without any, what the decision itself gives reason to say."""
+        return self.check.verdict if self.check else self.unchecked()
+
+    @abstractmethod
+    def unchecked(self) -> Verdict:
+        """The standing without fresh trainings."""
+
+    def with_check(self, check: Check) -> Self:
+        """The same with what fresh trainings say of it."""
+        return self._with(check=check).judged()
