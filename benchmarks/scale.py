@@ -15,6 +15,7 @@ from benchmarks import ladder_study, scarce_study
 from benchmarks.harness import Cell, Table, write
 from benchmarks.laws import AFTER, RUNS, ranks, regmix, table
 from cuvee.cli.progress_display import progress_display
+from cuvee.decisions.scale.decision import Checked, ScaleDecision
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.extrapolation import Extrapolation
@@ -24,7 +25,6 @@ from cuvee.laws.repetition import REPETITION_LAWS, RepeatedRuns
 from cuvee.progress import Progress
 from cuvee.study import scale
 from cuvee.study.folder import StudyFolder
-from cuvee.study.scale.decision import Checked, ScaleDecision
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 LAWS = ("additive_scaling", "joint_scaling", "nested", "capacity_allocation", "effective_data_scaling")

@@ -17,8 +17,8 @@ from benchmarks import harness
 from benchmarks.harness import Cell, Table
 from benchmarks.trust_rows import EARLIER, EARLIER_PICK, row_of
 from benchmarks.trust_study import DEMOS, NOISE, TrustStudy
+from cuvee.decisions.check import EQUAL, PICK, PROPORTIONAL
 from cuvee.progress import Progress, Silent
-from cuvee.study.check import EQUAL, PICK, PROPORTIONAL
 from cuvee.types import Json
 
 REPORTED = tuple(range(17, 61))

@@ -16,6 +16,8 @@ import numpy as np
 
 from benchmarks.ablation_study import ROOT
 from benchmarks.trust_study import TrustStudy, Truth
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.check import EQUAL, PICK, PROPORTIONAL
 from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.local import ResidentProcesses
@@ -24,9 +26,7 @@ from cuvee.honesty.trainings import pooled_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
 from cuvee.study.ablation import investigate
-from cuvee.study.check import EQUAL, PICK, PROPORTIONAL
 from cuvee.study.conclude import conclude
-from cuvee.study.decision import Decision
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.mixtures import baselines
 from cuvee.study.opening import opened

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import trust, trust_rows
 from benchmarks.trust_study import DEMOS, NOISE, TrustStudy
+from cuvee.decisions.check import EQUAL, PICK, PROPORTIONAL
 from cuvee.evaluation.scores import Documents, Scores
-from cuvee.study.check import EQUAL, PICK, PROPORTIONAL
 from cuvee.study.config import StudyConfig
 from cuvee.types import Json
 

@@ -21,6 +21,10 @@ from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.document import decode
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.search.decision import SearchDecision
 from cuvee.execution.local import InProcess
 from cuvee.hashing import canonical_json, digest_file
 from cuvee.progress import Progress, Silent
@@ -32,13 +36,9 @@ from cuvee.search.played import Played
 from cuvee.study import ablation, scale, search
 from cuvee.study.config import StudyConfig
 from cuvee.study.decided import read_decided
-from cuvee.study.decision import Decision
-from cuvee.study.decision_json import decode
 from cuvee.study.fit import decide
 from cuvee.study.fit_folder import load, load_decision
 from cuvee.study.folder import StudyFolder
-from cuvee.study.scale.decision import ScaleDecision
-from cuvee.study.search.decision import SearchDecision
 from cuvee.study.simulation.arena import arena_of
 from cuvee.study.simulation.plays import Plays, played
 from cuvee.study.simulation.question import SimulationQuestion

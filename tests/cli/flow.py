@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import cuvee.study
+from cuvee.decisions.ablation.decision import Decision
 from cuvee.progress import Progress
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
 from tests.report.cases import small
 

@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
 from cuvee.cli.fit import print_fit
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.answers import sentences
 from cuvee.decisions.interval import Interval
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
 from cuvee.mixture.mixture import Mixture
@@ -18,9 +20,8 @@ from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study import demo as library_demo
 from cuvee.study.agenda import Intended, set_out
-from cuvee.study.answers import Answers, sentences
+from cuvee.study.answers import read_answers
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision
 from cuvee.study.fit_folder import load_decision
 from cuvee.study.folder import StudyFolder
 from tests.cli.flow import FakeFlow, install
@@ -80,7 +81,7 @@ def test_run_sets_the_other_answers_of_the_study_beside_its_own(flow: FakeFlow, 
     (study.parent / "search.json").write_text("damaged")
     result = cuvee("run", study)
     assert result.exit_code == 0, result.stderr
-    said = sentences(Answers.read(study.parent, small()))
+    said = sentences(read_answers(study.parent, small()))
     assert len(said) == 4 and said[-1].startswith("search.json is passed over: ")
     for words in ("Answers of this study", "cuvee scale", "confirmed by training", "60% (55% to 65%)", *said):
         assert words in result.stdout

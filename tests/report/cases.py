@@ -5,11 +5,7 @@ import math
 from operator import mul
 from random import Random
 
-from cuvee.decisions.evaluations import EvaluationRow
-from cuvee.decisions.provenance import Provenance
-from cuvee.decisions.shares import SourceShare
-from cuvee.study.check import EQUAL, PICK, PROPORTIONAL, Arm, Check, Comparison
-from cuvee.study.decision import (
+from cuvee.decisions.ablation.decision import (
     ALL_REFERENCES,
     TARGET,
     AblationEffect,
@@ -26,6 +22,10 @@ from cuvee.study.decision import (
     Scale,
     TiedMixture,
 )
+from cuvee.decisions.check import EQUAL, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.decisions.evaluations import EvaluationRow
+from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.shares import SourceShare
 
 PROVENANCE = Provenance(
     config="8f14e45fceea167a",

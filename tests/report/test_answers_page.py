@@ -4,12 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from cuvee.decisions.answers import sentences
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.html import render_scale_html, render_search_html
 from cuvee.report.reports import write_scale_reports, write_search_reports
 from cuvee.report.scale_view import ScaleView
 from cuvee.report.search_view import SearchView
-from cuvee.study.answers import Answers, sentences
+from cuvee.study.answers import read_answers
 from tests.report.test_reports import outline
 from tests.study.scale_cases import ladder
 from tests.study.search_cases import searched
@@ -23,7 +24,7 @@ def test_pages_show_the_other_answers_of_the_day_on_which_they_are_written(tmp_p
     climbed = ladder().judged()
     page = write_scale_reports(climbed, tmp_path).read_text(encoding="utf-8")
     again = write_search_reports(searched((0.1, 0.4, 0.3, 0.2)), tmp_path).read_text(encoding="utf-8")
-    said = sentences(Answers.read(tmp_path))
+    said = sentences(read_answers(tmp_path))
     assert len(said) == 1 and said[0].startswith(
         "cuvee search and cuvee scale disagree on code, 10% (6% to 14%)"
     )
@@ -32,7 +33,7 @@ def test_pages_show_the_other_answers_of_the_day_on_which_they_are_written(tmp_p
         words = " ".join(outline(text).texts)
         for part in (*said, "cuvee search", "Confirmed by training", "Not checked", "600k tokens"):
             assert part in words
-    assert page == render_scale_html(ScaleView.of(climbed, Answers.read(tmp_path)))
+    assert page == render_scale_html(ScaleView.of(climbed, read_answers(tmp_path)))
 
 
 def test_names_are_escaped_and_missing_sources_leave_a_dash(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_names_are_escaped_and_missing_sources_leave_a_dash(tmp_path: Path) -> N
         for place, entry in enumerate(search.mixture)
     )
     (tmp_path / "search.json").write_text(json.dumps(replace(search, mixture=renamed).as_json()))
-    answers = Answers.read(tmp_path, ladder().judged())
+    answers = read_answers(tmp_path, ladder().judged())
     view = AnswersView.of(answers)
     assert view is not None and len(view.rows) == 7
     page = render_search_html(SearchView.of(search, answers))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cuvee.decisions.ablation.decision import SCHEMA, TARGET, Decision, HonestyRow, Loss, TiedMixture
 from cuvee.decisions.shares import SourceShare
+from cuvee.decisions.verdict import UNTRAINED
 from cuvee.errors import ConfigError, SchemaError
-from cuvee.study.decision import SCHEMA, TARGET, Decision, HonestyRow, Loss, TiedMixture
-from cuvee.study.verdict import UNTRAINED
 from tests.report.cases import checked, hostile, large, small
 
 ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from cuvee.decisions.fit.decision import LawDecision
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import render_fit_html
 from cuvee.report.reports import write_fit_report
 from cuvee.study.fit import decide
-from cuvee.study.law_decision import LawDecision
 from cuvee.study.question import Question
 from tests.report.test_reports import outline
 from tests.study.test_fit import observations

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cuvee.decisions.ablation.decision import Decision
 from cuvee.report import REPORTS, StudyView, render_html, render_markdown, write_reports
 from cuvee.report.markdown import escape
-from cuvee.study.decision import Decision
 from tests.report.cases import checked, hostile, large, once_each, small
 from tests.report.gold import assert_gold
 

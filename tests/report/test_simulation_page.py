@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 
 from cuvee.decisions.provenance import Origin
-from cuvee.report.html import render_simulation_html
-from cuvee.report.reports import SIMULATION_REPORTS, write_simulation_reports
-from cuvee.report.simulate_view import SimulateView
-from cuvee.study.simulation.headline import headline
-from cuvee.study.simulation.result import (
+from cuvee.decisions.simulate.decision import (
     Comparison,
     CurvePoint,
     LevelRow,
@@ -21,6 +17,10 @@ from cuvee.study.simulation.result import (
     RegretAt,
     Simulation,
 )
+from cuvee.decisions.simulate.headline import headline
+from cuvee.report.html import render_simulation_html
+from cuvee.report.reports import SIMULATION_REPORTS, write_simulation_reports
+from cuvee.report.simulate_view import SimulateView
 from tests.report.test_reports import outline
 
 NEVER = math.inf

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from cuvee.decisions.ablation.decision import ALL_REFERENCES, TARGET
+from cuvee.decisions.verdict import TITLES, Standing, Verdict
 from cuvee.report import charts
 from cuvee.report.view import Cell, HeatMap, Panel, Point, RunCount, StudyView
-from cuvee.study.decision import ALL_REFERENCES, TARGET
-from cuvee.study.verdict import TITLES, Standing, Verdict
 from tests.report.cases import hostile, large, small
 
 

@@ -2,9 +2,9 @@
 
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.scale.decision import Checked, PathPoint, RungRow, ScaleDecision
 from cuvee.decisions.shares import SourceShare
-from cuvee.study.scale.decision import Checked, PathPoint, RungRow, ScaleDecision
-from cuvee.study.verdict import UNJUDGED
+from cuvee.decisions.verdict import UNJUDGED
 
 SOURCES = ("code", "law", "web", "wiki")
 EVEN = (0.25, 0.25, 0.25, 0.25)

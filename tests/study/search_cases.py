@@ -1,9 +1,9 @@
 """A decision by search written by hand."""
 
 from cuvee.decisions.interval import Interval
+from cuvee.decisions.search.decision import LevelRow, SearchDecision, TrainedMixture
 from cuvee.decisions.shares import SourceShare
-from cuvee.study.search.decision import LevelRow, SearchDecision, TrainedMixture
-from cuvee.study.verdict import UNJUDGED
+from cuvee.decisions.verdict import UNJUDGED
 from tests.study.scale_cases import FOUND, PROVENANCE, SOURCES, Shares
 
 

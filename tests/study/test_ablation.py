@@ -21,7 +21,10 @@ import torch
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.advice import advice
 from cuvee.decisions.shares import in_words
+from cuvee.decisions.verdict import UNTRAINED
 from cuvee.errors import (
     BrokenRecord,
     ConfigError,
@@ -46,16 +49,13 @@ from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study import ablation, conclude
-from cuvee.study.advice import advice
 from cuvee.study.checking import ROLE as CHECK
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder
 from cuvee.study.judge import Judge
 from cuvee.study.opening import opened
 from cuvee.study.survey import survey
-from cuvee.study.verdict import UNTRAINED
 from tests.models.tiny_models import save_random
 from tests.study.tiny_study import (
     LANGUAGES,

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 import yaml
 
+from cuvee.decisions.ablation.decision import Decision, Reference, Scale
+from cuvee.decisions.answer import Answer, RunSize, Trained, answer_of
+from cuvee.decisions.answer_choice import choose
+from cuvee.decisions.answers import sentences
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.shares import SourceShare
+from cuvee.decisions.verdict import UNTRAINED, Standing, Verdict
 from cuvee.report.reports import write_scale_reports
-from cuvee.study.answer import Answer, RunSize, Trained, answer_of
-from cuvee.study.answer_choice import choose
-from cuvee.study.answers import Answers, sentences
+from cuvee.study.answers import read_answers
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision, Reference, Scale
-from cuvee.study.scale.decision import ScaleDecision
-from cuvee.study.verdict import UNTRAINED, Standing, Verdict
 from tests.report.cases import small
 from tests.study.scale_cases import FOUND, PROVENANCE, SOURCES, ladder
 from tests.study.search_cases import searched
@@ -75,7 +76,7 @@ def three(tmp_path: Path) -> Path:
 
 
 def test_three_answers_to_one_question_are_set_beside_each_other(three: Path) -> None:
-    answers = Answers.read(three)
+    answers = read_answers(three)
     assert [one.flow for one in answers.found] == ["run", "search", "scale"]
     assert [one.shares["code"].mean for one in answers.found] == [0.32, 0.22, 0.96]
     assert [one.verdict.standing for one in answers.found] == ["not checked"] * 3
@@ -95,13 +96,13 @@ def test_three_answers_to_one_question_are_set_beside_each_other(three: Path) ->
 def test_answers_that_meet_agree(three: Path) -> None:
     write(three, "search.json", searched((0.3, 0.3, 0.2, 0.2)).as_json())
     assert "cuvee run and cuvee search agree within their intervals, at 95% and 80%." in (
-        sentences(Answers.read(three))
+        sentences(read_answers(three))
     )
 
 
 def test_an_answer_of_another_state_does_not_just_agree(three: Path) -> None:
     write(three, "search.json", searched((0.3, 0.3, 0.2, 0.2)).as_json())
-    stale = replace(Answers.read(three), outdated={"run": "another study file"})
+    stale = replace(read_answers(three), outdated={"run": "another study file"})
     assert (
         "cuvee run and cuvee search agree within their intervals, at 95% and 80%; what cuvee run says is of "
         "another state of the study." in sentences(stale)
@@ -111,14 +112,14 @@ def test_an_answer_of_another_state_does_not_just_agree(three: Path) -> None:
 def test_the_answer_being_shown_stands_for_what_lies_on_disk(three: Path) -> None:
     own = searched((0.6, 0.2, 0.1, 0.1))
     (three / "search.json").write_text("{", encoding="utf-8")
-    answers = Answers.read(three, own)
+    answers = read_answers(three, own)
     assert answers.passed_over == ()
     assert answers.found[1].shares["code"].mean == 0.6
 
 
 def test_one_answer_alone_is_not_worth_showing(tmp_path: Path) -> None:
-    assert not Answers.read(tmp_path).worth_showing
-    assert not Answers.read(tmp_path, searched()).worth_showing
+    assert not read_answers(tmp_path).worth_showing
+    assert not read_answers(tmp_path, searched()).worth_showing
 
 
 def test_documents_that_cannot_be_read_are_named_and_passed_over(three: Path) -> None:
@@ -129,7 +130,7 @@ def test_documents_that_cannot_be_read_are_named_and_passed_over(three: Path) ->
     damaged = ([], {**broken, "mixture": None}, {**broken, "target_tokens": 0})
     for damage in (*damaged, {**empty, "schema": 1, "checked": True}):
         (three / "scale.json").write_text(json.dumps(damage), encoding="utf-8")
-        answers = Answers.read(three)
+        answers = read_answers(three)
         assert answers.found == () and answers.worth_showing
         names = [text.split()[0] for text in sentences(answers)]
         assert names == ["decision.json", "search.json", "scale.json"]
@@ -255,12 +256,12 @@ def test_answers_of_another_study_file_or_other_text_are_named(tmp_path: Path) -
     search = replace(searched(), created_from=created(tmp_path, search={"budget_flops": 2e12}))
     write(tmp_path, "search.json", search.as_json())
     own = replace(ladder().judged(), created_from=created(tmp_path, scale={"rungs": 3}))
-    assert Answers.read(tmp_path, own).outdated == {}
+    assert read_answers(tmp_path, own).outdated == {}
 
     write(tmp_path, "decision.json", replace(ran(), created_from=created(tmp_path, seed=7)).as_json())
     other = replace(search, created_from=replace(search.created_from, sources="other text"))
     write(tmp_path, "search.json", other.as_json())
-    answers = Answers.read(tmp_path, own)
+    answers = read_answers(tmp_path, own)
     assert set(answers.outdated) == {"run", "search"}
     said = sentences(answers)
     assert said[0] == (
@@ -269,4 +270,4 @@ def test_answers_of_another_study_file_or_other_text_are_named(tmp_path: Path) -
     assert said[1] == "cuvee search: its answer was made from other text than that of cuvee scale."
 
     (tmp_path / "study.yaml").write_text("schema: 99\n", encoding="utf-8")
-    assert set(Answers.read(tmp_path, own).outdated) == {"search"}
+    assert set(read_answers(tmp_path, own).outdated) == {"search"}

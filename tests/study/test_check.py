@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cuvee.decisions.ablation.decision import Gain
+from cuvee.decisions.ablation.headline import with_headline
+from cuvee.decisions.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.decisions.document import decode, encode
 from cuvee.decisions.evaluations import EvaluationRow, few_documents, that_count
+from cuvee.decisions.verdict import Standing
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.quantities import MISSING
 from cuvee.report.wording import worth
-from cuvee.study.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
-from cuvee.study.decision import Gain
-from cuvee.study.decision_json import decode, encode
-from cuvee.study.headline import with_headline
 from cuvee.study.mixtures import baselines, compared_with
-from cuvee.study.verdict import Standing
 from tests.report.cases import small
 
 BETTER = (-0.02, -0.03, -0.01)

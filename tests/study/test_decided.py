@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cuvee.decisions.verdict import Standing, Verdict
 from cuvee.errors import ConfigError
 from cuvee.study.decided import read_decided
-from cuvee.study.verdict import Standing, Verdict
 from tests.report.cases import small
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cuvee.decisions.document import encode
+from cuvee.decisions.fit.decision import PICK, LawDecision
+from cuvee.decisions.fit.headline import headline
 from cuvee.errors import ConfigError, InfeasibleRegion, MixtureError, SchemaError
 from cuvee.execution.local import LocalProcesses
 from cuvee.laws.resampling import Resamples
@@ -19,13 +22,10 @@ from cuvee.runs.imported import import_runs
 from cuvee.runs.observations import Observations
 from cuvee.study import fit as flow
 from cuvee.study.belief import Belief
-from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
 from cuvee.study.fit import Answer, decide
 from cuvee.study.fit_folder import checked_directions, load, load_decision, read_runs, save
 from cuvee.study.labels import labels
-from cuvee.study.law_decision import PICK, LawDecision
-from cuvee.study.law_headline import headline
 from cuvee.study.next_runs import worth_of_more
 from cuvee.study.question import Question
 from cuvee.types import FloatArray

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from cuvee.decisions.ablation.decision import Decision
 from cuvee.errors import CheckpointError, ConfigError, CuveeError, StoreError
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
 from cuvee.training import loop
 from cuvee.training.state import TrainingState

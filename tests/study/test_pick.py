@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cuvee.decisions.fit.decision import LawDecision
 from cuvee.laws.asked import Answers
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.interface import UNKNOWN_SCALE, Scale
@@ -17,7 +18,6 @@ from cuvee.search.objective import Guard, Objective
 from cuvee.study.fit import decide
 from cuvee.study.fit_folder import Runs, load_kept, save
 from cuvee.study.law_choice import chosen_law
-from cuvee.study.law_decision import LawDecision
 from cuvee.study.pick import pick
 from cuvee.study.question import Question
 from cuvee.types import FloatArray, Json

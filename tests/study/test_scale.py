@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.decisions.scale.verdict import verdict_of
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.execution.local import InProcess
 from cuvee.laws.ddo import PowerLaw
@@ -24,7 +25,6 @@ from cuvee.study.folder import StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung
 from cuvee.study.scale.optima import ASSUMED_NOISE, Optima, RungLosses, noise_of
-from cuvee.study.scale.verdict import verdict_of
 from cuvee.study.speedup import first_reaches, speedup_of, tokens_to_reach
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, settings, write_study
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from cuvee.decisions.interval import Interval
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.scale.verdict import law_missed
+from cuvee.decisions.verdict import Verdict
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.report.html import render_scale_html
 from cuvee.report.scale_view import ScaleView
-from cuvee.study.scale.decision import ScaleDecision
-from cuvee.study.scale.verdict import law_missed
-from cuvee.study.verdict import Verdict
 from tests.study.scale_cases import EVEN, FOUND, PROPORTIONAL, ladder
 
 FAR_AWAY = (0.96, 0.02, 0.01, 0.01)

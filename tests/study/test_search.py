@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.decisions.interval import Interval
+from cuvee.decisions.search.decision import SearchDecision
+from cuvee.decisions.search.verdict import verdict_of
 from cuvee.errors import ConfigError, InfeasibleRegion, SchemaError, StoreError, TrainingError
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
@@ -32,10 +34,8 @@ from cuvee.study.decided import read_decided
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Failed, Measured, TrainTask
 from cuvee.study.opening import opened
-from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.journal import Asked, Journal
 from cuvee.study.search.menu import ROLE, Menu
-from cuvee.study.search.verdict import verdict_of
 from tests.study.search_cases import searched
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, killed, write_study
 

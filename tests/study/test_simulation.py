@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cuvee.decisions.simulate.decision import Comparison, Simulation
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess, LocalProcesses
@@ -26,7 +27,6 @@ from cuvee.study.simulation.flow import Simulated, simulate
 from cuvee.study.simulation.level_names import level_named, level_names
 from cuvee.study.simulation.plays import Plays
 from cuvee.study.simulation.question import METHODS, SimulationQuestion
-from cuvee.study.simulation.result import Comparison, Simulation
 from cuvee.study.simulation.scores import comparisons, method_row, quantile, verdict
 from cuvee.study.simulation.table import read_table
 from cuvee.types import FloatArray

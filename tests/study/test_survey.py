@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from cuvee.decisions.check import STAGE
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.space import Experiment
 from cuvee.study.agenda import Agenda, Intended, saved_step, set_out
-from cuvee.study.check import STAGE
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.search.journal import Asked, Journal

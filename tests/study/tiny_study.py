@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import yaml
 
+from cuvee.decisions.ablation.decision import Decision, LedgerRow
 from cuvee.execution.local import InProcess
 from cuvee.hashing import digest_file
 from cuvee.progress import Silent
 from cuvee.study import ablation
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision, LedgerRow
 from cuvee.study.folder import StudyFolder
 
 LANGUAGES = ("ka", "lo", "mi", "nu")

@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cuvee.decisions.ablation.decision import Decision
+    from cuvee.decisions.answers import Answers
     from cuvee.decisions.interval import Interval
-    from cuvee.study.answers import Answers
-    from cuvee.study.decision import Decision
-    from cuvee.study.scale.decision import ScaleDecision
-    from cuvee.study.search.decision import SearchDecision
+    from cuvee.decisions.scale.decision import ScaleDecision
+    from cuvee.decisions.search.decision import SearchDecision
 
 
 def print_answers(root: "Path", own: "Decision | SearchDecision | ScaleDecision") -> None:
     """What lies beside a decision in the folder of its study; nothing where nothing does."""
-    from cuvee.study.answers import Answers, sentences
+    from cuvee.decisions.answers import sentences
+    from cuvee.study.answers import read_answers
 
-    answers = Answers.read(root, own)
+    answers = read_answers(root, own)
     if not answers.worth_showing:
         return
     _print_table(answers)
@@ -40,6 +41,6 @@ def _print_table(answers: "Answers") -> None:
 
 
 def _words(share: "Interval") -> str:
-    from cuvee.study.disagreement import share_words
+    from cuvee.decisions.disagreement import share_words
 
     return share_words(share) if share.mean == share.mean else "-"

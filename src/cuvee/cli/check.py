@@ -10,9 +10,9 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cuvee.study.decision import Decision
-    from cuvee.study.scale.decision import ScaleDecision
-    from cuvee.study.search.decision import SearchDecision
+    from cuvee.decisions.ablation.decision import Decision
+    from cuvee.decisions.scale.decision import ScaleDecision
+    from cuvee.decisions.search.decision import SearchDecision
 
 
 class Flow(StrEnum):
@@ -87,10 +87,10 @@ def _read(root: "Path", of: Flow) -> "Decision | SearchDecision | ScaleDecision"
 
 def _write(answer: "Decision | SearchDecision | ScaleDecision", root: "Path") -> "Path":
     from cuvee.cli.report import write
+    from cuvee.decisions.ablation.decision import Decision
+    from cuvee.decisions.search.decision import SearchDecision
     from cuvee.report.reports import write_scale_reports, write_search_reports
-    from cuvee.study.decision import Decision
     from cuvee.study.folder import StudyFolder
-    from cuvee.study.search.decision import SearchDecision
 
     if isinstance(answer, Decision):
         folder = StudyFolder(root)

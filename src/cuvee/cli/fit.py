@@ -9,10 +9,10 @@ from cuvee.cli.names import DEFAULT_LAW, LAWS, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from cuvee.decisions.fit.decision import LawDecision, LawRow
     from cuvee.decisions.interval import Interval
     from cuvee.study.fit import Answer
     from cuvee.study.fit_folder import Runs
-    from cuvee.study.law_decision import LawDecision, LawRow
     from cuvee.study.question import Question
 
 Tables = Annotated[
@@ -239,8 +239,8 @@ def _answer(
 def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     """The answer on the terminal."""
     from cuvee.cli.output import number, print_headline, print_table
+    from cuvee.decisions.fit.headline import scale_of_runs
     from cuvee.report.wording import main_shares
-    from cuvee.study.law_headline import scale_of_runs
 
     print_headline(decision.headline, decision.verdict)
     _print_mixture(decision)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from cuvee.types import Json
 
 if TYPE_CHECKING:
+    from cuvee.decisions.ablation.decision import Decision, Loss, Prediction
+    from cuvee.decisions.check import Check
+    from cuvee.decisions.scale.decision import ScaleDecision
+    from cuvee.decisions.search.decision import SearchDecision
     from cuvee.decisions.shares import SourceShare
-    from cuvee.study.check import Check
-    from cuvee.study.decision import Decision, Loss, Prediction
-    from cuvee.study.scale.decision import ScaleDecision
-    from cuvee.study.search.decision import SearchDecision
-    from cuvee.study.verdict import Verdict
+    from cuvee.decisions.verdict import Verdict
 
 
 def print_json(value: Json) -> None:
@@ -138,7 +138,7 @@ def _share_row(entry: "SourceShare") -> list[str]:
 
 
 def _label(row: "Prediction") -> str:
-    from cuvee.study.decision import TARGET
+    from cuvee.decisions.ablation.decision import TARGET
 
     if row.evaluation == TARGET:
         return "target"

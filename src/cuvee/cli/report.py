@@ -7,7 +7,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cuvee.study.decision import Decision
+    from cuvee.decisions.ablation.decision import Decision
     from cuvee.study.folder import StudyFolder
     from cuvee.types import Json
 
@@ -38,16 +38,16 @@ def write(decision: "Decision", folder: "StudyFolder") -> "tuple[Path, ...]":
     from cuvee.report.reports import write_reports
     from cuvee.report.view import StudyView
     from cuvee.runs.store import RunStore
-    from cuvee.study.answers import Answers
+    from cuvee.study.answers import read_answers
 
     observations = RunStore(folder.store).observations() if folder.store.exists() else None
-    answers = Answers.read(folder.root, decision)
+    answers = read_answers(folder.root, decision)
     return write_reports(StudyView.of(decision, observations, answers), folder.root)
 
 
 def _of_run(folder: "StudyFolder", shown: bool) -> "list[Path]":
     from cuvee.cli.output import print_decision
-    from cuvee.study.decision import Decision
+    from cuvee.decisions.ablation.decision import Decision
 
     decision = Decision.from_json(_document(folder.decision, "cuvee run"))
     paths = write(decision, folder)
@@ -59,8 +59,8 @@ def _of_run(folder: "StudyFolder", shown: bool) -> "list[Path]":
 
 def _of_scale(folder: "StudyFolder", shown: bool) -> "list[Path]":
     from cuvee.cli.scale import print_scale
+    from cuvee.decisions.scale.decision import ScaleDecision
     from cuvee.report.reports import SCALE_REPORTS, write_scale_reports
-    from cuvee.study.scale.decision import ScaleDecision
 
     decision = ScaleDecision.from_json(_document(folder.scale, "cuvee scale"))
     page = write_scale_reports(decision, folder.root)
@@ -72,8 +72,8 @@ def _of_scale(folder: "StudyFolder", shown: bool) -> "list[Path]":
 
 def _of_search(folder: "StudyFolder", shown: bool) -> "list[Path]":
     from cuvee.cli.search import print_search
+    from cuvee.decisions.search.decision import SearchDecision
     from cuvee.report.reports import SEARCH_REPORTS, write_search_reports
-    from cuvee.study.search.decision import SearchDecision
 
     decision = SearchDecision.from_json(_document(folder.search, "cuvee search"))
     page = write_search_reports(decision, folder.root)

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cuvee.decisions.ablation.decision import Decision
     from cuvee.progress import Progress
     from cuvee.study.config import StudyConfig
-    from cuvee.study.decision import Decision
     from cuvee.study.folder import StudyFolder
     from cuvee.study.outlook import Outlook
     from cuvee.types import Json

@@ -7,7 +7,7 @@ import typer
 from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
-    from cuvee.study.scale.decision import ScaleDecision
+    from cuvee.decisions.scale.decision import ScaleDecision
 
 
 def scale(

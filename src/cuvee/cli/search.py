@@ -8,7 +8,7 @@ from cuvee.cli.names import METHODS, one_of
 from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
-    from cuvee.study.search.decision import SearchDecision
+    from cuvee.decisions.search.decision import SearchDecision
     from cuvee.study.search.outlook import SearchOutlook
 
 _BEST = 12

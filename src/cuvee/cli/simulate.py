@@ -12,8 +12,8 @@ from cuvee.cli.names import LAWS, METHODS, METHODS_COMPARED, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from cuvee.decisions.simulate.decision import Reach
     from cuvee.study.simulation.flow import Simulated
-    from cuvee.study.simulation.result import Reach
 
 
 def simulate(

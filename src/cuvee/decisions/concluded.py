@@ -4,9 +4,9 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Self
 
-from cuvee.study.check import Check
-from cuvee.study.decision_json import Document
-from cuvee.study.verdict import Verdict
+from cuvee.decisions.check import Check
+from cuvee.decisions.document import Document
+from cuvee.decisions.verdict import Verdict
 
 
 class Concluded(Document):

@@ -7,10 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.decisions.answer import Answer
+from cuvee.decisions.answers import Answers, sentences
 from cuvee.decisions.interval import Interval
 from cuvee.report.badge import Badge, badge_of
-from cuvee.study.answer import Answer
-from cuvee.study.answers import Answers, sentences
 
 
 @dataclass(frozen=True)

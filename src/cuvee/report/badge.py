@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from cuvee.study.verdict import Standing, Verdict
+from cuvee.decisions.verdict import Standing, Verdict
 
 Level = Literal["believed", "not-believed", "untested"]
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.decisions.ablation.decision import Loss, Prediction
+from cuvee.decisions.fit.decision import BEST_OBSERVED, PICK, LawDecision, LawRow, Sensitivity
+from cuvee.decisions.fit.headline import scale_of_runs
 from cuvee.decisions.interval import Interval
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import LossRow, MixtureRow, Panel, Point
-from cuvee.study.decision import Loss, Prediction
-from cuvee.study.law_decision import BEST_OBSERVED, PICK, LawDecision, LawRow, Sensitivity
-from cuvee.study.law_headline import scale_of_runs
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from cuvee.decisions.ablation.decision import TARGET
 from cuvee.decisions.evaluations import FEWEST_DOCUMENTS
 from cuvee.invisible import all_spelt_out
 from cuvee.report import charts, scale_charts, search_charts, simulate_charts, wording
@@ -28,7 +29,6 @@ from cuvee.report.scale_view import ScaleView
 from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
-from cuvee.study.decision import TARGET
 
 FOLDED_FROM = 12
 """Rows of a table that are seen before it is unfolded."""

@@ -7,10 +7,10 @@ GitHub's dialect: tables by pipes, no HTML. What comes from a study is escaped, 
 import re
 from collections.abc import Iterable, Sequence
 
+from cuvee.decisions.ablation.decision import TARGET, Loss
 from cuvee.invisible import all_spelt_out
 from cuvee.report import wording
 from cuvee.report.view import HeatMap, LossRow, StudyView
-from cuvee.study.decision import TARGET, Loss
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 

@@ -5,6 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from cuvee.decisions.fit.decision import LawDecision
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.search.decision import SearchDecision
+from cuvee.decisions.simulate.decision import Simulation
 from cuvee.files import write_text
 from cuvee.invisible import spelt_out
 from cuvee.report.fit_view import FitView
@@ -21,11 +25,7 @@ from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.view import StudyView
 from cuvee.seal import sealed
-from cuvee.study.answers import Answers
-from cuvee.study.law_decision import LawDecision
-from cuvee.study.scale.decision import ScaleDecision
-from cuvee.study.search.decision import SearchDecision
-from cuvee.study.simulation.result import Simulation
+from cuvee.study.answers import read_answers
 from cuvee.types import Json
 
 View = TypeVar("View")
@@ -63,7 +63,7 @@ SCALE_REPORTS: dict[str, Callable[[ScaleView], str]] = {
 
 def write_scale_reports(decision: ScaleDecision, folder: Path) -> Path:
     """Write every report of a decision across scales into ``folder``, each atomically; the page's path."""
-    view = ScaleView.of(decision, Answers.read(folder, decision))
+    view = ScaleView.of(decision, read_answers(folder, decision))
     return _written(SCALE_REPORTS, view, folder)[-1]
 
 
@@ -76,7 +76,7 @@ SEARCH_REPORTS: dict[str, Callable[[SearchView], str]] = {
 
 def write_search_reports(decision: SearchDecision, folder: Path) -> Path:
     """Write every report of a decision by search into ``folder``, each atomically; the page's path."""
-    view = SearchView.of(decision, Answers.read(folder, decision))
+    view = SearchView.of(decision, read_answers(folder, decision))
     return _written(SEARCH_REPORTS, view, folder)[-1]
 
 

@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.decisions.answers import Answers
 from cuvee.decisions.interval import Interval
+from cuvee.decisions.scale.decision import Checked, ScaleDecision
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import MixtureRow, mixture_rows
-from cuvee.study.answers import Answers
-from cuvee.study.scale.decision import Checked, ScaleDecision
 
 _SHARES_OF_ROOM = 1.08
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.decisions.answers import Answers
+from cuvee.decisions.search.decision import LevelRow, SearchDecision, Tried
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import MixtureRow, mixture_rows
-from cuvee.study.answers import Answers
-from cuvee.study.search.decision import LevelRow, SearchDecision, Tried
 
 _KINDS = {"merged": "merge", "ensembled": "ensemble", "checkpoint": "frozen"}
 

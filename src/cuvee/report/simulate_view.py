@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.decisions.simulate.decision import ADAPTIVE, SIMPLE, CurvePoint, MethodRow, Simulation, Verdict
 from cuvee.report.badge import Badge
-from cuvee.study.simulation.result import ADAPTIVE, SIMPLE, CurvePoint, MethodRow, Simulation, Verdict
 
 _COLOURS = ("accent", "cool", "warm", "good", "care", "ink")
 _DASHES = ("none", "6 3", "2 3")

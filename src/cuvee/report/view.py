@@ -10,11 +10,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
+from cuvee.decisions.ablation.decision import (
+    ALL_REFERENCES,
+    TARGET,
+    Action,
+    Decision,
+    HonestyRow,
+    Prediction,
+    Reference,
+)
+from cuvee.decisions.answers import Answers
 from cuvee.decisions.shares import SourceShare
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
-from cuvee.study.answers import Answers
-from cuvee.study.decision import ALL_REFERENCES, TARGET, Action, Decision, HonestyRow, Prediction, Reference
 
 ACTION_TITLES: dict[Action, str] = {
     "drop": "Leaving a source out",

@@ -8,11 +8,11 @@ Markdown; the characters used (−, –) are plain Unicode. Counts and FLOPs are
 import math
 from collections.abc import Callable, Sequence
 
+from cuvee.decisions.check import Comparison
 from cuvee.quantities import MISSING as MISSING
 from cuvee.quantities import flops as flops
 from cuvee.quantities import number as number
 from cuvee.quantities import quantity as quantity
-from cuvee.study.check import Comparison
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 

@@ -9,8 +9,8 @@ Reading a study and a decision loads nothing heavy; the flow ``ablation`` is loa
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cuvee.decisions.ablation.decision import Decision
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
 from cuvee.study.status import StageStatus, StudyStatus
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cuvee.decisions.ablation.decision import Decision
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
@@ -16,7 +17,6 @@ from cuvee.progress import Progress
 from cuvee.study.ablation_outlook import ablation_outlook
 from cuvee.study.conclude import conclude
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision
 from cuvee.study.findings import Findings, References
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from cuvee.decisions.check import STAGE
 from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.agenda import Agenda
-from cuvee.study.check import STAGE
 from cuvee.study.checking import CHECK_SEEDS, TITLE
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cuvee.decisions.ablation.decision import TiedMixture
+from cuvee.decisions.fit.decision import Sensitivity
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.shares import SourceShare
 from cuvee.laws.at_scale import AtScale
@@ -14,9 +16,7 @@ from cuvee.laws.resampling import Resamples, seldom
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import Validated
 from cuvee.mixture.region import Region
-from cuvee.study.decision import TiedMixture
 from cuvee.study.labels import labels
-from cuvee.study.law_decision import Sensitivity
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
 

@@ -6,15 +6,17 @@ trained for any of them: trainings that are there count, only what is missing is
 
 from dataclasses import replace
 
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.answer import answer_of
+from cuvee.decisions.check import Check
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.search.decision import SearchDecision
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
-from cuvee.study.answer import answer_of
-from cuvee.study.check import Check
 from cuvee.study.checking import Checking, replicated
 from cuvee.study.config import StudyConfig
-from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger
@@ -22,8 +24,6 @@ from cuvee.study.opening import opened
 from cuvee.study.outdated import outdated
 from cuvee.study.outlook import Outlook
 from cuvee.study.rechecking import checking_of
-from cuvee.study.scale.decision import ScaleDecision
-from cuvee.study.search.decision import SearchDecision
 
 AnyDecision = Decision | SearchDecision | ScaleDecision
 

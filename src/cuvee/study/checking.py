@@ -10,13 +10,13 @@ from typing import Self
 
 import numpy as np
 
+from cuvee.decisions.check import PICK, STAGE, Arm, Check, Comparison
 from cuvee.decisions.evaluations import that_count
 from cuvee.decisions.shares import SourceShare
 from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
-from cuvee.study.check import PICK, STAGE, Arm, Check, Comparison
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import compared_with, region_of
 from cuvee.study.opening import available_tokens

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cuvee.decisions.fit.decision import BEST_OBSERVED
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import LawData
 from cuvee.laws.resampling import SELDOM, seldom
@@ -14,7 +15,6 @@ from cuvee.runs.observations import Observations
 from cuvee.search.baselines import Baseline, baselines, marked
 from cuvee.search.objective import Guard, Objective
 from cuvee.search.utilimax import utilimax, utilities_of
-from cuvee.study.law_decision import BEST_OBSERVED
 from cuvee.study.question import Question
 from cuvee.types import FloatArray
 

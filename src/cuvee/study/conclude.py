@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from cuvee.decisions.ablation import decision as d
+from cuvee.decisions.check import EQUAL, PROPORTIONAL, Check
 from cuvee.decisions.shares import SourceShare
 from cuvee.files import write_json
 from cuvee.honesty.agreement import HonestyReport, honesty_report
@@ -11,8 +13,6 @@ from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, Choice, choose_proxy
 from cuvee.merging.geometry import Geometry
 from cuvee.mixture.mixture import Mixture
-from cuvee.study import decision as d
-from cuvee.study.check import EQUAL, PROPORTIONAL, Check
 from cuvee.study.checking import Checking, replicated
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.findings import Findings

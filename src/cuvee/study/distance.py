@@ -5,8 +5,8 @@ import math
 import numpy as np
 from scipy.optimize import linprog
 
+from cuvee.decisions.fit.decision import Distance
 from cuvee.runs.observations import Observations
-from cuvee.study.law_decision import Distance
 from cuvee.types import FloatArray
 
 

@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from cuvee.decisions.document import encode
+from cuvee.decisions.fit import decision as d
 from cuvee.decisions.provenance import Origin, versions
+from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import InProcess
@@ -30,10 +33,8 @@ from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
 from cuvee.search.optimum import descend
-from cuvee.study import law_decision as d
 from cuvee.study.belief import Belief
 from cuvee.study.comparisons import baseline_name, conditions, hardly_seen, objective_of, rivals_of
-from cuvee.study.decision_json import encode
 from cuvee.study.distance import distance
 from cuvee.study.fitting import fitted_laws
 from cuvee.study.front import front_of
@@ -44,7 +45,6 @@ from cuvee.study.next_runs import worth_of_more
 from cuvee.study.pick import pick, spread_of
 from cuvee.study.question import LAW, Question
 from cuvee.study.target_scale import TargetScale
-from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
 LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from cuvee.decisions.document import decode, encode
+from cuvee.decisions.fit.decision import LawDecision
 from cuvee.errors import ConfigError
 from cuvee.files import atomic_path, write_json
 from cuvee.laws.interface import LawData
@@ -28,11 +30,9 @@ from cuvee.runs.formats.tidy import BY_DEFINITION
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.observations import Observations
 from cuvee.seal import FILES, damage, digests_of, read_sealed, write_sealed
-from cuvee.study.decision_json import decode, encode
 from cuvee.study.default_target import DefaultTarget, logarithm
 from cuvee.study.fit import Answer
 from cuvee.study.kept import Kept
-from cuvee.study.law_decision import LawDecision
 from cuvee.study.question import Question
 from cuvee.study.run_scales import RunScales
 from cuvee.study.said_directions import said_directions

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from cuvee.decisions.fit.decision import FrontPoint
 from cuvee.laws.interface import FittedLaw, signs
 from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction
 from cuvee.search.objective import Objective
 from cuvee.search.pareto import pareto_front
-from cuvee.study.law_decision import FrontPoint
 
 
 def front_of(

@@ -16,13 +16,13 @@ from functools import cached_property
 import numpy as np
 from scipy.special import stdtrit
 
+from cuvee.decisions.ablation.decision import Loss
 from cuvee.honesty.calibration import FittedCalibrator, Prediction
 from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import Choice, refit
 from cuvee.honesty.scopes import replicate_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.product_process import expected_fall
-from cuvee.study.decision import Loss
 from cuvee.study.findings import Findings, Scored
 from cuvee.study.halves import PAIRS, Halves
 from cuvee.types import FloatArray

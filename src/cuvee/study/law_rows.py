@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cuvee.decisions.fit import decision as d
 from cuvee.decisions.interval import Interval
 from cuvee.laws.interface import LawData
 from cuvee.laws.registry import law_named
@@ -13,7 +14,6 @@ from cuvee.laws.surrogate import Surrogate
 from cuvee.laws.validation import HeldOut, Validated
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.baselines import Baseline
-from cuvee.study import law_decision as d
 from cuvee.study.belief import Belief
 from cuvee.study.question import Question
 from cuvee.types import FloatArray

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from cuvee.decisions.ablation.decision import LedgerRow
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
-from cuvee.study.decision import LedgerRow
 from cuvee.study.plan import Plan
 
 COMPARED = (16, 500)

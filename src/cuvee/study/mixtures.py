@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from cuvee.decisions.check import EQUAL, PROPORTIONAL
 from cuvee.errors import ConfigError
 from cuvee.files import write_json
 from cuvee.hashing import digest
@@ -16,7 +17,6 @@ from cuvee.mixture import designs
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.seal import read_sealed, write_sealed
-from cuvee.study.check import EQUAL, PROPORTIONAL
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 

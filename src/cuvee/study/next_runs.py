@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cuvee.decisions.fit.decision import ProposedRun
 from cuvee.study.belief import Belief
-from cuvee.study.law_decision import ProposedRun
 from cuvee.types import FloatArray
 
 SHOWN = 4

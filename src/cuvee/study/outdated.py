@@ -12,7 +12,7 @@ from cuvee.study.folder import CONFIG_NAME, StudyFolder
 from cuvee.study.yaml_file import read_yaml
 
 if TYPE_CHECKING:
-    from cuvee.study.answer import Answer
+    from cuvee.decisions.answer import Answer
 
 _SECTIONS = ("scale", "search")
 _ASKED = ("budget_flops", "method")

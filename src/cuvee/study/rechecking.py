@@ -7,16 +7,16 @@ same question gives the same mixture again.
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from cuvee.decisions.check import STAGE
 from cuvee.mixture.mixture import Mixture
-from cuvee.study.check import STAGE
 from cuvee.study.checking import Checking
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.plan import Plan
 from cuvee.training.run import TrainingRun
 
 if TYPE_CHECKING:
-    from cuvee.study.scale.decision import ScaleDecision
-    from cuvee.study.search.decision import SearchDecision
+    from cuvee.decisions.scale.decision import ScaleDecision
+    from cuvee.decisions.search.decision import SearchDecision
 
 AnswerT = TypeVar("AnswerT", "SearchDecision", "ScaleDecision")
 

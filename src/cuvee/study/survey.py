@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cuvee.decisions.check import STAGE
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.agenda import Agenda, Intended
-from cuvee.study.check import STAGE
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.outdated import outdated_files

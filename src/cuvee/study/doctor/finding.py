@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from cuvee.decisions.document import decode, encode
 from cuvee.errors import ConfigError
-from cuvee.study.decision_json import decode, encode
 from cuvee.types import Json
 
 Severity = Literal["error", "warning", "note"]

@@ -5,8 +5,8 @@ print(outlook(config, folder).statement)
 decision = run(config, StudyFolder.of(path))
 """
 
+from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.study.outlook import Outlook
-from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.scale.flow import outlook, run
 
 __all__ = ["Outlook", "ScaleDecision", "outlook", "run"]

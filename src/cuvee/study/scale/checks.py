@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from cuvee.decisions.interval import Interval
+from cuvee.decisions.scale import decision as d
 from cuvee.laws.interface import FittedLaw
 from cuvee.study.laboratory import Laboratory
-from cuvee.study.scale import decision as d
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
 from cuvee.study.scale.law import LAW, law_data
 from cuvee.study.scale.optima import LEAST_NOISE

@@ -7,19 +7,19 @@ from functools import cached_property
 import numpy as np
 
 from cuvee.decisions.interval import Interval
+from cuvee.decisions.scale import decision as d
+from cuvee.decisions.scale.verdict import AUTOSCALE, law_missed
 from cuvee.decisions.shares import SourceShare
+from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import Scale
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.provenance import provenance
-from cuvee.study.scale import decision as d
 from cuvee.study.scale.checks import checked_rows, law_checks, noise_above
 from cuvee.study.scale.findings import ScaleFindings
 from cuvee.study.scale.law import LEVEL, ScaleLaw, scale_of
-from cuvee.study.scale.verdict import AUTOSCALE, law_missed
 from cuvee.study.scale.warnings import warnings
-from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
 TOP_RUNG = "optimum of the top rung"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
@@ -22,7 +23,6 @@ from cuvee.study.opening import available_tokens, opened
 from cuvee.study.outlook import Outlook, Stage, Stopwatch
 from cuvee.study.rechecking import rechecked
 from cuvee.study.scale.conclude import conclude
-from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung, ScaledRun, asked_for
 from cuvee.study.scale.law import ScaleLaw, scale_of

@@ -5,7 +5,7 @@ print(outlook(config, folder).statement)
 decision = run(config, StudyFolder.of(path))
 """
 
-from cuvee.study.search.decision import SearchDecision
+from cuvee.decisions.search.decision import SearchDecision
 from cuvee.study.search.flow import outlook, run
 from cuvee.study.search.outlook import SearchOutlook
 

@@ -9,7 +9,9 @@ from scipy.stats import spearmanr
 
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.interval import Interval
+from cuvee.decisions.search import decision as d
 from cuvee.decisions.shares import SourceShare
+from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import TrainingError
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.checkpoints import without_checkpoints
@@ -21,10 +23,8 @@ from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.provenance import provenance
-from cuvee.study.search import decision as d
 from cuvee.study.search.findings import SearchFindings
 from cuvee.study.search.menu import ROLE
-from cuvee.study.verdict import UNJUDGED
 from cuvee.types import FloatArray
 
 LEVEL = 0.8

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from cuvee.decisions.search.decision import Why
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
-from cuvee.study.search.journal import Why
 from cuvee.study.search.menu import Menu
 from cuvee.types import FloatArray
 

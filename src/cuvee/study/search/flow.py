@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from cuvee.decisions.search.decision import SearchDecision, Why
 from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
@@ -28,9 +29,8 @@ from cuvee.study.laboratory import Laboratory
 from cuvee.study.opening import opened
 from cuvee.study.rechecking import rechecked
 from cuvee.study.search.conclude import conclude
-from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.findings import Made, SearchFindings
-from cuvee.study.search.journal import Asked, Journal, Why
+from cuvee.study.search.journal import Asked, Journal
 from cuvee.study.search.menu import ROLE, Menu
 from cuvee.study.search.outlook import SearchOutlook, outlook_of
 from cuvee.study.search.telling import told_line

@@ -10,16 +10,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from cuvee.decisions.search.decision import Why
 from cuvee.errors import StoreError
 from cuvee.files import write_text
 from cuvee.hashing import digest
 from cuvee.search.space import Experiment
 from cuvee.types import Json
-
-Why = Literal["baseline", "method", "verify"]
-"""What an experiment was asked for: to compare with, by the method, or to try what looked best at the end."""
 
 _SCHEMA = 1
 _DIGEST = "digest"

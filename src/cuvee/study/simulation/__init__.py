@@ -4,9 +4,9 @@ runs = read_table(paths, {})
 played = simulate(runs.observations, SimulationQuestion(), table=runs.name, folder=out)
 """
 
+from cuvee.decisions.simulate.decision import Simulation
 from cuvee.study.simulation.flow import Simulated, simulate
 from cuvee.study.simulation.question import SimulationQuestion
-from cuvee.study.simulation.result import Simulation
 from cuvee.study.simulation.table import read_table
 
 __all__ = ["Simulated", "Simulation", "SimulationQuestion", "read_table", "simulate"]

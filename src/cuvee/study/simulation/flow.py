@@ -13,18 +13,19 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from cuvee.decisions.document import encode
 from cuvee.decisions.provenance import Origin, versions
+from cuvee.decisions.simulate.decision import Simulation
+from cuvee.decisions.simulate.headline import headline
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import InProcess
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
-from cuvee.study.decision_json import encode
 from cuvee.study.simulation.arena import Arena, arena_of
-from cuvee.study.simulation.headline import headline, notes
+from cuvee.study.simulation.notes import notes
 from cuvee.study.simulation.plays import Plays, played
 from cuvee.study.simulation.question import SimulationQuestion
-from cuvee.study.simulation.result import Simulation
 from cuvee.study.simulation.scores import comparisons, level_rows, method_row, verdict
 from cuvee.study.simulation.software import LIBRARIES
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cuvee.decisions.document import encode
 from cuvee.decisions.provenance import versions
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor, Report
@@ -23,7 +24,6 @@ from cuvee.progress import Progress
 from cuvee.search.methods.registry import method_named
 from cuvee.search.played import Played, play
 from cuvee.search.replay import Replay
-from cuvee.study.decision_json import encode
 from cuvee.study.simulation.arena import Arena
 from cuvee.study.simulation.question import SimulationQuestion
 from cuvee.study.simulation.software import LIBRARIES, code

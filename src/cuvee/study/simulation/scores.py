@@ -6,12 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import mannwhitneyu, rankdata
 
-from cuvee.search.methods.registry import method_named
-from cuvee.search.played import Played
-from cuvee.study.simulation.arena import Arena
-from cuvee.study.simulation.level_names import level_names
-from cuvee.study.simulation.plays import Plays
-from cuvee.study.simulation.result import (
+from cuvee.decisions.simulate.decision import (
     ADAPTIVE,
     SIMPLE,
     Comparison,
@@ -22,6 +17,11 @@ from cuvee.study.simulation.result import (
     RegretAt,
     Verdict,
 )
+from cuvee.search.methods.registry import method_named
+from cuvee.search.played import Played
+from cuvee.study.simulation.arena import Arena
+from cuvee.study.simulation.level_names import level_names
+from cuvee.study.simulation.plays import Plays
 from cuvee.types import FloatArray
 
 GAPS = (0.1, 0.01)

@@ -7,10 +7,10 @@ that chose it cannot check it: the lowest of many noisy measurements flatters it
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cuvee.study.verdict import Verdict
+from cuvee.decisions.verdict import Verdict
 
 if TYPE_CHECKING:
-    from cuvee.study.search.decision import SearchDecision
+    from cuvee.decisions.search.decision import SearchDecision
 
 
 MORE_LIKELY_THAN_NOT = 0.5

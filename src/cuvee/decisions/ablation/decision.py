@@ -17,16 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
+from cuvee.decisions.ablation.headline import headline
+from cuvee.decisions.check import Check
 from cuvee.decisions.concluded import Checkable
+from cuvee.decisions.document import decode
 from cuvee.decisions.evaluations import EvaluationRow
 from cuvee.decisions.provenance import Provenance
 from cuvee.decisions.shares import SourceShare, check_shares
+from cuvee.decisions.verdict import UNTRAINED, Verdict
 from cuvee.errors import ConfigError
 from cuvee.honesty import scopes
-from cuvee.study.check import Check
-from cuvee.study.decision_json import decode
-from cuvee.study.headline import headline
-from cuvee.study.verdict import UNTRAINED, Verdict
 from cuvee.types import Json
 
 TARGET = scopes.TARGET
@@ -82,7 +82,7 @@ class Gain:
     """What the pick is predicted to gain over a baseline; negative where the pick is better."""
 
     baseline: str
-    """``EQUAL`` or ``PROPORTIONAL`` of ``cuvee.study.check``."""
+    """``EQUAL`` or ``PROPORTIONAL`` of ``cuvee.decisions.check``."""
     difference: float
     """Predicted target loss less the baseline's, ``Decision.optimism`` taken off."""
     low: float = _NAN

@@ -11,15 +11,15 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from cuvee.decisions.check import Check
 from cuvee.decisions.concluded import Checkable
+from cuvee.decisions.document import decode, encode
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.scale.headline import headline
+from cuvee.decisions.scale.verdict import verdict_of
 from cuvee.decisions.shares import SourceShare, check_shares
-from cuvee.study.check import Check
-from cuvee.study.decision_json import decode, encode
-from cuvee.study.scale.headline import headline
-from cuvee.study.scale.verdict import verdict_of
-from cuvee.study.verdict import UNJUDGED, Verdict
+from cuvee.decisions.verdict import UNJUDGED, Verdict
 from cuvee.types import Json
 
 _NAN = math.nan

@@ -7,11 +7,11 @@ chooses remains to be trained.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cuvee.study.disagreement import SAME
-from cuvee.study.verdict import Verdict
+from cuvee.decisions.disagreement import SAME
+from cuvee.decisions.verdict import Verdict
 
 if TYPE_CHECKING:
-    from cuvee.study.law_decision import LawDecision, LawRow
+    from cuvee.decisions.fit.decision import LawDecision, LawRow
 
 EXPLAINS = 0.3
 """R squared on left-out runs from which a law is believed."""

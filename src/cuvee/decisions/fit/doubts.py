@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cuvee.study.law_decision import LawDecision
+    from cuvee.decisions.fit.decision import LawDecision
 
 SMALL = 0.02
 """Part of the spread of the target up to which a gap is small."""

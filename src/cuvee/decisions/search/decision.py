@@ -9,19 +9,21 @@ The flow fills them, ``search.json`` keeps them, the command line and ``report/`
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
+from cuvee.decisions.check import Check
 from cuvee.decisions.concluded import Checkable
+from cuvee.decisions.document import decode, encode
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.search.headline import headline
+from cuvee.decisions.search.verdict import verdict_of
 from cuvee.decisions.shares import SourceShare, check_shares
-from cuvee.study.check import Check
-from cuvee.study.decision_json import decode, encode
-from cuvee.study.search.headline import headline
-from cuvee.study.search.journal import Why
-from cuvee.study.search.verdict import verdict_of
-from cuvee.study.verdict import UNJUDGED, Verdict
+from cuvee.decisions.verdict import UNJUDGED, Verdict
 from cuvee.types import Json
+
+Why = Literal["baseline", "method", "verify"]
+"""What an experiment was asked for: to compare with, by the method, or to try what looked best at the end."""
 
 _NAN = math.nan
 

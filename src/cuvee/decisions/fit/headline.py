@@ -3,13 +3,13 @@
 import math
 from typing import TYPE_CHECKING
 
+from cuvee.decisions.advice import advice
+from cuvee.decisions.fit.doubts import doubts
+from cuvee.decisions.fit.verdict import believed
 from cuvee.quantities import size
-from cuvee.study.advice import advice
-from cuvee.study.law_doubts import doubts
-from cuvee.study.law_verdict import believed
 
 if TYPE_CHECKING:
-    from cuvee.study.law_decision import LawDecision
+    from cuvee.decisions.fit.decision import LawDecision
 
 _NEGLIGIBLE = 0.1
 """Gain of further runs, in widths of the pick's interval, below which they are said not to be worth it."""

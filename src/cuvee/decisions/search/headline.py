@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from cuvee.decisions.advice import advice
+from cuvee.decisions.search.verdict import MORE_LIKELY_THAN_NOT
 from cuvee.decisions.shares import in_words
 from cuvee.quantities import flops
-from cuvee.study.advice import advice
-from cuvee.study.search.verdict import MORE_LIKELY_THAN_NOT
 
 if TYPE_CHECKING:
-    from cuvee.study.search.decision import SearchDecision
+    from cuvee.decisions.search.decision import SearchDecision
 
 
 def headline(decision: "SearchDecision") -> tuple[str, ...]:

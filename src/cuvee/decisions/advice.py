@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cuvee.decisions.shares import SourceShare
-from cuvee.study.verdict import Standing, Verdict
+from cuvee.decisions.verdict import Standing, Verdict
 
 _LEAST_NAMED = 0.005
 

@@ -13,8 +13,8 @@ Conventions of every object in this file:
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
+from cuvee.decisions.document import Document
 from cuvee.decisions.provenance import Origin
-from cuvee.study.decision_json import Document
 
 ADAPTIVE, SIMPLE = "cost_aware", "transfer"
 """The methods whose comparison says whether adaptivity pays."""

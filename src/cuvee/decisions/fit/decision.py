@@ -15,17 +15,17 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from cuvee.decisions.ablation.decision import TiedMixture
 from cuvee.decisions.concluded import Concluded
+from cuvee.decisions.document import decode, encode
+from cuvee.decisions.fit.headline import headline
+from cuvee.decisions.fit.verdict import verdict_of
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Origin
 from cuvee.decisions.shares import SourceShare, check_shares
+from cuvee.decisions.verdict import UNJUDGED, Verdict
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Direction
-from cuvee.study.decision import TiedMixture
-from cuvee.study.decision_json import decode, encode
-from cuvee.study.law_headline import headline
-from cuvee.study.law_verdict import verdict_of
-from cuvee.study.verdict import UNJUDGED, Verdict
 from cuvee.types import Json
 
 PICK = "pick"

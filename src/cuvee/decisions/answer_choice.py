@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cuvee.study.answer import Answer
-from cuvee.study.verdict import Standing
+from cuvee.decisions.answer import Answer
+from cuvee.decisions.verdict import Standing
 
 _RANK: dict[Standing, int] = {"refuted": 0, "not checked": 1, "not confirmed": 1, "confirmed": 2}
 

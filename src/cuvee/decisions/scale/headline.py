@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from cuvee.decisions.advice import advice
 from cuvee.decisions.shares import in_words
-from cuvee.study.advice import advice
 
 if TYPE_CHECKING:
-    from cuvee.study.scale.decision import ScaleDecision
+    from cuvee.decisions.scale.decision import ScaleDecision
 
 
 def headline(decision: "ScaleDecision") -> tuple[str, ...]:

@@ -3,13 +3,13 @@
 import math
 from typing import TYPE_CHECKING
 
+from cuvee.decisions.advice import advice
+from cuvee.decisions.check import Check, Comparison
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.shares import in_words
-from cuvee.study.advice import advice
-from cuvee.study.check import Check, Comparison
 
 if TYPE_CHECKING:
-    from cuvee.study.decision import Decision, Gain
+    from cuvee.decisions.ablation.decision import Decision, Gain
 
 
 def headline(decision: "Decision") -> tuple[str, ...]:

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cuvee.study.disagreement import SAME, disagreements, moved, share_words
-from cuvee.study.verdict import Standing, Verdict
+from cuvee.decisions.disagreement import SAME, disagreements, moved, share_words
+from cuvee.decisions.verdict import Standing, Verdict
 
 if TYPE_CHECKING:
-    from cuvee.study.scale.decision import Checked, PathPoint, ScaleDecision
+    from cuvee.decisions.scale.decision import Checked, PathPoint, ScaleDecision
 
 AUTOSCALE = "AutoScale"
 """The method that carries the optima of the rungs on."""

@@ -7,7 +7,7 @@ per token of the target, on the half of the documents that checks what was chose
 import math
 from dataclasses import dataclass
 
-from cuvee.study.verdict import Verdict
+from cuvee.decisions.verdict import Verdict
 
 PICK, EQUAL, PROPORTIONAL = "pick", "equal shares", "proportional shares"
 """What is trained."""

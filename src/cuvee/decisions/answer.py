@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.disagreement import SAME, moved
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.shares import SourceShare
+from cuvee.decisions.verdict import Verdict
 from cuvee.errors import ConfigError
-from cuvee.study.decision import Decision
-from cuvee.study.disagreement import SAME, moved
-from cuvee.study.scale.decision import ScaleDecision
-from cuvee.study.search.decision import SearchDecision
-from cuvee.study.verdict import Verdict
 
 
 @dataclass(frozen=True)

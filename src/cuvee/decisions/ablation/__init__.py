@@ -1,0 +1,1 @@
+"""What ``cuvee run`` concludes (floor 4)."""

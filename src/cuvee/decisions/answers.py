@@ -1,0 +1,82 @@
+"""The answers of one study beside each other (floor 4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from cuvee.decisions.answer import Answer
+from cuvee.decisions.answer_choice import Choice, choose
+from cuvee.decisions.disagreement import Disagreement, disagreements, share_words
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two answers, where they disagree, and which of them to believe."""
+
+    one: Answer
+    other: Answer
+    apart: tuple[Disagreement, ...]
+    """On the sources that both have, the widest gap first."""
+    choice: Choice
+
+    @classmethod
+    def of(cls, one: Answer, other: Answer, stale: frozenset[str]) -> "Comparison":
+        """Compare; ``stale`` names flows whose answers belong to another state of the study."""
+        both = [name for name in one.shares if name in other.shares]
+        apart = disagreements(both, [one.shares[n] for n in both], [other.shares[n] for n in both])
+        return cls(one, other, apart, choose(one, other, stale))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Whatever answers a study has."""
+
+    found: tuple[Answer, ...]
+    """In the order in which a study is asked."""
+    outdated: Mapping[str, str]
+    """Flow -> what its answer was made from that is no more."""
+    passed_over: tuple[str, ...]
+    """A sentence for each document that could not be read."""
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every two answers."""
+        stale = frozenset(self.outdated)
+        return tuple(Comparison.of(one, other, stale) for one, other in combinations(self.found, 2))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Of all answers, the largest share first."""
+        names = dict.fromkeys(name for answer in self.found for name in answer.shares)
+        return tuple(sorted(names, key=lambda name: -max(_share(one, name) for one in self.found)))
+
+    @property
+    def worth_showing(self) -> bool:
+        """There is more than one answer to look at, or one that could not be read."""
+        return len(self.found) > 1 or bool(self.passed_over)
+
+
+def sentences(answers: Answers) -> tuple[str, ...]:
+    """What is to be said of the answers of a study: stale ones, disagreements, and what to believe."""
+    stale = (f"cuvee {flow}: its answer was made from {what}." for flow, what in answers.outdated.items())
+    compared = (_compared(comparison, answers.outdated) for comparison in answers.comparisons)
+    return (*stale, *compared, *answers.passed_over)
+
+
+def _compared(comparison: Comparison, outdated: Mapping[str, str]) -> str:
+    one, other, apart = comparison.one, comparison.other, comparison.apart
+    if not apart:
+        levels = "" if one.level == other.level else f", at {one.level:.0%} and {other.level:.0%}"
+        stale = " and ".join(answer.command for answer in (one, other) if answer.flow in outdated)
+        but = f"; what {stale} says is of another state of the study" if stale else ""
+        return f"{one.command} and {other.command} agree within their intervals{levels}{but}."
+    first = apart[0]
+    more = f", and on {len(apart) - 1} more" if len(apart) > 1 else ""
+    return (
+        f"{one.command} and {other.command} disagree on {first.source}, {share_words(first.one)} against "
+        f"{share_words(first.other)}{more}. {comparison.choice.sentence}"
+    )
+
+
+def _share(answer: Answer, source: str) -> float:
+    return answer.shares[source].mean if source in answer.shares else 0.0

@@ -1,0 +1,1 @@
+"""What ``cuvee fit`` concludes (floor 4)."""

@@ -1,0 +1,1 @@
+"""What ``cuvee scale`` concludes (floor 4)."""

@@ -1,0 +1,1 @@
+"""What ``cuvee search`` concludes (floor 4)."""

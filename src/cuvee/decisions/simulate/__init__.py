@@ -1,0 +1,1 @@
+"""What ``cuvee simulate`` concludes (floor 4)."""
