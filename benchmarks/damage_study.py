@@ -24,7 +24,6 @@ from cuvee.models.config import ModelConfig
 from cuvee.models.hugging_face import save_llama
 from cuvee.models.llama import Llama
 from cuvee.progress import Silent
-from cuvee.report.reports import write_scale_reports, write_search_reports
 from cuvee.runs.store import RunStore
 from cuvee.study import ablation, fit_folder, scale, search
 from cuvee.study.answers import read_answer
@@ -170,10 +169,7 @@ def _flow(run: Callable[..., Any], folder: Path, listener: Listener, **changes: 
         config = config.model_copy(update=changes)
     with threadpool_limits(limits=1):
         decision = run(config, StudyFolder(folder), listener, InProcess())
-    if run is ablation.run:
-        write(decision, StudyFolder(folder))
-    else:
-        (write_search_reports if run is search.run else write_scale_reports)(decision, folder)
+    write(decision, folder)
     answer: Json = timeless(decision.as_json())
     return answer
 

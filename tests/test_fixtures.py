@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.cli.report import write
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.document import decode
 from cuvee.decisions.scale.decision import ScaleDecision
@@ -28,7 +29,7 @@ from cuvee.decisions.search.decision import SearchDecision
 from cuvee.execution.local import InProcess
 from cuvee.hashing import canonical_json, digest_file
 from cuvee.progress import Progress, Silent
-from cuvee.report.reports import write_fit_report, write_scale_reports, write_search_reports
+from cuvee.report.reports import write_reports
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.runs.tables import read_csv
@@ -139,13 +140,13 @@ def opened_decision(root: Path) -> Decision:
 
 def opened_search(root: Path) -> SearchDecision:
     decision = SearchDecision.from_json(json.loads((root / "search.json").read_text()))
-    write_search_reports(decision, root)
+    write(decision, root)
     return decision
 
 
 def opened_scale(root: Path) -> ScaleDecision:
     decision = ScaleDecision.from_json(json.loads((root / "scale.json").read_text()))
-    write_scale_reports(decision, root)
+    write(decision, root)
     return decision
 
 
@@ -192,7 +193,7 @@ def test_a_decision_of_laws_opens_and_its_page_is_written_again(tmp_path: Path) 
     assert {one.source: one.share for one in decision.mixture} == {
         one["source"]: one["share"] for one in written["mixture"]
     }
-    text = write_fit_report(decision, folder).read_text()
+    text = write_reports(decision, folder)[0].read_text()
     assert all(one.source in text for one in decision.mixture)
 
 

@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from cuvee.cli.report import write
 from cuvee.decisions.answers import sentences
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.html import render_scale_html, render_search_html
-from cuvee.report.reports import write_scale_reports, write_search_reports
 from cuvee.report.scale_view import ScaleView
 from cuvee.report.search_view import SearchView
 from cuvee.study.answers import read_answers
@@ -19,11 +19,11 @@ HOSTILE = '<b>"&'
 
 
 def test_pages_show_the_other_answers_of_the_day_on_which_they_are_written(tmp_path: Path) -> None:
-    first = write_search_reports(searched((0.1, 0.4, 0.3, 0.2)), tmp_path).read_text(encoding="utf-8")
+    first = write(searched((0.1, 0.4, 0.3, 0.2)), tmp_path)[0].read_text(encoding="utf-8")
     assert "Other answers" not in first
     climbed = ladder().judged()
-    page = write_scale_reports(climbed, tmp_path).read_text(encoding="utf-8")
-    again = write_search_reports(searched((0.1, 0.4, 0.3, 0.2)), tmp_path).read_text(encoding="utf-8")
+    page = write(climbed, tmp_path)[0].read_text(encoding="utf-8")
+    again = write(searched((0.1, 0.4, 0.3, 0.2)), tmp_path)[0].read_text(encoding="utf-8")
     said = sentences(read_answers(tmp_path))
     assert len(said) == 1 and said[0].startswith(
         "cuvee search and cuvee scale disagree on code, 10% (6% to 14%)"

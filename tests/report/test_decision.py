@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cuvee.decisions.ablation.decision import SCHEMA, TARGET, Decision, HonestyRow, Loss, TiedMixture
+from cuvee.decisions.ablation.decision import TARGET, Decision, HonestyRow, Loss, TiedMixture
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNTRAINED
 from cuvee.errors import ConfigError, SchemaError
@@ -67,13 +67,22 @@ def test_fields_with_defaults_may_be_absent() -> None:
 
 def test_a_document_of_the_first_schema_opens_and_is_not_checked() -> None:
     document = small().as_json()
-    assert document["schema"] == SCHEMA == 2
-    for key in ("verdict", "check", "gains", "optimism", "evaluations"):
+    assert (document["schema"], document["by"]) == (3, "run")
+    for key in ("by", "verdict", "check", "gains", "optimism", "evaluations"):
         del document[key]
     opened = Decision.from_json(document | {"schema": 1})
     assert opened == small()
     assert opened.verdict == UNTRAINED and opened.verdict.standing == "not checked"
-    assert opened.as_json()["schema"] == 2
+    assert opened.as_json()["schema"] == 3
+
+
+def test_a_document_of_the_second_schema_did_not_name_its_flow() -> None:
+    document = checked().as_json()
+    del document["by"]
+    assert Decision.from_json(document | {"schema": 2}) == checked()
+    for wrong in (document | {"schema": 3}, document | {"schema": 2, "by": "search"}):
+        with pytest.raises(SchemaError, match="run: schema"):
+            Decision.from_json(wrong)
 
 
 def test_a_newer_schema_is_refused() -> None:
@@ -87,22 +96,22 @@ def test_a_newer_schema_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"verdicts": 1}, "decision: unknown key 'verdicts'"),
-        ({"verdict": 1}, "decision.verdict: an object is needed"),
-        ({"verdict": {"standing": "sure", "why": ""}}, "decision.verdict.standing: 'sure'"),
-        ({"check": {"parameters": 1}}, "decision.check: key 'tokens' is missing"),
-        ({"study": 7}, "decision.study: 7 does not fit str"),
-        ({"estimand": "both"}, "decision.estimand: 'both'"),
-        ({"believed": 1}, "decision.believed: 1 does not fit bool"),
-        ({"confidence": "high"}, "decision.confidence: 'high' is not a number"),
-        ({"headline": "one"}, "decision.headline: 'one'"),
+        ({"verdicts": 1}, "run: unknown key 'verdicts'"),
+        ({"verdict": 1}, "run.verdict: an object is needed"),
+        ({"verdict": {"standing": "sure", "why": ""}}, "run.verdict.standing: 'sure'"),
+        ({"check": {"parameters": 1}}, "run.check: key 'tokens' is missing"),
+        ({"study": 7}, "run.study: 7 does not fit str"),
+        ({"estimand": "both"}, "run.estimand: 'both'"),
+        ({"believed": 1}, "run.believed: 1 does not fit bool"),
+        ({"confidence": "high"}, "run.confidence: 'high' is not a number"),
+        ({"headline": "one"}, "run.headline: 'one'"),
         (
             {"target_scale": {"params": 1.5, "tokens": 2}},
-            "decision.target_scale.params: 1.5 does not fit int",
+            "run.target_scale.params: 1.5 does not fit int",
         ),
-        ({"target": {"prose": []}}, r"decision.target\['prose'\]: \[\] is not a number"),
-        ({"geometry": {"members": []}}, "decision.geometry: key 'norms' is missing"),
-        ({"mixture": [3]}, r"decision.mixture\[0\]: an object is needed"),
+        ({"target": {"prose": []}}, r"run.target\['prose'\]: \[\] is not a number"),
+        ({"geometry": {"members": []}}, "run.geometry: key 'norms' is missing"),
+        ({"mixture": [3]}, r"run.mixture\[0\]: an object is needed"),
     ],
 )
 def test_a_broken_document_is_told_with_its_place(change: dict[str, Any], message: str) -> None:

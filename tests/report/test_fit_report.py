@@ -8,7 +8,7 @@ import pytest
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import render_fit_html
-from cuvee.report.reports import write_fit_report
+from cuvee.report.reports import write_reports
 from cuvee.study.fit import decide
 from cuvee.study.question import Question
 from tests.report.test_reports import outline
@@ -25,7 +25,7 @@ def decision(tmp_path_factory: pytest.TempPathFactory) -> LawDecision:
 
 
 def test_the_page_is_whole_and_asks_nothing_of_anybody(decision: LawDecision, tmp_path: Path) -> None:
-    page = write_fit_report(decision, tmp_path).read_text(encoding="utf-8")
+    page = write_reports(decision, tmp_path)[0].read_text(encoding="utf-8")
     assert page == render_fit_html(FitView.of(decision))
     found = outline(page)
     assert not found.open

@@ -19,7 +19,7 @@ from cuvee.decisions.simulate.decision import (
 )
 from cuvee.decisions.simulate.headline import headline
 from cuvee.report.html import render_simulation_html
-from cuvee.report.reports import SIMULATION_REPORTS, write_simulation_reports
+from cuvee.report.reports import REPORTS, write_reports
 from cuvee.report.simulate_view import SimulateView
 from tests.report.test_reports import outline
 
@@ -77,8 +77,8 @@ def simulation() -> Simulation:
 
 
 def test_the_page_is_whole_and_asks_nothing_of_anybody(tmp_path: Path) -> None:
-    page = write_simulation_reports(simulation(), tmp_path).read_text(encoding="utf-8")
-    assert {path.name for path in tmp_path.iterdir()} == set(SIMULATION_REPORTS)
+    page = write_reports(simulation(), tmp_path)[0].read_text(encoding="utf-8")
+    assert {path.name for path in tmp_path.iterdir()} == set(REPORTS[Simulation].files)
     assert page == render_simulation_html(SimulateView.of(simulation()))
     found = outline(page)
     assert not found.open

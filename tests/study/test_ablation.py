@@ -174,7 +174,7 @@ def test_the_decision_survives_json(finished: Finished) -> None:
 def test_the_reports_show_it(finished: Finished) -> None:
     with RunStore(finished.folder.store) as store:
         shown = StudyView.of(finished.decision, store.observations())
-    for render in REPORTS.values():
+    for render in REPORTS[Decision].files.values():
         text = render(shown)
         assert all(name in text for name in LANGUAGES)
 
@@ -678,7 +678,7 @@ def test_without_references_nothing_is_believed(tmp_path: Path) -> None:
     assert decision.verdict == UNTRAINED
     assert decision.references == decision.honesty == decision.calibrators == ()
     assert Decision.from_json(json.loads(json.dumps(decision.as_json(), allow_nan=False))) == decision
-    assert all(render(StudyView.of(decision, None)) for render in REPORTS.values())
+    assert all(render(StudyView.of(decision, None)) for render in REPORTS[Decision].files.values())
     assert not rows(folder, kind="trained", role="reference")
     assert [stage.title for stage in survey(StudyConfig.load(folder.root), folder).stages] == [
         "seed model",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cuvee.cli.report import write as write_reports
 from cuvee.decisions.ablation.decision import Decision, Reference, Scale
 from cuvee.decisions.answer import Answer, RunSize, Trained, answer_of
 from cuvee.decisions.answer_choice import choose
@@ -17,7 +18,6 @@ from cuvee.decisions.provenance import Provenance
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNTRAINED, Standing, Verdict
-from cuvee.report.reports import write_scale_reports
 from cuvee.study.answers import read_answers
 from cuvee.study.config import StudyConfig
 from tests.report.cases import small
@@ -135,7 +135,7 @@ def test_documents_that_cannot_be_read_are_named_and_passed_over(three: Path) ->
         names = [text.split()[0] for text in sentences(answers)]
         assert names == ["decision.json", "search.json", "scale.json"]
     own = ladder().judged()
-    page = write_scale_reports(own, three).read_text(encoding="utf-8")
+    page = write_reports(own, three)[0].read_text(encoding="utf-8")
     assert "decision.json is passed over: " in page and "search: schema 99 by" in page
     assert ScaleDecision.from_json(json.loads((three / "scale.json").read_text())) == own
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cuvee.decisions.ablation.decision import Gain
-from cuvee.decisions.ablation.headline import with_headline
+from cuvee.decisions.ablation.headline import headline
 from cuvee.decisions.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
 from cuvee.decisions.document import decode, encode
 from cuvee.decisions.evaluations import EvaluationRow, few_documents, that_count
@@ -159,7 +159,7 @@ def test_equal_shares_that_the_limits_do_not_allow_are_not_said_to_be_the_pick()
 def test_a_prediction_that_training_did_not_bear_out_is_named(predicted: Interval, said: bool) -> None:
     checked = check(BETTER, BETTER)
     decision = replace(small(), check=checked, verdict=checked.verdict, gains=(Gain(EQUAL, *predicted),))
-    assert ("did not bear this out" in " ".join(with_headline(decision).headline)) is said
+    assert ("did not bear this out" in " ".join(headline(decision))) is said
 
 
 def test_what_a_gain_is_worth_in_tokens_is_said_only_where_there_is_one() -> None:
@@ -167,15 +167,15 @@ def test_what_a_gain_is_worth_in_tokens_is_said_only_where_there_is_one() -> Non
         plain = check(interval, interval)
         needed = tuple(replace(one, tokens_needed=0.8) for one in plain.comparisons)
         decision = replace(small(), check=replace(plain, comparisons=needed))
-        headline = " ".join(with_headline(decision).headline)
-        assert ("reaches the final loss of equal shares after 80% of the tokens" in headline) is said
+        lines = " ".join(headline(decision))
+        assert ("reaches the final loss of equal shares after 80% of the tokens" in lines) is said
 
 
 def test_a_saving_that_is_no_more_than_a_bound_is_said_to_be_one() -> None:
     plain = check(BETTER, BETTER)
     bounds = tuple(replace(one, tokens_needed=0.2, bound=True) for one in plain.comparisons)
     decision = replace(small(), check=replace(plain, comparisons=bounds))
-    assert "after at most 20% of the tokens" in " ".join(with_headline(decision).headline)
+    assert "after at most 20% of the tokens" in " ".join(headline(decision))
     assert worth(bounds[0]) == "at most 20.0%"
     assert worth(replace(bounds[0], tokens_needed=5.0)) == "at least 500.0%"
     assert worth(replace(bounds[0], tokens_needed=math.nan)) == MISSING
@@ -208,12 +208,12 @@ def test_a_pick_that_is_predicted_to_be_worse_is_not_given_in_silence(
 ) -> None:
     checked = check(found, found) if found else None
     decision = replace(small(), check=checked, gains=(Gain(PROPORTIONAL, 0.003, low, 0.005),))
-    headline = with_headline(decision).headline
-    worse = [line for line in headline if "predicted to be worse than proportional shares" in line]
+    lines = headline(decision)
+    worse = [line for line in lines if "predicted to be worse than proportional shares" in line]
     assert bool(worse) is said
     if said:
-        assert headline.index(worse[0]) < next(
-            place for place, line in enumerate(headline) if line.startswith("Predicted")
+        assert lines.index(worse[0]) < next(
+            place for place, line in enumerate(lines) if line.startswith("Predicted")
         )
 
 

@@ -13,7 +13,7 @@ from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.interface import UNKNOWN_SCALE, Scale
 from cuvee.laws.validation import HeldOut
 from cuvee.mixture.region import Region
-from cuvee.report.reports import write_fit_report
+from cuvee.report.reports import write_reports
 from cuvee.search.objective import Guard, Objective
 from cuvee.study.fit import decide
 from cuvee.study.fit_folder import Runs, load_kept, save
@@ -104,7 +104,7 @@ def test_a_search_that_failed_is_told_first(
     judged = replace(decided, **change).judged()
     assert judged.headline[0].startswith("Do not take this mixture: ")
     assert told in judged.headline[0]
-    assert told in write_fit_report(judged, tmp_path).read_text(encoding="utf-8")
+    assert told in write_reports(judged, tmp_path)[0].read_text(encoding="utf-8")
     kept = json.loads(json.dumps(judged.as_json()))
     assert told in kept["headline"][0]
     assert LawDecision.from_json(kept) == judged
@@ -147,7 +147,7 @@ def test_the_first_lines_name_the_law_and_the_reason(decided: LawDecision, tmp_p
 def test_a_law_that_did_badly_is_marked(decided: LawDecision, tmp_path: Path) -> None:
     rows = tuple(replace(row, r_squared=-0.2) for row in decided.laws)
     assert all(row.failed for row in rows) and not decided.laws[0].failed
-    page = write_fit_report(replace(decided, laws=rows), tmp_path).read_text(encoding="utf-8")
+    page = write_reports(replace(decided, laws=rows), tmp_path)[0].read_text(encoding="utf-8")
     assert "worse than the mean" in page
     assert METRICS[0] in page
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.cli.report import write
 from cuvee.decisions.scale.verdict import verdict_of
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.execution.local import InProcess
 from cuvee.laws.ddo import PowerLaw
-from cuvee.report.reports import write_scale_reports
 from cuvee.study import scale
 from cuvee.study.config import StudyConfig
 from cuvee.study.decided import read_decided
@@ -288,7 +288,7 @@ def test_a_second_climb_trains_nothing_and_says_the_same(climbed: Climbed) -> No
 
 
 def test_reports_are_written_and_read_back(climbed: Climbed) -> None:
-    page = write_scale_reports(climbed.decision, climbed.folder.root)
+    page = write(climbed.decision, climbed.folder.root)[0]
     text = page.read_text(encoding="utf-8")
     assert text.count('class="path"') == len(LANGUAGES)
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
@@ -339,7 +339,7 @@ def test_repetition_is_matched_unless_it_is_turned_off(climbed: Climbed, tmp_pat
     assert parts[False] == {}
     assert parts[True] == pytest.approx(dict.fromkeys(LANGUAGES, 0.1))
     off = replace(climbed.decision, simulated_epoching=False)
-    write_scale_reports(off, tmp_path)
+    write(off, tmp_path)[0]
     assert "Simulated epoching is off" in (tmp_path / "scale.html").read_text()
 
 
@@ -361,4 +361,4 @@ def test_a_climb_without_a_check_is_said_to_be_untested(tmp_path: Path) -> None:
         assert words in told
     assert decision.headline[0].startswith("Not checked: ")
     assert "It was never trained" in decision.verdict.why
-    assert write_scale_reports(decision, tmp_path).is_file()
+    assert write(decision, tmp_path)[0].is_file()

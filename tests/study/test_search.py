@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.cli.report import write
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.search.verdict import verdict_of
@@ -19,7 +20,6 @@ from cuvee.errors import ConfigError, InfeasibleRegion, SchemaError, StoreError,
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
 from cuvee.report.html import render_search_html
-from cuvee.report.reports import write_search_reports
 from cuvee.report.search_view import SearchView
 from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run
@@ -354,7 +354,7 @@ def test_a_second_run_makes_nothing_and_says_the_same(finished: Finished) -> Non
 
 
 def test_reports_are_written_and_read_back(finished: Finished) -> None:
-    page = write_search_reports(finished.decision, finished.folder.root)
+    page = write(finished.decision, finished.folder.root)[0]
     text = page.read_text()
     for words in ("The way to it", "Trained at the dearest level", "ensemble", "frozen", *LANGUAGES):
         assert words in text
@@ -462,7 +462,7 @@ def test_report_shows_every_answer_and_of_many_trials_the_best(finished: Finishe
     (tmp_path / "study.yaml").write_text((finished.folder.root / "study.yaml").read_text())
     rows = finished.decision.trained
     many = tuple(replace(rows[i % len(rows)], name=f"trial-{i}") for i in range(40))
-    write_search_reports(replace(finished.decision, trained=many), tmp_path)
+    write(replace(finished.decision, trained=many), tmp_path)[0]
     (tmp_path / "search.html").unlink()
     shown = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "140"})
     assert shown.exit_code == 0, shown.output

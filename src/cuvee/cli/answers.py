@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cuvee.decisions.ablation.decision import Decision
     from cuvee.decisions.answers import Answers
     from cuvee.decisions.interval import Interval
-    from cuvee.decisions.scale.decision import ScaleDecision
-    from cuvee.decisions.search.decision import SearchDecision
+    from cuvee.study.answers import AnyDecision
 
 
-def print_answers(root: "Path", own: "Decision | SearchDecision | ScaleDecision") -> None:
+def print_answers(root: "Path", own: "AnyDecision") -> None:
     """What lies beside a decision in the folder of its study; nothing where nothing does."""
     from cuvee.decisions.answers import sentences
     from cuvee.study.answers import read_answers

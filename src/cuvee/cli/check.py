@@ -10,9 +10,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cuvee.decisions.ablation.decision import Decision
-    from cuvee.decisions.scale.decision import ScaleDecision
-    from cuvee.decisions.search.decision import SearchDecision
+    from cuvee.study.answers import AnyDecision
 
 
 class Flow(StrEnum):
@@ -64,13 +62,12 @@ def check(
         config,
         folder,
         lambda config, folder, progress: check_answer(config, folder, answer, progress),
-        print_check,
         as_json,
-        _write,
+        print_check,
     )
 
 
-def _read(root: "Path", of: Flow) -> "Decision | SearchDecision | ScaleDecision":
+def _read(root: "Path", of: Flow) -> "AnyDecision":
     """The answer that lies in a study's folder.
 
     Raises:
@@ -83,19 +80,3 @@ def _read(root: "Path", of: Flow) -> "Decision | SearchDecision | ScaleDecision"
     if answer is None:
         raise ConfigError(f"{root}: `cuvee {of.value}` has not answered yet; run it first")
     return answer
-
-
-def _write(answer: "Decision | SearchDecision | ScaleDecision", root: "Path") -> "Path":
-    from cuvee.cli.report import write
-    from cuvee.decisions.ablation.decision import Decision
-    from cuvee.decisions.search.decision import SearchDecision
-    from cuvee.report.reports import write_scale_reports, write_search_reports
-    from cuvee.study.folder import StudyFolder
-
-    if isinstance(answer, Decision):
-        folder = StudyFolder(root)
-        write(answer, folder)
-        return folder.report
-    if isinstance(answer, SearchDecision):
-        return write_search_reports(answer, root)
-    return write_scale_reports(answer, root)

@@ -210,7 +210,7 @@ def _answer(
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
-    from cuvee.report.reports import write_fit_report
+    from cuvee.report.reports import write_reports
     from cuvee.study.fit import decide
     from cuvee.study.fit_folder import checked_directions, load_kept, save
 
@@ -229,7 +229,7 @@ def _answer(
             progress=progress,
         )
     save(out, runs, question, answer)
-    page = write_fit_report(answer.decision, out)
+    page, *_ = write_reports(answer.decision, out)
     if as_json:
         print_json(answer.decision.as_json())
     else:

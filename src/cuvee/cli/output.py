@@ -9,10 +9,9 @@ from cuvee.types import Json
 if TYPE_CHECKING:
     from cuvee.decisions.ablation.decision import Decision, Loss, Prediction
     from cuvee.decisions.check import Check
-    from cuvee.decisions.scale.decision import ScaleDecision
-    from cuvee.decisions.search.decision import SearchDecision
     from cuvee.decisions.shares import SourceShare
     from cuvee.decisions.verdict import Verdict
+    from cuvee.study.answers import AnyDecision
 
 
 def print_json(value: Json) -> None:
@@ -40,6 +39,21 @@ def print_headline(headline: Sequence[str], verdict: "Verdict") -> None:
     print(f"verdict: {verdict.title.lower()}. {verdict.why}")
     for sentence in headline[1:]:
         print(sentence)
+
+
+def print_answer(answer: "AnyDecision") -> None:
+    """All of an answer that fits a terminal."""
+    from cuvee.cli.scale import print_scale
+    from cuvee.cli.search import print_search
+    from cuvee.decisions.ablation.decision import Decision
+    from cuvee.decisions.scale.decision import ScaleDecision
+
+    if isinstance(answer, Decision):
+        print_decision(answer)
+    elif isinstance(answer, ScaleDecision):
+        print_scale(answer)
+    else:
+        print_search(answer)
 
 
 def print_decision(decision: "Decision") -> None:
@@ -70,7 +84,7 @@ def print_decision(decision: "Decision") -> None:
         print(f"warning: {warning}")
 
 
-def print_check(answer: "Decision | SearchDecision | ScaleDecision") -> None:
+def print_check(answer: "AnyDecision") -> None:
     """What fresh trainings say of an answer."""
     check = answer.check
     if check is None:

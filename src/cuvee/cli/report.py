@@ -7,80 +7,44 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cuvee.decisions.ablation.decision import Decision
-    from cuvee.study.folder import StudyFolder
+    from cuvee.study.answers import AnyDecision
     from cuvee.types import Json
 
 
 def report(study: Study = HERE, as_json: AsJson = False) -> None:
     """Write the reports of all answers of a study (a run, a ladder, a search), without running anything."""
-    from cuvee.cli.output import print_json
+    from cuvee.cli.output import print_answer, print_json
     from cuvee.errors import ConfigError
+    from cuvee.study.answers import FLOWS
     from cuvee.study.folder import StudyFolder
 
     folder = StudyFolder.of(study)
     written: list[Path] = []
-    for file, again in (
-        (folder.decision, _of_run),
-        (folder.scale, _of_scale),
-        (folder.search, _of_search),
-    ):
-        if file.exists():
-            written += again(folder, not as_json)
+    for flow, (name, read) in FLOWS.items():
+        if not (folder.root / name).exists():
+            continue
+        answer = read(_document(folder.root / name, f"cuvee {flow}"))
+        page, *others = write(answer, folder.root)
+        written += [page, *others]
+        if not as_json:
+            print_answer(answer)
+            print(f"report: {page}")
     if not written:
         raise ConfigError(f"{folder.decision}: not there yet; `cuvee run {folder.root}` makes it")
     if as_json:
         print_json({"reports": [str(path) for path in written]})
 
 
-def write(decision: "Decision", folder: "StudyFolder") -> "tuple[Path, ...]":
-    """All reports of a decision, beside the study; the paths written."""
-    from cuvee.report.reports import write_reports
-    from cuvee.report.view import StudyView
+def write(answer: "AnyDecision", root: "Path") -> "tuple[Path, ...]":
+    """All reports of an answer, beside the study; the paths written, that of the page first."""
+    from cuvee.report.reports import Beside, write_reports
     from cuvee.runs.store import RunStore
     from cuvee.study.answers import read_answers
+    from cuvee.study.folder import StudyFolder
 
-    observations = RunStore(folder.store).observations() if folder.store.exists() else None
-    answers = read_answers(folder.root, decision)
-    return write_reports(StudyView.of(decision, observations, answers), folder.root)
-
-
-def _of_run(folder: "StudyFolder", shown: bool) -> "list[Path]":
-    from cuvee.cli.output import print_decision
-    from cuvee.decisions.ablation.decision import Decision
-
-    decision = Decision.from_json(_document(folder.decision, "cuvee run"))
-    paths = write(decision, folder)
-    if shown:
-        print_decision(decision)
-        print(f"report: {folder.report}")
-    return list(paths)
-
-
-def _of_scale(folder: "StudyFolder", shown: bool) -> "list[Path]":
-    from cuvee.cli.scale import print_scale
-    from cuvee.decisions.scale.decision import ScaleDecision
-    from cuvee.report.reports import SCALE_REPORTS, write_scale_reports
-
-    decision = ScaleDecision.from_json(_document(folder.scale, "cuvee scale"))
-    page = write_scale_reports(decision, folder.root)
-    if shown:
-        print_scale(decision)
-        print(f"report: {page}")
-    return [folder.root / name for name in SCALE_REPORTS]
-
-
-def _of_search(folder: "StudyFolder", shown: bool) -> "list[Path]":
-    from cuvee.cli.search import print_search
-    from cuvee.decisions.search.decision import SearchDecision
-    from cuvee.report.reports import SEARCH_REPORTS, write_search_reports
-
-    decision = SearchDecision.from_json(_document(folder.search, "cuvee search"))
-    page = write_search_reports(decision, folder.root)
-    if shown:
-        print_search(decision)
-        print(f"report: {page}")
-    return [folder.root / name for name in SEARCH_REPORTS]
+    store = StudyFolder(root).store
+    observations = RunStore(store).observations() if store.exists() else None
+    return write_reports(answer, root, Beside(read_answers(root, answer), observations))
 
 
 def _document(path: "Path", command: str) -> "Json":

@@ -9,21 +9,20 @@ from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from cuvee.decisions.ablation.decision import Decision
     from cuvee.progress import Progress
+    from cuvee.study.answers import AnyDecision
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
     from cuvee.study.outlook import Outlook
     from cuvee.types import Json
 
 
-class _Told(Protocol):
+class _Shown(Protocol):
     def as_json(self) -> "Json": ...
 
 
-Answer = TypeVar("Answer", bound=_Told)
+Shown = TypeVar("Shown", bound=_Shown)
 
 
 def run(
@@ -48,29 +47,17 @@ def run(
 
 def decide(config: "StudyConfig", folder: "StudyFolder", as_json: bool) -> None:
     """Run the flow, write its reports, and print the decision."""
-    from cuvee.cli.answers import print_answers
-    from cuvee.cli.output import print_decision
-    from cuvee.cli.report import write
     from cuvee.study import ablation
 
-    def written(decision: "Decision", root: "Path") -> "Path":
-        write(decision, folder)
-        return folder.report
-
-    def shown(decision: "Decision") -> None:
-        print_decision(decision)
-        print_answers(folder.root, decision)
-
-    carry_out(config, folder, ablation.run, shown, as_json, written)
+    carry_out(config, folder, ablation.run, as_json)
 
 
 def carry_out(
     config: "StudyConfig",
     folder: "StudyFolder",
-    flow: "Callable[[StudyConfig, StudyFolder, Progress], Answer]",
-    show: "Callable[[Answer], None]",
+    flow: "Callable[[StudyConfig, StudyFolder, Progress], AnyDecision]",
     as_json: bool,
-    write: "Callable[[Answer, Path], Path] | None" = None,
+    show: "Callable[[AnyDecision], None] | None" = None,
 ) -> None:
     """Run a flow of a study with its progress shown, write its reports, and print its answer.
 
@@ -78,36 +65,47 @@ def carry_out(
         config: of the study.
         folder: of the study; nobody else can work in it meanwhile.
         flow: what is run.
-        show: prints the answer.
-        as_json: print it as JSON instead.
-        write: writes the reports of an answer into a folder and gives the page's path; None where there are
-            none.
+        as_json: print the answer as JSON.
+        show: prints the answer; default all of it, beside the other answers of the study.
     """
+    from cuvee.cli.answers import print_answers
+    from cuvee.cli.output import print_answer, print_json
     from cuvee.cli.progress_display import progress_display
+    from cuvee.cli.report import write
 
     forbid_the_hub(config)
     with folder.locked(), progress_display() as progress:
         answer = flow(config, folder, progress)
-        page = None if write is None else write(answer, folder.root)
-    _print(answer, show, as_json)
-    if page is not None and not as_json:
-        print(f"report: {page}")
+        page, *_ = write(answer, folder.root)
+    if as_json:
+        print_json(answer.as_json())
+        return
+    if show is not None:
+        show(answer)
+    else:
+        print_answer(answer)
+        print_answers(folder.root, answer)
+    print(f"report: {page}")
 
 
 def look_ahead(
     config: "StudyConfig",
     folder: "StudyFolder",
-    outlook: "Callable[[StudyConfig, StudyFolder, Progress], Answer]",
-    show: "Callable[[Answer], None]",
+    outlook: "Callable[[StudyConfig, StudyFolder, Progress], Shown]",
+    show: "Callable[[Shown], None]",
     as_json: bool,
 ) -> None:
     """Print what a flow would take. It only looks, so it does so while the study is at work, too."""
+    from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
 
     forbid_the_hub(config)
     with folder.observed(), progress_display() as progress:
         ahead = outlook(config, folder, progress)
-    _print(ahead, show, as_json)
+    if as_json:
+        print_json(ahead.as_json())
+    else:
+        show(ahead)
 
 
 def print_outlook(outlook: "Outlook") -> None:
@@ -132,15 +130,6 @@ def print_outlook(outlook: "Outlook") -> None:
         ],
     )
     print(outlook.statement)
-
-
-def _print(answer: Answer, show: "Callable[[Answer], None]", as_json: bool) -> None:
-    from cuvee.cli.output import print_json
-
-    if as_json:
-        print_json(answer.as_json())
-    else:
-        show(answer)
 
 
 def forbid_the_hub(config: "StudyConfig") -> None:

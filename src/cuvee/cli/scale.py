@@ -18,23 +18,17 @@ def scale(
     as_json: AsJson = False,
 ) -> None:
     """Find the best mixture at small scales, see how it moves, and follow it to the target run."""
-    from cuvee.cli.answers import print_answers
     from cuvee.cli.run import carry_out, look_ahead, print_outlook
-    from cuvee.report.reports import write_scale_reports
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
     from cuvee.study.scale import flow
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
 
-    def shown(decision: "ScaleDecision") -> None:
-        print_scale(decision)
-        print_answers(folder.root, decision)
-
     if plan:
         look_ahead(config, folder, flow.outlook, print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, shown, as_json, write_scale_reports)
+        carry_out(config, folder, flow.run, as_json)
 
 
 def print_scale(decision: "ScaleDecision") -> None:

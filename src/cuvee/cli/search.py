@@ -30,9 +30,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search for the best mixture with merges, short and long trainings, within a budget of FLOPs."""
-    from cuvee.cli.answers import print_answers
     from cuvee.cli.run import carry_out, look_ahead
-    from cuvee.report.reports import write_search_reports
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
     from cuvee.study.search import flow
@@ -41,14 +39,10 @@ def search(
     given = {"budget_flops": budget, "method": method}
     config = config.searching({name: value for name, value in given.items() if value is not None})
 
-    def shown(decision: "SearchDecision") -> None:
-        print_search(decision)
-        print_answers(folder.root, decision)
-
     if plan:
         look_ahead(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, shown, as_json, write_search_reports)
+        carry_out(config, folder, flow.run, as_json)
 
 
 def _print_outlook(outlook: "SearchOutlook") -> None:

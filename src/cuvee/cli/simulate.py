@@ -71,7 +71,7 @@ def simulate(
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
-    from cuvee.report.reports import write_simulation_reports
+    from cuvee.report.reports import write_reports
     from cuvee.study.fit_folder import checked_directions
     from cuvee.study.question import Question
     from cuvee.study.simulation.flow import simulate as play
@@ -105,7 +105,7 @@ def simulate(
             executor=LocalProcesses(),
             progress=progress,
         )
-    page = write_simulation_reports(simulated.simulation, out)
+    page, *_ = write_reports(simulated.simulation, out)
     if as_json:
         print_json(simulated.simulation.as_json())
     else:

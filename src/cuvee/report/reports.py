@@ -1,10 +1,14 @@
-"""The table of reports and their writing to a study's folder (floor 8)."""
+"""The table of reports: which files show a decision, and their writing into a folder (floor 8)."""
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.answers import Answers
+from cuvee.decisions.document import Document
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
@@ -23,85 +27,87 @@ from cuvee.report.markdown import render_markdown
 from cuvee.report.scale_view import ScaleView
 from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_view import SimulateView
-from cuvee.report.view import StudyView
+from cuvee.report.view import Observed, StudyView
 from cuvee.seal import sealed
-from cuvee.study.answers import read_answers
 from cuvee.types import Json
 
-View = TypeVar("View")
+
+@dataclass(frozen=True)
+class Beside:
+    """What a report may show besides its decision."""
+
+    answers: Answers | None = None
+    """All that the study has."""
+    observations: Observed | None = None
+    """The runs behind it; only counted."""
 
 
-def render_json(view: StudyView) -> str:
-    """``Decision.as_json`` with its digest as indented text; the order of keys is that of the fields."""
+NOTHING = Beside()
+"""Of a decision that is shown alone."""
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The files that show one kind of decision."""
+
+    view: Callable[[Any, Beside], Any]
+    """Orders a decision for display."""
+    page: str
+    """Name of the file to look at, one of ``files``."""
+    files: Mapping[str, Callable[[Any], str]]
+    """File name -> what renders the view."""
+
+
+def render_json(view: Any) -> str:
+    """The JSON of the decision in a view with its digest, indented, keys in the order of the fields."""
     return _indented(view.decision.as_json())
 
 
-REPORTS: dict[str, Callable[[StudyView], str]] = {
-    "report.html": render_html,
-    "report.md": render_markdown,
-    "decision.json": render_json,
+REPORTS: Mapping[type[Document], Reports] = {
+    Decision: Reports(
+        lambda decision, beside: StudyView.of(decision, beside.observations, beside.answers),
+        "report.html",
+        {"report.html": render_html, "report.md": render_markdown, "decision.json": render_json},
+    ),
+    LawDecision: Reports(
+        lambda decision, beside: FitView.of(decision), "report.html", {"report.html": render_fit_html}
+    ),
+    ScaleDecision: Reports(
+        lambda decision, beside: ScaleView.of(decision, beside.answers),
+        "scale.html",
+        {"scale.json": render_json, "scale.html": render_scale_html},
+    ),
+    SearchDecision: Reports(
+        lambda decision, beside: SearchView.of(decision, beside.answers),
+        "search.html",
+        {"search.json": render_json, "search.html": render_search_html},
+    ),
+    Simulation: Reports(
+        lambda decision, beside: SimulateView.of(decision),
+        "simulation.html",
+        {"simulation.json": render_json, "simulation.html": render_simulation_html},
+    ),
 }
-"""File name in a study's folder -> what renders it."""
+"""A row for every kind of decision. ``fit.json`` is written with the runs that it can be asked of again."""
 
 
-FIT_REPORT = "report.html"
-"""The page in the folder of a fit."""
+def write_reports(decision: Document, folder: Path, beside: Beside = NOTHING) -> tuple[Path, ...]:
+    """Write every report of a decision into a folder, each atomically.
 
+    Args:
+        decision: of a kind in ``REPORTS``.
+        folder: that is there.
+        beside: what is shown with it.
 
-def write_fit_report(decision: LawDecision, folder: Path) -> Path:
-    """Write the page of a decision by laws into ``folder``, atomically."""
-    write_text(folder / FIT_REPORT, render_fit_html(FitView.of(decision)))
-    return folder / FIT_REPORT
-
-
-SCALE_REPORTS: dict[str, Callable[[ScaleView], str]] = {
-    "scale.json": lambda view: _indented(view.decision.as_json()),
-    "scale.html": render_scale_html,
-}
-"""The same for a decision across scales; the page last."""
-
-
-def write_scale_reports(decision: ScaleDecision, folder: Path) -> Path:
-    """Write every report of a decision across scales into ``folder``, each atomically; the page's path."""
-    view = ScaleView.of(decision, read_answers(folder, decision))
-    return _written(SCALE_REPORTS, view, folder)[-1]
-
-
-SEARCH_REPORTS: dict[str, Callable[[SearchView], str]] = {
-    "search.json": lambda view: _indented(view.decision.as_json()),
-    "search.html": render_search_html,
-}
-"""The same for a decision by search."""
-
-
-def write_search_reports(decision: SearchDecision, folder: Path) -> Path:
-    """Write every report of a decision by search into ``folder``, each atomically; the page's path."""
-    view = SearchView.of(decision, read_answers(folder, decision))
-    return _written(SEARCH_REPORTS, view, folder)[-1]
-
-
-SIMULATION_REPORTS: dict[str, Callable[[SimulateView], str]] = {
-    "simulation.json": lambda view: _indented(view.decision.as_json()),
-    "simulation.html": render_simulation_html,
-}
-"""The same for a simulation; the page last."""
-
-
-def write_simulation_reports(simulation: Simulation, folder: Path) -> Path:
-    """Write every report of a simulation into ``folder``, each atomically; the page's path."""
-    return _written(SIMULATION_REPORTS, SimulateView.of(simulation), folder)[-1]
-
-
-def write_reports(view: StudyView, folder: Path) -> tuple[Path, ...]:
-    """Write every report into ``folder``, each atomically; the paths written."""
-    return _written(REPORTS, view, folder)
-
-
-def _written(reports: Mapping[str, Callable[[View], str]], view: View, folder: Path) -> tuple[Path, ...]:
-    paths = tuple(folder / name for name in reports)
-    for path, render in zip(paths, reports.values(), strict=True):
-        write_text(path, render(view))
-    return paths
+    Returns:
+        The paths written, that of the page first.
+    """
+    reports = REPORTS[type(decision)]
+    view = reports.view(decision, beside)
+    for name, render in reports.files.items():
+        write_text(folder / name, render(view))
+    others = (name for name in reports.files if name != reports.page)
+    return tuple(folder / name for name in (reports.page, *others))
 
 
 def _indented(document: Json) -> str:

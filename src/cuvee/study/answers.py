@@ -18,7 +18,10 @@ from cuvee.study.folder import StudyFolder
 from cuvee.study.outdated import outdated, outdated_files
 from cuvee.types import Json
 
-FLOWS: Mapping[str, tuple[str, Callable[[Json], Decision | SearchDecision | ScaleDecision]]] = {
+AnyDecision = Decision | SearchDecision | ScaleDecision
+"""An answer to a study."""
+
+FLOWS: Mapping[str, tuple[str, Callable[[Json], AnyDecision]]] = {
     "run": ("decision.json", Decision.from_json),
     "search": ("search.json", SearchDecision.from_json),
     "scale": ("scale.json", ScaleDecision.from_json),
@@ -28,7 +31,7 @@ FLOWS: Mapping[str, tuple[str, Callable[[Json], Decision | SearchDecision | Scal
 _BROKEN = (CuveeError, OSError, ValueError, ArithmeticError, LookupError)
 
 
-def read_answers(folder: Path, own: Decision | SearchDecision | ScaleDecision | None = None) -> Answers:
+def read_answers(folder: Path, own: AnyDecision | None = None) -> Answers:
     """Read the answers in the folder of a study.
 
     Args:
@@ -51,7 +54,7 @@ def read_answers(folder: Path, own: Decision | SearchDecision | ScaleDecision | 
     return Answers(answers, outdated(folder, answers, shown), passed_over)
 
 
-def read_answer(folder: Path, flow: str) -> Decision | SearchDecision | ScaleDecision | None:
+def read_answer(folder: Path, flow: str) -> AnyDecision | None:
     """The answer of one flow, a name of ``FLOWS``; None where there is none yet.
 
     Raises:

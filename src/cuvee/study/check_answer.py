@@ -9,12 +9,11 @@ from dataclasses import replace
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.answer import answer_of
 from cuvee.decisions.check import Check
-from cuvee.decisions.scale.decision import ScaleDecision
-from cuvee.decisions.search.decision import SearchDecision
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
+from cuvee.study.answers import AnyDecision
 from cuvee.study.checking import Checking, replicated
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
@@ -24,8 +23,6 @@ from cuvee.study.opening import opened
 from cuvee.study.outdated import outdated
 from cuvee.study.outlook import Outlook
 from cuvee.study.rechecking import checking_of
-
-AnyDecision = Decision | SearchDecision | ScaleDecision
 
 
 def check_answer(
