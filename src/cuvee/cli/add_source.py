@@ -10,21 +10,21 @@ from cuvee.cli.options import AsJson
 
 
 def add_source(
-    study: Annotated[Path, typer.Argument(help="A study.yaml, or the folder in which it lies.")],
+    study: Annotated[Path, typer.Argument(help="A study.yaml, or its folder.")],
     name: Annotated[str, typer.Argument(help="Name of the new source.")],
     paths: Annotated[
-        list[str], typer.Argument(help="Its files, folders or patterns; relative ones from where you are.")
+        list[str], typer.Argument(help="Files, folders or patterns, relative to the current folder.")
     ],
     tokens: Annotated[
         float | None,
         typer.Option(
             min=1,
-            help="Tokens of it that the target run can draw on, such as 2e9; left out, those of the files.",
+            help="Unique tokens available to the target run, such as 2e9. Default: the tokens of the files.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a source to a study.yaml, keeping its comments, then run: only what is new is trained."""
+    """Add a source to a study and run it again: only new models are trained."""
     from cuvee.cli.run import decide
     from cuvee.study.edit import append_source
     from cuvee.study.folder import CONFIG_NAME, StudyFolder

@@ -98,10 +98,11 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Decide what a language model is trained on, by blending small models."""
+    """Decide what a language model is trained on, with small models and their merges."""
 
 
 app.command("init")(init.init)

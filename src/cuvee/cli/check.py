@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Flow(StrEnum):
-    """Whose answer is checked."""
+    """The command whose answer is checked."""
 
     run = "run"
     search = "search"
@@ -23,21 +23,18 @@ class Flow(StrEnum):
 
 def check(
     study: Study = HERE,
-    of: Annotated[Flow, typer.Option(help="Whose answer is checked.")] = Flow.run,
+    of: Annotated[Flow, typer.Option(help="The command whose answer is checked.")] = Flow.run,
     seeds: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Trainings of each mixture, those that are there among them.",
+            help="Training runs of each mixture, including existing ones.",
         ),
     ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show trainings, FLOPs and time; train nothing.")
-    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print runs, FLOPs and time, and exit.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train the mixture of an answer, equal and proportional shares at fresh seeds, and say which is
-    better."""
+    """Train the pick, equal shares and proportional shares with fresh seeds, and compare them."""
     from cuvee.cli.output import print_check
     from cuvee.cli.run import carry_out, look_ahead, print_outlook
     from cuvee.study.check_answer import check_answer, outlook

@@ -18,36 +18,45 @@ if TYPE_CHECKING:
 def check_export(
     source: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A study, the folder of a fit, a decision, or shares in JSON."),
+        typer.Argument(
+            metavar="FILE",
+            help="A study, a folder of `cuvee fit`, a decision file, or a JSON file of shares.",
+        ),
     ],
     samples: Annotated[
         Path,
         typer.Option(
             "--samples",
             metavar="ORDER",
-            help="What was drawn, in its order: CSV or JSON lines with the source of each sample and, if the "
+            help="Samples in training order: CSV or JSON lines with the source of each sample and, if the "
             "trainer tells them, its tokens.",
         ),
     ],
     source_column: Annotated[
         str,
         typer.Option(
-            "--source", metavar="COLUMN", help="Names the source; default source, dataset, domain, ..."
+            "--source", metavar="COLUMN", help="Column of the source. Default: source, dataset, domain, ..."
         ),
     ] = "",
     token_column: Annotated[
         str,
-        typer.Option("--tokens", metavar="COLUMN", help="Tells the tokens; default tokens, num_tokens, ..."),
+        typer.Option(
+            "--tokens", metavar="COLUMN", help="Column of the tokens. Default: tokens, num_tokens, ..."
+        ),
     ] = "",
     path: Annotated[
         list[str] | None,
         typer.Option(
-            "--path", metavar="SOURCE=NAME", help="What ORDER calls a source, if neither its name nor path."
+            "--path",
+            metavar="SOURCE=NAME",
+            help="Name of a source in ORDER, if it is neither its name nor its path.",
         ),
     ] = None,
     mixture: Annotated[
         str,
-        typer.Option("--mixture", metavar="NAME", help="Another mixture of the decision, such as unimax."),
+        typer.Option(
+            "--mixture", metavar="NAME", help="Use another mixture of the decision, such as unimax."
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:

@@ -18,13 +18,15 @@ class Effort(StrEnum):
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to put it; made if missing.")] = Path("cuvee-demo"),
+    folder: Annotated[Path, typer.Argument(help="Folder for the demo; created if missing.")] = Path(
+        "cuvee-demo"
+    ),
     effort: Annotated[
-        Effort, typer.Option(help="Size of the study: minutes, tens of minutes, hours on a GPU.")
+        Effort, typer.Option(help="Size of the study: minutes, tens of minutes, or hours on a GPU.")
     ] = Effort.tiny,
     as_json: AsJson = False,
 ) -> None:
-    """Run a study of six to eight kinds of text from this Python installation; nothing is downloaded."""
+    """Run an example study on text of this Python installation; nothing is downloaded."""
     from cuvee.cli.progress_display import progress_display
     from cuvee.cli.run import decide
     from cuvee.study.config import StudyConfig

@@ -30,7 +30,7 @@ def doctor(
     tables: Tables,
     where: Annotated[
         list[str] | None,
-        typer.Option("--where", metavar="COLUMN=VALUE", help="Examine only these rows, such as split=train."),
+        typer.Option("--where", metavar="COLUMN=VALUE", help="Check only these rows, such as split=train."),
     ] = None,
     target: Targets = None,
     guard: Guards = None,
@@ -43,7 +43,7 @@ def doctor(
     max_epochs: MaxEpochs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell every fault of a table of runs that is known to spoil answers; exit code 1 if one is grave."""
+    """Check a table of runs for known problems; exit code 1 if one is serious."""
     import math
 
     from cuvee.cli import given

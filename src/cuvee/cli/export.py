@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def export(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="PATH", help="A study, the folder of a fit, a decision, or shares in JSON."),
+        typer.Argument(
+            metavar="PATH",
+            help="A study, a folder of `cuvee fit`, a decision file, or a JSON file of shares.",
+        ),
     ] = None,
     to: Annotated[
         str, typer.Option("--to", metavar="TRAINER", help=f"{one_of(TRAINERS)} --list says more of each.")
@@ -29,13 +32,13 @@ def export(
         typer.Option(
             "--path",
             metavar="SOURCE=PATH",
-            help="Where the trainer finds a source; default the path in the study, or the name.",
+            help="Data path of a source in the exported file. Default: its path in the study, or its name.",
         ),
     ] = None,
     tokens: Annotated[
         list[str] | None,
         typer.Option(
-            "--tokens", metavar="SOURCE=COUNT", help="Unique tokens of a source; default those of the study."
+            "--tokens", metavar="SOURCE=COUNT", help="Unique tokens of a source. Default: those of the study."
         ),
     ] = None,
     documents: Annotated[
@@ -43,21 +46,25 @@ def export(
         typer.Option(
             "--documents",
             metavar="SOURCE=COUNT",
-            help="Documents of a source, such as web=1e6; default those of the study.",
+            help="Documents of a source, such as web=1e6. Default: those of the study.",
         ),
     ] = None,
-    target_tokens: Annotated[float | None, typer.Option("--target-tokens", help="Tokens of the run.")] = None,
-    sequence_length: Annotated[int, typer.Option("--sequence-length", help="Tokens of a sample.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="For trainers that draw.")] = 0,
+    target_tokens: Annotated[
+        float | None, typer.Option("--target-tokens", help="Training tokens of the run.")
+    ] = None,
+    sequence_length: Annotated[int, typer.Option("--sequence-length", help="Tokens per sample.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed, for trainers that sample.")] = 0,
     mixture: Annotated[
         str,
-        typer.Option("--mixture", metavar="NAME", help="Another mixture of the decision, such as unimax."),
+        typer.Option(
+            "--mixture", metavar="NAME", help="Use another mixture of the decision, such as unimax."
+        ),
     ] = "",
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; default standard output.")] = None,
-    list_trainers: Annotated[bool, typer.Option("--list", help="Show all trainers and leave.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Output file. Default: standard output.")] = None,
+    list_trainers: Annotated[bool, typer.Option("--list", help="List all trainers and exit.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a mixture in the format of a trainer; what it cannot express is said."""
+    """Write a mixture in the format of a trainer, with a note on what the format cannot express."""
     from cuvee.cli.given import counts
     from cuvee.cli.output import print_json
     from cuvee.errors import ConfigError

@@ -19,73 +19,89 @@ Tables = Annotated[
     list[Path],
     typer.Argument(
         metavar="TABLE...",
-        help="Files of runs: mixtures and metrics, together or apart. The format is recognised.",
+        help="Tables of runs: mixtures and metrics, in one file or several. The format is detected.",
         show_default=False,
     ),
 ]
 Targets = Annotated[
     list[str] | None,
     typer.Option(
-        "--target", metavar="METRIC[=WEIGHT]", help="What to improve; default all metrics, equally."
+        "--target",
+        metavar="METRIC[=WEIGHT]",
+        help="Metric to improve. Default: all metrics, equally weighted.",
     ),
 ]
 Lower = Annotated[
     list[str] | None,
-    typer.Option("--lower", metavar="METRIC", help="Better when lower: a metric, 'quiz*', or all."),
+    typer.Option(
+        "--lower",
+        metavar="METRIC",
+        help="Metrics that are better when lower: a name, a pattern such as 'quiz*', or all.",
+    ),
 ]
 Higher = Annotated[
-    list[str] | None, typer.Option("--higher", metavar="METRIC", help="Better when higher, see --lower.")
+    list[str] | None,
+    typer.Option("--higher", metavar="METRIC", help="Metrics that are better when higher; see --lower."),
 ]
 Guards = Annotated[
     list[str] | None,
     typer.Option(
-        "--guard", metavar="METRIC=SLACK", help="No worse than the baseline on METRIC by more than SLACK."
+        "--guard",
+        metavar="METRIC=SLACK",
+        help="Constraint: METRIC may be worse than the baseline by at most SLACK.",
     ),
 ]
 Aims = Annotated[
     str | None,
-    typer.Option("--aim", metavar="mean|worst", help="Lower the mean, or the worst rise over the baseline."),
+    typer.Option(
+        "--aim",
+        metavar="mean|worst",
+        help="Objective: the weighted mean, or the worst change against the baseline.",
+    ),
 ]
 BaselineName = Annotated[
     str | None,
     typer.Option(
         "--baseline",
         metavar="NAME",
-        help="A run's name, uniform, proportional or unimax; default proportional where --tokens are given.",
+        help="Baseline: a run's name, uniform, proportional or unimax. Default: "
+        "proportional if --tokens are given.",
     ),
 ]
 Caps = Annotated[
-    list[str] | None, typer.Option("--cap", metavar="SOURCE=SHARE", help="Largest share of a source.")
+    list[str] | None, typer.Option("--cap", metavar="SOURCE=SHARE", help="Maximum share of a source.")
 ]
 Floors = Annotated[
-    list[str] | None, typer.Option("--floor", metavar="SOURCE=SHARE", help="Smallest share of a source.")
+    list[str] | None, typer.Option("--floor", metavar="SOURCE=SHARE", help="Minimum share of a source.")
 ]
 Tokens = Annotated[
     list[str] | None,
     typer.Option("--tokens", metavar="SOURCE=COUNT", help="Unique tokens of a source, such as web=2e9."),
 ]
 TargetTokens = Annotated[
-    float | None, typer.Option("--target-tokens", help="Tokens of the run that the mixture is for.")
+    float | None, typer.Option("--target-tokens", help="Training tokens of the target run.")
 ]
 TargetParams = Annotated[
     float | None,
-    typer.Option("--target-params", help="Parameters of that run, for a law of several scales."),
+    typer.Option("--target-params", help="Model parameters of the target run, for laws of several scales."),
 ]
-MaxEpochs = Annotated[float | None, typer.Option("--max-epochs", help="How often a source may be read.")]
+MaxEpochs = Annotated[float | None, typer.Option("--max-epochs", help="Maximum epochs of a source.")]
 Prior = Annotated[
     float | None,
-    typer.Option("--prior", help="Pull towards the baseline, in units of the target for each nat of KL."),
+    typer.Option(
+        "--prior", help="Penalty on the KL divergence from the baseline, in units of the target per nat."
+    ),
 ]
 LawName = Annotated[
     str | None,
     typer.Option(
         "--law",
         metavar="NAME",
-        help=f"The law that is minimised; default {DEFAULT_LAW}, unless another does clearly better on "
+        help=f"Law to minimise. Default: {DEFAULT_LAW}, unless another predicts clearly better on "
         f"left-out runs. {one_of(LAWS)}",
     ),
 ]
-Level = Annotated[float | None, typer.Option("--level", help="Of all intervals; 0.8 where not given.")]
+Level = Annotated[float | None, typer.Option("--level", help="Level of all intervals. Default: 0.8.")]
 
 
 def fit(
@@ -110,10 +126,10 @@ def fit(
         list[str] | None,
         typer.Option("--where", metavar="COLUMN=VALUE", help="Use only these rows, such as split=train."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the answer.")] = Path("fit"),
+    out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("fit"),
     as_json: AsJson = False,
 ) -> None:
-    """Fit laws to a table of runs, judge them on runs left out, and give the best mixture."""
+    """Fit laws to a table of runs, validate them on held-out runs, and find the best mixture."""
     from cuvee.cli.given import pairs
     from cuvee.laws.at_scale import OF_SCALE
     from cuvee.study.doctor.first_lines import first_lines
@@ -134,7 +150,7 @@ def fit(
 
 def optimise(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="The folder that `cuvee fit` wrote.")] = Path("fit"),
+    folder: Annotated[Path, typer.Argument(help="Folder written by `cuvee fit`.")] = Path("fit"),
     target: Targets = None,
     guard: Guards = None,
     aim: Aims = None,
@@ -150,16 +166,14 @@ def optimise(
     level: Level = None,
     pareto: Annotated[
         list[str] | None,
-        typer.Option(
-            "--pareto", metavar="METRIC", help="Twice: what the best value of one metric costs the other."
-        ),
+        typer.Option("--pareto", metavar="METRIC", help="Give two metrics to compute their Pareto front."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the answer; default the same.")
+        Path | None, typer.Option("--out", help="Output folder. Default: the same folder.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the runs of an earlier fit again, with other options; what is not named stays."""
+    """Optimise the mixture again from an earlier fit, with other options; options not given are kept."""
     from cuvee.study.doctor.first_lines import first_lines
     from cuvee.study.fit import LAWS_COMPARED
     from cuvee.study.fit_folder import load

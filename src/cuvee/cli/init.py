@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="A folder of data: each sub-folder, or each file, becomes a source.")
+        Path, typer.Argument(help="Data folder: each sub-folder, or each file, becomes a source.")
     ] = Path(),
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="STUDY", help="The folder of the study; left out, FOLDER.cuvee beside it."
+            "--out", metavar="STUDY", help="Folder of the study. Default: FOLDER.cuvee beside the data."
         ),
     ] = None,
     as_json: AsJson = False,

@@ -9,7 +9,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 Study = Annotated[
     Path,
-    typer.Argument(metavar="STUDY", help="A study.yaml, or the folder in which it lies.", show_default=True),
+    typer.Argument(metavar="STUDY", help="A study.yaml, or its folder.", show_default=True),
 ]
 HERE = Path("study.yaml")
 """The study that is meant where none is named."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def report(study: Study = HERE, as_json: AsJson = False) -> None:
-    """Write the reports of all answers of a study (a run, a ladder, a search), without running anything."""
+    """Write the reports of a study again (run, scale and search), without running anything."""
     from cuvee.cli.output import print_answer, print_json
     from cuvee.errors import ConfigError
     from cuvee.study.answers import FLOWS

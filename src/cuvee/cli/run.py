@@ -28,11 +28,11 @@ Shown = TypeVar("Shown", bound=_Shown)
 def run(
     study: Study = HERE,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Show models, FLOPs and time of every stage; train nothing.")
+        bool, typer.Option("--plan", help="Print runs, FLOPs and time of every stage, and exit.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a study, or go on where it stopped: train, blend, judge, decide."""
+    """Run a study, or resume it: train, merge, calibrate, decide, check."""
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 def scale(
     study: Study = HERE,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Show runs, FLOPs and time of every scale; train nothing.")
+        bool, typer.Option("--plan", help="Print runs, FLOPs and time of every scale, and exit.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find the best mixture at small scales, see how it moves, and follow it to the target run."""
+    """Optimise the mixture at several small scales and extrapolate it to the target run."""
     from cuvee.cli.run import carry_out, look_ahead, print_outlook
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder

@@ -18,18 +18,18 @@ _BEST = 12
 def search(
     study: Study = HERE,
     budget: Annotated[
-        float | None, typer.Option("--budget", metavar="FLOPS", help="In place of `search.budget_flops`.")
+        float | None, typer.Option("--budget", metavar="FLOPS", help="Overrides `search.budget_flops`.")
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option("--method", metavar="NAME", help=f"In place of `search.method`. {one_of(METHODS)}"),
+        typer.Option("--method", metavar="NAME", help=f"Overrides `search.method`. {one_of(METHODS)}"),
     ] = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Tell what can be asked for, at which price; train nothing.")
+        bool, typer.Option("--plan", help="Print the available experiments and their prices, and exit.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search for the best mixture with merges, short and long trainings, within a budget of FLOPs."""
+    """Search for the best mixture with merges, short runs and long runs, within a budget of FLOPs."""
     from cuvee.cli.run import carry_out, look_ahead
     from cuvee.study.config import StudyConfig
     from cuvee.study.folder import StudyFolder

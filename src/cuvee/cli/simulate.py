@@ -39,16 +39,17 @@ def simulate(
         typer.Option(
             "--target-level",
             metavar="PARAMS/TOKENS",
-            help="Where the best mixture is wanted, such as 60M/1B; default the dearest level.",
+            help="Target fidelity, such as 60M/1B. Default: the most expensive one.",
         ),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option("--budget", help="Of a search, in runs at the target; default 20.")
+        float | None,
+        typer.Option("--budget", help="Budget of each search, in runs at the target fidelity. Default: 20."),
     ] = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", help="Searches of each method; default 20.")] = None,
-    batch: Annotated[
-        int | None, typer.Option("--batch", help="Experiments asked for at once; default 1.")
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", help="Number of searches for each method. Default: 20.")
     ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Parallel experiments. Default: 1.")] = None,
     law: Annotated[
         str | None,
         typer.Option(
@@ -59,12 +60,14 @@ def simulate(
     ] = None,
     noise: Annotated[
         float | None,
-        typer.Option("--noise", help="Of a run around the law, as a deviation; default its held-out error."),
+        typer.Option(
+            "--noise", help="Noise of a run around the law (standard deviation). Default: its held-out error."
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the answer.")] = Path("simulation"),
+    out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("simulation"),
     as_json: AsJson = False,
 ) -> None:
-    """Compare methods of search on runs that are there: what finding the best mixture would have cost."""
+    """Compare search methods on existing runs: what finding the best mixture would have cost."""
     from dataclasses import replace
 
     from cuvee.cli.given import pairs, weights

@@ -4,7 +4,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 
 
 def status(study: Study = HERE, as_json: AsJson = False) -> None:
-    """Show what of a study is done, what is left and what it has cost."""
+    """Show what is done, what is left, and what a study has cost."""
     from cuvee.cli.output import print_json, print_table, short
     from cuvee.quantities import flops
     from cuvee.study.config import StudyConfig

@@ -50,60 +50,61 @@ _PLACES = ("sources", "evaluations", "workers")
 
 
 class StudyConfig(Settings):
-    """All that a user decides about a study."""
+    """The study file: everything that a user decides."""
 
     schema_version: Literal[1] = Field(alias="schema")
-    """Version of this file's format."""
+    """Version of the file format."""
     name: str = Field(default="study", min_length=1)
-    """What reports call the study."""
+    """Name of the study in reports."""
     effort: Literal["tiny", "small", "standard"] = "small"
-    """The dial that sets all defaults: minutes or tens of minutes on a few cores, hours on a GPU."""
+    """Preset of all defaults: `tiny` takes minutes on a few cores, `small` tens of minutes, `standard`
+    hours on a GPU."""
     seed: int = Field(default=0, ge=0, lt=LARGEST_SEED)
-    """From which all randomness follows."""
+    """Random seed of the study."""
     workers: Count = Field(default_factory=usable_cores)
-    """Processes that work side by side; left out, one for each processor core."""
+    """Number of worker processes. Default: one for each processor core."""
     sources: dict[str, SourceSettings] = Field(min_length=1)
-    """The sets of documents whose shares are to be decided: `name: path`, or keys as below."""
+    """The data sources whose shares are decided: `name: path`, or the keys below."""
     evaluations: EvaluationsSettings = EvaluationsSettings()
-    """What losses are measured on: held-out parts, and `name: {source: ...}` or `name: {paths: ...}`."""
+    """Evaluation sets: held-out parts, and `name: {source: ...}` or `name: {paths: ...}`."""
     pool: tuple[str, ...] = ()
-    """The sources that may be in the mixture; left out, all. The others only train the seed model, and
-    their held-out parts show what a mixture does to text that it does not contain."""
+    """Sources that may enter the mixture. Default: all. Other sources only train the seed model; their
+    held-out parts show how a mixture affects text outside it."""
     split: SplitSettings = SplitSettings()
-    """How documents are divided, by the hash of their text."""
+    """How documents are split into training and evaluation parts."""
     tokenizer: TokenizerSettings
-    """`vocabulary` trains one, `folder` takes one."""
+    """`vocabulary` trains a tokenizer, `folder` uses an existing one."""
     model: ModelSettings
-    """`parameters` trains a new seed model, `folder` takes any causal language model."""
+    """`parameters` trains a new seed model, `folder` uses an existing causal language model."""
     seed_training: SeedTrainingSettings
-    """The training of the seed model, from which all branches start."""
+    """Training of the seed model, from which all branches start."""
     branch_training: BranchTrainingSettings
-    """The training of the pool: one branch of the seed for each unit of data."""
+    """Training of the pool: one branch of the seed model for each unit of data."""
     reference_training: ReferenceTrainingSettings
-    """The training of the reference runs; what is left out is as for the branches."""
+    """Training of the reference runs. Missing keys are those of the branches."""
     references: ReferencesSettings
-    """The mixtures really trained on, to judge and to calibrate the proxies."""
+    """Reference mixtures: models are trained on them to calibrate and judge the proxies."""
     candidates: CandidatesSettings
-    """The mixtures that only the proxies score."""
+    """Candidate mixtures: scored by proxies, never trained."""
     check: CheckSettings
-    """How the decision is checked: the pick, equal and proportional shares are trained at fresh seeds."""
+    """Check of the decision: the pick, equal shares and proportional shares are trained with fresh seeds."""
     evaluation_tokens: Count
-    """Tokens of each evaluation by which mixtures are chosen, at most, spread over half of its documents;
-    as many of the other half check the decision."""
+    """Maximum tokens of each evaluation for choosing a mixture, spread over half of its documents. The check
+    uses as many from the other half."""
     target: TargetSettings = TargetSettings()
-    """What is to be minimised: a weighted mean of the losses."""
+    """The objective: a weighted mean of the evaluation losses, to be minimised."""
     target_run: TargetRunSettings = TargetRunSettings()
-    """The training that the decision is for."""
+    """The target run: the training run that the decision is for."""
     scale: ScaleSettings
-    """How `cuvee scale` gets from what can be paid to the target run."""
+    """Settings of `cuvee scale`: how optima at affordable scales are extrapolated to the target run."""
     search: SearchSettings
-    """How `cuvee search` spends FLOPs, one experiment after another."""
+    """Settings of `cuvee search`: sequential experiments within a budget of FLOPs."""
     limits: LimitsSettings = LimitsSettings()
-    """Bounds that the mixture has to keep, in token shares."""
+    """Constraints on the mixture, in token shares."""
     estimand: Literal["equal_budget", "union"] = "equal_budget"
-    """Mixtures are compared at one number of tokens, or at the sum of their parts."""
+    """Compare mixtures at equal training tokens (equal_budget) or at the sum of their units (union)."""
     averaging_bonus: bool = True
-    """Correct merges for what averaging alone gains, whatever the data."""
+    """Correct merges for the gain that averaging gives for any data."""
 
     @classmethod
     def load(cls, path: Path) -> "StudyConfig":

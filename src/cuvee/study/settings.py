@@ -29,7 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def resolved(path: str, info: ValidationInfo) -> str:
-    """``path`` against the folder of the file that says it; names on the hub stay as they are."""
+    """Resolve ``path`` against the folder of the study file; hub names stay as they are."""
     if not path:
         raise ValueError("must not be empty")
     if path.startswith("hub:"):
@@ -39,7 +39,7 @@ def resolved(path: str, info: ValidationInfo) -> str:
 
 
 def resolved_folder(path: Path, info: ValidationInfo) -> Path:
-    """The same for a path that is a folder on this machine."""
+    """Resolve a path that must be a folder on this machine."""
     return Path(resolved(str(path), info))
 
 
@@ -48,7 +48,7 @@ Folder = Annotated[Path, AfterValidator(resolved_folder)]
 
 
 class Settings(BaseModel):
-    """What all sections share: unknown keys and infinite numbers are refused, values never change."""
+    """Base class of all sections: unknown keys and infinite numbers are refused, values are immutable."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -60,17 +60,18 @@ class Settings(BaseModel):
 
 
 class TextSettings(Settings):
-    """Where text lies and how it is read."""
+    """Where the text is stored and how it is read."""
 
     paths: tuple[Location, ...] = ()
-    """Files, folders, patterns, or `hub:NAME/CONFIG:SPLIT`; .txt .md .jsonl .json (.gz .zst .bz2 .xz)
-    .parquet. READMEs, licences and the like are left out unless a path names them."""
+    """Files, folders, glob patterns, or `hub:NAME/CONFIG:SPLIT`. Formats: .txt .md .jsonl .json (also
+    .gz .zst .bz2 .xz) and .parquet. READMEs and licences are skipped unless a path names them."""
     text_field: str = "text"
-    """The field of a record that holds its text; `data.text` is one inside another, messages are joined."""
+    """Field of a record that holds its text. Use dots for nested fields (`data.text`); chat messages are
+    joined."""
     allow_broken: bool = False
-    """Skip and count records that cannot be read, instead of stopping."""
+    """Skip and count unreadable records instead of stopping."""
     chunk_characters: Count | None = None
-    """Cut longer documents into pieces of about this many characters."""
+    """Split longer documents into pieces of about this many characters."""
 
     @model_validator(mode="before")
     @classmethod
@@ -87,15 +88,15 @@ class TextSettings(Settings):
 
 
 class SourceSettings(TextSettings):
-    """A named set of documents."""
+    """One data source: a named set of documents."""
 
     units: Count = 1
-    """How many pool models the source is cut into, by document hash."""
+    """Number of pool models trained on this source, each on its own part of the documents."""
     tokens: Count | None = None
-    """Tokens of it that the target run can draw on; left out, those that are read are counted."""
+    """Unique tokens of this source available to the target run. Default: the tokens read here."""
     in_seed: bool = True
-    """The seed model (and a tokenizer trained here) sees it. `cuvee add-source` says false, so that
-    what is already trained stays as it is."""
+    """Use this source to train the seed model and the tokenizer. `cuvee add-source` sets this to false, so
+    that existing models stay valid."""
 
     @model_validator(mode="after")
     def _has_paths(self) -> "SourceSettings":
@@ -105,10 +106,10 @@ class SourceSettings(TextSettings):
 
 
 class EvaluationSettings(TextSettings):
-    """What losses are measured on: the held-out part of a source, or text of its own."""
+    """One evaluation set: the held-out part of a source, or separate text."""
 
     source: str | None = None
-    """The source whose held-out part is meant; instead of `paths`."""
+    """Use the held-out part of this source, instead of `paths`."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> "EvaluationSettings":
@@ -118,13 +119,13 @@ class EvaluationSettings(TextSettings):
 
 
 class EvaluationsSettings(Settings):
-    """The evaluations: held-out parts, and others by name."""
+    """The evaluation sets: held-out parts of the sources, and others by name."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, EvaluationSettings] = Field(init=False)
 
     held_out: bool = True
-    """Measure on the held-out part of every source; evaluations named beside this key are added."""
+    """Evaluate on the held-out part of every source, in addition to the evaluations named here."""
 
     @property
     def named(self) -> dict[str, EvaluationSettings]:
@@ -133,12 +134,12 @@ class EvaluationsSettings(Settings):
 
 
 class SplitSettings(Settings):
-    """How documents are divided, by the hash of their text; the rest trains the pool."""
+    """How documents are split, by the hash of their text. The remainder trains the pool."""
 
     evaluation: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Share of the documents of each source that is held out."""
+    """Fraction of each source held out for evaluation."""
     seed: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """Share of the documents of each source that only the seed model sees."""
+    """Fraction of each source used only to train the seed model."""
 
     @model_validator(mode="after")
     def _leaves_something(self) -> "SplitSettings":
@@ -148,12 +149,12 @@ class SplitSettings(Settings):
 
 
 class TokenizerSettings(Settings):
-    """A tokenizer to train on the sources, or one that is there; with neither, that of `model.folder`."""
+    """The tokenizer: trained on the sources, or an existing one. Default: the tokenizer of `model.folder`."""
 
     vocabulary: Annotated[int, Field(ge=257)] | None = None
-    """Entries of a byte-level BPE tokenizer trained on the sources."""
+    """Vocabulary size of a byte-level BPE tokenizer trained on the sources."""
     folder: Folder | None = None
-    """A folder with a Hugging Face tokenizer; instead of `vocabulary`."""
+    """Folder of an existing Hugging Face tokenizer, instead of `vocabulary`."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "TokenizerSettings":
@@ -163,14 +164,14 @@ class TokenizerSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """The model of the study: a new one of a size, or one that is there."""
+    """The seed model: a new one of a given size, or an existing checkpoint."""
 
     parameters: Annotated[int, Field(ge=1000)] | None = None
-    """Parameters of the Llama-type seed model that the study trains, embeddings included."""
+    """Number of parameters of a new Llama-style seed model, including embeddings."""
     context_length: Annotated[int, Field(ge=8)]
-    """Tokens the model sees at once."""
+    """Context length in tokens."""
     folder: Folder | None = None
-    """A folder with a Hugging Face causal language model to branch from; instead of `parameters`."""
+    """Folder of an existing Hugging Face causal language model, instead of `parameters`."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "ModelSettings":
@@ -185,39 +186,41 @@ Schedule = Literal["linear", "constant", "cosine", "wsd"]
 
 
 class TrainingSettings(Settings):
-    """What every kind of training is told."""
+    """Settings shared by all training stages."""
 
     tokens: Count
-    """Tokens trained on."""
+    """Number of training tokens."""
     learning_rate: Positive
-    """The highest learning rate."""
+    """Peak learning rate."""
     warmup: Share = 0.0
-    """Share of the training in which the learning rate rises from zero."""
+    """Fraction of training used for linear warm-up."""
     schedule: Schedule = "linear"
-    """The learning rate after the warm-up: linear or cosine fall to zero, constant, or wsd."""
+    """Learning-rate schedule after warm-up: linear or cosine decay to zero, constant, or warmup-stable-
+    decay (wsd)."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Share of the training in which a wsd schedule falls to zero, at its end."""
+    """Fraction of training, at its end, in which a wsd schedule decays to zero."""
     batch_tokens: Count
-    """Tokens in one step."""
+    """Tokens per optimizer step."""
     weight_decay: NonNegative = 0.1
-    """Decoupled weight decay of the matrices (AdamW)."""
+    """Decoupled weight decay (AdamW), applied to matrices only."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.95)
-    """Decay of the two moments of AdamW."""
+    """Decay rates of the AdamW moments."""
     clip: Positive = 1.0
-    """Largest norm of the gradient."""
+    """Gradient clipping: maximum gradient norm."""
 
 
 class SeedTrainingSettings(TrainingSettings):
-    """The training of the seed model, from which all branches start."""
+    """Training of the seed model, from which all branches start."""
 
     tokens: NonNegativeCount
-    """Tokens trained on; 0 takes the model of `model.folder` as it is."""
+    """Number of training tokens; 0 uses the model of `model.folder` unchanged."""
     warmup: Share = 0.05
-    """Share of the training in which the learning rate rises from zero."""
+    """Fraction of training used for linear warm-up."""
     schedule: Schedule = "constant"
-    """The learning rate after the warm-up; constant, so that branches go on where the seed stopped."""
+    """Learning-rate schedule after warm-up. Constant by default, so that branches continue where the seed
+    stopped."""
     mixture: str | dict[str, NonNegative] = "uniform"
-    """`uniform`, `proportional` (to tokens), or weights by source; all sources take part."""
+    """Mixture of the seed model: `uniform`, `proportional` (to tokens), or a weight for each source."""
 
     @field_validator("mixture", mode="before")
     @classmethod
@@ -232,39 +235,40 @@ class SeedTrainingSettings(TrainingSettings):
 
 
 class ReferenceTrainingSettings(TrainingSettings):
-    """The training of the reference runs: the way the target run will be trained."""
+    """Training of the reference runs. Choose what the target run will use."""
 
     tail_average: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the training, at its end, over which the parameters are averaged; 0 keeps the last."""
+    """Fraction of training, at its end, over which the parameters are averaged; 0 keeps the last step."""
     optimizer_state: Literal["restored", "fresh"] = "restored"
-    """Go on with the seed's AdamW moments, or start them at zero."""
+    """Continue with the AdamW moments of the seed (restored), or start from zero (fresh)."""
 
 
 class BranchTrainingSettings(ReferenceTrainingSettings):
-    """The training of the pool: one branch of the seed for each unit of data.
+    """Training of the pool: one branch of the seed model for each unit of data.
 
-    A lower learning rate than the references' (a quarter to a half) tells mixtures of equally many
-    sources apart better, the full one mixtures of different numbers of sources.
+    A lower learning rate than that of the references (a quarter to a half) ranks mixtures with the same
+    number of sources better; the full rate ranks mixtures with different numbers of sources better.
     """
 
     snapshots: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
-    """Fractions of the branch at which its parameters are kept too, besides the end."""
+    """Fractions of training at which intermediate parameters are kept as well."""
     seeds: Count = 1
-    """How many branches of each unit, with other orders of the data."""
+    """Number of branches for each unit, each with its own data order."""
 
 
 Design = Literal["mixed", "subsets", "dirichlet", "space_filling"]
 
 
 class ReferencesSettings(Settings):
-    """The mixtures that a model is really trained on, to judge and to calibrate the proxies."""
+    """Reference mixtures: models are trained on them to calibrate and judge the proxies."""
 
     count: NonNegativeCount
-    """How many different mixtures."""
+    """Number of distinct mixtures."""
     replicates: NonNegativeCount
-    """How many of them are trained a second time with another order of the data, for the noise."""
+    """Number of references trained twice, with different data orders, to measure training noise."""
     design: Design = "mixed"
-    """How they are chosen: subsets of sources, Dirichlet draws, an even spread, or some of each."""
+    """How mixtures are chosen: subsets of sources, Dirichlet draws, a space-filling design, or some of
+    each."""
 
     @model_validator(mode="after")
     def _not_more_replicates(self) -> "ReferencesSettings":
@@ -274,26 +278,26 @@ class ReferencesSettings(Settings):
 
 
 class CandidatesSettings(Settings):
-    """The mixtures that only the proxies score."""
+    """Candidate mixtures: scored by proxies, never trained."""
 
     count: Count
-    """How many."""
+    """Number of candidates."""
     design: Design = "mixed"
-    """How they are chosen, as for the references."""
+    """How mixtures are chosen; the same options as for references."""
 
 
 class CheckSettings(Settings):
-    """How the decision is checked: the pick, equal and proportional shares are trained at fresh seeds."""
+    """Check of the decision: the pick, equal shares and proportional shares are trained with fresh seeds."""
 
     seeds: NonNegativeCount
-    """How often each of them is trained, all with the same seeds; 0 leaves the decision unchecked."""
+    """Number of training runs for each mixture (paired seeds); 0 leaves the decision unchecked."""
 
 
 class TargetSettings(Settings):
-    """What is to be minimised: a weighted mean of the losses."""
+    """The objective: a weighted mean of the evaluation losses, to be minimised."""
 
     weights: dict[str, NonNegative] = {}
-    """Weight of each evaluation; left out, all count the same."""
+    """Weight of each evaluation. Default: all evaluations count equally."""
 
     @field_validator("weights")
     @classmethod
@@ -306,37 +310,38 @@ class TargetSettings(Settings):
 
 
 class TargetRunSettings(Settings):
-    """The training that the decision is for."""
+    """The target run: the training run that the decision is for."""
 
     tokens: Count | None = None
-    """Tokens it will train on; left out, repetition is neither capped nor matched."""
+    """Training tokens of the target run. Without it, repetition is neither capped nor simulated."""
     max_epochs: Positive = 4.0
-    """How often a source may be repeated in it."""
+    """Maximum number of epochs of any source."""
     parameters: Count | None = None
-    """Parameters of its model; left out, `cuvee scale` looks at one size of model only."""
+    """Model parameters of the target run. Without it, `cuvee scale` uses one model size only."""
     simulated_epoching: bool = True
-    """Small runs read as small a part of each source that they repeat it as often as this run will."""
+    """Small runs use a subset of each source, so that they repeat it as often as the target run will."""
 
 
 class ScaleSettings(Settings):
-    """How `cuvee scale` gets from what can be paid to the target run."""
+    """Settings of `cuvee scale`: how optima at affordable scales are extrapolated to the target run."""
 
     budget_flops: Positive
-    """FLOPs that all of its trainings may take together."""
+    """Total budget in FLOPs."""
     rungs: Annotated[int, Field(ge=2)] = 2
-    """Scales at which the best mixture is sought; the mixtures found are trained one scale above."""
+    """Number of scales at which the best mixture is searched. The results are trained one scale above."""
     step: Annotated[float, Field(gt=1)] = 3.0
-    """From each scale to the next the tokens grow by this factor."""
+    """Growth factor of the tokens from one scale to the next."""
     factors: tuple[Positive, ...] = (1 / 3, 3.0)
-    """Each source in turn is given so many times as much as in the base run of equal amounts."""
+    """Perturbations of one source at a time, relative to a base run with equal amounts of all sources."""
     replicates: NonNegativeCount = 2
-    """How often the base run of each scale is trained again, for the noise of a training."""
+    """Number of repeated base runs at each scale, to measure training noise."""
     seeds: NonNegativeCount = 2
-    """How often each mixture found is trained at the scale above; 0 trusts them unseen."""
+    """Number of training runs of each resulting mixture at the scale above; 0 leaves them untested."""
     least_amount: NonNegative = 0.2
-    """No optimum gives a source less than this part of its amount in the base run."""
+    """Lower bound of each source in an optimum, as a fraction of its amount in the base run."""
     power_law: Literal["likeliest", "published"] = "likeliest"
-    """Power laws that weigh the noise, or ones that meet three runs exactly, as published."""
+    """How power laws are fitted: by likelihood, with noise (likeliest), or exactly through three runs
+    (published)."""
 
     @field_validator("factors")
     @classmethod
@@ -355,40 +360,42 @@ class ScaleSettings(Settings):
 
 
 class SearchSettings(Settings):
-    """How `cuvee search` spends FLOPs, one experiment after another."""
+    """Settings of `cuvee search`: sequential experiments within a budget of FLOPs."""
 
     budget_flops: Positive
-    """FLOPs that all of its experiments may take together, the pool included where it is not trained yet."""
+    """Total budget in FLOPs, including the pool if it is not trained yet."""
     method: str = "cost_aware"
-    """What chooses the next experiment."""
+    """Search method that chooses the next experiment."""
     target_tokens: Count | None = None
-    """Tokens of its dearest trainings; left out, as many as let the budget pay for `target_runs` of them."""
+    """Training tokens at the target fidelity. Default: chosen so that the budget covers `target_runs` such
+    runs."""
     target_runs: Annotated[float, Field(ge=2)] = 8.0
-    """How many of its dearest trainings the budget would pay for; at most they are as long as the target
-    run."""
+    """Number of runs at the target fidelity that the budget would cover. They are never longer than the
+    target run."""
     scales: NonNegativeCount = 2
-    """Scales below, at which trainings are cheaper."""
+    """Number of cheaper training scales below the target fidelity."""
     step: Annotated[float, Field(gt=1)] = 3.0
-    """From each scale to the next the tokens grow by this factor."""
+    """Growth factor of the tokens from one scale to the next."""
     checkpoints: NonNegativeCount = 2
-    """Places on the way of the dearest trainings at which one can be frozen, to go on later or never."""
+    """Number of intermediate checkpoints at which a run at the target fidelity may be paused."""
     proxies: tuple[Literal["merged", "ensembled"], ...] = ("merged", "ensembled")
-    """What else can be asked for, of a pool of branches; empty trains no pool."""
+    """Proxies that the search may use. They need a pool of branches; an empty list trains none."""
     batch: Count | None = None
-    """Experiments made side by side; left out, one for each worker."""
+    """Number of parallel experiments. Default: one for each worker."""
     tolerance: NonNegative = 0.002
-    """Stop when another mixture is hardly ever better by more nats per token; 0 spends the whole budget."""
+    """Stop when the probability that another mixture is better by more than this (nats per token) is below
+    5 %. 0 spends the whole budget."""
 
 
 class LimitsSettings(Settings):
-    """Bounds that the mixture has to keep, in token shares."""
+    """Constraints on the mixture, in token shares."""
 
     minimum: dict[str, Share] = {}
-    """Least share by source."""
+    """Minimum share of each source."""
     maximum: dict[str, Share] = {}
-    """Largest share by source."""
+    """Maximum share of each source."""
     ratios: tuple[dict[str, Positive], ...] = ()
-    """Groups of sources that keep a fixed ratio, such as `{a: 2, b: 1}`."""
+    """Groups of sources with fixed ratios, such as `{a: 2, b: 1}`."""
 
 
 def usable_cores() -> int:
