@@ -488,7 +488,7 @@ def test_tokens_of_a_source_are_added_with_it(tmp_path: Path) -> None:
 
 
 def test_a_template_says_whose_defaults_it_shows() -> None:
-    assert "`effort: tiny`; under another effort" in commented_study(SMALLEST | {"effort": "tiny"})
+    assert "`effort: tiny`; other efforts" in commented_study(SMALLEST | {"effort": "tiny"})
 
 
 def test_adding_twice_and_to_a_template(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _HEAD = """\
 # A cuvee study. `cuvee run` answers it, `cuvee status` shows its progress.
 # Relative paths are relative to the folder of this file.
-# `#key: value` shows a default: remove the # to change it. Defaults of sizes, tokens and counts are those
-# of `effort: {effort}`; other efforts have other defaults.
+# `#key: value` shows a default: remove the # to change it. Sizes, tokens and counts are those of
+# `effort: {effort}`; other efforts have other defaults.
 """
 # These sections take names that only the user knows; their keys are told as words.
 _NAMED: Mapping[str, type[BaseModel]] = {"sources": SourceSettings, "evaluations": EvaluationSettings}
