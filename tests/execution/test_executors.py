@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cuvee.errors import ConfigError, CuveeError, NonFiniteLoss, WorkerError
-from cuvee.execution import Executor, InProcess, LocalProcesses, available_cores, worker
+from cuvee.execution import Executor, InProcess, LocalProcesses, usable_cores, worker
 from cuvee.execution.local import WORKER_ENVIRONMENT, ResidentProcesses
 from tests.execution import execution_jobs as jobs
 
@@ -186,7 +186,7 @@ def test_workers_outlive_the_thread_that_started_them() -> None:
 
 
 def test_the_number_of_workers_is_checked() -> None:
-    assert available_cores() >= 1
+    assert usable_cores() >= 1
     with pytest.raises(ConfigError, match="at least 1"):
         LocalProcesses(0)
     assert issubclass(WorkerError, CuveeError)

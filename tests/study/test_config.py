@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cuvee.errors import ConfigError, CuveeError, MissingSource, SchemaError, StoreError
+from cuvee.execution.cores import usable_cores
 from cuvee.study import settings
 from cuvee.study.config import StudyConfig
 from cuvee.study.edit import append_source
@@ -85,7 +86,7 @@ def test_the_smallest_file_has_all_defaults() -> None:
     assert config.pool_sources == ("web", "code")
     assert config.own_sources == {"web": "web", "code": "code"}
     assert config.target_weights == {"web": 0.5, "code": 0.5}
-    assert config.workers == settings.usable_cores() >= 1
+    assert config.workers == usable_cores() >= 1
     assert config.sources["web"].paths == ("/studies/one/web",)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cuvee.decisions.ablation.decision import Decision
-from cuvee.decisions.disagreement import SAME, moved
+from cuvee.decisions.disagreement import SAME
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
 from cuvee.decisions.scale.decision import ScaleDecision
@@ -18,6 +18,7 @@ from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import Verdict
 from cuvee.errors import ConfigError
+from cuvee.mixture.distance import total_variation
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _of_run(decision: Decision) -> Answer:
     verdict = decision.verdict
     size = RunSize(decision.proxy_scale.params, decision.proxy_scale.tokens)
     pick = [entry.share for entry in decision.mixture]
-    same = sum(moved(reference.shares, pick) <= SAME for reference in decision.references)
+    same = sum(total_variation(reference.shares, pick) <= SAME for reference in decision.references)
     if verdict.standing != "not checked":
         same = max(1, same)
     return Answer(
@@ -122,7 +123,9 @@ def _of_search(decision: SearchDecision) -> Answer:
 
 def _of_scale(decision: ScaleDecision) -> Answer:
     pick = [entry.share for entry in decision.mixture]
-    same = {row.shares: len(row.losses) for row in decision.checks if moved(row.shares, pick) <= SAME}
+    same = {
+        row.shares: len(row.losses) for row in decision.checks if total_variation(row.shares, pick) <= SAME
+    }
     return Answer(
         "scale",
         decision.verdict,

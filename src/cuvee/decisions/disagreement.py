@@ -50,11 +50,6 @@ def share_words(share: "Interval") -> str:
     return f"{share.mean:.0%} ({share.low:.0%} to {share.high:.0%})"
 
 
-def moved(ones: Sequence[float], others: Sequence[float]) -> float:
-    """Total variation: the share of the tokens that changes place between two mixtures."""
-    return math.fsum(abs(one - other) for one, other in zip(ones, others, strict=True)) / 2.0
-
-
 def _apart(one: "Interval", other: "Interval") -> bool:
     (low, high), (other_low, other_high) = _ends(one), _ends(other)
     return low > other_high or other_low > high

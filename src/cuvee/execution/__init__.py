@@ -1,7 +1,8 @@
 """Running jobs in other processes: one protocol, two executors (floor 2, knows no machine learning)."""
 
+from cuvee.execution.cores import usable_cores
 from cuvee.execution.interface import Executor, Job, OnProgress, Report
-from cuvee.execution.local import InProcess, LocalProcesses, available_cores
+from cuvee.execution.local import InProcess, LocalProcesses
 
 __all__ = [
     "Executor",
@@ -10,5 +11,5 @@ __all__ = [
     "LocalProcesses",
     "OnProgress",
     "Report",
-    "available_cores",
+    "usable_cores",
 ]

@@ -28,6 +28,7 @@ from typing import Any
 
 from cuvee.errors import ConfigError, CuveeError, WorkerError
 from cuvee.execution import worker
+from cuvee.execution.cores import usable_cores
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 
 WORKER_ENVIRONMENT = {
@@ -99,7 +100,7 @@ class LocalProcesses:
     ) -> Iterator[tuple[int, Any]]:
         pool: list[_Worker] = []
         try:
-            _fill(pool, min(self.workers or available_cores(), len(items)))
+            _fill(pool, min(self.workers or usable_cores(), len(items)))
             yield from _dispatch(pool, job, items, on_progress)
         finally:
             _stop(pool)
@@ -141,7 +142,7 @@ class ResidentProcesses:
         self._at_work = True
         whole = False
         try:
-            _fill(self._pool, min(self.workers or available_cores(), len(items)))
+            _fill(self._pool, min(self.workers or usable_cores(), len(items)))
             yield from _dispatch(self._pool, job, items, on_progress, stay=True)
             whole = True
         finally:
@@ -175,13 +176,6 @@ def _fill(pool: list["_Worker"], count: int) -> None:
     with _starting():
         for number in range(len(pool), count):
             pool.append(_Worker.start(number))
-
-
-def available_cores() -> int:
-    """Cores this process may run on (its CPU affinity where the system tells, else all)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

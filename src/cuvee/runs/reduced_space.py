@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cuvee.errors import ConfigError, InfeasibleRegion, MixtureError
+from cuvee.mixture.distance import total_variation
 from cuvee.mixture.mixture import Mixture, checked_names
 from cuvee.mixture.region import TOLERANCE as BOUND_TOLERANCE
 from cuvee.mixture.region import Region
@@ -136,7 +137,7 @@ class ReducedSpace:
         """Reduced shares [R, B] of shares [R, S], and how far [R] each is off the ratios."""
         held = shares[:, [self.sources.index(name) for name in self.existing.names]]
         total = held.sum(axis=1, keepdims=True)
-        off = 0.5 * np.abs(held - total * self.existing.shares).sum(axis=1)
+        off = total_variation(held, total * self.existing.shares)
         alone = shares[:, [self.sources.index(name) for name in self.affected]]
         return np.hstack([total, alone]), off
 

@@ -19,6 +19,7 @@ from scipy.optimize import LinearConstraint, NonlinearConstraint, linprog, minim
 
 from cuvee.errors import ConfigError, InfeasibleRegion
 from cuvee.laws.interface import FittedLaw
+from cuvee.mixture.distance import total_variation
 from cuvee.mixture.mirror_descent import mirror_descent
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
@@ -106,7 +107,7 @@ def _starts(bound: BoundObjective, region: Region, begin: FloatArray, seed: int)
     costs = bound.law.costs(drawn, bound.objective.scale) @ bound.weights
     chosen = [begin]
     for index in np.argsort(costs, kind="stable").tolist():
-        apart = min(float(np.abs(drawn[index] - other).sum()) / 2.0 for other in chosen)
+        apart = float(total_variation(drawn[index], np.stack(chosen)).min())
         if apart > _APART or len(chosen) == 1:
             chosen.append(drawn[index])
         if len(chosen) == _STARTS:

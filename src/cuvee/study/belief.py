@@ -15,6 +15,7 @@ from cuvee.laws.interface import LawData
 from cuvee.laws.resampling import Resamples, seldom
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import Validated
+from cuvee.mixture.distance import total_variation
 from cuvee.mixture.region import Region
 from cuvee.study.labels import labels
 from cuvee.study.question import Question
@@ -123,7 +124,7 @@ class Belief:
         rest = [i for i in undecided if i >= len(rivals)]
         chosen = [self.pick, *(shares[i] for i in kept)]
         while rest and len(kept) < _TIED_SHOWN:
-            apart = [min(float(np.abs(shares[i] - other).sum()) / 2.0 for other in chosen) for i in rest]
+            apart = [float(total_variation(shares[i], np.stack(chosen)).min()) for i in rest]
             if max(apart) < _APART:
                 break
             index = rest.pop(int(np.argmax(apart)))

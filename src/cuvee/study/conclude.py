@@ -12,6 +12,7 @@ from cuvee.honesty.agreement import HonestyReport, honesty_report
 from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, Choice, choose_proxy
 from cuvee.merging.geometry import Geometry
+from cuvee.mixture.distance import total_variation
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.checking import Checking, replicated
 from cuvee.study.evaluation_rows import evaluation_rows
@@ -315,7 +316,7 @@ def _next_runs(judge: Judge, checked: Check | None) -> tuple[d.NextRun, ...]:
     shares = judge.scored.shares
     trained = judge.evidence.shares if judge.evidence is not None else judge.pick.shares[None]
     rivals = np.array(judge.order[: max(2, len(judge.order) // 10)])
-    distance = 0.5 * np.abs(shares[rivals][:, None] - trained[None]).sum(axis=-1).min(axis=1)
+    distance = total_variation(shares[rivals][:, None], trained).min(axis=1)
     far = judge.scored.mixtures[int(rivals[np.argmax(distance)])]
     runs.append(
         d.NextRun(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from cuvee.errors import ConfigError, SchemaError
+from cuvee.execution.cores import usable_cores
 from cuvee.hashing import digest
 from cuvee.honesty.scopes import RESERVED
 from cuvee.runs.observations import check_text
@@ -36,7 +37,6 @@ from cuvee.study.settings import (
     TargetRunSettings,
     TargetSettings,
     TokenizerSettings,
-    usable_cores,
 )
 from cuvee.study.yaml_file import did_you_mean, read_yaml, told
 from cuvee.types import Json

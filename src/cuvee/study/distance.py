@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from cuvee.decisions.fit.decision import Distance
+from cuvee.mixture.distance import total_variation
 from cuvee.runs.observations import Observations
 from cuvee.types import FloatArray
 
@@ -13,14 +14,14 @@ from cuvee.types import FloatArray
 def distance(observations: Observations, shares: FloatArray) -> Distance:
     """From a mixture [S] to the nearest run and to the convex hull of all runs, in total variation."""
     runs = observations.shares
-    away = np.abs(runs - shares).sum(axis=1) / 2.0
+    away = total_variation(runs, shares)
     nearest = int(away.argmin())
     typical = math.nan
     if len(runs) > 1:
         # Row by row: all pairs at once would take R^2 S numbers.
         closest = []
         for index, run in enumerate(runs):
-            others = np.abs(runs - run).sum(axis=1) / 2.0
+            others = total_variation(runs, run)
             others[index] = np.inf
             closest.append(float(others.min()))
         typical = float(np.median(closest))

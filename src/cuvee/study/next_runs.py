@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.decisions.fit.decision import ProposedRun
+from cuvee.mixture.distance import total_variation
 from cuvee.study.belief import Belief
 from cuvee.types import FloatArray
 
@@ -49,7 +50,7 @@ def worth_of_more(belief: Belief) -> Worth:
     )
     chosen: list[int] = []
     for index in np.argsort(-gains, kind="stable").tolist():
-        apart = [float(np.abs(choices[index] - choices[other]).sum()) / 2.0 for other in chosen]
+        apart = [float(total_variation(choices[index], choices[other])) for other in chosen]
         if gains[index] > _WORTH * noise and min(apart, default=1.0) >= _APART:
             chosen.append(index)
         if len(chosen) == SHOWN:

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from cuvee.honesty.evidence import Evidence
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
+from cuvee.mixture.distance import total_variation
 from cuvee.sources.contamination import overlap_sentence
 from cuvee.study.findings import Findings
 from cuvee.study.judge import Judge
@@ -56,7 +55,7 @@ def _far_from_references(judge: Judge) -> Iterator[str]:
     if missing := unseen(judge.evidence):
         yield f"No reference contains {', '.join(missing)}: what is predicted of it rests on proxies alone."
     if judge.evidence is not None:
-        nearest = 0.5 * np.abs(judge.evidence.shares - judge.pick.shares).sum(axis=1).min()
+        nearest = total_variation(judge.evidence.shares, judge.pick.shares).min()
         if nearest > 0.5:
             yield (
                 f"The picked mixture is far from every trained reference (at least {nearest:.0%} of the "

@@ -6,7 +6,6 @@ Relative paths are resolved against the folder that the validation context names
 """
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -396,8 +395,3 @@ class LimitsSettings(Settings):
     """Maximum share of each source."""
     ratios: tuple[dict[str, Positive], ...] = ()
     """Groups of sources with fixed ratios, such as `{a: 2, b: 1}`."""
-
-
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cuvee.decisions.disagreement import SAME, disagreements, moved, share_words
+from cuvee.decisions.disagreement import SAME, disagreements, share_words
 from cuvee.decisions.verdict import Standing, Verdict
+from cuvee.mixture.distance import total_variation
 
 if TYPE_CHECKING:
     from cuvee.decisions.scale.decision import Checked, PathPoint, ScaleDecision
@@ -54,7 +55,7 @@ class _Trial:
     @property
     def away(self) -> float:
         """Share of the tokens that lie elsewhere in the mixture recommended."""
-        return moved(self.row.shares, [entry.share for entry in self.decision.mixture])
+        return float(total_variation(self.row.shares, [entry.share for entry in self.decision.mixture]))
 
     @property
     def gaps(self) -> dict[str, float]:

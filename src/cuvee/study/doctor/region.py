@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cuvee.errors import CuveeError, InfeasibleRegion
+from cuvee.mixture.distance import total_variation
 from cuvee.quantities import not_percent
 from cuvee.runs.formats.part import listed
 from cuvee.study.doctor.finding import Finding, error, note, warning
@@ -77,7 +78,7 @@ def far_region(subject: Subject) -> Iterator[Finding]:
     region, runs = subject.region, subject.runs
     if region is None or ((region.lower <= 0.0).all() and (region.upper >= 1.0).all()):
         return
-    away = np.array([np.abs(region.project(row).shares - row).sum() / 2.0 for row in runs.shares])
+    away = np.array([total_variation(region.project(row).shares, row) for row in runs.shares])
     inside = int((away <= 1e-6).sum())
     if inside:
         return
