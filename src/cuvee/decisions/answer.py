@@ -93,7 +93,7 @@ def _of_run(decision: Decision) -> Answer:
     verdict = decision.verdict
     size = RunSize(decision.proxy_scale.params, decision.proxy_scale.tokens)
     pick = [entry.share for entry in decision.mixture]
-    same = sum(total_variation(reference.shares, pick) <= SAME for reference in decision.references)
+    same = sum(bool(total_variation(reference.shares, pick) <= SAME) for reference in decision.references)
     if verdict.standing != "not checked":
         same = max(1, same)
     return Answer(

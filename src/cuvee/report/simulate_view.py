@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.decisions.simulate.decision import ADAPTIVE, SIMPLE, CurvePoint, MethodRow, Simulation, Verdict
+from cuvee.decisions.simulate.decision import ADAPTIVE, SIMPLE, Adaptivity, CurvePoint, MethodRow, Simulation
 from cuvee.report.badge import Badge
 
 _COLOURS = ("accent", "cool", "warm", "good", "care", "ink")
@@ -47,7 +47,7 @@ class SimulateView:
     @classmethod
     def of(cls, simulation: Simulation) -> Self:
         """Order a simulation."""
-        rows = tuple(sorted(simulation.methods, key=_order))
+        rows = simulation.ranked
         courses = tuple(
             Course(
                 row.name,
@@ -66,17 +66,13 @@ class SimulateView:
         return f"{round(part * self.decision.seeds)} of {self.decision.seeds}"
 
 
-def _order(row: MethodRow) -> tuple[float, ...]:
-    return tuple(cost for reach in reversed(row.reach) for cost in (reach.median, reach.high))
-
-
 def _badge(simulation: Simulation) -> Badge:
     told = "; ".join(
         f"{ADAPTIVE} came within {one.gap:.0%} for less than {SIMPLE} in {one.chance:.0%} of all pairs of "
         f"searches ({_probability(one.p_value)})"
         for one in simulation.comparisons
     )
-    badges: dict[Verdict, Badge] = {
+    badges: dict[Adaptivity, Badge] = {
         "pays": Badge("believed", "Adaptivity pays here", f"{told}."),
         "costs": Badge("not-believed", "The simple strategy does better here", f"{told}."),
         "not told": Badge("untested", "Adaptive or simple: no clear difference here", f"{told}."),

@@ -19,7 +19,7 @@ from cuvee.decisions.provenance import Origin
 ADAPTIVE, SIMPLE = "cost_aware", "transfer"
 """The methods whose comparison says whether adaptivity pays."""
 
-Verdict = Literal["pays", "costs", "not told", "not compared"]
+Adaptivity = Literal["pays", "costs", "not told", "not compared"]
 """Whether the adaptive method gets there for less than the simple one, for more, or neither beyond chance."""
 
 
@@ -135,7 +135,7 @@ class Simulation(Document):
     """Lowest target of the mixtures that can be had, without noise."""
     median: float
     methods: tuple[MethodRow, ...]
-    verdict: Verdict
+    verdict: Adaptivity
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
 
@@ -148,6 +148,11 @@ class Simulation(Document):
     def cheapest(self) -> LevelRow:
         """The level of the lowest price."""
         return self.levels[0]
+
+    @property
+    def ranked(self) -> tuple[MethodRow, ...]:
+        """The methods, cheapest first: the hardest gap counts first, then slow plays, then the last regret."""
+        return tuple(sorted(self.methods, key=_cost))
 
     def method(self, name: str) -> MethodRow:
         """The row of that name.
@@ -163,3 +168,8 @@ class Simulation(Document):
     def with_headline(self, headline: tuple[str, ...]) -> Self:
         """The same simulation under other first lines."""
         return replace(self, headline=headline)
+
+
+def _cost(row: MethodRow) -> tuple[float, ...]:
+    costs = [number for reach in reversed(row.reach) for number in (reach.median, reach.high)]
+    return (*costs, row.regret[-1].median)

@@ -2,7 +2,7 @@
 
 import math
 
-from cuvee.decisions.simulate.decision import ADAPTIVE, SIMPLE, Comparison, MethodRow, Simulation
+from cuvee.decisions.simulate.decision import ADAPTIVE, SIMPLE, Comparison, Simulation
 
 _AGREES = 0.9
 _DISAGREES = 0.5
@@ -14,7 +14,7 @@ def headline(simulation: Simulation) -> tuple[str, ...]:
 
 
 def _best(simulation: Simulation) -> str:
-    first = min(simulation.methods, key=_order)
+    first = simulation.ranked[0]
     searches = f"median of {simulation.seeds} searches" if simulation.seeds > 1 else "one search"
     for reach in reversed(first.reach):
         if math.isfinite(reach.median):
@@ -32,12 +32,6 @@ def _best(simulation: Simulation) -> str:
         f"No method comes within {first.reach[0].gap:.0%} of the best mixture in half of its searches of "
         f"{simulation.budget:g} runs."
     )
-
-
-def _order(row: MethodRow) -> tuple[float, ...]:
-    """Hard gap first; ties are broken by the slow plays, then by what is recommended in the end."""
-    costs = [number for reach in reversed(row.reach) for number in (reach.median, reach.high)]
-    return (*costs, row.regret[-1].median)
 
 
 def _adaptivity(simulation: Simulation) -> list[str]:

@@ -9,13 +9,13 @@ from scipy.stats import mannwhitneyu, rankdata
 from cuvee.decisions.simulate.decision import (
     ADAPTIVE,
     SIMPLE,
+    Adaptivity,
     Comparison,
     CurvePoint,
     LevelRow,
     MethodRow,
     Reach,
     RegretAt,
-    Verdict,
 )
 from cuvee.search.methods.registry import method_named
 from cuvee.search.played import Played
@@ -80,7 +80,7 @@ def comparisons(plays: Sequence[Plays]) -> tuple[Comparison, ...]:
     return tuple(_compared(by_name[ADAPTIVE], by_name[SIMPLE], gap) for gap in GAPS)
 
 
-def verdict(found: Sequence[Comparison]) -> Verdict:
+def verdict(found: Sequence[Comparison]) -> Adaptivity:
     """Whether one method costs less for some gap, beyond chance, and more for none."""
     if not found:
         return "not compared"
