@@ -136,7 +136,7 @@ def test_documents_that_cannot_be_read_are_named_and_passed_over(three: Path) ->
         assert names == ["decision.json", "search.json", "scale.json"]
     own = ladder().judged()
     page = write_reports(own, three)[0].read_text(encoding="utf-8")
-    assert "decision.json is passed over: " in page and "search: schema 99 by" in page
+    assert "decision.json is passed over: " in page and "search: written under schema 99" in page
     assert ScaleDecision.from_json(json.loads((three / "scale.json").read_text())) == own
 
 

@@ -151,7 +151,7 @@ class Simulation(Document):
 
     @property
     def ranked(self) -> tuple[MethodRow, ...]:
-        """The methods, cheapest first: the hardest gap counts first, then slow plays, then the last regret."""
+        """The methods, cheapest first: by the hardest gap, then slow plays, then the last regret."""
         return tuple(sorted(self.methods, key=_cost))
 
     def method(self, name: str) -> MethodRow:
