@@ -9,6 +9,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from hypothesis import settings
 
+from tests import shapes
+
+shapes.install()  # before any test module imports cuvee
+
 # A busy machine is no reason to fail: examples have no deadline. They are the same in every run.
 settings.register_profile("house", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("house")

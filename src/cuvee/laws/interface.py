@@ -94,7 +94,8 @@ class LawData:
     scale: Scale
     """Of the runs, arrays [R]."""
     own: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """For each metric [E] the index of the source whose held-out text it is measured on, or -1."""
+    """For each metric [E] the index of the source whose held-out text it is measured on, or -1; [0] where
+    that was not looked for."""
 
     @classmethod
     def of(
