@@ -34,14 +34,14 @@ def install() -> None:
 
     def dataclass(cls: type | None = None, /, **options: Any) -> Any:
         def made(found: type) -> type:
-            result = plain(**options)(found)
+            result: type = plain(**options)(found)
             if found.__module__.startswith("cuvee."):
                 _watch(result)
             return result
 
         return made if cls is None else made(cls)
 
-    dataclasses.dataclass = dataclass  # type: ignore[assignment]
+    dataclasses.dataclass = dataclass
 
 
 def check(instance: object) -> None:
@@ -50,25 +50,25 @@ def check(instance: object) -> None:
     Raises:
         WrongShape: an axis has another length than the words allow.
     """
+    cls: Any = type(instance)
     known: dict[str, tuple[int, str]] = {}
-    for field, shapes in documented(type(instance)).items():
+    for field, shapes in documented(cls).items():
         value = getattr(instance, field, None)
         if not isinstance(value, np.ndarray):
             continue
-        CHECKED.add(type(instance))
+        CHECKED.add(cls)
         fitting = [bound for shape in shapes if (bound := _bound(shape, value.shape, known)) is not None]
         if not fitting:
             said = " or ".join(f"[{', '.join(shape)}]" for shape in shapes)
             lengths = {name: f"{length} in {where}" for name, (length, where) in known.items()}
             raise WrongShape(
-                f"{type(instance).__qualname__}.{field} has the shape {value.shape}, its words say {said} "
-                f"({lengths})"
+                f"{cls.__qualname__}.{field} has the shape {value.shape}, its words say {said} ({lengths})"
             )
         known |= {name: (length, field) for name, length in fitting[0].items() if name not in known}
 
 
 @cache
-def documented(cls: type) -> Mapping[str, tuple[Shape, ...]]:
+def documented(cls: Any) -> Mapping[str, tuple[Shape, ...]]:
     """Field that holds an array -> the shapes that its docstring names."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ def test_no_command_ends_in_a_traceback() -> None:
     outcomes = fuzz.main(scale=0.005, seed=7)
     assert [one.kind for one in outcomes] == ["doctor", "init", "fit", "optimise", "export"]
     assert [text for one in outcomes for text in one.tracebacks] == []
-    shown = fuzz.table(outcomes).rows
+    shown: list[Any] = list(fuzz.table(outcomes).rows)
     assert shown[-1][0] == "all" and shown[-1][4] == 0
     assert all(row[1] == row[2] + row[3] for row in shown), "answered or refused"
     assert all(row[3] for row in shown), "some input was bad"

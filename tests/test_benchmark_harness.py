@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def ticking(step: float) -> Callable[[], float]:
 
 def test_contenders_take_turns_and_each_begins_a_round() -> None:
     turns: list[str] = []
-    contenders = [Contender(name, lambda name=name: turns.append(name)) for name in "abc"]
+    contenders = [Contender(name, partial(turns.append, name)) for name in "abc"]
     timings = measure(contenders, repeats=3, warmups=1, clock=ticking(0.5))
     assert "".join(turns) == "abc" + "abc" + "bca" + "cab"
     assert timings == [Timing(name, (0.5, 0.5, 0.5)) for name in "abc"]

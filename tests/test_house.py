@@ -203,7 +203,7 @@ def test_the_drawn_tree_of_errors_is_the_tree_of_classes() -> None:
             above[depth:] = [name]
             drawn[name] = above[depth - 1] if depth else "Exception"
     classes = {name: thing for name, thing in vars(cuvee.errors).items() if inspect.isclass(thing)}
-    assert drawn == {name: thing.__base__.__name__ for name, thing in classes.items()}
+    assert drawn == {name: thing.__mro__[1].__name__ for name, thing in classes.items()}
 
 
 def test_every_error_has_an_exit_code_of_its_family() -> None:

@@ -37,4 +37,4 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeFlow:
     flow: Any = FakeFlow()
     monkeypatch.setitem(__import__("sys").modules, "cuvee.study.ablation", flow)
     monkeypatch.setattr(cuvee.study, "ablation", flow, raising=False)
-    return flow  # type: ignore[no-any-return]
+    return flow

@@ -29,7 +29,10 @@ def test_three_runs_are_met_exactly_and_more_are_fitted() -> None:
 def test_the_optimum_is_that_of_a_general_optimiser() -> None:
     rng = np.random.default_rng(1)
     for _ in range(5):
-        laws = {f"s{i}": PowerLaw(*rng.uniform(0.5, 3.0, 2), 0.0, UNKNOWN) for i in range(4)}
+        laws = {
+            f"s{i}": PowerLaw(a, b, 0.0, UNKNOWN)
+            for i, (a, b) in enumerate(rng.uniform(0.5, 3.0, (4, 2)).tolist())
+        }
         found = np.array(list(optimal_amounts(laws, 4.0, 0.2).values()))
         general = minimize(
             lambda n, laws=laws: sum(float(law(n[i])) for i, law in enumerate(laws.values())),

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from cuvee.errors import ConfigError
 from cuvee.laws.effective_data import EffectiveData, EffectiveDataFormula
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, own_sources
+from cuvee.types import FloatArray
 from tests.laws.samples import METRICS, SOURCES, mixtures, runs, truth
 
 FORMULA = EffectiveDataFormula()
 
 
-def parameters(seed: int, problems: int = 3) -> np.ndarray:  # type: ignore[type-arg]
+def parameters(seed: int, problems: int = 3) -> FloatArray:
     return np.random.default_rng(seed).normal(size=(problems, 3 + 3 * len(SOURCES))) * 0.7
 
 

@@ -142,7 +142,8 @@ def test_an_ensemble_is_about_as_good_as_its_best_member() -> None:
     assert np.abs(validated.held_out.residuals).mean() < 1.15 * min(errors) < 0.7 * max(errors)
     asked = mixtures(20, 3)
     parts = np.stack([member.predict(asked) for member in fitted.members])  # type: ignore[attr-defined]
-    np.testing.assert_allclose(fitted.predict(asked), np.tensordot(fitted.weights, parts, 1))  # type: ignore[attr-defined]
+    expected = np.tensordot(fitted.weights, parts, 1)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(fitted.predict(asked), np.asarray(expected))
 
 
 def test_resamples_spread_as_much_as_the_law_is_unsure() -> None:

@@ -107,7 +107,7 @@ def test_subsets_of_many_sources_are_not_enumerated() -> None:
 
 def test_every_subset_is_equally_probable() -> None:
     random = rng()
-    counts = dict.fromkeys(itertools.combinations(NAMES, 2), 0)
+    counts: dict[tuple[str, ...], int] = dict.fromkeys(itertools.combinations(NAMES, 2), 0)
     for _ in range(3000):
         for mixture in designs.subsets(NAMES, [2], limit=2, rng=random):
             counts[mixture.support] += 1

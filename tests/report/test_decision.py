@@ -47,7 +47,9 @@ def test_every_float_and_text_survives(value: float, bound: float, count: int, n
 
 def test_nan_is_null_and_numpy_scalars_become_plain() -> None:
     prediction = dataclasses.replace(
-        small().predictions[0], pick=Loss(np.float64(2.5)), in_pool=np.bool_(True)
+        small().predictions[0],
+        pick=Loss(np.float64(2.5)),
+        in_pool=np.bool_(True),  # type: ignore[arg-type]  # what is tested
     )
     document = dataclasses.replace(small(), predictions=(prediction,)).as_json()
     assert document["predictions"][0]["pick"] == {

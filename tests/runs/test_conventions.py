@@ -33,7 +33,10 @@ def _cell(cell: Any) -> str:
     return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 
-def ratios(**more: list[Any]) -> dict[str, list[Any]]:
+Columns = dict[str, list[Any]]
+
+
+def ratios(**more: list[Any]) -> Columns:
     return {"run": ["a", "b", "c"], **more, "web": list(WEB), "code": [1 - web for web in WEB]}
 
 
@@ -69,12 +72,23 @@ def test_what_is_no_share_is_a_label(tmp_path: Path, more: dict[str, list[Any]],
 def test_a_total_is_named(tmp_path: Path) -> None:
     table = read(tmp_path, ratios=ratios(total=[1.0] * 3), metrics=METRICS)
     assert "the column total is the sum of the others and was left out" in table.notes[0]
-    tidy = {"run": ["a", "b"], "w:x": [0.5, 0.2], "w:y": [0.5, 0.8], "w:total": [1, 1], "m:loss": [2, 3]}
+    tidy: Columns = {
+        "run": ["a", "b"],
+        "w:x": [0.5, 0.2],
+        "w:y": [0.5, 0.8],
+        "w:total": [1, 1],
+        "m:loss": [2, 3],
+    }
     assert read(tmp_path, tidy=tidy).observations.sources == ("x", "y")
 
 
 def test_a_row_of_text_among_shares_is_refused_and_no_total(tmp_path: Path) -> None:
-    shares = {"run": ["a", "b", "c"], "web": [0.5, "x", 1.0], "code": [0.5, "x", 0.0], "all": [1.0, "x", 1.0]}
+    shares: Columns = {
+        "run": ["a", "b", "c"],
+        "web": [0.5, "x", 1.0],
+        "code": [0.5, "x", 0.0],
+        "all": [1.0, "x", 1.0],
+    }
     with pytest.raises(ConfigError, match="row 2, web: 'x' is not a number"):
         read(tmp_path, ratios=shares, metrics=METRICS)
 
@@ -85,12 +99,17 @@ def test_text_among_explicit_shares_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_row_without_shares_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
-    tidy = {"run": ["a", "b", "c"], "w:x": [0.5, None, 0.2], "w:y": [0.5, None, 0.8], "m:loss": [2, 3, 4]}
+    tidy: Columns = {
+        "run": ["a", "b", "c"],
+        "w:x": [0.5, None, 0.2],
+        "w:y": [0.5, None, 0.8],
+        "m:loss": [2, 3, 4],
+    }
     for parquet in (False, True):
         table = read(tmp_path, parquet, tidy=tidy)
         assert table.observations.keys == ("a", "c")
         assert table.notes[0].endswith("1 of 3 rows have no shares and were left out: b.")
-    olmix = {"run": ["a", "b", "c"], "web": [0.5, "", 1.0], "code": [0.5, "", 0.0]}
+    olmix: Columns = {"run": ["a", "b", "c"], "web": [0.5, "", 1.0], "code": [0.5, "", 0.0]}
     assert read(tmp_path, ratios=olmix, metrics=METRICS).observations.keys == ("a", "c")
     with pytest.raises(ConfigError, match="no row has any share"):
         read(tmp_path, tidy={"run": ["a"], "w:x": [""], "w:y": [""], "m:loss": [2]})
@@ -127,7 +146,7 @@ def test_shares_are_known_by_a_mark_and_their_sum(tmp_path: Path, name: str, key
 
 
 def test_marked_shares_and_losses_may_stand_apart(tmp_path: Path) -> None:
-    shares = {"index": [3, 1, 2], "weight_web": list(WEB), "weight_code": [1 - web for web in WEB]}
+    shares: Columns = {"index": [3, 1, 2], "weight_web": list(WEB), "weight_code": [1 - web for web in WEB]}
     table = read(tmp_path, shares=shares, losses={"index": [1, 2, 3], "web_loss": [1.0, 2.0, 3.0]})
     assert table.observations.metric("web_loss").tolist() == [3.0, 1.0, 2.0]
 
@@ -229,7 +248,7 @@ def test_a_mixture_in_one_cell(tmp_path: Path, more: dict[str, list[Any]], parqu
 
 def test_nothing_in_a_cell_is_executed(tmp_path: Path) -> None:
     evil = "{'web': __import__('os').system('touch " + str(tmp_path / "ran") + "')}"
-    columns = {"run": ["a"], "w:x": [1], "m:loss": [2], "config": [evil]}
+    columns: Columns = {"run": ["a"], "w:x": [1], "m:loss": [2], "config": [evil]}
     assert read(tmp_path, tidy=columns).labels["config"] == (evil,)
     assert not (tmp_path / "ran").exists()
 

@@ -181,7 +181,9 @@ def test_rows_are_chosen_by_labels_and_columns(table: ImportedTable) -> None:
         ({"split": "test", "params": 160}, r"no row has params = 160; there are: 70\.0$"),
     ],
 )
-def test_what_is_not_there_cannot_be_chosen(table: ImportedTable, conditions: dict, message: str) -> None:
+def test_what_is_not_there_cannot_be_chosen(
+    table: ImportedTable, conditions: dict[str, str], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         table.where(**conditions)
 

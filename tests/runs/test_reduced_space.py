@@ -16,7 +16,7 @@ from cuvee.runs.lineage import trace
 from cuvee.runs.observations import Observations
 from cuvee.runs.reduced_space import ReducedSpace
 from cuvee.runs.remapped import apply
-from cuvee.runs.source_changes import AddSource, DropSource, MergeSources, SplitSource
+from cuvee.runs.source_changes import AddSource, Change, DropSource, MergeSources, SplitSource
 
 SOURCES = ("a", "b", "c", "math")
 SPACE = ReducedSpace(SOURCES, Mixture.of({"a": 0.5, "b": 0.3, "c": 0.2}))
@@ -32,7 +32,7 @@ def rows(sources: tuple[str, ...], shares: list[list[float]], kind: str = "train
         params=np.full(count, 1000.0),
         tokens=np.full(count, 5000.0),
         kind=(kind,) * count,
-        seed=np.zeros(count),
+        seed=np.zeros(count, dtype=np.int64),
         estimand=("equal_budget",) * count,
         role=("reference",) * count,
         values=np.arange(float(count))[:, np.newaxis],
@@ -213,7 +213,9 @@ def test_rows_that_keep_the_ratios_are_kept_and_the_others_counted() -> None:
         assert found.exact.tolist() == [True, False, True, True]
         assert found.left_out == 1
         assert found.observations.sources == ("existing", "math")
-        np.testing.assert_allclose(found.observations.shares, [[1, 0], [0, 1], [0.1, 0.9]], atol=1e-15)
+        np.testing.assert_allclose(
+            found.observations.shares, np.array([[1, 0], [0, 1], [0.1, 0.9]]), atol=1e-15
+        )
         wide = replace(found.observations, sources=old.sources, shares=old.shares[found.exact])
         assert wide == replace(old, kind=(kind,) * 4).select(found.exact)
 
@@ -355,7 +357,12 @@ def test_designs_that_make_no_sense_are_refused() -> None:
 
 def test_a_study_grows_by_the_way_of_reuse() -> None:
     """Two sources are renamed and one is added: what was known stays, and what is new is asked for."""
-    changes = [DropSource("a"), DropSource("b"), AddSource("b", "ha", 100), AddSource("a", "hb", 100)]
+    changes: list[Change] = [
+        DropSource("a"),
+        DropSource("b"),
+        AddSource("b", "ha", 100),
+        AddSource("a", "hb", 100),
+    ]
     lineage = trace([*changes, AddSource("math", "hm", 100)], CATALOGUE)
     space = ReducedSpace(lineage.after.names, lineage.carry(DECISION))
     assert space.existing.as_dict() == {"a": 0.3, "b": 0.5, "c": 0.2}

@@ -133,7 +133,10 @@ def test_a_merge_of_models_is_no_run_of_the_merged_source() -> None:
 
 
 def test_a_merge_with_text_that_nobody_read_moves_as_much_as_that_text_holds() -> None:
-    changes = [AddSource("math", "hm", 100), MergeSources(("code", "math"), "reasoning", "hr")]
+    changes: list[Change] = [
+        AddSource("math", "hm", 100),
+        MergeSources(("code", "math"), "reasoning", "hr"),
+    ]
     found = apply(changes, rows([[0.0, 0.8, 0.2], [0.5, 0.0, 0.5]]), CATALOGUE)
     assert found.fates == ("approximate", "exact")
     assert found.moved == pytest.approx([0.8 * 100 / 400, 0.0])
@@ -268,7 +271,7 @@ def test_moved_is_half_the_difference_of_what_was_read_of_each_piece(
     shares: list[list[float]], forums: int, python: int
 ) -> None:
     """Against the plain definition, piece by piece, on a re-cut that mixes parts of two sources."""
-    changes = [
+    changes: list[Change] = [
         SplitSource(
             "web", (SourceContent("forums", "hf", forums), SourceContent("news", "hn", 600 - forums))
         ),

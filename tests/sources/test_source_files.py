@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.sources.helpers import Recorder, write_bytes, write_lines
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
 
-def texts(*paths: Path | str, **changes: bool) -> list[str]:
+def texts(*paths: Path | str, **changes: Any) -> list[str]:
     return [one.text for one in read_source(SourceSpec("s", tuple(map(str, paths)), **changes))]
 
 

@@ -22,7 +22,9 @@ NatsPerToken = Callable[[FloatArray], FloatArray]
 def documents(each: int, seed: int = 0) -> Documents:
     """Two evaluations of documents of unequal lengths."""
     tokens = np.random.default_rng(seed).integers(20, 60, 2 * each)
-    return Documents(tuple(WEIGHTS), ("k1", "k2"), np.repeat([0, 1], each), tokens, 4.0 * tokens)
+    return Documents(
+        tuple(WEIGHTS), ("k1", "k2"), np.repeat([0, 1], each), tokens, (4.0 * tokens).astype(np.float64)
+    )
 
 
 def mixtures(count: int, seed: int = 0) -> tuple[Mixture, ...]:

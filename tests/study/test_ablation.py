@@ -275,10 +275,10 @@ def test_the_check_says_what_they_ended_at_pair_by_pair(finished: Finished) -> N
         assert arm.losses == pytest.approx(table[-1])
     pick, *baselines = np.array(table)
     assert [one.baseline for one in check.comparisons] == ["equal shares", "proportional shares"]
-    for one, base in zip(check.comparisons, baselines, strict=True):
-        assert one.difference == pytest.approx((pick - base).mean())
-        assert one.low < one.difference < one.high
-        assert one.training_error > 0 and one.document_error > 0 and one.tokens_needed > 0
+    for beside, base in zip(check.comparisons, baselines, strict=True):
+        assert beside.difference == pytest.approx((pick - base).mean())
+        assert beside.low < beside.difference < beside.high
+        assert beside.training_error > 0 and beside.document_error > 0 and beside.tokens_needed > 0
     assert check.noise > 0
     assert check.documents == min(row.checking_documents for row in finished.decision.evaluations)
 
@@ -867,7 +867,7 @@ def test_a_single_source_is_refused_before_anything_is_read(tmp_path: Path) -> N
 # What is wrong
 
 
-def broken(root: Path, change: Callable[[Path], None], **changes: Any) -> StudyFolder:
+def broken(root: Path, change: Callable[[Path], object], **changes: Any) -> StudyFolder:
     folder = write_study(root, **QUICK | changes)
     change(root / "text")
     return folder
@@ -928,7 +928,7 @@ def test_one_long_document_can_be_cut(tmp_path: Path) -> None:
     sources["lo"] = {"paths": "text/lo.jsonl", "chunk_characters": 400}
     folder = broken(
         tmp_path,
-        lambda text: write_texts(text / "lo.jsonl", [" ".join(texts("lo"))]) and None,
+        lambda text: write_texts(text / "lo.jsonl", [" ".join(texts("lo"))]),
         sources=sources,
     )
     assert run(folder).sources == LANGUAGES
@@ -938,7 +938,7 @@ def test_evaluation_text_is_taken_out_of_training(tmp_path: Path) -> None:
     known, new = texts("ka")[:5], texts("ka", documents=5, seed=9)
     folder = broken(
         tmp_path,
-        lambda text: write_texts(text / "exam.jsonl", known + new) and None,
+        lambda text: write_texts(text / "exam.jsonl", known + new),
         evaluations={"exam": {"paths": "text/exam.jsonl"}},
     )
     listener = Listener()

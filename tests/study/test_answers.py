@@ -127,7 +127,7 @@ def test_documents_that_cannot_be_read_are_named_and_passed_over(three: Path) ->
     write(three, "search.json", {**searched().as_json(), "schema": 99})
     broken: dict[str, Any] = json.loads((three / "scale.json").read_text())
     empty = {key: broken[key] for key in broken if key != "verdict"} | {"rungs": [], "checks": []}
-    damaged = ([], {**broken, "mixture": None}, {**broken, "target_tokens": 0})
+    damaged: tuple[Any, ...] = ([], {**broken, "mixture": None}, {**broken, "target_tokens": 0})
     for damage in (*damaged, {**empty, "schema": 1, "checked": True}):
         (three / "scale.json").write_text(json.dumps(damage), encoding="utf-8")
         answers = read_answers(three)

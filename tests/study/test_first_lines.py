@@ -1,6 +1,7 @@
 """What ``cuvee fit`` says first: the same checks as the doctor's, of the question that is asked."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,12 @@ from tests.runs.test_formats_damage import FILES, with_odd_cell, written
 
 COUNT = 16
 
+Metric = Callable[[float], float]
+"""Of the share of the web."""
+Metrics = dict[str, Metric]
 
-def runs(path: Path, rows: int = COUNT, **metrics: np.ndarray) -> str:
+
+def runs(path: Path, rows: int = COUNT, **metrics: Metric) -> str:
     shares = np.random.default_rng(0).dirichlet(np.ones(2), rows)
     names = [name.replace("__", "/") for name in metrics]
     lines = [",".join(["run", "w:web", "w:code", *(f"m:{name}" for name in names)])]
@@ -93,8 +98,8 @@ def test_the_scale_stands_first(tmp_path: Path) -> None:
         ({"a_loss": lambda w: 3 - w + w * w, "b_bpb": lambda w: 2 - w}, "bits_beside_nats"),
     ],
 )
-def test_fit_and_doctor_say_the_same(tmp_path: Path, metrics: dict, check: str | None) -> None:
-    path = runs(tmp_path / "runs.csv", **metrics)
+def test_fit_and_doctor_say_the_same(tmp_path: Path, metrics: Metrics, check: str | None) -> None:
+    path = runs(tmp_path / "runs.csv", COUNT, **metrics)
     found = diagnose([Path(path)]).findings
     serious = {one.name for one in CHECKS if one.serious}
     grave = [one for one in found if one.check in serious and one.severity != "note"]

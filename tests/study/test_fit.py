@@ -14,10 +14,13 @@ from cuvee.decisions.fit.decision import PICK, LawDecision
 from cuvee.decisions.fit.headline import headline
 from cuvee.errors import ConfigError, InfeasibleRegion, MixtureError, SchemaError
 from cuvee.execution.local import LocalProcesses
+from cuvee.laws.interface import LawData
+from cuvee.laws.registry import law_named
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import validate
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.formats.direction import Direction
 from cuvee.runs.imported import import_runs
 from cuvee.runs.observations import Observations
 from cuvee.study import fit as flow
@@ -32,7 +35,7 @@ from cuvee.types import FloatArray
 from tests.laws.samples import METRICS, SOURCES, mixtures, truth
 
 FAST = ("effective_data",)
-LOW = dict.fromkeys(METRICS, "lower")
+LOW: dict[str, Direction] = dict.fromkeys(METRICS, "lower")
 
 
 def table(
@@ -210,8 +213,8 @@ def test_the_distance_is_worked_by_hand(runs: Observations) -> None:
 
 def test_a_run_where_the_draws_disagree_is_worth_more(runs: Observations) -> None:
     question = Question(directions=LOW)
-    law = flow.law_named("effective_data")
-    data = flow.LawData.of(runs)
+    law = law_named("effective_data")
+    data = LawData.of(runs)
     validated = validate(law, data)
     drawn = Resamples.draw(law, validated.fitted, data, 12, np.random.default_rng(0))
     weights = np.full(3, 1.0 / 3.0)

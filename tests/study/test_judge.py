@@ -1,6 +1,7 @@
 """Which mixture to take, how sure that is, and by how much a choice flatters itself: without training."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,11 @@ def bowl(shares: FloatArray, depth: float = 1.0) -> FloatArray:
     return 3.0 + depth * np.square(shares - BEST).sum(axis=1, keepdims=True)
 
 
+def rough_bowl(rough: NatsPerToken) -> NatsPerToken:
+    """The bowl with what differs between documents."""
+    return lambda shares: bowl(shares) + rough(shares)
+
+
 def on_all(losses: NatsPerToken, count: int) -> NatsPerToken:
     """The same for so many documents."""
     return lambda shares: np.broadcast_to(losses(shares), (len(shares), count))
@@ -41,7 +47,7 @@ def noisy(count: int, noise: float, seed: int) -> NatsPerToken:
     return lambda shares: 3.0 + level + shares @ effects
 
 
-def judge_of(losses: NatsPerToken, each: int = 20, count: int = 40, **changes: object) -> Judge:
+def judge_of(losses: NatsPerToken, each: int = 20, count: int = 40, **changes: Any) -> Judge:
     on = documents(each)
     return Judge(findings(mixtures(count), on, losses, **changes), None, None, WEIGHTS, 0, pairs=10)
 
@@ -78,7 +84,7 @@ def test_without_noise_the_pick_is_the_best_candidate_and_nothing_flatters_itsel
     assert 0.0 <= judge.optimism < 1e-12
     whole = with_pick(judge, losses)
     value, error = whole.difference(int(lowest), 0)
-    expected = bowl(judge.scored.shares[[lowest, 0]])[:, 0]
+    expected = bowl(judge.scored.shares[[int(lowest), 0]])[:, 0]
     np.testing.assert_allclose(value, expected[0] - expected[1])
     assert np.isnan(error).all(), "without references nothing is known of what the proxy misses"
 
@@ -135,6 +141,7 @@ def test_what_is_missed_is_never_nothing_because_noise_is_large() -> None:
     assert ((judge.missed > 0.2 * choice.error) & (judge.missed <= 1.1 * choice.error)).all()
     # Of errors far above the noise all but the noise is left.
     loud = replace(judge, choice=replace(choice, error=choice.error + 100.0))
+    assert loud.choice is not None
     np.testing.assert_allclose(loud.missed, loud.choice.error, rtol=0.05)
 
 
@@ -180,7 +187,7 @@ def test_bounds_of_shares_hold_the_pick_and_widen_with_noise() -> None:
     widths = []
     for noise in (0.0, 0.5, 3.0):
         rough = noisy(40, noise, 1)
-        judge = judge_of(lambda shares, rough=rough: bowl(shares) + rough(shares))
+        judge = judge_of(rough_bowl(rough))
         low, high = judge.share_bounds()
         assert ((low <= judge.pick.shares) & (judge.pick.shares <= high)).all()
         assert (low >= 0).all() and (high <= 1).all()

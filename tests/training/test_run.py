@@ -164,7 +164,7 @@ def test_a_frozen_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     first = begin(other, 4, quiet, loss_of, 4)
     assert [step for step, _ in first.evaluations] == [4] and first.seconds > 0
     assert not other.done
-    assert begin(other, 4, quiet, loss_of, 4) == replace(first, seconds=pytest.approx(0, abs=5))
+    assert begin(other, 4, quiet, loss_of, 4) == replace(first, seconds=pytest.approx(0, abs=5))  # type: ignore[arg-type]
     second = begin(other, 8, quiet, loss_of, 4)
     assert second.evaluations[0] == first.evaluations[0]
     execute(other, quiet, loss_of, 4)
@@ -203,7 +203,7 @@ def test_a_branch_names_its_ancestor_and_starts_at_its_result(
     seed: TrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[TrainingState] = []
-    original = run_module.train
+    original = run_module.train  # type: ignore[attr-defined]  # it is imported there
 
     def spy(model: Any, state: TrainingState, *args: Any, **options: Any) -> TrainingState:
         started.append(replace(state, flat=state.flat.clone(), first_moment=state.first_moment.clone()))
