@@ -52,7 +52,8 @@ def rooms(tree: Tree, of: Callable[[Module], str] = lambda module: module.room) 
 
 def package(module: Module) -> str:
     """The room with all its sub-folders, but each flow for itself."""
-    return module.room if module.room.startswith("flows/") else module.room.split("/")[0]
+    folders = module.room.split("/")
+    return "/".join(folders[: 2 if folders[0] == "flows" else 1])
 
 
 # --- circles ----------------------------------------------------------------------------------------

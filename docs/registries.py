@@ -25,7 +25,7 @@ from cuvee.study.doctor.registry import CHECKS
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).with_name("registries.md")
-HEAD = """# Tables
+HEAD = """# Registries
 
 What can be named in a command or a study file. Made by `make docs` from the registries; do not edit.
 [CONTRIBUTING.md](../CONTRIBUTING.md) says how to add a row.
@@ -137,7 +137,7 @@ def _named(name: str, row: object, registry: ModuleType) -> tuple[str, str]:
     """
     file = _file_of(row, registry)
     docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-    own = re.search(rf"``{name}`` (?:is )?(.*)", _folded(docstring))
+    own = re.search(rf"(?:^|[.:] )``{name}`` (?:is )?(.*)", _folded(docstring))
     said = _capital(_first_sentence(own[1])) if own else _first_sentence(docstring.split("\n\n")[0])
     formula = getattr(row, "text", None) or getattr(getattr(row, "formula", None), "text", None)
     link = f"[`{name}`](../{file.relative_to(ROOT).as_posix()})"
