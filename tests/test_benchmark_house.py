@@ -18,6 +18,10 @@ layers = ["__main__", "cli", "flows", "laws | search", "runs : files"]
 [[tool.importlinter.contracts]]
 type = "independence"
 modules = ["cuvee.laws.*"]
+[[tool.importlinter.contracts]]
+type = "forbidden"
+source_modules = ["cuvee.search"]
+forbidden_modules = ["cuvee.files"]
 """
 APP = '''
 """Commands."""
@@ -106,11 +110,18 @@ def test_a_circle_of_rooms_names_the_rarer_direction() -> None:
         ({"laws__a": "import cuvee.search.b\n", "search__b": ""}, 1),
         ({"laws__a": "import cuvee.laws.b\n", "laws__b": ""}, 1),
         ({"runs__a": "import cuvee.files\n", "files": "import cuvee.runs.a\n"}, 0),
+        ({"search__a": "import cuvee.files\n", "files": ""}, 1),
         ({"search__a": "import cuvee.search.b\nimport cuvee.runs.c\n", "search__b": "", "runs__c": ""}, 0),
     ],
 )
 def test_layers_are_those_of_the_contracts(files: dict[str, str], broken: int) -> None:
     assert len(house_counts.against_layers(tree(**{"cli__app": "", **files}))) == broken
+
+
+def test_a_contract_of_another_type_is_not_passed_over() -> None:
+    contract = '[[tool.importlinter.contracts]]\ntype = "protected"\nname = "floors"\n'
+    with pytest.raises(ValueError, match="'floors' has type 'protected'"):
+        house_counts.against_layers(Tree("odd", {"pyproject.toml": contract}))
 
 
 def test_flows_import_no_flow() -> None:
