@@ -105,7 +105,9 @@ def _split(texts: list[str]) -> Iterator[str]:
 
 def _texts(syntax: ast.AST) -> tuple[list[str], list[str]]:
     """Docstrings (those below fields too) and other literals; ``{}`` stands for what an f-string fills in."""
-    docstrings, literals, parts = [], [], set()
+    docstrings: list[str] = []
+    literals: list[str] = []
+    parts: set[ast.expr] = set()
     for node in ast.walk(syntax):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             parts.add(node.value)
