@@ -21,6 +21,7 @@ from cuvee.laws import registry as laws
 from cuvee.merging import registry as mergers
 from cuvee.runs.formats import registry as formats
 from cuvee.search.methods import registry as methods
+from cuvee.sources.readers import READERS
 from cuvee.study.doctor.registry import CHECKS
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +66,12 @@ def _of_fits() -> Iterator[str]:
 
 def _of_files() -> Iterator[str]:
     """What is named where files are read or written."""
+    yield _section(
+        "Readers",
+        "`paths` of a source in a study file, and `cuvee init`; by the ending of a file.",
+        ("ending", "what is read"),
+        ((f"`{ending}`", _first_sentence(inspect.getdoc(read))) for ending, read in READERS.items()),
+    )
     yield _section(
         "Trainers",
         "`cuvee export DECISION --to NAME`.",
