@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all test-exports check format clean
+.PHONY: help venv demo test test-all test-exports check format docs clean
 
 help:  ## list these verbs
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: $(VENV)/.dev  ## formatting, lint, types and import floors
 format: $(VENV)/.dev  ## put the code into the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.core  ## write the tables of docs/registries.md from the registries
+	$(BIN)/python -m docs.registries
 
 bench-%: $(VENV)/.core  ## run benchmarks/TOPIC.py and rewrite its tables (make bench-TOPIC)
 	$(BIN)/python -m benchmarks.$*

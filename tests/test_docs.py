@@ -7,11 +7,22 @@ valid study file.
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import typer
 import typer.main
+
+from cuvee.exporters.registry import EXPORTERS
+from cuvee.honesty.calibrators import CALIBRATORS, FEATURES
+from cuvee.laws.registry import LAWS
+from cuvee.merging.registry import MERGERS
+from cuvee.runs.formats.registry import FORMATS
+from cuvee.search.methods.registry import PROPOSERS
+from cuvee.sources.readers import READERS
+from cuvee.study.doctor.registry import CHECKS
+from docs import registries
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -127,3 +138,33 @@ def test_every_package_has_its_line_in_the_readme() -> None:
 
 def test_the_readme_can_be_read_at_one_sitting() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_the_generated_tables_are_those_of_the_registries() -> None:
+    """``make docs`` writes them."""
+    assert registries.PAGE.read_text(encoding="utf-8") == registries.page(), "run `make docs`"
+
+
+def test_every_row_of_a_registry_has_its_line() -> None:
+    rows = re.findall(r"^\| (?:\[)?`([^`]+)`", registries.page(), re.MULTILINE)
+    tables = (
+        LAWS,
+        PROPOSERS,
+        READERS,
+        EXPORTERS,
+        [one.name for one in FORMATS],
+        [one.name for one in CHECKS],
+    )
+    assert rows == [*chain(*tables, MERGERS, CALIBRATORS, FEATURES)]
+
+
+def test_a_line_says_what_a_row_is_in_the_words_of_its_file() -> None:
+    lines = {line.split("`")[1]: line for line in registries.page().splitlines() if line.startswith("| [")}
+    assert lines["linear"].startswith(
+        "| [`linear`](../src/cuvee/merging/linear.py) | The weighted mean of models, "
+    )
+    assert " | Draws evenly over the region | " in lines["random"], "one file with two rows names each"
+    assert " | The swarm of RegMix: Dirichlet draws around a prior " in lines["dirichlet"]
+    assert ": `c + k * exp(sum_i t[i] * w[i])` | " in lines["data_mixing_m4"]
+    assert " | [arXiv 2405.14908](https://arxiv.org/abs/2405.14908) | " in lines["bimix"]
+    assert "| [doi 10.1016/0041-5553(67)90144-9](https://doi.org/" in lines["sobol"]
