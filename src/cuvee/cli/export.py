@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuvee.cli.given import count_of
 from cuvee.cli.names import TRAINERS, one_of
 from cuvee.cli.options import AsJson
 
@@ -46,7 +47,15 @@ def export(
             help="Documents of a source, such as web=1e6; default those of the study.",
         ),
     ] = None,
-    target_tokens: Annotated[float | None, typer.Option("--target-tokens", help="Tokens of the run.")] = None,
+    target_tokens: Annotated[
+        float | None,
+        typer.Option(
+            "--target-tokens",
+            metavar="COUNT",
+            parser=count_of("tokens"),
+            help="Tokens of the run, such as 25B.",
+        ),
+    ] = None,
     sequence_length: Annotated[int, typer.Option("--sequence-length", help="Tokens of a sample.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="For trainers that draw.")] = 0,
     mixture: Annotated[

@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from cuvee.precision import Precision
 from cuvee.report.badge import Badge
+from cuvee.report.wording import Words
 from cuvee.study.simulation.result import ADAPTIVE, SIMPLE, CurvePoint, MethodRow, Simulation, Verdict
 
 _COLOURS = ("accent", "cool", "warm", "good", "care", "ink")
@@ -60,6 +62,11 @@ class SimulateView:
         )
         chart = Chart(courses, simulation.budget, simulation.target_level.flops)
         return cls(simulation, _badge(simulation), rows, chart)
+
+    @property
+    def words(self) -> Words:
+        """Of the target."""
+        return Words(Precision.of((self.decision.optimum, self.decision.median)))
 
     def searches(self, part: float) -> str:
         """A part of the plays of a method, as their number."""
