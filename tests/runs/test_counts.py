@@ -97,10 +97,10 @@ def test_params_and_tokens_in_words(tmp_path: Path, shares: tuple[str, str], par
 @pytest.mark.parametrize(
     ("column", "cells", "message"),
     [
-        ("tokens", ["1B", "25GB", "1B"], r"row 2: tokens: '25GB' is no count of one meaning; write 60M"),
+        ("tokens", ["1B", "25GB", "1B"], r"row 2, tokens: '25GB' is no count of one meaning; write 60M"),
         ("params", ["1B", "7", "13B"], r"row 2: params is 7, beside counts with a unit.*write 7M or 7B"),
-        ("params", ["1.4", "7", "13"], r"row 1: params: '1.4' is not a whole number; write 1.4M or 1.4B"),
-        ("params", ["7B tokens", "1B", "1B"], r"row 1: params: '7B tokens' is no count"),
+        ("params", ["1.4", "7", "13"], r"row 1, params: '1.4' is not a whole number; write 1.4M or 1.4B"),
+        ("params", ["7B tokens", "1B", "1B"], r"row 1, params: '7B tokens' is no count"),
         ("tokens", ["inf", "1B", "1B"], r"row 1: tokens is infinite"),
     ],
 )

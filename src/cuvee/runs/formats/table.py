@@ -126,7 +126,7 @@ class Table:
         try:
             value = count(cell, of)
         except ConfigError as error:
-            raise self.wrong(row, f"{name}: {error}") from error
+            raise ConfigError(f"{self.where(row)}, {name}: {error}") from error
         if math.isinf(value):
             raise self.wrong(row, f"{name} is infinite; leave the cell empty if it is not known")
         return None if math.isnan(value) else value
@@ -151,7 +151,9 @@ class Table:
             return round(value)
         if value != int(value):
             unit = f"; write {value:g}M or {value:g}B if it is in millions or billions" if of else ""
-            raise self.wrong(row, f"{name}: {self.text(row, name)!r} is not a whole number{unit}")
+            raise ConfigError(
+                f"{self.where(row)}, {name}: {self.text(row, name)!r} is not a whole number{unit}"
+            )
         text = self.text(row, name)
         return int(text) if text.removeprefix("-").isdecimal() else int(value)  # exact beyond 2**53
 
