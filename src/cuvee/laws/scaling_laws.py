@@ -27,8 +27,8 @@ HUBER = 0.06
 _DEVIATION, _JOINT_DEVIATION = 1.0, 0.13
 """Of the parameters around the middle of the starts. What the smaller sizes do not tell stays there, instead
 of at what a few curves happen to like best. The second, of log P, p, log Q and q, was chosen on rows that
-``make bench-scale`` predicts. On other rows it helps where few mixtures were seen at the larger size, and does
-nothing elsewhere; mean errors with it and with 1.0, in nats, measured by hand:
+``make bench-scale`` predicts. On other rows it helps where few mixtures were seen at the larger size, and
+does nothing elsewhere; mean errors with it and with 1.0, in nats, measured by hand:
 tables of Data Mixing Laws, 85M from 19M and one mixture of 85M: two sources .014, .030; three .114, .131;
 the one of five sources, 302M from 19M and 85M .041, .063; later tokens of three sizes .019, .020;
 20 synthetic tables of known laws .0147, .0139; the simulator of Data Recipes, 700M and 1B from 20M to 300M
