@@ -185,7 +185,7 @@ def _numbers(
         for at, row in enumerate(range(len(table)) if rows is None else rows):
             there = bool(table.text(row, name))
             told[at] |= there
-            value = 0.0
+            value: float | None = 0.0
             if there:
                 value = _percent(table, row, name) if in_percent else _number(table, row, name)
             result[at, place] = np.nan if value is None else value
