@@ -524,8 +524,12 @@ def test_optimise_keeps_what_one_metric_costs_the_other(fitted: Path, tmp_path: 
         (("--cap", "web=50%"), "say 0.5 for 50 percent"),
         (("--cap", "web=0.5", "--cap", "web=0.6"), "given before"),
         (("--tokens", "web=-1"), "at least 0"),
-        (("--tokens", "web=1e9", "--tokens", "law=1e9"), "--tokens is missing for books, code;"),
+        (("--tokens", "web=25GB"), "--tokens web=25GB: '25GB' is no count of one meaning"),
+        (("--tokens", "web=1B", "--tokens", "law=1e9"), "--tokens is missing for books, code;"),
         (("--aim", "best"), "mean or worst"),
+        (("--prior", "-1"), "prior -1: a pull towards the baseline is at least 0"),
+        (("--prior", "nan"), "prior nan"),
+        (("--max-epochs", "-2"), "at most -2 epochs"),
         (("--max-epochs", "4"), "needs the tokens"),
         (("--target", "nothing"), "no metric 'nothing'"),
         (("--pareto", "books_loss"), "two metrics"),
@@ -564,3 +568,22 @@ def test_export_asks_for_what_it_needs_and_lists_trainers(fitted: Path) -> None:
     assert cuvee("export").exit_code == 2
     assert "llama-factory" in cuvee("export", "--list").stdout
     assert len(printed(cuvee("export", "--list", "--json"))["trainers"]) >= 11
+
+
+def test_counts_of_options_are_read_as_people_write_them(tmp_path: Path) -> None:
+    result = cuvee("fit", tmp_path / "runs.csv", "--target-tokens", "25GB")
+    assert result.exit_code == 2 and "'25GB' is no count of one meaning" in " ".join(result.stderr.split())
+    (tmp_path / "mixture.json").write_text('{"web": 0.5, "code": 0.5}')
+    told = (
+        "--to",
+        "olmo-core",
+        "--tokens",
+        "web=2B",
+        "--tokens",
+        "code=1e9",
+        "--target-tokens",
+        "25B tokens",
+    )
+    written = cuvee("export", tmp_path / "mixture.json", *told)
+    assert written.exit_code == 0, written.stderr
+    assert "requested_tokens=25000000000" in written.stdout + written.stderr

@@ -11,6 +11,7 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -315,6 +316,7 @@ def said(name: str, recipe: Recipe = RECIPE) -> str:
         ("llama-factory", "bücher (1.6 times)"),
         ("litdata", "here bücher first, after 625M tokens"),
         ("torchtitan-main", "holds a single source"),
+        ("torchtitan-main", "Each rank draws in an order of its own"),
         ("torchtitan", "same draws on every rank"),
         ("nemo-automodel", "domain_mixture"),
         ("ms-swift", "left out by default"),
@@ -330,7 +332,7 @@ def test_streams_are_shuffled_together() -> None:
     assert dataset["shuffle"] is True and dataset["shuffle_seed"] == 7
 
 
-@pytest.mark.parametrize("name", ["hugging-face", "torchtitan"])
+@pytest.mark.parametrize("name", ["hugging-face", "torchtitan", "torchtitan-main"])
 def test_plain_text_is_a_row_a_file(name: str) -> None:
     assert 'sample_by="document"' in EXPORTERS[name].export(RECIPE).text
 
@@ -424,6 +426,45 @@ def test_torchtitan_packs_before_it_mixes() -> None:
     assert not weighted.args and {one.arg for one in weighted.keywords} == {"dataset", "weight"}
     imported = {a.name for n in ast.parse(text).body if isinstance(n, ast.ImportFrom) for a in n.names}
     assert {"WeightedDataset", "DatasetMixConfig", "ConcatThenSplitPackingConfig"} <= imported
+
+
+def test_ranks_of_torchtitan_main_draw_in_orders_of_their_own() -> None:
+    """Its mix draws in one order on all ranks: a step would train on a single source."""
+    space = _torchtitan_main(EXPORTERS["torchtitan-main"].export(RECIPE).text)
+    loader, policy = space["DATALOADER"], SimpleNamespace(seed=7, dp_rank=3)
+    rows = loader["dataset"].build(context=None, dataset_iteration_policy=policy)
+    assert loader["seed"] == 7 and loader["repeat"] is True
+    assert (rows["window_size"], rows["seed"]) == (128, 10)
+
+
+def _torchtitan_main(text: str) -> dict[str, Any]:
+    """What the module defines, over recorders of the calls of torchtitan and Grain."""
+    tree = ast.parse(text)
+    tree.body = [
+        node
+        for node in tree.body
+        if not isinstance(node, ast.Import | ast.ImportFrom)
+        or ast.unparse(node).split()[1] in ("dataclasses", "pathlib")
+    ]
+
+    class Config:
+        def __init__(self, **fields: Any) -> None:
+            self.fields = fields
+
+        def build(self, **_: Any) -> Any:
+            return self.fields
+
+        Config = staticmethod(lambda **fields: fields)
+
+    names = ("ConcatThenSplitPackingConfig", "DatasetMixConfig", "GrainDataLoader", "SingleDatasetConfig")
+    space: dict[str, Any] = dict.fromkeys((*names, "WeightedDataset", "TextProcessor"), Config)
+
+    def shuffled(rows: Any, **fields: Any) -> dict[str, Any]:
+        return {"rows": rows, **fields}
+
+    space["grain"] = SimpleNamespace(experimental=SimpleNamespace(WindowShuffleIterDataset=shuffled))
+    exec(compile(tree, "mixture.py", "exec"), space)
+    return space
 
 
 @pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")

@@ -164,3 +164,20 @@ def test_joint_scaling_foretells_runs_larger_than_it_was_fitted_to() -> None:
     }
     assert errors["joint_scaling"] < 0.005
     assert errors["joint_scaling"] < errors["additive_scaling"]
+
+
+def test_a_term_in_size_may_be_a_small_part_of_the_loss() -> None:
+    """The prior of the joint law holds how sources differ in a term, and not how large the term is."""
+    shares, large = np.repeat(mixtures(24, 3), 9, axis=0), Scale(np.full(40, 8e8), np.full(40, 4e10))
+    params, tokens = np.meshgrid([2e7, 6e7, 2e8], [2e9, 5e9, 1e10])
+    small = Scale(np.tile(params.ravel(), 24), np.tile(tokens.ravel(), 24))
+
+    def made(shares: FloatArray, scale: Scale) -> FloatArray:
+        effective = (np.array([0.4, 0.5, 0.3, 0.45]) * shares**0.5).sum(axis=1)
+        falls = 0.6 * (scale.params / 6e7) ** -0.3 + 0.5 * (scale.tokens / 5e9) ** -0.35
+        return np.asarray(1.5 + 1.0 / effective + falls)[:, None]
+
+    own, asked = np.array([-1]), mixtures(40, 8)
+    costs = made(shares, small) * np.exp(0.004 * np.random.default_rng(1).normal(size=(len(shares), 1)))
+    fitted = law_named("joint_scaling").fit(LawData(SOURCES, ("loss",), shares, costs, small, own))
+    assert float(np.abs(fitted.predict(asked, large) - made(asked, large)).mean()) < 0.03

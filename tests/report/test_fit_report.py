@@ -1,10 +1,12 @@
 """The page of a decision by laws: whole, escaped, without requests, and saying how far to trust it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cuvee.cli.fit import print_fit
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import render_fit_html
@@ -64,3 +66,33 @@ def test_the_badge_follows_the_evidence(decision: LawDecision) -> None:
         # Whatever the law explains: nothing was trained on the mixture.
         assert (badge.level, badge.words) == ("untested", "Not checked")
         assert badge.why == judged.verdict.why
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e7])
+def test_numbers_have_the_digits_that_count_in_every_unit(
+    unit: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What differs is told apart on the page, on the terminal and in the first lines."""
+    runs = observations(tmp_path, 30)
+    runs = replace(runs, values=runs.values * unit)
+    name = runs.metrics[0]
+    directions = dict.fromkeys(runs.metrics, "lower")
+    question = Question(directions=directions, front=runs.metrics[:2])
+    found = decide(runs, question, table="runs", compared=()).decision
+    page = render_fit_html(FitView.of(found))
+    print_fit(found, tmp_path, tmp_path / "report.html")
+    told = {one.name: one.target.mean for one in found.candidates}
+    for text in (_text(page).replace("−", "-"), capsys.readouterr().out, "\n".join(found.headline)):
+        numbers = [float(word) for word in re.findall(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?", text)]
+        close = [abs(number - told["pick"]) for number in numbers]
+        assert min(close) <= 1e-3 * found.spread, text
+        gains = [abs(number - (told["uniform"] - told["pick"])) for number in numbers]
+        values = [abs(number - told["uniform"]) for number in numbers]
+        assert min(*gains, *values) <= 1e-3 * found.spread
+    mean = next(metric for metric in found.metrics if metric.name == name).predicted["pick"].mean
+    shown = [float(one) for one in re.findall(r'data-v="([^"]+)"', page)]
+    assert min(abs(number - mean) for number in shown) <= 1e-12 * unit
+
+
+def _text(page: str) -> str:
+    return " ".join(outline(page).texts)

@@ -114,7 +114,7 @@ def test_the_page_says_what_a_reader_needs() -> None:
         "1 of 4",
         "3 of 4",
         "10 runs at the target",
-        "2.5000 and 3.0000",
+        "2.500 and 3.000",
     ):
         assert words in text
     assert "what was run" in text

@@ -1,6 +1,7 @@
 """Columns as other tools write them: labels, totals, marks, charts, dictionaries in cells, large cells."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from cuvee.errors import ConfigError
 from cuvee.runs import ImportedTable, import_runs
+from cuvee.runs.formats.purpose import SPREAD, no_target
 
 WEB = (0.9, 0.5, 0.1)
 
 
-def read(folder: Path, parquet: bool = False, **tables: dict[str, list[Any]]) -> ImportedTable:
+def read(folder: Path, parquet: bool = False, **tables: Mapping[str, Any]) -> ImportedTable:
     paths = []
     for stem, columns in tables.items():
         path = folder / f"{stem}.{'parquet' if parquet else 'csv'}"
@@ -257,3 +259,108 @@ def test_a_cell_may_be_large(tmp_path: Path) -> None:
     cell = "x" * 140_000
     table = read(tmp_path, tidy={"run": ["a"], "w:x": [1], "m:loss": [2], "files": [cell]})
     assert table.labels["files"] == (cell,)
+
+
+# --- shares in percent, and other units of shares -------------------------------------------------------
+
+_PERCENT = [100 * web for web in WEB]
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("w:{}", {}),
+        ("weight_{}", {}),
+        ("{}_share", {"weight_decay": [0.1] * 3}),
+        ("{}", {}),
+        ("mix.{}", {"Name": ["a", "b", "c"], "State": ["finished"] * 3}),
+        ("train/{}", {"Name": ["a", "b", "c"], "State": ["finished"] * 3, "train/loss": [2.0, 3.0, 4.0]}),
+    ],
+)
+def test_percentages_are_refused_in_every_convention(
+    tmp_path: Path, name: str, more: dict[str, list[Any]], parquet: bool
+) -> None:
+    """Never taken for metrics or labels, and never divided in silence."""
+    table = {"run": ["a", "b", "c"], "m:loss" if name == "w:{}" else "web_loss": [2.0, 3.0, 4.0], **more}
+    shares = {name.format("web"): _PERCENT, name.format("code"): [100 - web for web in _PERCENT]}
+    with pytest.raises(
+        ConfigError, match=r"row 1: shares of 2 sources sum to 100.*divide percentages by 100"
+    ):
+        read(tmp_path, parquet, runs={**table, **shares})
+
+
+@pytest.mark.parametrize("name", ["w:{}", "weight_{}", "{}"])
+def test_a_percent_sign_is_refused_with_what_to_write(tmp_path: Path, name: str) -> None:
+    metric = "m:loss" if name == "w:{}" else "web_loss"
+    table = {"run": ["a", "b"], name.format("web"): ["60%", "35 %"], name.format("code"): ["40%", "65 %"]}
+    with pytest.raises(ConfigError, match=r"row 1, .*web: '60%' is not a number; write 0.6 for 60 percent"):
+        read(tmp_path, runs={**table, metric: [2.0, 3.0]})
+
+
+def test_a_score_in_percent_is_refused_and_no_label(tmp_path: Path) -> None:
+    shares = {"run": ["a", "b"], "weight_web": [0.6, 0.5], "weight_code": [0.4, 0.5]}
+    with pytest.raises(ConfigError, match=r"mmlu_acc: '75%' is not a number; write 0.75 for 75 percent"):
+        read(tmp_path, runs={**shares, "mmlu_acc": ["75%", "80%"]})
+    table = read(tmp_path, runs={**shares, "web_loss": [2.0, 3.0], "mfu": ["45%", "44%"]})
+    assert table.labels["mfu"] == ("45%", "44%")
+
+
+def test_a_group_that_sums_to_one_stands_before_one_in_percent(tmp_path: Path) -> None:
+    shares = {"run": ["a", "b"], "weight_web": [0.6, 0.5], "weight_code": [0.4, 0.5]}
+    table = read(tmp_path, runs={**shares, "web_ratio": [60, 50], "code_ratio": [40, 50], "web_loss": [2, 3]})
+    assert table.observations.shares.tolist() == [[0.6, 0.4], [0.5, 0.5]]
+
+
+def test_weights_that_sum_to_nothing_are_named(tmp_path: Path) -> None:
+    table = {"run": ["a", "b"], "weight_web": [3, 1], "weight_code": [1, 1], "web_loss": [2.0, 3.0]}
+    with pytest.raises(ConfigError, match="weight_web, weight_code may be shares, but do not sum to one"):
+        read(tmp_path, runs=table)
+
+
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_other_dividers_are_named(tmp_path: Path, sign: str, name: str) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        sign.join(["run", "w:web", "w:code", "m:loss"]) + "\n" + sign.join(["a", "0,6", "0,4", "2"])
+    )
+    with pytest.raises(ConfigError, match=f"runs.csv: {name} divide its columns; write it with commas"):
+        import_runs([path])
+
+
+def test_a_decimal_comma_is_named(tmp_path: Path) -> None:
+    table = {"run": ["a"], "w:web": ["0,6"], "w:code": ["0,4"], "m:loss": [2]}
+    with pytest.raises(ConfigError, match=r"w:web: '0,6' is not a number; write 0.6 if the comma divides"):
+        read(tmp_path, runs=table)
+
+
+def test_commas_between_thousands_are_named(tmp_path: Path) -> None:
+    table = {"run": ["a"], "w:web": [0.6], "w:code": [0.4], "m:ppl": ["9,737.8"]}
+    with pytest.raises(
+        ConfigError, match=r"'9,737.8' is not a number; write 9737.8 if commas divide thousands"
+    ):
+        read(tmp_path, runs=table)
+
+
+def test_blank_columns_and_rows_of_spreadsheets_are_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_bytes("\ufeffrun,w:web,w:code,m:loss,,\r\na,.6,.4,2,,\r\n,,,,,\r\nb,.5,.5,3,,\r\n".encode())
+    table = import_runs([path])
+    assert table.observations.keys == ("a", "b")
+    assert table.notes == (f"{path}: 1 of 3 rows have no shares and were left out: row 2.",)
+
+
+def test_widths_of_intervals_are_no_losses(tmp_path: Path) -> None:
+    table = {"run": ["a", "b"], "w:web": [0.6, 0.5], "w:code": [0.4, 0.5], "m:loss": [2, 3]}
+    widths = {"m:loss_ci95": [0.1, 0.2], "m:loss_CI": [0.1, 0.2], "m:loss_stderr": [0.1, 0.2]}
+    found = read(tmp_path, runs={**table, **widths})
+    assert dict(found.directions) == {"loss": "lower"}
+    assert all(no_target(name) == SPREAD for name in found.unknown)
+
+
+def test_a_row_for_each_source_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    table = {"run": ["a", "a"], "source": ["web", "code"], "weight": [0.6, 0.4], "loss": [2.0, 2.0]}
+    with pytest.raises(
+        ConfigError, match="row for each source or metric must become one with a row for each"
+    ):
+        read(tmp_path, runs=table)

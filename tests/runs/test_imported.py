@@ -225,7 +225,7 @@ def test_a_table_is_a_value(table: ImportedTable) -> None:
         ("w:a,w:b,m:x\n1,most,1\n", "row 1, w:b: 'most' is not a number; write a number"),
         ("w:a,m:x\n1,good\n", "row 1, m:x: 'good' is not a number; write a number, or leave the cell empty"),
         ("w:a,m:x\n1,inf\n", "row 1: m:x is infinite"),
-        ("w:a,m:x,params\n1,1,1B\n", "row 1, params: '1B' is not a number"),
+        ("w:a,m:x,params\n1,1,1GB\n", "row 1, params: '1GB' is no count"),
         ("w:a,m:x,tokens\n1,1,0.5\n", "row 1, tokens: '0.5' is not a whole number"),
         ("w:a,m:x,tokens\n1,1,-5\n", "row 1: tokens of run"),
         ("w:a,m:x,seed\n1,1,1e30\n", "row 1: seed is 1e[+]30, too large"),

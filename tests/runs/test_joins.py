@@ -153,7 +153,7 @@ def test_files_of_several_sizes_are_several_rows_of_a_run(tmp_path: Path) -> Non
     table = read(
         tmp_path, ratios=RATIOS, metrics_30m=loss.format(4, 5, 6, 7), metrics_1b=loss.format(2, 3, 4, 5)
     )
-    assert values(table, "web_loss")["9 size 30m"] == 5 and values(table, "web_loss")["9 size 1b"] == 3
+    assert values(table, "web_loss")["9 size 30M"] == 5 and values(table, "web_loss")["9 size 1B"] == 3
     paired = read(
         tmp_path / "pairs",
         ratios_30m=RATIOS,

@@ -199,7 +199,9 @@ table_case(
     "within_noise", lambda: columns(GROUPS, losses(GROUPS) + np.random.default_rng(5).normal(size=(60, 3)))
 )
 table_case("several_scales", lambda: changed(columns(), {0: 2_000_000}, "params"))
+table_case("tiny_counts", lambda: {**columns(), "params": [7] * 30 + [13] * 30})
 table_case("several_tokenizers", lambda: {**columns(), "tokenizer": ["gpt2"] * 30 + ["llama"] * 30})
+table_case("differing_settings", lambda: {**columns(), "learning_rate": [1e-3] * 20 + [3e-4] * 40})
 table_case("several_splits", lambda: {**columns(), "split": ["train"] * 30 + ["test"] * 30})
 table_case("mixed_estimands", lambda: {**columns(), "estimand": ["union"] * 30 + ["equal_budget"] * 30})
 

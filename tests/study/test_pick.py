@@ -94,7 +94,10 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> LawDecision:
     ("change", "told"),
     [
         ({"better": ("run7", "uniform")}, "Under the law itself it is worse than run7, uniform: the search"),
-        ({"gap": 0.5, "spread": 1.0}, "another may be better by up to 0.5, 50% of the spread of the target"),
+        (
+            {"gap": 0.5, "spread": 1.0},
+            "another may be better by up to 0.500, 50% of the spread of the target",
+        ),
     ],
 )
 def test_a_search_that_failed_is_told_first(

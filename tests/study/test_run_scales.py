@@ -166,7 +166,7 @@ def test_sizes_in_names_of_files_are_scales(tmp_path: Path) -> None:
         paths[-1].write_text(text)
     for given in (paths, paths[::-1]):
         read = import_runs(given)
-        assert (chosen(read).words, len(chosen(read))) == ("size 60m", RUNS)
+        assert (chosen(read).words, len(chosen(read))) == ("size 60M", RUNS)
 
 
 def test_published_sets_of_three_sizes_are_three_scales(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_published_sets_of_three_sizes_are_three_scales(tmp_path: Path) -> None:
         (tmp_path / f"{name.format('pile_loss')}.csv").write_text(f"index,metric/web_val_loss\n{loss}")
     read = import_runs([tmp_path])
     assert sorted(len(scale) for scale in RunScales(read).every) == [3, 6, 18]
-    assert (chosen(read).words, len(chosen(read))) == ("size 1m", 18)
+    assert (chosen(read).words, len(chosen(read))) == ("size 1M", 18)
     runs = read_runs([tmp_path], {"size": "60m"})
     assert len(runs.observations) == 6
 

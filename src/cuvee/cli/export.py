@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuvee.cli.given import count_of
 from cuvee.cli.names import TRAINERS, one_of
 from cuvee.cli.options import AsJson
 
@@ -50,7 +51,13 @@ def export(
         ),
     ] = None,
     target_tokens: Annotated[
-        float | None, typer.Option("--target-tokens", help="Training tokens of the run.")
+        float | None,
+        typer.Option(
+            "--target-tokens",
+            metavar="COUNT",
+            parser=count_of("tokens"),
+            help="Training tokens of the run, such as 25B.",
+        ),
     ] = None,
     sequence_length: Annotated[int, typer.Option("--sequence-length", help="Tokens per sample.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Random seed, for trainers that sample.")] = 0,

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cuvee.cli.given import count_of
 from cuvee.cli.names import DEFAULT_LAW, LAWS, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from cuvee.decisions.fit.decision import LawDecision, LawRow
-    from cuvee.decisions.interval import Interval
+    from cuvee.decisions.fit.decision import LawDecision, LawRow, Sensitivity
     from cuvee.study.fit import Answer
     from cuvee.study.fit_folder import Runs
     from cuvee.study.question import Question
@@ -79,11 +79,22 @@ Tokens = Annotated[
     typer.Option("--tokens", metavar="SOURCE=COUNT", help="Unique tokens of a source, such as web=2e9."),
 ]
 TargetTokens = Annotated[
-    float | None, typer.Option("--target-tokens", help="Training tokens of the target run.")
+    float | None,
+    typer.Option(
+        "--target-tokens",
+        metavar="COUNT",
+        parser=count_of("tokens"),
+        help="Training tokens of the target run, such as 25e9 or 25B.",
+    ),
 ]
 TargetParams = Annotated[
     float | None,
-    typer.Option("--target-params", help="Model parameters of the target run, for laws of several scales."),
+    typer.Option(
+        "--target-params",
+        metavar="COUNT",
+        parser=count_of("params"),
+        help="Model parameters of the target run, for laws of several scales.",
+    ),
 ]
 MaxEpochs = Annotated[float | None, typer.Option("--max-epochs", help="Maximum epochs of a source.")]
 Prior = Annotated[
@@ -254,15 +265,24 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     """The answer on the terminal."""
     from cuvee.cli.output import number, print_headline, print_table
     from cuvee.decisions.fit.headline import scale_of_runs
+    from cuvee.decisions.fit.precision import front_precisions, target_precision
+    from cuvee.precision import Precision
     from cuvee.report.wording import main_shares
 
+    exact = target_precision(decision)
     print_headline(decision.headline, decision.verdict)
     _print_mixture(decision)
     print_table(
         f"Target {scale_of_runs(decision)} (lower is better)",
         ["mixture", "predicted", f"{decision.level:.0%} interval", "measured", ""],
         [
-            [one.name, number(one.target.mean, 4), _range(one.target), _known(one.measured, 4), one.note]
+            [
+                one.name,
+                exact.word(one.target.mean),
+                exact.between(one.target.low, one.target.high),
+                exact.word(one.measured) if one.measured == one.measured else "",
+                one.note,
+            ]
             for one in decision.candidates
         ],
     )
@@ -274,7 +294,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
                 row.law,
                 number(row.spearman),
                 number(row.r_squared),
-                number(row.mean_absolute_error, 4),
+                exact.word(row.mean_absolute_error),
                 f"{row.coverage_80:.0%}",
                 f"{row.coverage_95:.0%}",
                 ", ".join(_marks(row)),
@@ -289,7 +309,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
             [
                 [
                     one.name,
-                    *(number(value, 4) for value in one.values),
+                    *(own.word(x) for own, x in zip(front_precisions(decision), one.values, strict=True)),
                     main_shares(decision.sources, one.shares),
                 ]
                 for one in decision.front
@@ -299,7 +319,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
         print_table(
             "Runs worth making (their mixtures stand in fit.json)",
             ["run", "gain", "what it tells"],
-            [[run.name, f"{run.gain:.2g}", run.tells] for run in decision.next_runs],
+            [[run.name, Precision.alone(run.gain).word(run.gain), run.tells] for run in decision.next_runs],
         )
     for note in decision.notes:
         print(f"note: {note}")
@@ -313,8 +333,10 @@ def _marks(row: "LawRow") -> list[str]:
 
 def _print_mixture(decision: "LawDecision") -> None:
     """Shares with what the target owes to each source; a column that says nothing is left out."""
-    from cuvee.cli.output import print_table
+    from cuvee.cli.output import number, print_table
+    from cuvee.decisions.fit.precision import target_precision
 
+    exact = target_precision(decision)
     read = any(entry.epochs == entry.epochs for entry in decision.mixture)
     unsure = any(not worth.matters for worth in decision.sensitivities)
     print_table(
@@ -332,8 +354,8 @@ def _print_mixture(decision: "LawDecision") -> None:
                 entry.source,
                 f"{entry.share:.1%}",
                 f"{entry.low:.1%} to {entry.high:.1%}",
-                *([_known(entry.epochs, 2)] if read else []),
-                _signed(worth.without.mean, worth.matters, decision.pick.target.mean),
+                *([number(entry.epochs, 2) if entry.epochs == entry.epochs else ""] if read else []),
+                _change(exact.signed(worth.without.mean), worth),
                 "at its cap" if entry.cap_hit else "",
             ]
             for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
@@ -341,22 +363,8 @@ def _print_mixture(decision: "LawDecision") -> None:
     )
 
 
-def _known(value: float, digits: int) -> str:
-    from cuvee.cli.output import number
-
-    return number(value, digits) if value == value else ""
-
-
-def _signed(value: float, sure: bool, target: float) -> str:
-    """A change with four digits below the size of the target, whatever its unit."""
-    if value != value:
+def _change(told: str, worth: "Sensitivity") -> str:
+    """What leaving a source out changes; empty for the only one, in parentheses where runs disagree."""
+    if worth.without.mean != worth.without.mean:
         return ""
-    size = abs(target) or 1.0
-    told = f"{value:+.4f}" if 1e-2 <= size < 1e4 else f"{size * round(value / size, 4):+.4g}"
-    return told if sure else f"({told})"
-
-
-def _range(interval: "Interval") -> str:
-    from cuvee.cli.output import number
-
-    return f"{number(interval.low, 4)} to {number(interval.high, 4)}"
+    return told if worth.matters else f"({told})"

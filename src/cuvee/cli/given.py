@@ -1,9 +1,25 @@
 """Options of the form NAME=VALUE (floor 9). The last equals sign divides, since names may hold others."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import typer
 
 from cuvee.errors import ConfigError
+
+
+def count_of(what: str) -> Callable[[str], float]:
+    """A reader of an option that is a count of ``what``, ``tokens`` or ``params``: ``25e9`` or ``25B``."""
+
+    def count(text: str) -> float:
+        from cuvee.runs.formats.counts import count
+
+        try:
+            return count(text, what)
+        except ConfigError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return count
 
 
 def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -33,16 +49,23 @@ def numbers(given: Sequence[str] | None, option: str) -> dict[str, float]:
 
 
 def counts(given: Sequence[str] | None, option: str) -> dict[str, int]:
-    """``NAME=COUNT``, such as ``web=2e9``.
+    """``NAME=COUNT``, such as ``web=2e9`` or ``web=2B``.
 
     Raises:
         ConfigError: no number, or below zero.
     """
-    found = numbers(given, option)
-    for name, value in found.items():
-        if value < 0:
-            raise ConfigError(f"{option} {name}={value:g}: a count is at least 0")
-    return {name: round(value) for name, value in found.items()}
+    from cuvee.runs.formats.counts import count
+
+    found = {}
+    for name, text in pairs(given, option).items():
+        try:
+            value = count(text, "tokens")
+        except ConfigError as error:
+            raise ConfigError(f"{option} {name}={text}: {error}") from error
+        if not 0 <= value < math.inf:
+            raise ConfigError(f"{option} {name}={text}: a count is finite and at least 0")
+        found[name] = round(value)
+    return found
 
 
 def weights(given: Sequence[str] | None, option: str) -> dict[str, float]:

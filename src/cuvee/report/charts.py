@@ -7,12 +7,13 @@ of ``page.css``, so that one drawing serves light, dark and paper. Every text go
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
+from cuvee.precision import Precision
 from cuvee.report import wording
-from cuvee.report.view import Cell, LossRow, MixtureRow, Panel, Point
+from cuvee.report.view import Cell, LossRow, MixtureRow, Panel
 
 _DEFINITIONS = Markup(
     '<circle id="m-pick" r="4.5"/><circle id="m-uniform" r="3.5"/>'
@@ -81,7 +82,7 @@ def share_bar(row: MixtureRow, top: float) -> Markup:
     return _row(words, parts)
 
 
-def loss_strip(row: LossRow) -> Markup:
+def loss_strip(row: LossRow, word: Callable[[float], str] = wording.number) -> Markup:
     """The pick's predicted loss and interval beside its competitors, on the row's own scale."""
     p = row.prediction
     marks = (("uniform", p.uniform), ("proportional", p.proportional), ("reference", p.best_reference))
@@ -100,7 +101,7 @@ def loss_strip(row: LossRow) -> Markup:
     parts += [_placed(name, place(loss.mean)) for name, loss in marks if math.isfinite(loss.mean)]
     if math.isfinite(p.pick.mean):
         parts.append(_placed("pick", place(p.pick.mean)))
-    words = ", ".join(f"{name} {wording.number(loss.mean)}" for name, loss in (("pick", p.pick), *marks))
+    words = ", ".join(f"{name} {word(loss.mean)}" for name, loss in (("pick", p.pick), *marks))
     return _row(f"{row.label}: {words}", parts)
 
 
@@ -120,7 +121,7 @@ def spark_shares(sources: Sequence[str], shares: Sequence[float]) -> Markup:
     ).format(pitch * len(shares), height, wording.main_shares(sources, shares, len(shares)), _join(columns))
 
 
-def scatter(panel: Panel) -> Markup:
+def scatter(panel: Panel, word: Callable[[float], str] = wording.number) -> Markup:
     """Truth (upwards) against one proxy (to the right), with the identity line where axes agree."""
     points = panel.points
     xs, ys = [p.predicted for p in points], [p.truth for p in points]
@@ -152,7 +153,8 @@ def scatter(panel: Panel) -> Markup:
         parts.append(Markup('<path class="identity" d="M{} {}L{} {}"/>').format(left, bottom, right, top))
     best, favourite = min(points, key=lambda p: p.truth), min(points, key=lambda p: p.predicted)
     for point in sorted(points, key=lambda p: (p is best, p is favourite)):
-        parts.append(_dot(point, px(point.predicted), py(point.truth), point is best, point is favourite))
+        words = f"{point.name}: trained {word(point.truth)}, predicted {word(point.predicted)}"
+        parts.append(_dot(words, px(point.predicted), py(point.truth), point is best, point is favourite))
     parts.append(
         Markup('<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>').format(
             left + size / 2, bottom + 32, "predicted" if panel.same_axis else "score (its own scale)"
@@ -240,12 +242,9 @@ def _whisker(low: float, high: float, css: str) -> Markup:
     )
 
 
-def _dot(point: Point, x: float, y: float, best: bool, favourite: bool) -> Markup:
+def _dot(words: str, x: float, y: float, best: bool, favourite: bool) -> Markup:
     notes = ["truly best"] if best else []
     notes += ["this proxy's favourite"] if favourite else []
-    words = (
-        f"{point.name}: trained {wording.number(point.truth)}, predicted {wording.number(point.predicted)}"
-    )
     words += f" ({' and '.join(notes)})" if notes else ""
     ring = Markup('<circle class="ring" cx="{}" cy="{}" r="8"/>').format(_r(x), _r(y)) if best else Markup("")
     return ring + Markup('<circle{} cx="{}" cy="{}" r="{}"><title>{}</title></circle>').format(
@@ -261,9 +260,11 @@ def _padded(values: Sequence[float]) -> tuple[float, float]:
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     step = _nice_step(high - low, 4)
-    digits = next(d for d in range(16) if math.isclose(round(step, d), step, rel_tol=1e-6))
+    places = range(math.floor(math.log10(step)) - 1, 1000)
+    exact = next(d for d in reversed(places[:3]) if math.isclose(round(step, -d), step, rel_tol=1e-6))
+    words = wording.Words(Precision(exact, max(abs(low), abs(high)) < 1e-3))
     first, last = math.ceil(low / step), math.floor(high / step)
-    return [(i * step, wording.number(i * step, digits)) for i in range(first, last + 1)]
+    return [(i * step, words.number(i * step)) for i in range(first, last + 1)]
 
 
 def _nice_step(span: float, count: int) -> float:

@@ -8,9 +8,11 @@ from typing import Self
 from cuvee.decisions.ablation.decision import Loss, Prediction
 from cuvee.decisions.fit.decision import BEST_OBSERVED, PICK, LawDecision, LawRow, Sensitivity
 from cuvee.decisions.fit.headline import scale_of_runs
+from cuvee.decisions.fit.precision import front_precisions, metric_precision, target_precision
 from cuvee.decisions.interval import Interval
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import LossRow, MixtureRow, Panel, Point
+from cuvee.report.wording import Words
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,14 @@ class SourceRow:
 
 
 @dataclass(frozen=True)
+class MetricRow:
+    """The target or one metric, under the pick and the first baselines."""
+
+    loss: LossRow
+    words: Words
+
+
+@dataclass(frozen=True)
 class FitView:
     """A decision by laws, ordered for reading. Made by ``of``."""
 
@@ -30,8 +40,12 @@ class FitView:
     sources: tuple[str, ...]
     """Largest share first."""
     rows: tuple[SourceRow, ...]
-    metrics: tuple[LossRow, ...]
+    metrics: tuple[MetricRow, ...]
     """The pick beside the first baselines, metric by metric."""
+    words: Words
+    """Of the target."""
+    front_words: tuple[Words, ...]
+    """Of the two metrics of the front."""
     panel: Panel | None
     """Left-out runs: what the law foretold and what was measured."""
 
@@ -67,7 +81,16 @@ class FitView:
         points = tuple(Point(run.name, run.predicted, run.measured) for run in decision.held_out)
         panel = Panel(decision.law, "believed", points, None, same_axis=True) if points else None
         sources = tuple(decision.sources[i] for i in order)
-        return cls(decision, badge_of(decision.verdict), sources, tuple(rows), _metrics(decision), panel)
+        return cls(
+            decision=decision,
+            badge=badge_of(decision.verdict),
+            sources=sources,
+            rows=tuple(rows),
+            metrics=_metrics(decision),
+            words=Words(target_precision(decision)),
+            front_words=tuple(map(Words, front_precisions(decision))),
+            panel=panel,
+        )
 
     @property
     def scale(self) -> str:
@@ -85,7 +108,12 @@ class FitView:
         return tuple(by_source[name] for name in self.sources)
 
 
-def _metrics(decision: LawDecision) -> tuple[LossRow, ...]:
+def _metrics(decision: LawDecision) -> tuple[MetricRow, ...]:
+    exact = [target_precision(decision), *map(metric_precision, decision.metrics)]
+    return tuple(MetricRow(row, Words(one)) for row, one in zip(_loss_rows(decision), exact, strict=True))
+
+
+def _loss_rows(decision: LawDecision) -> tuple[LossRow, ...]:
     def loss(metric_values: dict[str, Interval], name: str) -> Loss:
         found = metric_values.get(name, Interval())
         return Loss(found.mean, found.low, found.high)

@@ -107,6 +107,7 @@ def _environment() -> Environment:
         FOLDED_FROM=FOLDED_FROM,
     )
     words = (
+        wording.alone,
         wording.number,
         wording.signed,
         wording.correlation,

@@ -54,7 +54,7 @@
   const key = (row, column) => {
     const cell = row.cells[column];
     const text = cell.dataset.v ?? cell.textContent.trim();
-    const value = parseFloat(text.replace("−", "-").replace("<", ""));
+    const value = parseFloat(text.replaceAll("−", "-").replace("<", ""));
     return { text, value };
   };
   for (const table of document.querySelectorAll("table.sortable")) {

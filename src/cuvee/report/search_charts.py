@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from cuvee.precision import Precision
 from cuvee.report import wording
 from cuvee.report.search_view import Step
 
@@ -52,10 +53,11 @@ def way(steps: Sequence[Step], budget: float) -> Markup:
     parts = [
         Markup('<path class="frame" d="M{0} {1}V{2}H{3}"/>').format(_LEFT, _TOP, bottom, _WIDTH - _RIGHT)
     ]
+    exact = Precision.of((low, high))
     for loss in (low, 0.5 * (low + high), high):
         parts.append(
             Markup('<text x="{:.0f}" y="{:.1f}" text-anchor="end">{}</text>').format(
-                _LEFT - 6, y(loss) + 4, f"{loss:.4g}"
+                _LEFT - 6, y(loss) + 4, exact.word(loss)
             )
         )
     for spent, anchor in ((0.0, "start"), (end, "end")):

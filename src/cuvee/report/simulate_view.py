@@ -4,8 +4,17 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.decisions.simulate.decision import ADAPTIVE, SIMPLE, Adaptivity, CurvePoint, MethodRow, Simulation
+from cuvee.decisions.simulate.decision import (
+    ADAPTIVE,
+    SIMPLE,
+    Adaptivity,
+    CurvePoint,
+    MethodRow,
+    Simulation,
+)
+from cuvee.precision import Precision
 from cuvee.report.badge import Badge
+from cuvee.report.wording import Words
 
 _COLOURS = ("accent", "cool", "warm", "good", "care", "ink")
 _DASHES = ("none", "6 3", "2 3")
@@ -60,6 +69,11 @@ class SimulateView:
         )
         chart = Chart(courses, simulation.budget, simulation.target_level.flops)
         return cls(simulation, _badge(simulation), rows, chart)
+
+    @property
+    def words(self) -> Words:
+        """Of the target."""
+        return Words(Precision.of((self.decision.optimum, self.decision.median)))
 
     def searches(self, part: float) -> str:
         """A part of the plays of a method, as their number."""

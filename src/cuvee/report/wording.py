@@ -7,14 +7,42 @@ Markdown; the characters used (−, –) are plain Unicode. Counts and FLOPs are
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from cuvee.decisions.check import Comparison
+from cuvee.precision import Precision
+from cuvee.quantities import MINUS
 from cuvee.quantities import MISSING as MISSING
 from cuvee.quantities import flops as flops
 from cuvee.quantities import number as number
 from cuvee.quantities import quantity as quantity
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True)
+class Words:
+    """The numbers of one metric, with the digits that count in its unit."""
+
+    precision: Precision
+
+    def number(self, value: float) -> str:
+        """A value."""
+        return self._set(value, self.precision.word(value))
+
+    def signed(self, value: float) -> str:
+        """A change."""
+        return self._set(value, self.precision.signed(value))
+
+    def _set(self, value: float, word: str) -> str:
+        if not math.isfinite(value):
+            return number(value)
+        return word.replace("-", MINUS)
+
+
+def alone(value: float) -> str:
+    """Two digits of a number that is compared with none, such as a gain, in whatever unit it is."""
+    return Words(Precision.alone(value)).number(value)
 
 
 def signed(value: float, digits: int = 3) -> str:

@@ -92,6 +92,7 @@ def csv_columns(path: Path) -> tuple[list[str], list[list[Any]]]:
             header = next(reader, None)
             if header is None:
                 raise ConfigError(f"{path} is empty; the first line must name the columns")
+            _check_commas(header, path)
             rows = []
             for row in reader:
                 if not row:
@@ -108,6 +109,15 @@ def csv_columns(path: Path) -> tuple[list[str], list[list[Any]]]:
     finally:
         csv.field_size_limit(limit)
     return header, [[row[place] for row in rows] for place in range(len(header))]
+
+
+def _check_commas(header: Sequence[str], path: Path) -> None:
+    """Refuse a file that another sign divides, as spreadsheets write it where commas divide fractions."""
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(header) == 1 and header[0].count(sign) > 1:
+            raise ConfigError(
+                f"{path}: {name} divide its columns; write it with commas, and fractions with points"
+            )
 
 
 def parquet_columns(path: Path) -> tuple[list[str], list[list[Any]]]:

@@ -63,6 +63,8 @@ class Question:
             )
         if not 0.5 <= self.level < 1.0:
             raise ConfigError(f"level {self.level}: use one from 0.5 to below 1, such as 0.8")
+        if self.max_epochs <= 0.0:
+            raise ConfigError(f"at most {self.max_epochs:g} epochs: a source that is read needs more than 0")
         if math.isfinite(self.max_epochs) and not (self.tokens and math.isfinite(self.target_tokens)):
             raise ConfigError(
                 "a cap on epochs needs the tokens of every source and the tokens of the target run"
@@ -70,6 +72,8 @@ class Question:
         for told, what in ((self.target_tokens, "tokens"), (self.target_params, "parameters")):
             if not math.isnan(told) and not 0 < told < math.inf:
                 raise ConfigError(f"target {what} {told}: give a positive number")
+        if not 0.0 <= self.prior_strength < math.inf:
+            raise ConfigError(f"prior {self.prior_strength:g}: a pull towards the baseline is at least 0")
         values = list(self.weights.values())
         if any(not math.isfinite(weight) or weight < 0 for weight in values):
             raise ConfigError(

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from cuvee.quantities import size
-from cuvee.runs.formats.marks import SEEDS, SIZE_COLUMNS, amount, point_columns
+from cuvee.runs.formats.marks import SEEDS, SIZE_COLUMNS, amount, plain_size, point_columns
 from cuvee.runs.formats.part import listed
 from cuvee.runs.formats.purpose import no_target
 from cuvee.runs.imported import ImportedTable
@@ -175,9 +175,8 @@ class RunScales:
             if name in by_lower
             and (name != "model" or all(map(amount, filter(None, labels[by_lower[name]]))))
         ]
-        return tuple(
-            labels[name] for name in (*([] if known else sizes[:1]), *([_SET] if _SET in labels else []))
-        )
+        told = [] if known else [tuple(map(plain_size, labels[name])) for name in sizes[:1]]
+        return (*told, *([labels[_SET]] if _SET in labels else []))
 
     @cached_property
     def _steps(self) -> FloatArray:

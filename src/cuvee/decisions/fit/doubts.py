@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cuvee.precision import Precision
+
 if TYPE_CHECKING:
     from cuvee.decisions.fit.decision import LawDecision
 
@@ -30,5 +32,6 @@ def _gap(decision: "LawDecision") -> Iterator[str]:
         part = decision.gap / decision.spread
         yield (
             "The search for the best mixture ended early: another may be better by up to "
-            f"{decision.gap:.3g}, {part:.0%} of the spread of the target between runs"
+            f"{Precision.alone(decision.gap, 3).word(decision.gap)}, {part:.0%} of the spread of the target "
+            "between runs"
         )

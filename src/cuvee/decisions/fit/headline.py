@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from cuvee.decisions.advice import advice
 from cuvee.decisions.fit.doubts import doubts
+from cuvee.decisions.fit.precision import target_precision
 from cuvee.decisions.fit.verdict import believed
+from cuvee.precision import Precision
 from cuvee.quantities import size
 
 if TYPE_CHECKING:
@@ -40,10 +42,12 @@ def _mixture(decision: "LawDecision") -> str:
 def _gains(decision: "LawDecision") -> str:
     pick = decision.pick
     others = [one for one in decision.candidates if one.name != pick.name]
-    told = ", ".join(f"{one.target.mean - pick.target.mean:+.4g} at {one.name}" for one in others)
-    ends = f"{decision.level:.0%} of runs between {pick.target.low:.4g} and {pick.target.high:.4g}"
+    exact = target_precision(decision)
+    told = ", ".join(f"{exact.signed(one.target.mean - pick.target.mean)} at {one.name}" for one in others)
+    low, high = exact.word(pick.target.low), exact.word(pick.target.high)
     return (
-        f"Its target is expected at {pick.target.mean:.4g} {scale_of_runs(decision)} ({ends}); "
+        f"Its target is expected at {exact.word(pick.target.mean)} {scale_of_runs(decision)} "
+        f"({decision.level:.0%} of runs between {low} and {high}); "
         f"against it, {told}."
     )
 
@@ -71,9 +75,10 @@ def scale_of_runs(decision: "LawDecision") -> str:
 
 def _more(decision: "LawDecision") -> str:
     width = decision.pick.target.high - decision.pick.target.low
+    expected, likely = (Precision.alone(x).word(x) for x in (decision.expected_gain, decision.likely_gain))
     told = (
         "Knowing the law exactly is expected to lower the target of the choice by "
-        f"{decision.expected_gain:.2g} ({decision.level:.0%}: by less than {decision.likely_gain:.2g})"
+        f"{expected} ({decision.level:.0%}: by less than {likely})"
     )
     if math.isfinite(width) and decision.likely_gain < _NEGLIGIBLE * width:
         return f"{told}, less than runs of one mixture differ: further runs at this scale are not worth it."

@@ -30,10 +30,13 @@ SCORE_WORDS = frozenset(
     {"score", "scores", "rating", "quality", "grade", "rank", "points", "utility", "preference", "pass"}
 )
 """Words of what is mostly better when higher, but not always: no loss by definition, and no direction."""
+CONFIDENCE = frozenset({"ci", "ci90", "ci95", "ci99", "halfwidth"})
+"""Words of the width or the ends of an interval."""
 # What has one of these beside it is not the loss or the accuracy itself.
 _CHANGE_WORDS = frozenset(
     {"gain", "gains", "decrease", "increase", "delta", "diff", "difference", "change", "improvement"}
     | {"reduction", "neg", "negative", "inverse", "stderr", "std", "var", "variance", "rank", "ratio"}
+    | CONFIDENCE
     | {"scale", "weight", "coef", "spike", "spikes", "multiplier", "factor", "fn", "function", "type"}
 )
 _CHANGE_ENDING = "drop"

@@ -13,6 +13,7 @@ from cuvee.runs.formats.direction import Known
 from cuvee.runs.formats.marks import POINT, key_of, needed
 from cuvee.runs.formats.one_key import NUMBER, CallKey
 from cuvee.runs.formats.part import KEYS, Part, Row, listed
+from cuvee.runs.formats.share_columns import may_be_share
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,12 @@ def join(parts: Sequence[Part]) -> Joined:
 
 def _check_halves(bases: Sequence[Part], additions: Sequence[Part]) -> None:
     if not bases:
+        marked = [name for part in additions for name in part.metrics if may_be_share(name)]
+        why = f"; {listed(marked)} may be shares, but do not sum to one" if len(marked) > 1 else ""
         raise ConfigError(
             f"there are metrics in {_titles(additions)}, but no file tells the shares of the runs; add a"
             " table of one row a run, with a column run and a column w:<source> for the share of each source"
-            " (or Olmix ratios, RegMix mixtures)"
+            f" (or Olmix ratios, RegMix mixtures){why}"
         )
     half = [part for part in bases if _is_half(part)]
     if half and not additions:
@@ -212,8 +215,8 @@ class _Runs:
         for metric, value in row.metrics.items():
             if base.metrics.get(metric, value) != value:
                 raise ConfigError(
-                    f"{row.where}: {metric} of run {_name(base)!r} is {value:.6g}, but"
-                    f" {base.metrics[metric]:.6g} in {self._origin[place, metric]}; keep one of them"
+                    f"{row.where}: {metric} of run {_name(base)!r} is {value!r}, but"
+                    f" {base.metrics[metric]!r} in {self._origin[place, metric]}; keep one of them"
                 )
             self._origin.setdefault((place, metric), row.where)
         self._met.add(place)

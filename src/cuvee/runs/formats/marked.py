@@ -13,7 +13,7 @@ from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.olmix import RUN_COLUMNS, names_of
 from cuvee.runs.formats.part import FACTS, Columns, Part, read_table
 from cuvee.runs.formats.purpose import no_target
-from cuvee.runs.formats.share_columns import Found, holds_text, is_label, marked_groups
+from cuvee.runs.formats.share_columns import Found, is_label, marked_groups
 from cuvee.runs.formats.table import Table
 
 
@@ -57,7 +57,7 @@ def _shares(table: Table) -> Found:
 
 
 def _is_metric(table: Table, name: str) -> bool:
-    if not name or name.lower() in FACTS or is_label(table, name) or holds_text(table, name):
+    if not name or name.lower() in FACTS or is_label(table, name):
         return False
     return bool(named_direction(name) or (may_be_score(name) and not no_target(name)))
 

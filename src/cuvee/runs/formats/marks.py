@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cuvee.errors import ConfigError
+from cuvee.quantities import size
+from cuvee.runs.formats.counts import POWERS, count
 from cuvee.runs.formats.direction import named_direction, words_of
 from cuvee.runs.formats.table import Table
 from cuvee.runs.tables import METRIC_PREFIX, SHARE_PREFIX
@@ -47,7 +50,6 @@ _SEED = re.compile(
 )
 _SIZE_IN_NAME = re.compile(r"(?<![a-z0-9.])(\d+(?:[.p]\d+)?[kmbt])(?![a-z0-9])")
 _NUMBER = re.compile(r"(?P<digits>\d+(?:[.p]\d+)?)\s*(?P<unit>[kmbt]?)(?![a-z0-9])")
-_UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
 def size_of_file(path: Path) -> str:
@@ -61,14 +63,13 @@ def size_of_file(path: Path) -> str:
 
 def amount(text: str) -> float | None:
     """A size as a number: 3e7 for ``30M`` or ``size-30m``; none where there is none, or more than one."""
-    try:
-        return float(text)
-    except ValueError:
-        found = list(_NUMBER.finditer(text.lower()))
+    if (told := _counted(text)) is not None:
+        return told
+    found = list(_NUMBER.finditer(text.lower()))
     found = [match for match in found if match["unit"]] or found  # the size of llama-3-8b is 8b
     if len(found) != 1:
         return None
-    return float(found[0]["digits"].replace("p", ".")) * _UNITS[found[0]["unit"]]
+    return float(f"{found[0]['digits'].replace('p', '.')}e{POWERS[found[0]['unit']]}")
 
 
 def point_columns(names: Sequence[str]) -> tuple[str, ...]:
@@ -105,9 +106,9 @@ def marks_of(table: Table, row: int, columns: Mapping[str, Sequence[str]]) -> di
     marks = {}
     for mark, names in columns.items():
         if text := next(filter(None, (table.text(row, name) for name in names)), ""):
-            marks[mark] = _plain(text)
-    if SIZE not in marks and (size := size_of_file(table.path)):
-        marks[SIZE] = size
+            marks[mark] = plain_size(text) if mark == SIZE else _plain(text)
+    if SIZE not in marks and (told := size_of_file(table.path)):
+        marks[SIZE] = plain_size(told)
     return marks
 
 
@@ -150,10 +151,25 @@ def _there(table: Table, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name))
 
 
+def plain_size(text: str) -> str:
+    """``60m`` and ``60000000`` are 60M, so that two files agree on a size; other words stay."""
+    value = _counted(text)
+    if value is None:
+        return text
+    short = size(value)
+    return short if _counted(short) == value else _plain(text)
+
+
 def _plain(text: str) -> str:
-    """``1000.0`` and ``1e3`` are 1000, so that two files agree on a step."""
-    try:
-        value = float(text)
-    except ValueError:
+    """``1000.0``, ``1e3`` and ``1k`` are 1000, so that two files agree on a step."""
+    value = _counted(text)
+    if value is None:
         return text
     return f"{value:.0f}" if value == value // 1 and abs(value) < 1e15 else repr(value)
+
+
+def _counted(text: str) -> float | None:
+    try:
+        return count(text)
+    except ConfigError:
+        return None

@@ -13,7 +13,13 @@ from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.marks import STEP_COLUMNS, TOKEN_COLUMNS
 from cuvee.runs.formats.part import FACTS, Columns, Part, read_table
-from cuvee.runs.formats.share_columns import Found, is_label, sum_to_one, without_strangers
+from cuvee.runs.formats.share_columns import (
+    Found,
+    is_label,
+    sum_to_hundred,
+    sum_to_one,
+    without_strangers,
+)
 from cuvee.runs.formats.table import Table
 
 RUN_COLUMNS = ("run", "run_id", "run_name", "id", "name", "index")
@@ -89,7 +95,8 @@ def _shares(table: Table) -> Found:
     found = without_strangers(table, {name: name for name in _values(table)})
     if told:
         return found
-    return found if sum_to_one(table, found.columns) else Found({})
+    percent = not any(map(named_direction, found.columns)) and sum_to_hundred(table, found.columns)
+    return found if percent or sum_to_one(table, found.columns) else Found({})
 
 
 OLMIX = Format(

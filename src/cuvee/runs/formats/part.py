@@ -11,12 +11,14 @@ from typing import Any
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
+from cuvee.runs.formats.counts import without_unit
 from cuvee.runs.formats.direction import Known, named_direction
 from cuvee.runs.formats.marks import mark_columns, marks_of, size_of_file
 from cuvee.runs.formats.table import Table
 
 TEXT_FACTS = ("role", "estimand")
-WHOLE_FACTS = ("seed", "params", "tokens")
+COUNT_FACTS = ("params", "tokens")
+WHOLE_FACTS = ("seed", *COUNT_FACTS)
 FACTS = (*TEXT_FACTS, *WHOLE_FACTS, "flops")
 """Columns of any table that tell a field of ``Run`` when they are called so."""
 
@@ -121,6 +123,7 @@ def read_table(
     """
     rows = range(len(table)) if rows is None else rows
     facts = {fact: name for fact in FACTS if (name := table.column(fact)) is not None}
+    _check_units(table, facts)
     used = {*columns.shares, *columns.metrics, *facts.values()}
     labels = [name for name in table.names if name and name not in used]
     marking = mark_columns(table)
@@ -146,7 +149,7 @@ def read_table(
             mixture, total = table.mixture(row, columns.shares)
             sums.append(total)
         given = {fact: _fact(table, row, fact, name) for fact, name in facts.items()}
-        rounded |= {name for fact, name in facts.items() if _was_rounded(table, row, name, given[fact])}
+        rounded |= {name for fact, name in facts.items() if _was_rounded(table, row, fact, name, given[fact])}
         result.append(
             replace(
                 one,
@@ -212,7 +215,8 @@ def _twice(row: Row, first: int) -> str:
     at = f" at {row.marks['point']}" if row.marks.get("point") else ""
     return (
         f"run {row.names[0]!r}{at} is already in row {first + 1}; rows of one run must differ in a column"
-        " step, tokens, params, seed, data_seed or trainer_seed; or give each its own name"
+        " step, tokens, params, seed, data_seed or trainer_seed; or give each its own name. A table with a"
+        " row for each source or metric must become one with a row for each run"
     )
 
 
@@ -231,11 +235,24 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 def _fact(table: Table, row: int, fact: str, name: str) -> str | float | None:
     if fact in TEXT_FACTS:
         return table.text(row, name)
+    if fact in COUNT_FACTS:
+        return table.whole(row, name, fact)
     return table.whole(row, name) if fact in WHOLE_FACTS else table.number(row, name)
 
 
-def _was_rounded(table: Table, row: int, name: str, told: str | float | None) -> bool:
-    return isinstance(told, int) and told != table.number(row, name) and abs(told) < 2**53
+def _check_units(table: Table, facts: Mapping[str, str]) -> None:
+    for name in (facts[fact] for fact in COUNT_FACTS if fact in facts):
+        texts = [table.text(row, name) for row in range(len(table))]
+        if (row := without_unit(texts)) is not None:
+            raise table.wrong(
+                row,
+                f"{name} is {texts[row]}, beside counts with a unit in other rows; write {texts[row]}M or"
+                f" {texts[row]}B, or the count itself",
+            )
+
+
+def _was_rounded(table: Table, row: int, fact: str, name: str, told: str | float | None) -> bool:
+    return fact in COUNT_FACTS and told != table.counted(row, name, fact) and abs(float(told or 0)) < 2**53
 
 
 def _mending(path: Path, sums: Sequence[float], rounded: set[str]) -> list[str]:

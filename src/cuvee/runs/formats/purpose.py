@@ -6,7 +6,7 @@ spreads are beside the question. One list, by which readers, ``cuvee fit`` and `
 
 import re
 
-from cuvee.runs.formats.direction import named_direction, words_of
+from cuvee.runs.formats.direction import CONFIDENCE, named_direction, words_of
 
 TRAINING = "a value on the training stream, which falls by choosing easy text"
 TIMER = "a time"
@@ -92,7 +92,7 @@ _WORDS: dict[str, frozenset[str]] = {
         }
         | {"parameters", "layers", "heads", "dim", "gradnorm", "grad", "gradient", "dropout", "decay"}
     ),
-    SPREAD: frozenset({"stderr", "std", "stddev", "stdev", "variance", "var", "sem"}),
+    SPREAD: frozenset({"stderr", "std", "stddev", "stdev", "variance", "var", "sem", *CONFIDENCE}),
 }
 _SHORT = frozenset({"s", "ms", "sec", "hr", "hrs", "h", "min"})
 """Units of time that may as well be names of sources: believed at the end of a name without a direction."""

@@ -4,6 +4,7 @@ Tables of other tools call shares ``mixture.web``, ``weight_web`` or ``web_ratio
 and labels beside them. A group of columns is believed if most of its rows sum to one.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -51,6 +52,7 @@ LABELS = frozenset(
 )
 """Columns that are no source and no metric, whatever their cells hold."""
 
+_PERCENT = re.compile(r"(\d+(?:[.]\d+)?) ?%")
 _MOSTLY = 0.5
 _EXACT = 1e-6
 
@@ -65,14 +67,31 @@ class Found:
 
 
 def is_label(table: Table, name: str) -> bool:
-    """Whether a column is known as a label, or holds cells of which none is a number."""
-    return name.lower() in LABELS or holds_text(table, name)
+    """Whether a column is known as a label, or holds cells of which none is a number.
+
+    Shares and scores such as ``60%`` are none: as labels they would be left out without a word.
+    """
+    if name.lower() in LABELS:
+        return True
+    return _holds_text(table, name) and not (in_percent(table, name) and not no_target(name))
 
 
-def holds_text(table: Table, name: str) -> bool:
+def _holds_text(table: Table, name: str) -> bool:
     """Whether a column has cells, and none of them is a number."""
     cells = [row for row in range(len(table)) if table.text(row, name)]
     return bool(cells) and not any(_number(table, row, name) is not None for row in cells)
+
+
+def in_percent(table: Table, name: str) -> bool:
+    """Whether a column has cells, and all of them are such as ``60%``."""
+    texts = [text for row in range(len(table)) if (text := table.text(row, name))]
+    return bool(texts) and all(_PERCENT.fullmatch(text) for text in texts)
+
+
+def sum_to_hundred(table: Table, names: Iterable[str], rows: Sequence[int] | None = None) -> bool:
+    """Whether the cells are shares in percent: readers take them for shares, and refuse them by row."""
+    values = _numbers(table, list(names), rows, in_percent=True) / 100.0
+    return bool(values.size) and _mostly(_good(values.sum(axis=1), values), values)
 
 
 def sum_to_one(
@@ -95,7 +114,8 @@ def without_strangers(table: Table, columns: Mapping[str, str], rows: Sequence[i
         return found
     cleared = without_total(table, rest, rows)
     # A small setting hides in what a sum may be off by; the shares are those that need no such room.
-    if not sum_to_one(table, cleared.columns, rows) or sum_to_one(table, found.columns, rows, _EXACT):
+    summed = sum_to_one(table, cleared.columns, rows) or sum_to_hundred(table, cleared.columns, rows)
+    if not summed or sum_to_one(table, found.columns, rows, _EXACT):
         return found
     if sum_to_one(table, found.columns, rows) and not sum_to_one(table, cleared.columns, rows, _EXACT):
         return found
@@ -122,13 +142,21 @@ def without_total(table: Table, columns: Mapping[str, str], rows: Sequence[int] 
 
 
 def marked_groups(table: Table, rows: Sequence[int] | None = None) -> list[Found]:
-    """The groups of columns such as ``weight_web`` or ``web_weight`` that sum to one."""
+    """The groups of columns such as ``weight_web`` that sum to one; else those in percent."""
     groups: dict[tuple[str, bool], dict[str, str]] = {}
     for name in table.names:
         for mark, source, before in _readings(name):
             groups.setdefault((mark, before), {})[name] = source
     found = [without_strangers(table, columns, rows) for columns in groups.values()]
-    return [one for one in found if len(one.columns) > 1 and sum_to_one(table, one.columns, rows)]
+    several = [one for one in found if len(one.columns) > 1]
+    return [one for one in several if sum_to_one(table, one.columns, rows)] or [
+        one for one in several if sum_to_hundred(table, one.columns, rows)
+    ]
+
+
+def may_be_share(name: str) -> bool:
+    """Whether a word marks a name as that of a share."""
+    return any(True for _ in _readings(name))
 
 
 def _readings(name: str) -> Iterable[tuple[str, str, bool]]:
@@ -144,15 +172,22 @@ def _readings(name: str) -> Iterable[tuple[str, str, bool]]:
             yield back, name[: -len(back) - 1], False
 
 
-def _numbers(table: Table, names: Sequence[str], rows: Sequence[int] | None) -> FloatArray:
-    """The cells [R, N] of the rows that have any: zero where empty, NaN where a cell is no number."""
+def _numbers(
+    table: Table, names: Sequence[str], rows: Sequence[int] | None, in_percent: bool = False
+) -> FloatArray:
+    """The cells [R, N] of the rows that have any: zero where empty, NaN where a cell is no number.
+
+    ``60%`` is 60 where percent are looked for.
+    """
     result = np.full((len(table) if rows is None else len(rows), len(names)), np.nan)
     told = np.zeros(len(result), dtype=np.bool_)
     for place, name in enumerate(names):
         for at, row in enumerate(range(len(table)) if rows is None else rows):
             there = bool(table.text(row, name))
             told[at] |= there
-            value = _number(table, row, name) if there else 0.0
+            value: float | None = 0.0
+            if there:
+                value = _percent(table, row, name) if in_percent else _number(table, row, name)
             result[at, place] = np.nan if value is None else value
     return result[told]
 
@@ -166,6 +201,11 @@ def _good(sums: FloatArray, values: FloatArray, within: float = IMPORT_TOLERANCE
 
 def _mostly(good: BoolArray, values: FloatArray) -> bool:
     return bool(good.sum() > _MOSTLY * len(values))
+
+
+def _percent(table: Table, row: int, name: str) -> float | None:
+    match = _PERCENT.fullmatch(table.text(row, name))
+    return float(match[1]) if match else _number(table, row, name)
 
 
 def _number(table: Table, row: int, name: str) -> float | None:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Self
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
 from cuvee.runs import tables
+from cuvee.runs.formats.counts import count
 from cuvee.runs.formats.dictionaries import opened
 
 IMPORT_TOLERANCE = 0.02
@@ -55,7 +56,7 @@ class Table:
         """
         parquet = path.suffix.lower() in PARQUET_SUFFIXES
         names, columns = tables.parquet_columns(path) if parquet else tables.csv_columns(path)
-        names = [name.strip() for name in names]
+        names, columns = _without_blanks([name.strip() for name in names], columns)
         tables.check_header(names, str(path))
         names, columns, inside = opened(names, columns)
         return cls(path, tuple(names), dict(zip(names, columns, strict=True)), inside)
@@ -108,25 +109,53 @@ class Table:
         try:
             value = tables.number(self._cell(row, name), f"{self.where(row)}, {name}")
         except ConfigError as error:
-            raise ConfigError(f"{error}; write a number, or leave the cell empty") from error
+            raise ConfigError(f"{error}; {_in_its_place(self.text(row, name))}") from error
         if math.isinf(value):
             raise self.wrong(row, f"{name} is infinite; leave the cell empty if it was not measured")
         return None if math.isnan(value) else value + 0.0
 
-    def whole(self, row: int, name: str) -> int | None:
-        """A cell as a whole number; none if it is empty. Large counts are rounded.
+    def counted(self, row: int, name: str, of: str) -> float | None:
+        """A cell as a count of ``of`` (``counts.py``), such as ``60M``; none if it is empty.
 
         Raises:
-            ConfigError: it is text, infinite, or a small number with a fraction.
+            ConfigError: it is no count, or infinite.
         """
-        value = self.number(row, name)
+        cell = self._cell(row, name)
+        if not isinstance(cell, str) or not cell:
+            return self.number(row, name)
+        try:
+            value = count(cell, of)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where(row)}, {name}: {error}") from error
+        if math.isinf(value):
+            raise self.wrong(row, f"{name} is infinite; leave the cell empty if it is not known")
+        return None if math.isnan(value) else value
+
+    def whole(self, row: int, name: str, of: str = "") -> int | None:
+        """A cell as a whole number; none if it is empty. Large counts are rounded.
+
+        Args:
+            row: which.
+            name: of the column.
+            of: what is counted, where people write counts of it as ``60M``.
+
+        Raises:
+            ConfigError: it is no number, infinite, or a small number with a fraction.
+        """
+        value = self.counted(row, name, of) if of else self.number(row, name)
         if value is None:
             return None
         if abs(value) > _LARGEST_WHOLE:
             raise self.wrong(row, f"{name} is {value:.6g}, too large for a count")
         if value != int(value) and abs(value) >= _WHOLE_FROM:
             return round(value)
-        return tables.whole_number(self._cell(row, name), f"{self.where(row)}, {name}")
+        if value != int(value):
+            unit = f"; write {value:g}M or {value:g}B if it is in millions or billions" if of else ""
+            raise ConfigError(
+                f"{self.where(row)}, {name}: {self.text(row, name)!r} is not a whole number{unit}"
+            )
+        text = self.text(row, name)
+        return int(text) if text.removeprefix("-").isdecimal() else int(value)  # exact beyond 2**53
 
     def mixture(self, row: int, columns: Mapping[str, str]) -> tuple[Mixture, float]:
         """The mixture of a row, renormalised, and what its shares summed to.
@@ -154,6 +183,28 @@ class Table:
     def _cell(self, row: int, name: str) -> Any:
         value = self.columns[name][row]
         return value.strip() if isinstance(value, str) else value
+
+
+def _without_blanks(names: Sequence[str], columns: Sequence[list[Any]]) -> tuple[list[str], list[list[Any]]]:
+    """The columns without those that have neither a name nor a cell, as spreadsheets write them."""
+    kept = [
+        place
+        for place, (name, column) in enumerate(zip(names, columns, strict=True))
+        if name or any(str(cell).strip() for cell in column if cell is not None)
+    ]
+    return [names[place] for place in kept], [columns[place] for place in kept]
+
+
+def _in_its_place(text: str) -> str:
+    """What to write in place of a cell that is no number."""
+    share = text.removesuffix("%").strip()
+    if share != text and share.replace(".", "", 1).isdecimal():
+        return f"write {float(share) / 100.0:g} for {share} percent"
+    if re.fullmatch(r"\d{1,3}(,\d{3}){2,}([.]\d+)?|\d{1,3},\d{3}[.]\d+", text):
+        return f"write {text.replace(',', '')} if commas divide thousands"
+    if re.fullmatch(r"-?\d+,\d+", text):
+        return f"write {text.replace(',', '.')} if the comma divides a fraction"
+    return "write a number, or leave the cell empty"
 
 
 def checked_mixture(weights: Mapping[str, float], where: str) -> tuple[Mixture, float]:

@@ -22,8 +22,10 @@ from cuvee.runs.formats.part import FACTS, Columns, Part, listed, needs_rows, re
 from cuvee.runs.formats.share_columns import (
     GROUPS,
     Found,
+    in_percent,
     is_label,
     marked_groups,
+    sum_to_hundred,
     sum_to_one,
     without_strangers,
 )
@@ -118,6 +120,8 @@ def _shares(table: Table, rows: Sequence[int]) -> Found:
     sure = [prefix for prefix, one in found.items() if sum_to_one(table, one.columns, rows)]
     if not sure:
         flat = marked_groups(table, rows)
+    if not sure and not flat:
+        sure = [prefix for prefix, one in found.items() if sum_to_hundred(table, one.columns, rows)]
     chosen = sure or ([] if flat else sorted(strong))
     if len(chosen) > 1 or (not chosen and len(flat) > 1):
         names = chosen or [next(iter(one.columns)) for one in flat]
@@ -134,7 +138,7 @@ def _is_metric(table: Table, name: str, rows: Sequence[int]) -> bool:
     if named_direction(name) is None and not _METRIC_GROUP.fullmatch(name.lower()):
         return False
     # A setting may have such a name too: loss: cross_entropy.
-    return any(_is_number(table, row, name) for row in rows)
+    return in_percent(table, name) or any(_is_number(table, row, name) for row in rows)
 
 
 def _is_number(table: Table, row: int, name: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cuvee.errors import CuveeError
-from cuvee.runs.formats.part import listed
+from cuvee.runs.formats.part import COUNT_FACTS, listed
 from cuvee.runs.formats.table import IMPORT_TOLERANCE, Table
 from cuvee.runs.imported import format_of
 from cuvee.study.doctor.finding import Finding, error, note, warning
@@ -36,7 +36,7 @@ def unreadable_cells(subject: Subject) -> Iterator[Finding]:
     if subject.table is not None:
         return
     for table in subject.tables:
-        for name in table.names:
+        for name in (name for name in table.names if name.lower() not in COUNT_FACTS):
             cells = {row: cell for row, cell in enumerate(table.columns[name]) if str(cell or "").strip()}
             wrong = [row for row, cell in cells.items() if not math.isfinite(_number(cell, nan=0.0))]
             if wrong and len(wrong) < _MOSTLY * len(cells):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cuvee.laws.interface import own_sources
+from cuvee.precision import Precision
 from cuvee.runs.formats.part import listed
 from cuvee.runs.formats.purpose import TRAINING, no_target
 from cuvee.study.doctor.finding import Finding, error, note, warning
@@ -85,11 +86,12 @@ def outlying_values(subject: Subject) -> Iterator[Finding]:
         # Many values far from the rest are a shape, such as that of runs without a source, and no accident.
         measured = int(np.isfinite(subject.runs.values[:, index]).sum())
         if measured >= FEWEST and 0 < rows.size <= max(1, measured // 50):
-            told = [f"{subject.runs.keys[i]} ({subject.runs.values[i, index]:.4g})" for i in rows]
+            values, middle = subject.runs.values[:, index], float(np.nanmedian(subject.runs.values[:, index]))
+            exact = Precision.of([middle, *values[rows].tolist()])
+            told = [f"{subject.runs.keys[i]} ({exact.word(float(values[i]))})" for i in rows]
             yield warning(
                 f"metric {name}",
-                f"Far from all other runs (median {np.nanmedian(subject.runs.values[:, index]):.4g}):"
-                f" {listed(told, 4)}.",
+                f"Far from all other runs (median {exact.word(middle)}): {listed(told, 4)}.",
                 "Look at these runs; a slip in a cell or a run that broke off is better left empty.",
             )
 

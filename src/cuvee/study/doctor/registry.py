@@ -40,8 +40,10 @@ CHECKS: tuple[Check, ...] = (
     Check("replicates", "Repeated runs, which tell the noise", runs.replicates),
     Check("within_noise", "Metrics that vary no more than noise", runs.within_noise, serious=True),
     Check("several_scales", "Several scales in one table", runs.several_scales, serious=True),
+    Check("tiny_counts", "Parameters or tokens in millions or billions", runs.tiny_counts, serious=True),
     Check("evaluation_points", "One run at several steps", runs.evaluation_points),
     Check("several_tokenizers", "Several tokenizers", runs.several_tokenizers, serious=True),
+    Check("differing_settings", "Settings that differ", runs.differing_settings, serious=True),
     Check("several_splits", "Rows for fitting and for testing", runs.several_splits),
     Check("mixed_estimands", "Rows that stand for different things", runs.mixed_estimands, serious=True),
     # Sources

@@ -6,7 +6,10 @@ from itertools import pairwise
 import numpy as np
 
 from cuvee.laws.registry import LAWS
-from cuvee.runs.formats.part import listed
+from cuvee.runs.formats.counts import SMALL
+from cuvee.runs.formats.marks import SIZE_COLUMNS
+from cuvee.runs.formats.part import COUNT_FACTS, listed
+from cuvee.runs.formats.purpose import SETTING, no_target
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
 from cuvee.study.fit import LAWS_COMPARED
@@ -171,6 +174,20 @@ def evaluation_points(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def tiny_counts(subject: Subject) -> Iterator[Finding]:
+    """Parameters or tokens that no model has: counts in millions or billions."""
+    for name in COUNT_FACTS:
+        values = getattr(subject.all_runs.observations, name)
+        tiny = values[(values > 0.0) & (values < SMALL)]
+        if tiny.size:
+            yield warning(
+                f"column {name}",
+                f"{tiny.size} runs have {tiny.min():g} to {tiny.max():g} {name}, as if the unit were a"
+                " million or a billion. They are read as they stand.",
+                "Write the counts, or 60M and 1.4B.",
+            )
+
+
 def several_tokenizers(subject: Subject) -> Iterator[Finding]:
     """Losses per token of different tokenizers."""
     for name, column in subject.all_runs.labels.items():
@@ -181,6 +198,19 @@ def several_tokenizers(subject: Subject) -> Iterator[Finding]:
                 f"The runs use several: {listed(values)}. Losses per token of different tokenizers cannot be"
                 " compared, and shares in tokens mean other texts.",
                 f"Choose one with --where {name}=..., or measure bits per byte.",
+            )
+
+
+def differing_settings(subject: Subject) -> Iterator[Finding]:
+    """Learning rates, batch sizes and the like that are not the same in the runs that are compared."""
+    for name, column in subject.one_scale.labels.items():
+        values = sorted({value for value in column if value})
+        if len(values) > 1 and no_target(name) == SETTING and name.lower() not in SIZE_COLUMNS:
+            yield warning(
+                f"column {name}",
+                f"The runs differ in it: {listed(values)}. What it does to them is taken for noise, or for"
+                " what shares do.",
+                f"Choose one with --where {name}=..., if it is no decoration.",
             )
 
 

@@ -214,11 +214,11 @@ def impossible_values(subject: Subject) -> Iterator[Finding]:
         named, low, high = named_direction(name), values.min(initial=np.inf), values.max(initial=-np.inf)
         wrong = ""
         if is_perplexity(name) and low < 1.0:
-            wrong = f"a perplexity of {low:.4g} is below 1"
+            wrong = f"a perplexity of {low:.9g} is below 1"
         elif named and named.direction == "lower" and low < 0.0:
-            wrong = f"a loss of {low:.4g} is below 0"
+            wrong = f"a loss of {low:.3g} is below 0"
         elif named and named.direction == "higher" and (low < 0.0 or high > 100.0):
-            wrong = f"an accuracy of {low if low < 0.0 else high:.4g} is not from 0 to 100"
+            wrong = f"an accuracy of {low if low < 0.0 else high:.9g} is not from 0 to 100"
         if wrong:
             yield warning(
                 f"metric {name}",

@@ -4,13 +4,16 @@ import math
 from collections.abc import Iterator
 
 from cuvee.decisions.simulate.decision import Simulation
+from cuvee.precision import Precision
 from cuvee.study.simulation.question import SimulationQuestion
 
 
 def notes(question: SimulationQuestion, simulation: Simulation) -> Iterator[str]:
     """How the numbers are to be read."""
     if simulation.law:
-        noise = ", ".join(f"{name} {size:.3g}" for name, size in simulation.noise.items())
+        noise = ", ".join(
+            f"{name} {Precision.alone(size, 3).word(size)}" for name, size in simulation.noise.items()
+        )
         told = "its error on runs left out" if math.isnan(question.noise) else "as asked"
         yield (
             f"The truth is the law {simulation.law}, fitted to the runs; every run measures it with noise of "

@@ -1,0 +1,29 @@
+"""How many digits the metrics of a decision by laws are written with (floor 7). See ``precision.py``."""
+
+from typing import TYPE_CHECKING
+
+from cuvee.precision import Precision
+
+if TYPE_CHECKING:
+    from cuvee.decisions.fit.decision import LawDecision, Metric
+
+
+def target_precision(decision: "LawDecision") -> Precision:
+    """Of the target, of its changes and of the errors of laws."""
+    told = [one.target for one in decision.candidates]
+    measured = [one.measured for one in decision.candidates]
+    return Precision.of(
+        [*(one.mean for one in told), *measured], [one.high - one.low for one in told], decision.spread
+    )
+
+
+def metric_precision(metric: "Metric") -> Precision:
+    """Of one metric under all candidates."""
+    told = metric.predicted.values()
+    return Precision.of([one.mean for one in told], [one.high - one.low for one in told])
+
+
+def front_precisions(decision: "LawDecision") -> tuple[Precision, ...]:
+    """Of the metrics of the front, in their order."""
+    columns = zip(*(one.values for one in decision.front), strict=True)
+    return tuple(Precision.of(column) for column in columns)
