@@ -11,8 +11,14 @@ from cuvee.study.law_verdict import believed
 if TYPE_CHECKING:
     from cuvee.study.law_decision import LawDecision
 
+_NAMED = 3
 _NEGLIGIBLE = 0.1
 """Gain of further runs, in widths of the pick's interval, below which they are said not to be worth it."""
+
+
+_OUTSIDE = (
+    " The mixture lies outside of what was run: intervals come from runs inside, and are too narrow there."
+)
 
 
 def headline(decision: "LawDecision") -> tuple[str, ...]:
@@ -23,7 +29,25 @@ def headline(decision: "LawDecision") -> tuple[str, ...]:
         first = f"Do not take this mixture: {_mixture(decision)}. {' '.join(f'{one}.' for one in found)}"
     elif not believed(decision):
         first = f"Do not rely on this mixture: {_mixture(decision)}."
-    return (first, *decision.warnings, *_law(decision), _gains(decision), _more(decision))
+    return (
+        first,
+        *_measured_better(decision),
+        *decision.warnings,
+        *_law(decision),
+        _gains(decision),
+        _more(decision),
+    )
+
+
+def _measured_better(decision: "LawDecision") -> tuple[str, ...]:
+    if not decision.measured_better:
+        return ()
+    names = decision.measured_better
+    told = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} others" if len(names) > _NAMED else "")
+    return (
+        f"Measured better than this mixture can be expected to be: {told}. The law does not explain that: "
+        "look at these runs; if they are right, take what they were trained on.",
+    )
 
 
 def _law(decision: "LawDecision") -> tuple[str, ...]:
@@ -44,7 +68,7 @@ def _gains(decision: "LawDecision") -> str:
     ends = f"{decision.level:.0%} of runs between {pick.target.low:.4g} and {pick.target.high:.4g}"
     return (
         f"Its target is expected at {pick.target.mean:.4g} {scale_of_runs(decision)} ({ends}); "
-        f"against it, {told}."
+        f"against it, {told}.{_OUTSIDE if decision.distance.extrapolates else ''}"
     )
 
 
@@ -75,6 +99,10 @@ def _more(decision: "LawDecision") -> str:
         "Knowing the law exactly is expected to lower the target of the choice by "
         f"{decision.expected_gain:.2g} ({decision.level:.0%}: by less than {decision.likely_gain:.2g})"
     )
+    if decision.distance.extrapolates:
+        return (
+            f"{told}, as far as the law holds outside of the runs: a run near this mixture tells that first."
+        )
     if math.isfinite(width) and decision.likely_gain < _NEGLIGIBLE * width:
         return f"{told}, less than runs of one mixture differ: further runs at this scale are not worth it."
     if not decision.next_runs:
