@@ -2,22 +2,32 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cuvee.errors import ConfigError
+from cuvee.evaluation.scores import Documents
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.quantities import MISSING
 from cuvee.report.wording import worth
 from cuvee.study.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.study.check_answer import check_answer
+from cuvee.study.config import StudyConfig
 from cuvee.study.decision import EvaluationRow, Gain
 from cuvee.study.decision_json import decode, encode
-from cuvee.study.evaluation_rows import few_documents, that_count
+from cuvee.study.evaluation_rows import few_documents, of_known_error, that_count
+from cuvee.study.folder import StudyFolder
 from cuvee.study.headline import with_headline
 from cuvee.study.mixtures import baselines, compared_with
+from cuvee.study.scale.decision import ScaleDecision
+from cuvee.study.search.decision import SearchDecision
 from cuvee.study.verdict import Standing
 from tests.report.cases import small
+from tests.study.scale_cases import SOURCES, ladder
+from tests.study.search_cases import searched
 
 BETTER = (-0.02, -0.03, -0.01)
 WORSE = (0.02, 0.01, 0.03)
@@ -219,6 +229,41 @@ def test_a_pick_that_is_predicted_to_be_worse_is_not_given_in_silence(
 
 def rows(**weights: tuple[float, int]) -> list[EvaluationRow]:
     return [EvaluationRow(name, n, 10 * n, n, 10 * n, weight) for name, (weight, n) in weights.items()]
+
+
+def test_a_single_document_of_what_hardly_counts_hides_no_error() -> None:
+    """Of one document no error is known; of what weighs 1e-9 none is needed."""
+    counts = [1, 2, 1]
+    documents = Documents(
+        ("a", "b", "c"), ("a", "b", "c"), np.repeat(np.arange(3), counts), np.full(4, 10), np.full(4, 40.0)
+    )
+    for weights, known in (((1e-9, 1.0, 0.0), (0.0, 1.0, 0.0)), ((0.5, 1.0, 0.0), (0.5, 1.0, 0.0))):
+        assert of_known_error(documents, np.array(weights)).tolist() == list(known)
+
+
+def test_the_first_lines_of_a_search_and_a_ladder_name_few_documents_and_what_training_did_not_bear_out() -> (
+    None
+):
+    few = few_documents(rows(a=(1.0, 9)))[0]
+    refuted = replace(check(WORSE, WORSE), confidence=0.95)
+    for answer in (searched(), ladder()):
+        lines = replace(answer, warnings=(few,)).with_check(refuted).headline
+        assert lines[0].startswith("Do not train on") and lines[1] == few
+        assert not any("took" in line for line in lines)
+    search = " ".join(searched().with_check(refuted).headline)
+    assert "Training did not bear this out" in search
+    assert "bear this out" not in " ".join(searched().headline)
+
+
+@pytest.mark.parametrize("answer", [searched(), ladder()])
+def test_an_answer_is_not_checked_by_another_target(
+    answer: SearchDecision | ScaleDecision, tmp_path: Path
+) -> None:
+    """A gain that was predicted in one target would stand beside one that was measured in another."""
+    sources = {name: f"{name}.jsonl" for name in SOURCES}
+    asked = {"schema": 1, "sources": sources, "target": {"weights": {"code": 3, "web": 1}}}
+    with pytest.raises(ConfigError, match="the answer was chosen for other weights"):
+        check_answer(StudyConfig.parse(asked, tmp_path), StudyFolder(tmp_path), answer)
 
 
 def test_few_documents_of_what_hardly_counts_decide_nothing() -> None:

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cuvee.study.decision import EvaluationRow
-from cuvee.types import AnyArray, BoolArray
+from cuvee.types import AnyArray, BoolArray, FloatArray
 
 if TYPE_CHECKING:
+    from cuvee.evaluation.scores import Documents
     from cuvee.study.material import Material
 
 FEWEST_DOCUMENTS = 20
 """Documents of an evaluation, in each half, from which on it can decide."""
+FEW = "Few held-out documents"
+"""How the sentence begins that says that they do not suffice. It stands in the first lines of every
+answer."""
 COUNTS_FROM = 0.01
 """Part of the largest weight in the target from which on an evaluation counts: one of less decides nothing,
 however few its documents are."""
@@ -21,6 +25,17 @@ however few its documents are."""
 def that_count(weights: AnyArray) -> BoolArray:
     """Which evaluations decide anything [E], given their weights in the target [E]."""
     return np.asarray(weights >= COUNTS_FROM * np.max(weights))
+
+
+def fewest_documents(documents: "Documents", weights: Mapping[str, float]) -> int:
+    """Documents of the evaluation that has the fewest, among those that decide anything."""
+    return int(documents.counts[that_count(documents.target(dict(weights)))].min())
+
+
+def of_known_error(documents: "Documents", target: FloatArray) -> FloatArray:
+    """The weights in the target [E] of which the choice of documents makes an error: not those that decide
+    nothing and have a single document, of which nothing is known."""
+    return np.where(that_count(target) | (documents.counts > 1), target, 0.0)
 
 
 def evaluation_rows(material: "Material", weights: Mapping[str, float]) -> tuple[EvaluationRow, ...]:
@@ -45,7 +60,7 @@ def few_documents(evaluations: Sequence[EvaluationRow]) -> list[str]:
         return []
     counts = ", ".join(f"{one.evaluation} {one.documents} and {one.checking_documents}" for one in short)
     return [
-        f"Few held-out documents (to choose and to check: {counts}): with fewer than {FEWEST_DOCUMENTS} "
+        f"{FEW} (to choose and to check: {counts}): with fewer than {FEWEST_DOCUMENTS} "
         "each, what is best hangs on which they are. Raise `split.evaluation`, cut long documents with "
         "`chunk_characters`, or give the evaluation more text." + _single(short)
     ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cuvee.study.advice import advice, in_words
 from cuvee.study.check import Check, Comparison
-from cuvee.study.decision import Decision, Gain
+from cuvee.study.decision import Decision
 from cuvee.study.evaluation_rows import few_documents
 
 
@@ -49,18 +49,22 @@ def _gain(decision: Decision) -> list[str]:
         lines.append(
             f"Predicted: {gain.difference:+.4f} nats per token against {gain.baseline}"
             + _interval(gain.low, gain.high, level)
+            + _chosen_for_it(decision.optimism)
             + "."
-            + _borne_out(gain, decision.check)
+            + borne_out(gain.baseline, gain.low, gain.high, decision.check)
         )
     return lines
 
 
-def _borne_out(gain: Gain, check: Check | None) -> str:
+def _chosen_for_it(optimism: float) -> str:
+    """Why a predicted gain is less than the difference of the predicted losses beside it."""
+    return f", {optimism:.4f} taken off for having been chosen" if round(optimism, 4) > 0 else ""
+
+
+def borne_out(baseline: str, low: float, high: float, check: Check | None) -> str:
     """What training says of a prediction whose interval lies apart from the measured one."""
-    measured = (
-        next((one for one in check.comparisons if one.baseline == gain.baseline), None) if check else None
-    )
-    if measured is None or not (measured.low > gain.high or measured.high < gain.low):
+    measured = next((one for one in check.comparisons if one.baseline == baseline), None) if check else None
+    if measured is None or not (measured.low > high or measured.high < low):
         return ""
     return " Training did not bear this out: go by what was measured, and by no other prediction here."
 

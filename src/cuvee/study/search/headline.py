@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 from cuvee.quantities import flops
 from cuvee.study.advice import advice, in_words
+from cuvee.study.check import EQUAL
+from cuvee.study.evaluation_rows import FEW
+from cuvee.study.headline import borne_out
 from cuvee.study.search.verdict import MORE_LIKELY_THAN_NOT
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ def headline(decision: "SearchDecision") -> tuple[str, ...]:
     expected = (
         f"Expected against equal shares at {decision.levels[-1].tokens:,} tokens: {gain.mean:+.4f} nats per "
         f"token ({level} {gain.low:+.4f} to {gain.high:+.4f})."
+        + borne_out(EQUAL, gain.low, gain.high, decision.check)
     )
     hidden = (
         f"Another mixture is better by more than {decision.tolerance:g} with probability "
@@ -29,6 +33,7 @@ def headline(decision: "SearchDecision") -> tuple[str, ...]:
     early = decision.better_probability > MORE_LIKELY_THAN_NOT
     return (
         advice(decision.verdict, in_words(decision.mixture)),
+        *(warning for warning in decision.warnings if warning.startswith(FEW)),
         *((hidden, expected) if early else (expected, hidden)),
         f"{flops(decision.flops)} of {flops(decision.budget_flops)} FLOPs went into "
         f"{', '.join([*kinds, f'{trained} trained'])}; it stopped because: {_reasons(decision.stopped)}.",
