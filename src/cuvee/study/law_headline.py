@@ -87,10 +87,14 @@ def scale_of_runs(decision: "LawDecision") -> str:
         if math.isfinite(amount)
     ]
     told = f" of {' and '.join(known)}" if known else ""
-    asked = decision.target_tokens
-    if decision.at_target or math.isnan(asked) or asked == decision.tokens:
+    asked = (
+        (decision.target_params, decision.params, "parameters"),
+        (decision.target_tokens, decision.tokens, "tokens"),
+    )
+    other = [f"{size(named)} {unit}" for named, own, unit in asked if not math.isnan(named) and named != own]
+    if decision.at_target or not other:
         return f"in runs{told}" if known else "at the scale of the runs"
-    return f"at the scale of the runs{told}, not of {size(asked)} tokens"
+    return f"at the scale of the runs{told}, not of {' and '.join(other)}"
 
 
 def _more(decision: "LawDecision") -> str:
