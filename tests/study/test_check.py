@@ -172,6 +172,14 @@ def test_a_prediction_that_training_did_not_bear_out_is_named(predicted: Interva
     assert ("did not bear this out" in " ".join(with_headline(decision).headline)) is said
 
 
+@pytest.mark.parametrize(("optimism", "said"), [(0.0042, True), (0.0, False), (math.nan, False)])
+def test_what_is_taken_off_a_predicted_gain_is_said(optimism: float, said: bool) -> None:
+    """Else the gain contradicts the losses that stand below it."""
+    decision = replace(small(), gains=(Gain(EQUAL, -0.01, -0.02, 0.0),), optimism=optimism)
+    headline = " ".join(with_headline(decision).headline)
+    assert ("0.0042 taken off for having been chosen" in headline) is said
+
+
 def test_what_a_gain_is_worth_in_tokens_is_said_only_where_there_is_one() -> None:
     for interval, said in ((BETTER, True), (OPEN, False), (WORSE, False)):
         plain = check(interval, interval)

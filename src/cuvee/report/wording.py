@@ -14,6 +14,9 @@ from cuvee.quantities import number as number
 from cuvee.quantities import quantity as quantity
 from cuvee.study.check import Comparison
 
+UNBELIEVED = "The proxy that predicts these is not known to beat what needs no proxy: take them for guesses."
+"""Said beside what only a proxy says of sources, where the proxy is not believed."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 

@@ -16,6 +16,7 @@ def with_headline(decision: Decision) -> Decision:
         *decision.doubts,
         *few_documents(decision.evaluations),
         *_predicted_worse(decision),
+        *_predicted_better(decision),
         *_gain(decision),
         *_proxy(decision),
     )
@@ -31,6 +32,21 @@ def _predicted_worse(decision: Decision) -> list[str]:
     return [
         f"The pick is predicted to be worse than {' and '.join(worse)}: halves of the evidence choose it, "
         "all of it together does not. Do not use it without more references."
+    ]
+
+
+def _predicted_better(decision: Decision) -> list[str]:
+    """Said of mixtures within the limits that all evidence prefers to the pick beyond their intervals, even
+    after what having been chosen flatters them."""
+    flattered = decision.optimism if math.isfinite(decision.optimism) else 0.0
+    found = [row for row in decision.tied if row.high + flattered < 0]
+    if not found:
+        return []
+    names = f"'{found[0].name}'" + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+    return [
+        f"Predicted to be better than the pick, beyond the interval: {names} ({found[0].gap:+.4f} nats per "
+        "token). Halves of the evidence choose the pick, all of it together does not: train both "
+        "before using either."
     ]
 
 
@@ -58,7 +74,7 @@ def _gain(decision: Decision) -> list[str]:
 
 def _chosen_for_it(optimism: float) -> str:
     """Why a predicted gain is less than the difference of the predicted losses beside it."""
-    return f", {optimism:.4f} taken off for having been chosen" if round(optimism, 4) > 0 else ""
+    return f", {optimism:.4f} taken off for having been chosen" if optimism >= 5e-5 else ""
 
 
 def borne_out(baseline: str, low: float, high: float, check: Check | None) -> str:

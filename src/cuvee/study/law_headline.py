@@ -56,9 +56,10 @@ def _law(decision: "LawDecision") -> tuple[str, ...]:
 
 def _mixture(decision: "LawDecision") -> str:
     shares = sorted(decision.mixture, key=lambda entry: -entry.share)
-    told = ", ".join(f"{entry.share:.1%} {entry.source}" for entry in shares[:4] if entry.share >= 0.005)
-    rest = 1.0 - sum(entry.share for entry in shares[:4])
-    return f"{told}{f', {rest:.1%} others' if rest >= 0.005 else ''}"
+    told = [f"{entry.share:.1%} {entry.source}" for entry in shares[:4] if entry.share >= 0.005]
+    rest = [entry.share for entry in shares[len(told) :] if entry.share > 0]
+    told += [f"{math.fsum(rest):.1%} in {len(rest)} others"] if math.fsum(rest) >= 0.005 else []
+    return ", ".join(told)
 
 
 def _gains(decision: "LawDecision") -> str:
