@@ -155,6 +155,15 @@ def test_a_baseline_that_only_rounding_tells_from_the_pick_is_the_pick() -> None
     assert pick.key not in {one.key for one in free.values()}
 
 
+def test_proportional_shares_that_hardly_differ_from_equal_ones_are_equal_shares() -> None:
+    """Trained at the same seeds both end alike: noise of zero that counts as much as what is real."""
+    names, pick = ("a", "b"), Mixture.of({"a": 0.7, "b": 0.3})
+    found = compared_with(pick, Region.simplex(names), {"a": 1_000_100, "b": 1_000_000})
+    assert len({one.key for one in found.values()}) == 1
+    apart = compared_with(pick, Region.simplex(names), {"a": 1_010_000, "b": 1_000_000})
+    assert len({one.key for one in apart.values()}) == 2
+
+
 def test_equal_shares_that_the_limits_do_not_allow_are_not_said_to_be_the_pick() -> None:
     shares = (0.75, 0.25)
     plain = check(None, None)
