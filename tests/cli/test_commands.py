@@ -492,6 +492,14 @@ def test_optimise_keeps_what_is_not_named_and_changes_what_is(fitted: Path, tmp_
     assert {"linear", "effective_data", "ensemble"} <= {row["law"] for row in asked["laws"]}
 
 
+def test_optimise_keeps_the_caps_of_other_sources_and_says_which_hold(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "capped"
+    asked = printed(cuvee("optimise", fitted, "--cap", "code=0.3", "--out", out, "--json"))
+    assert json.loads((out / "question.json").read_text())["maximum"] == {"web": 0.5, "code": 0.3}
+    assert max(one["share"] for one in asked["mixture"] if one["source"] == "web") <= 0.5 + 1e-9
+    assert "Kept: at most 0.5 of web, at most 0.3 of code." in asked["notes"]
+
+
 def test_optimise_keeps_what_one_metric_costs_the_other(fitted: Path, tmp_path: Path) -> None:
     out = tmp_path / "front"
     both = ("--pareto", "books_loss", "--pareto", "code_loss", "--out", out)

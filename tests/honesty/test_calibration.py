@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from cuvee.errors import ConfigError
 from cuvee.honesty.calibration import (
@@ -288,6 +289,16 @@ class TestChoice:
         assert by_name[choice.name].target_spearman > 0.7 and by_name[choice.best_baseline].is_baseline
         assert by_name[PARTS_ALONE].target_spearman < by_name[choice.name].target_spearman
         json.dumps(choice.to_json(), allow_nan=False)
+
+    def test_what_is_left_out_ranks_as_its_error_says(self) -> None:
+        """Plain left-out levels rank backwards: leaving out a high value lowers the mean of the rest."""
+        for seed in range(4):
+            choice = choose_proxy(known := world(9, seed, own_bias=-1.0), 0, DRAWS)
+            own = next(one for one in choice.errors if one.name == choice.name)
+            ranked = spearmanr(choice.left_out @ known.target, known.truth @ known.target).statistic
+            assert ranked == pytest.approx(own.target_spearman)
+            missed = (choice.left_out - known.truth) @ known.target
+            assert np.sqrt(np.square(missed).mean()) == pytest.approx(own.target)
 
     def test_a_proxy_of_noise_is_not_believed(self) -> None:
         believed = []

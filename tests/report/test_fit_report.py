@@ -11,6 +11,7 @@ from cuvee.decisions.fit.decision import LawDecision
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import render_fit_html
 from cuvee.report.reports import write_reports
+from cuvee.runs.formats.direction import Direction
 from cuvee.study.fit import decide
 from cuvee.study.question import Question
 from tests.report.test_reports import outline
@@ -76,7 +77,7 @@ def test_numbers_have_the_digits_that_count_in_every_unit(
     runs = observations(tmp_path, 30)
     runs = replace(runs, values=runs.values * unit)
     name = runs.metrics[0]
-    directions = dict.fromkeys(runs.metrics, "lower")
+    directions: dict[str, Direction] = dict.fromkeys(runs.metrics, "lower")
     question = Question(directions=directions, front=runs.metrics[:2])
     found = decide(runs, question, table="runs", compared=()).decision
     page = render_fit_html(FitView.of(found))

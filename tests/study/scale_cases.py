@@ -16,10 +16,26 @@ PROVENANCE = Provenance("c0nf1g", "50urce5", "rec1pe", {"cuvee": "1"}, "cuvee sc
 Shares = tuple[float, ...]
 
 
-def checked(name: str, shares: Shares, loss: float, foretold: Interval, trainings: int = 2) -> Checked:
+def checked(
+    name: str,
+    shares: Shares,
+    loss: float,
+    foretold: Interval,
+    trainings: int = 2,
+    document_error: float = 0.0,
+) -> Checked:
     """A mixture whose trainings all ended alike."""
     faster = {} if name == "uniform" else {"uniform": Interval(1.25, 1.2, 1.3)}
-    return Checked(name, shares, (loss,) * trainings, Interval(loss, loss, loss), foretold, faster)
+    errors = {other: document_error for other in ("uniform", "proportional") if other != name}
+    return Checked(
+        name,
+        shares,
+        (loss,) * trainings,
+        Interval(loss, loss, loss),
+        foretold,
+        faster,
+        document_error=errors,
+    )
 
 
 def ladder(
@@ -35,6 +51,8 @@ def ladder(
     method: str = AUTOSCALE,
     law: Shares | None = None,
     width: float = 0.05,
+    documents: int = 0,
+    document_error: float = 0.0,
 ) -> ScaleDecision:
     """Trained above the rungs: a mixture found, equal and proportional shares, in the order of ``losses``.
 
@@ -50,11 +68,18 @@ def ladder(
         method: that is recommended.
         law: the shares of the law at the target run; left out, those recommended.
         width: of the intervals of shares.
+        documents: of the evaluation with the fewest; 0 is not said.
+        document_error: of every difference, by the choice of documents.
     """
     named = zip((AUTOSCALE, "uniform", "proportional"), (trained, EVEN, PROPORTIONAL), losses, strict=True)
     rows = [
         checked(
-            name, shares, loss, Interval(loss + missed, loss + missed - sure, loss + missed + sure), trainings
+            name,
+            shares,
+            loss,
+            Interval(loss + missed, loss + missed - sure, loss + missed + sure),
+            trainings,
+            document_error,
         )
         for name, shares, loss in named
     ]
@@ -91,6 +116,7 @@ def ladder(
         budget_flops=1e13,
         simulated_epoching=True,
         warnings=(),
+        documents=documents,
     )
 
 

@@ -21,8 +21,9 @@ from cuvee.decisions.verdict import UNTRAINED, Standing, Verdict
 from cuvee.study.answers import read_answers
 from cuvee.study.config import StudyConfig
 from tests.report.cases import small
-from tests.study.scale_cases import FOUND, PROVENANCE, SOURCES, ladder
+from tests.study.scale_cases import EVEN, FOUND, PROVENANCE, SOURCES, ladder
 from tests.study.search_cases import searched
+from tests.study.test_check import check
 
 TARGET = RunSize(1_000_000, 9_000_000)
 
@@ -97,6 +98,24 @@ def test_answers_that_meet_agree(three: Path) -> None:
     write(three, "search.json", searched((0.3, 0.3, 0.2, 0.2)).as_json())
     assert "cuvee run and cuvee search agree within their intervals, at 95% and 80%." in (
         sentences(read_answers(three))
+    )
+
+
+def test_answers_whose_wide_intervals_meet_do_not_hide_that_training_refuted_one(tmp_path: Path) -> None:
+    wide = ran(EVEN, 0.5, verdict=Verdict("refuted", "Worse."))
+    write(tmp_path, "decision.json", wide.as_json())
+    write(tmp_path, "search.json", searched(FOUND, 0.5).as_json())
+    (said,) = sentences(read_answers(tmp_path))
+    assert said.startswith("cuvee run and cuvee search agree within their intervals")
+    assert "Believe cuvee search: it is not checked, that of cuvee run is refuted." in said
+
+
+def test_fresh_trainings_of_a_mixture_count_as_such() -> None:
+    found = check((-0.02, -0.03, -0.01), (-0.02, -0.03, -0.01), seeds=5)
+    assert answer_of(searched().with_check(found)).trained == Trained(RunSize(1_000_000, 600_000), 6)
+    assert answer_of(ladder(trainings=0).with_check(found)).trained == Trained(RunSize(100_000, 300_000), 5)
+    assert answer_of(ran(check=found, verdict=found.verdict)).trained == Trained(
+        RunSize(1_000_000, 300_000), 5
     )
 
 

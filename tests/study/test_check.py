@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,23 @@ from cuvee.decisions.ablation.headline import headline
 from cuvee.decisions.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
 from cuvee.decisions.document import decode, encode
 from cuvee.decisions.evaluations import EvaluationRow, few_documents, that_count
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.verdict import Standing
+from cuvee.errors import ConfigError
+from cuvee.evaluation.scores import Documents
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.quantities import MISSING
 from cuvee.report.wording import worth
+from cuvee.study.check_answer import check_answer
+from cuvee.study.config import StudyConfig
+from cuvee.study.evaluation_rows import of_known_error
+from cuvee.study.folder import StudyFolder
 from cuvee.study.mixtures import baselines, compared_with
 from tests.report.cases import small
+from tests.study.scale_cases import SOURCES, ladder
+from tests.study.search_cases import searched
 
 BETTER = (-0.02, -0.03, -0.01)
 WORSE = (0.02, 0.01, 0.03)
@@ -145,6 +156,15 @@ def test_a_baseline_that_only_rounding_tells_from_the_pick_is_the_pick() -> None
     assert pick.key not in {one.key for one in free.values()}
 
 
+def test_proportional_shares_that_hardly_differ_from_equal_ones_are_equal_shares() -> None:
+    """Trained at the same seeds both end alike: noise of zero that counts as much as what is real."""
+    names, pick = ("a", "b"), Mixture.of({"a": 0.7, "b": 0.3})
+    found = compared_with(pick, Region.simplex(names), {"a": 1_000_100, "b": 1_000_000})
+    assert len({one.key for one in found.values()}) == 1
+    apart = compared_with(pick, Region.simplex(names), {"a": 1_010_000, "b": 1_000_000})
+    assert len({one.key for one in apart.values()}) == 2
+
+
 def test_equal_shares_that_the_limits_do_not_allow_are_not_said_to_be_the_pick() -> None:
     shares = (0.75, 0.25)
     plain = check(None, None)
@@ -160,6 +180,14 @@ def test_a_prediction_that_training_did_not_bear_out_is_named(predicted: Interva
     checked = check(BETTER, BETTER)
     decision = replace(small(), check=checked, verdict=checked.verdict, gains=(Gain(EQUAL, *predicted),))
     assert ("did not bear this out" in " ".join(headline(decision))) is said
+
+
+@pytest.mark.parametrize(("optimism", "said"), [(0.0042, True), (0.0, False), (math.nan, False)])
+def test_what_is_taken_off_a_predicted_gain_is_said(optimism: float, said: bool) -> None:
+    """Else the gain contradicts the losses that stand below it."""
+    decision = replace(small(), gains=(Gain(EQUAL, -0.01, -0.02, 0.0),), optimism=optimism)
+    lines = " ".join(headline(decision))
+    assert ("0.0042 taken off for having been chosen" in lines) is said
 
 
 def test_what_a_gain_is_worth_in_tokens_is_said_only_where_there_is_one() -> None:
@@ -219,6 +247,41 @@ def test_a_pick_that_is_predicted_to_be_worse_is_not_given_in_silence(
 
 def rows(**weights: tuple[float, int]) -> list[EvaluationRow]:
     return [EvaluationRow(name, n, 10 * n, n, 10 * n, weight) for name, (weight, n) in weights.items()]
+
+
+def test_a_single_document_of_what_hardly_counts_hides_no_error() -> None:
+    """Of one document no error is known; of what weighs 1e-9 none is needed."""
+    counts = [1, 2, 1]
+    documents = Documents(
+        ("a", "b", "c"), ("a", "b", "c"), np.repeat(np.arange(3), counts), np.full(4, 10), np.full(4, 40.0)
+    )
+    for weights, known in (((1e-9, 1.0, 0.0), (0.0, 1.0, 0.0)), ((0.5, 1.0, 0.0), (0.5, 1.0, 0.0))):
+        assert of_known_error(documents, np.array(weights)).tolist() == list(known)
+
+
+def test_the_first_lines_of_a_search_and_a_ladder_name_few_documents_and_what_training_did_not_bear_out() -> (
+    None
+):
+    few = few_documents(rows(a=(1.0, 9)))[0]
+    refuted = replace(check(WORSE, WORSE), confidence=0.95)
+    for answer in (searched(), ladder()):
+        lines = replace(answer, warnings=(few,)).with_check(refuted).headline
+        assert lines[0].startswith("Do not train on") and lines[1] == few
+        assert not any("took" in line for line in lines)
+    search = " ".join(searched().with_check(refuted).headline)
+    assert "Training did not bear this out" in search
+    assert "bear this out" not in " ".join(searched().headline)
+
+
+@pytest.mark.parametrize("answer", [searched(), ladder()])
+def test_an_answer_is_not_checked_by_another_target(
+    answer: SearchDecision | ScaleDecision, tmp_path: Path
+) -> None:
+    """A gain that was predicted in one target would stand beside one that was measured in another."""
+    sources = {name: f"{name}.jsonl" for name in SOURCES}
+    asked = {"schema": 1, "sources": sources, "target": {"weights": {"code": 3, "web": 1}}}
+    with pytest.raises(ConfigError, match="the answer was chosen for other weights"):
+        check_answer(StudyConfig.parse(asked, tmp_path), StudyFolder(tmp_path), answer)
 
 
 def test_few_documents_of_what_hardly_counts_decide_nothing() -> None:

@@ -408,6 +408,8 @@ def test_the_first_lines_say_at_which_scale_the_target_is_expected(answer: Answe
     assert " in runs of 1M parameters and 1B tokens (80%" in told(replace(decision, target_tokens=math.nan))
     unknown = replace(decision, params=math.nan, tokens=math.nan)
     assert " at the scale of the runs, not of 1T tokens (" in told(unknown)
+    larger = replace(decision, target_params=7e9)
+    assert ", not of 7B parameters and 1T tokens (" in told(larger)
     assert " at the scale of the runs (" in told(replace(unknown, target_tokens=math.nan))
 
 

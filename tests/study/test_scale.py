@@ -18,14 +18,16 @@ from cuvee.decisions.scale.verdict import verdict_of
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.execution.local import InProcess
 from cuvee.laws.ddo import PowerLaw
+from cuvee.runs.store import RunStore
 from cuvee.study import scale
 from cuvee.study.config import StudyConfig
 from cuvee.study.decided import read_decided
 from cuvee.study.folder import StudyFolder
+from cuvee.study.laboratory import NATS
 from cuvee.study.opening import opened
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung
 from cuvee.study.scale.optima import ASSUMED_NOISE, Optima, RungLosses, noise_of
-from cuvee.study.speedup import first_reaches, speedup_of, tokens_to_reach
+from cuvee.study.speedup import Curve, first_reaches, speedup_of, tokens_to_reach
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, settings, write_study
 
 SCALED: dict[str, Any] = {
@@ -264,6 +266,28 @@ def test_the_decision_holds_together(climbed: Climbed) -> None:
     for point in last:
         assert all(0.0 <= share.low <= share.high <= 1.0 for share in point.shares)
     assert decision.verdict == verdict_of(decision)
+
+
+def test_what_a_mixture_saves_is_read_off_one_yardstick(climbed: Climbed) -> None:
+    """On its way a training is measured on a part of the documents, at its end on all."""
+    curves: dict[tuple[float, ...], dict[int, Curve]] = {}
+    apart = []
+    with RunStore(climbed.folder.store) as store:
+        for run in store.runs(role="check"):
+            along = [(step, np.mean(list(losses.values()))) for step, losses in run.details["along"]]
+            end = float(np.mean([value for name, value in run.metrics.items() if name.startswith(NATS)]))
+            apart.append(abs(end - along[-1][1]))
+            values = np.array([loss for _, loss in along]) + end - along[-1][1]
+            steps = np.array([step for step, _ in along], dtype=np.float64)
+            seeds = curves.setdefault(tuple(np.round(run.mixture.shares, 9)), {})
+            seeds[run.seed] = (steps, values)
+    assert max(apart) > 0.001, "the part has the loss of the whole: this test shows nothing"
+    best = climbed.decision.checks[0]
+    even = next(row for row in climbed.decision.checks if row.name == "uniform")
+    ones, others = (curves[tuple(np.round(row.shares, 9))] for row in (best, even))
+    needed = [speedup_of(ones[seed], others[seed]) for seed in ones]
+    assert best.speedup["uniform"].mean == pytest.approx(np.mean(needed))
+    assert best.document_error["uniform"] > 0.0 and climbed.decision.documents > 0
 
 
 def test_the_law_foretold_the_trainings_above(climbed: Climbed) -> None:

@@ -33,6 +33,24 @@ RULES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "more noise": ({"noise": 0.02}, "not confirmed", "noise reaches 0.2482"),
     "each trained once, replicates below": ({"trainings": 1}, "confirmed", "with 1 training each"),
+    "documents are not sure": (
+        {"documents": 14, "document_error": 0.05},
+        "not confirmed",
+        "noise and the choice of documents reach 0.1",
+    ),
+    "documents are sure": ({"documents": 14, "document_error": 0.001}, "confirmed", "documents reach 0.01"),
+    "worse, on documents that are not sure": (
+        {"losses": (4.05, 4.0, 4.0), "documents": 14, "document_error": 0.05},
+        "not confirmed",
+        "documents reach",
+    ),
+    "few documents": ({"documents": 4, "document_error": 0.0}, "not confirmed", "has too few documents"),
+    "a single document": ({"documents": 1, "document_error": math.nan}, "not confirmed", "too few documents"),
+    "few documents speak no better against it": (
+        {"losses": (4.1, 4.0, 4.0), "documents": 4},
+        "not confirmed",
+        "has too few documents",
+    ),
     "noise was never seen": ({"trainings": 1, "replicates": 0}, "not confirmed", "noise is not known"),
     "carried on": (
         {"mixture": FAR_AWAY},

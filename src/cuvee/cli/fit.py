@@ -184,7 +184,8 @@ def optimise(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Optimise the mixture again from an earlier fit, with other options; options not given are kept."""
+    """Optimise the mixture again from an earlier fit, with other options. Options not given are kept, also
+    caps, floors, guards and tokens of other sources and metrics."""
     from cuvee.study.doctor.first_lines import first_lines
     from cuvee.study.fit import LAWS_COMPARED
     from cuvee.study.fit_folder import load
@@ -220,6 +221,12 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
         },
     }
     named = {name: value for name, value in lists.items() if value}
+    # Each of these is of one source: what was said of the others stays.
+    named |= {
+        name: {**getattr(before, name), **named[name]}
+        for name in ("maximum", "minimum", "tokens", "guards")
+        if name in named
+    }
     return replace(before, **named, **{name: value for name, value in single.items() if value is not None})
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.check import Check
 from cuvee.decisions.disagreement import SAME
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
@@ -95,7 +96,7 @@ def _of_run(decision: Decision) -> Answer:
     pick = [entry.share for entry in decision.mixture]
     same = sum(bool(total_variation(reference.shares, pick) <= SAME) for reference in decision.references)
     if verdict.standing != "not checked":
-        same = max(1, same)
+        same = max(1, same + _fresh(decision.check))
     return Answer(
         "run",
         verdict,
@@ -115,7 +116,7 @@ def _of_search(decision: SearchDecision) -> Answer:
         _shares(decision.mixture),
         decision.level,
         RunSize(dearest.parameters, decision.target_tokens),
-        Trained(RunSize(dearest.parameters, dearest.tokens), 1) if decision.tested else None,
+        _trained(dearest.parameters, dearest.tokens, int(decision.tested) + _fresh(decision.check)),
         decision.created_from,
         {"budget_flops": decision.budget_flops, "method": decision.method},
     )
@@ -132,15 +133,18 @@ def _of_scale(decision: ScaleDecision) -> Answer:
         _shares(decision.mixture),
         decision.level,
         RunSize(decision.parameters, decision.target_tokens),
-        _checked(decision, sum(same.values())),
+        _trained(*decision.largest, sum(same.values()) + _fresh(decision.check)),
         decision.created_from,
     )
 
 
-def _checked(decision: ScaleDecision, trainings: int) -> Trained | None:
-    if not trainings:
-        return None
-    return Trained(RunSize(decision.check_parameters, decision.check_tokens), trainings)
+def _fresh(check: Check | None) -> int:
+    """Trainings of the mixture that a check made."""
+    return 0 if check is None else check.seeds
+
+
+def _trained(parameters: int, tokens: int, trainings: int) -> Trained | None:
+    return Trained(RunSize(parameters, tokens), trainings) if trainings else None
 
 
 def _shares(mixture: Sequence[SourceShare]) -> dict[str, Interval]:

@@ -6,7 +6,8 @@ from itertools import combinations
 
 from cuvee.decisions.answer import Answer
 from cuvee.decisions.answer_choice import Choice, choose
-from cuvee.decisions.disagreement import Disagreement, disagreements, share_words
+from cuvee.decisions.disagreement import SAME, Disagreement, disagreements, share_words
+from cuvee.mixture.distance import total_variation
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,22 @@ def _compared(comparison: Comparison, outdated: Mapping[str, str]) -> str:
         levels = "" if one.level == other.level else f", at {one.level:.0%} and {other.level:.0%}"
         stale = " and ".join(answer.command for answer in (one, other) if answer.flow in outdated)
         but = f"; what {stale} says is of another state of the study" if stale else ""
-        return f"{one.command} and {other.command} agree within their intervals{levels}{but}."
+        agreed = f"{one.command} and {other.command} agree within their intervals{levels}{but}."
+        return agreed + (f" {comparison.choice.sentence}" if _judged_apart(one, other) else "")
     first = apart[0]
     more = f", and on {len(apart) - 1} more" if len(apart) > 1 else ""
     return (
         f"{one.command} and {other.command} disagree on {first.source}, {share_words(first.one)} against "
         f"{share_words(first.other)}{more}. {comparison.choice.sentence}"
     )
+
+
+def _judged_apart(one: Answer, other: Answer) -> bool:
+    """Wide intervals meet where trainings do not: they judged two mixtures unlike."""
+    standings = {one.verdict.standing, other.verdict.standing}
+    names = one.shares.keys() | other.shares.keys()
+    apart = total_variation([_share(one, name) for name in names], [_share(other, name) for name in names])
+    return len(standings) > 1 and bool(standings & {"confirmed", "refuted"}) and bool(apart > SAME)
 
 
 def _share(answer: Answer, source: str) -> float:

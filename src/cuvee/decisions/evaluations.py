@@ -9,6 +9,9 @@ from cuvee.types import AnyArray, BoolArray
 
 FEWEST_DOCUMENTS = 20
 """Documents of an evaluation, in each half, from which on it can decide."""
+FEW = "Few held-out documents"
+"""How the sentence begins that says that they do not suffice. It stands in the first lines of every
+answer."""
 COUNTS_FROM = 0.01
 """Part of the largest weight in the target from which on an evaluation counts: one of less decides nothing,
 however few its documents are."""
@@ -48,7 +51,7 @@ def few_documents(evaluations: Sequence[EvaluationRow]) -> list[str]:
         return []
     counts = ", ".join(f"{one.evaluation} {one.documents} and {one.checking_documents}" for one in short)
     return [
-        f"Few held-out documents (to choose and to check: {counts}): with fewer than {FEWEST_DOCUMENTS} "
+        f"{FEW} (to choose and to check: {counts}): with fewer than {FEWEST_DOCUMENTS} "
         "each, what is best hangs on which they are. Raise `split.evaluation`, cut long documents with "
         "`chunk_characters`, or give the evaluation more text." + _single(short)
     ]

@@ -20,7 +20,6 @@ from cuvee.honesty.calibration import (
     FittedCalibrator,
     fit_folds,
     leave_one_out_rows,
-    left_out,
     left_out_differences,
 )
 from cuvee.honesty.calibrators import BASELINES, calibrators_for
@@ -78,7 +77,8 @@ class Choice:
     probability: float
     """Share of paired bootstrap resamples in which they do."""
     left_out: FloatArray
-    """[R, E] what the chosen calibrator predicts for each reference without having seen it."""
+    """[R, E] what the chosen calibrator predicts for each reference without having seen it: the difference
+    from the mean of all that it predicts then, at the level of what was measured. Its errors are those."""
     error: FloatArray
     """[E + 1] root mean squared left-out errors by evaluation, that of the target last, where the choice of
     the calibrator did not see the reference either: those of the winner alone are too small."""
@@ -144,7 +144,7 @@ def choose_proxy(evidence: Evidence, seed: int, draws: int = DRAWS) -> Choice:
         best_baseline=next(error.name for error in ordered if error.is_baseline),
         believed=wins and probability >= BELIEVED_FROM,
         probability=probability,
-        left_out=left_out(predictions[name]),
+        left_out=left_out_differences(predictions[name]) + evidence.truth.mean(axis=0),
         error=np.sqrt(np.append(np.square(unseen).mean(axis=0), ours.mean())),
     )
 

@@ -102,6 +102,7 @@ def _environment() -> Environment:
         js=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         TARGET=TARGET,
+        UNBELIEVED=wording.UNBELIEVED,
         FEWEST_DOCUMENTS=FEWEST_DOCUMENTS,
         MOST_TABLED_MEMBERS=MOST_TABLED_MEMBERS,
         FOLDED_FROM=FOLDED_FROM,

@@ -145,6 +145,7 @@ def _effects(view: StudyView) -> str:
         for place, source in enumerate(view.sources)
     ]
     note = "Change of loss in nats per token; in parentheses where the interval holds zero."
+    note += "" if view.decision.believed else f" {wording.UNBELIEVED}"
     return note + "\n\n" + _table(("source", *(heat.title.lower() for heat in maps)), rows)
 
 

@@ -17,6 +17,9 @@ from cuvee.quantities import flops as flops
 from cuvee.quantities import number as number
 from cuvee.quantities import quantity as quantity
 
+UNBELIEVED = "The proxy that predicts these is not known to beat what needs no proxy: take them for guesses."
+"""Said beside what only a proxy says of sources, where the proxy is not believed."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 

@@ -4,6 +4,7 @@
 trained for any of them: trainings that are there count, only what is missing is made.
 """
 
+import math
 from dataclasses import replace
 
 from cuvee.decisions.ablation.decision import Decision
@@ -74,6 +75,22 @@ def _check_asked(config: StudyConfig, answer: AnyDecision) -> None:
             f"the answer mixes {', '.join(entry.source for entry in answer.mixture)}, but the study has "
             f"{', '.join(config.pool_sources)}; run it again"
         )
+    _check_target(config, answer)
+
+
+def _check_target(config: StudyConfig, answer: AnyDecision) -> None:
+    """A gain in one target says nothing of a mixture chosen for another."""
+    asked, before = config.target_weights, answer.target
+    if all(
+        math.isclose(asked.get(name, 0.0), before.get(name, 0.0), rel_tol=1e-9)
+        for name in asked.keys() | before.keys()
+    ):
+        return
+    told = ", ".join(f"{name} {weight:.3g}" for name, weight in before.items())
+    raise ConfigError(
+        f"target: the answer was chosen for other weights ({told}) than those of the study file; run it "
+        "again, or give them back to the file"
+    )
 
 
 def _checking(lab: Laboratory, answer: AnyDecision, unseen: bool = True) -> Checking:

@@ -17,11 +17,13 @@ from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
+from cuvee.study.evaluation_rows import fewest_documents, of_known_error
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import compared_with, region_of
 from cuvee.study.opening import available_tokens
 from cuvee.study.outlook import OutlookRow, Stage, Stopwatch
-from cuvee.study.speedup import Curve, first_reaches, speedup_of
+from cuvee.study.speedup import first_reaches, speedup_of
+from cuvee.study.training_curve import curve_of, measured_along
 from cuvee.training.run import TrainingRun
 from cuvee.types import FloatArray
 
@@ -157,7 +159,7 @@ def _compared(
             if keys[place] != keys[0]
         ),
         noise=deviation([distinct, *layouts]),
-        documents=int(lab.documents.counts[that_count(target)].min()),
+        documents=fewest_documents(lab.documents, lab.plan.config.target_weights),
         confidence=confidence,
         flops=_spent(lab, _distinct(list(zip(*planned, strict=True)))),
     )
@@ -182,14 +184,14 @@ def _comparison(
     documents = lab.documents
     target = documents.target(lab.plan.config.target_weights)
     pick, base = (Scores(documents, one.nats.mean(axis=0)) for one in (scores[0], scores[place]))
-    paired = compare(pick, base)
-    _, error = paired.weighted(target)
+    paired, unsure = compare(pick, base), of_known_error(documents, target)
+    _, error = paired.weighted(unsure)
     noise = pooled_noise(layouts)
-    found = difference(losses, (0, place), noise, float(error), float(paired.freedom(target)), confidence)
+    found = difference(losses, (0, place), noise, float(error), float(paired.freedom(unsure)), confidence)
     curves = [
-        (_curve(lab, two, target), _curve(lab, one, target))
+        (curve_of(lab, two, target), curve_of(lab, one, target))
         for one, two in zip(planned[0], planned[place], strict=True)
-        if _measured_along(lab, one) and _measured_along(lab, two)
+        if measured_along(lab, one) and measured_along(lab, two)
     ]
     needed = [speedup_of(*pair) for pair in curves]
     return Comparison(
@@ -202,25 +204,3 @@ def _comparison(
         tokens_needed=float(np.exp(np.mean(np.log(needed)))) if needed else float("nan"),
         bound=any(first_reaches(*pair) for pair in curves),
     )
-
-
-def _measured_along(lab: Laboratory, planned: Planned) -> bool:
-    """Not where its checkpoint was there already, and was measured on other evaluations then."""
-    run = lab.store.get(lab.trained_key(planned.run))
-    return run is not None and len(run.details["along"]) > 1
-
-
-def _curve(lab: Laboratory, planned: Planned, target: FloatArray) -> Curve:
-    """Target losses on the way of a training, its end included.
-
-    On its way it was measured on a part of the documents: the curve is moved so that it ends where the
-    training ends on all of them.
-    """
-    key = lab.trained_key(planned.run)
-    run = lab.store.get(key)
-    assert run is not None  # it was trained, or the flow would have ended
-    names = lab.documents.evaluations
-    tokens = [step * planned.run.recipe.batch_tokens for step, _ in run.details["along"]]
-    along = np.array([[values[name] for name in names] for _, values in run.details["along"]]) @ target
-    end = float(lab.losses([key])[0] @ target)
-    return np.array(tokens, dtype=np.float64), along + (end - along[-1])

@@ -76,6 +76,14 @@ def conditions(question: Question, baseline: str) -> tuple[str, ...]:
             f"The mixture lowers the largest weighted rise of a metric over {baseline}; the target told is "
             "still the weighted mean."
         )
+    bounds = (
+        *((name, "at least", share) for name, share in question.minimum.items() if share > 0),
+        *((name, "at most", share) for name, share in question.maximum.items() if share < 1),
+    )
+    if bounds:
+        told.append(
+            "Kept: " + ", ".join(f"{what} {share:.4g} of {name}" for name, what, share in bounds) + "."
+        )
     told += [
         f"Kept: {metric} no worse than at {baseline} by more than {slack:g}, under the law."
         for metric, slack in question.guards.items()

@@ -17,6 +17,14 @@ BESIDE = ("front", "next_runs", "references", "tied", "candidates", "checks", "t
 """Keys of the mixtures beside the chosen one; of two with one name, that under the later key is meant."""
 
 
+_WARN = ("Do not take", "Do not rely", "Measured better", "The pick is predicted to be worse")
+"""How first lines begin that speak against the mixture, besides those that repeat a verdict."""
+_UNNAMED = (
+    "the study names no `target_run.tokens`, so nothing is cut or repeated for the length of the run; say "
+    "--target-tokens"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Decided:
     """A mixture and what its file knows of the sources."""
@@ -60,7 +68,8 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
             *decided.notes,
             *_of_several(path, others),
             *_changed(path, document),
-            *_unconfirmed(path, document),
+            *_unconfirmed(path, document, candidate),
+            *_doubted(document),
         )
         return replace(decided, notes=notes, path=path)
     if candidate:
@@ -92,12 +101,29 @@ def _changed(path: Path, document: dict[str, Any]) -> list[str]:
     return []
 
 
-def _unconfirmed(path: Path, document: dict[str, Any]) -> list[str]:
+def _unconfirmed(path: Path, document: dict[str, Any], candidate: str) -> list[str]:
+    if candidate:
+        return [f"{candidate!r} is not the mixture that {path.name} chose: no verdict there is on it"]
     verdict = document.get("verdict")
-    if not isinstance(verdict, dict) or verdict.get("standing") in (None, "confirmed"):
+    standing = verdict.get("standing") if isinstance(verdict, dict) else None
+    if not isinstance(verdict, dict) or standing is None:  # of a version that gave none
+        return [f"{path.name} is not checked by training"]
+    if standing == "confirmed":
         return []
-    standing = verdict["standing"]
     return [f"{path.name} is {standing} by training: {verdict.get('why', '')}".rstrip(": ")]
+
+
+def _doubted(document: dict[str, Any]) -> list[str]:
+    """What an answer says against itself besides its verdict: its doubts, and first lines that warn of the
+    mixture."""
+    headline = [str(line) for line in _list_of(document, "headline")]
+    warned = [line for line in headline if line.startswith(_WARN)]
+    return [*(str(doubt) for doubt in _list_of(document, "doubts") if doubt not in warned), *warned]
+
+
+def _list_of(document: dict[str, Any], key: str) -> list[Any]:
+    value = document.get(key)
+    return value if isinstance(value, list) else []
 
 
 def _decision(path: Path, document: dict[str, Any], candidate: str) -> Decided:
@@ -116,9 +142,19 @@ def _decision(path: Path, document: dict[str, Any], candidate: str) -> Decided:
         target = document.get("target_tokens")
         if target is None and isinstance(document.get("target_scale"), dict):
             target = document["target_scale"].get("tokens")
+        unnamed = target is not None and _run_unnamed(document)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{path}: this looks like a decision of cuvee, but something is missing or damaged in it: {error}"
         ) from error
     mixture, notes = mixture_of(shares, str(path))
-    return Decided(mixture, tokens, float("nan") if target is None else float(target), notes)
+    if unnamed:
+        notes = (*notes, _UNNAMED)
+    return Decided(mixture, tokens, float("nan") if target is None or unnamed else float(target), notes)
+
+
+def _run_unnamed(document: dict[str, Any]) -> bool:
+    """The study names no tokens of the target run: its answer is told for its own trainings then, and no
+    source has a cap on epochs."""
+    flows = "target_scale" in document or "levels" in document
+    return flows and all(entry.get("epoch_cap") is None for entry in document["mixture"])

@@ -41,8 +41,9 @@ from cuvee.study.front import front_of
 from cuvee.study.kept import Kept, parameters_of
 from cuvee.study.law_choice import chosen_law
 from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_of
+from cuvee.study.measured_better import measured_better
 from cuvee.study.next_runs import worth_of_more
-from cuvee.study.pick import pick, spread_of
+from cuvee.study.pick import could_be_picked, pick, spread_of
 from cuvee.study.question import LAW, Question
 from cuvee.study.target_scale import TargetScale
 from cuvee.types import FloatArray
@@ -136,6 +137,11 @@ def decide(
         belief, draws = _belief(weights, chosen, redraw, question.level, executor, progress)
         worth = worth_of_more(belief)
         candidates = candidates_of(belief, rivals, target_scale.measured(data))
+        lower: tuple[str, ...] = ()
+        if question.lowest_mean and not target_scale.known:
+            could_be = could_be_picked(data.shares, objective.of(chosen.fitted), region)
+            rows = measured_better(chosen.held_out.combined(weights), could_be, candidates[0].target.mean)
+            lower = tuple(observations.keys[row] for row in rows.tolist())
         decision = d.LawDecision(
             table=table,
             created_from=_origin(observations, question, command),
@@ -175,6 +181,7 @@ def decide(
             law_reason=reason,
             spread=spread,
             better=better,
+            measured_better=lower,
             target_params=question.target_params,
             at_target=target_scale.known,
         )

@@ -22,6 +22,8 @@ from cuvee.study.folder import StudyFolder
 
 _ROUNDING = 1e-6
 """Shares that differ by less are the same."""
+_ALIKE = 1e-3
+"""Share of the tokens by which two baselines may differ and still count as one."""
 _DRAWS = 20
 """How many times as many mixtures are drawn as needed, where a region may refuse some."""
 
@@ -78,9 +80,14 @@ def baselines(region: Region, available: dict[str, int]) -> tuple[Mixture, Mixtu
 def compared_with(pick: Mixture, region: Region, available: dict[str, int]) -> dict[str, Mixture]:
     """The baselines by name; one that differs from the pick by rounding alone is the pick.
 
-    The pick is a mean, and a baseline may be a projection: neither meets the other to the last bit.
+    The pick is a mean, and a baseline may be a projection: neither meets the other to the last bit. Baselines
+    that hardly differ are one: trained at one seed they end alike, and would pass for trainings that have no
+    noise.
     """
-    found = dict(zip((EQUAL, PROPORTIONAL), baselines(region, available), strict=True))
+    equal, proportional = baselines(region, available)
+    if equal.total_variation(proportional) < _ALIKE:
+        proportional = equal
+    found = {EQUAL: equal, PROPORTIONAL: proportional}
     return {
         name: pick if pick.total_variation(mixture) < _ROUNDING else mixture
         for name, mixture in found.items()

@@ -13,7 +13,7 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.search.objective import BoundObjective, Objective
 from cuvee.search.optimum import Best, descend, minimise
-from cuvee.types import FloatArray
+from cuvee.types import BoolArray, FloatArray
 
 _SAME = 1e-4  # of the spread of the target: what is better by less is not
 
@@ -31,11 +31,7 @@ class Allowed:
         cls, names: tuple[str, ...], shares: FloatArray, bound: BoundObjective, region: Region
     ) -> "Allowed":
         """Those that keep the region and, under the law, the guards."""
-        kept = [
-            i
-            for i in np.flatnonzero(bound.keeps_guards(shares)).tolist()
-            if region.contains(Mixture(region.names, shares[i]), tolerance=1e-6)
-        ]
+        kept = np.flatnonzero(could_be_picked(shares, bound, region)).tolist()
         return cls(tuple(names[i] for i in kept), shares[kept])
 
     def better(self, best: Best, bound: BoundObjective, spread: float) -> tuple[tuple[str, float], ...]:
@@ -48,6 +44,12 @@ class Allowed:
             if value < best.value - _SAME * spread
         ]
         return tuple(sorted(found, key=lambda one: one[1]))
+
+
+def could_be_picked(shares: FloatArray, bound: BoundObjective, region: Region) -> BoolArray:
+    """Which mixtures [M, S] keep the region and, under the law, the guards."""
+    inside = [region.contains(Mixture(region.names, row), tolerance=1e-6) for row in shares]
+    return np.asarray(bound.keeps_guards(shares) & np.array(inside, dtype=np.bool_))
 
 
 def pick(

@@ -82,6 +82,11 @@ class Question:
         if values and not sum(values) > 0:
             raise ConfigError("the target has no metric of positive weight")
 
+    @property
+    def lowest_mean(self) -> bool:
+        """Nothing but the weighted mean of the metrics is to be low."""
+        return self.aim == "mean" and self.prior_strength == 0
+
     def region(self, sources: Sequence[str]) -> Region:
         """The mixtures that may be chosen.
 

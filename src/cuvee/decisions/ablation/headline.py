@@ -9,7 +9,7 @@ from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.shares import in_words
 
 if TYPE_CHECKING:
-    from cuvee.decisions.ablation.decision import Decision, Gain
+    from cuvee.decisions.ablation.decision import Decision
 
 
 def headline(decision: "Decision") -> tuple[str, ...]:
@@ -19,6 +19,7 @@ def headline(decision: "Decision") -> tuple[str, ...]:
         *decision.doubts,
         *few_documents(decision.evaluations),
         *_predicted_worse(decision),
+        *_predicted_better(decision),
         *_gain(decision),
         *_proxy(decision),
     )
@@ -33,6 +34,21 @@ def _predicted_worse(decision: "Decision") -> list[str]:
     return [
         f"The pick is predicted to be worse than {' and '.join(worse)}: halves of the evidence choose it, "
         "all of it together does not. Do not use it without more references."
+    ]
+
+
+def _predicted_better(decision: "Decision") -> list[str]:
+    """Said of mixtures within the limits that all evidence prefers to the pick beyond their intervals, even
+    after what having been chosen flatters them."""
+    flattered = decision.optimism if math.isfinite(decision.optimism) else 0.0
+    found = [row for row in decision.tied if row.high + flattered < 0]
+    if not found:
+        return []
+    names = f"'{found[0].name}'" + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+    return [
+        f"Predicted to be better than the pick, beyond the interval: {names} ({found[0].gap:+.4f} nats per "
+        "token). Halves of the evidence choose the pick, all of it together does not: train both "
+        "before using either."
     ]
 
 
@@ -51,18 +67,22 @@ def _gain(decision: "Decision") -> list[str]:
         lines.append(
             f"Predicted: {gain.difference:+.4f} nats per token against {gain.baseline}"
             + _interval(gain.low, gain.high, level)
+            + _chosen_for_it(decision.optimism)
             + "."
-            + _borne_out(gain, decision.check)
+            + borne_out(gain.baseline, gain.low, gain.high, decision.check)
         )
     return lines
 
 
-def _borne_out(gain: "Gain", check: Check | None) -> str:
+def _chosen_for_it(optimism: float) -> str:
+    """Why a predicted gain is less than the difference of the predicted losses beside it."""
+    return f", {optimism:.4f} taken off for having been chosen" if optimism >= 5e-5 else ""
+
+
+def borne_out(baseline: str, low: float, high: float, check: Check | None) -> str:
     """What training says of a prediction whose interval lies apart from the measured one."""
-    measured = (
-        next((one for one in check.comparisons if one.baseline == gain.baseline), None) if check else None
-    )
-    if measured is None or not (measured.low > gain.high or measured.high < gain.low):
+    measured = next((one for one in check.comparisons if one.baseline == baseline), None) if check else None
+    if measured is None or not (measured.low > high or measured.high < low):
         return ""
     return " Training did not bear this out: go by what was measured, and by no other prediction here."
 

@@ -205,6 +205,8 @@ class LawDecision(Concluded):
     """Standard deviation of the target among the runs."""
     better: tuple[str, ...] = ()
     """Runs and baselines within the limits that the law itself predicts to be better: the search failed."""
+    measured_better: tuple[str, ...] = ()
+    """Runs within the limits that were measured better than the pick can be expected, the best first."""
     target_params: float = _NAN
     """Parameters of the run the decision is for; NaN where unknown."""
     at_target: bool = False

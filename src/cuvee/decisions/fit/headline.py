@@ -13,8 +13,14 @@ from cuvee.quantities import size
 if TYPE_CHECKING:
     from cuvee.decisions.fit.decision import LawDecision
 
+_NAMED = 3
 _NEGLIGIBLE = 0.1
 """Gain of further runs, in widths of the pick's interval, below which they are said not to be worth it."""
+
+
+_OUTSIDE = (
+    " The mixture lies outside of what was run: intervals come from runs inside, and are too narrow there."
+)
 
 
 def headline(decision: "LawDecision") -> tuple[str, ...]:
@@ -25,7 +31,25 @@ def headline(decision: "LawDecision") -> tuple[str, ...]:
         first = f"Do not take this mixture: {_mixture(decision)}. {' '.join(f'{one}.' for one in found)}"
     elif not believed(decision):
         first = f"Do not rely on this mixture: {_mixture(decision)}."
-    return (first, *decision.warnings, *_law(decision), _gains(decision), _more(decision))
+    return (
+        first,
+        *_measured_better(decision),
+        *decision.warnings,
+        *_law(decision),
+        _gains(decision),
+        _more(decision),
+    )
+
+
+def _measured_better(decision: "LawDecision") -> tuple[str, ...]:
+    if not decision.measured_better:
+        return ()
+    names = decision.measured_better
+    told = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} others" if len(names) > _NAMED else "")
+    return (
+        f"Measured better than this mixture can be expected to be: {told}. The law does not explain that: "
+        "look at these runs; if they are right, take what they were trained on.",
+    )
 
 
 def _law(decision: "LawDecision") -> tuple[str, ...]:
@@ -34,9 +58,10 @@ def _law(decision: "LawDecision") -> tuple[str, ...]:
 
 def _mixture(decision: "LawDecision") -> str:
     shares = sorted(decision.mixture, key=lambda entry: -entry.share)
-    told = ", ".join(f"{entry.share:.1%} {entry.source}" for entry in shares[:4] if entry.share >= 0.005)
-    rest = 1.0 - sum(entry.share for entry in shares[:4])
-    return f"{told}{f', {rest:.1%} others' if rest >= 0.005 else ''}"
+    told = [f"{entry.share:.1%} {entry.source}" for entry in shares[:4] if entry.share >= 0.005]
+    rest = [entry.share for entry in shares[len(told) :] if entry.share > 0]
+    told += [f"{math.fsum(rest):.1%} in {len(rest)} others"] if math.fsum(rest) >= 0.005 else []
+    return ", ".join(told)
 
 
 def _gains(decision: "LawDecision") -> str:
@@ -48,7 +73,7 @@ def _gains(decision: "LawDecision") -> str:
     return (
         f"Its target is expected at {exact.word(pick.target.mean)} {scale_of_runs(decision)} "
         f"({decision.level:.0%} of runs between {low} and {high}); "
-        f"against it, {told}."
+        f"against it, {told}.{_OUTSIDE if decision.distance.extrapolates else ''}"
     )
 
 
@@ -67,10 +92,14 @@ def scale_of_runs(decision: "LawDecision") -> str:
         if math.isfinite(amount)
     ]
     told = f" of {' and '.join(known)}" if known else ""
-    asked = decision.target_tokens
-    if decision.at_target or math.isnan(asked) or asked == decision.tokens:
+    asked = (
+        (decision.target_params, decision.params, "parameters"),
+        (decision.target_tokens, decision.tokens, "tokens"),
+    )
+    other = [f"{size(named)} {unit}" for named, own, unit in asked if not math.isnan(named) and named != own]
+    if decision.at_target or not other:
         return f"in runs{told}" if known else "at the scale of the runs"
-    return f"at the scale of the runs{told}, not of {size(asked)} tokens"
+    return f"at the scale of the runs{told}, not of {' and '.join(other)}"
 
 
 def _more(decision: "LawDecision") -> str:
@@ -80,6 +109,10 @@ def _more(decision: "LawDecision") -> str:
         "Knowing the law exactly is expected to lower the target of the choice by "
         f"{expected} ({decision.level:.0%}: by less than {likely})"
     )
+    if decision.distance.extrapolates:
+        return (
+            f"{told}, as far as the law holds outside of the runs: a run near this mixture tells that first."
+        )
     if math.isfinite(width) and decision.likely_gain < _NEGLIGIBLE * width:
         return f"{told}, less than runs of one mixture differ: further runs at this scale are not worth it."
     if not decision.next_runs:

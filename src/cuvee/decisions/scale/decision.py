@@ -8,7 +8,7 @@ The flow fills them, ``scale.json`` keeps them, the command line and ``report/``
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from cuvee.decisions.check import Check
@@ -84,6 +84,11 @@ class Checked:
     speedup: dict[str, Interval]
     """Name of another -> its tokens over those this one needed to reach its final loss, with the ends over
     trainings; below one where it was not reached."""
+    bounds: tuple[str, ...] = ()
+    """Those of which ``speedup`` is a bound: one of the two was there at its first measurement on the way."""
+    document_error: dict[str, float] = field(default_factory=dict)
+    """Name of another -> standard error of the difference of their losses by the choice of documents; NaN
+    where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,9 @@ class ScaleDecision(Checkable):
     simulated_epoching: bool
     warnings: tuple[str, ...]
     level: float = 0.8
+    documents: int = 0
+    """Of the evaluation that has the fewest, among those that count in the target; 0 where an older document
+    does not say it."""
     check: Check | None = None
     """What fresh trainings say of the mixture, where `cuvee check` made them."""
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cuvee.decisions.advice import advice
+from cuvee.decisions.evaluations import FEW
 from cuvee.decisions.shares import in_words
 
 if TYPE_CHECKING:
@@ -12,19 +13,27 @@ if TYPE_CHECKING:
 def headline(decision: "ScaleDecision") -> tuple[str, ...]:
     """The mixture under its verdict, what its trainings took, and how the best mixture moves."""
     mixture = f"{in_words(decision.mixture)} ({decision.method})"
-    return (advice(decision.verdict, mixture), *_speed(decision), *_moves(decision))
+    return (
+        advice(decision.verdict, mixture),
+        *(warning for warning in decision.warnings if warning.startswith(FEW)),
+        *_speed(decision),
+        *_moves(decision),
+    )
 
 
 def _speed(decision: "ScaleDecision") -> list[str]:
     """Of the mixture that the method had where mixtures were trained."""
+    if decision.check is not None:  # what fresh trainings save stands with them
+        return []
     row = next((one for one in decision.checks if one.name == decision.method), None)
     if row is None or "uniform" not in row.speedup:
         return []
     needed = row.speedup["uniform"]
+    bound = "" if "uniform" not in row.bounds else "at most " if needed.mean > 1 else "at least "
     part, low, high = (1.0 / times for times in (needed.mean, needed.high, needed.low))
     return [
-        f"At {decision.check_tokens:,} tokens the mixture of '{row.name}' took {part:.0%} of the tokens of "
-        f"equal shares to reach their loss ({low:.0%} to {high:.0%})."
+        f"At {decision.check_tokens:,} tokens the mixture of '{row.name}' took {bound}{part:.0%} of the "
+        f"tokens of equal shares to reach their loss ({low:.0%} to {high:.0%})."
     ]
 
 

@@ -9,8 +9,10 @@ lower by more than chance makes the best of so many lower (Bonferroni's correcti
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cuvee.decisions.check import FEWEST_DOCUMENTS
 from cuvee.decisions.disagreement import SAME, disagreements, share_words
 from cuvee.decisions.verdict import Standing, Verdict
 from cuvee.mixture.distance import total_variation
@@ -71,17 +73,33 @@ class _Trial:
     def is_baseline(self) -> bool:
         return len(self.gaps) < len(_BASELINES)
 
-    @property
+    @cached_property
+    def document_error(self) -> float:
+        """The larger one of the differences to the baselines; NaN where one is not known."""
+        errors = [self.row.document_error.get(name, 0.0) for name in _BASELINES if name != self.row.name]
+        return math.nan if any(map(math.isnan, errors)) else max(errors, default=0.0)
+
+    @cached_property
     def needed(self) -> float:
-        """Difference of two means from which on it is no chance; infinite where the noise is unknown."""
+        """Difference of two means from which on it is no chance; infinite where that is unknown."""
         from scipy.special import stdtrit
 
         decision, freedom = self.decision, _freedom(self.decision)
-        if freedom == 0:
+        if freedom == 0 or math.isnan(self.document_error) or self.few_documents:
             return math.inf
         others = max(1, len({row.shares for row in decision.checks}) - 1)
-        error = decision.noise * self.row.loss.mean * math.sqrt(2.0 / len(self.row.losses))
-        return float(stdtrit(freedom, 1.0 - _RISK / others)) * error
+        training = decision.noise * self.row.loss.mean * math.sqrt(2.0 / len(self.row.losses))
+        parts = [(training**2, freedom), (self.document_error**2, max(decision.documents - 1, 1))]
+        variance = sum(part for part, _ in parts)
+        # Welch and Satterthwaite, as in ``honesty/trainings.py``.
+        below = sum(part**2 / known for part, known in parts)
+        known = variance**2 / below if below > 0 else freedom
+        return float(stdtrit(known, 1.0 - _RISK / others)) * math.sqrt(variance)
+
+    @property
+    def few_documents(self) -> bool:
+        """An evaluation has too few to know what others would say."""
+        return 0 < self.decision.documents < FEWEST_DOCUMENTS
 
     @property
     def standing(self) -> Standing:
@@ -104,9 +122,12 @@ class _Trial:
     def noise(self) -> str:
         """What trainings of one mixture differ by."""
         times = len(self.row.losses)
+        if self.few_documents or math.isnan(self.document_error):
+            return "an evaluation has too few documents to know what others would say"
         if math.isinf(self.needed):
             return "how much of that is noise is not known, as no mixture was trained twice"
-        return f"with {times} training{'s' if times > 1 else ''} each, noise reaches {self.needed:.4f}"
+        reaches = "noise and the choice of documents reach" if self.document_error else "noise reaches"
+        return f"with {times} training{'s' if times > 1 else ''} each, {reaches} {self.needed:.4f}"
 
 
 def _freedom(decision: "ScaleDecision") -> int:

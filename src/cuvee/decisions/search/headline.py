@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from cuvee.decisions.ablation.headline import borne_out
 from cuvee.decisions.advice import advice
+from cuvee.decisions.check import EQUAL
+from cuvee.decisions.evaluations import FEW
 from cuvee.decisions.search.verdict import MORE_LIKELY_THAN_NOT
 from cuvee.decisions.shares import in_words
 from cuvee.quantities import flops
@@ -21,6 +24,7 @@ def headline(decision: "SearchDecision") -> tuple[str, ...]:
     expected = (
         f"Expected against equal shares at {decision.levels[-1].tokens:,} tokens: {gain.mean:+.4f} nats per "
         f"token ({level} {gain.low:+.4f} to {gain.high:+.4f})."
+        + borne_out(EQUAL, gain.low, gain.high, decision.check)
     )
     hidden = (
         f"Another mixture is better by more than {decision.tolerance:g} with probability "
@@ -30,6 +34,7 @@ def headline(decision: "SearchDecision") -> tuple[str, ...]:
     early = decision.better_probability > MORE_LIKELY_THAN_NOT
     return (
         advice(decision.verdict, in_words(decision.mixture)),
+        *(warning for warning in decision.warnings if warning.startswith(FEW)),
         *((hidden, expected) if early else (expected, hidden)),
         f"{flops(decision.flops)} of {flops(decision.budget_flops)} FLOPs went into "
         f"{', '.join([*kinds, f'{trained} trained'])}; it stopped because: {_reasons(decision.stopped)}.",

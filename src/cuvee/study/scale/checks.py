@@ -6,13 +6,16 @@ import numpy as np
 
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.scale import decision as d
+from cuvee.evaluation.paired import compare
+from cuvee.evaluation.scores import Scores
 from cuvee.laws.interface import FittedLaw
+from cuvee.study.evaluation_rows import of_known_error
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
 from cuvee.study.scale.law import LAW, law_data
 from cuvee.study.scale.optima import LEAST_NOISE
-from cuvee.study.speedup import Curve, speedup_of
-from cuvee.types import FloatArray
+from cuvee.study.speedup import first_reaches, speedup_of
+from cuvee.study.training_curve import curve_of, measured_along
 
 Z = 1.2815515655446004
 """Half width of a central 80 % interval in standard deviations."""
@@ -23,20 +26,24 @@ def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
     checks = findings.checks
     if checks is None:
         return []
-    curves = [_curve(lab, checks, index, findings.law.weights) for index in range(len(checks.trainings))]
+    target = lab.documents.target(lab.plan.config.target_weights)
     noise = noise_above(findings, lab)
+    curves = [curve_of(lab, one, target) if measured_along(lab, one) else None for one in checks.planned]
+    ends = lab.losses([lab.trained_key(one.run) for one in checks.planned]) @ target
     rows = []
     for name, mixture in checks.mixtures.items():
         own = checks.of(name)
-        losses = [float(curves[i][1][-1]) for i in own]
+        losses = [float(ends[i]) for i in own]
         mean = float(np.mean(losses))
         half = Z * noise * mean / len(losses) ** 0.5
-        speedup = {
-            other: _over_seeds(
-                [speedup_of(curves[i], curves[j]) for i, j in zip(own, checks.of(other), strict=True)]
-            )
-            for other in checks.mixtures
-            if other != name
+        others = [other for other in checks.mixtures if other != name]
+        pairs = {
+            other: [
+                (one, two)
+                for i, j in zip(own, checks.of(other), strict=True)
+                if (one := curves[i]) is not None and (two := curves[j]) is not None
+            ]
+            for other in others
         }
         rows.append(
             d.Checked(
@@ -45,7 +52,9 @@ def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
                 tuple(losses),
                 Interval(mean, mean - half, mean + half),
                 checks.foretold[name],
-                speedup,
+                {other: _over_seeds([speedup_of(*pair) for pair in of]) for other, of in pairs.items() if of},
+                tuple(other for other, of in pairs.items() if any(first_reaches(*pair) for pair in of)),
+                {other: _document_error(lab, checks, name, other) for other in others},
             )
         )
     return sorted(rows, key=lambda row: row.loss.mean)
@@ -101,21 +110,19 @@ def law_checks(findings: ScaleFindings, lab: Laboratory) -> list[d.LawCheck]:
     return rows
 
 
-def _curve(lab: Laboratory, checks: CheckRuns, index: int, weights: FloatArray) -> Curve:
-    planned = checks.planned[index]
-    key = lab.trained_key(planned.run)
-    run = lab.store.get(key)
-    assert run is not None  # it was trained, or the flow would have ended
-    names = [one.name for one in lab.plan.material.evaluations]
-    batch = planned.run.recipe.batch_tokens
-    along = [
-        (step * batch, float(np.dot([values[name] for name in names], weights)))
-        for step, values in run.details.get("along", ())
-        if step < planned.run.recipe.steps
-    ]
-    end = float((lab.losses([key]) @ weights)[0])
-    tokens, losses = zip(*along, (planned.run.recipe.tokens, end), strict=True)
-    return np.array(tokens, dtype=np.float64), np.array(losses)
+def _document_error(lab: Laboratory, checks: CheckRuns, name: str, other: str) -> float:
+    """Standard error, by the choice of documents, of the target loss of one mixture less that of another; NaN
+    where a single document of an evaluation says nothing of it."""
+    if checks.mixtures[name].key == checks.mixtures[other].key:
+        return 0.0
+    keys = [lab.trained_key(one.run) for one in checks.planned]
+    first, second = (
+        Scores(lab.documents, lab.scores([keys[i] for i in checks.of(one)]).nats.mean(axis=0))
+        for one in (name, other)
+    )
+    target = lab.documents.target(lab.plan.config.target_weights)
+    _, error = compare(first, second).weighted(of_known_error(lab.documents, target))
+    return float(error) if np.isfinite(error) else math.nan
 
 
 def _over_seeds(values: list[float]) -> Interval:

@@ -14,6 +14,7 @@ from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import Scale
 from cuvee.mixture.mixture import Mixture
+from cuvee.study.evaluation_rows import fewest_documents
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.provenance import provenance
 from cuvee.study.scale.checks import checked_rows, law_checks, noise_above
@@ -64,6 +65,7 @@ def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
         simulated_epoching=lab.plan.config.target_run.simulated_epoching,
         warnings=tuple(warnings(findings, lab, law, method)),
         level=LEVEL,
+        documents=fewest_documents(lab.documents, lab.plan.config.target_weights),
     )
     return decision.judged()
 
