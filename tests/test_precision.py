@@ -58,3 +58,8 @@ def test_signs() -> None:
 )
 def test_a_number_alone_has_two_digits(value: float, word: str) -> None:
     assert Precision.alone(value).word(value) == word
+
+
+def test_one_number_far_beyond_the_others_is_not_written_out() -> None:
+    exact = Precision.of((812.3,), spread=40.0)
+    assert (exact.word(812.34), exact.word(1e30), exact.word(3.2e6)) == ("812.3", "1.00e30", "3200000.0")

@@ -20,7 +20,7 @@ _WIDEST = 11
 """The same that a float can be trusted with."""
 _LEAST = 1e-3  # from here on numbers are written out
 _MOST = 1e6  # from here on those whose last digit stands before the point are not
-_NARROW = 0.1  # of the spread: intervals below it are told no more exactly
+_NARROW = 0.1  # of the spread: narrower intervals get no further digits
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ class Precision:
             return "inf" if value > 0 else "-inf"
         if abs(value) < 0.5 * 10.0**self.place:
             return "0" if self.small else self._written_out(0.0)
-        large = self.place > 0 and abs(value) >= _MOST
-        return self._powered(value) if self.small or large else self._written_out(value)
+        return self._powered(value) if self.small or self._is_large(value) else self._written_out(value)
 
     def signed(self, value: float) -> str:
         """The same with a plus before what is above zero."""
@@ -81,8 +80,13 @@ class Precision:
     def _written_out(self, value: float) -> str:
         return f"{round(value, -self.place):.{max(0, -self.place)}f}"
 
+    def _is_large(self, value: float) -> bool:
+        digits = _power(value) - self.place
+        return abs(value) >= _MOST and (self.place > 0 or digits > _WIDEST)
+
     def _powered(self, value: float) -> str:
         digits = max(0, _power(value) - self.place)
+        digits = digits if digits <= _WIDEST else _OF_WIDTH
         mantissa, exponent = f"{value:.{digits}e}".split("e")
         return f"{mantissa}e{int(exponent)}"
 

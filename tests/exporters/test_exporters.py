@@ -10,6 +10,7 @@ import math
 import os
 import re
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from cuvee.cli.app import app
 from cuvee.errors import ConfigError
 from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named
 from cuvee.exporters.interface import number
+from cuvee.exporters.loading import FIRST_IMPORTS, loader
 from cuvee.exporters.quoting import yaml_text
 from cuvee.exporters.rounding import rounded
 from cuvee.mixture.mixture import Mixture
@@ -335,6 +337,35 @@ def test_streams_are_shuffled_together() -> None:
 @pytest.mark.parametrize("name", ["hugging-face", "torchtitan", "torchtitan-main"])
 def test_plain_text_is_a_row_a_file(name: str) -> None:
     assert 'sample_by="document"' in EXPORTERS[name].export(RECIPE).text
+
+
+@pytest.mark.parametrize("name", ["a[1].jsonl", "a[1].txt", "a?.parquet", "folder"])
+def test_names_of_files_are_no_patterns(name: str, tmp_path: Path) -> None:
+    """Data files are patterns for datasets: a[1].jsonl would be read as a1.jsonl."""
+    (tmp_path / "folder").mkdir()
+    for file in (
+        "a[1].jsonl",
+        "a1.jsonl",
+        "a[1].txt",
+        "a1.txt",
+        "a?.parquet",
+        "ab.parquet",
+        "folder/b[1].txt",
+    ):
+        (tmp_path / file).write_text("{}")
+    asked: list[Any] = []
+
+    def load_dataset(kind: str, data_files: Any = None, **_: Any) -> Any:
+        asked.append(data_files)
+        return SimpleNamespace(select_columns=lambda _: None)
+
+    space: dict[str, Any] = {"load_dataset": load_dataset, "FIELDS": {}}
+    exec("\n".join([*FIRST_IMPORTS, *loader()]), space)
+    space["load"](str(tmp_path / name), streaming=False)
+    patterns = asked if isinstance(asked[0], str) else asked[0]
+    there = [str(file) for file in sorted(tmp_path.rglob("*"))]
+    found = [file for pattern in patterns for file in there if fnmatchcase(file, pattern)]
+    assert found == [str(tmp_path / ("folder/b[1].txt" if name == "folder" else name))]
 
 
 @pytest.mark.parametrize("name", ["axolotl", "ms-swift", "trl", "llama-factory"])

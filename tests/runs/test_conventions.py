@@ -364,3 +364,19 @@ def test_a_row_for_each_source_is_refused_with_what_to_do(tmp_path: Path) -> Non
         ConfigError, match="row for each source or metric must become one with a row for each"
     ):
         read(tmp_path, runs=table)
+
+
+@pytest.mark.parametrize("name", ["w:{}", "weight_{}"])
+def test_a_share_that_rounding_took_below_zero_is_zero(tmp_path: Path, name: str) -> None:
+    metric = "m:loss" if name == "w:{}" else "web_loss"
+    web = [0.7, 0.9, 0.8]
+    rest = [1 - 0.7 - 0.3, 1 - 0.9 - 0.1, 1 - 0.8 - 0.2]
+    assert min(rest) < 0.0
+    columns = {"web": web, "code": [0.3, 0.1, 0.2], "law": rest}
+    shares = {name.format(source): column for source, column in columns.items()}
+    table = read(tmp_path, runs={"run": ["a", "b", "c"], **shares, metric: [1.0, 2.0, 3.0]})
+    assert table.observations.shares[:, 2].min() >= 0.0
+    shares[name.format("law")] = [-0.001, 0.0, 0.0]
+    if name == "w:{}":
+        with pytest.raises(ConfigError, match="the share of law is negative"):
+            read(tmp_path, runs={"run": ["a", "b", "c"], **shares, metric: [1.0, 2.0, 3.0]})

@@ -3,7 +3,7 @@
 from cuvee.exporters.interface import USUAL_FIELD, Recipe
 from cuvee.exporters.quoting import python_text
 
-FIRST_IMPORTS = ("from pathlib import Path, PurePath",)
+FIRST_IMPORTS = ("from glob import escape", "from pathlib import Path, PurePath")
 """What the lines of ``loader`` need from the standard library."""
 
 _LOADER = """
@@ -19,14 +19,16 @@ def load(path, streaming):
     inside = sorted(map(str, Path(path).rglob("*"))) if Path(path).is_dir() else []
     if len({kind(file) for file in inside if not file.endswith(".md")} - {None}) > 1:
         raise ValueError(f"{path} holds files of several kinds; put each kind into a folder of its own")
-    plain = [file for file in inside if kind(file) == "text"]
+    # Files are patterns there: a[1].jsonl would be a1.jsonl.
+    plain = [escape(file) for file in inside if kind(file) == "text"]
+    files = plain or (escape(path) if Path(path).is_file() else path)
     if kind(path) == "text" or plain and all(kind(file) in ("text", None) for file in inside):
         # A row a file: by default every line would be one.
         rows = load_dataset(
-            "text", data_files=plain or path, sample_by="document", split="train", streaming=streaming
+            "text", data_files=files, sample_by="document", split="train", streaming=streaming
         )
     elif kind(path) and not inside:
-        rows = load_dataset(kind(path), data_files=path, split="train", streaming=streaming)
+        rows = load_dataset(kind(path), data_files=files, split="train", streaming=streaming)
     else:
         rows = load_dataset(path, split="train", streaming=streaming)"""
 

@@ -13,7 +13,7 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.purpose import no_target
-from cuvee.runs.formats.table import IMPORT_TOLERANCE, Table
+from cuvee.runs.formats.table import IMPORT_TOLERANCE, ROUNDING, Table
 from cuvee.types import BoolArray, FloatArray
 
 GROUPS = frozenset(
@@ -133,7 +133,7 @@ def without_total(table: Table, columns: Mapping[str, str], rows: Sequence[int] 
     alike = (
         (np.abs(rest - 1.0) <= room)
         & (np.abs(values - 1.0) <= room)
-        & ~(values < 0.0).any(axis=1, keepdims=True)
+        & ~(values < -ROUNDING).any(axis=1, keepdims=True)
     )
     for place in np.flatnonzero(alike.sum(axis=0) > _MOSTLY * len(values)).tolist():
         note = f"{table.path}: the column {names[place]} is the sum of the others and was left out."
@@ -195,7 +195,7 @@ def _numbers(
 def _good(sums: FloatArray, values: FloatArray, within: float = IMPORT_TOLERANCE) -> BoolArray:
     """Rows of numbers from zero on that sum to one; NaN is no number."""
     with np.errstate(invalid="ignore"):
-        good: BoolArray = (np.abs(sums - 1.0) <= within) & (values >= 0.0).all(axis=1)
+        good: BoolArray = (np.abs(sums - 1.0) <= within) & (values >= -ROUNDING).all(axis=1)
     return good
 
 

@@ -19,7 +19,8 @@ IMPORT_TOLERANCE = 0.02
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
-_ROUNDING = 1e-9  # 0.49 + 0.49 is a little less than 0.98
+ROUNDING = 1e-9
+"""0.49 + 0.49 is a little less than 0.98, and 1 - 0.7 - 0.3 a little less than 0."""
 _WHOLE_FROM = 5e5  # from here on rounding a count changes it by less than one in a million
 _LARGEST_WHOLE = 2.0**63
 _EMPTY = ("", None)
@@ -214,12 +215,13 @@ def checked_mixture(weights: Mapping[str, float], where: str) -> tuple[Mixture, 
         ConfigError: a share is negative, or they do not sum to one within 2 %.
     """
     for name, weight in weights.items():
-        if weight < 0.0:
+        if weight < -ROUNDING:
             raise ConfigError(
                 f"{where}: the share of {name} is negative ({weight:.6g}); correct it or leave the run out"
             )
+    weights = {name: max(weight, 0.0) for name, weight in weights.items()}
     total = sum(weights.values())
-    if not abs(total - 1.0) <= IMPORT_TOLERANCE + _ROUNDING:
+    if not abs(total - 1.0) <= IMPORT_TOLERANCE + ROUNDING:
         advice = "; correct them or leave the run out"
         if abs(total / 100 - 1.0) <= IMPORT_TOLERANCE:
             advice = "; divide percentages by 100"

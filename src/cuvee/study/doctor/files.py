@@ -10,7 +10,7 @@ from typing import Any
 
 from cuvee.errors import CuveeError
 from cuvee.runs.formats.part import COUNT_FACTS, listed
-from cuvee.runs.formats.table import IMPORT_TOLERANCE, Table
+from cuvee.runs.formats.table import IMPORT_TOLERANCE, ROUNDING, Table
 from cuvee.runs.imported import format_of
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
@@ -53,7 +53,7 @@ def negative_shares(subject: Subject) -> Iterator[Finding]:
     """A share below zero."""
     for table, columns in _share_tables(subject):
         for name in columns:
-            wrong = [row for row, cell in enumerate(table.columns[name]) if _number(cell) < 0.0]
+            wrong = [row for row, cell in enumerate(table.columns[name]) if _number(cell) < -ROUNDING]
             if wrong:
                 yield error(
                     f"{table.path}, column {name}",
@@ -156,7 +156,9 @@ def _sums(table: Table, columns: list[str]) -> Mapping[int, float]:
     """What the shares of each row sum to, of the rows in which all are numbers from 0 on."""
     told = [row for row in range(len(table)) if any(table.text(row, name) for name in columns)]
     rows = {r: [_number(table.columns[name][r], nan=0.0) for name in columns] for r in told}
-    return {row: math.fsum(cells) for row, cells in rows.items() if all(0.0 <= x < math.inf for x in cells)}
+    return {
+        row: math.fsum(cells) for row, cells in rows.items() if all(-ROUNDING <= x < math.inf for x in cells)
+    }
 
 
 def _number(cell: Any, nan: float = math.nan) -> float:

@@ -70,10 +70,11 @@ def diverged_runs(subject: Subject) -> Iterator[Finding]:
     bad = np.flatnonzero(typical > DIVERGED)
     # Many such runs are another kind of run, and no accident.
     if 0 < bad.size <= len(subject.runs) // ONE_IN:
+        least = float(typical[bad].min())
         yield warning(
             f"run {listed([subject.runs.keys[i] for i in bad])}",
-            f"It is worse than the others by {typical[bad].min():.0f} robust standard deviations or more in"
-            " half of its metrics, as a run that diverged.",
+            f"It is worse than the others by {Precision.alone(least).word(least)} robust standard deviations"
+            " or more in half of its metrics, as a run that diverged.",
             "Look at its training curve, and leave it out if it diverged: one such run can turn a law.",
         )
 
@@ -87,7 +88,8 @@ def outlying_values(subject: Subject) -> Iterator[Finding]:
         measured = int(np.isfinite(subject.runs.values[:, index]).sum())
         if measured >= FEWEST and 0 < rows.size <= max(1, measured // 50):
             values, middle = subject.runs.values[:, index], float(np.nanmedian(subject.runs.values[:, index]))
-            exact = Precision.of([middle, *values[rows].tolist()])
+            others = np.delete(values, rows)
+            exact = Precision.of([middle], spread=float(np.nanmax(others) - np.nanmin(others)))
             told = [f"{subject.runs.keys[i]} ({exact.word(float(values[i]))})" for i in rows]
             yield warning(
                 f"metric {name}",
