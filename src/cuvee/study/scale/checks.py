@@ -116,12 +116,12 @@ def _document_error(lab: Laboratory, checks: CheckRuns, name: str, other: str) -
     if checks.mixtures[name].key == checks.mixtures[other].key:
         return 0.0
     keys = [lab.trained_key(one.run) for one in checks.planned]
-    means = [
-        Scores(lab.documents, lab.scores([keys[i] for i in checks.of(one)]).nats.mean(axis=0))
-        for one in (name, other)
-    ]
+    one, two = (
+        Scores(lab.documents, lab.scores([keys[i] for i in checks.of(method)]).nats.mean(axis=0))
+        for method in (name, other)
+    )
     target = lab.documents.target(lab.plan.config.target_weights)
-    _, error = compare(*means).weighted(of_known_error(lab.documents, target))
+    _, error = compare(one, two).weighted(of_known_error(lab.documents, target))
     return float(error) if np.isfinite(error) else math.nan
 
 
