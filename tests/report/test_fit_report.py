@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cuvee.cli.fit import print_fit
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import render_fit_html
 from cuvee.report.reports import write_fit_report
@@ -64,3 +65,20 @@ def test_the_badge_follows_the_evidence(decision: LawDecision) -> None:
         # Whatever the law explains: nothing was trained on the mixture.
         assert (badge.level, badge.words) == ("untested", "Not checked")
         assert badge.why == judged.verdict.why
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-5, 1e12])
+def test_tables_show_a_metric_in_whatever_unit(
+    unit: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four digits after the point would make one zero of the pick, of equal shares and of all that is run."""
+    runs = observations(tmp_path, 30)
+    scaled = replace(runs, values=runs.values * unit)
+    asked = Question(law="effective_data")
+    found = decide(scaled, asked, table="t", compared=("effective_data",)).decision
+    target, even = found.pick.target.mean, found.candidate("uniform").target.mean
+    print_fit(found, tmp_path, tmp_path / "report.html")
+    page = render_fit_html(FitView.of(found))
+    for text, zero in ((capsys.readouterr().out, " 0.0000 "), (page, ">0.0000<")):
+        assert f"{target:.5g}" in text and f"{even:.5g}" in text
+        assert zero not in text

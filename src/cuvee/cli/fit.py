@@ -11,7 +11,7 @@ from cuvee.cli.options import AsJson
 if TYPE_CHECKING:
     from cuvee.study.fit import Answer
     from cuvee.study.fit_folder import Runs
-    from cuvee.study.law_decision import Interval, LawDecision, LawRow
+    from cuvee.study.law_decision import LawDecision, LawRow
     from cuvee.study.question import Question
 
 Tables = Annotated[
@@ -248,13 +248,20 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     from cuvee.report.wording import main_shares
     from cuvee.study.law_headline import scale_of_runs
 
+    size = decision.pick.target.mean
     print_headline(decision.headline, decision.verdict)
     _print_mixture(decision)
     print_table(
         f"Target {scale_of_runs(decision)} (lower is better)",
         ["mixture", "predicted", f"{decision.level:.0%} interval", "measured", ""],
         [
-            [one.name, number(one.target.mean, 4), _range(one.target), _known(one.measured, 4), one.note]
+            [
+                one.name,
+                _amount(one.target.mean, size),
+                f"{_amount(one.target.low, size)} to {_amount(one.target.high, size)}",
+                _amount(one.measured, size) if one.measured == one.measured else "",
+                one.note,
+            ]
             for one in decision.candidates
         ],
     )
@@ -266,7 +273,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
                 row.law,
                 number(row.spearman),
                 number(row.r_squared),
-                number(row.mean_absolute_error, 4),
+                _amount(row.mean_absolute_error, size),
                 f"{row.coverage_80:.0%}",
                 f"{row.coverage_95:.0%}",
                 ", ".join(_marks(row)),
@@ -281,7 +288,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
             [
                 [
                     one.name,
-                    *(number(value, 4) for value in one.values),
+                    *(_amount(value, value) for value in one.values),
                     main_shares(decision.sources, one.shares),
                 ]
                 for one in decision.front
@@ -348,7 +355,9 @@ def _signed(value: float, sure: bool, target: float) -> str:
     return told if sure else f"({told})"
 
 
-def _range(interval: "Interval") -> str:
-    from cuvee.cli.output import number
+def _amount(value: float, size: float) -> str:
+    """A value of a metric of this size, in the signs of a terminal."""
+    from cuvee.quantities import MINUS
+    from cuvee.report.wording import amount
 
-    return f"{number(interval.low, 4)} to {number(interval.high, 4)}"
+    return amount(value, size).replace(MINUS, "-")

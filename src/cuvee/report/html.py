@@ -110,6 +110,8 @@ def _environment() -> Environment:
     words = (
         wording.number,
         wording.signed,
+        wording.amount,
+        wording.change,
         wording.correlation,
         wording.interval,
         wording.percent,
@@ -127,7 +129,11 @@ def _environment() -> Environment:
     environment.filters["breakable"] = _breakable
     environment.tests["known"] = math.isfinite
     environment.globals.update(  # the word that an interval's ends are told with
-        row_percent=wording.percent, correlation_word=wording.correlation, gap_word=_gap
+        row_percent=wording.percent,
+        correlation_word=wording.correlation,
+        gap_word=_gap,
+        amount_word=wording.amount_word,
+        change_word=wording.change_word,
     )
     return environment
 

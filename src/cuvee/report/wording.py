@@ -8,6 +8,7 @@ Markdown; the characters used (−, –) are plain Unicode. Counts and FLOPs are
 import math
 from collections.abc import Callable, Sequence
 
+from cuvee.quantities import MINUS
 from cuvee.quantities import MISSING as MISSING
 from cuvee.quantities import flops as flops
 from cuvee.quantities import number as number
@@ -17,6 +18,8 @@ from cuvee.study.check import Comparison
 UNBELIEVED = "The proxy that predicts these is not known to beat what needs no proxy: take them for guesses."
 """Said beside what only a proxy says of sources, where the proxy is not believed."""
 
+_SMALLEST, _LARGEST = 1e-2, 1e4
+"""Sizes of a metric that four digits after the point tell."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -26,6 +29,36 @@ def signed(value: float, digits: int = 3) -> str:
     if not math.isfinite(value) or value < 0 or float(text) == 0.0:
         return text
     return "+" + text
+
+
+def amount(value: float, size: float, digits: int = 4) -> str:
+    """A value of a metric in whatever unit: fixed digits where its usual ``size`` leaves something of it in
+    them, else five significant ones."""
+    if _fits(size) or not math.isfinite(value):
+        return number(value, digits)
+    return (MINUS if value < 0 else "") + f"{abs(value):.5g}"
+
+
+def change(value: float, size: float, digits: int = 4) -> str:
+    """A difference of such values, with its sign."""
+    if _fits(size) or not math.isfinite(value):
+        return signed(value, digits)
+    rounded = size * round(value / size, digits)
+    return ("+" if rounded > 0 else "") + amount(rounded, size)
+
+
+def amount_word(size: float, digits: int = 3) -> Callable[[float], str]:
+    """``amount`` for the ends of an interval."""
+    return lambda value: amount(value, size, digits)
+
+
+def change_word(size: float) -> Callable[[float], str]:
+    """``change`` for the ends of an interval."""
+    return lambda value: change(value, size)
+
+
+def _fits(size: float) -> bool:
+    return not math.isfinite(size) or size == 0.0 or _SMALLEST <= abs(size) < _LARGEST
 
 
 def noise(deviation: float) -> str:
