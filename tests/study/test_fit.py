@@ -139,7 +139,10 @@ def test_caps_guards_and_the_worst_case_are_kept(runs: Observations) -> None:
     assert shares["law"].share >= 0.1 - 1e-9
     code = next(metric for metric in got.metrics if metric.name == "code_loss")
     assert code.predicted[PICK].mean <= code.predicted["uniform"].mean + 0.02 + 1e-5
-    assert got.notes == ("Kept: code_loss no worse than at uniform by more than 0.02, under the law.",)
+    assert got.notes == (
+        "Kept: at least 0.1 of law, at most 0.4 of books.",
+        "Kept: code_loss no worse than at uniform by more than 0.02, under the law.",
+    )
     worst = decide(runs, Question(aim="worst"), table="t", compared=FAST).decision
     assert worst.notes[0].startswith("The mixture lowers the largest weighted rise of a metric over uniform")
     rises = [m.predicted[PICK].mean - m.predicted["uniform"].mean for m in worst.metrics]

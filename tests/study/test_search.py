@@ -628,3 +628,17 @@ def test_a_search_killed_twenty_times_is_the_search_that_was_not(tmp_path: Path,
     lines = finished.journals[0].count("\n")
     moments = np.linspace(0, lines - 2, 20).astype(int).tolist()
     killed_and_finished(write_study(tmp_path, **SEARCHED), finished, moments, seed=2)
+
+
+def test_equal_shares_that_break_the_limits_are_not_what_is_beaten(tmp_path: Path) -> None:
+    """To beat what nobody may train on is no gain: the nearest mixture that keeps the limits is compared."""
+    decision = run(write_study(tmp_path, **(UNPOOLED | {"limits": {"minimum": {"ka": 0.4}}})))
+    assert any("Equal shares break the limits" in warning for warning in decision.warnings)
+
+
+def test_limits_that_leave_one_mixture_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    only = {"minimum": {"ka": 0.4, "lo": 0.2, "mi": 0.2, "nu": 0.2}}
+    folder = write_study(tmp_path, **(UNPOOLED | {"limits": only}))
+    with pytest.raises(ConfigError, match="they leave one mixture, so that nothing is left to search"):
+        run(folder)
+    assert not folder.checkpoints.exists() or not list(folder.checkpoints.iterdir())

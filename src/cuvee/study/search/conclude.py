@@ -21,6 +21,7 @@ from cuvee.search.surrogate import Surrogate
 from cuvee.study.config import StudyConfig
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.laboratory import Laboratory
+from cuvee.study.mixtures import baselines
 from cuvee.study.plan import EPOCHING_OFF
 from cuvee.study.provenance import provenance
 from cuvee.study.search.findings import SearchFindings
@@ -63,7 +64,7 @@ def conclude(findings: SearchFindings, lab: Laboratory) -> d.SearchDecision:
         mixture=end.mixture(),
         target=config.target_weights,
         expected=end.expected(end.regret.pick[None])[0],
-        against_uniform=end.against(Mixture.uniform(space.sources).shares),
+        against_uniform=end.against(end.even.shares),
         regret=_central(end.regret.lost),
         better_probability=end.regret.probability(config.search.tolerance),
         tolerance=config.search.tolerance,
@@ -111,6 +112,11 @@ class _End:
     @property
     def weights(self) -> FloatArray:
         return self.findings.history.weights
+
+    @property
+    def even(self) -> Mixture:
+        """Equal shares, or the nearest mixture to them that keeps the limits."""
+        return baselines(self.findings.menu.space.region, self.findings.menu.available)[0]
 
     @property
     def told(self) -> int:
@@ -242,6 +248,8 @@ class _End:
             )
         if config.target_run.tokens is not None and not config.target_run.simulated_epoching:
             found.append(EPOCHING_OFF)
+        if self.even.key != Mixture.uniform(findings.menu.space.sources).key:
+            found.append("Equal shares break the limits: the nearest mixture that keeps them is compared.")
         if beyond := self.surrogate.reach.said_of(target):
             found.append(beyond)
         few = few_documents(evaluation_rows(self.lab.plan.material, config.target_weights))

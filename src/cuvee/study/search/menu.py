@@ -63,7 +63,8 @@ class Menu:
         """The menu of a study.
 
         Raises:
-            ConfigError: the budget does not pay for the pool and two trainings, or runs are united.
+            ConfigError: the budget does not pay for the pool and two trainings, runs are united, or the
+                limits leave one mixture.
             InfeasibleRegion: no mixture is allowed.
         """
         plan, config = lab.plan, lab.plan.config
@@ -82,6 +83,8 @@ class Menu:
         trainings, levels = _trained(plan, left)
         proxies = _proxies(plan, levels[-1])
         region = region_of(config, available)
+        if region.totals.is_point:
+            raise ConfigError("limits: they leave one mixture, so that nothing is left to search; widen them")
         space = Space(region, (*proxies, *levels), len(proxies) + len(levels) - 1)
         return cls(lab, space, (*(None for _ in proxies), *trainings), available, charge, unpaid)
 
