@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cuvee.errors import ConfigError, SchemaError
-from cuvee.study.decision import SCHEMA, TARGET, Decision, HonestyRow, Loss, SourceShare, TiedMixture
+from cuvee.study.decision import (
+    SCHEMA,
+    TARGET,
+    Decision,
+    HonestyRow,
+    Loss,
+    ProxyOptimum,
+    SourceShare,
+    TiedMixture,
+)
 from cuvee.study.verdict import UNTRAINED
 from tests.report.cases import checked, hostile, large, small
 
@@ -75,6 +84,14 @@ def test_a_document_of_the_first_schema_opens_and_is_not_checked() -> None:
     assert opened.as_json()["schema"] == 2
 
 
+def test_a_document_of_before_there_were_optima_opens() -> None:
+    document = large().as_json()
+    del document["optima"], document["merging"]
+    opened = Decision.from_json(document)
+    assert opened.optima == () and opened.merging == "linear"
+    assert opened.best_weights == large().best_weights
+
+
 def test_a_newer_schema_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"schema 99.*upgrade"):
         Decision.from_json({**small().as_json(), "schema": 99})
@@ -119,6 +136,7 @@ def test_a_broken_document_is_told_with_its_place(change: dict[str, Any], messag
         ({"interactions": ((0.0, 0.0),)}, "interactions"),
         ({"best_subset": ("verse",)}, "'verse' is not a source"),
         ({"best_weights": (1.0,)}, "best_weights"),
+        ({"optima": (ProxyOptimum("merge", (1.0,), 4.0, 4.1, 0.2),)}, "the optimum of merge': 1 values"),
         ({"target": {"target": 1.0}}, "no evaluation may be called 'target'"),
     ],
 )

@@ -13,6 +13,13 @@ from cuvee.quantities import flops as flops
 from cuvee.quantities import number as number
 from cuvee.quantities import quantity as quantity
 from cuvee.study.check import Comparison
+from cuvee.study.decision import ProxyOptimum
+
+GAP = (
+    "The gap is how much lower another mixture could be, to first order; of the ensemble, whose loss is "
+    "convex, it is a bound."
+)
+"""What the gap of an optimum means."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -30,6 +37,14 @@ def noise(deviation: float) -> str:
     if math.isnan(deviation):
         return "how much one training varies is not known: none was repeated."
     return f"one training varies by {number(deviation, 4)} nats per token (standard deviation)."
+
+
+def descents(optimum: ProxyOptimum) -> str:
+    """How far apart descents to an optimum ended."""
+    apart = number(max(optimum.ends) - min(optimum.ends), 4)
+    ended = f"{len(optimum.ends)} descents from different mixtures ended within {apart} nats per token"
+    lower = "" if math.isfinite(optimum.gap) else "; a candidate lies lower than all of them"
+    return f"The loss of a {optimum.proxy} is not convex: {ended}{lower}."
 
 
 def correlation(value: float) -> str:

@@ -24,6 +24,7 @@ from cuvee.study.settings import (
     EvaluationSettings,
     EvaluationsSettings,
     LimitsSettings,
+    MergingSettings,
     ModelSettings,
     ReferencesSettings,
     ReferenceTrainingSettings,
@@ -81,6 +82,8 @@ class StudyConfig(Settings):
     """The training of the pool: one branch of the seed for each unit of data."""
     reference_training: ReferenceTrainingSettings
     """The training of the reference runs; what is left out is as for the branches."""
+    merging: MergingSettings = MergingSettings()
+    """How the branches of the pool are merged."""
     references: ReferencesSettings
     """The mixtures really trained on, to judge and to calibrate the proxies."""
     candidates: CandidatesSettings
@@ -242,7 +245,8 @@ class StudyConfig(Settings):
     @property
     def digest(self) -> str:
         """Hash of all that was decided, where text lies and how many work aside."""
-        return digest({key: value for key, value in self.as_json().items() if key not in _PLACES})
+        left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
+        return digest({key: value for key, value in self.as_json().items() if key not in left_out})
 
 
 def _check_schema(raw: Mapping[str, Any], name: str) -> None:
