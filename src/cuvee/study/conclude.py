@@ -296,22 +296,18 @@ def _best_subset(judge: Judge) -> tuple[str, ...]:
 
 def _optima(findings: Findings, judge: Judge) -> tuple[d.ProxyOptimum, ...]:
     """Of the proxies as they are, beside what they say of the pick."""
-    pick, row, target = judge.pick, judge.scored.row(judge.pick), judge.target
     merge, ensemble = findings.merge_optimum, findings.optimum
-    picked = {name: float(judge.scored.losses(name)[row] @ target) for name in (MERGE, ENSEMBLE)}
-    found = (
-        (MERGE, merge.mixture, merge.loss, merge.gap, merge.ends),
-        (
-            ENSEMBLE,
-            ensemble.mixture,
-            ensemble.value,
-            ensemble.gap,
-            (),
-        ),
-    )
+    found = {
+        MERGE: (merge.mixture, merge.loss, merge.gap, merge.ends),
+        ENSEMBLE: (ensemble.mixture, ensemble.value, ensemble.gap, ()),
+    }
+    row = judge.scored.row(judge.pick)
+    picked = {name: float(judge.scored.losses(name)[row] @ judge.target) for name in found}
     return tuple(
-        d.ProxyOptimum(name, _tuple(mixture), loss, picked[name], mixture.total_variation(pick), gap, ends)
-        for name, mixture, loss, gap, ends in found
+        d.ProxyOptimum(
+            name, _tuple(mixture), loss, picked[name], mixture.total_variation(judge.pick), gap, ends
+        )
+        for name, (mixture, loss, gap, ends) in found.items()
     )
 
 

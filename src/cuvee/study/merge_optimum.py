@@ -1,9 +1,10 @@
 """Where the merge has its own optimum: descents in the weights of the pool (floor 7).
 
 The loss of a merge is not convex in its weights, so there are three descents: from equal shares, from the
-ensemble's optimum and from the best candidate, each moved a little inwards, since mirror descent leaves no
-share at zero. They run on the windows on which merges are raced. What they end at is scored on all windows,
-and so is every candidate that looks lower: no mixture that was scored on all has a lower merge loss.
+ensemble's optimum, and from the best candidate that is another mixture. The last two are moved a little
+inwards, since mirror descent leaves no share at zero. They run on the windows on which merges are raced. What
+they end at is scored on all windows, and so is every candidate that looks lower: no mixture that was scored
+on all has a lower merge loss.
 
 A descent stops when its gap is below ``TOLERANCE``, or after ``MOST_EVALUATIONS`` passes forward and backward
 over one of ``PART`` windows: the price of 15 forward passes over all of them.
@@ -43,6 +44,8 @@ TOLERANCE = 1e-3
 """Of the gap, nats per token: less than one training varies by, more than bfloat16 blurs."""
 _INWARDS = 0.1
 """Part of a start that is equal shares."""
+_APART = 0.01
+"""Total variation from which on two starts are two."""
 _PASSES = 3.0
 """FLOPs of a forward and a backward pass over those of a forward pass."""
 
@@ -133,8 +136,8 @@ def merge_optimum(
     allowed = [row for row, one in enumerate(scored.mixtures) if region.contains(one, 1e-6)]
     candidates = [scored.mixtures[row] for row in allowed]
     losses = scored.losses(MERGE)[allowed] @ target
-    best = candidates[int(np.argmin(losses))]
-    runs = _descents(proxies, _tasks(proxies, region, (ensemble, best), target))
+    near = [ensemble, *(candidates[row] for row in np.argsort(losses, kind="stable"))]
+    runs = _descents(proxies, [_task(proxies, region, one, target) for one in _starts(region, near)])
     ends = [run.mixture.reindexed(names) for run in runs]
     ended = proxies.whole_merges(ends, OPTIMUM) @ target
     rivals = [one for one, loss in zip(candidates, losses, strict=True) if loss < ended.min()]
@@ -145,26 +148,29 @@ def merge_optimum(
     return MergeOptimum(mixtures[lowest], float(found[lowest]), gap, tuple(ended.tolist()))
 
 
-def _tasks(
-    proxies: Proxies, region: Region, near: Sequence[Mixture], target: FloatArray
-) -> list[DescentTask]:
-    """A descent from equal shares, and one from near each of some mixtures."""
-    plan, roster, cost = proxies.lab.plan, proxies.pool.roster, proxies.noise_cost
+def _starts(region: Region, near: Sequence[Mixture]) -> list[Mixture]:
+    """Equal shares, as far as they are allowed, and mixtures near the first of others that lie apart."""
     even = region.kl_project(np.full(len(region.names), 1.0 / len(region.names)))
-    starts = [even, *(one.reindexed(region.names).blend(even, _INWARDS) for one in near)]
-    return [
-        DescentTask(
-            plan.folder.pool(roster.key),
-            plan.folder.ensembles / proxies.ensemble.key,
-            plan.bench,
-            plan.config.merging.method,
-            region,
-            target,
-            float(cost @ target) if cost is not None else 0.0,
-            start,
-        )
-        for start in {one.key: one for one in starts}.values()
-    ]
+    found = [even]
+    for one in near:
+        start = one.reindexed(region.names).blend(even, _INWARDS)
+        if len(found) < STARTS and all(start.total_variation(other) > _APART for other in found):
+            found.append(start)
+    return found
+
+
+def _task(proxies: Proxies, region: Region, start: Mixture, target: FloatArray) -> DescentTask:
+    plan, cost = proxies.lab.plan, proxies.noise_cost
+    return DescentTask(
+        plan.folder.pool(proxies.pool.roster.key),
+        plan.folder.ensembles / proxies.ensemble.key,
+        plan.bench,
+        plan.config.merging.method,
+        region,
+        target,
+        float(cost @ target) if cost is not None else 0.0,
+        start,
+    )
 
 
 def _descents(proxies: Proxies, tasks: Sequence[DescentTask]) -> list[Run]:
