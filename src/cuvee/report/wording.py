@@ -42,7 +42,7 @@ def noise(deviation: float) -> str:
 def descents(optimum: ProxyOptimum) -> str:
     """How far apart descents to an optimum ended."""
     apart = number(max(optimum.ends) - min(optimum.ends), 4)
-    ended = f"{len(optimum.ends)} descents from different mixtures ended within {apart} nats per token"
+    ended = f"{len(optimum.ends)} descents from different mixtures ended within {apart} nats of each other"
     lower = "" if math.isfinite(optimum.gap) else "; a candidate lies lower than all of them"
     return f"The loss of a {optimum.proxy} is not convex: {ended}{lower}."
 
