@@ -341,10 +341,9 @@ class Decision:
     best_subset: tuple[str, ...] = ()
     """Sources of the best equally weighted subset."""
     best_weights: tuple[float, ...] = ()
-    """The ensemble's own optimum among the allowed mixtures [S]; before there were ``optima``, all that was
-    known of them."""
+    """The ensemble's own optimum among the allowed mixtures [S]."""
     optima: tuple[ProxyOptimum, ...] = ()
-    """Of merge and ensemble; documents of before there were any have none."""
+    """Of merge and ensemble, as they are before any calibration; older documents have none."""
     merging: str = "linear"
     """How branches were merged: a row of ``cuvee.merging.registry``."""
     interactions: tuple[tuple[float, ...], ...] = ()
