@@ -18,7 +18,6 @@ from benchmarks.plain_evaluation import pieces
 from cuvee.evaluation.gradient import merge_gradient
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.merging.linear import Linear
-from cuvee.merging.merge import Merge
 from cuvee.merging.pool import FlatPool
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.interface import CausalModel
@@ -59,22 +58,21 @@ def product_error(pool: FlatPool, weights: FloatArray) -> ProductError:
 def inexact_vertices(pool: FlatPool) -> int:
     """How many members do not come back bit for bit from weight one on them."""
     return sum(
-        not torch.equal(Linear().merge(pool, Merge.one(pool.roster, name).weights), pool.branch(name))
-        for name in pool.roster.names
+        not torch.equal(Linear().merge(pool, vertex), pool.branch(name))
+        for name, vertex in zip(pool.roster.names, np.eye(len(pool.roster.names)), strict=True)
     )
 
 
 def merge_of_merges_error(pool: FlatPool, seed: int) -> float:
-    """A macro merge of micro merges as one merge, against the mean of their parameters.
+    """Merges of all sources of two groups, averaged as one merge, against the mean of their parameters.
 
     The largest difference over the largest parameter.
     """
     sources = np.random.default_rng(seed).permutation(np.array(pool.roster.sources))
     groups = [part.tolist() for part in np.array_split(sources, 2) if len(part)]
-    parts = [Merge.micro(pool.roster, group) for group in groups]
-    one = Merge.combine([(1 / len(parts), part) for part in parts])
-    at_once = Linear().merge(pool, one.weights, one.scale)
-    stepwise = torch.stack([Linear().merge(pool, part.weights) for part in parts]).double().mean(dim=0)
+    parts = np.stack([pool.roster.spread(group).mean(axis=0) for group in groups])
+    at_once = Linear().merge(pool, parts.mean(axis=0))
+    stepwise = torch.stack([Linear().merge(pool, part) for part in parts]).double().mean(dim=0)
     return float((at_once.double() - stepwise).abs().max() / stepwise.abs().max())
 
 
@@ -92,25 +90,23 @@ class Slope:
         return abs(self.exact - self.difference) / max(abs(self.difference), 1e-12)
 
 
-def slopes(evaluator: Evaluator, pool: FlatPool, weights: FloatArray, scale: float) -> list[Slope]:
-    """Derivatives of the mean loss in the weight of every unit and in the scale.
+def slopes(evaluator: Evaluator, pool: FlatPool, weights: FloatArray) -> list[Slope]:
+    """Derivatives of the mean loss in the weight of every unit.
 
     Differences are central, of fourth order. The evaluator's model should compute in float32.
     """
     evaluations = len(evaluator.documents.evaluations)
     target = np.full(evaluations, 1 / evaluations)
 
-    def loss(direction: FloatArray, longer: float, step: float) -> float:
-        row, length = weights + step * direction, scale + longer * step
-        return float(evaluator.score(Linear().merge(pool, row, length)).nats_per_token @ target)
+    def loss(direction: FloatArray, step: float) -> float:
+        merged = Linear().merge(pool, weights + step * direction)
+        return float(evaluator.score(merged).nats_per_token @ target)
 
-    exact = merge_gradient(evaluator, pool, weights, target, scale)
-    along_units = [
-        Slope(name, float(exact.weights[k]), _central(partial(loss, np.eye(len(weights))[k], 0.0)))
+    _, exact = merge_gradient(evaluator, pool, Linear(), weights, target)
+    return [
+        Slope(name, float(exact[k]), _central(partial(loss, np.eye(len(weights))[k])))
         for k, name in enumerate(pool.roster.names)
     ]
-    along_scale = Slope("scale", exact.scale, _central(partial(loss, np.zeros(len(weights)), 1.0)))
-    return [*along_units, along_scale]
 
 
 def _central(loss: Callable[[float], float]) -> float:

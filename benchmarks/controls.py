@@ -16,7 +16,7 @@ from benchmarks import ablation_study, algebra
 from benchmarks.harness import FOLDER, Cell, Table, write
 from cuvee.errors import IncompatibleMembers
 from cuvee.evaluation.likelihood import Evaluator
-from cuvee.evaluation.scoring import score_members, score_merges
+from cuvee.evaluation.scoring import score_merges
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import LocalProcesses
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
@@ -145,9 +145,14 @@ def unrelated_seeds(bench: Bench, folder: Path, steps: int) -> list[Check]:
 
 def _height(evaluator: Evaluator, pool: FlatPool) -> float:
     """Mean over evaluations of the even merge's loss above the mean loss of its members."""
-    members = score_members(evaluator, pool).nats_per_token
+    members = _losses(evaluator, pool, np.eye(len(pool.roster.members)))
     even = np.full((1, len(members)), 1 / len(members))
-    return float(barrier(score_merges(evaluator, pool, even).nats_per_token, members, even).mean())
+    return float(barrier(_losses(evaluator, pool, even), members, even).mean())
+
+
+def _losses(evaluator: Evaluator, pool: FlatPool, weights: FloatArray) -> FloatArray:
+    """Nats per token [M, E] of merges."""
+    return score_merges(evaluator, pool, Linear(), weights).nats_per_token
 
 
 def learning_rates(bench: Bench, folder: Path, sources: Sequence[str]) -> list[Check]:
@@ -179,14 +184,14 @@ def learning_rates(bench: Bench, folder: Path, sources: Sequence[str]) -> list[C
 
 def _told(evaluator: Evaluator, pool: FlatPool) -> tuple[int, float]:
     """Number of warnings of lengths and barriers, and the highest barrier over all subsets of two or more."""
-    members = score_members(evaluator, pool).nats_per_token
+    members = _losses(evaluator, pool, np.eye(len(pool.roster.members)))
     rows = [
         np.isin(np.arange(len(members)), chosen) / len(chosen)
         for size in range(2, len(members) + 1)
         for chosen in combinations(range(len(members)), size)
     ]
     weights = np.array(rows)
-    heights = barrier(score_merges(evaluator, pool, weights).nats_per_token, members, weights)
+    heights = barrier(_losses(evaluator, pool, weights), members, weights)
     told = barrier_warnings(evaluator.documents.evaluations, heights)
     return len(told) + len(Geometry.of(pool).warnings()), float(heights.max())
 
@@ -202,9 +207,7 @@ def exactness(bench: Bench, merges: int, windows: int) -> tuple[list[Check], lis
     wrong = algebra.inexact_vertices(pool)
     of_merges = algebra.merge_of_merges_error(pool, seed=0)
     exact = bench.evaluator("float32")
-    slopes = algebra.slopes(
-        exact.select(_first(exact, windows)), pool, rng.dirichlet(np.full(members, 3.0)), 0.9
-    )
+    slopes = algebra.slopes(exact.select(_first(exact, windows)), pool, rng.dirichlet(np.full(members, 3.0)))
     worst = max(slope.error for slope in slopes)
     again = algebra.reloaded(exact, pool, weights[0])
     difference = _plain_difference(bench, exact, pool, weights[0])
@@ -306,7 +309,7 @@ def main(
             ),
             Table("Algebra", columns, tuple(check.row() for check in exact)),
             Table(
-                "Derivatives of the mean loss of a merge at a random mixture, scale 0.9",
+                "Derivatives of the mean loss of a merge at a random mixture",
                 ("in", "backward pass", "central differences", "relative error"),
                 tuple((one.name, one.exact, one.difference, one.error) for one in slopes),
                 (f"Float32 model; differences of fourth order with step {algebra.STEP:g}.",),

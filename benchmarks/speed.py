@@ -22,7 +22,7 @@ from benchmarks.harness import FOLDER, Contender, Table, Timing, measure, write
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scoring import score_merges
-from cuvee.merging.linear import merge_block
+from cuvee.merging.linear import Linear
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.models.config import ModelConfig
@@ -235,13 +235,14 @@ def scoring(blend: Blend, weights: FloatArray, dtype: str, repeats: int) -> list
             load(row)
 
     def merge_flat() -> None:
-        for flat in merge_block(blend.pool, weights):
-            assert flat.ndim == 1
+        buffer = torch.empty(blend.pool.size)
+        for row in weights:
+            Linear().merge(blend.pool, row, buffer)
 
     contenders = [
         Contender("transformers", plainly),
-        Contender("cuvee eager", lambda: score_merges(eager, blend.pool, weights)),
-        Contender("cuvee compiled", lambda: score_merges(compiled, blend.pool, weights)),
+        Contender("cuvee eager", lambda: score_merges(eager, blend.pool, Linear(), weights)),
+        Contender("cuvee compiled", lambda: score_merges(compiled, blend.pool, Linear(), weights)),
         Contender("merging alone, state dicts", merge_plainly),
         Contender("merging alone, flat", merge_flat),
     ]

@@ -16,7 +16,7 @@ from typing import Any
 from cuvee.exporters import registry as trainers
 from cuvee.exporters.interface import Exporter
 from cuvee.files import write_text
-from cuvee.honesty.calibrators import CALIBRATORS, FEATURES
+from cuvee.honesty.calibrators import FEATURES, calibrators_for
 from cuvee.laws import registry as laws
 from cuvee.merging import registry as mergers
 from cuvee.runs.formats import registry as formats
@@ -110,7 +110,7 @@ def _of_models() -> Iterator[str]:
         ("calibrator", "proxies that it reads", "features that it learns"),
         (
             (f"`{name}`", _listed(one.proxies), _listed(one.features if one.fitted else ()))
-            for name, one in CALIBRATORS.items()
+            for name, one in calibrators_for(("merge", "ensemble")).items()
         ),
     )
     yield _section(

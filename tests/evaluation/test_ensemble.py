@@ -47,7 +47,6 @@ def test_scores_agree_with_a_plain_loop(ensemble: Ensemble) -> None:
     scores = ensemble.score(weights)
     for row, nats in zip(weights, scores.nats, strict=True):
         np.testing.assert_allclose(nats, naive_nats(ensemble, row), rtol=1e-5, atol=1e-4)
-    np.testing.assert_array_equal(ensemble.losses(weights), scores.nats_per_token)
     np.testing.assert_allclose(ensemble.score(weights[1]).nats, scores.nats[1], rtol=1e-6)
 
 
@@ -63,8 +62,8 @@ def test_tokens_that_one_member_finds_impossible_stay_finite() -> None:
     found = Documents(("a",), ("a",), np.array([0]), np.array([2]), np.array([2.0]))
     log_probs = np.array([[-1.0, -500.0], [-400.0, -2.0]], dtype=np.float32)
     ensemble = Ensemble(roster(["x", "y"]), found, log_probs)
-    assert ensemble.losses(np.array([0.5, 0.5]))[0] == pytest.approx(1.5 + np.log(2))
-    assert ensemble.losses(np.array([1.0, 0.0]))[0] == pytest.approx((1 + 2 + 80) / 2)
+    assert ensemble.score(np.array([0.5, 0.5])).nats_per_token[0] == pytest.approx(1.5 + np.log(2))
+    assert ensemble.score(np.array([1.0, 0.0])).nats_per_token[0] == pytest.approx((1 + 2 + 80) / 2)
 
 
 @pytest.mark.parametrize("members", [3, 8, 33])
@@ -80,7 +79,7 @@ def test_value_and_gradient_agree_with_differences() -> None:
     ensemble = real()
     weights = np.random.default_rng(2).dirichlet(np.ones(6))
     value, gradient = ensemble.value_and_gradient(weights, TARGET)
-    assert value == pytest.approx(float(ensemble.losses(weights) @ TARGET), rel=1e-6)
+    assert value == pytest.approx(float(ensemble.score(weights).nats_per_token @ TARGET), rel=1e-6)
     for other in np.random.default_rng(3).dirichlet(np.ones(6), 5):
         step = 1e-5 * (other - weights)
         ahead, behind = (ensemble.value_and_gradient(weights + s, TARGET)[0] for s in (step, -step))
@@ -105,7 +104,9 @@ def test_the_optimum_is_certified_and_no_sample_beats_it(region: Region, target:
     assert region.contains(found.mixture)
     samples = region.sample(300, np.random.default_rng(0))
     spread = ensemble.roster.spread(region.names)
-    losses = ensemble.losses(np.array([mixture.shares @ spread for mixture in samples])) @ target
+    losses = (
+        ensemble.score(np.array([mixture.shares @ spread for mixture in samples])).nats_per_token @ target
+    )
     assert losses.min() >= found.value - 2e-6
     assert (np.diff(found.values) <= 1e-12).all()
 
@@ -166,4 +167,4 @@ def test_an_ensemble_of_an_earlier_version_opens_under_its_own_name_alone(tmp_pa
 @pytest.mark.parametrize("weights", [[0.5, 0.5], [0.5] * 6, [1.5, -0.5, 0, 0, 0, 0]])
 def test_weights_off_the_simplex_are_refused(weights: list[float]) -> None:
     with pytest.raises(MixtureError):
-        real().losses(np.array(weights))
+        real().score(np.array(weights))

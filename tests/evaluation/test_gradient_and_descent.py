@@ -6,23 +6,28 @@ import torch
 
 from cuvee.errors import NonFiniteLoss
 from cuvee.evaluation.averaging_bonus import averaging_bonus, noise_penalty
-from cuvee.evaluation.descent import merge_optimum
+from cuvee.evaluation.descent import MergeLoss
+from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.gradient import merge_gradient
+from cuvee.evaluation.likelihood import Evaluator
+from cuvee.evaluation.race import part_windows
 from cuvee.evaluation.scoring import score_merges
+from cuvee.merging.linear import Linear
 from cuvee.merging.pool import FlatPool
-from cuvee.mixture.mirror_descent import mirror_descent, with_prior
+from cuvee.merging.roster import Member, Roster
+from cuvee.mixture.mirror_descent import mirror_descent
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
-from tests.evaluation.tiny_language import SOURCES, Bigram, evaluator, pool
+from tests.evaluation.tiny_language import SOURCES, Bigram, evaluation_set, evaluator, pool
 
 TARGET = np.array([0.5, 0.3, 0.2])
 WEIGHTS = np.random.default_rng(0).dirichlet(np.ones(6))
 
 
-def exact_loss(weights: np.ndarray, scale: float) -> float:
+def exact_loss(weights: np.ndarray) -> float:
     """The weighted loss of a merge, all in float64."""
     bank, one = pool().bank.double(), evaluator()
-    flat = bank[0] + scale * torch.from_numpy(weights) @ (bank[1:] - bank[0])
+    flat = bank[0] + torch.from_numpy(weights) @ (bank[1:] - bank[0])
     nats = -Bigram().token_log_probs(flat, one.inputs, one.targets)
     total = 0.0
     for position, weight in enumerate(TARGET):
@@ -31,16 +36,13 @@ def exact_loss(weights: np.ndarray, scale: float) -> float:
     return total
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.6])
-def test_gradient_agrees_with_central_differences_for_every_unit(scale: float) -> None:
-    found = merge_gradient(evaluator(), pool(), WEIGHTS, TARGET, scale)
-    assert found.value == pytest.approx(exact_loss(WEIGHTS, scale), rel=1e-6)
+def test_gradient_agrees_with_central_differences_for_every_unit() -> None:
+    value, gradient = merge_gradient(evaluator(), pool(), Linear(), WEIGHTS, TARGET)
+    assert value == pytest.approx(exact_loss(WEIGHTS), rel=1e-6)
     for member in range(6):
         step = 1e-5 * np.eye(6)[member]
-        slope = (exact_loss(WEIGHTS + step, scale) - exact_loss(WEIGHTS - step, scale)) / 2e-5
-        assert found.weights[member] == pytest.approx(slope, rel=1e-3)
-    slope = (exact_loss(WEIGHTS, scale + 1e-5) - exact_loss(WEIGHTS, scale - 1e-5)) / 2e-5
-    assert found.scale == pytest.approx(slope, rel=1e-3)
+        slope = (exact_loss(WEIGHTS + step) - exact_loss(WEIGHTS - step)) / 2e-5
+        assert gradient[member] == pytest.approx(slope, rel=1e-3)
 
 
 def test_gradient_is_that_of_autograd_through_the_combination() -> None:
@@ -50,38 +52,83 @@ def test_gradient_is_that_of_autograd_through_the_combination() -> None:
     loss = -(Bigram().token_log_probs(flat, one.inputs, one.targets) * one.token_weights(TARGET)).sum()
     loss.backward()
     assert free.grad is not None
-    found = merge_gradient(one, pool(), WEIGHTS, TARGET)
-    np.testing.assert_allclose(found.weights, free.grad.numpy(), rtol=1e-5, atol=1e-6)
+    _, gradient = merge_gradient(one, pool(), Linear(), WEIGHTS, TARGET)
+    np.testing.assert_allclose(gradient, free.grad.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_gradient_of_the_loss_that_is_scored() -> None:
-    found = merge_gradient(evaluator(), pool(), WEIGHTS, TARGET)
-    losses = score_merges(evaluator(), pool(), WEIGHTS).nats_per_token
-    assert found.value == pytest.approx(float(losses[0] @ TARGET), rel=1e-6)
+    value, _ = merge_gradient(evaluator(), pool(), Linear(), WEIGHTS, TARGET)
+    losses = score_merges(evaluator(), pool(), Linear(), WEIGHTS[None]).nats_per_token
+    assert value == pytest.approx(float(losses[0] @ TARGET), rel=1e-6)
+
+
+def merge_loss(one: Evaluator, noise_cost: float = 0.0) -> MergeLoss:
+    return MergeLoss(one, pool(), Linear(), Ensemble.of(one, pool()), TARGET, noise_cost)
+
+
+def test_the_estimated_loss_is_that_of_the_race_and_has_its_gradient() -> None:
+    loss, weights = merge_loss(evaluator(count=60), noise_cost=0.3), 0.5 * WEIGHTS + 0.5 / 6
+    value, gradient = loss.value_and_gradient(weights)
+    raced = loss.estimated(weights).nats_per_token @ TARGET
+    assert value == pytest.approx(raced - 0.3 * weights @ weights, abs=1e-5)
+    assert len(loss.part.inputs) == len(part_windows(loss.evaluator)) < len(loss.evaluator.inputs) / 6
+    ahead = np.random.default_rng(3).normal(size=6)
+    step = 5e-3 * (ahead - ahead.mean())  # the ensemble knows mixtures on the simplex alone
+    ends = [loss.value_and_gradient(weights + sign * step)[0] for sign in (1, -1)]
+    assert (ends[0] - ends[1]) / 2 == pytest.approx(float(gradient @ step), rel=2e-3)
 
 
 def test_descent_finds_the_lowest_merge_of_a_grid() -> None:
     region = Region.bounded(SOURCES, {"code": 0.1}, {"web": 0.7})
-    found = merge_optimum(evaluator(), pool(), region, TARGET, tolerance=1e-5, max_evaluations=200)
-    assert found.outcome == "converged"
+    loss = merge_loss(evaluator(count=40))
+    start = region.project(np.full(3, 1 / 3))
+    found = loss.optimum(region, start, tolerance=1e-5, max_evaluations=200)
+    assert found.outcome == "converged" and found.gap <= 1e-5
     assert region.contains(found.mixture)
-    samples = region.sample(400, np.random.default_rng(1))
-    weights = np.array([mixture.shares @ pool().roster.spread(SOURCES) for mixture in samples])
-    losses = score_merges(evaluator(), pool(), weights).nats_per_token @ TARGET
-    assert found.value <= losses.min() + 1e-5
+    spread = pool().roster.spread(SOURCES)
+    for mixture in region.sample(100, np.random.default_rng(1)):
+        assert found.value <= loss.value_and_gradient(mixture.shares @ spread)[0] + 1e-5
     assert len(found.values) == len(found.gaps) == len(found.shares) <= found.evaluations
 
 
-def test_descent_with_a_prior_stays_near_it() -> None:
-    prior, region = Mixture.of({"web": 0.1, "code": 0.1, "books": 0.8}), Region.simplex(SOURCES)
-    free, near, bound = (
-        merge_optimum(
-            evaluator(), pool(), region, TARGET, prior=prior, prior_strength=s, max_evaluations=100
-        ).mixture
-        for s in (0.0, 0.3, 1000.0)
+class Squares:
+    """A model whose one token costs |theta - CENTRE|^2 / 2 nats: every loss is known."""
+
+    CENTRE = torch.tensor([2.0, 1.0, 0.5])
+    vocabulary_size, context_length, flops_per_token, model_hash = 2, 1, 1.0, "squares"
+
+    def token_log_probs(
+        self, flat: torch.Tensor, inputs: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        return (-0.5 * (flat - self.CENTRE).square().sum()).expand(targets.shape)
+
+
+def squares() -> MergeLoss:
+    """Three branches along the axes, three away from a seed at zero; the ensemble says the same of all."""
+    one = Evaluator.of(Squares(), [evaluation_set("web", [np.array([1])], 1)])  # type: ignore[arg-type]
+    members = tuple(Member(name, name, 1, name) for name in SOURCES)
+    bank = torch.cat([torch.zeros(1, 3), 3 * torch.eye(3)])
+    roster = Roster("seed", members)
+    flat = Ensemble(roster, one.documents, np.zeros((3, 1), dtype=np.float32))
+    return MergeLoss(one, FlatPool(roster, bank), Linear(), flat, np.ones(1))
+
+
+def test_a_quadratic_loss_in_the_weights_has_its_known_optimum() -> None:
+    """The merge of w is 3 w, so the optimum is the point of the simplex next to CENTRE / 3."""
+    loss, region = squares(), Region.simplex(SOURCES)
+    value, gradient = loss.value_and_gradient(np.array([0.2, 0.3, 0.5]))
+    assert value == pytest.approx(0.5 * (1.4**2 + 0.1**2 + 1.0**2))
+    np.testing.assert_allclose(gradient, 3 * np.array([0.6 - 2.0, 0.9 - 1.0, 1.5 - 0.5]), rtol=1e-6)
+    nearest = np.array([2.0, 1.0, 0.5]) / 3 - (3.5 / 3 - 1) / 3
+    for start in ([1 / 3, 1 / 3, 1 / 3], [0.05, 0.05, 0.9]):
+        found = loss.optimum(region, Mixture(SOURCES, np.array(start)), tolerance=1e-6, max_evaluations=200)
+        np.testing.assert_allclose(found.mixture.shares, nearest, atol=1e-3)
+        assert found.value == pytest.approx(4.5 * float(np.square(nearest - np.array([2, 1, 0.5]) / 3).sum()))
+    capped = Region.bounded(SOURCES, maximum={"web": 0.4})
+    found = loss.optimum(
+        capped, Mixture.of({"web": 0.3, "code": 0.3, "books": 0.4}), tolerance=1e-6, max_evaluations=200
     )
-    assert bound.total_variation(prior) < 1e-3
-    assert bound.total_variation(prior) < near.total_variation(prior) < free.total_variation(prior)
+    np.testing.assert_allclose(found.mixture.shares, [0.4, 0.6 / 2 + 0.25 / 3, 0.6 / 2 - 0.25 / 3], atol=1e-3)
 
 
 def quadratic(centre: np.ndarray) -> tuple[Region, object]:
@@ -122,17 +169,6 @@ def test_mirror_descent_refuses_a_broken_start() -> None:
         mirror_descent(lambda w: (np.nan, w), Region.simplex(["a", "b"]))
 
 
-def test_a_prior_has_its_gradient() -> None:
-    prior, point = np.array([0.2, 0.5, 0.3]), np.array([0.3, 0.3, 0.4])
-    objective = with_prior(lambda w: (0.0, np.zeros(3)), prior, 2.0)
-    value, gradient = objective(point)
-    assert value == pytest.approx(2 * (point * np.log(point / prior)).sum())
-    step = 1e-6 * np.array([1.0, -2.0, 1.0])
-    assert (objective(point + step)[0] - objective(point - step)[0]) / 2 == pytest.approx(
-        gradient @ step, rel=1e-6
-    )
-
-
 def test_the_averaging_bonus_of_a_quadratic_loss() -> None:
     """Replicas theta + noise under L = theta' H theta / 2: c is tr(H Sigma) / 2."""
     rng = np.random.default_rng(0)
@@ -160,11 +196,11 @@ def test_a_pool_that_only_moved_a_little_keeps_its_digits() -> None:
     """Deltas a thousandth of the seed: no cancellation in the derivatives."""
     seed, far = pool().seed, pool().branches - pool().seed
     near = FlatPool(pool().roster, torch.cat([seed[None], seed + 1e-3 * far]))
-    found = merge_gradient(evaluator(), near, WEIGHTS, TARGET)
+    _, gradient = merge_gradient(evaluator(), near, Linear(), WEIGHTS, TARGET)
     flat = seed.double().requires_grad_()
     one = evaluator()
     loss = -(Bigram().token_log_probs(flat, one.inputs, one.targets) * one.token_weights(TARGET)).sum()
     loss.backward()
     assert flat.grad is not None
     exact = (near.branches.double() - seed.double()) @ flat.grad
-    np.testing.assert_allclose(found.weights, exact.numpy(), rtol=0.02)
+    np.testing.assert_allclose(gradient, exact.numpy(), rtol=0.02)

@@ -10,9 +10,8 @@ from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.paired import compare, standard_errors
 from cuvee.evaluation.race import PART, completed, part_windows, survivors
 from cuvee.evaluation.scores import Documents, Scores
-from cuvee.evaluation.scoring import iterate_scores, score_members, score_merges, weights_of
+from cuvee.evaluation.scoring import score_merges
 from cuvee.merging.linear import Linear
-from cuvee.merging.merge import Merge
 from cuvee.types import FloatArray, IntArray
 from tests.evaluation.tiny_language import SOURCES, Bigram, evaluation_set, evaluator, pool
 
@@ -23,38 +22,26 @@ def draws(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).dirichlet(np.ones(6), count)
 
 
-class Listener:
-    def __init__(self) -> None:
-        self.stages: list[float] = []
-        self.done = 0.0
-
-    def stage(self, title: str, total: float, unit: str) -> None:
-        self.stages.append(total)
-
-    def advance(self, amount: float, note: str = "") -> None:
-        self.done += amount
-
-    def message(self, text: str) -> None: ...
+def scores_of(one: Evaluator, weights: FloatArray) -> Scores:
+    """Of linear merges."""
+    return score_merges(one, pool(), Linear(), weights)
 
 
 def test_scores_of_merges_are_those_of_the_merged_models() -> None:
-    one, listener = evaluator(), Listener()
-    merges = [Merge.macro(pool().roster), Merge.micro(pool().roster), Merge.one(pool().roster, "code/1")]
-    scores = score_merges(one, pool(), weights_of(merges), progress=listener)
-    for merge, nats in zip(merges, scores.nats, strict=True):
-        np.testing.assert_array_equal(nats, one.score(Linear().merge(pool(), merge.weights)).nats)
-    assert (listener.stages, listener.done) == ([3], 3)
+    one, weights, done = evaluator(), np.concatenate([draws(2), np.eye(6)[3:4]]), []
+    scores = score_merges(one, pool(), Linear(), weights, lambda: done.append(1))
+    for row, nats in zip(weights, scores.nats, strict=True):
+        np.testing.assert_array_equal(nats, one.score(Linear().merge(pool(), row)).nats)
+    assert len(done) == 3
 
 
 def test_resuming_repeats_the_same_bits() -> None:
     one, weights = evaluator(), draws(5)
-    whole = score_merges(one, pool(), weights)
-    for position, scores in iterate_scores(one, pool(), weights, start=3):
-        np.testing.assert_array_equal(scores.nats, whole.nats[position])
+    np.testing.assert_array_equal(scores_of(one, weights[3:]).nats, scores_of(one, weights).nats[3:])
 
 
 def test_each_member_is_best_at_its_own_source() -> None:
-    losses = score_members(evaluator(), pool()).nats_per_token
+    losses = scores_of(evaluator(), np.eye(6)).nats_per_token
     assert losses.argmin(axis=0).tolist() == pytest.approx([0.5, 2.5, 4.5], abs=0.5)
 
 
@@ -145,7 +132,7 @@ def test_one_document_tells_no_error() -> None:
 
 
 def test_equal_seeds_give_equal_errors() -> None:
-    scores = score_members(evaluator(), pool())
+    scores = scores_of(evaluator(), np.eye(6))
     np.testing.assert_array_equal(standard_errors(scores, seed=4), standard_errors(scores, seed=4))
 
 
@@ -237,7 +224,7 @@ def test_many_models_are_completed_as_each_alone() -> None:
     one, weights = evaluator(count=20), draws(3)
     windows = part_windows(one)
     ensemble = Ensemble.of(one, pool())
-    part = score_merges(one.select(windows), pool(), weights)
+    part = scores_of(one.select(windows), weights)
     control_part, control = ensemble.select(one, windows).score(weights), ensemble.score(weights)
     together = completed(part, control_part, control)
     for row in range(3):
@@ -249,8 +236,8 @@ def test_a_part_with_the_ensemble_comes_nearer_to_all_windows_than_the_part_alon
     one, weights = evaluator(count=60), draws(40)
     windows = part_windows(one)
     ensemble = Ensemble.of(one, pool())
-    part = score_merges(one.select(windows), pool(), weights)
-    truth = score_merges(one, pool(), weights).nats_per_token
+    part = scores_of(one.select(windows), weights)
+    truth = scores_of(one, weights).nats_per_token
     found = completed(part, ensemble.select(one, windows).score(weights), ensemble.score(weights))
     errors = [np.sqrt(np.square(scores.nats_per_token - truth).mean()) for scores in (found, part)]
     assert errors[0] < 0.3 * errors[1]

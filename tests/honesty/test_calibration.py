@@ -13,14 +13,13 @@ from cuvee.honesty.calibration import (
     FittedCalibrator,
     fit,
     fit_folds,
-    leave_one_out,
     leave_one_out_rows,
+    left_out,
     left_out_differences,
 )
 from cuvee.honesty.calibrators import (
     ALL_LEARNT,
     BASELINES,
-    CALIBRATORS,
     FEATURES,
     PARTS_ALONE,
     SHARES_ALONE,
@@ -37,10 +36,16 @@ EVALUATIONS = SOURCES + OUTSIDE
 OWN = np.array([*range(SOURCES), *[-1] * OUTSIDE])
 DRAWS = 200
 NO_DIFFERENCE = Calibrator()
+CALIBRATORS = calibrators_for(("merge", "ensemble"))
 RAW = CALIBRATORS["merge, as it is"]
 AFFINE = Calibrator(("merge",))
 OWN_SHARE = Calibrator(("merge",), ("own curve",))
 SHARES = Calibrator(("merge",), ("own curve", "root shares"))
+
+
+def leave_one_out(calibrator: Calibrator, evidence: Evidence) -> FloatArray:
+    """[R, E] prediction of each reference by a fit that never saw its truth."""
+    return left_out(fit_folds(calibrator, evidence, leave_one_out_rows(evidence)).predictions)
 
 
 def world(

@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 from cuvee.errors import ConfigError
 from cuvee.laws.amounts import Amounts
 from cuvee.laws.interface import Scale
-from cuvee.laws.repetition import effective_tokens
 
 SHARES = np.array([[0.5, 0.3, 0.2], [0.0, 0.9, 0.1]])
 
 
 def test_amounts_are_the_effective_tokens_of_muennighoff() -> None:
+    """Their equation 5 (https://arxiv.org/abs/2305.16264): what is read again is worth less and less."""
     unique = np.array([1e8, 9e9, 3e7])
     amounts = Amounts.of(SHARES, Scale(tokens=1e10, unique=unique), np.log([5.0, 15.0]), 1e9)
     for problem, decay in enumerate((5.0, 15.0)):
         read = np.where(SHARES > 0, SHARES, 1e-12) * 1e10
-        expected = effective_tokens(read, np.broadcast_to(unique, read.shape), decay) / 1e9
-        np.testing.assert_allclose(amounts.fresh[problem], expected, atol=1e-11)
+        once = np.minimum(unique, read)
+        worth = once + once * decay * (1 - np.exp(-(read / once - 1) / decay))
+        np.testing.assert_allclose(amounts.fresh[problem], worth / 1e9, atol=1e-11)
 
 
 @pytest.mark.parametrize("unique", [None, np.full(3, math.nan), np.full(3, math.inf), np.full(3, 1e12)])

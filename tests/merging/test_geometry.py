@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cuvee.merging.geometry import Geometry, barrier, barrier_warnings, effective_number
+from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.merging.pool import FlatPool
 from tests.merging.tiny_pools import roster
 
@@ -21,7 +21,6 @@ def test_lengths_and_angles() -> None:
     np.testing.assert_allclose(found.norms, [5, 5, 10])
     np.testing.assert_allclose(found.cosines, [[1, 0, -1], [0, 1, 0], [-1, 0, 1]], atol=1e-12)
     assert found.seed_norm == pytest.approx(20)
-    assert found.merged_norm(np.array([0.5, 0.5, 0.0])) == pytest.approx(5 / np.sqrt(2))
     assert found.warnings() == []
 
 
@@ -40,10 +39,6 @@ def test_a_member_that_never_moved_is_told() -> None:
     found = geometry([1.0, 0, 0, 0], [0.0, 0, 0, 0])
     assert "'s1/1' has not moved" in found.warnings()[0]
     np.testing.assert_array_equal(found.cosines, np.eye(2))
-
-
-def test_effective_number() -> None:
-    np.testing.assert_allclose(effective_number(np.array([[0.25] * 4, [1.0, 0, 0, 0]])), [4, 1])
 
 
 def test_barriers() -> None:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from cuvee.errors import MixtureError
 from cuvee.merging.interface import Merger
-from cuvee.merging.linear import Linear, merge_block
-from cuvee.merging.merge import Merge
+from cuvee.merging.linear import Linear
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.registry import MERGERS
 from cuvee.merging.roster import Roster
@@ -19,12 +18,12 @@ POOL = random_pool(["web", "web", "code", "books", "code"], 5000)
 MEMBERS = len(POOL.roster.members)
 
 
-def by_hand(pool: FlatPool, weights: np.ndarray, scale: float) -> np.ndarray:
+def by_hand(pool: FlatPool, weights: np.ndarray) -> np.ndarray:
     """The definition, element by element in float64."""
     seed = pool.seed.double().numpy()
     total = seed.copy()
     for weight, branch in zip(weights, pool.branches.double().numpy(), strict=True):
-        total += scale * weight * (branch - seed)
+        total += weight * (branch - seed)
     return total
 
 
@@ -48,21 +47,44 @@ def test_every_method_says_where_it_is_from(merger: Merger) -> None:
     assert merger.deviations.endswith(".")
 
 
+@pytest.mark.parametrize("merger", MERGERS.values(), ids=MERGERS.keys())
+def test_a_merge_does_not_depend_on_the_buffer_it_is_written_to(merger: Merger) -> None:
+    buffer = torch.full((POOL.size,), torch.nan)
+    for weights in (*np.random.default_rng(2).dirichlet(np.ones(MEMBERS), 6), np.eye(MEMBERS)[2]):
+        assert merger.merge(POOL, weights, buffer) is buffer
+        assert torch.equal(buffer, merger.merge(POOL, weights))
+
+
+@pytest.mark.parametrize("merger", MERGERS.values(), ids=MERGERS.keys())
+def test_the_vector_jacobian_product_is_that_of_differences(merger: Merger) -> None:
+    pool = FlatPool(POOL.roster, POOL.bank[:, :200].clone())
+    weights = np.random.default_rng(3).dirichlet(np.ones(MEMBERS))
+    direction = torch.randn(200, generator=torch.Generator().manual_seed(4))
+    found = merger.vjp(pool, weights, direction)
+    assert found.shape == (MEMBERS,) and found.dtype == np.float64
+    for member, step in enumerate(0.01 * np.eye(MEMBERS)):
+        ahead, behind = (merger.merge(pool, weights + sign * step).double() for sign in (1, -1))
+        slope = float(direction.double() @ (ahead - behind)) / 0.02
+        assert found[member] == pytest.approx(slope, rel=1e-2, abs=1e-2)
+
+
 @given(
     st.lists(st.floats(0, 1), min_size=MEMBERS, max_size=MEMBERS).filter(lambda w: sum(w) > 0.01),
     st.floats(-1, 2),
     st.integers(0, MEMBERS),
 )
-def test_agrees_with_a_loop_in_float64(numbers: list[float], scale: float, zeros: int) -> None:
-    weights = np.array(numbers) / sum(numbers)
+def test_agrees_with_a_loop_in_float64_off_the_simplex_too(
+    numbers: list[float], total: float, zeros: int
+) -> None:
+    weights = total * np.array(numbers) / sum(numbers)
     weights[:zeros] = 0.0
-    assert relative_error(Linear().merge(POOL, weights, scale), by_hand(POOL, weights, scale)) <= 1e-6
+    assert relative_error(Linear().merge(POOL, weights), by_hand(POOL, weights)) <= 1e-6
 
 
 def test_agrees_with_a_loop_in_float64_for_many_members() -> None:
     pool = random_pool([f"s{i}" for i in range(100)], 1000)
     weights = np.random.default_rng(0).dirichlet(np.ones(100))
-    assert relative_error(Linear().merge(pool, weights), by_hand(pool, weights, 1.0)) <= 1e-6
+    assert relative_error(Linear().merge(pool, weights), by_hand(pool, weights)) <= 1e-6
 
 
 @given(st.permutations(range(MEMBERS)))
@@ -76,23 +98,15 @@ def test_the_order_of_members_does_not_matter(order: list[int]) -> None:
     torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-6)
 
 
-def test_scale_zero_is_the_seed_bit_for_bit() -> None:
-    assert torch.equal(Linear().merge(POOL, Merge.micro(POOL.roster).weights, 0.0), POOL.seed)
+def test_no_weight_is_the_seed_bit_for_bit() -> None:
+    assert torch.equal(Linear().merge(POOL, np.zeros(MEMBERS)), POOL.seed)
 
 
-def test_macro_of_merges_is_one_linear_merge() -> None:
-    merged = [
-        Linear().merge(POOL, Merge.micro(POOL.roster, [source]).weights) for source in POOL.roster.sources
-    ]
-    at_once = Linear().merge(POOL, Merge.macro(POOL.roster).weights)
+def test_a_merge_of_merges_is_one_linear_merge() -> None:
+    sources = POOL.roster.spread()
+    merged = [Linear().merge(POOL, row) for row in sources]
+    at_once = Linear().merge(POOL, sources.mean(axis=0))
     torch.testing.assert_close(torch.stack(merged).mean(0), at_once, rtol=1e-6, atol=1e-6)
-
-
-def test_a_block_gives_the_same_bits_as_single_merges() -> None:
-    weights = np.random.default_rng(2).dirichlet(np.ones(MEMBERS), 6)
-    weights[3] = np.eye(MEMBERS)[2]
-    for row, flat in zip(weights, merge_block(POOL, weights), strict=True):
-        assert torch.equal(flat, Linear().merge(POOL, row))
 
 
 @pytest.mark.parametrize("weights", [[1.0], [np.nan] * MEMBERS])

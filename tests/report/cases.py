@@ -18,6 +18,7 @@ from cuvee.decisions.ablation.decision import (
     NextRun,
     PoolGeometry,
     Prediction,
+    ProxyOptimum,
     Reference,
     Scale,
     TiedMixture,
@@ -224,6 +225,10 @@ def large(sources: int = 24, evaluations: int = 30, members: int = 24, reference
         ),
         best_subset=names[:5],
         best_weights=weights[::-1],
+        optima=(
+            ProxyOptimum("merge", weights[1:] + weights[:1], 2.9134, 2.9151, 0.31, 0.0007, (2.9134, 2.9138)),
+            ProxyOptimum("ensemble", weights[::-1], 2.9061, 2.9102, 0.62, 0.00001),
+        ),
         interactions=tuple(tuple(half[a][b] + half[b][a] for b in range(sources)) for a in range(sources)),
         geometry=PoolGeometry(
             tuple(f"{names[i % sources]}/unit-{i // sources}" for i in range(members)),
@@ -285,6 +290,8 @@ def hostile() -> Decision:
         ),
         calibrators=(CalibratorRow(evil, nan, nan, True),),
         ablation=(AblationEffect(evil, "drop", evil, nan), AblationEffect(evil, "add", TARGET, 0.0)),
+        optima=(ProxyOptimum(evil, (0.5, 0.5), nan, math.inf, nan, nan, (nan,)),),
+        merging=evil,
         interactions=((nan, nan), (nan, nan)),
         geometry=PoolGeometry((evil,), (nan,), ((nan,),), (evil,)),
         next_runs=(NextRun(evil, (0.5, 0.5), evil),),

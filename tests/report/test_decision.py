@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cuvee.decisions.ablation.decision import TARGET, Decision, HonestyRow, Loss, TiedMixture
+from cuvee.decisions.ablation.decision import TARGET, Decision, HonestyRow, Loss, ProxyOptimum, TiedMixture
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNTRAINED
 from cuvee.errors import ConfigError, SchemaError
@@ -87,6 +87,14 @@ def test_a_document_of_the_second_schema_did_not_name_its_flow() -> None:
             Decision.from_json(wrong)
 
 
+def test_a_document_of_before_there_were_optima_opens() -> None:
+    document = large().as_json()
+    del document["optima"], document["merging"]
+    opened = Decision.from_json(document)
+    assert opened.optima == () and opened.merging == "linear"
+    assert opened.best_weights == large().best_weights
+
+
 def test_a_newer_schema_is_refused() -> None:
     with pytest.raises(SchemaError, match=r"schema 99.*upgrade"):
         Decision.from_json({**small().as_json(), "schema": 99})
@@ -131,6 +139,7 @@ def test_a_broken_document_is_told_with_its_place(change: dict[str, Any], messag
         ({"interactions": ((0.0, 0.0),)}, "interactions"),
         ({"best_subset": ("verse",)}, "'verse' is not a source"),
         ({"best_weights": (1.0,)}, "best_weights"),
+        ({"optima": (ProxyOptimum("merge", (1.0,), 4.0, 4.1, 0.2),)}, "the optimum of merge': 1 values"),
         ({"target": {"target": 1.0}}, "no evaluation may be called 'target'"),
     ],
 )

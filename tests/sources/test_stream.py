@@ -58,7 +58,7 @@ def test_realised_counts_are_those_of_the_batches(
         inputs, _ = mixed.batch(step)
         counted.update(mixed.sources[i] for i in inputs[:, 0] // 1000 for _ in range(T))
     assert mixed.realised(steps) == dict(counted)
-    total = steps * mixed.tokens_per_step
+    total = steps * batch_sequences * T
     for name, share in shares.items():
         assert abs(mixed.realised(steps)[name] - share * total) <= len(shares) * T
     expected = {name: counted[name] / (windows[name] * T) for name in shares}

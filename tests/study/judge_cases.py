@@ -57,7 +57,8 @@ def findings(
         references=references,
         pool=unused,
         ensemble=unused,
-        optimum=of[0],
+        optimum=unused,
+        merge_optimum=unused,
         score=unused,
     )
 

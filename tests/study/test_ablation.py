@@ -36,10 +36,16 @@ from cuvee.errors import (
     SchemaError,
     StoreError,
 )
+from cuvee.evaluation.likelihood import Evaluator
 from cuvee.execution.local import InProcess, LocalProcesses
+from cuvee.merging.linear import Linear
+from cuvee.merging.pool import FlatPool
+from cuvee.merging.registry import MERGERS
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Silent
+from cuvee.report.html import render_html
+from cuvee.report.markdown import render_markdown
 from cuvee.report.reports import REPORTS
 from cuvee.report.view import StudyView
 from cuvee.runs.run import Run
@@ -54,7 +60,9 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder
 from cuvee.study.judge import Judge
+from cuvee.study.merge_optimum import MOST_EVALUATIONS, TOLERANCE, descend
 from cuvee.study.opening import opened
+from cuvee.study.settings import MergingSettings
 from cuvee.study.survey import survey
 from tests.models.tiny_models import save_random
 from tests.study.tiny_study import (
@@ -82,6 +90,9 @@ QUICK: dict[str, Any] = {
     "check": {"seeds": 0},
 }
 """For studies of which only the way matters."""
+
+_WORK = ("training", "scoring", "descending", "tokenizing")
+"""How stages begin in which something is made."""
 
 SEEDS = 3
 """Fresh trainings of each mixture that is checked."""
@@ -408,6 +419,141 @@ def test_a_check_is_no_rung_of_a_ladder(finished: Finished) -> None:
     assert survey(StudyConfig.load(finished.folder.root), finished.folder).ladder is None
 
 
+# The optimum of the merge
+
+
+def weighted(one: Run, decision: Decision) -> float:
+    """The target loss of a run."""
+    losses = [one.metrics[f"nats_per_token/{name}"] for name in decision.target]
+    return float(np.dot(losses, list(decision.target.values())))
+
+
+def test_no_candidate_has_a_lower_merge_loss_than_the_optimum(copy: StudyFolder, finished: Finished) -> None:
+    merge, ensemble = finished.decision.optima
+    assert (merge.proxy, ensemble.proxy, finished.decision.merging) == ("merge", "ensemble", "linear")
+    with opened(StudyConfig.load(copy.root), copy, executor=InProcess()) as lab:
+        found = ablation.investigate(lab)
+        optimum, target = found.merge_optimum, lab.documents.target(finished.decision.target)
+        known = found.scored.losses("merge") @ target
+        again = found.score(found.scored.mixtures, ["candidate"] * len(known), np.ones(len(known), bool))
+        whole = again.losses("merge") @ target
+        allowed, on_all = np.array(found.candidates), whole == known
+        assert 0.3 < on_all.mean() < 1
+        assert optimum.loss == merge.loss <= whole[allowed & on_all].min()
+        assert optimum.loss <= whole[allowed].min() + TOLERANCE
+        assert optimum.mixture.shares.tolist() == list(merge.shares)
+        assert merge.gap <= TOLERANCE and len(merge.ends) == 3 and merge.loss <= min(merge.ends)
+        assert max(merge.ends) - min(merge.ends) < TOLERANCE, "this small a study has one optimum"
+        # Merged by hand, it has that loss on the halves of the evaluations that choose.
+        bank = found.pool.bank.double().numpy()
+        flat = torch.from_numpy(optimum.mixture.shares @ bank[1:]).float()
+        choosing = Evaluator.of(lab.plan.model.build(), list(lab.plan.material.halves["choosing"]))
+        assert choosing.score(flat).nats_per_token @ target == pytest.approx(merge.loss, abs=1e-6)
+
+
+def test_the_decision_sets_the_optima_beside_the_pick(finished: Finished) -> None:
+    pick = picked(finished)
+    for one in finished.decision.optima:
+        mixture = Mixture(LANGUAGES, np.array(one.shares))
+        assert one.distance == pytest.approx(mixture.total_variation(pick))
+        assert one.pick_loss >= one.loss - TOLERANCE
+        kind = {"merge": "merged", "ensemble": "ensembled"}[one.proxy]
+        of = [run for run in rows(finished.folder, kind=kind) if run.mixture.key == mixture.key]
+        losses = [weighted(run, finished.decision) for run in of if run.role != "descent"]
+        assert any(one.loss == pytest.approx(loss, abs=1e-6) for loss in losses)
+    assert finished.decision.best_weights == finished.decision.optima[1].shares
+
+
+def test_descents_are_in_store_and_ledger_at_their_own_price(finished: Finished) -> None:
+    descents = rows(finished.folder, role="descent")
+    assert len(descents) == 3 and {one.kind for one in descents} == {"merged"}
+    assert all(one.details["outcome"] == "converged" for one in descents)
+    (merged,) = [row for row in finished.decision.ledger if row.stage == "scoring mixtures"][:1]
+    (found,) = [row for row in finished.decision.ledger if row.stage == "optimum of merges"]
+    made = [*descents, *rows(finished.folder, role="optimum")]
+    assert found.count == len(made) and found.flops == pytest.approx(sum(one.flops or 0 for one in made))
+    assert merged.count == len(rows(finished.folder, kind="merged")) - len(made)
+    assert found.seconds > 0 and merged.seconds > 0
+    # Half of what the most evaluations would take pays for all three.
+    passes = sum(one.details["evaluations"] for one in descents)
+    assert 3 <= passes < 3 * MOST_EVALUATIONS / 2
+
+
+class StopsAfterADescent(InProcess):
+    """Fails as soon as the first descent is written down."""
+
+    def map(self, job: Any, items: Any, on_progress: Any = None) -> Iterator[tuple[int, Any]]:
+        for done in super().map(job, items, on_progress):
+            yield done
+            if job is descend:
+                raise InterruptedError
+
+
+def test_descents_go_on_where_they_were_stopped(copy: StudyFolder, finished: Finished) -> None:
+    with sqlite3.connect(copy.store) as database:
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("DELETE FROM runs WHERE role IN ('descent', 'optimum')")
+    database.close()
+    config = StudyConfig.load(copy.root)
+    with pytest.raises(InterruptedError):
+        ablation.run(config, copy, Silent(), StopsAfterADescent())
+    assert len(rows(copy, role="descent")) == 1
+    ahead = ablation.outlook(config, copy, executor=InProcess())
+    (left,) = [row.left for row in ahead.rows if row.title == "optimum of merges"]
+    assert left == 2
+    listener = Listener()
+    decision = run(copy, listener)
+    assert "descending to the optimum of merges" in listener.stages
+    assert timeless(decision) == timeless(finished.decision)
+    assert observations(copy) == finished.observations
+
+
+@dataclass(frozen=True)
+class Halved:
+    """Task arithmetic at half the length: another row of the table, for tests."""
+
+    paper: str = "https://arxiv.org/abs/2212.04089"
+    deviations: str = "The scale is a half."
+
+    def merge(self, pool: FlatPool, weights: np.ndarray, out: torch.Tensor | None = None) -> torch.Tensor:
+        return Linear().merge(pool, 0.5 * np.asarray(weights), out)
+
+    def vjp(self, pool: FlatPool, weights: np.ndarray, direction: torch.Tensor) -> np.ndarray:
+        return 0.5 * pool.project(direction)
+
+
+def test_a_study_merges_by_the_method_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MERGERS, "halved", Halved())
+    folder = write_study(tmp_path, **QUICK)
+    plain = StudyConfig.load(folder.root)
+    before = ablation.run(plain, folder, Silent(), InProcess())
+    kept, linear = hashes(folder.checkpoints), rows(folder, kind="merged")
+    named = plain.model_copy(update={"merging": MergingSettings.model_construct(method="halved")})
+    decision = ablation.run(named, folder, Silent(), InProcess())
+    assert hashes(folder.checkpoints) == kept, "nothing is trained for it"
+    assert (before.merging, decision.merging) == ("linear", "halved")
+    assert before.created_from.config != decision.created_from.config
+    assert "Method of merging: halved." in render_markdown(StudyView.of(decision))
+    assert "by the method <b>halved</b>" in render_html(StudyView.of(decision))
+    halved = {one.key: one for one in rows(folder, kind="merged")}
+    assert {one.key for one in linear} < set(halved)
+    assert len(rows(folder, kind="ensembled")) == len(
+        {one.mixture.key for one in rows(folder, kind="ensembled")}
+    )
+    # Half way to a branch is what the merge with all of its weight now is.
+    with opened(named, folder, executor=InProcess()) as lab:
+        found = ablation.investigate(lab)
+        evaluator = lab.plan.bench.evaluator()
+        flat = 0.5 * (found.pool.seed + found.pool.branches.mean(dim=0))
+        even = found.scored.row(Mixture.uniform(LANGUAGES))
+        loss = found.scored.losses("merge")[even]
+        assert loss == pytest.approx(evaluator.score(flat).nats_per_token, abs=1e-5)
+        descended = [
+            one for one in rows(folder, role="descent") if one.key not in {run.key for run in linear}
+        ]
+        assert len(descended) == 3
+
+
 # By another way
 
 
@@ -486,12 +632,14 @@ def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -
     folder = write_study(tmp_path)
     config = StudyConfig.load(folder.root)
     ahead = ablation.outlook(config, folder, executor=InProcess())
+    part = {row.title: row.tokens for row in ahead.rows}["optimum of merges"]
     assert [(row.title, row.runs, row.left, row.tokens) for row in ahead.rows] == [
         ("seed model", 1, 1, 40 * 256),
         ("branches", 4, 4, 10 * 256),
         ("references", 8, 8, 10 * 256),
         ("replicates", 2, 2, 10 * 256),
         ("scoring mixtures", 28, 28, 4 * 256),
+        ("optimum of merges", 3, 3, part),
         ("fresh trainings", 9, 9, 10 * 256),
     ]
     seed, branches = ahead.rows[:2]
@@ -499,6 +647,7 @@ def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -
     assert seed.hours_left * 3600 == pytest.approx(40 * seed.step_seconds)
     assert ahead.flops == sum(row.flops for row in ahead.rows)
     assert ahead.rows[-1].flops / 9 == ahead.rows[2].flops / 8
+    assert 4 * 16 <= part <= 4 * 256 / 4, "one of eight windows of each evaluation"
     assert ahead.statement.startswith("24 runs, ") and "to go on this machine" in ahead.statement
     assert not list(folder.checkpoints.glob("*")) and not folder.references.exists()
     listener = Listener()
@@ -561,7 +710,7 @@ def test_a_second_run_trains_nothing_and_says_the_same(copy: StudyFolder, finish
     assert decision.as_json()["ledger"] == finished.decision.as_json()["ledger"], "no time was spent either"
     assert observations(copy) == finished.observations
     assert hashes(copy.checkpoints) == finished.checkpoints
-    assert not [stage for stage in listener.stages if stage.startswith(("training", "scoring", "tokenizing"))]
+    assert not [stage for stage in listener.stages if stage.startswith(_WORK)]
 
 
 def test_what_is_deleted_is_made_again_alike(copy: StudyFolder, finished: Finished) -> None:

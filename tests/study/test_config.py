@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from cuvee.errors import ConfigError, CuveeError, MissingSource, SchemaError, StoreError
 from cuvee.execution.cores import usable_cores
+from cuvee.merging.registry import MERGERS
 from cuvee.study import settings
 from cuvee.study.config import StudyConfig
 from cuvee.study.edit import append_source
@@ -88,6 +89,21 @@ def test_the_smallest_file_has_all_defaults() -> None:
     assert config.target_weights == {"web": 0.5, "code": 0.5}
     assert config.workers == usable_cores() >= 1
     assert config.sources["web"].paths == ("/studies/one/web",)
+
+
+def test_how_branches_are_merged_is_no_part_of_the_digest_where_studies_had_no_choice_yet() -> None:
+    known = "4a1212f2d5e25683"  # as it was before there was the key
+    assert (
+        parsed().digest == parsed(merging={"method": "linear"}).digest == parsed(merging={}).digest == known
+    )
+    other = parsed().model_copy(update={"merging": settings.MergingSettings.model_construct(method="other")})
+    assert other.digest != known
+    assert (parsed().merging.key, other.merging.key) == ({}, {"merging": "other"})
+
+
+def test_the_methods_of_merging_are_those_of_the_table() -> None:
+    known = get_args(settings.MergingSettings.model_fields["method"].annotation)
+    assert known == tuple(MERGERS)
 
 
 def test_paths_of_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +232,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "study.yaml: tokenizer: a new model needs `vocabulary` or `folder`",
     ),
     ({"effort": "huge"}, "study.yaml: effort: must be 'tiny', 'small' or 'standard', not 'huge'"),
+    ({"merging": {"method": "liner"}}, "study.yaml: merging.method: must be 'linear', not 'liner'"),
     ({"averaging_bonus": "maybe"}, "study.yaml: averaging_bonus: must be true or false, not 'maybe'"),
     (
         {"branch_training": {"learning_rate": float("inf")}},

@@ -123,10 +123,6 @@ class Ensemble:
         nats = -(nats + peak_nats)
         return Scores(self.documents, nats.reshape(*weights.shape[:-1], -1))
 
-    def losses(self, weights: FloatArray) -> FloatArray:
-        """Nats per token of mixtures of the members, ``weights`` [M, K] to [M, E]."""
-        return self.score(weights).nats_per_token
-
     def value_and_gradient(self, weights: FloatArray, target: FloatArray) -> tuple[float, FloatArray]:
         """Weighted loss and its derivatives in the weights; in float64, one pass.
 

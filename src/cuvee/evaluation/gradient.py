@@ -1,46 +1,33 @@
-"""Derivatives of a merge's loss in its weights and scale (floor 4).
+"""Derivatives of a merge's loss in its weights (floor 4).
 
-    dL/dw_k = scale <grad L(theta), delta_k>        dL/dscale = sum_k w_k <grad L(theta), delta_k>
+    dL/dw_k = <grad L(theta), dtheta/dw_k>        for linear merges dtheta/dw_k is delta_k
 
-One backward pass to the merged flat vector, then one product with the deltas: all K derivatives for 2.7
-forward passes, whatever K is. Equal to autograd through the combination, without keeping it.
+One backward pass to the merged flat vector, then the merger's vector-Jacobian product: all K derivatives for
+2.7 forward passes, whatever K is. Equal to autograd through the combination, without keeping it.
 Exact for the proxy; the proxy is not the training.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from cuvee.evaluation.likelihood import Evaluator
-from cuvee.merging.linear import Linear
+from cuvee.merging.interface import Merger
 from cuvee.merging.pool import FlatPool
 from cuvee.types import FloatArray
 
 
-@dataclass(frozen=True, eq=False)
-class MergeGradient:
-    """A weighted loss of one merge with its derivatives."""
-
-    value: float
-    weights: FloatArray
-    """dL/dw [K], in nats per token per unit of weight, the weights taken as free."""
-    scale: float
-    """dL/dscale"""
-
-
 def merge_gradient(
-    evaluator: Evaluator, pool: FlatPool, weights: FloatArray, target: FloatArray, scale: float = 1.0
-) -> MergeGradient:
-    """Weighted loss of a merge and its derivatives.
+    evaluator: Evaluator, pool: FlatPool, merger: Merger, weights: FloatArray, target: FloatArray
+) -> tuple[float, FloatArray]:
+    """Weighted loss of a merge and its derivatives in the weights [K], taken as free.
 
     Args:
         evaluator: what is scored.
         pool: the members.
+        merger: how they are merged.
         weights: [K]; may be off the simplex.
         target: weight of each evaluation's nats per token [E].
-        scale: of the merge.
     """
-    flat = Linear().merge(pool, weights, scale).requires_grad_()
+    flat = merger.merge(pool, weights).requires_grad_()
     token_weights = evaluator.token_weights(target)
     value = 0.0
     for part, inputs, targets in evaluator.batches():
@@ -51,5 +38,6 @@ def merge_gradient(
         loss = -(log_probs[: part.stop - part.start].double() * coefficient).sum()
         loss.backward()
         value += loss.item()
-    along = np.zeros(len(weights)) if flat.grad is None else pool.project(flat.grad)
-    return MergeGradient(value, scale * along, float(np.asarray(weights) @ along))
+    if flat.grad is None:
+        return value, np.zeros(len(weights))
+    return value, merger.vjp(pool, weights, flat.grad)

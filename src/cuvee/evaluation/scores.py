@@ -6,7 +6,6 @@ a paired one (``paired``), and lets parts of an evaluation be added up (``race``
 Shapes: D documents of all evaluations together, E evaluations; leading axes of ``nats`` are models.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
@@ -82,18 +81,12 @@ class Documents:
             raise ConfigError(f"no evaluation {evaluation!r}; there are {', '.join(self.evaluations)}")
         return self.evaluations.index(evaluation)
 
-    def target(self, weights: dict[str, float], bits_per_byte: bool = False) -> FloatArray:
-        """Coefficients [E] on nats per token of a weighted sum of losses.
-
-        Args:
-            weights: weight of each evaluation; those not named get zero.
-            bits_per_byte: the sum is over bits per byte. Both losses are proportional, so that
-                one vector of coefficients serves for either.
-        """
+    def target(self, weights: dict[str, float]) -> FloatArray:
+        """Coefficients [E] on nats per token of a weighted sum of losses; evaluations not named get zero."""
         target = np.zeros(len(self.evaluations))
         for name, weight in weights.items():
             target[self.index(name)] = weight
-        return target * self.bits_per_byte_factor if bits_per_byte else target
+        return target
 
     @property
     def bits_per_byte_factor(self) -> FloatArray:
@@ -140,16 +133,6 @@ class Scores:
         """Loss in bits over the bytes of the text [..., E]; comparable between tokenizers."""
         return self.documents.sums(self.nats) / self.documents.evaluation_bytes / log(2)
 
-    @property
-    def perplexity(self) -> FloatArray:
-        """exp(nats per token) [..., E]."""
-        return np.exp(self.nats_per_token)
-
     def __getitem__(self, model: int | slice | IntArray) -> "Scores":
         """Some of the models along the first axis."""
         return Scores(self.documents, self.nats[model])
-
-    @classmethod
-    def stack(cls, scores: "Sequence[Scores]") -> "Scores":
-        """Scores of many models on the same documents as one [M, D]."""
-        return cls(scores[0].documents, np.stack([score.nats for score in scores]))

@@ -9,14 +9,13 @@ models, early checkpoints, tables of somebody else's runs.
 """
 
 from cuvee.honesty.agreement import Estimate, HonestyReport, HonestyRow, honesty_report
-from cuvee.honesty.calibration import FittedCalibrator, Prediction, fit, leave_one_out
-from cuvee.honesty.calibrators import CALIBRATORS, FEATURES, Calibrator, calibrators_for
+from cuvee.honesty.calibration import FittedCalibrator, Prediction, fit
+from cuvee.honesty.calibrators import FEATURES, Calibrator, calibrators_for
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.honesty.proxy_choice import CalibratorError, Choice, choose_proxy
 from cuvee.honesty.scopes import Noise, replicate_noise
 
 __all__ = [
-    "CALIBRATORS",
     "FEATURES",
     "Calibrator",
     "CalibratorError",
@@ -32,7 +31,6 @@ __all__ = [
     "choose_proxy",
     "fit",
     "honesty_report",
-    "leave_one_out",
     "replicate_noise",
     "single_unit_baselines",
 ]

@@ -134,22 +134,19 @@ class FoldFits:
     """[F, R, E] closed-form leave-one-out residuals inside each fold; zero outside its rows."""
 
 
-def fit(calibrator: Calibrator, evidence: Evidence) -> FittedCalibrator:
-    """Learn a calibrator from all references. Safe from two references on.
+def fit(calibrator: Calibrator, evidence: Evidence, rows: FloatArray | None = None) -> FittedCalibrator:
+    """Learn a calibrator from references. Safe from two of them on.
+
+    Args:
+        calibrator: what is learnt.
+        evidence: all references.
+        rows: [R] which of them it learns from, 1 or 0; None for all.
 
     Raises:
         ConfigError: fewer than two references, or a proxy or feature that does not exist.
     """
-    return fit_folds(calibrator, evidence, np.ones((1, evidence.references))).fits[0]
-
-
-def leave_one_out(calibrator: Calibrator, evidence: Evidence) -> FloatArray:
-    """[R, E] prediction of each reference by a fit that never saw its truth, penalties included.
-
-    Raises:
-        ConfigError: fewer than three references, or a proxy or feature that does not exist.
-    """
-    return left_out(fit_folds(calibrator, evidence, leave_one_out_rows(evidence)).predictions)
+    rows = np.ones(evidence.references) if rows is None else rows
+    return fit_folds(calibrator, evidence, rows[None]).fits[0]
 
 
 def leave_one_out_rows(evidence: Evidence) -> FloatArray:

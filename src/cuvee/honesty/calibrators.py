@@ -109,6 +109,3 @@ BASELINES: dict[str, Calibrator] = {
     SHARES_ALONE: Calibrator(features=LEARNT),
 }
 """The rows that read no proxy."""
-
-CALIBRATORS: dict[str, Calibrator] = calibrators_for(("merge", "ensemble"))
-"""The rows of the two standard proxies."""

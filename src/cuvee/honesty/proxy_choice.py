@@ -18,6 +18,7 @@ from cuvee.errors import ConfigError
 from cuvee.honesty.bootstrap import DRAWS, bootstrap_counts
 from cuvee.honesty.calibration import (
     FittedCalibrator,
+    fit,
     fit_folds,
     leave_one_out_rows,
     left_out_differences,
@@ -117,7 +118,7 @@ def choose_proxy(evidence: Evidence, seed: int, draws: int = DRAWS) -> Choice:
     # The last fold is the fit to all references, so that everything is fitted once.
     rows = np.concatenate([leave_one_out_rows(evidence), np.ones((1, evidence.references))])
     folds = {name: fit_folds(row, evidence, rows) for name, row in table.items()}
-    predictions = {name: fit.predictions[:-1] for name, fit in folds.items()}
+    predictions = {name: one.predictions[:-1] for name, one in folds.items()}
 
     truth = evidence.truth - evidence.truth.mean(axis=0)
     missed = {name: left_out_differences(values) - truth for name, values in predictions.items()}
@@ -157,7 +158,7 @@ def refit(name: str, evidence: Evidence, rows: FloatArray) -> FittedCalibrator:
         evidence: all references.
         rows: [R] which of them it learns from, 1 or 0.
     """
-    return fit_folds(calibrators_for(tuple(evidence.proxies))[name], evidence, rows[None]).fits[0]
+    return fit(calibrators_for(tuple(evidence.proxies))[name], evidence, rows)
 
 
 def _lowest(squares: FloatArray) -> int:

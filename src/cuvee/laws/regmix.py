@@ -7,7 +7,6 @@ paper stops adding trees by looking at the test runs; a fit here never sees them
 Trees interpolate well among many runs and do not extrapolate. LightGBM comes with the extra ``trees``.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,22 +126,3 @@ def boosted(
     valid = lightgbm.Dataset(stop_on[0], stop_on[1], reference=training, params={"verbosity": -1})
     callbacks: list[Any] = [lightgbm.early_stopping(3, verbose=False)]
     return lightgbm.train(settings, training, TREES, valid_sets=[valid], callbacks=callbacks)
-
-
-def published_optimum(
-    predict: Callable[[FloatArray], FloatArray], prior: FloatArray, draws: int = 100_000, best: int = 128
-) -> FloatArray:
-    """The optimum of the paper: the mean of the ``best`` of many draws around the prior.
-
-    Args:
-        predict: from shares [M, S] to costs [M].
-        prior: parameters [S] of the Dirichlet distribution drawn from, such as token shares.
-        draws: of mixtures.
-        best: of them that are averaged.
-
-    Returns:
-        Shares [S]. Draws are those of NumPy's legacy generator under seed 42, as published.
-    """
-    drawn = np.random.RandomState(SEED).dirichlet(prior, draws)
-    result: FloatArray = drawn[np.argsort(predict(drawn))[:best]].mean(axis=0)
-    return result

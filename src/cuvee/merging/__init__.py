@@ -1,9 +1,8 @@
-"""Averaging the models of a pool: rosters, merges as values, flat parameters, lengths and angles."""
+"""Averaging the models of a pool: rosters, flat parameters, methods of merging, lengths and angles."""
 
-from cuvee.merging.geometry import Geometry, barrier, barrier_warnings, effective_number
+from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.merging.interface import Merger
-from cuvee.merging.linear import Linear, merge_block
-from cuvee.merging.merge import Merge
+from cuvee.merging.linear import Linear
 from cuvee.merging.pool import Branch, FlatPool
 from cuvee.merging.registry import MERGERS
 from cuvee.merging.roster import Member, Roster
@@ -15,11 +14,8 @@ __all__ = [
     "Geometry",
     "Linear",
     "Member",
-    "Merge",
     "Merger",
     "Roster",
     "barrier",
     "barrier_warnings",
-    "effective_number",
-    "merge_block",
 ]

@@ -49,11 +49,6 @@ class Geometry:
         np.fill_diagonal(cosines, 1.0)
         return np.clip(cosines, -1.0, 1.0)
 
-    def merged_norm(self, weights: FloatArray, scale: float = 1.0) -> FloatArray:
-        """Distance of merges from the seed, for ``weights`` [..., K]."""
-        quadratic = np.einsum("...j,jk,...k->...", weights, self.gram, weights)
-        return np.asarray(abs(scale) * np.sqrt(np.maximum(quadratic, 0.0)))
-
     def warnings(self) -> list[str]:
         """What speaks against averaging these members, in sentences; empty if nothing does."""
         norms = self.norms
@@ -74,11 +69,6 @@ class Geometry:
                 "Train the seed model longer, or the branches shorter"
             )
         return found
-
-
-def effective_number(weights: FloatArray) -> FloatArray:
-    """1 / sum_k w_k^2 over the last axis, for weights [..., K] that sum to one."""
-    return np.asarray(1.0 / np.square(weights).sum(axis=-1))
 
 
 def barrier(merged: FloatArray, members: FloatArray, weights: FloatArray) -> FloatArray:

@@ -21,22 +21,29 @@ class Merger(Protocol):
         """Where we differ from it, in a sentence."""
         ...
 
-    @property
-    def linear(self) -> bool:
-        """Whether the result is linear in the weights; gradients in the weights need it."""
-        ...
-
-    def merge(
-        self, pool: FlatPool, weights: FloatArray, scale: float = 1.0, out: Tensor | None = None
-    ) -> Tensor:
+    def merge(self, pool: FlatPool, weights: FloatArray, out: Tensor | None = None) -> Tensor:
         """Merged parameters [N] float32, on the pool's device.
 
         The result depends on its arguments alone, bit for bit: not on merges made before, nor on how
         many are made together. A study that is stopped and resumed repeats itself because of this.
 
         Args:
+            pool: the members.
             weights: [K], one a member; methods may be used off the simplex (derivatives need it).
-            scale: length along the weighted deltas.
             out: a buffer [N] to write to.
+        """
+        ...
+
+    def vjp(self, pool: FlatPool, weights: FloatArray, direction: Tensor) -> FloatArray:
+        """The vector-Jacobian product: derivatives of ``direction @ merge(pool, weights)`` in the weights.
+
+        Args:
+            pool: the members.
+            weights: [K], where the derivatives are taken.
+            direction: [N]; with the gradient of a loss at the merge, what comes out is its gradient in the
+                weights.
+
+        Returns:
+            float64 [K].
         """
         ...

@@ -1,6 +1,8 @@
-"""The table of merging methods (floor 3)."""
+"""The table of merging methods (floor 3); ``merging.method`` of a study file names a row."""
 
 from cuvee.merging.interface import Merger
 from cuvee.merging.linear import Linear
 
-MERGERS: dict[str, Merger] = {"linear": Linear()}
+LINEAR = "linear"
+
+MERGERS: dict[str, Merger] = {LINEAR: Linear()}

@@ -6,7 +6,6 @@ same names, all different (random ones unless they meet in a corner at a tiny co
 same for the same arguments and the same randomness.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -16,17 +15,6 @@ from cuvee.errors import MixtureError
 from cuvee.mixture.capped_draws import spread_points
 from cuvee.mixture.mixture import Mixture, checked_names
 from cuvee.mixture.region import Region
-
-
-def vertices(names: Iterable[str]) -> list[Mixture]:
-    """Each source alone: S mixtures."""
-    names = checked_names(names)
-    return [Mixture.vertex(names, name) for name in names]
-
-
-def uniform(names: Iterable[str]) -> list[Mixture]:
-    """The one mixture of equal shares."""
-    return [Mixture.uniform(names)]
 
 
 def leave_one_out(base: Mixture) -> list[Mixture]:
@@ -47,12 +35,6 @@ def doubled(base: Mixture) -> list[Mixture]:
     """
     _check_several(base, "doubled")
     return [base.scaled(name, 2.0) for name in base.support]
-
-
-def pairs(names: Iterable[str]) -> list[Mixture]:
-    """Half and half of every two sources: S (S - 1) / 2 mixtures."""
-    names = checked_names(names)
-    return [_equal_shares(names, pair) for pair in itertools.combinations(range(len(names)), 2)]
 
 
 def subsets(

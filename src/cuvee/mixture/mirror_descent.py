@@ -122,23 +122,6 @@ def over_sources(objective: ValueAndGradient, spread: FloatArray) -> ValueAndGra
     return in_shares
 
 
-def with_prior(objective: ValueAndGradient, prior: FloatArray, strength: float) -> ValueAndGradient:
-    """Add strength * KL(shares || prior), for example to stay near what is available.
-
-    Args:
-        objective: the loss.
-        prior: positive shares [S].
-        strength: in the unit of the loss per nat.
-    """
-
-    def penalised(shares: FloatArray) -> tuple[float, FloatArray]:
-        value, gradient = objective(shares)
-        ratio = np.log(np.maximum(shares, 1e-300) / prior)
-        return value + strength * _divergence(shares, prior), gradient + strength * (ratio + 1.0)
-
-    return penalised
-
-
 def _gap(region: Region, point: FloatArray, gradient: FloatArray) -> float:
     return float(gradient @ (point - region.linear_minimum(gradient).shares))
 

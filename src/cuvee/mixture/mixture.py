@@ -92,17 +92,6 @@ class Mixture:
         return cls.normalised(tokens)
 
     @classmethod
-    def from_epochs(cls, epochs: Mapping[str, float], available: Mapping[str, int]) -> Self:
-        """The mixture that reads each source ``epochs[name]`` times.
-
-        Args:
-            epochs: passes over each source.
-            available: tokens of each source; must name every source of ``epochs``.
-        """
-        _check_known(tuple(available), epochs)
-        return cls.normalised({name: count * available[name] for name, count in epochs.items()})
-
-    @classmethod
     def combine(cls, terms: Sequence[tuple[float, "Mixture"]]) -> Self:
         """The convex combination of ``(coefficient, mixture)`` terms, over the union of their sources.
 

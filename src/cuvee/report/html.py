@@ -106,6 +106,7 @@ def _environment() -> Environment:
         FEWEST_DOCUMENTS=FEWEST_DOCUMENTS,
         MOST_TABLED_MEMBERS=MOST_TABLED_MEMBERS,
         FOLDED_FROM=FOLDED_FROM,
+        GAP=wording.GAP,
     )
     words = (
         wording.alone,
@@ -123,6 +124,7 @@ def _environment() -> Environment:
         wording.effect,
         wording.main_shares,
         wording.noise,
+        wording.descents,
     )
     environment.filters.update({word.__name__: word for word in words})
     environment.filters["breakable"] = _breakable

@@ -28,6 +28,7 @@ def render_markdown(view: StudyView) -> str:
         _section("Predicted losses (nats per token)", _losses(view)),
         _section("What losses are measured on", _evaluations(view)),
         _section("What each source does to the target", _effects(view)),
+        _section("Where the proxies have their optimum", *_optima(view)),
         _section("Honesty", _belief(view), _honesty(view), _calibrators(view)),
         _section("Mixtures tied with the pick", _tied(view)),
         _section("Runs worth making next", _next_runs(view)),
@@ -155,6 +156,40 @@ def _effect(heat: HeatMap, place: int) -> str:
         return wording.MISSING
     text = wording.signed(cell.value, 4)
     return f"({text})" if cell.muted else text
+
+
+def _optima(view: StudyView) -> tuple[str, ...]:
+    decision = view.decision
+    if not decision.optima:
+        return ()
+    sources = [escape(source) for source in decision.sources]
+    rows = [
+        (
+            escape(row.proxy),
+            wording.main_shares(sources, row.shares, 8),
+            wording.number(row.loss, 4),
+            wording.number(row.pick_loss, 4),
+            wording.percent(row.distance),
+            wording.number(row.gap, 4),
+        )
+        for row in decision.optima
+    ]
+    heads = (
+        "proxy",
+        "main shares",
+        "loss there",
+        "loss of the pick",
+        "differs from the pick",
+        "gap",
+    )
+    note = (
+        f"Within the limits, before calibration. {wording.GAP} Method of merging: {escape(decision.merging)}."
+    )
+    return (
+        note,
+        _table(heads, rows, left=2),
+        *(escape(wording.descents(row)) for row in decision.optima if row.ends),
+    )
 
 
 def _belief(view: StudyView) -> str:

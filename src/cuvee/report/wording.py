@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cuvee.decisions.ablation.decision import ProxyOptimum
 from cuvee.decisions.check import Comparison
 from cuvee.precision import Precision
 from cuvee.quantities import MINUS
@@ -19,6 +20,11 @@ from cuvee.quantities import quantity as quantity
 
 UNBELIEVED = "The proxy that predicts these is not known to beat what needs no proxy: take them for guesses."
 """Said beside what only a proxy says of sources, where the proxy is not believed."""
+GAP = (
+    "The gap is how much lower another mixture could be, to first order; of the ensemble, whose loss is "
+    "convex, it is a bound."
+)
+"""What the gap of an optimum means."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -61,6 +67,14 @@ def noise(deviation: float) -> str:
     if math.isnan(deviation):
         return "how much one training varies is not known: none was repeated."
     return f"one training varies by {number(deviation, 4)} nats per token (standard deviation)."
+
+
+def descents(optimum: ProxyOptimum) -> str:
+    """How far apart descents to an optimum ended."""
+    apart = number(max(optimum.ends) - min(optimum.ends), 4)
+    ended = f"{len(optimum.ends)} descents from different mixtures ended within {apart} nats of each other"
+    lower = "" if math.isfinite(optimum.gap) else "; a candidate lies lower than all of them"
+    return f"The loss of a {optimum.proxy} is not convex: {ended}{lower}."
 
 
 def correlation(value: float) -> str:

@@ -16,6 +16,10 @@ from cuvee.types import FloatArray, Json
 
 Status = Literal["done", "failed"]
 
+DESCENT, OPTIMUM = "descent", "optimum"
+"""Roles of merges: where a descent in the weights ended, at the price of the descent; and what may be the
+optimum, at the price of a merge."""
+
 
 @dataclass(frozen=True)
 class Run:

@@ -88,11 +88,6 @@ class MixedStream:
         self._subset_keys = _keys({"subset of": name} for name in self.sources)
 
     @property
-    def tokens_per_step(self) -> int:
-        """Targets in one batch, B T."""
-        return self.batch_sequences * self.context_length
-
-    @property
     def unique_tokens(self) -> dict[str, int]:
         """Targets in one epoch of each source (after its fraction)."""
         return {windows.name: windows.used * self.context_length for windows in self._windows}

@@ -20,6 +20,7 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.findings import Findings, References
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.merge_optimum import merge_optimum
 from cuvee.study.mixtures import (
     baselines,
     candidates,
@@ -105,8 +106,8 @@ def _simulate(
     names = config.pool_sources
     proxies = Proxies.of(lab)
     target = lab.documents.target(config.target_weights)
-    optimum = proxies.ensemble.optimum(region, target).mixture
-    looked_at = [*candidates(config, region, available), optimum]
+    optimum = proxies.ensemble.optimum(region, target)
+    looked_at = [*candidates(config, region, available), optimum.mixture]
     pairs = leave_two_out(names) if config.estimand == "equal_budget" else []
     mixtures = list({one.key: one for one in [*chosen, *looked_at, *pairs]}.values())
     reference_keys = {one.key for one in chosen}
@@ -123,6 +124,7 @@ def _simulate(
         pool=proxies.pool,
         ensemble=proxies.ensemble,
         optimum=optimum,
+        merge_optimum=merge_optimum(proxies, region, scored, optimum.mixture, target),
         score=proxies.score,
     )
 

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from cuvee.decisions.check import STAGE
 from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.run import DESCENT
 from cuvee.study.agenda import Agenda
 from cuvee.study.checking import CHECK_SEEDS, TITLE
 from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.merge_optimum import STAGE as OPTIMUM
+from cuvee.study.merge_optimum import STARTS, descent_flops
 from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.proxies import planned_branches
 from cuvee.study.survey import ARMS
@@ -36,7 +39,8 @@ def ablation_outlook(lab: Laboratory, trained: Sequence[Planned], replicates: Se
         for title, planned in stages.items()
         if planned
     ]
-    return Outlook((*rows, _scoring(lab, watch), *_check(lab, watch, any(row.left for row in rows))))
+    scoring = _scoring(lab, watch), _optimum(lab, watch)
+    return Outlook((*rows, *scoring, *_check(lab, watch, any(row.left for row in rows))))
 
 
 def _check(lab: Laboratory, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
@@ -86,14 +90,30 @@ def _scoring(lab: Laboratory, watch: Stopwatch) -> OutlookRow:
     each = model.flops_per_token * scored + 2.0 * len(branches) * model.layout.size
     decided = plan.folder.decision.exists()
     left = 0 if decided else max(mixtures - len(lab.store.runs(kind="merged")), 0)
-    rate = config.workers * watch.flops_a_second(branches[0].run) if left else math.inf
+    return _scored("scoring mixtures", watch, tokens, mixtures, left, each)
+
+
+def _optimum(lab: Laboratory, watch: Stopwatch) -> OutlookRow:
+    """Descents to the optimum of merges, each as long as it may become."""
+    plan = lab.plan
+    each = descent_flops(plan, len(planned_branches(plan)))
+    made = len(lab.store.runs(role=DESCENT))
+    left = 0 if made and plan.folder.decision.exists() else max(STARTS - made, 0)
+    return _scored(OPTIMUM, watch, plan.bench.part().tokens, STARTS, left, each)
+
+
+def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, each: float) -> OutlookRow:
+    """A row of work by which nothing is trained, of so many FLOPs each."""
+    plan = watch.lab.plan
+    run = planned_branches(plan)[0].run
+    rate = plan.config.workers * watch.flops_a_second(run) if left else math.inf
     return OutlookRow(
-        "scoring mixtures",
-        model.layout.size,
+        title,
+        run.model.build().layout.size,
         tokens,
-        mixtures,
+        count,
         left,
-        each * mixtures,
+        each * count,
         each * left,
         math.nan,
         each * left / rate / HOUR,

@@ -22,6 +22,7 @@ from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
 from cuvee.study.mixtures import compared_with
 from cuvee.study.provenance import provenance
+from cuvee.study.proxies import ENSEMBLE, MERGE
 from cuvee.study.run_warnings import unseen, warnings_of
 from cuvee.study.unlearnt import unlearnt
 from cuvee.types import FloatArray
@@ -111,7 +112,9 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
         ),
         ablation=_ablation(judge, even),
         best_subset=_best_subset(judge),
-        best_weights=tuple(float(share) for share in findings.optimum.shares),
+        best_weights=_tuple(findings.optimum.mixture),
+        optima=_optima(findings, judge),
+        merging=config.merging.method,
         interactions=_interactions(judge, even),
         geometry=d.PoolGeometry(
             geometry.names,
@@ -287,6 +290,23 @@ def _best_subset(judge: Judge) -> tuple[str, ...]:
         if np.allclose(positive, positive[0]):
             return judge.scored.mixtures[row].support
     return ()
+
+
+def _optima(findings: Findings, judge: Judge) -> tuple[d.ProxyOptimum, ...]:
+    """Of the proxies as they are, beside what they say of the pick."""
+    merge, ensemble = findings.merge_optimum, findings.optimum
+    found = {
+        MERGE: (merge.mixture, merge.loss, merge.gap, merge.ends),
+        ENSEMBLE: (ensemble.mixture, ensemble.value, ensemble.gap, ()),
+    }
+    row = judge.scored.row(judge.pick)
+    picked = {name: float(judge.scored.losses(name)[row] @ judge.target) for name in found}
+    return tuple(
+        d.ProxyOptimum(
+            name, _tuple(mixture), loss, picked[name], mixture.total_variation(judge.pick), gap, ends
+        )
+        for name, (mixture, loss, gap, ends) in found.items()
+    )
 
 
 def _interactions(judge: Judge, uniform: Mixture) -> tuple[tuple[float, ...], ...]:

@@ -25,6 +25,7 @@ from cuvee.study.settings import (
     EvaluationSettings,
     EvaluationsSettings,
     LimitsSettings,
+    MergingSettings,
     ModelSettings,
     ReferencesSettings,
     ReferenceTrainingSettings,
@@ -82,6 +83,8 @@ class StudyConfig(Settings):
     """Training of the pool: one branch of the seed model for each unit of data."""
     reference_training: ReferenceTrainingSettings
     """Training of the reference runs. Missing keys are those of the branches."""
+    merging: MergingSettings = MergingSettings()
+    """How the branches of the pool are merged."""
     references: ReferencesSettings
     """Reference mixtures: models are trained on them to calibrate and judge the proxies."""
     candidates: CandidatesSettings
@@ -243,7 +246,8 @@ class StudyConfig(Settings):
     @property
     def digest(self) -> str:
         """Hash of all that was decided, where text lies and how many work aside."""
-        return digest({key: value for key, value in self.as_json().items() if key not in _PLACES})
+        left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
+        return digest({key: value for key, value in self.as_json().items() if key not in left_out})
 
 
 def _check_schema(raw: Mapping[str, Any], name: str) -> None:

@@ -12,6 +12,7 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.scores import Documents
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.merging.pool import FlatPool
+from cuvee.mixture.mirror_descent import Optimum
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.types import AnyArray, BoolArray, FloatArray
@@ -109,6 +110,19 @@ class References:
 
 
 @dataclass(frozen=True, eq=False)
+class MergeOptimum:
+    """The mixture with the lowest merge loss."""
+
+    mixture: Mixture
+    loss: float
+    """On the target, nats per token, on all windows."""
+    gap: float
+    """What another mixture could gain to first order; NaN where a candidate is lower than all ends."""
+    ends: tuple[float, ...]
+    """Target losses of what the descents ended at."""
+
+
+@dataclass(frozen=True, eq=False)
 class Findings:
     """Everything a decision is made from."""
 
@@ -122,7 +136,9 @@ class Findings:
     """None where none were trained."""
     pool: FlatPool
     ensemble: Ensemble
-    optimum: Mixture
-    """The ensemble's own optimum in the region."""
+    optimum: Optimum
+    """The ensemble's own in the region."""
+    merge_optimum: MergeOptimum
+    """The merge's own in the region."""
     score: Callable[[Sequence[Mixture], Sequence[str], BoolArray], Scored]
     """Score further mixtures, with their roles, and whether on all tokens."""

@@ -17,9 +17,10 @@ from cuvee.errors import TrainingError
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.race import PART, part_windows
 from cuvee.evaluation.scores import Scores
-from cuvee.evaluation.scoring import iterate_scores
+from cuvee.evaluation.scoring import score_merges
 from cuvee.execution.interface import Report
 from cuvee.merging.pool import FlatPool
+from cuvee.merging.registry import MERGERS
 from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
 from cuvee.training.loop import train
@@ -214,7 +215,8 @@ class MergeTask:
     pool: Path
     weights: FloatArray
     """[m, K]"""
-    scale: float
+    method: str
+    """Of merging; a row of ``MERGERS``."""
     bench: Bench
     partly: bool
     """On the part of the evaluations only."""
@@ -238,11 +240,9 @@ def score_block(task: MergeTask, report: Report) -> MergesScored:
     began = time.process_time()
     evaluator = task.bench.part() if task.partly else task.bench.evaluator()
     pool = FlatPool.open(task.pool).to(task.bench.model.device)
-    nats = np.empty((len(task.weights), len(evaluator.documents.tokens)))
-    for position, scores in iterate_scores(evaluator, pool, task.weights, task.scale):
-        nats[position] = scores.nats
-        report(1, "")
-    return MergesScored(Scores(evaluator.documents, nats), time.process_time() - began)
+    merger = MERGERS[task.method]
+    scores = score_merges(evaluator, pool, merger, task.weights, lambda: report(1, ""))
+    return MergesScored(scores, time.process_time() - began)
 
 
 @dataclass(frozen=True)

@@ -311,7 +311,8 @@ class Laboratory:
             self.progress.stage(title, len(todo), "merges")
             blocks = [todo[start : start + _MERGES_A_TASK] for start in range(0, len(todo), _MERGES_A_TASK)]
             path = self.plan.folder.pool(pool.roster.key)
-            tasks = [MergeTask(path, weights[block], 1.0, self.plan.bench, partly) for block in blocks]
+            method = self.plan.config.merging.method
+            tasks = [MergeTask(path, weights[block], method, self.plan.bench, partly) for block in blocks]
             forward = self.plan.bench.part() if partly else self.plan.bench.evaluator()
             flops = forward.model.flops_per_token * forward.tokens + 2.0 * pool.bank.numel()
             for index, done in self.executor.map(
@@ -380,7 +381,8 @@ class Laboratory:
 
     def _proxy_key(self, kind: str, roster: Roster, weights: FloatArray, partly: bool) -> str:
         inputs = {"pool": roster.key, "weights": weights.tolist(), "evaluations": self.evaluations}
-        return RunKey(kind, inputs | ({"part": PART} if partly else {})).digest
+        method = self.plan.config.merging.key if kind == "merged" else {}
+        return RunKey(kind, inputs | method | ({"part": PART} if partly else {})).digest
 
     def _proxy_run(
         self, kind: str, name: str, key: str, mixture: Mixture, role: str, scores: Scores, flops: float

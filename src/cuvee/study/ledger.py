@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cuvee.decisions.ablation.decision import LedgerRow
-from cuvee.runs.run import Run
+from cuvee.runs.run import DESCENT, OPTIMUM, Run
 from cuvee.runs.store import RunStore
+from cuvee.study.merge_optimum import STAGE
 from cuvee.study.plan import Plan
 
 COMPARED = (16, 500)
 """Numbers of mixtures for which the cost by proxies is set against training them."""
 
+_FOUND = (DESCENT, OPTIMUM)
+"""Roles of the search for the merge's own optimum."""
 _STAGES = ("seed", "branch", "reference", "replicate", "fresh")
 
 
@@ -27,12 +30,18 @@ def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
             flops = sum(run.flops or 0.0 for run in group)
             rows.append(LedgerRow(stage, "trained", len(group), flops, seconds.get(stage, float("nan"))))
     for kind in ("merged", "ensembled"):
-        group = [run for run in runs if run.kind == kind]
+        group = [run for run in runs if run.kind == kind and run.role not in _FOUND]
         if group:
-            spent = sum(value for stage, value in seconds.items() if stage.startswith(kind))
-            flops = sum(run.flops or 0.0 for run in group)
-            rows.append(LedgerRow("scoring mixtures", kind, len(group), flops, spent or float("nan")))
-    return tuple(rows)
+            rows.append(_scoring(group, "scoring mixtures", kind, store))
+    group = [run for run in runs if run.role in _FOUND]
+    return (*rows, _scoring(group, STAGE, "merged", store)) if group else tuple(rows)
+
+
+def _scoring(group: Sequence[Run], stage: str, kind: str, store: RunStore) -> LedgerRow:
+    """A row of what was scored, with the time of it where that was taken."""
+    keys = {run.key for run in group}
+    spent = sum(value for (key, _), value in store.seconds().items() if key in keys)
+    return LedgerRow(stage, kind, len(group), sum(run.flops or 0.0 for run in group), spent or float("nan"))
 
 
 def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
@@ -40,7 +49,7 @@ def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
     runs = store.runs()
     branches = sum(run.flops or 0.0 for run in _trained(runs, "branch"))
     direct = [run.flops or 0.0 for run in _trained(runs, "reference")]
-    merged = [run.flops or 0.0 for run in runs if run.kind == "merged"]
+    merged = [run.flops or 0.0 for run in runs if run.kind == "merged" and run.role not in _FOUND]
     ensembled = [run.flops or 0.0 for run in runs if run.kind == "ensembled"]
     if not direct or not merged:
         return {}

@@ -62,7 +62,7 @@ def candidates(config: StudyConfig, region: Region, available: dict[str, int]) -
     uniform = Mixture.uniform(names)
     first = [uniform, *baselines(region, available)]
     if len(names) > 1:
-        first += [*(_without(uniform, name) for name in names), *designs.doubled(uniform)]
+        first += [*designs.leave_one_out(uniform), *designs.doubled(uniform)]
     ablations = _distinct(mixture for mixture in first)
     count = config.candidates.count
     drawn = _design(config.candidates.design, names, region, count * 2, config.seed + 1, config.estimand)
@@ -205,10 +205,6 @@ def _subsets(names: tuple[str, ...], region: Region, count: int, rng: np.random.
     others = [others[i] for i in rng.permutation(len(others))]
     wanted = min(len(same), max(-(-2 * count // 3), count - len(others)))
     return [*same[:wanted], *others[: count - wanted]]
-
-
-def _without(base: Mixture, name: str) -> Mixture:
-    return base.scaled(name, 0.0)
 
 
 def _distinct(mixtures: Iterable[Mixture]) -> list[Mixture]:

@@ -38,7 +38,7 @@ class Proxies:
 
     def ready(self) -> None:
         """Measure what every score rests on, unless the store has it: snapshots, and averages of replicas."""
-        _ = self._curves, self._noise_cost
+        _ = self._curves, self.noise_cost
 
     def score(
         self, mixtures: Sequence[Mixture], roles: Sequence[str], whole: BoolArray | bool = True
@@ -74,6 +74,11 @@ class Proxies:
         whole = whole.copy()
         whole[rest[survivors(looks)]] = True
         return self.score(mixtures, roles, whole)
+
+    def whole_merges(self, mixtures: Sequence[Mixture], role: str) -> FloatArray:
+        """Losses [M, E] of merges alone, scored on all tokens, without the own curve."""
+        nats = self._merged(mixtures, [role] * len(mixtures), np.ones(len(mixtures), dtype=bool))
+        return self.lab.documents.means(nats)
 
     def merges(self, mixtures: Sequence[Mixture], role: str) -> FloatArray:
         """Losses [M, E] of merges alone, scored on a part, with the own curve where there is one."""
@@ -113,10 +118,10 @@ class Proxies:
             if rows:
                 of = [mixtures[row] for row in rows], [roles[row] for row in rows]
                 nats[rows] = self.lab.score_merges(MERGE, self.pool, weights[rows], *of, control).nats
-        if self._noise_cost is None:
+        if self.noise_cost is None:
             return nats
         documents = self.lab.documents
-        penalty = noise_penalty(weights, self._noise_cost)
+        penalty = noise_penalty(weights, self.noise_cost)
         return nats - penalty[:, documents.evaluation] * documents.tokens
 
     def _with_curve(self, mixtures: Sequence[Mixture], nats: FloatArray) -> FloatArray:
@@ -125,7 +130,7 @@ class Proxies:
         return self._curves.substituted(np.stack([mixture.shares for mixture in mixtures]), nats)
 
     @cached_property
-    def _noise_cost(self) -> FloatArray | None:
+    def noise_cost(self) -> FloatArray | None:
         """What the training noise of one branch costs a merge [E], from replicas; None without them."""
         config = self.lab.plan.config
         replicas = config.branch_training.seeds

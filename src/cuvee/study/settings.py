@@ -255,6 +255,18 @@ class BranchTrainingSettings(ReferenceTrainingSettings):
     """Number of branches for each unit, each with its own data order."""
 
 
+class MergingSettings(Settings):
+    """How the branches of the pool are merged."""
+
+    method: Literal["linear"] = "linear"
+    """The weighted mean of their parameters (linear)."""
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What it adds to the hashes of what it makes: nothing where studies had no choice yet."""
+        return {} if self == MergingSettings() else {"merging": self.method}
+
+
 Design = Literal["mixed", "subsets", "dirichlet", "space_filling"]
 
 

@@ -163,6 +163,26 @@ class AblationEffect:
 
 
 @dataclass(frozen=True)
+class ProxyOptimum:
+    """Where a raw proxy has its lowest target loss among the allowed mixtures; no reference corrects it."""
+
+    proxy: str
+    """"merge" or "ensemble"."""
+    shares: tuple[float, ...]
+    loss: float
+    """Target loss there, by this proxy."""
+    pick_loss: float
+    """Target loss of the pick, by this proxy."""
+    distance: float
+    """From the pick: the share of tokens that changes source (total variation)."""
+    gap: float = _NAN
+    """The most that another allowed mixture could be lower; of the merge, whose loss is not convex, to first
+    order from where a descent ended on a part of the tokens."""
+    ends: tuple[float, ...] = ()
+    """Target losses of what descents from different starts ended at; empty where one is enough."""
+
+
+@dataclass(frozen=True)
 class PoolGeometry:
     """Lengths and directions of the pool's parameter deltas, and what looks wrong about them."""
 
@@ -261,7 +281,11 @@ class Decision(Checkable):
     best_subset: tuple[str, ...] = ()
     """Sources of the best equally weighted subset."""
     best_weights: tuple[float, ...] = ()
-    """The proxy's own optimum [S], before calibration and caps."""
+    """The ensemble's own optimum among the allowed mixtures [S]."""
+    optima: tuple[ProxyOptimum, ...] = ()
+    """Of merge and ensemble, as they are before any calibration; older documents have none."""
+    merging: str = "linear"
+    """How branches were merged: a row of ``cuvee.merging.registry``."""
     interactions: tuple[tuple[float, ...], ...] = ()
     """Effect of a pair on the target beyond the sum of its two effects [S, S]; empty if not measured."""
     geometry: PoolGeometry | None = None
@@ -284,6 +308,7 @@ class Decision(Checkable):
             )
         named = [(mixture.name, mixture.shares) for mixture in self.tied]
         named += [(run.name, run.shares) for run in self.next_runs]
+        named += [(f"the optimum of {one.proxy}", one.shares) for one in self.optima]
         named += [(reference.name, reference.shares) for reference in self.references]
         for name, shares in named:
             _check_length(f"shares of {name!r}", shares, count)

@@ -148,7 +148,7 @@ class Menu:
         region, config = self.space.region, self.lab.plan.config
         pool = [self.lab.trained_key(run) for run in _pool(self.lab.plan)] if config.search.proxies else []
         return digest(
-            ({"pool": pool} if pool else {})
+            ({"pool": pool, **config.merging.key} if pool else {})
             | {
                 "levels": [vars(one) for one in self.space.levels],
                 "lower": region.lower.tolist(),

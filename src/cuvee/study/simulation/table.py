@@ -2,7 +2,7 @@
 
 Of a study those runs count that compare mixtures at full length: trained, merged and ensembled ones, each
 kind a level of its own at the price that was paid for it. Seeds, branches and snapshots are what the others
-are made from. Metrics are the losses in nats per token.
+are made from, and a descent has the price of many merges. Metrics are the losses in nats per token.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,12 @@ from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.observations import Observations
+from cuvee.runs.run import DESCENT
 from cuvee.runs.store import RunStore
 from cuvee.study.fit_folder import Runs, runs_of
 
 _LOSS = "nats_per_token/"  # as in study/laboratory.py, which loads torch
-_PARTS = ("seed", "branch", "snapshot")
+_PARTS = ("seed", "branch", "snapshot", DESCENT)
 _OTHER_RECIPE = " at "  # as in the role "reference at 0.001": made with another learning rate
 
 
