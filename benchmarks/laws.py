@@ -24,7 +24,7 @@ from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.ensemble import Ensemble
 from cuvee.laws.interface import UNKNOWN_SCALE, Law, LawData, own_sources
 from cuvee.laws.registry import law_named
-from cuvee.laws.regmix import boosted, published_optimum
+from cuvee.laws.regmix import SEED, boosted
 from cuvee.laws.spread import Spread, coverage
 from cuvee.laws.validation import Validated, validate
 from cuvee.runs.imported import ImportedTable, import_runs
@@ -162,6 +162,22 @@ def held_out(name: str, train: LawData, test: LawData):  # type: ignore[no-untyp
     own = validated.fitted.deviation(test.shares)
     inside = [float((miss <= spread.half_width(own, level)).mean()) for level in (0.8, 0.95)]
     return validated.fitted, inside
+
+
+def published_optimum(
+    predict: Callable[[FloatArray], FloatArray], prior: FloatArray, draws: int = 100_000, best: int = 128
+) -> FloatArray:
+    """The optimum of RegMix as published: the mean [S] of the ``best`` of many draws around the prior.
+
+    Args:
+        predict: from shares [M, S] to costs [M].
+        prior: parameters [S] of the Dirichlet distribution drawn from, by NumPy's legacy generator.
+        draws: of mixtures.
+        best: of them that are averaged.
+    """
+    drawn = np.random.RandomState(SEED).dirichlet(prior, draws)
+    result: FloatArray = drawn[np.argsort(predict(drawn))[:best]].mean(axis=0)
+    return result
 
 
 def published_regmix() -> Table:
