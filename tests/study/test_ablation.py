@@ -528,7 +528,8 @@ def test_a_study_merges_by_the_method_that_it_names(tmp_path: Path, monkeypatch:
     plain = StudyConfig.load(folder.root)
     before = ablation.run(plain, folder, Silent(), InProcess())
     kept, linear = hashes(folder.checkpoints), rows(folder, kind="merged")
-    named = plain.model_copy(update={"merging": MergingSettings.model_construct(method="halved")})
+    halved = MergingSettings.model_construct(method="halved")  # type: ignore[arg-type]
+    named = plain.model_copy(update={"merging": halved})
     decision = ablation.run(named, folder, Silent(), InProcess())
     assert hashes(folder.checkpoints) == kept, "nothing is trained for it"
     assert (before.merging, decision.merging) == ("linear", "halved")

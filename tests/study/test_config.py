@@ -96,7 +96,8 @@ def test_how_branches_are_merged_is_no_part_of_the_digest_where_studies_had_no_c
     assert (
         parsed().digest == parsed(merging={"method": "linear"}).digest == parsed(merging={}).digest == known
     )
-    other = parsed().model_copy(update={"merging": settings.MergingSettings.model_construct(method="other")})
+    merging = settings.MergingSettings.model_construct(method="other")  # type: ignore[arg-type]
+    other = parsed().model_copy(update={"merging": merging})
     assert other.digest != known
     assert (parsed().merging.key, other.merging.key) == ({}, {"merging": "other"})
 
