@@ -96,6 +96,9 @@ class SourceSettings(TextSettings):
     in_seed: bool = True
     """The seed model (and a tokenizer trained here) sees it. `cuvee add-source` says false, so that
     what is already trained stays as it is."""
+    made_from: tuple[str, ...] = ()
+    """The source above that it is a part of, or those that it holds together, all out of the `pool`; their
+    documents are no duplicates of its own. `cuvee change` says so."""
 
     @model_validator(mode="after")
     def _has_paths(self) -> "SourceSettings":
