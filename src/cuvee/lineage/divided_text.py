@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cuvee.errors import SourceError
-from cuvee.sources.document import Document
-from cuvee.sources.readers import SourceSpec, read_source
+
+if TYPE_CHECKING:  # readers load libraries that a look at a study file does not need
+    from cuvee.sources.document import Document
+    from cuvee.sources.readers import SourceSpec
 
 
-def check_divided(whole: SourceSpec, parts: Sequence[SourceSpec]) -> None:
+def check_divided(whole: "SourceSpec", parts: Sequence["SourceSpec"]) -> None:
     """Compare the documents of a source with those of its parts by their text; empty ones count nowhere.
 
     Raises:
@@ -17,6 +20,8 @@ def check_divided(whole: SourceSpec, parts: Sequence[SourceSpec]) -> None:
 
     Cost: every file is read once; the digests of all documents are held.
     """
+    from cuvee.sources.readers import read_source
+
     known = {_digest(document) for document in read_source(whole) if document.text.strip()}
     owners: dict[bytes, str] = {}
     for part in parts:
@@ -32,7 +37,7 @@ def check_divided(whole: SourceSpec, parts: Sequence[SourceSpec]) -> None:
         )
 
 
-def _claim(whole: str, part: str, document: Document, known: set[bytes], owners: dict[bytes, str]) -> None:
+def _claim(whole: str, part: str, document: "Document", known: set[bytes], owners: dict[bytes, str]) -> None:
     digest = _digest(document)
     if digest not in known:
         raise SourceError(
@@ -46,5 +51,5 @@ def _claim(whole: str, part: str, document: Document, known: set[bytes], owners:
         )
 
 
-def _digest(document: Document) -> bytes:
+def _digest(document: "Document") -> bytes:
     return hashlib.sha256(document.text.encode()).digest()
