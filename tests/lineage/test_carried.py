@@ -133,7 +133,8 @@ def test_it_is_said_in_sentences() -> None:
     ]
     runs.append(worth({"books": 1.0}, PLAIN, "code", "web"))
     assert statement(runs) == [
-        "Of 4 trained mixtures 1 are exact over the new sources, 2 approximate (no evidence), 1 left out.",
+        "Of 4 trained mixtures, 1 are exact over the new sources, 2 approximate (no evidence) and 1 left "
+        "out.",
         "2 approximate: they read what is now 'texts' in another proportion than its tokens.",
         "1 left out: they read 'books', which may not be in the mixture any more.",
     ]

@@ -139,8 +139,17 @@ def test_a_split_trains_its_branches_and_some_references_and_carries_the_others_
     assert to_make(plan) == {"branches": 2, "references": 4}, "four of eight: two of the five sources are new"
     assert (plan.kept, plan.new) == (8, 4)
     assert {one.fate for one in plan.runs} == {"exact"}
-    told = json.loads(json.dumps(plan.as_json()))
-    assert told["references"] == {"kept": 8, "new": 4} and told["outlook"]["hours_left"] > 0
+    document = json.loads(json.dumps(plan.as_json()))
+    assert document["references"] == {"kept": 8, "new": 4} and document["outlook"]["hours_left"] > 0
+    assert any(
+        one.startswith("To train: 2 of 5 branches, 4 of 12 references, for ") for one in plan.sentences
+    )
+    assert plan.outlook is not None
+    references = next(row for row in plan.outlook.rows if row.title == "references")
+    each = references.flops / references.runs
+    assert 4 * each < references.flops_left < 6 * each, "the others are measured again, which costs less"
+    scoring = next(row for row in plan.outlook.rows if row.title == "scoring mixtures")
+    assert scoring.left == scoring.runs, "the old scores are of another pool"
     assert roles_made(copy, finished) == {"branch": 2, "reference": 4}
     assert decision.sources == ("lo", "mi", "nu", "ka_old", "ka_new")
 

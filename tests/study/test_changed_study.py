@@ -249,6 +249,6 @@ def test_united_runs_are_runs_of_whole_sources(tmp_path: Path) -> None:
         assert over_pool(Mixture.of({"books": 0.5, "code": 0.5}), config, tokens).fate == "exact"
 
 
-def test_parts_on_the_hub_are_told_from_others() -> None:
+def test_parts_on_the_hub_are_known() -> None:
     assert not SPLIT.on_the_hub and not Drop(("web",)).on_the_hub and not Merge(("a", "b"), "c").on_the_hub
     assert Split("web", {"en": ("x",), "de": ("hub:owner/name:train",)}).on_the_hub

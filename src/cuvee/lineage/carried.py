@@ -80,8 +80,8 @@ def statement(runs: Iterable[Carried]) -> list[str]:
         return ["No mixture has been trained yet."]
     counts = Counter(one.fate for one in runs)
     lines = [
-        f"Of {len(runs)} trained mixtures {counts['exact']} are exact over the new sources,"
-        f" {counts['approximate']} approximate (no evidence), {counts['left out']} left out."
+        f"Of {len(runs)} trained mixtures, {counts['exact']} are exact over the new sources,"
+        f" {counts['approximate']} approximate (no evidence) and {counts['left out']} left out."
     ]
     reasons = Counter((one.fate, one.reason) for one in runs if one.reason)
     most = reasons.most_common(_REASONS_NAMED)

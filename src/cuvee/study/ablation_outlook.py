@@ -84,8 +84,11 @@ def _scoring(lab: Laboratory, watch: Stopwatch) -> OutlookRow:
     whole = (config.references.count + SURVIVORS * config.candidates.count) / mixtures
     scored = tokens * (whole + (1.0 - whole) / PART)
     each = model.flops_per_token * scored + 2.0 * len(branches) * model.layout.size
-    decided = plan.folder.decision.exists()
-    left = 0 if decided else max(mixtures - len(lab.store.runs(kind="merged")), 0)
+    # Those of another pool, before a source came or went, are of no use to this one.
+    pool = set(config.pool_sources)
+    merged = sum(set(run.mixture.names) == pool for run in lab.store.runs(kind="merged"))
+    decided = merged > 0 and plan.folder.decision.exists()
+    left = 0 if decided else max(mixtures - merged, 0)
     rate = config.workers * watch.flops_a_second(branches[0].run) if left else math.inf
     return OutlookRow(
         "scoring mixtures",

@@ -11,6 +11,7 @@ from cuvee.lineage.divided_text import check_divided
 from cuvee.lineage.evidence_gap import MARGIN, uncovered
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
+from cuvee.quantities import flops
 from cuvee.study.ablation import outlook_of
 from cuvee.study.changed_study import changed
 from cuvee.study.config import StudyConfig
@@ -99,14 +100,16 @@ def look_ahead(
         made = {run.details.get("run") for run in lab.store.runs(kind="trained")}
         kept = [one for one in chosen if lab.plan.reference(one.trained).key in made]
         runs, new = _worth(lab), len(chosen) - len(kept)
+        outlook = outlook_of(lab) if timed else None
         sentences = [
             *statement(runs),
             *_of_references(kept, new),
+            *_price(outlook),
             *_uncovered(kept, region, config.seed),
             *_advice(change, runs),
             *_other_answers(folder),
         ]
-        return ChangePlan(tuple(runs), len(kept), new, tuple(sentences), outlook_of(lab) if timed else None)
+        return ChangePlan(tuple(runs), len(kept), new, tuple(sentences), outlook)
 
 
 def _worth(lab: Laboratory) -> list[Carried]:
@@ -122,8 +125,17 @@ def _worth(lab: Laboratory) -> list[Carried]:
 
 def _of_references(kept: list[ReferenceMixture], new: int) -> list[str]:
     carried = sum(one.carried for one in kept)
-    again = f", {carried} of them under the new sources, measured again" if carried else ""
-    return [f"{len(kept)} references stay{again}; {new} new ones must be trained."]
+    now = f", {carried} of them as runs of the new sources" if carried else ""
+    return [f"{len(kept)} references stay{now}; {new} new ones must be trained."]
+
+
+def _price(outlook: Outlook | None) -> list[str]:
+    """What is to be trained, in a sentence."""
+    rows = [row for row in outlook.rows if row.trained and row.left] if outlook else []
+    if not rows:
+        return [] if outlook is None else ["Nothing must be trained."]
+    listed = ", ".join(f"{row.left} of {row.runs} {row.title}" for row in rows)
+    return [f"To train: {listed}, for {flops(sum(row.flops_left for row in rows))} FLOPs."]
 
 
 def _uncovered(kept: list[ReferenceMixture], region: Region, seed: int) -> list[str]:

@@ -144,8 +144,8 @@ def intended_references(
     names, count = config.pool_sources, config.references.count
     kept = _kept(config, folder, tokens)
     remade = {name for name in names if config.sources[name].made_from}
-    told = sum(not one.carried and not remade.isdisjoint(one.mixture.support) for one in kept)
-    missing = max(count - len(kept), math.ceil(count * len(remade) / len(names)) - told)
+    native = sum(not one.carried and not remade.isdisjoint(one.mixture.support) for one in kept)
+    missing = max(count - len(kept), math.ceil(count * len(remade) / len(names)) - native)
     if missing <= 0:
         return kept if remade else kept[:count]
     known = {one.mixture.key for one in kept}
