@@ -29,6 +29,7 @@ from cuvee.study.judge import Judge
 from cuvee.study.mixtures import intended_references, region_of
 from cuvee.study.source_change import Change, Drop, Merge, Split
 from cuvee.study.study_file import COPIES, StudyFile
+from cuvee.study.survey import survey
 from tests.study.tiny_study import (
     LANGUAGES,
     SEED_DATA,
@@ -154,7 +155,7 @@ def test_a_split_trains_its_branches_and_some_references_and_carries_the_others_
     assert decision.sources == ("lo", "mi", "nu", "ka_old", "ka_new")
 
     # A carried run is the old one, measured on the parts too, under the mixture that it is now.
-    carried = [one for one in trained(copy) if one.role == CARRIED]
+    carried = [one for one in trained(copy) if one.role in CARRIED.values()]
     assert carried
     for one in carried:
         old = before[one.details["run"]]
@@ -176,6 +177,11 @@ def test_a_split_trains_its_branches_and_some_references_and_carries_the_others_
     new = [dict(zip(decision.sources, one.shares, strict=True)) for one in decision.references[8:]]
     assert all(one["ka_old"] + one["ka_new"] > 0 for one in new)
     assert all(abs(one["ka_old"] - next(iter(ratios)) * one["ka_new"]) > 0.01 for one in new)
+
+    stages = {
+        stage.title: (stage.done, stage.total) for stage in survey(StudyConfig.load(copy.root), copy).stages
+    }
+    assert stages["pool of branches"] == (5, 5) and stages["reference runs"] == (12, 12)
 
     # Nothing is left, and the price of that is nothing.
     again = still_ahead(copy, SPLIT)

@@ -34,8 +34,8 @@ from cuvee.study.plan import Plan
 from cuvee.study.proxies import Proxies, planned_branches
 from cuvee.types import FloatArray
 
-CARRIED = "carried"
-"""Role of references that were trained before their sources were split or merged, measured again."""
+CARRIED = {"reference": "carried", "replicate": "carried again"}
+"""Roles of references that were trained before their sources were split or merged, measured again."""
 
 
 def run(
@@ -97,7 +97,9 @@ def _runs(
     plan: Plan, chosen: Sequence[ReferenceMixture]
 ) -> tuple[list[Planned], list[Planned], list[Planned]]:
     def planned(one: ReferenceMixture, replica: int, role: str) -> Planned:
-        return Planned(plan.reference(one.trained, replica), CARRIED if one.carried else role, one.mixture)
+        return Planned(
+            plan.reference(one.trained, replica), CARRIED[role] if one.carried else role, one.mixture
+        )
 
     trained = [planned(one, 0, "reference") for one in chosen]
     replicates = [planned(one, 1, "replicate") for one in chosen[: plan.config.references.replicates]]

@@ -12,7 +12,7 @@ from cuvee.lineage.evidence_gap import MARGIN, uncovered
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
 from cuvee.quantities import flops
-from cuvee.study.ablation import outlook_of
+from cuvee.study.ablation import CARRIED, outlook_of
 from cuvee.study.changed_study import changed
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
@@ -25,7 +25,7 @@ from cuvee.study.source_change import Change, Drop, Split
 from cuvee.study.study_file import StudyFile
 from cuvee.types import Json
 
-_OTHER_USE = ("seed", "branch", "snapshot", "carried")
+_OTHER_USE = ("seed", "branch", "snapshot", *CARRIED.values())
 """Roles of trainings that are no mixture of their own: read in part, or measured again."""
 
 
