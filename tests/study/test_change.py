@@ -241,6 +241,16 @@ def test_a_study_changed_and_changed_again(copy: StudyFolder, finished: Finished
     assert not any("carried" in one.name for one in decision.references)
 
 
+def test_a_dropped_source_that_the_file_weighs_is_named(copy: StudyFolder) -> None:
+    text = (copy.root / "study.yaml").read_text()
+    (copy.root / "study.yaml").write_text(text + "target: {weights: {nu: 1, lo: 3}}\n")
+    after, plan = ahead(copy, DROP)
+    assert after.config.target.weights == {"nu": 1.0, "lo": 3.0}
+    assert plan.sentences[-1].startswith(
+        "The target goes on to weigh evaluation 'nu' by 25%, as the file says"
+    )
+
+
 def test_parts_that_overlap_are_refused_and_nothing_is_written(copy: StudyFolder) -> None:
     before = (copy.root / "study.yaml").read_bytes()
     write_texts(copy.root / "text" / "ka_old.jsonl", texts("ka"))

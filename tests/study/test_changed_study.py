@@ -147,6 +147,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
         Drop(("web", "code")),
         "cannot drop web, code: a mixture needs two sources, and of web, code, bo",
     ),
+    "no part": (Split("web", {}), "name at least two"),
     "one part": (Split("web", {"en": ("x",)}), "name at least two"),
     "a name that is taken": (Split("web", {"en": ("x",), "books": ("y",)}), "already a source 'books'"),
     "an evaluation": (Merge(("web", "code"), "asked"), "already an evaluation 'asked'"),
@@ -176,6 +177,21 @@ def test_what_cannot_be_leaves_the_file_alone(tmp_path: Path, case: str) -> None
     with pytest.raises(ConfigError, match=message):
         changed(file, change, counts)
     assert not file.differs and [one.name for one in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def test_only_the_same_change_is_done_already(tmp_path: Path) -> None:
+    config = after(study(tmp_path), SPLIT, Merge(("code", "books"), "both"))
+    assert SPLIT.done(config, tmp_path) and Merge(("books", "code"), "both").done(config, tmp_path)
+    for other in (
+        Split("web", {}),
+        Split("web", {"en": ("web/en",)}),
+        Split("web", {"en": ("web/en",), "de": ("elsewhere",)}),
+        Split("web", {**SPLIT.parts, "fr": ("web/fr",)}),
+        Merge(("books",), "both"),
+        Merge(("books", "code"), "other"),
+        Drop(("code",)),
+    ):
+        assert not other.done(config, tmp_path), other
 
 
 def test_a_source_out_of_the_pool_cannot_be_changed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """``cuvee add-source``: add a source to a study and train only what is new (floor 9)."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,11 @@ def add_source(
     with folder.locked():  # a run at work has read the file already
         places = [from_study(path, folder.root) for path in paths]
         config = append_source(file, name, places, None if tokens is None else round(tokens))
+    if config.target.weights and config.target_weights.get(name) == 0.0:
+        print(
+            f"note: target.weights does not name '{name}': what a mixture does to its text counts nothing",
+            file=sys.stderr,
+        )
     decide(config, folder, as_json)
 
 

@@ -107,6 +107,7 @@ def look_ahead(
             *_price(outlook),
             *_uncovered(kept, region, config.seed),
             *_advice(change, runs),
+            *_still_weighed(config, change),
             *_other_answers(folder),
         ]
         return ChangePlan(tuple(runs), len(kept), new, tuple(sentences), outlook)
@@ -157,6 +158,17 @@ def _advice(change: Change, runs: list[Carried]) -> list[str]:
         zero = ", ".join(f"{name}: 0" for name in change.sources)
         return [f"To keep all runs as evidence, forbid instead of dropping: limits.maximum: {{{zero}}}."]
     return ["To keep all runs as evidence, tie the sources instead of merging them: limits.ratios."]
+
+
+def _still_weighed(config: StudyConfig, change: Change) -> list[str]:
+    """Held-out text of dropped sources that the file says to weigh."""
+    weights, dropped = config.target_weights, change.sources if isinstance(change, Drop) else ()
+    return [
+        f"The target goes on to weigh evaluation '{name}' by {weights[name]:.0%}, as the file says; take it "
+        "out of target.weights if it counts no longer."
+        for name, one in config.evaluation_sets.items()
+        if one.source in dropped and weights[name] > 0.0
+    ]
 
 
 def _other_answers(folder: StudyFolder) -> list[str]:

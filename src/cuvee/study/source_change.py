@@ -21,12 +21,10 @@ class Split:
 
     def done(self, config: StudyConfig, root: Path) -> bool:
         """Whether the study file says it already."""
-        known = config.sources
-        return all(
-            name in known
-            and known[name].made_from == (self.source,)
-            and same_places(known[name].paths, paths, root)
-            for name, paths in self.parts.items()
+        made = {name: one for name, one in config.sources.items() if one.made_from == (self.source,)}
+        return bool(made) and all(
+            name in made and name in self.parts and same_places(made[name].paths, self.parts[name], root)
+            for name in made.keys() | self.parts.keys()
         )
 
     @property
@@ -89,7 +87,7 @@ class Merge:
     def done(self, config: StudyConfig, root: Path) -> bool:
         """Whether the study file says it already."""
         known = config.sources.get(self.name)
-        return known is not None and set(known.made_from) == set(self.sources)
+        return known is not None and sorted(known.made_from) == sorted(self.sources)
 
     def check(self, config: StudyConfig) -> None:
         """Raises ConfigError where it cannot be."""
