@@ -322,6 +322,12 @@ def test_add_source_goes_on_after_a_kill(
     assert f'there is already a source "books", of {study.parent / "b"}, hub:owner' in other.stderr
 
 
+def test_add_source_says_where_the_target_counts_nothing_of_it(flow: FakeFlow, study: Path) -> None:
+    assert "note:" not in cuvee("add-source", study, "books", "b").stderr
+    study.write_text(f"{STUDY}target: {{weights: {{web: 1}}}}\n")
+    assert "note: target.weights does not name 'books'" in cuvee("add-source", study, "books", "b").stderr
+
+
 def test_add_source_waits_for_no_other_run(flow: FakeFlow, study: Path) -> None:
     with StudyFolder(study.parent).locked():
         assert cuvee("add-source", study, "books", "x").exit_code == 6

@@ -23,8 +23,8 @@ from cuvee.study.question import LAW
 from cuvee.study.simulation.question import METHODS
 
 COMMANDS = [
-    "init", "run", "check", "scale", "search", "status", "report", "add-source", "demo", "doctor", "fit",
-    "optimise", "simulate", "export", "check-export",
+    "init", "run", "check", "scale", "search", "status", "report", "add-source", "change", "demo", "doctor",
+    "fit", "optimise", "simulate", "export", "check-export",
 ]  # fmt: skip
 SOURCE = Path(cuvee.__file__).parents[1]
 HEAVY = {"torch", "transformers", "scipy", "pydantic", "numpy", "pyarrow", "yaml", "tokenizers", "pandas"}

@@ -536,8 +536,8 @@ def test_a_study_merges_by_the_method_that_it_names(tmp_path: Path, monkeypatch:
     assert before.created_from.config != decision.created_from.config
     assert "Method of merging: halved." in render_markdown(StudyView.of(decision))
     assert "by the method <b>halved</b>" in render_html(StudyView.of(decision))
-    halved = {one.key: one for one in rows(folder, kind="merged")}
-    assert {one.key for one in linear} < set(halved)
+    merges = {one.key: one for one in rows(folder, kind="merged")}
+    assert {one.key for one in linear} < set(merges)
     assert len(rows(folder, kind="ensembled")) == len(
         {one.mixture.key for one in rows(folder, kind="ensembled")}
     )

@@ -130,7 +130,9 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def killed(command: str, folder: StudyFolder, due: Callable[[], bool], delay_seconds: float) -> bool:
+def killed(
+    command: str, folder: StudyFolder, due: Callable[[], bool], delay_seconds: float, *more: str
+) -> bool:
     """Run a command on the study as a user does, and kill all its processes a while after it is due.
 
     Returns:
@@ -138,7 +140,7 @@ def killed(command: str, folder: StudyFolder, due: Callable[[], bool], delay_sec
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cuvee", command, str(folder.root)],
+        [sys.executable, "-m", "cuvee", command, str(folder.root), *more],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """``cuvee add-source``: add a source to a study and train only what is new (floor 9)."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,12 +33,17 @@ def add_source(
     folder = StudyFolder.of(study)
     file = study / CONFIG_NAME if study.is_dir() else study
     with folder.locked():  # a run at work has read the file already
-        places = [_from_study(path, folder.root) for path in paths]
+        places = [from_study(path, folder.root) for path in paths]
         config = append_source(file, name, places, None if tokens is None else round(tokens))
+    if config.target.weights and config.target_weights.get(name) == 0.0:
+        print(
+            f"note: target.weights does not name '{name}': what a mixture does to its text counts nothing",
+            file=sys.stderr,
+        )
     decide(config, folder, as_json)
 
 
-def _from_study(path: str, root: Path) -> str:
+def from_study(path: str, root: Path) -> str:
     """A path from the working folder, as the study's file has to say it: relative where both lie together."""
     if path.startswith("hub:"):
         return path

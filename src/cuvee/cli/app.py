@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 import cuvee
 from cuvee.cli import (
     add_source,
+    change,
     check,
     check_export,
     demo,
@@ -113,6 +114,7 @@ app.command("search")(search.search)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("add-source")(add_source.add_source)
+app.command("change")(change.change)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("fit")(fit.fit)

@@ -8,7 +8,7 @@ documents (about 150 bytes each), never their texts: ``Corpus.documents`` reads 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -109,6 +109,7 @@ def prepare(
     options: SplitOptions | Mapping[str, SplitOptions],
     progress: Progress | None = None,
     overlaps: Path | None = None,
+    same_text: Mapping[str, Collection[str]] | None = None,
 ) -> Corpus:
     """Read, clean and divide the sources of a study.
 
@@ -120,6 +121,8 @@ def prepare(
         progress: told of each source.
         overlaps: a folder that keeps what was counted of evaluations in training text, so that the same
             text is not looked through again.
+        same_text: for a source the earlier ones whose documents it may have again: a part has those of the
+            whole.
 
     Raises:
         ConfigError: names that are not unique or not known, or no held-out part where one is needed.
@@ -153,7 +156,7 @@ def prepare(
         progress.advance(1, str(reading.report))
     seen: dict[bytes, str] = {}
     for spec in specs:
-        reading = _read(spec, seen=seen, claims=claims)
+        reading = _read(spec, seen, claims, (same_text or {}).get(spec.name, ()))
         split = splits[spec.name]
         assigned, moved = split.divide(spec.name, reading.digests, reading.report.shortage)
         tables[spec.name] = _Table.of(reading, assigned, split.parts)
@@ -163,7 +166,7 @@ def prepare(
     corpus = Corpus(everything, training, homes, CorpusReport((), ()), tables)
     report = CorpusReport(
         sources=tuple(reports[name] for name in everything),
-        contamination=_contamination(corpus, reports, progress, overlaps),
+        contamination=_contamination(corpus, reports, progress, overlaps, same_text or {}),
     )
     for one in report.sources:
         if one.broken or one.moved or one.duplicates:
@@ -212,8 +215,16 @@ def _part_info(digests: npt.NDArray[np.uint8], sizes: IntArray) -> PartInfo:
     return PartInfo(len(sizes), int(sizes.sum()), content_hash(digests))
 
 
-def _read(spec: SourceSpec, seen: dict[bytes, str], claims: Mapping[bytes, list[str]]) -> _Reading:
-    """Pass over a source; adds the hashes of the documents it keeps, with its name, to ``seen``."""
+def _read(
+    spec: SourceSpec,
+    seen: dict[bytes, str],
+    claims: Mapping[bytes, list[str]],
+    same_text: Collection[str] = (),
+) -> _Reading:
+    """Pass over a source; adds the hashes of the documents it keeps, with its name, to ``seen``.
+
+    What only sources of the ``same_text`` have kept so far is no duplicate.
+    """
     kept, digests, sizes = bytearray(), bytearray(), []
     claimed: Counter[str] = Counter()
     earlier: Counter[str] = Counter()
@@ -235,7 +246,7 @@ def _read(spec: SourceSpec, seen: dict[bytes, str], claims: Mapping[bytes, list[
         elif claimants := claims.get(digest):
             contaminated += 1
             claimed.update(claimants)
-        elif digest in seen:
+        elif digest in seen and seen[digest] not in same_text:
             earlier[seen[digest]] += 1
         else:
             seen[digest] = spec.name
@@ -264,7 +275,11 @@ def _read(spec: SourceSpec, seen: dict[bytes, str], claims: Mapping[bytes, list[
 
 
 def _contamination(
-    corpus: Corpus, reports: Mapping[str, SourceReport], progress: Progress, folder: Path | None
+    corpus: Corpus,
+    reports: Mapping[str, SourceReport],
+    progress: Progress,
+    folder: Path | None,
+    same_text: Mapping[str, Collection[str]],
 ) -> tuple[Contamination, ...]:
     """What every source has in common with every evaluation."""
     texts = {name: corpus.part(home, EVAL).content_hash for name, home in corpus.evaluations.items()}
@@ -276,7 +291,7 @@ def _contamination(
             source,
             reports[source].contaminated_by.get(name, 0),
             *counts[source].known[texts[name]],
-            held_out=home == source,
+            held_out=home == source or home in same_text.get(source, ()) or source in same_text.get(home, ()),
         )
         for name, home in corpus.evaluations.items()
         for source in corpus.training

@@ -11,7 +11,6 @@ import numpy as np
 
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.execution.interface import Executor
-from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
 from cuvee.study.ablation_outlook import ablation_outlook
@@ -22,6 +21,7 @@ from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.merge_optimum import merge_optimum
 from cuvee.study.mixtures import (
+    ReferenceMixture,
     baselines,
     candidates,
     intended_references,
@@ -34,6 +34,9 @@ from cuvee.study.outlook import Outlook
 from cuvee.study.plan import Plan
 from cuvee.study.proxies import Proxies, planned_branches
 from cuvee.types import FloatArray
+
+CARRIED = {"reference": "carried", "replicate": "carried again"}
+"""Roles of references that were trained before their sources were split or merged, measured again."""
 
 
 def run(
@@ -54,7 +57,7 @@ def run(
         CuveeError: anything that cannot go on; what is done so far is kept.
     """
     with opened(config, folder, progress, executor) as lab:
-        lab.progress.message(_outlook(lab).statement)
+        lab.progress.message(outlook_of(lab).statement)
         return conclude(investigate(lab), lab)
 
 
@@ -66,13 +69,15 @@ def outlook(
 ) -> Outlook:
     """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
     with opened(config, folder, progress, executor, looking=True) as lab:
-        return _outlook(lab)
+        return outlook_of(lab)
 
 
-def _outlook(lab: Laboratory) -> Outlook:
+def outlook_of(lab: Laboratory) -> Outlook:
+    """The same of a study that is open."""
     plan, config = lab.plan, lab.plan.config
     region = region_of(config, available_tokens(config, plan.material))
-    _, trained, replicates = _runs(plan, intended_references(config, plan.folder, region))
+    chosen = intended_references(config, plan.folder, region, plan.material.unit_tokens)
+    _, trained, replicates = _runs(plan, chosen)
     return ablation_outlook(lab, trained, replicates)
 
 
@@ -83,23 +88,27 @@ def investigate(lab: Laboratory) -> Findings:
     region = region_of(config, available)
     if plan.seed is not None:
         lab.train([Planned(plan.seed, "seed", plan.seed.mixture)], "training the seed model")
-    chosen = references(config, plan.folder, region)
+    chosen = references(config, plan.folder, region, plan.material.unit_tokens)
     branches, trained, replicates = _runs(plan, chosen)
     lab.train([*branches, *trained, *replicates], "training branches and references")
     return _simulate(lab, region, available, chosen)
 
 
-def _runs(plan: Plan, chosen: Sequence[Mixture]) -> tuple[list[Planned], list[Planned], list[Planned]]:
-    trained = [Planned(plan.reference(mixture), "reference", mixture) for mixture in chosen]
-    replicates = [
-        Planned(plan.reference(mixture, 1), "replicate", mixture)
-        for mixture in chosen[: plan.config.references.replicates]
-    ]
+def _runs(
+    plan: Plan, chosen: Sequence[ReferenceMixture]
+) -> tuple[list[Planned], list[Planned], list[Planned]]:
+    def planned(one: ReferenceMixture, replica: int, role: str) -> Planned:
+        return Planned(
+            plan.reference(one.trained, replica), CARRIED[role] if one.carried else role, one.mixture
+        )
+
+    trained = [planned(one, 0, "reference") for one in chosen]
+    replicates = [planned(one, 1, "replicate") for one in chosen[: plan.config.references.replicates]]
     return planned_branches(plan), trained, replicates
 
 
 def _simulate(
-    lab: Laboratory, region: Region, available: dict[str, int], chosen: Sequence[Mixture]
+    lab: Laboratory, region: Region, available: dict[str, int], chosen: Sequence[ReferenceMixture]
 ) -> Findings:
     """Score references and candidates by both proxies, and gather the evidence."""
     config = lab.plan.config
@@ -109,8 +118,9 @@ def _simulate(
     optimum = proxies.ensemble.optimum(region, target)
     looked_at = [*candidates(config, region, available), optimum.mixture]
     pairs = leave_two_out(names) if config.estimand == "equal_budget" else []
-    mixtures = list({one.key: one for one in [*chosen, *looked_at, *pairs]}.values())
-    reference_keys = {one.key for one in chosen}
+    trained = [one.mixture for one in chosen]
+    mixtures = list({one.key: one for one in [*trained, *looked_at, *pairs]}.values())
+    reference_keys = {one.key for one in trained}
     roles = ["reference" if one.key in reference_keys else "candidate" for one in mixtures]
     compared = {one.key for one in baselines(region, available)}
     whole = np.array([one.key in reference_keys | compared for one in mixtures])
@@ -130,19 +140,21 @@ def _simulate(
 
 
 def _references(
-    lab: Laboratory, proxies: Proxies, chosen: Sequence[Mixture], target: FloatArray
+    lab: Laboratory, proxies: Proxies, chosen: Sequence[ReferenceMixture], target: FloatArray
 ) -> References:
     """What the really trained references say."""
     plan, config = lab.plan, lab.plan.config
-    first = [lab.trained_key(plan.reference(one)) for one in chosen]
-    again = [lab.trained_key(plan.reference(one, 1)) for one in chosen[: config.references.replicates]]
+    trained, mixtures = [one.trained for one in chosen], [one.mixture for one in chosen]
+    first = [lab.trained_key(plan.reference(one)) for one in trained]
+    again = [lab.trained_key(plan.reference(one, 1)) for one in trained[: config.references.replicates]]
     return References(
-        mixtures=tuple(chosen),
-        scored=proxies.score(chosen, ["reference"] * len(chosen)),
+        mixtures=tuple(mixtures),
+        scored=proxies.score(mixtures, ["reference"] * len(mixtures)),
         nats=lab.scores(first).nats,
         again=lab.scores(again).nats,
         twice=tuple(range(len(again))),
         units=proxies.unit_nats(),
         own=config.own_columns,
         target=target,
+        trained=tuple(trained),
     )

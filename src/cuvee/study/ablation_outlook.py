@@ -88,8 +88,11 @@ def _scoring(lab: Laboratory, watch: Stopwatch) -> OutlookRow:
     whole = (config.references.count + SURVIVORS * config.candidates.count) / mixtures
     scored = tokens * (whole + (1.0 - whole) / PART)
     each = model.flops_per_token * scored + 2.0 * len(branches) * model.layout.size
-    decided = plan.folder.decision.exists()
-    left = 0 if decided else max(mixtures - len(lab.store.runs(kind="merged")), 0)
+    # Those of another pool, before a source came or went, are of no use to this one.
+    pool = set(plan.config.pool_sources)
+    merged = sum(set(run.mixture.names) == pool for run in lab.store.runs(kind="merged"))
+    decided = merged > 0 and plan.folder.decision.exists()
+    left = 0 if decided else max(mixtures - merged, 0)
     return _scored("scoring mixtures", watch, tokens, mixtures, left, each)
 
 
@@ -97,7 +100,8 @@ def _optimum(lab: Laboratory, watch: Stopwatch) -> OutlookRow:
     """Descents to the optimum of merges, each as long as it may become."""
     plan = lab.plan
     each = descent_flops(plan, len(planned_branches(plan)))
-    made = len(lab.store.runs(role=DESCENT))
+    pool = set(plan.config.pool_sources)
+    made = sum(set(run.mixture.names) == pool for run in lab.store.runs(role=DESCENT))
     left = 0 if made and plan.folder.decision.exists() else max(STARTS - made, 0)
     return _scored(OPTIMUM, watch, plan.bench.part().tokens, STARTS, left, each)
 

@@ -20,6 +20,7 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger
+from cuvee.study.mixtures import carried_references
 from cuvee.study.opening import opened
 from cuvee.study.outdated import outdated
 from cuvee.study.outlook import Outlook
@@ -97,7 +98,9 @@ def _checking(lab: Laboratory, answer: AnyDecision, unseen: bool = True) -> Chec
     if not isinstance(answer, Decision):
         return checking_of(lab, answer, unseen)
     names = lab.plan.config.pool_sources
-    references = [Mixture.of(dict(zip(names, one.shares, strict=True))) for one in answer.references]
+    mixtures = [Mixture.of(dict(zip(names, one.shares, strict=True))) for one in answer.references]
+    trained = carried_references(lab.plan.config, lab.plan.folder, lab.plan.material.unit_tokens)
+    references = [trained.get(one.key, one) for one in mixtures]
     return replace(
         Checking.of(lab, answer.mixture, lab.plan.reference),
         layouts=replicated(lab, references),

@@ -81,7 +81,7 @@ def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: Honesty
     proxy = choice.name if choice else UNCHECKED
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
-    trained = findings.references.mixtures if findings.references else ()
+    trained = findings.references.trained if findings.references else ()
     checking = Checking(lab, pick, compared, plan.reference, replicated(lab, trained), CONFIDENCE)
     checked = checking.check(config.check.seeds)
     decision = d.Decision(
@@ -358,8 +358,8 @@ def _next_runs(judge: Judge, checked: Check | None) -> tuple[d.NextRun, ...]:
 
 
 def _references(judge: Judge) -> tuple[d.Reference, ...]:
-    evidence = judge.evidence
-    if evidence is None:
+    evidence, references = judge.evidence, judge.findings.references
+    if evidence is None or references is None:
         return ()
     truth = evidence.truth @ evidence.target
     tables = {
@@ -369,7 +369,10 @@ def _references(judge: Judge) -> tuple[d.Reference, ...]:
         tables[judge.choice.name] = judge.choice.left_out @ evidence.target
     return tuple(
         d.Reference(
-            _label(mixture := Mixture(evidence.sources, evidence.shares[row])),
+            _label(mixture := Mixture(evidence.sources, evidence.shares[row]))
+            + (
+                f" (carried, trained on {_label(references.trained[row])})" if references.carried[row] else ""
+            ),
             _tuple(mixture),
             float(truth[row]),
             {name: float(column[row]) for name, column in tables.items()},

@@ -14,6 +14,7 @@ from cuvee.errors import ConfigError, SchemaError
 from cuvee.execution.cores import usable_cores
 from cuvee.hashing import digest
 from cuvee.honesty.scopes import RESERVED
+from cuvee.lineage.descent import Descent
 from cuvee.runs.observations import check_text
 from cuvee.study.effort import with_defaults
 from cuvee.study.folder import CONFIG_NAME
@@ -156,6 +157,7 @@ class StudyConfig(Settings):
     def _name_problems(self) -> Iterable[str]:
         sources = list(self.sources)
         yield from _unknown("pool", self.pool, sources, "source")
+        yield from self._descent_problems()
         if len(set(self.pool)) < len(self.pool):
             yield "pool: a source stands twice"
         if isinstance(self.seed_training.mixture, dict):
@@ -191,6 +193,32 @@ class StudyConfig(Settings):
         if self.seed_training.tokens and not self.split.seed:
             yield "split.seed: the seed model is trained, so it needs a share of the documents above 0"
 
+    def _descent_problems(self) -> Iterable[str]:
+        above: list[str] = []
+        for name, source in self.sources.items():
+            yield from _unknown(f"sources.{name}.made_from", source.made_from, above, "source above it")
+            if source.made_from and source.in_seed:
+                yield f"sources.{name}.in_seed: the seed model sees what it was made from; say false"
+            above.append(name)
+        if any(origin not in self.sources for one in self.sources.values() for origin in one.made_from):
+            return
+        for step in self.descent.steps:
+            if step.is_split and len(step.after) == 1:
+                yield f"sources.{step.after[0]}.made_from: a source has at least two parts; name another"
+        pool = self.pool_sources
+        for name in pool:
+            if both := sorted(self.descent.ancestors(name).intersection(pool)):
+                yield f'pool: "{name}" holds text of "{both[0]}"; leave one of them out'
+
+    @property
+    def descent(self) -> Descent:
+        """Which sources were split off or merged from which others."""
+        return Descent({name: source.made_from for name, source in self.sources.items()})
+
+    def seen_by_seed(self, name: str) -> bool:
+        """Whether the seed model sees a source, or what it was made from."""
+        return any(self.sources[one].in_seed for one in (name, *self.descent.ancestors(name)))
+
     @property
     def pool_sources(self) -> tuple[str, ...]:
         """The sources that may be in the mixture, in the order of the file."""
@@ -203,21 +231,26 @@ class StudyConfig(Settings):
 
     @property
     def evaluation_sets(self) -> dict[str, EvaluationSettings]:
-        """All evaluations by name: the held-out part of each source, then those the file adds."""
+        """All evaluations by name: the held-out part of each source, then those the file adds.
+
+        The parts of a source that was split stand in its place; merged sources go on to stand for themselves.
+        """
         named = self.evaluations.named
         renamed = {evaluation.source for evaluation in named.values()}
         held_out = {
             name: EvaluationSettings(source=name)
-            for name in self.sources
+            for name in self.descent.measured
             if self.evaluations.held_out and (name not in renamed or name in named)
         }
         return held_out | named
 
     @property
     def own_sources(self) -> dict[str, str | None]:
-        """For each evaluation the source of the pool that it was held out of; None is out of pool."""
+        """For each evaluation the source of the pool that it was held out of, or that this was merged into;
+        None is out of pool."""
+        pool, descent = self.pool_sources, self.descent
         return {
-            name: evaluation.source if evaluation.source in self.pool_sources else None
+            name: None if evaluation.source is None else descent.home(evaluation.source, pool)
             for name, evaluation in self.evaluation_sets.items()
         }
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cuvee.errors import ConfigError
 from cuvee.files import write_text
 from cuvee.study.config import StudyConfig
 from cuvee.study.template import yaml_value
+from cuvee.study.yaml_edit import with_entry
 from cuvee.study.yaml_file import parse_yaml, read_yaml
 
 
@@ -36,7 +35,7 @@ def append_source(path: Path, name: str, paths: Sequence[str], tokens: int | Non
     before = StudyConfig.load(path)
     if name in before.sources:
         known = before.sources[name].paths
-        if not _same_places(known, paths, path.absolute().parent):
+        if not same_places(known, paths, path.absolute().parent):
             raise ConfigError(
                 f'{path}: sources: there is already a source "{name}", of {", ".join(known)}; choose another '
                 "name"
@@ -52,10 +51,10 @@ def append_source(path: Path, name: str, paths: Sequence[str], tokens: int | Non
     # Bytes, because reading as text would turn the line ends of other systems into ours.
     text = path.read_bytes().decode()
     wanted: dict[str, Any] = old | {"sources": old["sources"] | {name: source}}
-    text = _with_entry(text, "sources", f"{yaml_value(name)}: {yaml_value(source)}")
+    text = with_entry(text, ("sources",), f"{yaml_value(name)}: {yaml_value(source)}")
     if old.get("pool"):
         wanted["pool"] = [*old["pool"], name]
-        text = _with_entry(text, "pool", yaml_value(name))
+        text = with_entry(text, ("pool",), yaml_value(name))
     if parse_yaml(text, str(path)) != wanted:
         raise ConfigError(f"{path}: its layout is too unusual to be edited; add the source by hand")
     config = StudyConfig.parse(wanted, path.absolute().parent, str(path))
@@ -63,43 +62,10 @@ def append_source(path: Path, name: str, paths: Sequence[str], tokens: int | Non
     return config
 
 
-def _same_places(known: Sequence[str], given: Sequence[str], folder: Path) -> bool:
+def same_places(known: Sequence[str], given: Sequence[str], folder: Path) -> bool:
     """Whether two lists of paths lead to the same files, however they are spelt."""
 
     def places(paths: Sequence[str]) -> list[str]:
         return [one if one.startswith("hub:") else os.path.realpath(folder / one) for one in paths]
 
     return places(known) == places(given)
-
-
-def _with_entry(text: str, key: str, entry: str) -> str:
-    """``text`` with ``entry`` at the end of the non-empty collection under the top-level ``key``."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode)
-    collection = next(value for name, value in root.value if name.value == key)
-    last = collection.value[-1]
-    leaf = _last_leaf(last[1] if isinstance(last, tuple) else last)
-    end = leaf.end_mark.index
-    if collection.flow_style:
-        return f"{text[:end]}, {entry}{text[end:]}"
-    first = collection.value[0]
-    if isinstance(first, tuple):
-        bullet, column = "", first[0].start_mark.column
-    else:
-        bullet, column = "- ", collection.start_mark.column
-    newline = "\r\n" if "\r\n" in text else "\n"
-    line = f"{' ' * column}{bullet}{entry}"
-    if text[:end].endswith(newline):  # a text block ends with its last line
-        return f"{text[:end]}{line}{newline}{text[end:]}"
-    # What follows the leaf on its line is a comment that belongs to it.
-    line_end = text.find(newline, end)
-    line_end = len(text) if line_end < 0 else line_end
-    return f"{text[:line_end]}{newline}{line}{text[line_end:]}"
-
-
-def _last_leaf(node: yaml.Node) -> yaml.Node:
-    """The node with which ``node`` ends; block collections claim the comments that follow them."""
-    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        node = last[1] if isinstance(last, tuple) else last
-    return node

@@ -70,6 +70,17 @@ class References:
     """For each evaluation the place of the source that it was held out from; -1 is out of pool."""
     target: FloatArray
     """[E] weights."""
+    trained: tuple[Mixture, ...] = ()
+    """What each was trained on, over the sources at that time [R]; empty where all are the mixtures."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trained", self.trained or self.mixtures)
+
+    @property
+    def carried(self) -> tuple[bool, ...]:
+        """Which were trained before their sources were split or merged [R]."""
+        pairs = zip(self.trained, self.mixtures, strict=True)
+        return tuple(trained.key != mixture.key for trained, mixture in pairs)
 
     def evidence(self, counts: AnyArray | None = None) -> Evidence:
         """What they say; ``counts`` [D] says how often each document counts."""
@@ -106,6 +117,7 @@ class References:
             again=self.again[[place for _, place in kept]],
             twice=tuple(row for row, _ in kept),
             target=target,
+            trained=tuple(self.trained[row] for row in rows),
         )
 
 

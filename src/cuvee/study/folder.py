@@ -22,6 +22,7 @@
     searches/<key>.charge what its pool cost when it began
     search.json           its answer
     search.html           that answer to look at
+    study_files/          study files as they were before `cuvee change`
 
 A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
 """
@@ -208,7 +209,17 @@ def _advice(root: Path) -> str:
 
 
 GENERATED = frozenset(
-    {"overlaps", "tokenizers", "shards", "checkpoints", "pools", "ensembles", "fits", "searches"}
+    {
+        "overlaps",
+        "tokenizers",
+        "shards",
+        "checkpoints",
+        "pools",
+        "ensembles",
+        "fits",
+        "searches",
+        "study_files",
+    }
 )
 """The sub-folders that cuvee makes itself; never taken for sources."""
 

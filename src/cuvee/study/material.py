@@ -76,6 +76,11 @@ class Material:
         )
 
     @property
+    def unit_tokens(self) -> dict[str, int]:
+        """Tokens of the units of each source: what branches and references read of it."""
+        return {name: sum(len(one.tokens) for one in self.unit_shards(name)) for name in self.corpus.training}
+
+    @property
     def content(self) -> str:
         """Hash of all text, that of evaluations included."""
         parts = {f"{name}/{part}": shard.content_hash for (name, part), shard in self.shards.items()}
@@ -90,20 +95,23 @@ def prepare_material(
     Raises:
         SourceError: text that cannot be used (see ``cuvee.sources``).
     """
-    specs = [_spec(name, source) for name, source in config.sources.items()]
+    specs = [source_spec(name, source) for name, source in config.sources.items()]
     evaluations: dict[str, str | SourceSpec] = {
-        name: one.source if one.source is not None else _spec(f"{name} (evaluation)", one)
+        name: one.source if one.source is not None else source_spec(f"{name} (evaluation)", one)
         for name, one in config.evaluation_sets.items()
     }
     options = {
         name: SplitOptions(
             eval_fraction=config.split.evaluation,
-            seed_fraction=config.split.seed if source.in_seed and config.seed_training.tokens else 0.0,
+            seed_fraction=config.split.seed
+            if config.seen_by_seed(name) and config.seed_training.tokens
+            else 0.0,
             units=source.units,
         )
         for name, source in config.sources.items()
     }
-    corpus = prepare(specs, evaluations, options, progress, folder.overlaps)
+    same_text = {name: config.descent.ancestors(name) for name in config.sources}
+    corpus = prepare(specs, evaluations, options, progress, folder.overlaps, same_text)
     for entry in corpus.report.contamination:
         if entry.exact_removed:
             progress.message(
@@ -138,7 +146,8 @@ def _evaluation_sets(
     )
 
 
-def _spec(name: str, text: TextSettings) -> SourceSpec:
+def source_spec(name: str, text: TextSettings) -> SourceSpec:
+    """How text of the study is read."""
     return SourceSpec(
         name=name,
         paths=text.paths,

@@ -5,7 +5,9 @@ change what has been trained already.
 """
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from cuvee.decisions.check import EQUAL, PROPORTIONAL
 from cuvee.errors import ConfigError
 from cuvee.files import write_json
 from cuvee.hashing import digest
+from cuvee.lineage.carried import Carried, carry
+from cuvee.lineage.evidence_gap import is_outside
 from cuvee.mixture import designs
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
@@ -99,44 +103,125 @@ def _allowed(region: Region, mixture: Mixture) -> Mixture:
     return mixture if region.contains(mixture, _ROUNDING) else region.project(mixture.shares)
 
 
-def references(config: StudyConfig, folder: StudyFolder, region: Region) -> list[Mixture]:
+@dataclass(frozen=True)
+class ReferenceMixture:
+    """A mixture that a reference is trained on."""
+
+    trained: Mixture
+    """As the training reads it: over sources that may have been split or merged since."""
+    mixture: Mixture
+    """What that is over the sources of the pool."""
+
+    @property
+    def carried(self) -> bool:
+        """It was trained before its sources were split or merged."""
+        return self.trained.key != self.mixture.key
+
+
+def references(
+    config: StudyConfig, folder: StudyFolder, region: Region, tokens: Mapping[str, int]
+) -> list[ReferenceMixture]:
     """The mixtures to train on, written down where new ones are needed; see ``intended_references``."""
-    chosen = intended_references(config, folder, region)
-    if len(_written(folder, config.pool_sources)) < config.references.count:
-        rows = [{name: mixture.share(name) for name in mixture.support} for mixture in chosen]
-        known = _references_written(folder)
+    chosen, rows = intended_references(config, folder, region, tokens), _written(folder)
+    known = {Mixture.of(row).key for row in rows}
+    new = [one.trained for one in chosen if one.trained.key not in known]
+    if new:
+        rows = [*rows, *({name: mixture.share(name) for name in mixture.support} for mixture in new)]
+        digests = _references_written(folder)
         # First, so that a kill between the two leaves nothing that looks damaged.
-        write_sealed(folder.references_digests, {"written": [*known, digest(rows)]})
+        write_sealed(folder.references_digests, {"written": [*digests, digest(rows)]})
         write_json(folder.references, rows)
     return chosen
 
 
-def intended_references(config: StudyConfig, folder: StudyFolder, region: Region) -> list[Mixture]:
+def intended_references(
+    config: StudyConfig, folder: StudyFolder, region: Region, tokens: Mapping[str, int]
+) -> list[ReferenceMixture]:
     """The mixtures to train on: those written down that still make sense, and new ones as needed.
 
+    Where sources were split or merged, those that are carried over come first, and new ones with such sources
+    are added until the references on them are as many as their part of the pool.
+
+    Args:
+        tokens: that references read from, of every source.
+
     Raises:
-        ConfigError: ``references.json`` is damaged.
+        ConfigError: ``references.json`` is damaged, or parts do not have the tokens of their source.
     """
     names, count = config.pool_sources, config.references.count
-    kept = _written(folder, names)
-    if len(kept) < count:
-        drawn = _design(config.references.design, names, region, count, config.seed, config.estimand)
-        # Shuffled, so that the first few are of all kinds: replicates are taken from the front.
-        order = np.random.default_rng(config.seed).permutation(len(drawn))
-        kept = _distinct([*kept, *(drawn[i] for i in order)])
-    return [mixture.reindexed(names) for mixture in kept[:count]]
+    kept = _kept(config, folder, tokens)
+    remade = {name for name in names if config.sources[name].made_from}
+    native = sum(not one.carried and not remade.isdisjoint(one.mixture.support) for one in kept)
+    missing = max(count - len(kept), math.ceil(count * len(remade) / len(names)) - native)
+    if missing <= 0:
+        return kept if remade else kept[:count]
+    known = {one.mixture.key for one in kept}
+    drawn = [one for one in _drawn(config, region, count + len(kept) * bool(remade)) if one.key not in known]
+    if remade:
+        drawn = sorted(drawn, key=_says_little_of(remade, kept))
+    new = [ReferenceMixture(one, one) for one in (mixture.reindexed(names) for mixture in drawn[:missing])]
+    return [*kept, *new]
 
 
-def _written(folder: StudyFolder, names: tuple[str, ...]) -> list[Mixture]:
-    """The references written down of which all sources are still there."""
+def carried_references(
+    config: StudyConfig, folder: StudyFolder, tokens: Mapping[str, int]
+) -> dict[str, Mixture]:
+    """Key of the mixture of each reference that is carried over -> what it was trained on."""
+    return {one.mixture.key: one.trained for one in _kept(config, folder, tokens) if one.carried}
+
+
+def _drawn(config: StudyConfig, region: Region, count: int) -> list[Mixture]:
+    """New references, shuffled: the first few are of all kinds, and replicates are taken from the front."""
+    names, design = config.pool_sources, config.references.design
+    drawn = _design(design, names, region, count, config.seed, config.estimand)
+    order = np.random.default_rng(config.seed).permutation(len(drawn))
+    return [drawn[i] for i in order]
+
+
+def _says_little_of(remade: Collection[str], kept: Sequence[ReferenceMixture]) -> Callable[[Mixture], bool]:
+    """Whether a new reference has no source of these, or lies between those that are there."""
+    runs = np.array([one.mixture.shares for one in kept])
+
+    def says_little(mixture: Mixture) -> bool:
+        return set(remade).isdisjoint(mixture.support) or not is_outside(mixture, runs)
+
+    return says_little
+
+
+def _kept(config: StudyConfig, folder: StudyFolder, tokens: Mapping[str, int]) -> list[ReferenceMixture]:
+    """The references written down that are runs over the sources of the pool."""
+    found: dict[str, ReferenceMixture] = {}
+    for row in _written(folder):
+        if set(row) <= set(config.sources):
+            trained = Mixture.of(row).reindexed(tuple(config.sources))
+            now = over_pool(trained, config, tokens)
+            if now.fate == "exact" and now.mixture is not None:
+                one = ReferenceMixture(trained, now.mixture)
+                found.setdefault(one.mixture.key, one)
+    return list(found.values())
+
+
+def over_pool(trained: Mixture, config: StudyConfig, tokens: Mapping[str, int]) -> Carried:
+    """What a run on a mixture of sources of any time is over the sources of the pool."""
+    found = carry(trained, config.descent, tokens, config.pool_sources)
+    if config.estimand == "union" and found.mixture is not None and found.mixture.key != trained.key:
+        why = "they unite whole sources, which were split or merged"  # as long as their sources are many
+        return Carried("approximate", found.mixture, found.moved, why)
+    return found
+
+
+def _written(folder: StudyFolder) -> list[dict[str, float]]:
+    """The references written down, whatever sources they are of."""
     file = folder.references
     if not file.is_file():
         return []
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-        return [Mixture.of(row) for row in rows if set(row) <= set(names)]
+        rows: list[dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))
+        for row in rows:
+            Mixture.of(row)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
+    return rows
 
 
 def changed_references(folder: StudyFolder) -> str:

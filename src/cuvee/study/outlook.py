@@ -113,16 +113,23 @@ class Stopwatch:
         return run.flops_of(run.recipe.batch_tokens) / self.step_seconds(run)
 
     def row(self, stage: Stage) -> OutlookRow:
-        """What a stage takes and what of it is left. It takes no less time than its longest training does."""
+        """What a stage takes and what of it is left. It takes no less time than its longest training does.
+
+        What is trained and only has to be measured again, on other evaluations, costs that alone.
+        """
         run, folder = stage.planned[0].run, self.lab.plan.folder
         each = [one.run.flops for one in stage.planned]
+        missing = [one.run for one in stage.planned if not self.lab.store.has(self.lab.trained_key(one.run))]
         left = [
-            flops * (1.0 - saved_step(folder, one.run.key) / one.run.recipe.steps)
-            for flops, one in zip(each, stage.planned, strict=True)
-            if not self.lab.store.has(self.lab.trained_key(one.run))
+            one.flops * (1.0 - saved_step(folder, one.key) / one.recipe.steps)
+            for one in missing
+            if not one.done
         ]
         left += [each[-1]] * stage.more
-        together = max(math.fsum(left) / self.lab.plan.config.workers, max(left, default=0.0))
+        again = sum(one.done for one in missing)
+        measured = again * self._measuring(run) if again else 0.0
+        workers = self.lab.plan.config.workers
+        together = max((math.fsum(left) + measured) / workers, max(left, default=0.0))
         return OutlookRow(
             stage.title,
             run.model.build().layout.size,
@@ -130,10 +137,14 @@ class Stopwatch:
             len(each) + stage.more,
             len(left),
             math.fsum(each) + each[-1] * stage.more,
-            math.fsum(left),
+            math.fsum(left) + measured,
             self.step_seconds(run) if left else _NAN,
-            together / self.flops_a_second(run) / HOUR if left else 0.0,
+            together / self.flops_a_second(run) / HOUR if together else 0.0,
         )
+
+    def _measuring(self, run: TrainingRun) -> float:
+        """FLOPs of measuring a model on all evaluations."""
+        return run.model.build().flops_per_token * float(self.lab.plan.bench.evaluator().tokens)
 
 
 def in_words(hours: float) -> str:

@@ -25,6 +25,7 @@ def warnings_of(findings: Findings, judge: Judge, geometry: Geometry, plan: Plan
                 *geometry.warnings(),
                 *_barriers(findings, judge),
                 *_far_from_references(judge),
+                *_carried(findings, plan),
                 *_edges(judge),
                 *_worse_elsewhere(judge),
                 *_overlap(plan),
@@ -60,6 +61,21 @@ def _far_from_references(judge: Judge) -> Iterator[str]:
             yield (
                 f"The picked mixture is far from every trained reference (at least {nearest:.0%} of the "
                 "tokens differ): what is predicted of it is an extrapolation."
+            )
+
+
+def _carried(findings: Findings, plan: Plan) -> Iterator[str]:
+    """Parts that the runs of the whole cannot tell apart."""
+    references, pool = findings.references, plan.config.pool_sources
+    for step in plan.config.descent.steps:
+        parts = [name for name in step.after if step.is_split and name in pool]
+        if references is None or not parts:
+            continue
+        rows = [mixture.share(parts[0]) > 0.0 for mixture in references.mixtures]
+        if carried := sum(has and old for has, old in zip(rows, references.carried, strict=True)):
+            yield (
+                f"{carried} of {len(rows)} references were trained before '{step.before[0]}' was split: they "
+                f"hold {', '.join(parts)} in one proportion, and only the others tell these apart."
             )
 
 

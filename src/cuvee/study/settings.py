@@ -96,6 +96,9 @@ class SourceSettings(TextSettings):
     in_seed: bool = True
     """Use this source to train the seed model and the tokenizer. `cuvee add-source` sets this to false, so
     that existing models stay valid."""
+    made_from: tuple[str, ...] = ()
+    """Written by `cuvee change`: the source above of which this one is a part, or the sources that it
+    merges. Their documents do not count as duplicates of its own."""
 
     @model_validator(mode="after")
     def _has_paths(self) -> "SourceSettings":

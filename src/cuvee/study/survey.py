@@ -25,6 +25,8 @@ _TITLES = {
     "reference": "reference runs",
     "replicate": "replicates of references",
 }
+_ALSO = {"reference": ("carried",), "replicate": ("carried again",)}
+"""Roles of the same models after their sources were split or merged."""
 ARMS = 3
 """Mixtures that a check trains: the pick, equal and proportional shares."""
 _LADDER = ("rung", "check")
@@ -37,11 +39,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     intended = agenda.of_roles(wanted)
     parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, "fresh", *_LADDER})}
     under_way = {one: part for one, part in parts.items() if 0.0 < part < 1.0}
-    stages = [
-        StageStatus(_TITLES[role], _made(runs, under_way, role, count), count, "models")
-        for role, count in wanted.items()
-        if count
-    ]
+    stages = [_stage(role, count, runs, agenda, under_way) for role, count in wanted.items() if count]
     # By the agenda of `cuvee run`: a search and a ladder are checked by trainings of the same role.
     fresh = agenda.stages.get(STAGE, ())
     if count := len(fresh) or ARMS * config.check.seeds:  # two of the mixtures may be one
@@ -80,11 +78,21 @@ def _runs(folder: StudyFolder) -> list[Run]:
         return store.runs()
 
 
-def _made(runs: Iterable[Run], under_way: Mapping[Intended, float], role: str, count: int) -> float:
-    """Models of a role, those under way in part. By model, not by row: a new evaluation measures all."""
-    whole = len({one.details["run"] for one in runs if one.kind == "trained" and one.role == role})
-    part = math.fsum(part for one, part in under_way.items() if one.role == role)
-    return min(whole + part, float(count))
+def _stage(
+    role: str, count: int, runs: Iterable[Run], agenda: Agenda, under_way: Mapping[Intended, float]
+) -> StageStatus:
+    """Models of a role, those under way in part. By model, not by row: a new evaluation measures all.
+
+    Where as many are set out as the study needs, those count and no others: models of sources that have left
+    the mixture are of no use to it.
+    """
+    roles = {role, *_ALSO.get(role, ())}
+    whole = {str(one.details["run"]) for one in runs if one.kind == "trained" and one.role in roles}
+    intended = {one.key for one in agenda.of_roles(roles)}
+    if len(intended) >= count:
+        count, whole = len(intended), whole & intended
+    part = math.fsum(part for one, part in under_way.items() if one.role in roles)
+    return StageStatus(_TITLES[role], min(len(whole) + part, float(count)), count, "models")
 
 
 def _flops(runs: Iterable[Run]) -> float:
