@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cuvee.decisions.ablation.decision import Gain
+from cuvee.decisions.ablation.decision import Gain, Scale
 from cuvee.decisions.ablation.headline import headline
 from cuvee.decisions.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
 from cuvee.decisions.document import decode, encode
@@ -87,7 +87,7 @@ CASES: dict[str, tuple[Check, Standing, str]] = {
     "the pick is equal shares, and better": (
         check(None, BETTER),
         "not confirmed",
-        "The pick is equal shares; in 3 fresh trainings each: -0.0200",
+        "The pick is equal shares; in 3 fresh trainings each at 1k parameters and 5k tokens: -0.0200",
     ),
     "the pick is proportional shares, and open": (
         check(OPEN, None),
@@ -213,8 +213,9 @@ def test_documents_that_a_choice_may_have_seen_are_not_said_to_be_unseen() -> No
     plain, seen = check(BETTER, BETTER), replace(check(BETTER, BETTER), unseen=False)
     assert plain.measured_on == "on documents that no choice has seen"
     assert "seen" not in plain.verdict.why
-    assert "In 3 fresh trainings each, on documents of which the choice may have seen some" in (
-        seen.verdict.why
+    assert (
+        "In 3 fresh trainings each at 1k parameters and 5k tokens, on documents of which the choice may have seen some"
+        in (seen.verdict.why)
     )
 
 
@@ -294,3 +295,17 @@ def test_few_documents_of_what_hardly_counts_decide_nothing() -> None:
 def test_of_one_document_no_interval_knows_the_error() -> None:
     assert "Of b, c no interval knows" in few_documents(rows(a=(1.0, 9), b=(1.0, 1), c=(1.0, 1)))[0]
     assert "no interval" not in few_documents(rows(a=(1.0, 9), b=(1.0, 2)))[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "tokens", "said"),
+    [(1_000, 50_000, False), (1_000, 50_001, True), (10_000_000, 5_000, True)],
+)
+def test_a_verdict_says_how_far_it_reaches(parameters: int, tokens: int, said: bool) -> None:
+    """It is one on runs of the size that was trained, and the target run may be another world."""
+    found = check(BETTER, BETTER)
+    decision = replace(small(), check=found, target_scale=Scale(parameters, tokens)).judged()
+    assert decision.headline[0].startswith("Train on ")
+    known = "That is known of runs of 1k parameters and 5k tokens, not of the target run with "
+    assert decision.headline[1].startswith(known) is said
+    assert "at 1k parameters and 5k tokens it beats" in decision.verdict.why

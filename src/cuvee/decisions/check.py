@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from cuvee.decisions.verdict import Verdict
+from cuvee.quantities import size
 
 PICK, EQUAL, PROPORTIONAL = "pick", "equal shares", "proportional shares"
 """What is trained."""
@@ -97,6 +98,11 @@ class Check:
         return f"{self.seeds} fresh training{'s' if self.seeds > 1 else ''} each"
 
     @property
+    def extent(self) -> str:
+        """How large they were, in words."""
+        return f"{size(self.parameters)} parameters and {size(self.tokens)} tokens"
+
+    @property
     def lengths(self) -> tuple[int, ...]:
         """Tokens of one training of any mixture: one number, or the least and the most."""
         found = {arm.tokens or self.tokens for arm in self.arms}
@@ -118,7 +124,7 @@ class Check:
     @property
     def verdict(self) -> Verdict:
         """What may be said of the pick."""
-        trained = self.trained + ("" if self.unseen else f", {self.measured_on}")
+        trained = f"{self.trained} at {self.extent}" + ("" if self.unseen else f", {self.measured_on},")
         told = "; ".join(_told(one) for one in self.comparisons)
         if not self.comparisons:
             names = " and ".join(sorted(arm.name for arm in self.arms[1:]))

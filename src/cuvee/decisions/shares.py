@@ -73,6 +73,10 @@ def check_shares(named: str, mixture: Sequence[SourceShare]) -> None:
 
 
 def in_words(mixture: Sequence[SourceShare]) -> str:
-    """Shares of half a per cent and more, the largest first."""
+    """Shares of half a per cent and more, the largest first, and what the others have together."""
     rows = sorted(mixture, key=lambda entry: (entry.share, entry.source), reverse=True)
-    return ", ".join(f"{entry.share:.0%} {entry.source}" for entry in rows if entry.share >= _LEAST_NAMED)
+    named = [f"{entry.share:.0%} {entry.source}" for entry in rows if entry.share >= _LEAST_NAMED]
+    small = [entry.share for entry in rows if 0 < entry.share < _LEAST_NAMED]
+    if math.fsum(small) >= _LEAST_NAMED:
+        named.append(f"{math.fsum(small):.0%} in {len(small)} sources of less than {_LEAST_NAMED:.1%} each")
+    return ", ".join(named)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from cuvee.decisions.ablation.headline import FAR
 from cuvee.honesty.evidence import Evidence
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.mixture.distance import total_variation
@@ -10,9 +11,6 @@ from cuvee.study.findings import Findings
 from cuvee.study.judge import Judge
 from cuvee.study.plan import EPOCHING_OFF, Plan
 
-FAR = 10.0
-"""Times the parameters or tokens of the runs that were made, from which on the target run is said to be
-far."""
 MANY_EPOCHS = 10.0
 """Readings of one text by a branch, from which on it learns the text by heart rather than the source."""
 

@@ -7,15 +7,20 @@ from cuvee.decisions.advice import advice
 from cuvee.decisions.check import Check, Comparison
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.shares import in_words
+from cuvee.quantities import size
 
 if TYPE_CHECKING:
     from cuvee.decisions.ablation.decision import Decision
+
+FAR = 10.0
+"""Times the parameters or the tokens of what was trained from which on a target run is far."""
 
 
 def headline(decision: "Decision") -> tuple[str, ...]:
     """Sentences; reasons for doubt come before what is good."""
     return (
         advice(decision.verdict, in_words(decision.mixture)),
+        *_far_from_target(decision),
         *decision.doubts,
         *few_documents(decision.evaluations),
         *_predicted_worse(decision),
@@ -23,6 +28,20 @@ def headline(decision: "Decision") -> tuple[str, ...]:
         *_gain(decision),
         *_proxy(decision),
     )
+
+
+def _far_from_target(decision: "Decision") -> list[str]:
+    """How far a verdict reaches: it is one on runs of the size that was trained."""
+    check, target = decision.check, decision.target_scale
+    if check is None or decision.verdict.standing not in ("confirmed", "refuted"):
+        return []
+    if max(target.params / check.parameters, target.tokens / check.tokens) <= FAR:
+        return []
+    asked = f"{size(target.params)} parameters and {size(target.tokens)} tokens"
+    return [
+        f"That is known of runs of {check.extent}, not of the target run with {asked}: the best mixture may "
+        "be another there. `cuvee scale` shows how it moves."
+    ]
 
 
 def _predicted_worse(decision: "Decision") -> list[str]:
