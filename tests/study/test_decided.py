@@ -65,6 +65,12 @@ def test_a_verdict_is_on_the_mixture_chosen_and_on_no_other(tmp_path: Path) -> N
     assert note == f"{name!r} is not the mixture that decision.json chose: no verdict there is on it"
 
 
+def test_the_mixture_chosen_may_be_called_by_a_name_too(tmp_path: Path) -> None:
+    shares = [entry.share for entry in small().mixture]
+    assert kept(tmp_path, tied=[{"name": "pick", "shares": shares}]) == ()
+    assert read_decided(tmp_path, "pick").notes == ()
+
+
 def test_trainings_of_a_study_are_no_target_run(tmp_path: Path) -> None:
     """An exporter would cut every source to the tokens of a reference."""
     document = small().as_json()

@@ -315,9 +315,10 @@ def test_the_decision_holds_together(finished: Finished) -> None:
     assert np.allclose([entry.share for entry in decision.mixture], decision.trained[0].shares)
     assert decision.regret.low <= decision.regret.mean
     assert all(np.isfinite(row.slope) for row in decision.levels if row.made)
-    assert len(decision.headline) == 4
+    assert len(decision.headline) == 5
     assert decision.verdict == verdict_of(decision)
     assert decision.headline[0].startswith("Not checked: ")
+    assert decision.headline[1].startswith("Few held-out documents")
 
 
 def test_what_was_tried_stands_in_the_store(finished: Finished) -> None:

@@ -17,7 +17,7 @@ BESIDE = ("front", "next_runs", "references", "tied", "candidates", "checks", "t
 """Keys of the mixtures beside the chosen one; of two with one name, that under the later key is meant."""
 
 
-_WARN = ("Do not take", "Do not rely", "Measured better", "The pick is predicted to be worse")
+_WARN = ("Do not take", "Do not rely", "Measured better", "Predicted to be better", "The pick is predicted")
 """How first lines begin that speak against the mixture, besides those that repeat a verdict."""
 _UNNAMED = (
     "the study names no `target_run.tokens`, so nothing is cut or repeated for the length of the run; say "
@@ -64,6 +64,8 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
     document = read_json(path)
     if _is_decision(document):
         decided = _decision(path, document, candidate)
+        if candidate and decided.mixture.key == _decision(path, document, "").mixture.key:
+            candidate = ""
         notes = (
             *decided.notes,
             *_of_several(path, others),
