@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import cuvee
 from cuvee.cli import names
 from cuvee.cli.app import app
-from cuvee.cli.demo import Effort
+from cuvee.cli.options import Effort
 from cuvee.exporters.registry import EXPORTERS
 from cuvee.laws.registry import LAWS
 from cuvee.search.methods.registry import PROPOSERS

@@ -657,8 +657,9 @@ def test_shares_are_read_from_plain_files_and_decisions(tmp_path: Path) -> None:
     assert (decided.mixture.share("code"), decided.tokens, decided.target_tokens) == (0.75, {"web": 10}, 40.0)
     assert read_decided(tmp_path, "uniform").mixture.share("code") == 0.5
     tied = [{"name": "tie", "shares": [0.4, 0.6]}]
+    capped = [{**entry, "epoch_cap": 4.0} for entry in entries]  # as where the study names the run's tokens
     (tmp_path / "decision.json").write_text(
-        json.dumps({"mixture": entries, "tied": tied, "target_scale": {"params": 1, "tokens": 50}})
+        json.dumps({"mixture": capped, "tied": tied, "target_scale": {"params": 1, "tokens": 50}})
     )
     decided = read_decided(tmp_path, "tie")
     assert (decided.mixture.share("code"), decided.target_tokens) == (0.6, 50.0)

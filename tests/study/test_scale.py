@@ -324,7 +324,7 @@ def test_reports_are_written_and_read_back(climbed: Climbed) -> None:
     assert decided.mixture.as_dict() == pytest.approx({e.source: e.share for e in back.mixture})
     beside = read_decided(climbed.folder.root, "uniform")
     assert beside.mixture.share("ka") == pytest.approx(0.25)
-    with pytest.raises(SchemaError, match="writes it again"):
+    with pytest.raises(SchemaError, match="upgrade cuvee"):
         scale.ScaleDecision.from_json({**document, "schema": 99})
 
 

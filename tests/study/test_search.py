@@ -472,7 +472,7 @@ def test_report_shows_every_answer_and_of_many_trials_the_best(finished: Finishe
     assert "and 28 more" in shown.stdout
     assert (tmp_path / "search.html").is_file()
     listed = json.loads(CliRunner().invoke(app, ["report", str(tmp_path), "--json"]).stdout)
-    assert listed["reports"] == [str(tmp_path / "search.json"), str(tmp_path / "search.html")]
+    assert listed["reports"] == [str(tmp_path / "search.html"), str(tmp_path / "search.json")]
     (tmp_path / "search.json").write_text("{")
     broken = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert broken.exit_code == 2 and "`cuvee search` writes it again" in broken.stderr

@@ -1,29 +1,18 @@
 """``cuvee demo``: a whole study on text that is already here (floor 9)."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cuvee.cli.options import AsJson
-
-
-class Effort(StrEnum):
-    """The positions of the dial; ``cuvee.study.effort`` says what they mean."""
-
-    tiny = "tiny"
-    small = "small"
-    standard = "standard"
+from cuvee.cli.options import AsJson, Effort, EffortName
 
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder for the demo; created if missing.")] = Path(
         "cuvee-demo"
     ),
-    effort: Annotated[
-        Effort, typer.Option(help="Size of the study: minutes, tens of minutes, or hours on a GPU.")
-    ] = Effort.tiny,
+    effort: EffortName = Effort.tiny,
     as_json: AsJson = False,
 ) -> None:
     """Run an example study on text of this Python installation; nothing is downloaded."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cuvee.cli.options import AsJson
+from cuvee.cli.options import AsJson, Effort, EffortName
 
 if TYPE_CHECKING:
     from cuvee.study.inspection import FoundSource, Inspection
@@ -25,6 +25,7 @@ def init(
             "--out", metavar="STUDY", help="Folder of the study. Default: FOLDER.cuvee beside the data."
         ),
     ] = None,
+    effort: EffortName = Effort.small,
     as_json: AsJson = False,
 ) -> None:
     """Write a study.yaml for a folder of data, with every key explained."""
@@ -36,7 +37,7 @@ def init(
 
     path = _study_folder(folder, out) / CONFIG_NAME
     found = inspect(folder)
-    write_text(path, _study(folder, path.parent, found))
+    write_text(path, _study(folder, path.parent, found, effort.value))
     StudyConfig.load(path)
 
     if as_json:
@@ -79,13 +80,13 @@ def _remarks(found: "Inspection") -> list[str]:
     return inside + [f"no source: {what}" for what in found.passed_over]
 
 
-def _study(data: Path, folder: Path, found: "Inspection") -> str:
+def _study(data: Path, folder: Path, found: "Inspection", effort: str) -> str:
     """The text of ``study.yaml``, with paths that lead from its folder to the data."""
     from cuvee.study.template import commented_study
 
     way = Path(os.path.relpath(data.resolve(), folder.resolve()))
     sources = {source.name: _settings(source, str(way / source.path)) for source in found}
-    given = {"schema": 1, "name": data.absolute().name or "study", "sources": sources}
+    given = {"schema": 1, "name": data.absolute().name or "study", "effort": effort, "sources": sources}
     return commented_study(given, {source.name: source.note for source in found})
 
 

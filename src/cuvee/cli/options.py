@@ -1,10 +1,23 @@
 """Arguments and options that several commands share (floor 9)."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+
+class Effort(StrEnum):
+    """The presets of a study file; ``cuvee.study.effort`` says what they mean."""
+
+    tiny = "tiny"
+    small = "small"
+    standard = "standard"
+
+
+EffortName = Annotated[
+    Effort, typer.Option("--effort", help="Size of the study: minutes, tens of minutes, or hours on a GPU.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 Study = Annotated[

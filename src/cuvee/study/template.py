@@ -10,9 +10,10 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from cuvee.study.config import StudyConfig
 from cuvee.study.settings import EvaluationSettings, SourceSettings
@@ -44,7 +45,7 @@ def commented_study(given: Mapping[str, Any], notes: Mapping[str, str] | None = 
     blocks = [_HEAD.format(effort=config.effort)]
     for name, field in StudyConfig.model_fields.items():
         key = field.alias or name
-        lines = list(_comment(field.description or "", ""))
+        lines = list(_comment(_described(field), ""))
         if key in _NAMED:
             lines += _keys_as_words(_NAMED[key])
         value = getattr(config, name)
@@ -83,7 +84,7 @@ def _section(key: str, section: BaseModel, given: object) -> Iterator[str]:
     chosen = given if isinstance(given, Mapping) else {}
     yield f"{key}:"
     for name, field in type(section).model_fields.items():
-        yield from _comment(field.description or "", "  ")
+        yield from _comment(_described(field), "  ")
         if name in chosen:
             yield f"  {name}: {yaml_value(chosen[name])}"
         else:
@@ -96,6 +97,18 @@ def _section(key: str, section: BaseModel, given: object) -> Iterator[str]:
 def _keys_as_words(settings: type[BaseModel]) -> Iterator[str]:
     for name, field in settings.model_fields.items():
         yield from _comment(f"`{name}`: {field.description}", "")
+
+
+def _described(field: FieldInfo) -> str:
+    """The words of a field, and what may stand there where they do not name it."""
+    words, choices = field.description or "", get_args(field.annotation)
+    if (
+        get_origin(field.annotation) is not Literal
+        or len(choices) < 2
+        or all(str(one) in words for one in choices)
+    ):
+        return words
+    return f"{words} One of: {', '.join(map(str, choices))}."
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:

@@ -37,7 +37,8 @@ def headline(decision: "LawDecision") -> tuple[str, ...]:
         *decision.warnings,
         *_law(decision),
         _gains(decision),
-        _more(decision),
+        # What more runs are worth is what the law says of them: nothing, where it is not believed.
+        *((_more(decision),) if believed(decision) else ()),
     )
 
 
