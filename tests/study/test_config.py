@@ -640,3 +640,9 @@ def test_folders_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MissingSource, match="no such folder"):
         inspect(tmp_path / "none")
+
+
+def test_a_template_names_the_choices_of_a_setting() -> None:
+    text = commented_study(SMALLEST)
+    assert "One of: mixed, subsets, dirichlet, space_filling." in " ".join(text.replace("#", "").split())
+    assert "One of: 1." not in text

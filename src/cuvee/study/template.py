@@ -102,11 +102,9 @@ def _keys_as_words(settings: type[BaseModel]) -> Iterator[str]:
 def _described(field: FieldInfo) -> str:
     """The words of a field, and what may stand there where they do not name it."""
     words, choices = field.description or "", get_args(field.annotation)
-    if (
-        get_origin(field.annotation) is not Literal
-        or len(choices) < 2
-        or all(str(one) in words for one in choices)
-    ):
+    if get_origin(field.annotation) is not Literal or len(choices) == 1:
+        return words
+    if all(str(one) in words for one in choices):
         return words
     return f"{words} One of: {', '.join(map(str, choices))}."
 
