@@ -282,6 +282,17 @@ def test_our_search_learns_cheaply_and_then_finds_a_good_target_run() -> None:
     assert (best - costs.min()) / (np.median(costs) - costs.min()) < 0.1
 
 
+def test_a_metric_that_is_measured_twice_is_searched_as_if_once() -> None:
+    """Errors of metrics go together: the mean of two may be as wrong as each of them."""
+    rng = np.random.default_rng(6)
+    pool = rng.dirichlet(np.ones(4), 200)
+    once = truth(pool[:20])[:, :1] + 0.1 * rng.normal(size=(20, 1))
+    trials = Trials(METRICS, pool[:20], np.zeros(20, dtype=np.int64), np.repeat(once, 2, axis=1))
+    space = Space(REGION, (TARGET,), 0, pool)
+    alone, both = (History(space, np.array(weights), trials) for weights in ([1.0, 0.0], [0.5, 0.5]))
+    assert CostAware().ask(both, 1, 0) == CostAware().ask(alone, 1, 0)
+
+
 def test_a_search_goes_on_after_a_break_as_if_there_were_none() -> None:
     asked, _ = play(CostAware(first=12), 2, 5, 2.0)
     half = 2 * (len(asked) // 4)

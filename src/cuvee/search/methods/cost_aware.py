@@ -7,7 +7,7 @@ it has to tell which.
 Then each ask takes the level and mixture of the largest knowledge gradient for its FLOPs, and turns to the
 target level when that is the best buy, when what cheap experiments could still tell has become small, or when
 enough was spent on them since the last target run. There it takes the mixture of the largest expected
-improvement on the best target run.
+improvement on the best target run, with errors of metrics that go together (``Surrogate.of_sum``).
 """
 
 from dataclasses import dataclass, replace
@@ -170,6 +170,6 @@ class _Outlook:
             return int(rows[0])
         rows = rows[:_IMPROVING]
         _, variance, _ = self.surrogate.covariances(self.target.select(rows), self.target.select(rows[:1]))
-        deviation = np.sqrt((self.weights**2) @ variance)
+        deviation = np.sqrt(self.surrogate.of_sum(self.weights, variance))
         z = (float(costs.min()) - self.mean[rows]) / deviation
         return int(rows[np.argmax(deviation * (z * norm.cdf(z) + norm.pdf(z)))])
