@@ -38,6 +38,7 @@ from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Silent
 from cuvee.report.reports import REPORTS
 from cuvee.report.view import StudyView
+from cuvee.runs.roles import FRESH as CHECK
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.runs.tables import write_csv
@@ -46,7 +47,6 @@ from cuvee.sources.shards import TokenShard
 from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study import ablation, conclude
 from cuvee.study.advice import advice, in_words
-from cuvee.study.checking import ROLE as CHECK
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.edit import append_source

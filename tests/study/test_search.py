@@ -19,6 +19,7 @@ from cuvee.report.html import render_search_html
 from cuvee.report.reports import write_search_reports
 from cuvee.report.search_view import SearchView
 from cuvee.runs.observations import Observations
+from cuvee.runs.roles import SEARCH as ROLE
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.methods.registry import method_named
@@ -34,7 +35,7 @@ from cuvee.study.law_decision import Interval
 from cuvee.study.opening import opened
 from cuvee.study.search.decision import SearchDecision
 from cuvee.study.search.journal import Asked, Journal
-from cuvee.study.search.menu import ROLE, Menu
+from cuvee.study.search.menu import Menu
 from cuvee.study.search.verdict import verdict_of
 from tests.study.search_cases import searched
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, killed, write_study

@@ -32,6 +32,7 @@ from cuvee.errors import ConfigError
 from cuvee.runs.catalogue import Catalogue
 from cuvee.runs.lineage import Lineage, trace
 from cuvee.runs.observations import Observations
+from cuvee.runs.roles import PARTS
 from cuvee.runs.source_changes import Change
 from cuvee.types import BoolArray, FloatArray
 
@@ -42,9 +43,6 @@ TOLERANCE = 1e-6
 
 _TOKEN_KINDS = ("trained", "imported")
 """Rows whose shares are of tokens that one model read."""
-
-_SLICE_ROLES = ("seed", "branch", "snapshot")
-"""Roles of runs that read a slice of their sources: the seed's part, or a unit."""
 
 _REASONS_TOLD = 8
 _NAMES_TOLD = 6
@@ -185,7 +183,7 @@ def _moved(
 def _uniform(observations: Observations, given: BoolArray | None) -> BoolArray:
     reads = np.array([kind in _TOKEN_KINDS for kind in observations.kind], dtype=np.bool_)
     if given is None:
-        return reads & np.array([role not in _SLICE_ROLES for role in observations.role], dtype=np.bool_)
+        return reads & np.array([role not in PARTS for role in observations.role], dtype=np.bool_)
     given = np.asarray(given)
     if given.dtype != np.bool_ or given.shape != reads.shape:
         raise ConfigError(f"uniform must be {len(reads)} truth values, one per run; got shape {given.shape}")

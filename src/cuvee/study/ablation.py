@@ -13,13 +13,13 @@ from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
+from cuvee.runs.roles import CANDIDATE, REFERENCE, REPLICATE
 from cuvee.study.ablation_outlook import ablation_outlook
 from cuvee.study.conclude import conclude
 from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.findings import Findings, References
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import (
     baselines,
     candidates,
@@ -31,7 +31,11 @@ from cuvee.study.mixtures import (
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.outlook import Outlook
 from cuvee.study.plan import Plan
-from cuvee.study.proxies import Proxies, planned_branches
+from cuvee.study.planned import Planned
+from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.proxies import Proxies
+from cuvee.study.runner import Runner
 from cuvee.types import FloatArray
 
 
@@ -68,38 +72,39 @@ def outlook(
         return _outlook(lab)
 
 
-def _outlook(lab: Laboratory) -> Outlook:
+def _outlook(lab: Runner) -> Outlook:
     plan, config = lab.plan, lab.plan.config
     region = region_of(config, available_tokens(config, plan.material))
     _, trained, replicates = _runs(plan, intended_references(config, plan.folder, region))
     return ablation_outlook(lab, trained, replicates)
 
 
-def investigate(lab: Laboratory) -> Findings:
+def investigate(lab: Runner) -> Findings:
     """Train what is missing, score every mixture by both proxies, and gather the evidence."""
     plan, config = lab.plan, lab.plan.config
     available = available_tokens(config, plan.material)
     region = region_of(config, available)
-    if plan.seed is not None:
-        lab.train([Planned(plan.seed, "seed", plan.seed.mixture)], "training the seed model")
+    lab.make(Trainings(plan, "training the seed model"), planned_seed(plan))
     chosen = references(config, plan.folder, region)
     branches, trained, replicates = _runs(plan, chosen)
-    lab.train([*branches, *trained, *replicates], "training branches and references")
+    lab.make(_trainings(plan), [*branches, *trained, *replicates])
     return _simulate(lab, region, available, chosen)
 
 
+def _trainings(plan: Plan) -> Trainings:
+    return Trainings(plan, "training branches and references")
+
+
 def _runs(plan: Plan, chosen: Sequence[Mixture]) -> tuple[list[Planned], list[Planned], list[Planned]]:
-    trained = [Planned(plan.reference(mixture), "reference", mixture) for mixture in chosen]
+    trained = [Planned(plan.reference(mixture), REFERENCE, mixture) for mixture in chosen]
     replicates = [
-        Planned(plan.reference(mixture, 1), "replicate", mixture)
+        Planned(plan.reference(mixture, 1), REPLICATE, mixture)
         for mixture in chosen[: plan.config.references.replicates]
     ]
     return planned_branches(plan), trained, replicates
 
 
-def _simulate(
-    lab: Laboratory, region: Region, available: dict[str, int], chosen: Sequence[Mixture]
-) -> Findings:
+def _simulate(lab: Runner, region: Region, available: dict[str, int], chosen: Sequence[Mixture]) -> Findings:
     """Score references and candidates by both proxies, and gather the evidence."""
     config = lab.plan.config
     names = config.pool_sources
@@ -110,7 +115,7 @@ def _simulate(
     pairs = leave_two_out(names) if config.estimand == "equal_budget" else []
     mixtures = list({one.key: one for one in [*chosen, *looked_at, *pairs]}.values())
     reference_keys = {one.key for one in chosen}
-    roles = ["reference" if one.key in reference_keys else "candidate" for one in mixtures]
+    roles = [REFERENCE if one.key in reference_keys else CANDIDATE for one in mixtures]
     compared = {one.key for one in baselines(region, available)}
     whole = np.array([one.key in reference_keys | compared for one in mixtures])
     scored = proxies.race(mixtures, roles, whole, target)
@@ -127,20 +132,17 @@ def _simulate(
     )
 
 
-def _references(
-    lab: Laboratory, proxies: Proxies, chosen: Sequence[Mixture], target: FloatArray
-) -> References:
+def _references(lab: Runner, proxies: Proxies, chosen: Sequence[Mixture], target: FloatArray) -> References:
     """What the really trained references say."""
-    plan, config = lab.plan, lab.plan.config
-    first = [lab.trained_key(plan.reference(one)) for one in chosen]
-    again = [lab.trained_key(plan.reference(one, 1)) for one in chosen[: config.references.replicates]]
+    trainings, (_, trained, replicates) = _trainings(lab.plan), _runs(lab.plan, chosen)
     return References(
         mixtures=tuple(chosen),
-        scored=proxies.score(chosen, ["reference"] * len(chosen)),
-        nats=lab.scores(first).nats,
-        again=lab.scores(again).nats,
-        twice=tuple(range(len(again))),
+        scored=proxies.score(chosen, [REFERENCE] * len(chosen)),
+        observed=lab.observe(trainings, [*trained, *replicates]),
+        nats=lab.scores(trainings, trained).nats,
+        again=lab.scores(trainings, replicates).nats,
+        twice=tuple(range(len(replicates))),
         units=proxies.unit_nats(),
-        own=config.own_columns,
+        own=lab.plan.config.own_columns,
         target=target,
     )

@@ -17,12 +17,12 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.decision import Decision
 from cuvee.study.folder import StudyFolder
 from cuvee.study.headline import with_headline
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger
 from cuvee.study.opening import opened
 from cuvee.study.outdated import outdated
 from cuvee.study.outlook import Outlook
 from cuvee.study.rechecking import checking_of
+from cuvee.study.runner import Runner
 from cuvee.study.scale.decision import ScaleDecision
 from cuvee.study.search.decision import SearchDecision
 
@@ -80,7 +80,7 @@ def _check_asked(config: StudyConfig, answer: AnyDecision) -> None:
         )
 
 
-def _checking(lab: Laboratory, answer: AnyDecision, unseen: bool = True) -> Checking:
+def _checking(lab: Runner, answer: AnyDecision, unseen: bool = True) -> Checking:
     if not isinstance(answer, Decision):
         return checking_of(lab, answer, unseen)
     names = lab.plan.config.pool_sources
@@ -93,7 +93,7 @@ def _checking(lab: Laboratory, answer: AnyDecision, unseen: bool = True) -> Chec
     )
 
 
-def _with_check(lab: Laboratory, answer: AnyDecision, found: Check) -> AnyDecision:
+def _with_check(lab: Runner, answer: AnyDecision, found: Check) -> AnyDecision:
     if isinstance(answer, Decision):
         spent = ledger(lab.store)
         return with_headline(replace(answer, check=found, verdict=found.verdict, ledger=spent))

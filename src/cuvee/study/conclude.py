@@ -10,6 +10,7 @@ from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, Choice, choose_proxy
 from cuvee.merging.geometry import Geometry
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.roles import CANDIDATE, PICK
 from cuvee.study import decision as d
 from cuvee.study.check import EQUAL, PROPORTIONAL, Check
 from cuvee.study.checking import Checking, replicated
@@ -17,11 +18,11 @@ from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.findings import Findings
 from cuvee.study.headline import with_headline
 from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
 from cuvee.study.mixtures import compared_with
 from cuvee.study.provenance import provenance
 from cuvee.study.run_warnings import unseen, warnings_of
+from cuvee.study.runner import Runner
 from cuvee.study.unlearnt import unlearnt
 from cuvee.study.verdict import UNTRAINED
 from cuvee.types import FloatArray
@@ -33,17 +34,17 @@ ADDED = 0.1
 """Share that the ablation 'add' gives to a source, taken from all others in proportion."""
 
 
-def conclude(findings: Findings, lab: Laboratory) -> d.Decision:
+def conclude(findings: Findings, lab: Runner) -> d.Decision:
     """Choose a proxy on the references, pick a mixture, train it afresh, and say how sure each number is."""
     judge, report = judged(findings, lab)
     names = judge.pick.names
     added = [judge.pick.blend(Mixture.vertex(names, name), ADDED) for name in names]
     whole = np.arange(1 + len(added)) == 0
-    further = findings.score([judge.pick, *added], ["pick"] + ["candidate"] * len(added), whole)
+    further = findings.score([judge.pick, *added], [PICK] + [CANDIDATE] * len(added), whole)
     return _decision(findings, lab, judge.with_more(further), report)
 
 
-def judged(findings: Findings, lab: Laboratory) -> tuple[Judge, HonestyReport | None]:
+def judged(findings: Findings, lab: Runner) -> tuple[Judge, HonestyReport | None]:
     """The proxy to go by, the mixture to take, and how far the proxies agree with the references."""
     seed, references = lab.plan.config.seed, findings.references
     evidence = references.evidence() if references is not None else None
@@ -69,7 +70,7 @@ def _beside_raw(evidence: Evidence, choice: Choice | None) -> Evidence:
     return replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
 
 
-def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: HonestyReport | None) -> d.Decision:
+def _decision(findings: Findings, lab: Runner, judge: Judge, report: HonestyReport | None) -> d.Decision:
     plan, config, choice = lab.plan, lab.plan.config, judge.choice
     scored, pick = judge.scored, judge.pick
     row, factors = scored.row(pick), scored.documents.bits_per_byte_factor
@@ -164,7 +165,7 @@ def _why(choice: Choice | None, evidence: Evidence | None) -> str:
 
 
 def _mixture(
-    findings: Findings, judge: Judge, target_tokens: int, capped: bool, lab: Laboratory
+    findings: Findings, judge: Judge, target_tokens: int, capped: bool, lab: Runner
 ) -> tuple[d.SourceShare, ...]:
     low, high = judge.share_bounds()
     pick, region = judge.pick, findings.region

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from cuvee.runs.roles import BRANCH, FRESH, REFERENCE, REPLICATE, SEED
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.decision import LedgerRow
@@ -11,7 +12,7 @@ from cuvee.study.plan import Plan
 COMPARED = (16, 500)
 """Numbers of mixtures for which the cost by proxies is set against training them."""
 
-_STAGES = ("seed", "branch", "reference", "replicate", "fresh")
+_STAGES = (SEED, BRANCH, REFERENCE, REPLICATE, FRESH)
 
 
 def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
@@ -38,8 +39,8 @@ def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
 def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
     """FLOPs of the pool and of scoring M merges over FLOPs of training M mixtures; the seed left out."""
     runs = store.runs()
-    branches = sum(run.flops or 0.0 for run in _trained(runs, "branch"))
-    direct = [run.flops or 0.0 for run in _trained(runs, "reference")]
+    branches = sum(run.flops or 0.0 for run in _trained(runs, BRANCH))
+    direct = [run.flops or 0.0 for run in _trained(runs, REFERENCE)]
     merged = [run.flops or 0.0 for run in runs if run.kind == "merged"]
     ensembled = [run.flops or 0.0 for run in runs if run.kind == "ensembled"]
     if not direct or not merged:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from cuvee.study.agenda import saved_step
 from cuvee.study.job import PaceTask, pace
-from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.planned import Planned
+from cuvee.study.producers.trained import trained_key
+from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 from cuvee.types import Json
 
@@ -89,11 +91,11 @@ class Stage:
     """How many more there will be, like the last of them."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Stopwatch:
     """Times a few steps of every size of model, once each."""
 
-    lab: Laboratory
+    lab: Runner
     _seconds: dict[tuple[object, int, int], float] = field(default_factory=dict)
 
     def step_seconds(self, run: TrainingRun) -> float:
@@ -119,7 +121,7 @@ class Stopwatch:
         left = [
             flops * (1.0 - saved_step(folder, one.run.key) / one.run.recipe.steps)
             for flops, one in zip(each, stage.planned, strict=True)
-            if not self.lab.store.has(self.lab.trained_key(one.run))
+            if not self.lab.store.has(trained_key(self.lab.plan, one.run))
         ]
         left += [each[-1]] * stage.more
         together = max(math.fsum(left) / self.lab.plan.config.workers, max(left, default=0.0))

@@ -5,13 +5,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import cuvee
 from cuvee.study.decision import Provenance
-from cuvee.study.laboratory import Laboratory
+from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow")
 
 
-def provenance(lab: Laboratory, run: TrainingRun, command: str) -> Provenance:
+def provenance(lab: Runner, run: TrainingRun, command: str) -> Provenance:
     """Digests and versions.
 
     Args:

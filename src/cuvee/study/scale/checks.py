@@ -5,8 +5,11 @@ import math
 import numpy as np
 
 from cuvee.laws.interface import FittedLaw
-from cuvee.study.laboratory import Laboratory
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.mixture_names import UNIFORM
 from cuvee.study.law_decision import Interval
+from cuvee.study.producers.trained import trained_key
+from cuvee.study.runner import Runner
 from cuvee.study.scale import decision as d
 from cuvee.study.scale.findings import CheckRuns, ScaleFindings
 from cuvee.study.scale.law import LAW, law_data
@@ -18,13 +21,13 @@ Z = 1.2815515655446004
 """Half width of a central 80 % interval in standard deviations."""
 
 
-def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
+def checked_rows(findings: ScaleFindings, lab: Runner) -> list[d.Checked]:
     """Every mixture with what its trainings ended at, the lowest first; none where none was trained."""
     checks = findings.checks
     if checks is None:
         return []
     curves = [_curve(lab, checks, index, findings.law.weights) for index in range(len(checks.trainings))]
-    noise = noise_above(findings, lab)
+    noise = noise_above(findings)
     rows = []
     for name, mixture in checks.mixtures.items():
         own = checks.of(name)
@@ -51,7 +54,7 @@ def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
     return sorted(rows, key=lambda row: row.loss.mean)
 
 
-def noise_above(findings: ScaleFindings, lab: Laboratory) -> float:
+def noise_above(findings: ScaleFindings) -> float:
     """How far trainings of one mixture differ above the rungs, as a part of the loss.
 
     Pooled over mixtures; that of the top rung where each was trained once, or none was.
@@ -59,7 +62,7 @@ def noise_above(findings: ScaleFindings, lab: Laboratory) -> float:
     checks = findings.checks
     if checks is None or len(checks.trainings) == len({one.mixture.key for one in checks.trainings}):
         return findings.optima.noise[-1]
-    ends = lab.losses([lab.trained_key(one.run) for one in checks.planned]) @ findings.law.weights
+    ends = checks.observed.values_of(NATS) @ findings.law.weights
     groups: dict[str, list[float]] = {one.mixture.key: [] for one in checks.trainings}
     for training, end in zip(checks.trainings, ends.tolist(), strict=True):
         groups[training.mixture.key].append(end)
@@ -68,14 +71,14 @@ def noise_above(findings: ScaleFindings, lab: Laboratory) -> float:
     return max(LEAST_NOISE, math.sqrt(squares / sum(len(one) - 1 for one in relative)))
 
 
-def law_checks(findings: ScaleFindings, lab: Laboratory) -> list[d.LawCheck]:
+def law_checks(findings: ScaleFindings, lab: Runner) -> list[d.LawCheck]:
     """How well the laws of the rungs foretold the trainings above them."""
     checks, law = findings.checks, findings.law
     if checks is None:
         return []
-    data = law_data(lab, checks.planned)
+    data = law_data(lab.plan, checks.planned, checks.observed)
     measured = data.costs @ law.weights
-    even = checks.of("uniform")
+    even = checks.of(UNIFORM)
     laws: dict[str, FittedLaw] = {LAW: law.fitted} | law.others
     rows = []
     for name, fitted in laws.items():
@@ -101,10 +104,9 @@ def law_checks(findings: ScaleFindings, lab: Laboratory) -> list[d.LawCheck]:
     return rows
 
 
-def _curve(lab: Laboratory, checks: CheckRuns, index: int, weights: FloatArray) -> Curve:
+def _curve(lab: Runner, checks: CheckRuns, index: int, weights: FloatArray) -> Curve:
     planned = checks.planned[index]
-    key = lab.trained_key(planned.run)
-    run = lab.store.get(key)
+    run = lab.store.get(trained_key(lab.plan, planned.run))
     assert run is not None  # it was trained, or the flow would have ended
     names = [one.name for one in lab.plan.material.evaluations]
     batch = planned.run.recipe.batch_tokens
@@ -113,7 +115,7 @@ def _curve(lab: Laboratory, checks: CheckRuns, index: int, weights: FloatArray) 
         for step, values in run.details.get("along", ())
         if step < planned.run.recipe.steps
     ]
-    end = float((lab.losses([key]) @ weights)[0])
+    end = float((checks.observed.values_of(NATS)[index : index + 1] @ weights)[0])
     tokens, losses = zip(*along, (planned.run.recipe.tokens, end), strict=True)
     return np.array(tokens, dtype=np.float64), np.array(losses)
 

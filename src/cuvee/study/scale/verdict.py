@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cuvee.runs.mixture_names import AUTOSCALE, PROPORTIONAL, UNIFORM
 from cuvee.study.disagreement import SAME, disagreements, moved, share_words
 from cuvee.study.verdict import Standing, Verdict
 
 if TYPE_CHECKING:
     from cuvee.study.scale.decision import Checked, PathPoint, ScaleDecision
-
-AUTOSCALE = "AutoScale"
-"""The method that carries the optima of the rungs on."""
 
 CLOSE = 0.1
 """Share of the tokens up to which a mixture that was trained and did badly speaks against its neighbours."""
@@ -27,7 +25,7 @@ FAR = 0.05
 """Part of the loss from which on a law has missed by far, whatever its intervals allow."""
 
 _RISK = 0.05
-_BASELINES = {"uniform": "equal shares", "proportional": "proportional shares"}
+_BASELINES = {UNIFORM: "equal shares", PROPORTIONAL: "proportional shares"}
 
 
 def verdict_of(decision: "ScaleDecision") -> Verdict:
