@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cuvee.errors import ConfigError, StoreError
+from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor, Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
 from cuvee.mixture.mixture import Mixture
@@ -130,8 +130,9 @@ def test_documents_add_up_to_the_rows_and_requests_may_stand_twice(runner: Runne
     rows, scores = runner.observe(producer, requests), runner.scores(producer, [*requests, requests[0]])
     assert np.array_equal(scores.nats_per_token[:-1], rows.values_of(NATS))
     assert np.array_equal(scores.nats[-1], scores.nats[0])
-    with pytest.raises(ConfigError, match="occurs twice"):
-        runner.observe(producer, [*requests, requests[0]])
+    twice = runner.observe(producer, [*requests, requests[0]])
+    assert np.array_equal(twice.values_of(NATS), scores.nats_per_token)
+    assert twice.keys == (*rows.keys, f"{rows.keys[0]} (2)")
 
 
 def test_what_is_measured_on_the_way_of_a_training_is_a_row_too(runner: Runner) -> None:
@@ -208,7 +209,7 @@ def test_sources_stand_in_the_order_of_the_study_whatever_the_store_says(runner:
     assert rows.shares.tolist() == [[0.25, 0.0, 0.0, 0.25, 0.5]]
 
 
-def test_a_run_that_is_missing_is_told_and_moves_no_other(runner: Runner) -> None:
+def test_a_run_that_is_missing_raises_and_moves_no_other(runner: Runner) -> None:
     producer = Letters(NATS + next(iter(runner.plan.evaluations)), lost="q")
     with pytest.raises(StoreError, match="run letter q is gone"):
         runner.observe(producer, ["p", "q", "r"])

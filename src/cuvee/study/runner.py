@@ -6,8 +6,9 @@ The store is asked first, and what it has is never made again, so a killed study
 made is written down as it arrives, under a key of all that determines it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -62,19 +63,19 @@ class Runner:
     def observe(self, producer: Producer[RequestT], requests: Sequence[RequestT]) -> Observations:
         """A row for every request, in their order; what is missing is made.
 
-        See ``rows``; a run fails only where the producer allows it.
+        See ``rows``; a run fails only where the producer allows it. A request that stands there twice has two
+        rows; the key of the second says so.
 
         Raises:
             StoreError: a run is gone from the store.
-            ConfigError: a request stands there twice.
             CuveeError: as ``make``.
         """
         keys = self.make(producer, requests)
         runs = [self._existing(key, run) for key, run in zip(keys, self._found(keys), strict=True)]
-        return self.rows(runs)
+        return self.rows(list(_distinct(runs)))
 
     def scores(self, producer: Producer[RequestT], requests: Sequence[RequestT]) -> Scores:
-        """The same document by document: nats [R, D]. Requests may stand there twice.
+        """The same document by document: nats [R, D].
 
         Raises:
             StoreError: a run was written without its documents.
@@ -136,3 +137,11 @@ class Runner:
                 )
         rows = [np.concatenate([found[key][name] for name in documents.evaluations]) for key in keys]
         return Scores(documents, np.array(rows).reshape(len(keys), len(documents.tokens)))
+
+
+def _distinct(runs: Iterable[Run]) -> Iterator[Run]:
+    """Each with a key of its own."""
+    seen = Counter[str]()
+    for run in runs:
+        seen[run.key] += 1
+        yield run if seen[run.key] == 1 else replace(run, key=f"{run.key} ({seen[run.key]})")

@@ -43,7 +43,7 @@ class FrozenTrainings(Producer[Planned]):
     def make(
         self, missing: Sequence[Planned], asked: Sequence[Planned], executor: Executor, progress: Progress
     ) -> Iterator[Results]:
-        """See ``Producer.make``; tokens trained are told."""
+        """See ``Producer.make``; the progress counts tokens."""
         drop_damaged_states(missing, progress)
         for one, found in carried_out(attempt, self.plan, missing, executor, progress):
             if isinstance(found, Failed):

@@ -62,7 +62,7 @@ class Producer(Protocol[RequestT]):
             missing: at least one request; each once.
             asked: all requests, for what the stage says of itself.
             executor: where jobs run.
-            progress: told of the stage and of its work.
+            progress: listens to the stage and its work.
         """
         ...
 
