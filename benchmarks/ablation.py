@@ -28,13 +28,20 @@ from cuvee.honesty.calibrators import BASELINES, LEARNT, Calibrator, calibrators
 from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import choose_proxy
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.roles import OTHER_RECIPE, PICK
 from cuvee.study.ablation import investigate
 from cuvee.study.conclude import conclude
 from cuvee.study.findings import Findings, References
 from cuvee.study.folder import StudyFolder
 from cuvee.study.judge import Judge
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.opening import opened
+from cuvee.study.planned import Planned
+from cuvee.study.pooling import ensemble_of, pool_of
+from cuvee.study.producers.ensembled import Ensembles
+from cuvee.study.producers.merged import Merges
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.producers.weighted import Weighted
+from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, IntArray
 
 LEARNT_FROM = (6, 8, 12)
@@ -69,7 +76,7 @@ def main() -> None:
     harness.write("ablation", "Does averaging parameters predict training?", tables)
 
 
-def _with_other_pools(lab: Laboratory, evidence: Evidence) -> Evidence:
+def _with_other_pools(lab: Runner, evidence: Evidence) -> Evidence:
     """The evidence with merges and ensembles of pools that were trained at lower learning rates."""
     mixtures = [Mixture(evidence.sources, shares) for shares in evidence.shares]
     proxies = dict(evidence.proxies)
@@ -77,17 +84,17 @@ def _with_other_pools(lab: Laboratory, evidence: Evidence) -> Evidence:
         plan = replace(lab.plan, config=config(rate))
         other = replace(lab, plan=plan)
         runs = [
-            Planned(run, f"branch at {rate:g}", Mixture.vertex(evidence.sources, member.source))
+            Planned(run, OTHER_RECIPE, Mixture.vertex(evidence.sources, member.source))
             for member, run in plan.branches().items()
         ]
-        other.train(runs, f"training branches at {rate:g}")
-        pool = other.pool(1)
+        other.make(Trainings(plan, f"training branches at {rate:g}"), runs)
+        pool = pool_of(plan, 1)
         weights = np.stack([one.shares for one in mixtures]) @ pool.roster.spread(evidence.sources)
-        roles = [f"reference at {rate:g}"] * len(mixtures)
-        merged = other.score_merges(f"merge at {rate:g}", pool, weights, mixtures, roles)
+        requests = Weighted.of(weights, mixtures, [OTHER_RECIPE] * len(mixtures))
+        merged = other.scores(Merges(plan, f"merge at {rate:g}", pool), requests)
         proxies[f"merge at {rate:g}"] = merged.nats_per_token
-        ensemble = other.ensemble(pool)
-        ensembled = other.score_ensembles(ensemble, weights, mixtures, roles)
+        ensemble = ensemble_of(plan, pool, other.executor, other.progress)
+        ensembled = other.scores(Ensembles(plan, ensemble), requests)
         proxies[f"ensemble at {rate:g}"] = ensembled.nats_per_token
     merges = [losses for name, losses in proxies.items() if name.startswith("merge")]
     proxies["mean of merges"] = np.mean([_standardised(losses) for losses in merges], axis=0)
@@ -252,7 +259,7 @@ def _weightings(evaluations: Sequence[str]) -> list[dict[str, float]]:
     return [dict(zip(evaluations, map(float, row), strict=True)) for row in [*fixed, *drawn]]
 
 
-def _decisions(lab: Laboratory, findings: Findings, references: References) -> Table:
+def _decisions(lab: Runner, findings: Findings, references: References) -> Table:
     """Question 3: choose with few references, train the pick, compare with everything that was trained."""
     evidence = references.evidence()
     uniform = Mixture.uniform(POOL)
@@ -267,10 +274,9 @@ def _decisions(lab: Laboratory, findings: Findings, references: References) -> T
         scored = findings.score([judge.pick], ["candidate"], np.ones(1, dtype=bool))
         predicted = float(judge.with_more(scored).mean[-1] @ target) + judge.optimism
         picks.append((weights, choice.name, choice.believed, judge.pick, predicted))
-    planned = [Planned(lab.plan.reference(uniform), "pick", uniform)]
-    planned += [Planned(lab.plan.reference(pick), "pick", pick) for *_, pick, _ in picks]
-    lab.train(planned, "training the picks")
-    measured = lab.losses([lab.trained_key(one.run) for one in planned])
+    planned = [Planned(lab.plan.reference(uniform), PICK, uniform)]
+    planned += [Planned(lab.plan.reference(pick), PICK, pick) for *_, pick, _ in picks]
+    measured = lab.scores(Trainings(lab.plan, "training the picks"), planned).nats_per_token
     trained = np.concatenate([evidence.truth, measured])
     rows: list[tuple[Cell, ...]] = []
     for (weights, name, believed, pick, predicted), losses in zip(picks, measured[1:], strict=True):

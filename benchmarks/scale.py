@@ -8,6 +8,7 @@ No row that is foretold was seen by the fit. The trainings (an hour and a half o
 from collections.abc import Callable
 
 import numpy as np
+from cuvee.laws.repetition import REPETITION_LAWS, RepeatedRuns
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
@@ -21,7 +22,6 @@ from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.interface import FittedLaw, LawData
 from cuvee.laws.registry import law_named
-from cuvee.laws.repetition import REPETITION_LAWS, RepeatedRuns
 from cuvee.progress import Progress
 from cuvee.study import scale
 from cuvee.study.folder import StudyFolder

@@ -14,11 +14,14 @@ from benchmarks.ablation_study import POOL, ROOT, SHARED
 from cuvee.files import write_text
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
+from cuvee.runs.metric_names import NATS
 from cuvee.sources.readers import SourceSpec, read_source
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.opening import opened
+from cuvee.study.planned import Planned
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, Json
 
 WORK = ROOT / ".bench" / "scarce"
@@ -80,16 +83,16 @@ def measured(progress: Progress) -> list[Losses]:
     return found
 
 
-def _losses(way: str, lab: Laboratory, tokens: int) -> Losses:
+def _losses(way: str, lab: Runner, tokens: int) -> Losses:
     plan, names = lab.plan, lab.plan.config.pool_sources
     planned = [
         Planned(plan.alone(mixture, plan.model, tokens, tokens, seed), "scarce", mixture)
         for mixture in (_mixture(names, share) for share in SHARES)
         for seed in range(SEEDS)
     ]
-    lab.train(planned, way)
+    observed = lab.observe(Trainings(plan, way), planned)
     weights = np.array(list(plan.config.target_weights.values()))
-    measured = lab.losses([lab.trained_key(one.run) for one in planned]).reshape(len(SHARES), SEEDS, -1)
+    measured = observed.values_of(NATS).reshape(len(SHARES), SEEDS, -1)
     place = list(plan.config.evaluation_sets).index(_MEASURED)
     text = sum(len(shard.tokens) for shard in plan.material.training_shards(SCARCE))
     parts = [one.run.fractions.get(SCARCE, 1.0) for one in planned[::SEEDS]]

@@ -18,16 +18,17 @@ from benchmarks.harness import Cell, Table
 from benchmarks.search_study import ARMS, SEARCHES, folder_of, settings
 from benchmarks.search_tables import study
 from cuvee.progress import Progress
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.roles import SEARCH
 from cuvee.runs.store import RunStore
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
 from cuvee.search.surrogate import Surrogate
 from cuvee.search.trials import Trials
 from cuvee.study.config import StudyConfig
-from cuvee.study.laboratory import NATS
 from cuvee.study.opening import opened
-from cuvee.study.search.menu import ROLE, Menu
-from cuvee.study.search.workshop import Workshop
+from cuvee.study.search.measuring import Measuring
+from cuvee.study.search.menu import Menu
 from cuvee.study.simulation.table import read_table
 from cuvee.types import FloatArray, IntArray
 
@@ -191,18 +192,18 @@ def _of_searches(final_losses: dict[str, FloatArray], progress: Progress) -> _Re
         trained: dict[tuple[float, ...], FloatArray] = {}
         for seed in range(SEARCHES):
             with RunStore(folder_of(ARMS[0], seed).store) as store:
-                for run in store.runs(role=ROLE, kind="trained", tokens=int(target.tokens)):
+                for run in store.runs(role=SEARCH, kind="trained", tokens=int(target.tokens)):
                     row = run.mixture.reindexed(menu.space.sources).shares
                     trained[tuple(row.tolist())] = np.array([run.metrics[NATS + name] for name in metrics])
         rng = np.random.default_rng(0)
         further = [tuple(one.shares.tolist()) for one in menu.space.region.sample(FURTHER, rng)]
         shares = [*trained, *further]
-        workshop = Workshop(menu)
-        workshop.prepare()
+        measuring = Measuring(menu)
+        measuring.prepare()
         proxies = {
-            level.kind: workshop.measured([Experiment(row, place) for row in shares], place)
+            level.kind: measuring.measure([Experiment(row, place) for row in shares])
             for place, level in enumerate(menu.space.levels)
-            if menu.trainings[place] is None
+            if place not in menu.trainings
         }
         weights = np.array(list(config.target_weights.values()))
         truth = np.stack(list(trained.values()))

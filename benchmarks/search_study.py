@@ -14,13 +14,15 @@ from benchmarks.ablation_study import OUTSIDE, POOL, ROOT, SHARED
 from benchmarks.harness import Cell, Table
 from cuvee.files import write_json
 from cuvee.progress import Progress
+from cuvee.runs.metric_names import NATS
 from cuvee.search.space import Experiment
 from cuvee.study import search
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.opening import opened
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.search.measuring import Measuring
 from cuvee.study.search.menu import Menu
-from cuvee.study.search.workshop import Workshop
 from cuvee.types import FloatArray, Json
 
 WORK = ROOT / ".bench" / "search-study"
@@ -126,19 +128,19 @@ def _by_proxies(arm: Arm, seed: int, config: StudyConfig, folder: StudyFolder, p
     with opened(config, folder, progress) as lab:
         menu = Menu.of(lab)
         price = menu.pool_flops
-        workshop = Workshop(menu)
-        workshop.prepare()
+        measuring = Measuring(menu)
+        measuring.prepare()
         rng = np.random.default_rng(seed)
         alpha = np.full(len(POOL), 0.5)
         half = PROXIED // 2
         drawn = [*menu.space.region.sample(half, rng), *menu.space.region.sample(half, rng, alpha)]
         weights = np.array(list(config.target_weights.values()))
         ranks = np.zeros(len(drawn))
-        for level, training in enumerate(menu.trainings):
-            if training is None:
+        for level, kind in enumerate(menu.space.levels):
+            if level not in menu.trainings:
                 asked = [Experiment(tuple(one.shares.tolist()), level) for one in drawn]
-                ranks += np.argsort(np.argsort(workshop.measured(asked, level) @ weights))
-                price += len(drawn) * menu.space.levels[level].flops
+                ranks += np.argsort(np.argsort(measuring.measure(asked) @ weights))
+                price += len(drawn) * kind.flops
         shares = drawn[int(np.argmin(ranks))].shares
     write_json(answer, {"shares": shares.tolist(), "flops": price})
     return Ended(arm, seed, shares, price, 0)
@@ -156,13 +158,11 @@ def finals(mixtures: dict[str, FloatArray], progress: Progress) -> dict[str, Flo
             ]
             for name, shares in mixtures.items()
         }
-        lab.train(
-            [one for runs in planned.values() for one in runs if one is not None], "training what was found"
-        )
+        trainings = Trainings(lab.plan, "training what was found")
+        lab.make(trainings, [one for runs in planned.values() for one in runs])
         weights = np.array(list(config.target_weights.values()))
         return {
-            name: lab.losses([lab.planned_key(one) for one in runs if one is not None]) @ weights
-            for name, runs in planned.items()
+            name: lab.observe(trainings, runs).values_of(NATS) @ weights for name, runs in planned.items()
         }
 
 

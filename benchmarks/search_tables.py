@@ -21,12 +21,12 @@ from scipy.stats import spearmanr
 from benchmarks.ablation_study import OUTSIDE, POOL, REFERENCES, WORK, config
 from benchmarks.laws import RUNS, table
 from cuvee.mixture.region import Region
+from cuvee.runs.metric_names import NATS
 from cuvee.runs.store import RunStore
 from cuvee.search.replay import Replay
 from cuvee.search.space import Level, Space
 from cuvee.study import ablation
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import NATS
 from cuvee.study.simulation.table import read_table
 from cuvee.types import FloatArray, IntArray
 

@@ -27,9 +27,9 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
 from cuvee.study.ablation import investigate
 from cuvee.study.conclude import conclude
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.mixtures import baselines
 from cuvee.study.opening import opened
+from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, Json
 
 FRESH = 3
@@ -103,7 +103,7 @@ def errors_of(decision: Decision) -> dict[str, list[float]]:
 
 
 def truth_of(
-    lab: Laboratory, study: TrustStudy, mixtures: Mapping[str, Mixture], references: Sequence[Mixture]
+    lab: Runner, study: TrustStudy, mixtures: Mapping[str, Mixture], references: Sequence[Mixture]
 ) -> Json:
     """Fresh trainings of the mixtures, and the references, on text that the study has never seen."""
     truth = Truth.of(lab, study.folder)

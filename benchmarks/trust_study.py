@@ -27,8 +27,10 @@ from cuvee.study.demo import HELD_OUT, OUT_OF_POOL, TARGET_TOKENS
 from cuvee.study.demo_text import DOMAINS, Installation
 from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Bench, EvaluationRef
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.plan import Plan
+from cuvee.study.planned import Planned
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 from cuvee.types import Json
 
@@ -190,11 +192,11 @@ def _uniform(name: str) -> float:
 class Truth:
     """Measures models of a study on text that the study has never seen."""
 
-    lab: Laboratory
+    lab: Runner
 
     @classmethod
-    def of(cls, lab: Laboratory, folder: Path) -> "Truth":
-        """The laboratory of a study, its yardstick replaced."""
+    def of(cls, lab: Runner, folder: Path) -> "Truth":
+        """The runner of a study, its yardstick replaced."""
         plan = lab.plan
         refs, sets = [], []
         for name in plan.config.evaluation_sets:
@@ -222,11 +224,11 @@ class Truth:
 
     def measured(self, runs: Sequence[Sequence[TrainingRun]], mixtures: Sequence[Mixture]) -> list[Scores]:
         planned = [
-            Planned(run, "truth", mixture) for of, mixture in zip(runs, mixtures, strict=True) for run in of
+            [Planned(run, "truth", mixture) for run in of] for of, mixture in zip(runs, mixtures, strict=True)
         ]
-        distinct = {one.run.key: one for one in planned}
-        self.lab.train(list(distinct.values()), "training for the truth")
-        return [self.lab.scores([self.lab.trained_key(run) for run in of]) for of in runs]
+        trainings = Trainings(self.lab.plan, "training for the truth")
+        self.lab.make(trainings, [one for of in planned for one in of])
+        return [self.lab.scores(trainings, of) for of in planned]
 
 
 def _shard(plan: Plan, folder: Path, name: str) -> TokenShard:

@@ -27,11 +27,11 @@ from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.honesty.scopes import MACRO_IN_POOL, MACRO_OUT_OF_POOL, TARGET
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Silent
+from cuvee.runs.metric_names import NATS
 from cuvee.runs.store import RunStore
 from cuvee.study import ablation
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import NATS
 from cuvee.types import FloatArray, Json
 
 WORK = ablation_study.ROOT / ".bench" / "gpu"

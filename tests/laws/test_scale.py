@@ -8,6 +8,8 @@ from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.interface import LawData, Scale
+from cuvee.mixture.mixture import Mixture
+from cuvee.runs.run import Run, observations_of
 from cuvee.types import FloatArray
 from tests.laws.samples import METRICS, SOURCES, mixtures, runs, truth
 from tests.laws.test_contract import sized
@@ -54,6 +56,32 @@ def ladder(seed: int, grown: bool = False) -> tuple[LawData, LawData]:
 
 def error(law: EffectiveData, fitted: object, asked: LawData) -> float:
     return float(np.abs(fitted.predict(asked.shares) - asked.costs).mean())  # type: ignore[attr-defined]
+
+
+def test_rows_of_several_scales_become_data_with_what_they_repeat() -> None:
+    of = [Mixture(("a", "b"), np.array([share, 1.0 - share])) for share in (0.25, 0.5)]
+    rows = [
+        Run(
+            f"run {place}",
+            "trained",
+            "rung",
+            "equal_budget",
+            mixture,
+            10 + place,
+            100,
+            0,
+            {"x": 2.0, "y": 3.0},
+        )
+        for place, mixture in enumerate(of)
+    ]
+    unique = np.array([[50.0, 60.0], [70.0, 80.0]])
+    data = LawData.of(observations_of(rows), ["y"], {"y": "higher"}, unique=unique, own=[1])
+    assert data.sources == ("a", "b") and data.metrics == ("y",)
+    assert data.shares.tolist() == [[0.25, 0.75], [0.5, 0.5]]
+    assert data.costs.tolist() == [[-3.0], [-3.0]] and data.own.tolist() == [1]
+    assert data.scale.unique is not None and np.array_equal(data.scale.unique, unique)
+    assert data.select(np.array([1])).scale.unique is not None
+    assert np.array_equal(data.scale.params, [10, 11])
 
 
 def test_a_law_brought_to_another_scale_is_better_than_either_alone() -> None:

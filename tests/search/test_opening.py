@@ -125,7 +125,7 @@ def test_of_a_run_the_last_checkpoint_is_kept() -> None:
     assert kept.costs[:, 0].tolist() == [4.0, 3.0, 6.0]
 
 
-def test_first_runs_are_equal_where_the_same_was_measured_in_the_same_space() -> None:
+def test_first_runs_are_equal_where_the_same_was_measured_in_equal_spaces() -> None:
     shares = np.eye(4)
     history = told(SPACE, shares, [0, 0, 0, 4], [1.0, 2.0, 3.0, 9.0])
     later = told(SPACE, np.concatenate([shares, shares[:1]]), [0, 0, 0, 4, 0], [1.0, 2.0, 3.0, 8.0, 4.0])
@@ -133,7 +133,9 @@ def test_first_runs_are_equal_where_the_same_was_measured_in_the_same_space() ->
     assert once == again and hash(once) == hash(again) and len(once) == 3
     assert once != FirstRuns.of(history, 2)
     assert once != FirstRuns.of(replace(history, weights=np.array([2.0])), 3)
-    assert once != FirstRuns.of(told(replace(SPACE), shares, [0, 0, 0, 4], [1.0, 2.0, 3.0, 9.0]), 3)
+    equal, other = replace(SPACE), replace(SPACE, target=3)
+    assert once == FirstRuns.of(told(equal, shares, [0, 0, 0, 4], [1.0, 2.0, 3.0, 9.0]), 3)
+    assert once != FirstRuns.of(told(other, shares, [0, 0, 0, 4], [1.0, 2.0, 3.0, 9.0]), 3)
 
 
 def test_first_runs_that_fail_are_replaced_and_the_last_are_waited_for() -> None:

@@ -8,6 +8,9 @@ import numpy as np
 from cuvee.evaluation.scores import Documents
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.runs.observations import Observations
+from cuvee.runs.roles import REFERENCE
+from cuvee.runs.run import Run, observations_of
 from cuvee.study.findings import Findings, References, Scored
 from cuvee.types import FloatArray
 
@@ -63,6 +66,15 @@ def findings(
     )
 
 
+def rows(of: tuple[Mixture, ...]) -> Observations:
+    """A training of each mixture."""
+    runs = [
+        Run(f"training {place}", "trained", REFERENCE, "equal_budget", mixture, 1000, 1000, place)
+        for place, mixture in enumerate(of)
+    ]
+    return observations_of(runs, SOURCES)
+
+
 def trained(
     of: tuple[Mixture, ...], on: Documents, losses: NatsPerToken, noise: float = 0.0, seed: int = 0
 ) -> References:
@@ -76,6 +88,7 @@ def trained(
     return References(
         mixtures=of,
         scored=scored(of, on, losses),
+        observed=rows((*of, *of[:2])),
         nats=training(len(of)),
         again=training(2),
         twice=(0, 1),

@@ -48,6 +48,7 @@ from cuvee.report.html import render_html
 from cuvee.report.markdown import render_markdown
 from cuvee.report.reports import REPORTS
 from cuvee.report.view import StudyView
+from cuvee.runs.roles import FRESH as CHECK
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.runs.tables import write_csv
@@ -55,7 +56,6 @@ from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study import ablation, conclude
-from cuvee.study.checking import ROLE as CHECK
 from cuvee.study.config import StudyConfig
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder

@@ -18,12 +18,12 @@ from cuvee.decisions.scale.verdict import verdict_of
 from cuvee.errors import ConfigError, SchemaError
 from cuvee.execution.local import InProcess
 from cuvee.laws.ddo import PowerLaw
+from cuvee.runs.metric_names import NATS
 from cuvee.runs.store import RunStore
 from cuvee.study import scale
 from cuvee.study.config import StudyConfig
 from cuvee.study.decided import read_decided
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import NATS
 from cuvee.study.opening import opened
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung
 from cuvee.study.scale.optima import ASSUMED_NOISE, Optima, RungLosses, noise_of

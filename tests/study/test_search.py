@@ -22,6 +22,7 @@ from cuvee.execution.local import InProcess
 from cuvee.report.html import render_search_html
 from cuvee.report.search_view import SearchView
 from cuvee.runs.observations import Observations
+from cuvee.runs.roles import SEARCH as ROLE
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.methods.registry import method_named
@@ -35,7 +36,7 @@ from cuvee.study.folder import StudyFolder
 from cuvee.study.job import Failed, Measured, TrainTask
 from cuvee.study.opening import opened
 from cuvee.study.search.journal import Asked, Journal
-from cuvee.study.search.menu import ROLE, Menu
+from cuvee.study.search.menu import Menu
 from tests.study.search_cases import searched
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, killed, write_study
 

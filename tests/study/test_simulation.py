@@ -15,6 +15,7 @@ from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.observations import Observations
+from cuvee.runs.roles import OTHER_RECIPE
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.methods.registry import PROPOSERS
@@ -467,7 +468,7 @@ def test_a_study_is_played_from_its_store(tmp_path: Path) -> None:
     runs = [run(place, "trained", "reference", 1e9, truth[place]) for place in range(6)]
     runs += [run(place, "merged", "candidate", 1e7, 2 * truth[place]) for place in range(19)]
     runs += [run(19, "merged", "candidate", 1e7)]  # dropped on the way
-    runs += [run(0, "merged", "reference at 0.1", 1e7, 9.0), run(1, "trained", "branch", 1e9, 9.0)]
+    runs += [run(0, "merged", OTHER_RECIPE, 1e7, 9.0), run(1, "trained", "branch", 1e9, 9.0)]
     runs += [run(2, "trained", "snapshot", 1e8, 9.0), run(3, "trained", "seed", 1e9, 9.0)]
     with RunStore(tmp_path / "store.sqlite") as store:
         store.add_many(runs)

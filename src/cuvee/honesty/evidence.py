@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.runs.observations import Observations
 from cuvee.types import AnyArray, BoolArray, FloatArray, IntArray
 
 WEIGHTED_SINGLE = "weighted single-unit loss"
@@ -84,6 +85,39 @@ class Evidence:
         if abs(target.sum() - 1) > _SUM_TOLERANCE:
             raise ConfigError(f"evidence: target weights must sum to one, got {target.sum():.6g}")
         set_field(self, "target", target)
+
+    @classmethod
+    def of(
+        cls,
+        trained: Observations,
+        reference: Sequence[int],
+        proxies: Mapping[str, FloatArray],
+        baselines: Mapping[str, FloatArray],
+        own: Sequence[int],
+        target: FloatArray,
+    ) -> "Evidence":
+        """From the rows of trainings.
+
+        Args:
+            trained: a row for every training; the metrics are the evaluations [E].
+            reference: of each row the place of its reference. First trainings stand first, in order.
+            proxies: see the field; so are the others.
+        """
+        rows: dict[int, list[int]] = {}
+        for row, place in enumerate(reference):
+            rows.setdefault(place, []).append(row)
+        again = dict.fromkeys(place for place in reference[len(rows) :])
+        return cls(
+            sources=trained.sources,
+            evaluations=trained.metrics,
+            shares=trained.shares[: len(rows)],
+            truth=np.stack([trained.values[rows[place]].mean(axis=0) for place in range(len(rows))]),
+            proxies=proxies,
+            baselines=baselines,
+            own=np.array(own),
+            replicates=tuple((place, trained.values[rows[place]]) for place in again),
+            target=target,
+        )
 
     @property
     def references(self) -> int:

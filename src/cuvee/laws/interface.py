@@ -103,6 +103,8 @@ class LawData:
         observations: Observations,
         metrics: Sequence[str] | None = None,
         directions: Mapping[str, Direction] | None = None,
+        unique: FloatArray | None = None,
+        own: Sequence[int] | None = None,
     ) -> Self:
         """Observations as data of laws.
 
@@ -110,6 +112,8 @@ class LawData:
             observations: rows of one scale, or of several for laws that know scale.
             metrics: default all.
             directions: of each metric; one that is not named is better when lower.
+            unique: different tokens of each source, see ``Scale``.
+            own: see the field; by default what the names of the metrics say.
         """
         names = tuple(observations.metrics if metrics is None else metrics)
         directions = directions or {}
@@ -122,8 +126,8 @@ class LawData:
             names,
             np.ascontiguousarray(observations.shares),  # sums depend on the layout in their last bits
             values * sign,
-            Scale(observations.params, observations.tokens),
-            own_sources(names, observations.sources),
+            Scale(observations.params, observations.tokens, unique),
+            own_sources(names, observations.sources) if own is None else np.array(own, dtype=np.int64),
         )
 
     def __len__(self) -> int:

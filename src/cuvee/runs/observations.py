@@ -6,7 +6,7 @@ the shapes: ``R`` runs, ``S`` sources, ``E`` metrics.
 
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -163,6 +163,15 @@ class Observations:
             raise ConfigError(f"no metric {name!r} among the observations; there are: {known}")
         column: FloatArray = self.values[:, self.metrics.index(name)]
         return column
+
+    def values_of(self, unit: str) -> FloatArray:
+        """The columns [R, e] of all metrics of a unit (``runs/metric_names.py``), in their order."""
+        columns = [place for place, name in enumerate(self.metrics) if name.startswith(unit)]
+        return np.ascontiguousarray(self.values[:, columns])  # sums depend on the layout in their last bits
+
+    def with_values(self, metrics: Sequence[str], values: FloatArray) -> Self:
+        """The same rows with other metrics [E] and their values [R, E]."""
+        return replace(self, metrics=tuple(metrics), values=values)
 
     # Choosing rows
 

@@ -16,10 +16,6 @@ from cuvee.types import FloatArray, Json
 
 Status = Literal["done", "failed"]
 
-DESCENT, OPTIMUM = "descent", "optimum"
-"""Roles of merges: where a descent in the weights ended, at the price of the descent; and what may be the
-optimum, at the price of a merge."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -126,39 +122,43 @@ class Run:
 
 
 def observations_of(
-    runs: Iterable[Run], sources: Sequence[str] | None = None, metrics: Sequence[str] | None = None
+    runs: Iterable[Run],
+    sources: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    failed: bool = False,
 ) -> Observations:
     """The finished runs as observations, in their order.
 
     Args:
-        runs: any runs; failed ones are left out.
+        runs: any runs.
         sources: columns of shares; by default all sources of the runs, sorted.
         metrics: columns of values; by default all metrics of the runs, sorted. Others are left out.
+        failed: failed runs are rows too, of which no metric was measured; else they are left out.
 
     Raises:
         MixtureError: a run has a positive share of a source that is not among ``sources``.
         ConfigError: two runs have the same key.
     """
-    done = [run for run in runs if run.status == "done"]
+    rows = [run for run in runs if failed or run.status == "done"]
     if sources is None:
-        sources = sorted({name for run in done for name in run.mixture.names})
+        sources = sorted({name for run in rows for name in run.mixture.names})
     if metrics is None:
-        metrics = sorted({name for run in done for name in run.metrics})
-    if not done:
+        metrics = sorted({name for run in rows for name in run.metrics})
+    if not rows:
         return Observations.empty(sources, metrics)
     return Observations(
         sources=tuple(sources),
         metrics=tuple(metrics),
-        keys=tuple(run.key for run in done),
-        shares=np.array([run.mixture.reindexed(sources).shares for run in done]),
-        params=np.array([_or_nan(run.params) for run in done]),
-        tokens=np.array([_or_nan(run.tokens) for run in done]),
-        kind=tuple(run.kind for run in done),
-        seed=np.array([run.seed for run in done], dtype=np.int64),
-        estimand=tuple(run.estimand for run in done),
-        role=tuple(run.role for run in done),
-        values=np.array([[run.metrics.get(name, math.nan) for name in metrics] for run in done]),
-        flops=np.array([_or_nan(run.flops) for run in done]),
+        keys=tuple(run.key for run in rows),
+        shares=np.array([run.mixture.reindexed(sources).shares for run in rows]),
+        params=np.array([_or_nan(run.params) for run in rows]),
+        tokens=np.array([_or_nan(run.tokens) for run in rows]),
+        kind=tuple(run.kind for run in rows),
+        seed=np.array([run.seed for run in rows], dtype=np.int64),
+        estimand=tuple(run.estimand for run in rows),
+        role=tuple(run.role for run in rows),
+        values=np.array([[run.metrics.get(name, math.nan) for name in metrics] for run in rows]),
+        flops=np.array([_or_nan(run.flops) for run in rows]),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from cuvee.hashing import digest, digest_bytes
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.search.trials import Trials
@@ -16,9 +17,10 @@ LEAST_RUNS = 4
 
 @dataclass(frozen=True)
 class FirstRuns:
-    """A history of these runs alone. Equal where the same was measured in the same space: can be a key."""
+    """A history of these runs alone. Equal where the same was measured in equal spaces: can be a key."""
 
-    measured: tuple[int, bytes]
+    content: str
+    """Digest of what was measured, of the weights and of the space."""
     history: History = field(compare=False)
 
     @classmethod
@@ -27,9 +29,11 @@ class FirstRuns:
         trials, space = history.trials, history.space
         rows = trials.at(space.cheapest)[:runs]
         known = Trials(trials.metrics, trials.shares[rows], trials.level[rows], trials.costs[rows])
-        told = b"".join(part.tobytes() for part in (known.shares, known.costs, history.weights))
-        # Whoever keeps this keeps the space, so that no other can come to have its number.
-        return cls((id(space), told), replace(history, trials=known, running=()))
+        parts = (known.shares, known.costs, history.weights)
+        content = digest(
+            [space.content, list(known.metrics), *(digest_bytes(part.tobytes()) for part in parts)]
+        )
+        return cls(content, replace(history, trials=known, running=()))
 
     def __len__(self) -> int:
         return len(self.history.trials)

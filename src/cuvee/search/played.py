@@ -5,19 +5,19 @@ how far the mixture is from the best that a method would train if its budget end
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.search.loop import Loop, Outcome
 from cuvee.search.proposer import History, Method, Proposer
 from cuvee.search.replay import Replay
 from cuvee.search.space import Experiment
 from cuvee.types import FloatArray, Json
 
-_ROUNDING = 1e-9
 _BY_EXPERIMENT = ("spent", "best", "recommended", "proven")
 
 
@@ -131,55 +131,88 @@ def play(
     Raises:
         ConfigError: weights that are none, or an experiment that the space does not offer.
     """
-    proposer = Proposer(method, replay.space, replay.metrics, weights, seed)
-    price, target = replay.prices, replay.space.target
-    made: list[Experiment] = []
-    spent, best, recommended, proven = [0.0], [math.nan], [math.nan], [math.nan]
+    loop = Loop(Proposer(method, replay.space, replay.metrics, weights, seed), replay, budget)
+    under_way = _Play(loop, replay, batch, stop)
+    loop.run(under_way)
+    return under_way.played()
+
+
+@dataclass(eq=False)
+class _Play:
+    """A play under way."""
+
+    loop: Loop
+    replay: Replay
+    batch: int
+    stop: Callable[[float, float], bool] | None
+    outcomes: list[Outcome] = field(default_factory=list)
+    best: list[float] = field(default_factory=lambda: [math.nan])
+    """True target cost of the target run that measured best, after each experiment; so are the others."""
+    recommended: list[float] = field(default_factory=lambda: [math.nan])
+    proven: list[float] = field(default_factory=lambda: [math.nan])
     recommendation: FloatArray | None = None
-    lowest = math.inf
-    while asked := proposer.ask(batch):
-        total = spent[-1] + np.cumsum([price[one.level] for one in asked])
-        asked_count, asked = len(asked), asked[: int((total <= budget * (1 + _ROUNDING)).sum())]
-        for one, now in zip(asked, total.tolist(), strict=False):
-            told = replay.with_checkpoints(one, proposer.history.trials)
-            costs = replay.measure(told)
-            proposer.tell(told, costs)
-            made.append(one)
-            spent.append(now)
-            best.append(best[-1])
-            measured = float(costs[-1] @ proposer.weights)
-            if one.level == target and measured < lowest:
-                lowest = measured
-                best[-1] = _true_cost(replay, one.row, proposer.weights)
-            recommended.append(recommended[-1])
-            proven.append(proven[-1])
-        found = _recommended(method, proposer.history) if asked else None
+    lowest: float = math.inf
+    """Measured by a target run."""
+    ended: bool = False
+    """By the budget, or by ``stop``."""
+
+    def ask(self) -> Sequence[Experiment]:
+        """The next batch, as far as the budget pays for it."""
+        if self.outcomes:
+            self._recommend()
+        if self.ended:
+            return ()
+        asked = self.loop.proposer.ask(self.batch)
+        paid = self.loop.affordable(asked)
+        self.ended = len(paid) < len(asked)
+        return paid
+
+    def record(self, outcome: Outcome) -> None:
+        """The best target run so far; what is recommended is asked for after the batch."""
+        self.outcomes.append(outcome)
+        for values in (self.best, self.recommended, self.proven):
+            values.append(values[-1])
+        measured = float(outcome.costs @ self._weights)
+        if outcome.experiment.level == self.replay.space.target and measured < self.lowest:
+            self.lowest = measured
+            self.best[-1] = self._true_cost(outcome.experiment.row)
+
+    def played(self) -> Played:
+        """When it is over."""
+        true = self.replay.truth(self.replay.reference()) @ self._weights
+        return Played(
+            method=self.loop.proposer.method.name,
+            experiments=tuple(one.experiment for one in self.outcomes),
+            spent=np.array([one.spent for one in self.outcomes]),
+            best=np.array(self.best[1:]),
+            recommended=np.array(self.recommended[1:]),
+            proven=np.array(self.proven[1:]),
+            recommendation=self.recommendation,
+            optimum=float(np.nanmin(true)),
+            median=float(np.nanmedian(true)),
+        )
+
+    @property
+    def _weights(self) -> FloatArray:
+        return self.loop.proposer.weights
+
+    def _recommend(self) -> None:
+        """After a batch."""
+        history, target = self.loop.history, self.replay.space.target
+        found = _recommended(self.loop.proposer.method, history)
         if found is not None:
-            recommendation = found
-            recommended[-1] = _true_cost(replay, found, proposer.weights)
-            proven[-1] = spent[-1] + (0.0 if proposer.history.trials.has(found, target) else 1.0)
-        if len(asked) < asked_count or (stop is not None and stop(spent[-1], best[-1])):
-            break
-    true = replay.truth(replay.reference()) @ proposer.weights
-    return Played(
-        method=method.name,
-        experiments=tuple(made),
-        spent=np.array(spent[1:]),
-        best=np.array(best[1:]),
-        recommended=np.array(recommended[1:]),
-        proven=np.array(proven[1:]),
-        recommendation=recommendation,
-        optimum=float(np.nanmin(true)),
-        median=float(np.nanmedian(true)),
-    )
+            self.recommendation = found
+            self.recommended[-1] = self._true_cost(found)
+            self.proven[-1] = self.loop.spent + (0.0 if history.trials.has(found, target) else 1.0)
+        if self.stop is not None and not self.ended:
+            self.ended = self.stop(self.loop.spent, self.best[-1])
+
+    def _true_cost(self, shares: FloatArray) -> float:
+        return float(self.replay.truth(shares[None])[0] @ self._weights)
 
 
 def _without_nan(values: FloatArray) -> list[float | None]:
     return [None if math.isnan(value) else value for value in values.tolist()]
-
-
-def _true_cost(replay: Replay, shares: FloatArray, weights: FloatArray) -> float:
-    return float(replay.truth(shares[None])[0] @ weights)
 
 
 def _recommended(method: Method, history: History) -> FloatArray | None:

@@ -18,6 +18,7 @@ from cuvee.laws.interface import FittedLaw, LawData, Scale
 from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.observations import Observations
+from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Level, Space, among
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
@@ -144,6 +145,15 @@ class Replay:
         for one in experiments:
             self._check(one)
         return np.array([self._measured(one) for one in experiments]).reshape(-1, len(self.metrics))
+
+    def price(self, experiment: Experiment, history: History) -> float:
+        """Of an experiment, in runs at the target. A run that was asked for in part is charged in full."""
+        return float(self.prices[experiment.level])
+
+    def along(self, experiment: Experiment, trials: Trials) -> tuple[list[Experiment], FloatArray]:
+        """The checkpoints of an experiment that are not known yet, with their costs [p, E]."""
+        parts = self.with_checkpoints(experiment, trials)[:-1]
+        return parts, self.measure(parts)
 
     def with_checkpoints(self, experiment: Experiment, trials: Trials) -> list[Experiment]:
         """What an experiment tells: with curves its checkpoints that are not known yet, then itself."""

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from cuvee.errors import ConfigError, MixtureError
+from cuvee.hashing import digest, digest_bytes
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.types import BoolArray, FloatArray, IntArray
@@ -137,6 +138,25 @@ class Space:
         if self.pool is None:
             return np.ones(len(shares), dtype=np.bool_)
         return among(shares, self.pool[self.rows(level)])
+
+    @cached_property
+    def content(self) -> str:
+        """Digest of all that can be asked for: spaces with the same one are equal."""
+        region, pool = self.region, self.pool if self.pool is not None else np.zeros(0)
+        offered = self.offered if self.offered is not None else np.zeros(0)
+        arrays = (region.lower, region.upper, pool, offered)
+        return digest(
+            {
+                "sources": list(region.names),
+                "ratios": [dict(one) for one in region.ratios],
+                "levels": [
+                    [one.kind, *map(float, (one.params, one.tokens, one.flops))] for one in self.levels
+                ],
+                "target": self.target,
+                "curves": self.curves,
+                "arrays": [[list(one.shape), digest_bytes(one.tobytes())] for one in arrays],
+            }
+        )
 
     @cached_property
     def _inside(self) -> BoolArray:

@@ -34,9 +34,13 @@ class Trials:
 
     @classmethod
     def of(
-        cls, observations: Observations, space: Space, directions: Mapping[str, Direction] | None = None
+        cls,
+        observations: Observations,
+        space: Space,
+        directions: Mapping[str, Direction] | None = None,
+        metrics: Sequence[str] | None = None,
     ) -> Self:
-        """Observations at levels of the space; rows at other levels are left out.
+        """Observations at levels of the space; rows at other levels are left out. Metrics: default all.
 
         Raises:
             ConfigError: other sources than those of the space (told).
@@ -44,7 +48,7 @@ class Trials:
         if set(observations.sources) != set(space.sources):
             odd = sorted(set(observations.sources) ^ set(space.sources))
             raise ConfigError(f"observations and search differ in the source(s) {', '.join(odd)}")
-        data = LawData.of(observations, directions=directions)
+        data = LawData.of(observations, metrics, directions)
         order = [observations.sources.index(name) for name in space.sources]
         sizes = {(one.kind, one.params, one.tokens): i for i, one in enumerate(space.levels)}
         keys = zip(observations.kind, observations.params.tolist(), observations.tokens.tolist(), strict=True)
@@ -54,6 +58,12 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.level)
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """[n], in order."""
+        rows = zip(self.shares.tolist(), self.level.tolist(), strict=True)
+        return [Experiment(tuple(shares), level) for shares, level in rows]
 
     def plus(self, asked: Sequence[Experiment], costs: FloatArray) -> Self:
         """With further experiments and what they measured [m, E].

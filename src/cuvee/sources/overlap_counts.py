@@ -21,7 +21,7 @@ Count = tuple[int, int]
 """N-grams looked for, n-grams found."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class OverlapCounts:
     """What is known of one source. Made by ``of``."""
 

@@ -6,6 +6,7 @@ by averaging probabilities, and a few mixtures are really trained to see how far
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,12 +14,13 @@ from cuvee.decisions.ablation.decision import Decision
 from cuvee.execution.interface import Executor
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
+from cuvee.runs.observations import Observations
+from cuvee.runs.roles import CANDIDATE, CARRIED, CARRIED_AGAIN, REFERENCE, REPLICATE
 from cuvee.study.ablation_outlook import ablation_outlook
 from cuvee.study.conclude import conclude
 from cuvee.study.config import StudyConfig
 from cuvee.study.findings import Findings, References
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.merge_optimum import merge_optimum
 from cuvee.study.mixtures import (
     ReferenceMixture,
@@ -32,11 +34,14 @@ from cuvee.study.mixtures import (
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.outlook import Outlook
 from cuvee.study.plan import Plan
-from cuvee.study.proxies import Proxies, planned_branches
+from cuvee.study.planned import Planned
+from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.proxies import Proxies
+from cuvee.study.runner import Runner
 from cuvee.types import FloatArray
 
-CARRIED = {"reference": "carried", "replicate": "carried again"}
-"""Roles of references that were trained before their sources were split or merged, measured again."""
+_CARRIED = {REFERENCE: CARRIED, REPLICATE: CARRIED_AGAIN}
 
 
 def run(
@@ -72,7 +77,7 @@ def outlook(
         return outlook_of(lab)
 
 
-def outlook_of(lab: Laboratory) -> Outlook:
+def outlook_of(lab: Runner) -> Outlook:
     """The same of a study that is open."""
     plan, config = lab.plan, lab.plan.config
     region = region_of(config, available_tokens(config, plan.material))
@@ -81,17 +86,20 @@ def outlook_of(lab: Laboratory) -> Outlook:
     return ablation_outlook(lab, trained, replicates)
 
 
-def investigate(lab: Laboratory) -> Findings:
+def investigate(lab: Runner) -> Findings:
     """Train what is missing, score every mixture by both proxies, and gather the evidence."""
     plan, config = lab.plan, lab.plan.config
     available = available_tokens(config, plan.material)
     region = region_of(config, available)
-    if plan.seed is not None:
-        lab.train([Planned(plan.seed, "seed", plan.seed.mixture)], "training the seed model")
+    lab.make(Trainings(plan, "training the seed model"), planned_seed(plan))
     chosen = references(config, plan.folder, region, plan.material.unit_tokens)
     branches, trained, replicates = _runs(plan, chosen)
-    lab.train([*branches, *trained, *replicates], "training branches and references")
+    lab.make(_trainings(plan), [*branches, *trained, *replicates])
     return _simulate(lab, region, available, chosen)
+
+
+def _trainings(plan: Plan) -> Trainings:
+    return Trainings(plan, "training branches and references")
 
 
 def _runs(
@@ -99,16 +107,16 @@ def _runs(
 ) -> tuple[list[Planned], list[Planned], list[Planned]]:
     def planned(one: ReferenceMixture, replica: int, role: str) -> Planned:
         return Planned(
-            plan.reference(one.trained, replica), CARRIED[role] if one.carried else role, one.mixture
+            plan.reference(one.trained, replica), _CARRIED[role] if one.carried else role, one.mixture
         )
 
-    trained = [planned(one, 0, "reference") for one in chosen]
-    replicates = [planned(one, 1, "replicate") for one in chosen[: plan.config.references.replicates]]
+    trained = [planned(one, 0, REFERENCE) for one in chosen]
+    replicates = [planned(one, 1, REPLICATE) for one in chosen[: plan.config.references.replicates]]
     return planned_branches(plan), trained, replicates
 
 
 def _simulate(
-    lab: Laboratory, region: Region, available: dict[str, int], chosen: Sequence[ReferenceMixture]
+    lab: Runner, region: Region, available: dict[str, int], chosen: Sequence[ReferenceMixture]
 ) -> Findings:
     """Score references and candidates by both proxies, and gather the evidence."""
     config = lab.plan.config
@@ -121,7 +129,7 @@ def _simulate(
     trained = [one.mixture for one in chosen]
     mixtures = list({one.key: one for one in [*trained, *looked_at, *pairs]}.values())
     reference_keys = {one.key for one in trained}
-    roles = ["reference" if one.key in reference_keys else "candidate" for one in mixtures]
+    roles = [REFERENCE if one.key in reference_keys else CANDIDATE for one in mixtures]
     compared = {one.key for one in baselines(region, available)}
     whole = np.array([one.key in reference_keys | compared for one in mixtures])
     scored = proxies.race(mixtures, roles, whole, target)
@@ -140,21 +148,31 @@ def _simulate(
 
 
 def _references(
-    lab: Laboratory, proxies: Proxies, chosen: Sequence[ReferenceMixture], target: FloatArray
+    lab: Runner, proxies: Proxies, chosen: Sequence[ReferenceMixture], target: FloatArray
 ) -> References:
     """What the really trained references say."""
-    plan, config = lab.plan, lab.plan.config
-    trained, mixtures = [one.trained for one in chosen], [one.mixture for one in chosen]
-    first = [lab.trained_key(plan.reference(one)) for one in trained]
-    again = [lab.trained_key(plan.reference(one, 1)) for one in trained[: config.references.replicates]]
+    trainings, (_, trained, replicates) = _trainings(lab.plan), _runs(lab.plan, chosen)
+    mixtures = [one.mixture for one in chosen]
     return References(
         mixtures=tuple(mixtures),
-        scored=proxies.score(mixtures, ["reference"] * len(mixtures)),
-        nats=lab.scores(first).nats,
-        again=lab.scores(again).nats,
-        twice=tuple(range(len(again))),
+        scored=proxies.score(mixtures, [REFERENCE] * len(mixtures)),
+        observed=_observed(lab, [*trained, *replicates]),
+        nats=lab.scores(trainings, trained).nats,
+        again=lab.scores(trainings, replicates).nats,
+        twice=tuple(range(len(replicates))),
         units=proxies.unit_nats(),
-        own=config.own_columns,
+        own=lab.plan.config.own_columns,
         target=target,
-        trained=tuple(trained),
+        trained=tuple(one.trained for one in chosen),
     )
+
+
+def _observed(lab: Runner, planned: Sequence[Planned]) -> Observations:
+    """A row for every training, over the sources of the pool.
+
+    The store knows one that was carried over as a run on the sources of its time where the evaluations are
+    still the same.
+    """
+    shares = np.stack([one.mixture.shares for one in planned])
+    rows = lab.observe(_trainings(lab.plan), planned)
+    return replace(rows, sources=lab.plan.config.pool_sources, shares=shares)

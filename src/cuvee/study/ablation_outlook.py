@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from cuvee.decisions.check import STAGE
 from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.mixture.mixture import Mixture
-from cuvee.runs.run import DESCENT
+from cuvee.runs.roles import DESCENT
 from cuvee.study.agenda import Agenda
 from cuvee.study.checking import CHECK_SEEDS, TITLE
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.merge_optimum import STAGE as OPTIMUM
 from cuvee.study.merge_optimum import STARTS, descent_flops
 from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch
-from cuvee.study.proxies import planned_branches
+from cuvee.study.planned import Planned
+from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.runner import Runner
 from cuvee.study.survey import ARMS
 from cuvee.training.run import TrainingRun
 
 
-def ablation_outlook(lab: Laboratory, trained: Sequence[Planned], replicates: Sequence[Planned]) -> Outlook:
+def ablation_outlook(lab: Runner, trained: Sequence[Planned], replicates: Sequence[Planned]) -> Outlook:
     """Seed model, branches, references, replicates, and the mixtures that only proxies score.
 
     Args:
@@ -27,9 +28,8 @@ def ablation_outlook(lab: Laboratory, trained: Sequence[Planned], replicates: Se
         replicates: those that are trained again.
     """
     plan, watch = lab.plan, Stopwatch(lab)
-    seed = [] if plan.seed is None else [Planned(plan.seed, "seed", plan.seed.mixture)]
     stages = {
-        "seed model": seed,
+        "seed model": planned_seed(plan),
         "branches": planned_branches(plan),
         "references": trained,
         "replicates": replicates,
@@ -43,7 +43,7 @@ def ablation_outlook(lab: Laboratory, trained: Sequence[Planned], replicates: Se
     return Outlook((*rows, *scoring, *_check(lab, watch, any(row.left for row in rows))))
 
 
-def _check(lab: Laboratory, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
+def _check(lab: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
     """What a check at these seeds set out to train; before one, as much as if all mixtures were different.
 
     Where more is going to be trained the pick will be another one (``changing``), and is trained anew.
@@ -79,7 +79,7 @@ def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]
     )
 
 
-def _scoring(lab: Laboratory, watch: Stopwatch) -> OutlookRow:
+def _scoring(lab: Runner, watch: Stopwatch) -> OutlookRow:
     """Merges of all mixtures: for each a forward pass and the average of all branches."""
     plan, config = lab.plan, lab.plan.config
     branches, model, tokens = planned_branches(plan), plan.model.build(), plan.bench.evaluator().tokens
@@ -96,7 +96,7 @@ def _scoring(lab: Laboratory, watch: Stopwatch) -> OutlookRow:
     return _scored("scoring mixtures", watch, tokens, mixtures, left, each)
 
 
-def _optimum(lab: Laboratory, watch: Stopwatch) -> OutlookRow:
+def _optimum(lab: Runner, watch: Stopwatch) -> OutlookRow:
     """Descents to the optimum of merges, each as long as it may become."""
     plan = lab.plan
     each = descent_flops(plan, len(planned_branches(plan)))

@@ -12,20 +12,21 @@ from cuvee.lineage.evidence_gap import MARGIN, uncovered
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
 from cuvee.quantities import flops
-from cuvee.study.ablation import CARRIED, outlook_of
+from cuvee.runs.roles import CARRIED, CARRIED_AGAIN, PARTS
+from cuvee.study.ablation import outlook_of
 from cuvee.study.changed_study import changed
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.material import prepare_material, source_spec
 from cuvee.study.mixtures import ReferenceMixture, intended_references, over_pool, region_of
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.outlook import Outlook
+from cuvee.study.runner import Runner
 from cuvee.study.source_change import Change, Drop, Split
 from cuvee.study.study_file import StudyFile
 from cuvee.types import Json
 
-_OTHER_USE = ("seed", "branch", "snapshot", *CARRIED.values())
+_OTHER_USE = (*PARTS, CARRIED, CARRIED_AGAIN)
 """Roles of trainings that are no mixture of their own: read in part, or measured again."""
 
 
@@ -113,7 +114,7 @@ def look_ahead(
         return ChangePlan(tuple(runs), len(kept), new, tuple(sentences), outlook)
 
 
-def _worth(lab: Laboratory) -> list[Carried]:
+def _worth(lab: Runner) -> list[Carried]:
     """Of every training of a mixture in the store, once each."""
     config, tokens = lab.plan.config, lab.plan.material.unit_tokens
     trained = {

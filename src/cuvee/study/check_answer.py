@@ -18,13 +18,13 @@ from cuvee.study.answers import AnyDecision
 from cuvee.study.checking import Checking, replicated
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger
 from cuvee.study.mixtures import carried_references
 from cuvee.study.opening import opened
 from cuvee.study.outdated import outdated
 from cuvee.study.outlook import Outlook
 from cuvee.study.rechecking import checking_of
+from cuvee.study.runner import Runner
 
 
 def check_answer(
@@ -94,7 +94,7 @@ def _check_target(config: StudyConfig, answer: AnyDecision) -> None:
     )
 
 
-def _checking(lab: Laboratory, answer: AnyDecision, unseen: bool = True) -> Checking:
+def _checking(lab: Runner, answer: AnyDecision, unseen: bool = True) -> Checking:
     if not isinstance(answer, Decision):
         return checking_of(lab, answer, unseen)
     names = lab.plan.config.pool_sources
@@ -109,7 +109,7 @@ def _checking(lab: Laboratory, answer: AnyDecision, unseen: bool = True) -> Chec
     )
 
 
-def _with_check(lab: Laboratory, answer: AnyDecision, found: Check) -> AnyDecision:
+def _with_check(lab: Runner, answer: AnyDecision, found: Check) -> AnyDecision:
     if isinstance(answer, Decision):
         answer = replace(answer, ledger=ledger(lab.store))
     return answer.with_check(found)

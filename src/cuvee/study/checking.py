@@ -17,11 +17,16 @@ from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.roles import FRESH, REFERENCE, REPLICATE
+from cuvee.runs.run import Run
 from cuvee.study.evaluation_rows import fewest_documents, of_known_error
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import compared_with, region_of
 from cuvee.study.opening import available_tokens
 from cuvee.study.outlook import OutlookRow, Stage, Stopwatch
+from cuvee.study.planned import Planned
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.runner import Runner
 from cuvee.study.speedup import first_reaches, speedup_of
 from cuvee.study.training_curve import curve_of, measured_along
 from cuvee.training.run import TrainingRun
@@ -31,15 +36,16 @@ CHECK_SEEDS = 2_000_000
 """Added to the study's seed, beyond those of references and their replicates."""
 MEASURED_ALONG = 5
 """How often a training is measured on its way, to see what a difference is worth in tokens."""
-ROLE = "fresh"
 TITLE = "fresh trainings"
+
+_TWICE = (REFERENCE, REPLICATE)
 
 
 @dataclass(frozen=True, eq=False)
 class Checking:
     """A pick and the baselines, to be trained at fresh seeds in a study."""
 
-    lab: Laboratory
+    lab: Runner
     pick: Mixture
     compared: Mapping[str, Mixture]
     """The baselines by name, as far as the limits allow them."""
@@ -56,7 +62,7 @@ class Checking:
 
     @classmethod
     def of(
-        cls, lab: Laboratory, mixture: Sequence[SourceShare], run: Callable[[Mixture, int], TrainingRun]
+        cls, lab: Runner, mixture: Sequence[SourceShare], run: Callable[[Mixture, int], TrainingRun]
     ) -> Self:
         """Of the mixture of an answer, with the baselines that the study compares it with."""
         config = lab.plan.config
@@ -73,32 +79,33 @@ class Checking:
         """
         fresh, by_seed = self._fresh, [self._row(seed) for seed in range(seeds)]
         # Whatever is there counts: nobody may choose the number of seeds by what came out.
-        while _made(fresh, further := self._row(len(by_seed))):
+        while fresh.made(further := self._row(len(by_seed))):
             by_seed.append(further)
         if not by_seed:
             return None
         planned = [list(of_mixture) for of_mixture in zip(*by_seed, strict=True)]
-        fresh.train(_distinct(by_seed), self.stage)
+        fresh.make(_distinct(by_seed))
         found = _compared(fresh, self._arms, planned, self.layouts, self.confidence)
-        return replace(found, unseen=self.unseen and _halves_differ(self.lab, fresh))
+        return replace(found, unseen=self.unseen and _halves_differ(self.lab, fresh.lab))
 
     def outlook(self, seeds: int) -> OutlookRow:
         """What so many trainings of each mixture take, and what of it is left."""
         planned = _distinct([self._row(seed) for seed in range(seeds)])
-        return Stopwatch(self._fresh).row(Stage(TITLE, planned[0].run.recipe.tokens, planned))
+        return Stopwatch(self._fresh.lab).row(Stage(TITLE, planned[0].run.recipe.tokens, planned))
 
     @property
     def _arms(self) -> dict[str, Mixture]:
         return {PICK: self.pick, **self.compared}
 
     @property
-    def _fresh(self) -> Laboratory:
-        return replace(self.lab, plan=self.lab.plan.checking)
+    def _fresh(self) -> "_Fresh":
+        lab = replace(self.lab, plan=self.lab.plan.checking)
+        return _Fresh(lab, Trainings(lab.plan, self.stage))
 
     def _row(self, seed: int) -> list[Planned]:
         """A training of every mixture."""
         return [
-            Planned(self.run(one, CHECK_SEEDS + seed), ROLE, one, MEASURED_ALONG)
+            Planned(self.run(one, CHECK_SEEDS + seed), FRESH, one, MEASURED_ALONG)
             for one in self._arms.values()
         ]
 
@@ -109,39 +116,65 @@ def _distinct(rows: Sequence[Sequence[Planned]]) -> list[Planned]:
     return list({one.run.key: one for one in planned}.values())
 
 
-def _halves_differ(lab: Laboratory, fresh: Laboratory) -> bool:
+@dataclass(frozen=True, eq=False)
+class _Fresh:
+    """The trainings of a check: measured on the documents that no choice has seen."""
+
+    lab: Runner
+    trainings: Trainings
+
+    def made(self, row: Sequence[Planned]) -> bool:
+        """All of them are there."""
+        return all(run is not None and run.status == "done" for run in self.lab.known(self.trainings, row))
+
+    def make(self, planned: Sequence[Planned]) -> None:
+        """What is missing of them."""
+        self.lab.make(self.trainings, planned)
+
+    def scores(self, row: Sequence[Planned]) -> Scores:
+        """Nats of every document [seeds, D]."""
+        return self.lab.scores(self.trainings, row)
+
+    def run(self, planned: Planned) -> Run:
+        """As it stands in the store."""
+        [run] = self.lab.known(self.trainings, [planned])
+        assert run is not None  # it was trained, or the flow would have ended
+        return run
+
+
+def _halves_differ(lab: Runner, fresh: Runner) -> bool:
     """Whether no evaluation that counts is measured on a document that was chosen by: a single one is."""
     counting = that_count(lab.documents.target(lab.plan.config.target_weights))
     several = (lab.documents.counts > 1) | (fresh.documents.counts > 1)
     return bool(several[counting].all())
 
 
-def _made(lab: Laboratory, row: Sequence[Planned]) -> bool:
-    keys = {lab.trained_key(one.run) for one in row}
-    return lab.store.keys(keys) == keys
-
-
-def replicated(lab: Laboratory, mixtures: Sequence[Mixture]) -> list[FloatArray]:
+def replicated(lab: Runner, mixtures: Sequence[Mixture]) -> list[FloatArray]:
     """Target losses of those references that were trained twice [A, 2]: the noise of a training is known
     from them."""
-    pairs = [[lab.trained_key(lab.plan.reference(one, replica)) for replica in (0, 1)] for one in mixtures]
-    known = lab.store.keys({key for pair in pairs for key in pair})
-    twice = [pair for pair in pairs if known.issuperset(pair)]
+    references = _Fresh(lab, Trainings(lab.plan, "training references"))
+    planned = [
+        [Planned(lab.plan.reference(one, replica), role, one) for replica, role in enumerate(_TWICE)]
+        for one in mixtures
+    ]
+    twice = [pair for pair in planned if references.made(pair)]
     if not twice:
         return []
     target = lab.documents.target(lab.plan.config.target_weights)
-    return [np.stack([lab.losses(pair) @ target for pair in twice])]
+    losses = [lab.observe(references.trainings, pair).values_of(NATS) for pair in twice]
+    return [np.stack([one @ target for one in losses])]
 
 
 def _compared(
-    lab: Laboratory,
+    fresh: _Fresh,
     arms: dict[str, Mixture],
     planned: Sequence[Sequence[Planned]],
     layouts: Sequence[FloatArray],
     confidence: float,
 ) -> Check:
+    lab = fresh.lab
     target = lab.documents.target(lab.plan.config.target_weights)
-    scores = [lab.scores([lab.trained_key(one.run) for one in row]) for row in planned]
+    scores = [fresh.scores(row) for row in planned]
     losses = np.stack([one.nats_per_token @ target for one in scores])
     keys = [mixture.key for mixture in arms.values()]
     distinct = losses[[keys.index(key) for key in dict.fromkeys(keys)]]
@@ -154,25 +187,19 @@ def _compared(
             for (name, mixture), row, runs in zip(arms.items(), losses, planned, strict=True)
         ),
         comparisons=tuple(
-            _comparison(lab, name, place, scores, losses, [distinct, *layouts], planned, confidence)
+            _comparison(fresh, name, place, scores, losses, [distinct, *layouts], planned, confidence)
             for place, name in enumerate(arms)
             if keys[place] != keys[0]
         ),
         noise=deviation([distinct, *layouts]),
         documents=fewest_documents(lab.documents, lab.plan.config.target_weights),
         confidence=confidence,
-        flops=_spent(lab, _distinct(list(zip(*planned, strict=True)))),
+        flops=sum(fresh.run(one).flops or 0.0 for one in _distinct(list(zip(*planned, strict=True)))),
     )
 
 
-def _spent(lab: Laboratory, planned: Sequence[Planned]) -> float:
-    """FLOPs of trainings with what measures them."""
-    runs = (lab.store.get(lab.trained_key(one.run)) for one in planned)
-    return sum(run.flops or 0.0 for run in runs if run is not None)
-
-
 def _comparison(
-    lab: Laboratory,
+    fresh: _Fresh,
     name: str,
     place: int,
     scores: Sequence[Scores],
@@ -181,17 +208,17 @@ def _comparison(
     planned: Sequence[Sequence[Planned]],
     confidence: float,
 ) -> Comparison:
-    documents = lab.documents
-    target = documents.target(lab.plan.config.target_weights)
+    documents = fresh.lab.documents
+    target = documents.target(fresh.lab.plan.config.target_weights)
     pick, base = (Scores(documents, one.nats.mean(axis=0)) for one in (scores[0], scores[place]))
     paired, unsure = compare(pick, base), of_known_error(documents, target)
     _, error = paired.weighted(unsure)
     noise = pooled_noise(layouts)
     found = difference(losses, (0, place), noise, float(error), float(paired.freedom(unsure)), confidence)
     curves = [
-        (curve_of(lab, two, target), curve_of(lab, one, target))
+        (curve_of(fresh.lab, two, target), curve_of(fresh.lab, one, target))
         for one, two in zip(planned[0], planned[place], strict=True)
-        if measured_along(lab, one) and measured_along(lab, two)
+        if measured_along(fresh.lab, one) and measured_along(fresh.lab, two)
     ]
     needed = [speedup_of(*pair) for pair in curves]
     return Comparison(

@@ -14,16 +14,17 @@ from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, Choice, choose_proxy
 from cuvee.merging.geometry import Geometry
 from cuvee.mixture.distance import total_variation
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.roles import CANDIDATE, PICK
 from cuvee.study.checking import Checking, replicated
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.findings import Findings
 from cuvee.study.judge import CONFIDENCE, UNCHECKED, Judge
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.ledger import ledger, proxy_over_direct
 from cuvee.study.mixtures import compared_with
 from cuvee.study.provenance import provenance
 from cuvee.study.proxies import ENSEMBLE, MERGE
 from cuvee.study.run_warnings import unseen, warnings_of
+from cuvee.study.runner import Runner
 from cuvee.study.unlearnt import unlearnt
 from cuvee.types import FloatArray
 
@@ -34,17 +35,17 @@ ADDED = 0.1
 """Share that the ablation 'add' gives to a source, taken from all others in proportion."""
 
 
-def conclude(findings: Findings, lab: Laboratory) -> d.Decision:
+def conclude(findings: Findings, lab: Runner) -> d.Decision:
     """Choose a proxy on the references, pick a mixture, train it afresh, and say how sure each number is."""
     judge, report = judged(findings, lab)
     names = judge.pick.names
     added = [judge.pick.blend(Mixture.vertex(names, name), ADDED) for name in names]
     whole = np.arange(1 + len(added)) == 0
-    further = findings.score([judge.pick, *added], ["pick"] + ["candidate"] * len(added), whole)
+    further = findings.score([judge.pick, *added], [PICK] + [CANDIDATE] * len(added), whole)
     return _decision(findings, lab, judge.with_more(further), report)
 
 
-def judged(findings: Findings, lab: Laboratory) -> tuple[Judge, HonestyReport | None]:
+def judged(findings: Findings, lab: Runner) -> tuple[Judge, HonestyReport | None]:
     """The proxy to go by, the mixture to take, and how far the proxies agree with the references."""
     seed, references = lab.plan.config.seed, findings.references
     evidence = references.evidence() if references is not None else None
@@ -70,7 +71,7 @@ def _beside_raw(evidence: Evidence, choice: Choice | None) -> Evidence:
     return replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
 
 
-def _decision(findings: Findings, lab: Laboratory, judge: Judge, report: HonestyReport | None) -> d.Decision:
+def _decision(findings: Findings, lab: Runner, judge: Judge, report: HonestyReport | None) -> d.Decision:
     plan, config, choice = lab.plan, lab.plan.config, judge.choice
     scored, pick = judge.scored, judge.pick
     row, factors = scored.row(pick), scored.documents.bits_per_byte_factor
@@ -166,7 +167,7 @@ def _why(choice: Choice | None, evidence: Evidence | None) -> str:
 
 
 def _mixture(
-    findings: Findings, judge: Judge, target_tokens: int, capped: bool, lab: Laboratory
+    findings: Findings, judge: Judge, target_tokens: int, capped: bool, lab: Runner
 ) -> tuple[SourceShare, ...]:
     low, high = judge.share_bounds()
     return tuple(

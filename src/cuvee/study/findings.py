@@ -15,6 +15,7 @@ from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mirror_descent import Optimum
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.runs.observations import Observations
 from cuvee.types import AnyArray, BoolArray, FloatArray
 
 
@@ -58,8 +59,10 @@ class References:
     """R mixtures."""
     scored: Scored
     """What the proxies say of them, in the same order."""
+    observed: Observations
+    """A row for every training: the first of each mixture [R], then second ones [A]."""
     nats: FloatArray
-    """[R, D] of their first trainings."""
+    """[R, D] of the first trainings."""
     again: FloatArray
     """[A, D] of second trainings."""
     twice: tuple[int, ...]
@@ -85,23 +88,15 @@ class References:
     def evidence(self, counts: AnyArray | None = None) -> Evidence:
         """What they say; ``counts`` [D] says how often each document counts."""
         documents = self.scored.documents
-        truth = documents.means(self.nats, counts)
-        replicates = []
-        for row, losses in zip(self.twice, documents.means(self.again, counts), strict=True):
-            both = np.stack([truth[row], losses])
-            truth[row] = both.mean(axis=0)
-            replicates.append((row, both))
-        shares = self.scored.shares
-        return Evidence(
-            sources=self.mixtures[0].names,
-            evaluations=documents.evaluations,
-            shares=shares,
-            truth=truth,
-            proxies=self.scored.proxies(counts),
-            baselines=single_unit_baselines(documents.means(self.units, counts), shares),
-            own=np.array(self.own),
-            replicates=tuple(replicates),
-            target=self.target,
+        losses = documents.means(np.concatenate([self.nats, self.again]), counts)
+        baselines = single_unit_baselines(documents.means(self.units, counts), self.scored.shares)
+        return Evidence.of(
+            self.observed.with_values(documents.evaluations, losses),
+            (*range(len(self.nats)), *self.twice),
+            self.scored.proxies(counts),
+            baselines,
+            self.own,
+            self.target,
         )
 
     def select(self, rows: Sequence[int], target: FloatArray) -> "References":
@@ -113,6 +108,7 @@ class References:
             self,
             mixtures=mixtures,
             scored=replace(self.scored, mixtures=mixtures, nats=nats),
+            observed=self.observed.select([*rows, *(len(self.nats) + place for _, place in kept)]),
             nats=self.nats[list(rows)],
             again=self.again[[place for _, place in kept]],
             twice=tuple(row for row, _ in kept),

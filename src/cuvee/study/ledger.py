@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cuvee.decisions.ablation.decision import LedgerRow
-from cuvee.runs.run import DESCENT, OPTIMUM, Run
+from cuvee.runs.roles import BRANCH, DESCENT, FRESH, OPTIMUM, REFERENCE, REPLICATE, SEED
+from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.merge_optimum import STAGE
 from cuvee.study.plan import Plan
@@ -14,7 +15,7 @@ COMPARED = (16, 500)
 
 _FOUND = (DESCENT, OPTIMUM)
 """Roles of the search for the merge's own optimum."""
-_STAGES = ("seed", "branch", "reference", "replicate", "fresh")
+_STAGES = (SEED, BRANCH, REFERENCE, REPLICATE, FRESH)
 
 
 def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
@@ -47,8 +48,8 @@ def _scoring(group: Sequence[Run], stage: str, kind: str, store: RunStore) -> Le
 def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
     """FLOPs of the pool and of scoring M merges over FLOPs of training M mixtures; the seed left out."""
     runs = store.runs()
-    branches = sum(run.flops or 0.0 for run in _trained(runs, "branch"))
-    direct = [run.flops or 0.0 for run in _trained(runs, "reference")]
+    branches = sum(run.flops or 0.0 for run in _trained(runs, BRANCH))
+    direct = [run.flops or 0.0 for run in _trained(runs, REFERENCE)]
     merged = [run.flops or 0.0 for run in runs if run.kind == "merged" and run.role not in _FOUND]
     ensembled = [run.flops or 0.0 for run in runs if run.kind == "ensembled"]
     if not direct or not merged:

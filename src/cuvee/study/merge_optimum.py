@@ -28,11 +28,12 @@ from cuvee.mixture.mirror_descent import Optimum
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.runs.key import RunKey
-from cuvee.runs.run import DESCENT, OPTIMUM, Run
+from cuvee.runs.roles import DESCENT, OPTIMUM
+from cuvee.runs.run import Run
 from cuvee.study.findings import MergeOptimum, Scored
 from cuvee.study.job import Bench
-from cuvee.study.laboratory import documents_of, metrics_of
 from cuvee.study.plan import Plan
+from cuvee.study.producers.rows import documents_of, metrics_of
 from cuvee.study.proxies import MERGE, Proxies
 from cuvee.types import FloatArray, Json
 
@@ -195,7 +196,7 @@ def _key(proxies: Proxies, task: DescentTask) -> str:
     lab = proxies.lab
     inputs = {
         "pool": proxies.pool.roster.key,
-        "evaluations": lab.evaluations,
+        "evaluations": lab.plan.evaluations,
         "part": PART,
         "descent": task.inputs,
     }

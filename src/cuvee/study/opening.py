@@ -13,11 +13,11 @@ from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
 from cuvee.study.config import StudyConfig
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.folder import GENERATED, StudyFolder
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.material import Material, prepare_material
 from cuvee.study.mixtures import changed_references, check_sources, region_of
 from cuvee.study.plan import Plan
 from cuvee.study.rework import trained_otherwise
+from cuvee.study.runner import Runner
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def opened(
     progress: Progress | None = None,
     executor: Executor | None = None,
     looking: bool = False,
-) -> Iterator[Laboratory]:
-    """The laboratory of a study, its text prepared and its runs planned; see a flow's ``run``.
+) -> Iterator[Runner]:
+    """The runner of a study, its text prepared and its runs planned; see a flow's ``run``.
 
     Args:
         looking: only to look, perhaps while another process works on the study: what that one may be writing
@@ -57,7 +57,7 @@ def opened(
                 progress.message(changed)
             if not looking:
                 _write_sources(store, config, material)
-            yield Laboratory(plan, store, workers, progress)
+            yield Runner(plan, store, workers, progress)
 
 
 def _tidy(folder: StudyFolder) -> None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from cuvee.study.agenda import saved_step
 from cuvee.study.job import PaceTask, pace
-from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.planned import Planned
+from cuvee.study.producers.trained import trained_key
+from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 from cuvee.types import Json
 
@@ -89,11 +91,11 @@ class Stage:
     """How many more there will be, like the last of them."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Stopwatch:
     """Times a few steps of every size of model, once each."""
 
-    lab: Laboratory
+    lab: Runner
     _seconds: dict[tuple[object, int, int], float] = field(default_factory=dict)
 
     def step_seconds(self, run: TrainingRun) -> float:
@@ -119,7 +121,9 @@ class Stopwatch:
         """
         run, folder = stage.planned[0].run, self.lab.plan.folder
         each = [one.run.flops for one in stage.planned]
-        missing = [one.run for one in stage.planned if not self.lab.store.has(self.lab.trained_key(one.run))]
+        missing = [
+            one.run for one in stage.planned if not self.lab.store.has(trained_key(self.lab.plan, one.run))
+        ]
         left = [
             one.flops * (1.0 - saved_step(folder, one.key) / one.recipe.steps)
             for one in missing

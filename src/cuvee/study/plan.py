@@ -147,6 +147,11 @@ class Plan:
         return replace(self, material=material, bench=_bench(self.config, material, self.model))
 
     @property
+    def evaluations(self) -> dict[str, str]:
+        """Keys of what losses are measured on, by name."""
+        return {one.name: one.key for one in self.material.evaluations}
+
+    @property
     def parameters(self) -> int:
         return self.model.build().layout.size
 

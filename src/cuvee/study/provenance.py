@@ -1,13 +1,13 @@
 """What a decision was made from, and how to make it again (floor 7)."""
 
 from cuvee.decisions.provenance import Provenance, versions
-from cuvee.study.laboratory import Laboratory
+from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow")
 
 
-def provenance(lab: Laboratory, run: TrainingRun, command: str) -> Provenance:
+def provenance(lab: Runner, run: TrainingRun, command: str) -> Provenance:
     """Digests and versions.
 
     Args:

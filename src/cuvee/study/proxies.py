@@ -12,10 +12,14 @@ from cuvee.evaluation.learning_curves import LearningCurves
 from cuvee.evaluation.race import survivors
 from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.roles import BRANCH
 from cuvee.study.curves import learning_curves
 from cuvee.study.findings import Scored
-from cuvee.study.laboratory import Laboratory, Planned
-from cuvee.study.plan import Plan
+from cuvee.study.pooling import ensemble_of, pool_of
+from cuvee.study.producers.ensembled import Ensembles
+from cuvee.study.producers.merged import Merges
+from cuvee.study.producers.weighted import Weighted
+from cuvee.study.runner import Runner
 from cuvee.types import BoolArray, FloatArray
 
 MERGE = "merge"
@@ -26,15 +30,15 @@ ENSEMBLE = "ensemble"
 class Proxies:
     """Merges and ensembles of a trained pool. Made by ``of``."""
 
-    lab: Laboratory
+    lab: Runner
     pool: FlatPool
     ensemble: Ensemble
 
     @classmethod
-    def of(cls, lab: Laboratory) -> "Proxies":
+    def of(cls, lab: Runner) -> "Proxies":
         """Of the branches, which must be trained."""
-        pool = lab.pool(lab.plan.config.branch_training.seeds)
-        return cls(lab, pool, lab.ensemble(pool))
+        pool = pool_of(lab.plan, lab.plan.config.branch_training.seeds)
+        return cls(lab, pool, ensemble_of(lab.plan, pool, lab.executor, lab.progress))
 
     def ready(self) -> None:
         """Measure what every score rests on, unless the store has it: snapshots, and averages of replicas."""
@@ -108,21 +112,25 @@ class Proxies:
         return result
 
     def _ensembled(self, mixtures: Sequence[Mixture], roles: Sequence[str]) -> FloatArray:
-        return self.lab.score_ensembles(self.ensemble, self._weights(mixtures), mixtures, roles).nats
+        requests = Weighted.of(self._weights(mixtures), mixtures, roles)
+        return self.lab.scores(Ensembles(self.lab.plan, self.ensemble), requests).nats
 
     def _merged(self, mixtures: Sequence[Mixture], roles: Sequence[str], whole: BoolArray) -> FloatArray:
         weights = self._weights(mixtures)
+        requests = Weighted.of(weights, mixtures, roles)
         nats = np.empty((len(mixtures), len(self.lab.documents.tokens)))
         for chosen, control in ((whole, None), (~whole, self.ensemble)):
             rows = np.flatnonzero(chosen).tolist()
             if rows:
-                of = [mixtures[row] for row in rows], [roles[row] for row in rows]
-                nats[rows] = self.lab.score_merges(MERGE, self.pool, weights[rows], *of, control).nats
+                nats[rows] = self.lab.scores(self._merges(control), [requests[row] for row in rows]).nats
         if self.noise_cost is None:
             return nats
         documents = self.lab.documents
         penalty = noise_penalty(weights, self.noise_cost)
         return nats - penalty[:, documents.evaluation] * documents.tokens
+
+    def _merges(self, control: Ensemble | None = None) -> Merges:
+        return Merges(self.lab.plan, MERGE, self.pool, control)
 
     def _with_curve(self, mixtures: Sequence[Mixture], nats: FloatArray) -> FloatArray:
         if self._curves is None:
@@ -141,18 +149,7 @@ class Proxies:
         averages = np.tile(np.eye(units), replicas) / replicas  # (unit, replica x unit)
         names = [member.source for member in self.pool.roster.members[:units]]
         mixtures = [Mixture.vertex(config.pool_sources, name) for name in names]
-        losses = self.lab.score_merges(
-            MERGE, self.pool, averages, mixtures, ["branch"] * units
-        ).nats_per_token
+        requests = Weighted.of(averages, mixtures, [BRANCH] * units)
+        losses = self.lab.scores(self._merges(), requests).nats_per_token
         each = members.reshape(replicas, units, -1).swapaxes(0, 1)
         return np.asarray(np.maximum(averaging_bonus(each, losses).mean(axis=0), 0.0))
-
-
-def planned_branches(plan: Plan) -> list[Planned]:
-    """The runs of which a pool is made."""
-    names = plan.config.pool_sources
-    return [
-        Planned(branch, "branch", Mixture.vertex(names, member.source))
-        for replica in range(plan.config.branch_training.seeds)
-        for member, branch in plan.branches(replica).items()
-    ]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from cuvee.decisions.check import STAGE
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.checking import Checking
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.plan import Plan
+from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 AnswerT = TypeVar("AnswerT", "SearchDecision", "ScaleDecision")
 
 
-def rechecked(lab: Laboratory, answer: AnswerT) -> AnswerT:
+def rechecked(lab: Runner, answer: AnswerT) -> AnswerT:
     """An answer that was just given, with what fresh trainings of its mixture say that are there already."""
     found = checking_of(lab, answer).check(0)
     return answer if found is None else answer.with_check(found)
 
 
-def checking_of(lab: Laboratory, answer: "SearchDecision | ScaleDecision", unseen: bool = True) -> Checking:
+def checking_of(lab: Runner, answer: "SearchDecision | ScaleDecision", unseen: bool = True) -> Checking:
     """How its mixture is checked; ``unseen`` as in ``Checking``."""
     run = _Trainings(lab.plan, *answer.largest).run
     checking = Checking.of(lab, answer.mixture, run)

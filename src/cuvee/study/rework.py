@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cuvee.models.checkpoint import PASSPORT
 from cuvee.quantities import flops
+from cuvee.runs.roles import SNAPSHOT
 from cuvee.runs.store import RunStore
 from cuvee.seal import read_sealed
 from cuvee.study.plan import Plan
@@ -33,7 +34,7 @@ def trained_otherwise(plan: Plan, store: RunStore) -> str:
     if not models or not changes:
         return ""
     spent = math.fsum(
-        run.flops or 0.0 for run in store.runs(kind=("trained", "checkpoint")) if run.role != "snapshot"
+        run.flops or 0.0 for run in store.runs(kind=("trained", "checkpoint")) if run.role != SNAPSHOT
     )
     return (
         f"{' '.join(changes)} None of the {len(models)} models that this study has trained counts any more, "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cuvee.decisions.check import STAGE
+from cuvee.runs.roles import BRANCH, FRESH, LADDER, REFERENCE, REPLICATE, SEED, SNAPSHOT
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.agenda import Agenda, Intended
@@ -20,24 +21,22 @@ from cuvee.study.outdated import outdated_files
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
 
 _TITLES = {
-    "seed": "seed model",
-    "branch": "pool of branches",
-    "reference": "reference runs",
-    "replicate": "replicates of references",
+    SEED: "seed model",
+    BRANCH: "pool of branches",
+    REFERENCE: "reference runs",
+    REPLICATE: "replicates of references",
 }
 _ALSO = {"reference": ("carried",), "replicate": ("carried again",)}
 """Roles of the same models after their sources were split or merged."""
 ARMS = 3
 """Mixtures that a check trains: the pick, equal and proportional shares."""
-_LADDER = ("rung", "check")
-"""Roles of the runs of a ladder."""
 
 
 def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     """What is done and what is left of all that was asked of a study."""
     runs, agenda, wanted = _runs(folder), Agenda.read(folder), _wanted(config)
     intended = agenda.of_roles(wanted)
-    parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, "fresh", *_LADDER})}
+    parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, FRESH, *LADDER})}
     under_way = {one: part for one, part in parts.items() if 0.0 < part < 1.0}
     stages = [_stage(role, count, runs, agenda, under_way) for role, count in wanted.items() if count]
     # By the agenda of `cuvee run`: a search and a ladder are checked by trainings of the same role.
@@ -54,7 +53,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         tuple(stages),
         _flops(runs) + math.fsum(part * one.flops for one, part in under_way.items()),
         begun=bool(intended) or (not parts and any(folder.checkpoints.glob(".*.state"))),
-        ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in _LADDER}),
+        ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
         outdated=outdated_files(folder),
     )
@@ -64,10 +63,10 @@ def _wanted(config: StudyConfig) -> dict[str, int]:
     """Role -> models of it that the study needs."""
     units = sum(config.sources[name].units for name in config.pool_sources)
     return {
-        "seed": 1 if config.seed_training.tokens else 0,
-        "branch": units * config.branch_training.seeds,
-        "reference": config.references.count,
-        "replicate": config.references.replicates,
+        SEED: 1 if config.seed_training.tokens else 0,
+        BRANCH: units * config.branch_training.seeds,
+        REFERENCE: config.references.count,
+        REPLICATE: config.references.replicates,
     }
 
 
@@ -99,7 +98,7 @@ def _flops(runs: Iterable[Run]) -> float:
     """Spent on all runs; a training that was frozen on its way and gone on with counts once."""
     by_run: dict[str, float] = {}
     for one in runs:
-        trained = one.kind in ("trained", "checkpoint") and one.role != "snapshot"
+        trained = one.kind in ("trained", "checkpoint") and one.role != SNAPSHOT
         name = str(one.details.get("run", one.key)) if trained else one.key
         by_run[name] = max(by_run.get(name, 0.0), one.flops or 0.0)
     return math.fsum(by_run.values())

@@ -6,28 +6,30 @@ it ends where the training ends on all of them: else a loss on the part would be
 
 import numpy as np
 
-from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.runs.metric_names import NATS
+from cuvee.study.planned import Planned
+from cuvee.study.producers.trained import trained_key
+from cuvee.study.runner import Runner
 from cuvee.study.speedup import Curve
 from cuvee.types import FloatArray
 
 
-def measured_along(lab: Laboratory, planned: Planned) -> bool:
+def measured_along(lab: Runner, planned: Planned) -> bool:
     """Not where its checkpoint was there already, and was measured on other evaluations then."""
-    run = lab.store.get(lab.trained_key(planned.run))
+    run = lab.store.get(trained_key(lab.plan, planned.run))
     return run is not None and len(run.details.get("along", ())) > 1
 
 
-def curve_of(lab: Laboratory, planned: Planned, target: FloatArray) -> Curve:
+def curve_of(lab: Runner, planned: Planned, target: FloatArray) -> Curve:
     """Tokens and target losses of a training that was ``measured_along``, its end last.
 
     Args:
         target: coefficients [E] on the nats per token of ``lab.documents.evaluations``.
     """
-    key = lab.trained_key(planned.run)
-    run = lab.store.get(key)
+    run = lab.store.get(trained_key(lab.plan, planned.run))
     assert run is not None  # it was trained, or the flow would have ended
     names = lab.documents.evaluations
     tokens = [step * planned.run.recipe.batch_tokens for step, _ in run.details["along"]]
     along = np.array([[values[name] for name in names] for _, values in run.details["along"]]) @ target
-    end = float(lab.losses([key])[0] @ target)
+    end = float(lab.rows([run]).values_of(NATS)[0] @ target)
     return np.array(tokens, dtype=np.float64), along + (end - along[-1])

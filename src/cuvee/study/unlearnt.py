@@ -2,8 +2,11 @@
 
 import math
 
+from cuvee.runs.metric_names import NATS
 from cuvee.study.findings import Findings
-from cuvee.study.laboratory import Laboratory
+from cuvee.study.pooling import planned_seed
+from cuvee.study.producers.trained import trained_key
+from cuvee.study.runner import Runner
 from cuvee.types import FloatArray
 
 GUESSING = 0.95
@@ -11,7 +14,7 @@ GUESSING = 0.95
 Frequencies of tokens alone bring a loss well below."""
 
 
-def unlearnt(findings: Findings, lab: Laboratory) -> tuple[str, ...]:
+def unlearnt(findings: Findings, lab: Runner) -> tuple[str, ...]:
     """A sentence where no training learnt anything, or none more than the model that it started from."""
     losses, trained = _trained(findings)
     guessing = math.log(lab.plan.model.build().vocabulary_size)
@@ -37,9 +40,8 @@ def _trained(findings: Findings) -> tuple[FloatArray, str]:
     return findings.references.evidence().truth, "trained mixtures"
 
 
-def _seed_losses(lab: Laboratory) -> FloatArray | None:
+def _seed_losses(lab: Runner) -> FloatArray | None:
     """Nats per token [E]; None where the study did not train the seed model, or has not measured it."""
-    if lab.plan.seed is None:
-        return None
-    run = lab.store.get(lab.trained_key(lab.plan.seed))
-    return None if run is None else lab.losses_of(run)
+    found = [lab.store.get(trained_key(lab.plan, one.run)) for one in planned_seed(lab.plan)]
+    runs = [run for run in found if run is not None]
+    return lab.rows(runs).values_of(NATS)[0] if runs else None

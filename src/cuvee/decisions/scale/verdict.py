@@ -16,12 +16,10 @@ from cuvee.decisions.check import FEWEST_DOCUMENTS
 from cuvee.decisions.disagreement import SAME, disagreements, share_words
 from cuvee.decisions.verdict import Standing, Verdict
 from cuvee.mixture.distance import total_variation
+from cuvee.runs.mixture_names import AUTOSCALE, PROPORTIONAL, UNIFORM
 
 if TYPE_CHECKING:
     from cuvee.decisions.scale.decision import Checked, PathPoint, ScaleDecision
-
-AUTOSCALE = "AutoScale"
-"""The method that carries the optima of the rungs on."""
 
 CLOSE = 0.1
 """Share of the tokens up to which a mixture that was trained and did badly speaks against its neighbours."""
@@ -30,7 +28,7 @@ FAR = 0.05
 """Part of the loss from which on a law has missed by far, whatever its intervals allow."""
 
 _RISK = 0.05
-_BASELINES = {"uniform": "equal shares", "proportional": "proportional shares"}
+_BASELINES = {UNIFORM: "equal shares", PROPORTIONAL: "proportional shares"}
 
 
 def verdict_of(decision: "ScaleDecision") -> Verdict:

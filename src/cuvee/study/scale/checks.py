@@ -9,9 +9,12 @@ from cuvee.decisions.scale import decision as d
 from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.laws.interface import FittedLaw
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.mixture_names import UNIFORM
 from cuvee.study.evaluation_rows import of_known_error
-from cuvee.study.laboratory import Laboratory
-from cuvee.study.scale.findings import CheckRuns, ScaleFindings
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.runner import Runner
+from cuvee.study.scale.findings import FOUND, CheckRuns, ScaleFindings
 from cuvee.study.scale.law import LAW, law_data
 from cuvee.study.scale.optima import LEAST_NOISE
 from cuvee.study.speedup import first_reaches, speedup_of
@@ -21,15 +24,15 @@ Z = 1.2815515655446004
 """Half width of a central 80 % interval in standard deviations."""
 
 
-def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
+def checked_rows(findings: ScaleFindings, lab: Runner) -> list[d.Checked]:
     """Every mixture with what its trainings ended at, the lowest first; none where none was trained."""
     checks = findings.checks
     if checks is None:
         return []
     target = lab.documents.target(lab.plan.config.target_weights)
-    noise = noise_above(findings, lab)
+    noise = noise_above(findings)
     curves = [curve_of(lab, one, target) if measured_along(lab, one) else None for one in checks.planned]
-    ends = lab.losses([lab.trained_key(one.run) for one in checks.planned]) @ target
+    ends = checks.observed.values_of(NATS) @ target
     rows = []
     for name, mixture in checks.mixtures.items():
         own = checks.of(name)
@@ -60,7 +63,7 @@ def checked_rows(findings: ScaleFindings, lab: Laboratory) -> list[d.Checked]:
     return sorted(rows, key=lambda row: row.loss.mean)
 
 
-def noise_above(findings: ScaleFindings, lab: Laboratory) -> float:
+def noise_above(findings: ScaleFindings) -> float:
     """How far trainings of one mixture differ above the rungs, as a part of the loss.
 
     Pooled over mixtures; that of the top rung where each was trained once, or none was.
@@ -68,7 +71,7 @@ def noise_above(findings: ScaleFindings, lab: Laboratory) -> float:
     checks = findings.checks
     if checks is None or len(checks.trainings) == len({one.mixture.key for one in checks.trainings}):
         return findings.optima.noise[-1]
-    ends = lab.losses([lab.trained_key(one.run) for one in checks.planned]) @ findings.law.weights
+    ends = checks.observed.values_of(NATS) @ findings.law.weights
     groups: dict[str, list[float]] = {one.mixture.key: [] for one in checks.trainings}
     for training, end in zip(checks.trainings, ends.tolist(), strict=True):
         groups[training.mixture.key].append(end)
@@ -77,14 +80,14 @@ def noise_above(findings: ScaleFindings, lab: Laboratory) -> float:
     return max(LEAST_NOISE, math.sqrt(squares / sum(len(one) - 1 for one in relative)))
 
 
-def law_checks(findings: ScaleFindings, lab: Laboratory) -> list[d.LawCheck]:
+def law_checks(findings: ScaleFindings, lab: Runner) -> list[d.LawCheck]:
     """How well the laws of the rungs foretold the trainings above them."""
     checks, law = findings.checks, findings.law
     if checks is None:
         return []
-    data = law_data(lab, checks.planned)
+    data = law_data(lab.plan, checks.planned, checks.observed)
     measured = data.costs @ law.weights
-    even = checks.of("uniform")
+    even = checks.of(UNIFORM)
     laws: dict[str, FittedLaw] = {LAW: law.fitted} | law.others
     rows = []
     for name, fitted in laws.items():
@@ -110,14 +113,17 @@ def law_checks(findings: ScaleFindings, lab: Laboratory) -> list[d.LawCheck]:
     return rows
 
 
-def _document_error(lab: Laboratory, checks: CheckRuns, name: str, other: str) -> float:
+def _document_error(lab: Runner, checks: CheckRuns, name: str, other: str) -> float:
     """Standard error, by the choice of documents, of the target loss of one mixture less that of another; NaN
     where a single document of an evaluation says nothing of it."""
     if checks.mixtures[name].key == checks.mixtures[other].key:
         return 0.0
-    keys = [lab.trained_key(one.run) for one in checks.planned]
+    trainings = Trainings(lab.plan, FOUND)
     first, second = (
-        Scores(lab.documents, lab.scores([keys[i] for i in checks.of(one)]).nats.mean(axis=0))
+        Scores(
+            lab.documents,
+            lab.scores(trainings, [checks.planned[i] for i in checks.of(one)]).nats.mean(axis=0),
+        )
         for one in (name, other)
     )
     target = lab.documents.target(lab.plan.config.target_weights)

@@ -8,33 +8,35 @@ import numpy as np
 
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.scale import decision as d
-from cuvee.decisions.scale.verdict import AUTOSCALE, law_missed
+from cuvee.decisions.scale.verdict import law_missed
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import Scale
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.mixture_names import AUTOSCALE, PROPORTIONAL, TOP_RUNG, UNIFORM
+from cuvee.runs.observations import Observations
 from cuvee.study.evaluation_rows import fewest_documents
-from cuvee.study.laboratory import Laboratory, Planned
+from cuvee.study.planned import Planned
+from cuvee.study.producers.trained import trained_key
 from cuvee.study.provenance import provenance
+from cuvee.study.runner import Runner
 from cuvee.study.scale.checks import checked_rows, law_checks, noise_above
-from cuvee.study.scale.findings import ScaleFindings
-from cuvee.study.scale.law import LEVEL, ScaleLaw, scale_of
+from cuvee.study.scale.findings import ScaleFindings, by_rung
+from cuvee.study.scale.law import LEVEL, ScaleLaw, law_data, scale_of
 from cuvee.study.scale.warnings import warnings
 from cuvee.types import FloatArray
 
-TOP_RUNG = "optimum of the top rung"
 RESAMPLES = 24
 
 
-def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
+def conclude(findings: ScaleFindings, lab: Runner) -> d.ScaleDecision:
     """Follow what did best above the rungs to the target run; AutoScale where nothing was trained there."""
     checks = checked_rows(findings, lab)
-    every = [one for rung in findings.planned for one in rung]
-    law = findings.law
+    every, observed, law = _every(findings), findings.observed, findings.law
     if findings.checks is not None:
-        every += findings.checks.planned
-        law = ScaleLaw.of(lab, every)
+        observed = observed + findings.checks.observed
+        law = ScaleLaw.of(law_data(lab.plan, every, observed), lab.plan.config.target_weights)
     end = _End(findings, lab, law)
     method = checks[0].name if checks else AUTOSCALE
     mixture, shares = end.mixture(method), end.shares(method, checks)
@@ -53,14 +55,14 @@ def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
         predicted=predicted,
         predicted_uniform=even,
         factors=lab.plan.config.scale.factors,
-        noise=noise_above(findings, lab),
+        noise=noise_above(findings),
         rungs=tuple(_rung(findings, lab, index) for index in range(len(findings.rungs))),
         path=tuple(_path(end)),
         checks=tuple(checks),
         check_parameters=lab.plan.sized(check.parameters).build().layout.size if check else 0,
         check_tokens=check.tokens if check else 0,
         laws=tuple(law_checks(findings, lab)),
-        flops=sum(_cost(lab, every)),
+        flops=_flops(observed),
         budget_flops=lab.plan.config.scale.budget_flops,
         simulated_epoching=lab.plan.config.target_run.simulated_epoching,
         warnings=tuple(warnings(findings, lab, law, method)),
@@ -70,12 +72,23 @@ def conclude(findings: ScaleFindings, lab: Laboratory) -> d.ScaleDecision:
     return decision.judged()
 
 
+def _every(findings: ScaleFindings) -> list[Planned]:
+    """All trainings, those of the rungs first."""
+    found = [one for rung in findings.planned for one in rung]
+    return found if findings.checks is None else [*found, *findings.checks.planned]
+
+
+def _flops(observed: Observations) -> float:
+    """Spent on all rows, as far as that is known."""
+    return float(sum(np.nan_to_num(observed.flops).tolist()))
+
+
 @dataclass(frozen=True, eq=False)
 class _End:
     """The target run, and what every method says of it."""
 
     findings: ScaleFindings
-    lab: Laboratory
+    lab: Runner
     law: ScaleLaw
 
     @property
@@ -98,8 +111,8 @@ class _End:
             AUTOSCALE: lambda: optima.at(self.tokens),
             TOP_RUNG: lambda: optima.at_rung(-1),
             self.law.name: lambda: self.law.optimum(self.findings.region, self.scale),
-            "uniform": lambda: self.uniform,
-            "proportional": lambda: Mixture.proportional({n: self.findings.available[n] for n in names}),
+            UNIFORM: lambda: self.uniform,
+            PROPORTIONAL: lambda: Mixture.proportional({n: self.findings.available[n] for n in names}),
         }
         return self.findings.region.project(found[method]().shares)
 
@@ -122,7 +135,7 @@ class _End:
 
 
 def _mixture(
-    findings: ScaleFindings, lab: Laboratory, mixture: Mixture, drawn: FloatArray
+    findings: ScaleFindings, lab: Runner, mixture: Mixture, drawn: FloatArray
 ) -> tuple[SourceShare, ...]:
     region, target = findings.region, findings.ladder.target.tokens
     bounds = _intervals(mixture.shares, drawn)
@@ -140,7 +153,7 @@ def _mixture(
     )
 
 
-def _rung(findings: ScaleFindings, lab: Laboratory, index: int) -> d.RungRow:
+def _rung(findings: ScaleFindings, lab: Runner, index: int) -> d.RungRow:
     one, planned, optima = findings.rungs[index], findings.planned[index], findings.optima
     runs = one.by_source()
     rows = []
@@ -152,12 +165,12 @@ def _rung(findings: ScaleFindings, lab: Laboratory, index: int) -> d.RungRow:
         errors = [float(error) for error in np.sqrt(np.diag(law.covariance))]
         rows.append(d.SourceLaw(name, changes, law.a, law.b, law.c, errors[0], errors[1], errors[2]))
     seconds = lab.store.seconds()
-    spent = [seconds.get((lab.trained_key(p.run), p.role), float("nan")) for p in planned]
+    spent = [seconds.get((trained_key(lab.plan, p.run), p.role), float("nan")) for p in planned]
     return d.RungRow(
         parameters=planned[0].run.model.build().layout.size,
         tokens=one.rung.tokens,
         runs=len(planned),
-        flops=sum(_cost(lab, planned)),
+        flops=_flops(by_rung(findings.observed, findings.planned)[index]),
         seconds=float(np.sum(spent)),
         noise=optima.noise[index],
         base=float(one.bases.mean()),
@@ -190,8 +203,3 @@ def _intervals(shares: FloatArray, drawn: FloatArray) -> tuple[Interval, ...]:
     if len(drawn) > 1:
         low, high = np.quantile(drawn, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
     return tuple(Interval(*map(float, row)) for row in zip(shares, low, high, strict=True))
-
-
-def _cost(lab: Laboratory, planned: Sequence[Planned]) -> list[float]:
-    runs = (lab.store.get(lab.trained_key(one.run)) for one in planned)
-    return [run.flops or 0.0 for run in runs if run is not None]

@@ -1,14 +1,21 @@
 """What a ladder has measured before it concludes (floor 7)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from cuvee.decisions.interval import Interval
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
-from cuvee.study.laboratory import Planned
+from cuvee.runs.observations import Observations
+from cuvee.study.planned import Planned
 from cuvee.study.scale.ladder import Ladder, Rung, ScaledRun
 from cuvee.study.scale.law import ScaleLaw
 from cuvee.study.scale.optima import Optima, RungLosses
+
+FOUND = "training the mixtures found"
+"""The stage of the trainings above the rungs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +28,8 @@ class CheckRuns:
     trainings: tuple[ScaledRun, ...]
     planned: tuple[Planned, ...]
     """Of every training."""
+    observed: Observations
+    """A row for every training."""
     foretold: dict[str, Interval]
     """Target losses, told before they were measured."""
 
@@ -41,7 +50,15 @@ class ScaleFindings:
     rungs: tuple[RungLosses, ...]
     planned: tuple[tuple[Planned, ...], ...]
     """Of every run of every rung."""
+    observed: Observations
+    """A row for every run, rung by rung."""
     optima: Optima
     law: ScaleLaw
     """Of the runs of the rungs alone."""
     checks: CheckRuns | None
+
+
+def by_rung(observed: Observations, planned: Sequence[Sequence[Planned]]) -> list[Observations]:
+    """The rows of each rung."""
+    ends = np.cumsum([len(of_rung) for of_rung in planned])
+    return [observed.select(rows) for rows in np.split(np.arange(len(observed)), ends[:-1])]

@@ -15,19 +15,24 @@ from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.mixture_names import AUTOSCALE, PROPORTIONAL, TOP_RUNG, UNIFORM
+from cuvee.runs.observations import Observations
+from cuvee.runs.roles import CHECK, RUNG
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import region_of
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.outlook import Outlook, Stage, Stopwatch
+from cuvee.study.planned import Planned
+from cuvee.study.producers.trained import Trainings
 from cuvee.study.rechecking import rechecked
+from cuvee.study.runner import Runner
 from cuvee.study.scale.conclude import conclude
-from cuvee.study.scale.findings import CheckRuns, ScaleFindings
+from cuvee.study.scale.findings import FOUND, CheckRuns, ScaleFindings, by_rung
 from cuvee.study.scale.ladder import CHECKED, Ladder, Rung, ScaledRun, asked_for
-from cuvee.study.scale.law import ScaleLaw, scale_of
+from cuvee.study.scale.law import ScaleLaw, law_data, scale_of
 from cuvee.study.scale.optima import Optima, RungLosses
-from cuvee.types import FloatArray
 
 MEASURED_ALONG = 24
 """How often a run above the rungs is measured on its way, to see when it reaches what others end at."""
@@ -74,15 +79,15 @@ def outlook(
 
 @dataclass(frozen=True, eq=False)
 class _Climb:
-    """A ladder with the laboratory that climbs it."""
+    """A ladder with the runner that climbs it."""
 
-    lab: Laboratory
+    lab: Runner
     ladder: Ladder
     region: Region
     available: dict[str, int]
 
     @classmethod
-    def of(cls, lab: Laboratory) -> "_Climb":
+    def of(cls, lab: Runner) -> "_Climb":
         plan, config = lab.plan, lab.plan.config
         available = available_tokens(config, plan.material)
 
@@ -114,14 +119,16 @@ class _Climb:
         planned = [
             self._planned(rung, design) for rung, design in zip(self.ladder.rungs, designs, strict=True)
         ]
-        self.lab.train([one for rung in planned for one in rung], "training the rungs")
+        every = [one for rung in planned for one in rung]
+        observed = self._observed(every, "training the rungs")
         weights = np.array(list(self.lab.plan.config.target_weights.values()))
+        targets = [rows.values_of(NATS) @ weights for rows in by_rung(observed, planned)]
         rungs = [
-            RungLosses(rung, tuple(design), self._losses(of_rung) @ weights)
-            for rung, design, of_rung in zip(self.ladder.rungs, designs, planned, strict=True)
+            RungLosses(rung, tuple(design), target)
+            for rung, design, target in zip(self.ladder.rungs, designs, targets, strict=True)
         ]
         optima = Optima.of(rungs, settings.power_law, settings.least_amount, self.lab.plan.config.seed)
-        law = ScaleLaw.of(self.lab, [one for rung in planned for one in rung])
+        law = ScaleLaw.of(law_data(self.lab.plan, every, observed), self.lab.plan.config.target_weights)
         checks = self._checked(optima, law)
         return ScaleFindings(
             self.ladder,
@@ -129,6 +136,7 @@ class _Climb:
             self.available,
             tuple(rungs),
             tuple(tuple(one) for one in planned),
+            observed,
             optima,
             law,
             checks,
@@ -144,23 +152,23 @@ class _Climb:
             # Rounded: another order of sums somewhere must not ask for other trainings.
             name: self.region.project(np.round(mixture.shares, _DIGITS))
             for name, mixture in (
-                ("optimum of the top rung", optima.at_rung(-1)),
-                ("AutoScale", optima.at(check.tokens)),
+                (TOP_RUNG, optima.at_rung(-1)),
+                (AUTOSCALE, optima.at(check.tokens)),
                 (law.name, law.optimum(self.region, scale)),
             )
         }
         trainings = self._trainings(check, mixtures)
         planned = self._planned(check, trainings, MEASURED_ALONG)
-        self.lab.train(planned, "training the mixtures found")
+        observed = self._observed(planned, FOUND)
         foretold = dict(zip(mixtures, law.target(list(mixtures.values()), scale), strict=True))
-        return CheckRuns(check, mixtures, tuple(trainings), tuple(planned), foretold)
+        return CheckRuns(check, mixtures, tuple(trainings), tuple(planned), observed, foretold)
 
     def _even(self) -> dict[str, Mixture]:
         """What needs no runs; inside the limits."""
         names = self.region.names
         given = {
-            "uniform": Mixture.uniform(names),
-            "proportional": Mixture.proportional({name: self.available[name] for name in names}),
+            UNIFORM: Mixture.uniform(names),
+            PROPORTIONAL: Mixture.proportional({name: self.available[name] for name in names}),
         }
         return {name: self.region.project(mixture.shares) for name, mixture in given.items()}
 
@@ -177,7 +185,7 @@ class _Climb:
     def _planned(self, rung: Rung, runs: Sequence[ScaledRun], along: int = 0) -> list[Planned]:
         plan = self.lab.plan
         model = plan.sized(rung.parameters)
-        role = "check" if along or rung is self.ladder.check else "rung"
+        role = CHECK if along or rung is self.ladder.check else RUNG
         return [
             Planned(
                 plan.alone(one.mixture, model, one.tokens, rung.tokens, one.replica), role, one.mixture, along
@@ -185,5 +193,5 @@ class _Climb:
             for one in runs
         ]
 
-    def _losses(self, planned: Sequence[Planned]) -> FloatArray:
-        return self.lab.losses([self.lab.trained_key(one.run) for one in planned])
+    def _observed(self, planned: Sequence[Planned], title: str) -> Observations:
+        return self.lab.observe(Trainings(self.lab.plan, title), planned)

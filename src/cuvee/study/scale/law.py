@@ -8,14 +8,16 @@ import numpy as np
 from cuvee.decisions.interval import Interval
 from cuvee.errors import ConfigError
 from cuvee.laws.extrapolation import Extrapolation
-from cuvee.laws.interface import FittedLaw, LawData, Scale, own_sources
+from cuvee.laws.interface import NO_SOURCE, FittedLaw, LawData, Scale
 from cuvee.laws.registry import law_named
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
 from cuvee.search.optimum import minimise
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.plan import Plan
+from cuvee.study.planned import Planned
 from cuvee.study.scale.ladder import asked_for
 from cuvee.types import FloatArray
 
@@ -38,9 +40,8 @@ class ScaleLaw:
     others: dict[str, FittedLaw]
 
     @classmethod
-    def of(cls, lab: Laboratory, planned: Sequence[Planned]) -> "ScaleLaw":
-        """Fit to runs that the laboratory has made."""
-        data = law_data(lab, planned)
+    def of(cls, data: LawData, target: Mapping[str, float]) -> "ScaleLaw":
+        """Fit to runs, see ``law_data``; ``target`` has the weight of every metric."""
         law = law_named(LAW)
         try:
             extrapolation = Extrapolation.of(law, data)
@@ -53,7 +54,7 @@ class ScaleLaw:
             except ConfigError:  # these runs do not carry it: too few, or all of one size
                 continue
         fitted = extrapolation.fitted if extrapolation is not None else law.fit(data)
-        weights = np.array([lab.plan.config.target_weights[name] for name in data.metrics])
+        weights = np.array([target[name] for name in data.metrics])
         return cls(data, weights, fitted, extrapolation, others)
 
     @property
@@ -88,32 +89,23 @@ class ScaleLaw:
         return [Interval(m, m - h, m + h) for m, h in zip(mean.tolist(), half.tolist(), strict=True)]
 
 
-def law_data(lab: Laboratory, planned: Sequence[Planned]) -> LawData:
-    """Runs that are made, as data of laws: nats per token of every evaluation."""
-    names = planned[0].mixture.names
-    metrics = tuple(lab.plan.config.evaluation_sets)
-    own = own_sources(metrics, names)
-    for place, source in enumerate(lab.plan.config.own_sources.values()):
-        own[place] = names.index(source) if source is not None else -1
-    return LawData(
-        names,
-        metrics,
-        np.stack([one.mixture.shares for one in planned]),
-        lab.losses([lab.trained_key(one.run) for one in planned]),
-        Scale(
-            np.array([float(one.run.model.build().layout.size) for one in planned]),
-            np.array([float(one.run.recipe.tokens) for one in planned]),
-            np.stack([unique_tokens(lab, one) for one in planned]),
-        ),
-        own,
+def law_data(plan: Plan, planned: Sequence[Planned], observed: Observations) -> LawData:
+    """Runs that are made, with their rows, as data of laws: nats per token of every evaluation."""
+    names, sources = tuple(plan.config.evaluation_sets), observed.sources
+    data = LawData.of(
+        observed,
+        [NATS + name for name in names],
+        unique=np.stack([unique_tokens(plan, one) for one in planned]),
+        own=[NO_SOURCE if own is None else sources.index(own) for own in plan.config.own_sources.values()],
     )
+    return replace(data, metrics=names)
 
 
-def unique_tokens(lab: Laboratory, planned: Planned) -> FloatArray:
+def unique_tokens(plan: Plan, planned: Planned) -> FloatArray:
     """Different tokens of each source that a run can draw on [S]."""
-    material = lab.plan.material
-    here = [sum(len(shard.tokens) for shard in material.training_shards(n)) for n in planned.mixture.names]
-    parts = [planned.run.fractions.get(name, 1.0) for name in planned.mixture.names]
+    names, material = planned.mixture.names, plan.material
+    here = [sum(len(shard.tokens) for shard in material.training_shards(name)) for name in names]
+    parts = [planned.run.fractions.get(name, 1.0) for name in names]
     result: FloatArray = np.array(here) * np.array(parts)
     return result
 

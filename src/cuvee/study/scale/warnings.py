@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from cuvee.decisions.evaluations import few_documents
+from cuvee.runs.mixture_names import AUTOSCALE
 from cuvee.study.evaluation_rows import evaluation_rows
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.plan import EPOCHING_OFF
+from cuvee.study.runner import Runner
 from cuvee.study.scale.findings import ScaleFindings
 from cuvee.study.scale.law import ScaleLaw
 from cuvee.study.scale.optima import ASSUMED_NOISE
@@ -16,7 +17,7 @@ FAR = 10.0
 _MATCHED = 1.05
 
 
-def warnings(findings: ScaleFindings, lab: Laboratory, law: ScaleLaw, method: str) -> Iterator[str]:
+def warnings(findings: ScaleFindings, lab: Runner, law: ScaleLaw, method: str) -> Iterator[str]:
     """What the reader should know before relying on it."""
     config, optima = lab.plan.config, findings.optima
     yield from few_documents(evaluation_rows(lab.plan.material, config.target_weights))
@@ -50,11 +51,11 @@ def warnings(findings: ScaleFindings, lab: Laboratory, law: ScaleLaw, method: st
     if config.model.folder is not None and config.target_run.parameters is not None:
         yield "The model was brought along, so all runs are of its size: `target_run.parameters` is not used."
     asked = optima.at(findings.ladder.target.tokens)
-    if method == "AutoScale" and not findings.region.contains(asked, 1e-3):
+    if method == AUTOSCALE and not findings.region.contains(asked, 1e-3):
         yield "The limits moved the mixture away from where AutoScale had it."
 
 
-def _unmatched(findings: ScaleFindings, lab: Laboratory) -> Iterator[str]:
+def _unmatched(findings: ScaleFindings, lab: Runner) -> Iterator[str]:
     """Sources of which there is too little here to be repeated as seldom as in the target run."""
     target = findings.ladder.target.tokens
     top = findings.ladder.check or findings.ladder.rungs[-1]

@@ -14,18 +14,19 @@ from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import TrainingError
 from cuvee.mixture.mixture import Mixture
+from cuvee.runs.roles import SEARCH
 from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.proposer import History
 from cuvee.search.regret import Regret
 from cuvee.search.surrogate import Surrogate
 from cuvee.study.config import StudyConfig
 from cuvee.study.evaluation_rows import evaluation_rows
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.mixtures import baselines
 from cuvee.study.plan import EPOCHING_OFF
+from cuvee.study.producers.frozen import planned_key
 from cuvee.study.provenance import provenance
+from cuvee.study.runner import Runner
 from cuvee.study.search.findings import SearchFindings
-from cuvee.study.search.menu import ROLE
 from cuvee.types import FloatArray
 
 LEVEL = 0.8
@@ -36,7 +37,7 @@ _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 _LEAST_RANKED = 4
 
 
-def conclude(findings: SearchFindings, lab: Laboratory) -> d.SearchDecision:
+def conclude(findings: SearchFindings, lab: Runner) -> d.SearchDecision:
     """The mixture of the lowest expected target loss among those trained at the dearest level.
 
     Raises:
@@ -93,7 +94,7 @@ class _End:
     """What is believed when the search has stopped."""
 
     findings: SearchFindings
-    lab: Laboratory
+    lab: Runner
 
     @cached_property
     def known(self) -> History:
@@ -257,16 +258,13 @@ class _End:
 
     def _seconds(self, place: int) -> float:
         """Of processor time, for trainings."""
-        training = self.findings.menu.trainings[place]
-        if training is None:
+        menu = self.findings.menu
+        if place not in menu.trainings:
             return float("nan")
-        planned = [
-            self.findings.menu.planned(one.experiment)
-            for one in self.findings.made
-            if one.experiment.level == place
-        ]
+        made = [one.experiment for one in self.findings.made if one.experiment.level == place]
+        keys = [planned_key(self.lab.plan, menu.planned(one)) for one in made]
         known = self.lab.store.seconds()
-        spent = [known.get((self.lab.planned_key(one), ROLE), 0.0) for one in planned if one is not None]
+        spent = [known.get((key, SEARCH), 0.0) for key in keys]
         return float(np.sum(spent)) if spent else float("nan")
 
 

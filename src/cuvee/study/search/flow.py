@@ -1,6 +1,6 @@
 """The flow of ``cuvee search`` (floor 7): one batch of experiments after another, until it stops by rule.
 
-    baseline at the dearest level -> ask, write down, make, tell -> ... -> try what looks best -> conclude
+    baseline at the dearest level -> ask, write down, make, observe -> ... -> try what looks best -> conclude
 
 A method is a pure function of what was tried, so a search that was killed goes on from its journal and the
 store, and tries what it would have tried.
@@ -18,23 +18,27 @@ from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.roles import SEARCH
+from cuvee.search.loop import Loop, Outcome
 from cuvee.search.methods.registry import method_named
 from cuvee.search.proposer import History, Proposer
 from cuvee.search.regret import Regret, believed
 from cuvee.search.space import Experiment
+from cuvee.search.trials import Trials
 from cuvee.search.untried import at_level, untried
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
-from cuvee.study.laboratory import Laboratory
 from cuvee.study.opening import opened
 from cuvee.study.rechecking import rechecked
+from cuvee.study.runner import Runner
 from cuvee.study.search.conclude import conclude
 from cuvee.study.search.findings import Made, SearchFindings
 from cuvee.study.search.journal import Asked, Journal
-from cuvee.study.search.menu import ROLE, Menu
+from cuvee.study.search.measuring import Measuring
+from cuvee.study.search.menu import Menu
 from cuvee.study.search.outlook import SearchOutlook, outlook_of
 from cuvee.study.search.telling import told_line
-from cuvee.study.search.workshop import Workshop
 
 LEAST_TOLD = 8
 """Experiments before anything is believed of the mixtures that were not tried."""
@@ -42,8 +46,6 @@ SURE = 0.05
 """The search stops when a better mixture is less probable than this ..."""
 SURE_TIMES = 2
 """... so many times in a row."""
-
-_ROUNDING = 1e-9
 
 
 def run(
@@ -89,98 +91,122 @@ def outlook(
 
 @dataclass(eq=False)
 class _Search:
-    """A search under way."""
+    """What a search asks for, and what came of it."""
 
     menu: Menu
-    workshop: Workshop
+    measuring: Measuring
     journal: Journal
-    proposer: Proposer
-    spent: float
+    loop: Loop
+    again: list[Asked]
+    """Batches of the journal that are still to be gone through again."""
+    batch: Asked | None = None
+    """That is being made."""
     made: list[Made] = field(default_factory=list)
     sure: int = 0
     """How often in a row nothing better was probable."""
     regret: Regret | None = None
     """After the last batch; None before anything is believed."""
+    stopped: str = ""
+    """Why it ended."""
 
     @classmethod
-    def of(cls, lab: Laboratory) -> Self:
+    def of(cls, lab: Runner) -> Self:
         config, menu = lab.plan.config, Menu.of(lab)
         menu.charge.write()
-        workshop = Workshop(menu)
-        method, metrics = method_named(config.search.method), tuple(config.evaluation_sets)
+        measuring = Measuring(menu)
+        method, metrics = method_named(config.search.method), measuring.metrics
         weights = np.array([config.target_weights[name] for name in metrics])
         path = lab.plan.folder.searches / f"{menu.question(method)}.jsonl"
         journal = Journal.opened(path, menu.pool_flops, menu.known())
         proposer = Proposer(method, menu.space, metrics, weights, config.seed)
-        return cls(menu, workshop, journal, proposer, journal.pool_flops)
+        loop = Loop(proposer, measuring, config.search.budget_flops, journal.pool_flops)
+        return cls(menu, measuring, journal, loop, list(journal.asked))
 
     @property
-    def _lab(self) -> Laboratory:
+    def _lab(self) -> Runner:
         return self.menu.lab
-
-    @property
-    def _left(self) -> float:
-        return self._lab.plan.config.search.budget_flops * (1 + _ROUNDING) - self.spent
 
     def finished(self) -> SearchFindings:
         """Ask and make until a rule says stop."""
-        self.workshop.prepare()
-        self._tell_known()
-        budget = self._lab.plan.config.search.budget_flops
-        self._lab.progress.stage("searching", budget, "FLOPs")
-        self._lab.progress.advance(self.spent)
-        before = list(self.journal.asked)
-        stopped = ""
-        while not stopped:
-            if before:
-                batch = before.pop(0)
-                if sum(map(self._price, batch.experiments)) > self._left:
-                    stopped = "budget"  # a smaller one than before: what lies beyond it is not counted
-                    continue
-            else:
-                found = self._next()
-                if isinstance(found, str):
-                    stopped = found
-                    continue
-                batch = found
-                self.journal.write(batch)
-            self._make(batch)
-        return SearchFindings(self.menu, self.proposer.history, tuple(self.made), self.spent, stopped)
+        self.measuring.prepare()
+        self._observe_known()
+        self._lab.progress.stage("searching", self.loop.budget, "FLOPs")
+        self._lab.progress.advance(self.loop.spent)
+        self.loop.run(self)
+        return SearchFindings(self.menu, self.loop.history, tuple(self.made), self.loop.spent, self.stopped)
 
-    def _tell_known(self) -> None:
+    def _observe_known(self) -> None:
         """What earlier searches of this study measured, where it still stands on the menu."""
-        by_key = {run.key: run for run in self._lab.store.runs(role=ROLE)}
+        by_key = {run.key: run for run in self._lab.store.runs(role=SEARCH)}
         for key in self.journal.known:
             if key not in by_key:
                 raise StoreError(
                     f"{self.journal.path}: begun with run {key}, which is not in the store any more; move "
                     "the file away to search anew"
                 )
-            one = self.menu.experiment(by_key[key])
-            assert one is not None  # else another question would have been asked
-            self.proposer.tell([one], self.workshop.measured([one], one.level))
+        rows = self._lab.rows([by_key[key] for key in self.journal.known])
+        known = Trials.of(rows, self.menu.space, metrics=[NATS + name for name in self.measuring.metrics])
+        assert len(known) == len(rows)  # else another question would have been asked
+        self.loop.proposer.tell(known.experiments, known.costs)
+
+    def ask(self) -> Sequence[Experiment]:
+        """The next batch: of the journal, then a new one, which is written down before it is made."""
+        found = self._asked_before() if self.again else self._new()
+        if isinstance(found, str):
+            self.stopped = found
+            return ()
+        self.batch, self.sure = found, found.sure
+        return found.experiments
+
+    def record(self, outcome: Outcome) -> None:
+        """Tell of an experiment."""
+        assert self.batch is not None  # it was asked for
+        made = Made(
+            outcome.experiment,
+            self.batch.why[outcome.place],
+            outcome.costs,
+            outcome.price,
+            self.batch.gain,
+            self.measuring.error(outcome.experiment),
+            outcome.observed,
+        )
+        self.made.append(made)
+        self._lab.progress.advance(outcome.price)
+        self._lab.progress.message(told_line(self.menu, self.loop.proposer, self.made, self.loop.spent))
+
+    def _asked_before(self) -> Asked | str:
+        batch = self.again.pop(0)
+        if sum(map(self.loop.price, batch.experiments)) > self.loop.left:
+            return "budget"  # a smaller one than before: what lies beyond it is not counted
+        return batch
+
+    def _new(self) -> Asked | str:
+        found = self._next()
+        if not isinstance(found, str):
+            self.journal.write(found)
+        return found
 
     def _next(self) -> Asked | str:
         """The next batch, or why there is none."""
-        target, history = self.menu.space.target, self.proposer.history
+        target, history = self.menu.space.target, self.loop.history
         if not self.made:
             even = self.menu.space.region.project(Mixture.uniform(self.menu.space.sources).shares)
             first = Experiment(tuple(even.shares.tolist()), target)
             if not history.tried(first.row[None], target)[0]:
-                more = self._asked(history.plus(first), self._side_by_side - 1, self._price(first))
+                more = self._asked(history.plus(first), self._side_by_side - 1, self.loop.price(first))
                 return self._batch([first, *more], ["baseline", *self._by_method(more)])
         dearest = self.menu.space.levels[target].flops
         self._believe()
         if self.sure >= SURE_TIMES:
             return "nothing better is probable"
-        if self._left < dearest:
+        if self.loop.left < dearest:
             return "budget"
         asked = self._asked(history, self._side_by_side)
-        after = self._left - sum(map(self._price, asked))
+        after = self.loop.left - sum(map(self.loop.price, asked))
         if asked and (after >= dearest or any(one.level == target for one in asked)):
             return self._batch(asked, self._by_method(asked))
         # Another cheap experiment would leave nothing to try the best mixture with: try it now.
-        if verified := self._verified(int(self._left // dearest)):
+        if verified := self._verified(int(self.loop.left // dearest)):
             return self._batch(verified, ["verify"] * len(verified))
         return "budget" if asked else "nothing is left to ask"
 
@@ -194,8 +220,7 @@ class _Search:
 
     def _batch(self, experiments: Sequence[Experiment], why: Sequence[Why]) -> Asked:
         gain = self.regret.expected if self.regret is not None else float("nan")
-        budget = self._lab.plan.config.search.budget_flops
-        return Asked(tuple(experiments), tuple(why), gain, self.sure, self.spent, budget)
+        return Asked(tuple(experiments), tuple(why), gain, self.sure, self.loop.spent, self.loop.budget)
 
     def _asked(self, history: History, count: int, spent: float = 0.0) -> list[Experiment]:
         """What the method asks for that the budget allows. Of one training only one part at a time."""
@@ -203,12 +228,12 @@ class _Search:
         if not count:
             return found
         with threadpool_limits(limits=1):  # products are small: more threads cost more than they give
-            asked = self.proposer.method.ask(history, count, self.proposer.seed)
+            asked = self.loop.proposer.method.ask(history, count, self.loop.proposer.seed)
         for one in asked:
-            spent += self._price(one)
+            spent += self.loop.price(one)
             under_way = [*history.running, *found]
             same = any(o.shares == one.shares and self._trains(o) and self._trains(one) for o in under_way)
-            if spent <= self._left and not same:
+            if spent <= self.loop.left and not same:
                 found.append(one)
         return found
 
@@ -216,13 +241,9 @@ class _Search:
         """At the dearest level, or on the way there."""
         return one.level in self.menu.space.on_the_way(self.menu.space.target)
 
-    def _price(self, one: Experiment) -> float:
-        """FLOPs."""
-        return self.proposer.history.price(one.row, one.level)
-
     def _verified(self, count: int) -> list[Experiment]:
         """The mixtures of the lowest posterior mean that were not run at the dearest level yet."""
-        history, target = self.proposer.history, self.menu.space.target
+        history, target = self.loop.history, self.menu.space.target
         if len(history.trials.measured) < LEAST_TOLD:
             return []
         regret = self._regret(tested_only=False)
@@ -230,7 +251,7 @@ class _Search:
         return at_level(left[: min(count, self._side_by_side)], target)
 
     def _believe(self) -> None:
-        history, tolerance = self.proposer.history, self._lab.plan.config.search.tolerance
+        history, tolerance = self.loop.history, self._lab.plan.config.search.tolerance
         if len(history.trials.measured) < LEAST_TOLD:
             return
         self.regret = self._regret()
@@ -239,20 +260,4 @@ class _Search:
 
     def _regret(self, tested_only: bool = True) -> Regret:
         with threadpool_limits(limits=1):
-            return believed(self.proposer.history, self.proposer.seed, tested_only)
-
-    def _make(self, batch: Asked) -> None:
-        self.sure = batch.sure
-        prices = [self._price(one) for one in batch.experiments]
-        losses = self.workshop.make(batch.experiments)
-        for place, one in enumerate(batch.experiments):
-            told = self.workshop.told(one, self.proposer.history)
-            parts = [self.workshop.measured([part], part.level)[0] for part in told[:-1]]
-            self.proposer.tell(told, np.stack([*parts, losses[place]]))
-            self.spent += prices[place]
-            error = self.workshop.error(one)
-            self.made.append(
-                Made(one, batch.why[place], losses[place], prices[place], batch.gain, error, len(told))
-            )
-            self._lab.progress.advance(prices[place])
-            self._lab.progress.message(told_line(self.menu, self.proposer, self.made, self.spent))
+            return believed(self.loop.history, self.loop.proposer.seed, tested_only)

@@ -12,21 +12,22 @@ from cuvee.errors import ConfigError
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import flops
+from cuvee.runs.roles import SEARCH
 from cuvee.runs.run import Run
 from cuvee.search.proposer import Method
 from cuvee.search.space import CHECKPOINT, Experiment, Level, Space
 from cuvee.study.job import steps_between
-from cuvee.study.laboratory import Laboratory, Planned
 from cuvee.study.mixtures import region_of
 from cuvee.study.opening import available_tokens
 from cuvee.study.plan import Plan
-from cuvee.study.proxies import planned_branches
+from cuvee.study.planned import Planned
+from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.producers.frozen import planned_key
+from cuvee.study.producers.trained import trained_key
+from cuvee.study.runner import Runner
 from cuvee.study.scale.ladder import LEAST_STEPS, interpolated
 from cuvee.study.search.charge import Charge
 from cuvee.training.run import TrainingRun
-
-ROLE = "search"
-"""Of the runs of a search in the store."""
 
 _PRECISION = 1e-3
 
@@ -47,10 +48,10 @@ class Training:
 class Menu:
     """Levels, and how an experiment at each is made. Made by ``of``."""
 
-    lab: Laboratory
+    lab: Runner
     space: Space
-    trainings: tuple[Training | None, ...]
-    """One for each level; None for proxies."""
+    trainings: dict[int, Training]
+    """By level; the other levels are proxies."""
     available: dict[str, int]
     """Tokens of each source that the target run can draw on."""
     charge: Charge
@@ -59,7 +60,7 @@ class Menu:
     """Of the trainings of the pool that are not made yet; 0 where no proxy is asked for."""
 
     @classmethod
-    def of(cls, lab: Laboratory) -> "Menu":
+    def of(cls, lab: Runner) -> "Menu":
         """The menu of a study.
 
         Raises:
@@ -71,9 +72,9 @@ class Menu:
         if config.estimand == "union":
             raise ConfigError("estimand: `cuvee search` compares mixtures at one number of tokens")
         available = available_tokens(config, plan.material)
-        runs = _pool(plan) if config.search.proxies else []
-        unpaid = math.fsum(run.flops for run in runs if not lab.store.has(lab.trained_key(run)))
-        charge = Charge.of(plan.folder, config, [lab.trained_key(run) for run in runs], unpaid)
+        pool = _pool(plan) if config.search.proxies else {}
+        unpaid = math.fsum(run.flops for key, run in pool.items() if not lab.store.has(key))
+        charge = Charge.of(plan.folder, config, list(pool), unpaid)
         left = config.search.budget_flops - charge.flops
         if left <= 0:
             raise ConfigError(
@@ -86,14 +87,12 @@ class Menu:
         if region.totals.is_point:
             raise ConfigError("limits: they leave one mixture, so that nothing is left to search; widen them")
         space = Space(region, (*proxies, *levels), len(proxies) + len(levels) - 1)
-        return cls(lab, space, (*(None for _ in proxies), *trainings), available, charge, unpaid)
+        return cls(lab, space, dict(enumerate(trainings, len(proxies))), available, charge, unpaid)
 
     @property
     def target(self) -> Training:
         """The dearest."""
-        found = self.trainings[self.space.target]
-        assert found is not None
-        return found
+        return self.trainings[self.space.target]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -109,14 +108,12 @@ class Menu:
             "leave it out.",
         )
 
-    def planned(self, experiment: Experiment, replica: int = 0) -> Planned | None:
-        """The run behind an experiment; None for a proxy."""
+    def planned(self, experiment: Experiment, replica: int = 0) -> Planned:
+        """The run behind an experiment at the level of a training."""
         training = self.trainings[experiment.level]
-        if training is None:
-            return None
         mixture = self.mixture(experiment)
         run = _run(self.lab.plan, mixture, training, replica)
-        return Planned(run, ROLE, mixture, training.measured_along, training.until)
+        return Planned(run, SEARCH, mixture, training.measured_along, training.until)
 
     def example(self, training: Training) -> TrainingRun:
         """A run like it, of equal shares."""
@@ -135,18 +132,17 @@ class Menu:
     def known(self) -> list[str]:
         """Keys of the trainings of earlier searches that are the same as ones that can be asked for now."""
         found = []
-        for run in self.lab.store.runs(role=ROLE, kind=("trained", CHECKPOINT)):
+        for run in self.lab.store.runs(role=SEARCH, kind=("trained", CHECKPOINT)):
             one = self.experiment(run)
-            planned = None if one is None else self.planned(one)
-            if planned is not None and self.lab.planned_key(planned) == run.key:
+            if one is not None and planned_key(self.lab.plan, self.planned(one)) == run.key:
                 found.append(run.key)
         return found
 
     def question(self, method: Method) -> str:
         """Digest of all that decides what is asked for, but the budget where ``search.target_tokens`` is
         told."""
-        region, config = self.space.region, self.lab.plan.config
-        pool = [self.lab.trained_key(run) for run in _pool(self.lab.plan)] if config.search.proxies else []
+        region, plan, config = self.space.region, self.lab.plan, self.lab.plan.config
+        pool = list(_pool(plan)) if config.search.proxies else []
         return digest(
             ({"pool": pool, **config.merging.key} if pool else {})
             | {
@@ -157,7 +153,7 @@ class Menu:
                 "weights": config.target_weights,
                 "method": repr(method),
                 "seed": config.seed,
-                "run": self.lab.trained_key(self.example(self.target)),
+                "run": trained_key(plan, self.example(self.target)),
             }
         )
 
@@ -263,9 +259,10 @@ def _proxies(plan: Plan, target: Level) -> list[Level]:
     return [Level(kind, target.params, target.tokens, prices[kind]) for kind in plan.config.search.proxies]
 
 
-def _pool(plan: Plan) -> list[TrainingRun]:
-    branches = [one.run for one in planned_branches(plan)]
-    return [plan.seed, *branches] if plan.seed is not None else branches
+def _pool(plan: Plan) -> dict[str, TrainingRun]:
+    """The trainings of the pool by their keys, the seed model first."""
+    planned = [*planned_seed(plan), *planned_branches(plan)]
+    return {trained_key(plan, one.run): one.run for one in planned}
 
 
 def _pool_told(price: float) -> str:

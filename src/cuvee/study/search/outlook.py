@@ -61,8 +61,9 @@ def outlook_of(menu: Menu) -> SearchOutlook:
     config, watch = menu.lab.plan.config, Stopwatch(menu.lab)
     budget = config.search.budget_flops
     rows = []
-    for level, training in zip(menu.space.levels, menu.trainings, strict=True):
-        rate = float("nan") if training is None else watch.flops_a_second(menu.example(training))
+    for place, level in enumerate(menu.space.levels):
+        training = menu.trainings.get(place)
+        rate = watch.flops_a_second(menu.example(training)) if training else float("nan")
         rows.append(
             OfferedRow(
                 level.kind,

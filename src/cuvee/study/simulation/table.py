@@ -6,7 +6,6 @@ are made from, and a descent has the price of many merges. Metrics are the losse
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +13,13 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.imported import ImportedTable, import_runs
+from cuvee.runs.metric_names import NATS
 from cuvee.runs.observations import Observations
-from cuvee.runs.run import DESCENT
+from cuvee.runs.roles import DESCENT, OTHER_RECIPE, PARTS
 from cuvee.runs.store import RunStore
 from cuvee.study.fit_folder import Runs, runs_of
 
-_LOSS = "nats_per_token/"  # as in study/laboratory.py, which loads torch
-_PARTS = ("seed", "branch", "snapshot", DESCENT)
-_OTHER_RECIPE = " at "  # as in the role "reference at 0.001": made with another learning rate
+_NOT_COMPARED = (*PARTS, DESCENT, OTHER_RECIPE)
 
 
 def read_table(
@@ -56,8 +54,8 @@ def _store_of(path: Path) -> Path | None:
 def _stored(path: Path) -> ImportedTable:
     with RunStore(path) as store:
         stored = store.observations()
-    metrics = tuple(name for name in stored.metrics if name.startswith(_LOSS))
-    rows = [role not in _PARTS and _OTHER_RECIPE not in role for role in stored.role]
+    metrics = tuple(name for name in stored.metrics if name.startswith(NATS))
+    rows = [role not in _NOT_COMPARED for role in stored.role]
     if not any(rows) or not metrics:
         raise ConfigError(f"{path} holds no runs to compare mixtures by; run the study first")
     runs = _with_metrics(stored.select(rows), metrics)
@@ -76,4 +74,4 @@ def _stored(path: Path) -> ImportedTable:
 
 
 def _with_metrics(runs: Observations, metrics: tuple[str, ...]) -> Observations:
-    return replace(runs, metrics=metrics, values=np.stack([runs.metric(name) for name in metrics], axis=1))
+    return runs.with_values(metrics, np.stack([runs.metric(name) for name in metrics], axis=1))

@@ -1,0 +1,10 @@
+"""Names of the mixtures that flows compare with each other (floor 3)."""
+
+UNIFORM = "uniform"
+"""Equal shares."""
+PROPORTIONAL = "proportional"
+"""Shares in proportion to the tokens of each source."""
+AUTOSCALE = "AutoScale"
+"""Found by the progression through the optima of the rungs of a ladder."""
+TOP_RUNG = "optimum of the top rung"
+"""Found by direct data optimisation at the largest rung of a ladder."""

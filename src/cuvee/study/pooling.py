@@ -1,0 +1,71 @@
+"""The pool of a study, and the probabilities of its members: made once, kept on disk (floor 7)."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cuvee.evaluation.ensemble import Ensemble
+from cuvee.execution.interface import Executor
+from cuvee.merging.pool import Branch, FlatPool
+from cuvee.mixture.mixture import Mixture
+from cuvee.models.checkpoint import Checkpoint
+from cuvee.progress import Progress
+from cuvee.runs.roles import BRANCH, SEED
+from cuvee.study.job import MemberTask, score_member
+from cuvee.study.plan import Plan
+from cuvee.study.planned import Planned
+
+
+def planned_seed(plan: Plan) -> list[Planned]:
+    """The training of the seed model; none where a given checkpoint is used as it is."""
+    return [] if plan.seed is None else [Planned(plan.seed, SEED, plan.seed.mixture)]
+
+
+def planned_branches(plan: Plan) -> list[Planned]:
+    """The trainings of which a pool is made."""
+    names = plan.config.pool_sources
+    return [
+        Planned(branch, BRANCH, Mixture.vertex(names, member.source))
+        for replica in range(plan.config.branch_training.seeds)
+        for member, branch in plan.branches(replica).items()
+    ]
+
+
+def pool_of(plan: Plan, replicas: int) -> FlatPool:
+    """The branches, which must be trained, as one matrix, memory-mapped.
+
+    All replicas of a unit share its weight.
+    """
+    branches = [
+        Branch(
+            f"{member.name}#{replica}" if replica else member.name,
+            member.source,
+            member.tokens,
+            Checkpoint.load(run.folder),
+        )
+        for replica in range(replicas)
+        for member, run in plan.branches(replica).items()
+    ]
+    seed = Checkpoint.load(plan.start.folder)
+    if seed.tokenizer is None:  # a user-supplied checkpoint does not say with which it was trained
+        seed = replace(seed, tokenizer=plan.material.tokenizer)
+    return FlatPool.build(plan.model.build(), seed, branches, plan.folder.pools)
+
+
+def ensemble_of(plan: Plan, pool: FlatPool, executor: Executor, progress: Progress) -> Ensemble:
+    """Token log-probabilities of all members, made once and kept beside the pool."""
+    evaluator, folder = plan.bench.evaluator(), plan.folder.ensembles
+    names = pool.roster.names
+    unmade = np.zeros((len(names), evaluator.tokens), dtype=np.float32)
+    ensemble = Ensemble(pool.roster, evaluator.documents, unmade)
+    path = folder / ensemble.key
+    if path.exists():
+        return Ensemble.open(path)
+    progress.stage("scoring members", len(names), "members")
+    tasks = [MemberTask(plan.folder.pool(pool.roster.key), row, plan.bench) for row in range(len(names))]
+    for row, log_probs in executor.map(
+        score_member, tasks, lambda row, amount, note: progress.advance(amount, names[row])
+    ):
+        ensemble.log_probs[row] = log_probs
+    ensemble.save(folder)
+    return ensemble

@@ -1,0 +1,24 @@
+"""Producers: the ways in which a study makes observations, one file each (floor 7)."""
+
+from cuvee.study.producers.ensembled import Ensembles
+from cuvee.study.producers.frozen import FrozenTrainings
+from cuvee.study.producers.merged import Merges
+from cuvee.study.producers.producer import Producer, Results, Spent
+from cuvee.study.producers.registry import PRODUCERS
+from cuvee.study.producers.snapshot import Snapshot, Snapshots
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.producers.weighted import Weighted
+
+__all__ = [
+    "PRODUCERS",
+    "Ensembles",
+    "FrozenTrainings",
+    "Merges",
+    "Producer",
+    "Results",
+    "Snapshot",
+    "Snapshots",
+    "Spent",
+    "Trainings",
+    "Weighted",
+]

@@ -1,0 +1,86 @@
+"""Merges of a pool, scored without being written (floor 7)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cuvee.evaluation.ensemble import Ensemble
+from cuvee.evaluation.race import completed, part_windows
+from cuvee.evaluation.scores import Scores
+from cuvee.execution.interface import Executor
+from cuvee.merging.pool import FlatPool
+from cuvee.progress import Progress
+from cuvee.study.job import MergeTask, score_block
+from cuvee.study.plan import Plan
+from cuvee.study.producers.producer import Producer, Results, Spent
+from cuvee.study.producers.weighted import Weighted, weighted_key, weighted_run
+from cuvee.types import FloatArray
+
+KIND = "merged"
+
+_MERGES_A_TASK = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Merges(Producer[Weighted]):
+    """Scores merges in blocks.
+
+    With a ``control`` merges are scored on a part of the windows only, and what the part lacks is estimated
+    from it (``cuvee.evaluation.race``).
+    """
+
+    plan: Plan
+    proxy: str
+    """What the proxy is called."""
+    pool: FlatPool
+    control: Ensemble | None = None
+    """The ensemble of the pool."""
+
+    def key(self, request: Weighted) -> str:
+        """See ``weighted_key``."""
+        return weighted_key(KIND, self.plan, self.pool.roster, request.weights, self._partly)
+
+    def make(
+        self,
+        missing: Sequence[Weighted],
+        asked: Sequence[Weighted],
+        executor: Executor,
+        progress: Progress,
+    ) -> Iterator[Results]:
+        """See ``Producer.make``."""
+        part = ", on a part" if self._partly else ""
+        progress.stage(f"scoring merges ({self.proxy}{part})", len(missing), "merges")
+        starts = range(0, len(missing), _MERGES_A_TASK)
+        blocks = [missing[start : start + _MERGES_A_TASK] for start in starts]
+        tasks = [self._task(block) for block in blocks]
+        for index, done in executor.map(score_block, tasks, lambda _, n, note: progress.advance(n)):
+            yield self._results(blocks[index], tasks[index].weights, done.scores, done.seconds)
+
+    def _task(self, block: Sequence[Weighted]) -> MergeTask:
+        path = self.plan.folder.pool(self.pool.roster.key)
+        weights, method = np.stack([one.weights for one in block]), self.plan.config.merging.method
+        return MergeTask(path, weights, method, self.plan.bench, self._partly)
+
+    def _results(
+        self, block: Sequence[Weighted], weights: FloatArray, scores: Scores, seconds: float
+    ) -> Results:
+        if self.control is not None:
+            scores = self._completed(scores, self.control, weights)
+        forward = self.plan.bench.part() if self._partly else self.plan.bench.evaluator()
+        flops = forward.model.flops_per_token * forward.tokens + 2.0 * self.pool.bank.numel()
+        keys = [self.key(one) for one in block]
+        runs = tuple(
+            weighted_run(KIND, self.proxy, self.plan, key, one, scores[place], flops)
+            for place, (key, one) in enumerate(zip(keys, block, strict=True))
+        )
+        return Results(runs, Spent(keys[0], f"{KIND} {self.proxy}", seconds))
+
+    def _completed(self, part: Scores, control: Ensemble, weights: FloatArray) -> Scores:
+        evaluator = self.plan.bench.evaluator()
+        on_part = control.select(evaluator, part_windows(evaluator))
+        return completed(part, on_part.score(weights), control.score(weights))
+
+    @property
+    def _partly(self) -> bool:
+        return self.control is not None
