@@ -1,4 +1,4 @@
-"""Where a study's runs are made and written down (floor 7).
+"""Where a study's runs are made and written down.
 
 Every result goes into the store as it arrives, under a key made of all that determines it. What the
 store has is never done again, so a killed study goes on where it was.

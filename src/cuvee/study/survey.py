@@ -1,4 +1,4 @@
-"""How far a study is, read from its folder alone: nothing is trained, no text is read (floor 7).
+"""How far a study is, read from its folder alone: nothing is trained, no text is read.
 
 Models that are made stand in the store, those under way in the agenda with their saved states, batches of a
 search in its journal, answers in their files.

@@ -1,4 +1,4 @@
-"""Where the experiments of a search are made and looked up (floor 7)."""
+"""Where the experiments of a search are made and looked up."""
 
 from collections import defaultdict
 from collections.abc import Sequence
