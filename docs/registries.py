@@ -33,7 +33,6 @@ What can be named in a command or a study file. Made by `make docs` from the reg
 """
 CITATION = re.compile(r"\s*\([^()]*https?://[^()]*\)")
 SENTENCE_END = re.compile(r"(?<=[\w)`])[.!?](?=\s+[A-Z`]|\s*$)")
-FLOOR = re.compile(r"\s*\(floor \d\)")
 SHAPE = re.compile(r"^\[[^\]]*\]\s*")
 PUBLISHED = ("what it is", "needs", "source", "departures")
 
@@ -185,7 +184,7 @@ def _first_sentence(text: str | None) -> str:
 
 def _folded(text: str) -> str:
     """On one line, without what other columns say."""
-    return CITATION.sub("", FLOOR.sub("", " ".join(text.split())))
+    return CITATION.sub("", " ".join(text.split()))
 
 
 def _source(address: str) -> str:

@@ -1,4 +1,4 @@
-"""Every error cuvee raises on purpose (ground floor).
+"""Every error cuvee raises on purpose.
 
     CuveeError
     ├── ConfigError             a file or an argument says something impossible

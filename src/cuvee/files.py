@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never half (ground floor)."""
+"""Writing files so that a reader sees the old one or the new one, never half."""
 
 import errno
 import json

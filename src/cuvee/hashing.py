@@ -1,4 +1,4 @@
-"""Content hashes: one spelling for 'keyed by all that determines it' (ground floor)."""
+"""Content hashes: one spelling for 'keyed by all that determines it'."""
 
 import hashlib
 import json

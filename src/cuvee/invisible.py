@@ -1,4 +1,4 @@
-"""Characters that show as nothing and change what is shown around them, spelt out (ground floor).
+"""Characters that show as nothing and change what is shown around them, spelt out.
 
 Text of others (documents, file names, cells of tables) reaches the terminal and pages; a right-to-left
 override in it makes a name read as another (UAX 9). Spelt as in JSON, so that JSON in which they are spelt

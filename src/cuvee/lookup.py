@@ -1,4 +1,4 @@
-"""Rows of tables by name, with a hint where a name is nearly right (ground floor)."""
+"""Rows of tables by name, with a hint where a name is nearly right."""
 
 import difflib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Precision: how many digits of a metric are written, in whatever unit it is (ground floor).
+"""Precision: how many digits of a metric are written, in whatever unit it is.
 
 The last digit follows from what is uncertain, or from what differs: a value between 2.31 and 2.33 is
 written ``2.3201``, one between 4.1e-7 and 4.3e-7 ``4.2010e-7``. All numbers of one metric share it, and a

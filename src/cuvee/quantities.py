@@ -1,4 +1,4 @@
-"""Quantities as words, one way for terminals, pages and sentences (ground floor).
+"""Quantities as words, one way for terminals, pages and sentences.
 
 FLOPs are written as a study file takes them (``2.6e12``), counts of tokens and parameters with k, M, B or T.
 NaN is "not known" and becomes an en dash.

@@ -1,4 +1,4 @@
-"""Digests kept with what they are of and compared when it is read, so that damage is found (ground floor).
+"""Digests kept with what they are of and compared when it is read, so that damage is found.
 
     {..., "digest": "..."}                              an object with the digest of all the rest of it
     {..., "files": {"NAME": "..."}, "digest": "..."}    one that describes a folder, with those of its files

@@ -1,4 +1,4 @@
-"""Names for the arrays that cross package borders (ground floor, imports nothing of ours).
+"""Names for the arrays that cross package borders.
 
 Shapes are told in docstrings with these letters, the same everywhere:
 ``S`` sources, ``K`` pool members (units), ``M`` mixtures or merges, ``R`` observed runs,

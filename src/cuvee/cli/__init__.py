@@ -1,4 +1,4 @@
-"""The command line: one file a command; each parses, calls the library and prints (floor 9)."""
+"""The command line: one file a command; each parses, calls the library and prints."""
 
 from cuvee.cli.app import main
 

@@ -1,4 +1,4 @@
-"""``cuvee add-source``: add a source to a study and train only what is new (floor 9)."""
+"""``cuvee add-source``: add a source to a study and train only what is new."""
 
 import os
 import sys

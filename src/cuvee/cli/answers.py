@@ -1,4 +1,4 @@
-"""The answers of one study beside each other, on the terminal (floor 9)."""
+"""The answers of one study beside each other, on the terminal."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The ``cuvee`` command: its sub-commands, and what becomes of errors (floor 9).
+"""The ``cuvee`` command: its sub-commands, and what becomes of errors.
 
 Results go to standard output, everything else to standard error. The exit code is that of the error
 (``cuvee/errors.py``), 2 for a wrong command line, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.

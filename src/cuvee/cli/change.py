@@ -1,4 +1,4 @@
-"""``cuvee change``: split, drop or merge sources of a study, and keep what its runs still say (floor 9)."""
+"""``cuvee change``: split, drop or merge sources of a study, and keep what its runs still say."""
 
 from enum import Enum
 from pathlib import Path

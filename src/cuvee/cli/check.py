@@ -1,4 +1,4 @@
-"""``cuvee check``: train the pick of an answer and the baselines afresh (floor 9)."""
+"""``cuvee check``: train the pick of an answer and the baselines afresh."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""``cuvee check-export``: what a trainer has really drawn, beside the decision (floor 9)."""
+"""``cuvee check-export``: what a trainer has really drawn, beside the decision."""
 
 import sys
 from pathlib import Path

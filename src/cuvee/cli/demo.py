@@ -1,4 +1,4 @@
-"""``cuvee demo``: a whole study on text that is already here (floor 9)."""
+"""``cuvee demo``: a whole study on text that is already here."""
 
 from pathlib import Path
 from typing import Annotated

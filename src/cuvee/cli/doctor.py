@@ -1,4 +1,4 @@
-"""``cuvee doctor``: what is wrong with a table of runs, before compute is spent on it (floor 9)."""
+"""``cuvee doctor``: what is wrong with a table of runs, before compute is spent on it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

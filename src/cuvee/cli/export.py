@@ -1,4 +1,4 @@
-"""``cuvee export``: a mixture in the format of a trainer (floor 9)."""
+"""``cuvee export``: a mixture in the format of a trainer."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``cuvee fit`` and ``cuvee optimise``: from a table of runs to a mixture that can be defended (floor 9)."""
+"""``cuvee fit`` and ``cuvee optimise``: from a table of runs to a mixture that can be defended."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,4 +1,4 @@
-"""Options of the form NAME=VALUE (floor 9). The last equals sign divides, since names may hold others."""
+"""Options of the form NAME=VALUE. The last equals sign divides, since names may hold others."""
 
 import math
 from collections.abc import Callable, Sequence

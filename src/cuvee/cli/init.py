@@ -1,4 +1,4 @@
-"""``cuvee init``: look at a folder of data and write a commented ``study.yaml`` for it (floor 9).
+"""``cuvee init``: look at a folder of data and write a commented ``study.yaml`` for it.
 
 The study gets a folder of its own beside the data: what is made from text does not lie among text.
 """

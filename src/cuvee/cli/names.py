@@ -1,4 +1,4 @@
-"""Names out of the house's tables, for ``--help`` (floor 9).
+"""Names out of the house's tables, for ``--help``.
 
 The tables themselves load numpy and more; ``tests/cli/test_help.py`` holds these lists to them.
 """

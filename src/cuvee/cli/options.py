@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share (floor 9)."""
+"""Arguments and options that several commands share."""
 
 from enum import StrEnum
 from pathlib import Path

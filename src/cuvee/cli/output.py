@@ -1,4 +1,4 @@
-"""Printing results (floor 9): JSON for programs, rich tables for people."""
+"""Printing results: JSON for programs, rich tables for people."""
 
 import json
 from collections.abc import Sequence

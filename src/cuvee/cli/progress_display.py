@@ -1,4 +1,4 @@
-"""Progress on standard error (floor 9): a live bar on a terminal, a line every few seconds elsewhere.
+"""Progress on standard error: a live bar on a terminal, a line every few seconds elsewhere.
 
 Both are ``cuvee.progress.Progress`` and context managers; leaving ends the last stage.
 """

@@ -1,4 +1,4 @@
-"""``cuvee report``: write the reports of a study's answers again (floor 9)."""
+"""``cuvee report``: write the reports of a study's answers again."""
 
 from typing import TYPE_CHECKING
 

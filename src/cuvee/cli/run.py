@@ -1,4 +1,4 @@
-"""``cuvee run``: answer a study, or go on where it stopped (floor 9)."""
+"""``cuvee run``: answer a study, or go on where it stopped."""
 
 import os
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar

@@ -1,4 +1,4 @@
-"""``cuvee scale``: the best mixture at a scale that cannot be tried out (floor 9)."""
+"""``cuvee scale``: the best mixture at a scale that cannot be tried out."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""``cuvee search``: one experiment after another, whichever tells most for its price (floor 9)."""
+"""``cuvee search``: one experiment after another, whichever tells most for its price."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""``cuvee simulate``: methods of search played against runs that are already there (floor 9)."""
+"""``cuvee simulate``: methods of search played against runs that are already there."""
 
 import math
 import shlex

@@ -1,4 +1,4 @@
-"""``cuvee status``: how far a study is (floor 9)."""
+"""``cuvee status``: how far a study is."""
 
 from cuvee.cli.options import HERE, AsJson, Study
 

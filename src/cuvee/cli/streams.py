@@ -1,4 +1,4 @@
-"""Standard output and error of a command, on which no text of others changes what is shown (floor 9)."""
+"""Standard output and error of a command, on which no text of others changes what is shown."""
 
 import sys
 from collections.abc import Iterator

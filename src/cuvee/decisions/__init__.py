@@ -1,4 +1,4 @@
-"""What flows conclude: decisions as values, their verdicts and first lines (floor 4)."""
+"""What flows conclude: decisions as values, their verdicts and first lines."""
 
 from cuvee.decisions.check import Check
 from cuvee.decisions.document import Document

@@ -1,4 +1,4 @@
-"""The first line of an answer: the mixture, and no more confidence than its verdict has (floor 7)."""
+"""The first line of an answer: the mixture, and no more confidence than its verdict has."""
 
 from cuvee.decisions.verdict import Standing, Verdict
 

@@ -1,4 +1,4 @@
-"""The answer of one flow, as far as it can be set beside another's (floor 7).
+"""The answer of one flow, as far as it can be set beside another's.
 
 ``cuvee run``, ``cuvee search`` and ``cuvee scale`` answer one study by different ways; here each is a mixture
 with intervals, the run it is for, and what was really trained of it.

@@ -1,4 +1,4 @@
-"""Which of two answers to believe, and why (floor 7).
+"""Which of two answers to believe, and why.
 
 In this order: one that belongs to the study as it is; one that training confirmed, and none that it refuted;
 the one whose own mixture was trained nearer to the run it is for; the one trained more often.

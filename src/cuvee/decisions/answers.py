@@ -1,4 +1,4 @@
-"""The answers of one study beside each other (floor 4)."""
+"""The answers of one study beside each other."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The check of a decision: the pick and the baselines, trained at fresh seeds side by side (floor 7).
+"""The check of a decision: the pick and the baselines, trained at fresh seeds side by side.
 
 These are values: ``study/checking.py`` makes them, decisions keep them, reports show them. Losses are nats
 per token of the target, on the half of the documents that checks what was chosen on the other.

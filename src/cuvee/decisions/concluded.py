@@ -1,4 +1,4 @@
-"""Decisions that conclude: a verdict and first lines that follow from all the rest (floor 4)."""
+"""Decisions that conclude: a verdict and first lines that follow from all the rest."""
 
 from abc import abstractmethod
 from dataclasses import replace

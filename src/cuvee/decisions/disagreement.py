@@ -1,4 +1,4 @@
-"""Two answers set beside each other, source by source: where no share lies in both intervals (floor 7)."""
+"""Two answers set beside each other, source by source: where no share lies in both intervals."""
 
 import math
 from collections.abc import Sequence

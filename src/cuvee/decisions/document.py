@@ -1,4 +1,4 @@
-"""Frozen dataclasses to plain JSON and back, exactly (floor 7, serves ``decision.py``).
+"""Frozen dataclasses to plain JSON and back, exactly.
 
 The type annotations are the schema. Floats survive bit for bit: ``json`` writes them by ``repr``, NaN
 becomes ``null`` and the infinities the strings "inf" and "-inf", since JSON has no word for them.

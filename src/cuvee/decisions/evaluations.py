@@ -1,4 +1,4 @@
-"""What losses are measured on, and whether that is enough to decide by (floor 4)."""
+"""What losses are measured on, and whether that is enough to decide by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

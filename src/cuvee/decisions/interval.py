@@ -1,4 +1,4 @@
-"""Interval: a number and how sure it is (floor 4)."""
+"""Interval: a number and how sure it is."""
 
 import math
 from dataclasses import dataclass

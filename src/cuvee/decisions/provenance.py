@@ -1,4 +1,4 @@
-"""What a decision was made from, and how to make it again (floor 4)."""
+"""What a decision was made from, and how to make it again."""
 
 import platform
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Source shares: what a picked mixture takes of each source (floor 4)."""
+"""Source shares: what a picked mixture takes of each source."""
 
 import math
 from collections.abc import Sequence

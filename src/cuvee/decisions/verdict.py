@@ -1,4 +1,4 @@
-"""Whether a decision may be acted on: one of four standings (floor 7).
+"""Whether a decision may be acted on: one of four standings.
 
 A flow concludes a verdict, and the page, the terminal and the Markdown show it as it is. Only fresh
 trainings confirm: a proxy that agrees with references is a reason to check, not a check.

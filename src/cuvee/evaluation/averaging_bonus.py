@@ -1,4 +1,4 @@
-"""What averaging gives for nothing, and how to take it out of a merge's loss (floor 4).
+"""What averaging gives for nothing, and how to take it out of a merge's loss.
 
 Each branch carries noise of its own training. To second order the expected loss of a merge is
 

@@ -1,4 +1,4 @@
-"""The mixture with the lowest merge loss inside a region, by descent in the weights (floor 4).
+"""The mixture with the lowest merge loss inside a region, by descent in the weights.
 
     L(w) = merge on a part + ensemble on all - ensemble on the part - c sum_k w_k^2
 

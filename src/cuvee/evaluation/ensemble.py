@@ -1,4 +1,4 @@
-"""The output ensemble: mixing the members' probabilities instead of their parameters (floor 4).
+"""The output ensemble: mixing the members' probabilities instead of their parameters.
 
     loss(w) = - mean over tokens of log sum_k w_k p_k(token)
 

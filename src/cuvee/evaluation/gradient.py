@@ -1,4 +1,4 @@
-"""Derivatives of a merge's loss in its weights (floor 4).
+"""Derivatives of a merge's loss in its weights.
 
     dL/dw_k = <grad L(theta), dtheta/dw_k>        for linear merges dtheta/dw_k is delta_k
 

@@ -1,4 +1,4 @@
-"""What a source does for its own evaluation, read off the branches on their way (floor 4).
+"""What a source does for its own evaluation, read off the branches on their way.
 
 A merge of n branches moves 1/n of the way along each, and so understates what a source's own data
 does for its own evaluation (a quarter of the way gives more than a quarter of the gain). Each branch has

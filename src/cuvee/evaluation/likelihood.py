@@ -1,4 +1,4 @@
-"""Token likelihood of a model on evaluation sets (floor 4).
+"""Token likelihood of a model on evaluation sets.
 
 Every token of every document is scored exactly once: windows overlap in nothing, the first token of
 a document is predicted from an end-of-text token, padding counts for nothing. All evaluation sets are

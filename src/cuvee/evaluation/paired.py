@@ -1,4 +1,4 @@
-"""Differences between models on the same documents, with standard errors (floor 4).
+"""Differences between models on the same documents, with standard errors.
 
 Documents are resampled with replacement inside each evaluation, the same ones for all models, and the
 ratio of sums (nats over tokens) is taken anew each time: the spread is that of the loss as it is

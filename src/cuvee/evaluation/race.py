@@ -1,4 +1,4 @@
-"""Racing merges: few tokens for many, all tokens for the best (floor 4).
+"""Racing merges: few tokens for many, all tokens for the best.
 
 One rung of successive halving (Jamieson & Talwalkar, https://arxiv.org/abs/1502.07943). Every merge is scored
 on a part of the windows; those that look best are scored on the rest. What the part lacks is known of the

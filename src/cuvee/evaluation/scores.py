@@ -1,4 +1,4 @@
-"""What an evaluation measured: nats of every document, and the means that are made of them (floor 4).
+"""What an evaluation measured: nats of every document, and the means that are made of them.
 
 Losses are ratios of sums: the nats of all documents of an evaluation over its tokens (or bytes), so that
 a long document counts by its length. Keeping the document sums makes every difference between models

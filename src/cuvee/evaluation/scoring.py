@@ -1,4 +1,4 @@
-"""Scoring many merges in memory (floor 4).
+"""Scoring many merges in memory.
 
 No checkpoint is written: each merge is one product into one buffer, then one forward pass. The forward
 pass is the cost (above 95 % of the time from some thousand tokens on). All merges see the same tokens, so

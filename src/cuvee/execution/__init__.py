@@ -1,4 +1,4 @@
-"""Running jobs in other processes: one protocol, two executors (floor 2, knows no machine learning)."""
+"""Running jobs in other processes: one protocol, two executors."""
 
 from cuvee.execution.cores import usable_cores
 from cuvee.execution.interface import Executor, Job, OnProgress, Report

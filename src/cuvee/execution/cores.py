@@ -1,4 +1,4 @@
-"""Processor cores (floor 2)."""
+"""Processor cores."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What it means to run jobs somewhere else (floor 2, knows no machine learning).
+"""What it means to run jobs somewhere else.
 
 A job is a function of one item. The caller orders the items: largest first keeps all workers busy
 to the end. Results come back as they are completed, with the index of their item, so that a caller

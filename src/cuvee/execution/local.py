@@ -1,4 +1,4 @@
-"""Executors on this machine: worker processes, or this very process (floor 2).
+"""Executors on this machine: worker processes, or this very process.
 
 Each worker has its own pipe. A queue shared by all workers would have a lock, and a worker killed
 while it holds the lock would stop all others for ever. With one pipe each, a death is an end of file.

@@ -1,4 +1,4 @@
-"""The worker process of ``LocalProcesses``: one pipe to its parent, one item at a time (floor 2).
+"""The worker process of ``LocalProcesses``: one pipe to its parent, one item at a time.
 
 Messages are pickled with plain ``pickle``: everything is copied by value. The pickler of
 ``multiprocessing`` would let torch pass tensors through shared memory, which is gone with the worker.

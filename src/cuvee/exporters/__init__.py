@@ -1,4 +1,4 @@
-"""Exporters: a mixture in the format of a trainer (floor 3)."""
+"""Exporters: a mixture in the format of a trainer."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, SourceFacts
 from cuvee.exporters.registry import EXPORTERS, exporter_named

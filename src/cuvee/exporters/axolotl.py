@@ -1,4 +1,4 @@
-"""axolotl: how many rows of each data set are read, and how often (floor 3).
+"""axolotl: how many rows of each data set are read, and how often.
 
 A data set stands there once for each whole reading, and once more with the first rows of what is left.
 ``weight`` would be shorter, and draws rows at random; but versions before 0.20 drop it without a word, and

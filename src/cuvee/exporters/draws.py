@@ -1,4 +1,4 @@
-"""Draws: the samples that a trainer has drawn, in their order, from a table or a log (floor 3)."""
+"""Draws: the samples that a trainer has drawn, in their order, from a table or a log."""
 
 import csv
 import gzip

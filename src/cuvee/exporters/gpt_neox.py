@@ -1,4 +1,4 @@
-"""GPT-NeoX: paths and weights, matched by position (floor 3)."""
+"""GPT-NeoX: paths and weights, matched by position."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
 from cuvee.exporters.quoting import yaml_text

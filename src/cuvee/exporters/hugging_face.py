@@ -1,4 +1,4 @@
-"""Hugging Face datasets: rows interleaved with probabilities (floor 3)."""
+"""Hugging Face datasets: rows interleaved with probabilities."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
 from cuvee.exporters.loading import FIRST_IMPORTS, fields, loader

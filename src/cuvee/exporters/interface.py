@@ -1,4 +1,4 @@
-"""What an exporter is: from a mixture to the file of a trainer (floor 3).
+"""What an exporter is: from a mixture to the file of a trainer.
 
 Token shares are the truth. A trainer counts samples, documents, epochs or rows; its exporter converts from
 what is known of the sources, refuses where something needed is not, and says what the trainer cannot do.

@@ -1,4 +1,4 @@
-"""Levanter and Marin: named data sets and their training weights (floor 3)."""
+"""Levanter and Marin: named data sets and their training weights."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Meta Lingua: folders and their weights in documents (floor 3)."""
+"""Meta Lingua: folders and their weights in documents."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
 from cuvee.exporters.quoting import yaml_text

@@ -1,4 +1,4 @@
-"""LitData: streaming data sets combined by weight (floor 3)."""
+"""LitData: streaming data sets combined by weight."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, ends, number
 from cuvee.exporters.quoting import python_text

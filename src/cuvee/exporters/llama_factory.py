@@ -1,4 +1,4 @@
-"""LLaMA-Factory: data sets interleaved with probabilities of rows (floor 3)."""
+"""LLaMA-Factory: data sets interleaved with probabilities of rows."""
 
 from cuvee.errors import ConfigError
 from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, Recipe, number, repeats

@@ -1,4 +1,4 @@
-"""Loading: lines of Python that load the text of a source with datasets, a document a row (floor 3)."""
+"""Loading: lines of Python that load the text of a source with datasets, a document a row."""
 
 from cuvee.exporters.interface import USUAL_FIELD, Recipe
 from cuvee.exporters.quoting import python_text

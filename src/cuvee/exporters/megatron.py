@@ -1,4 +1,4 @@
-"""Megatron-LM, Megatron-Bridge and NeMo Automodel: weights and paths in turn (floor 3)."""
+"""Megatron-LM, Megatron-Bridge and NeMo Automodel: weights and paths in turn."""
 
 from cuvee.errors import ConfigError
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats

@@ -1,4 +1,4 @@
-"""MosaicML Streaming: streams with proportions of samples (floor 3)."""
+"""MosaicML Streaming: streams with proportions of samples."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""ms-swift: data sets interleaved with probabilities of rows (floor 3)."""
+"""ms-swift: data sets interleaved with probabilities of rows."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
 from cuvee.exporters.quoting import yaml_text

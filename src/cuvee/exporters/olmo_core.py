@@ -1,4 +1,4 @@
-"""OLMo-core: a list of sources with target ratios and limits on repetition (floor 3)."""
+"""OLMo-core: a list of sources with target ratios and limits on repetition."""
 
 import math
 

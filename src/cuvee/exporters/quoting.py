@@ -1,4 +1,4 @@
-"""Names and paths as other languages want them quoted (floor 3)."""
+"""Names and paths as other languages want them quoted."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Realised shares: what a trainer has drawn, beside what was decided (floor 3).
+"""Realised shares: what a trainer has drawn, beside what was decided.
 
 Were every sample drawn at random in the mixture asked for, the token share of source *s* after *n* samples
 would have the variance

@@ -1,4 +1,4 @@
-"""torchtitan: data sets packed and then interleaved, in Python (floor 3)."""
+"""torchtitan: data sets packed and then interleaved, in Python."""
 
 from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
 from cuvee.exporters.loading import FIRST_IMPORTS, fields, loader

@@ -1,4 +1,4 @@
-"""torchtitan after its release 0.3: data sets packed and then mixed by Grain, in Python (floor 3).
+"""torchtitan after its release 0.3: data sets packed and then mixed by Grain, in Python.
 
 Grain draws in a fixed order of sources, the same on every rank, and a packed row is a rank's whole
 micro-batch: unshuffled, a step would train on a single source. So each rank has an order of its own.

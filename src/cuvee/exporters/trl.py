@@ -1,4 +1,4 @@
-"""TRL: the fraction of the final mixture that each data set fills, in rows (floor 3)."""
+"""TRL: the fraction of the final mixture that each data set fills, in rows."""
 
 import math
 from pathlib import PurePath

@@ -1,4 +1,4 @@
-"""How far cheap proxies can be believed, and what corrects them (floor 5, knows arrays only).
+"""How far cheap proxies can be believed, and what corrects them.
 
 Everything starts from ``Evidence``: references with their real losses, and what proxies and baselines say
 of the same mixtures. ``honesty_report`` compares the two; ``choose_proxy`` fits every row of the table of

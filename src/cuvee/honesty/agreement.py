@@ -1,4 +1,4 @@
-"""How far cheap proxies agree with really trained references (floor 5).
+"""How far cheap proxies agree with really trained references.
 
 One row for every proxy or baseline, scope and subset (``cuvee.honesty.scopes``). Three ways in
 which a plain correlation flatters are taken away one by one:

@@ -1,4 +1,4 @@
-"""Paired bootstrap over references, as counts (floor 5).
+"""Paired bootstrap over references, as counts.
 
 A draw takes n rows with replacement out of n; it is kept as how often each row was taken, so that
 ``cuvee.honesty.statistics`` computes all draws at once, and so that all proxies meet the same draws

@@ -1,4 +1,4 @@
-"""Predicted losses of any mixture from its proxies and a few references (floor 5).
+"""Predicted losses of any mixture from its proxies and a few references.
 
 The truth of evaluation e on mixture w is modelled as
 

@@ -1,4 +1,4 @@
-"""The table of ways to turn proxies into predicted losses (floor 5).
+"""The table of ways to turn proxies into predicted losses.
 
 A *calibrator* is a row: which proxies it starts from, whether its prior is the proxy itself, and
 which features of the mixture may explain what the proxy misses. All rows share one fit

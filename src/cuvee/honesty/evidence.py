@@ -1,4 +1,4 @@
-"""What a study knows about its reference mixtures: real losses, proxies, baselines (floor 5).
+"""What a study knows about its reference mixtures: real losses, proxies, baselines.
 
 A *reference* is a mixture on which a model was really trained. Its *truth* is the loss of that
 training; a *proxy* is a cheap estimate of the same loss (a merge, an ensemble); a *baseline* is

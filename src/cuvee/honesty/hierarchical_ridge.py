@@ -1,4 +1,4 @@
-"""Ridge regression for many evaluations at once, with coefficients partly shared (floor 5).
+"""Ridge regression for many evaluations at once, with coefficients partly shared.
 
 For evaluation e and row r, with features x_re of length p,
 

@@ -1,4 +1,4 @@
-"""Which proxy to go by, and whether to trust any (floor 5).
+"""Which proxy to go by, and whether to trust any.
 
 The rule: of the rows that read a proxy, the one with the lowest left-out error on the target, among
 *differences* between references, since a decision compares mixtures. It is *believed* when that error, with

@@ -1,4 +1,4 @@
-"""Where and among which references a proxy is compared with the truth (floor 5).
+"""Where and among which references a proxy is compared with the truth.
 
 A *scope* says what is compared: one evaluation, the target, or the mean over the in-pool or the
 out-of-pool evaluations. A *subset* says among which references: all, or only inside one size.

@@ -1,4 +1,4 @@
-"""Agreement between two columns of numbers, weighted by how often each row counts (floor 5).
+"""Agreement between two columns of numbers, weighted by how often each row counts.
 
 Every function takes *weights*: ones for the plain statistic, the counts of a bootstrap draw for a
 resampled one. So 2,000 resamples are one matrix product and need no loop. A row that counts

@@ -1,4 +1,4 @@
-"""Differences between mixtures that were trained more than once, with the noise of trainings (floor 5).
+"""Differences between mixtures that were trained more than once, with the noise of trainings.
 
 Trainings stand in *layouts*: mixtures by seeds, every mixture trained with every seed. What a seed does to
 all mixtures alike cancels in a difference, so the noise of a difference is what a two-way analysis of

@@ -1,4 +1,4 @@
-"""Laws: from observations to the metrics of any mixture, with their spread (floor 4)."""
+"""Laws: from observations to the metrics of any mixture, with their spread."""
 
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling

@@ -1,4 +1,4 @@
-"""How a model divides its parameters among the sources it learns from (floor 4).
+"""How a model divides its parameters among the sources it learns from.
 
     x minimises sum_i h_i c_i x_i^-b_i    with sum_i x_i = N
 

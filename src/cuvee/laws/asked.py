@@ -1,4 +1,4 @@
-"""Asked: the mixtures that a law is asked about, checked where they come in (floor 4).
+"""Asked: the mixtures that a law is asked about, checked where they come in.
 
 Whoever asks a fitted law goes through ``Answers``, which takes mixtures by name or shares by position and
 refuses what is no mixture: powers of a negative share or of shares that sum to two are numbers, too. What

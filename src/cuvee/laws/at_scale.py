@@ -1,4 +1,4 @@
-"""A law of several scales, asked at one (floor 4)."""
+"""A law of several scales, asked at one."""
 
 from dataclasses import dataclass
 

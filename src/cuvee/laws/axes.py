@@ -1,4 +1,4 @@
-"""Axes of scale that no run has moved along, and formulas that are held there (floor 4).
+"""Axes of scale that no run has moved along, and formulas that are held there.
 
 A law of scale counts each source with a power in tokens of its own. Where all runs have the same tokens
 nothing is known of these powers but how they bend a share's effect, and carried to other tokens they order

@@ -1,4 +1,4 @@
-"""BiMix: a metric falls with a power of its own source's share, and with a power of the tokens (floor 4).
+"""BiMix: a metric falls with a power of its own source's share, and with a power of the tokens.
 
     L(w, D) = A (w_own + eps)^-alpha (1 + B D^-beta)
 

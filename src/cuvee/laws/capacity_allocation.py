@@ -1,4 +1,4 @@
-"""Capacity allocation: sources compete for the parameters of the model (floor 4).
+"""Capacity allocation: sources compete for the parameters of the model.
 
     L_e = E_e + sum_i v_ei (c_i x_i^-b_i + A_i (D (w_i + eps_i))^-a_i)
 

@@ -1,4 +1,4 @@
-"""The formula of capacity allocation, with derivatives (floor 4); see ``capacity_allocation.py``.
+"""The formula of capacity allocation, with derivatives; see ``capacity_allocation.py``.
 
 The capacity terms K_i = c_i x_i^-b_i of all sources depend on the share and on c and b of each, through x.
 With P_i = b_i / (1 + b_i) K_i and p_j the part of source j in lambda (``laws/allocation.py``),

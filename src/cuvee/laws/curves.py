@@ -1,4 +1,4 @@
-"""Learning curves among the rows of laws: one mixture, one size, several lengths (floor 4)."""
+"""Learning curves among the rows of laws: one mixture, one size, several lengths."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Data mixing laws: exponentials of shares (floor 4).
+"""Data mixing laws: exponentials of shares.
 
     M1  c + sum_i k_i exp(t_i w_i)          M3  c + k exp(prod_i t_i w_i)
     M2  c + k sum_i exp(t_i w_i)            M4  c + k exp(sum_i t_i w_i)

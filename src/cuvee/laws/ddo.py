@@ -1,4 +1,4 @@
-"""DDO and AutoScale: optimal amounts of every source, and how they grow with scale (floor 4).
+"""DDO and AutoScale: optimal amounts of every source, and how they grow with scale.
 
     L(n) = sum_i (n_i + a_i)^-b_i + c_i                                   direct data optimisation
     n_i(s) = n_i(0) (n_i(1) / n_i(0))^s                                   AutoScale

@@ -1,4 +1,4 @@
-"""How sure the optima of DDO and AutoScale are (floor 4).
+"""How sure the optima of DDO and AutoScale are.
 
 Three runs a source are met exactly by three parameters, which leaves no residual to judge by. Known is only
 the noise of a run: how far two runs of the same mixture differ. So the losses are drawn again around what was

@@ -1,4 +1,4 @@
-"""The effective-data law: the cost falls with a sum of powers of the shares (floor 4).
+"""The effective-data law: the cost falls with a sum of powers of the shares.
 
     L(w) = E + (eps + sum_i C_i w_i^g_i)^-b + sum_i B_i w_i,     C_i, eps, b > 0,  0 < g_i < 1
 

@@ -1,4 +1,4 @@
-"""The effective-data law at every scale: amounts of the sources, parameters and tokens (floor 4).
+"""The effective-data law at every scale: amounts of the sources, parameters and tokens.
 
     L(w, N, D) = E + (eps + sum_i C_i n_i^g_i)^-b + A N^-alpha + T D^-tau + sum_i B_i w_i,   tau = 1.5
 

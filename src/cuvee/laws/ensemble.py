@@ -1,4 +1,4 @@
-"""Several laws as one: the mean of their predictions, weighted by what they did on held-out runs (floor 4).
+"""Several laws as one: the mean of their predictions, weighted by what they did on held-out runs.
 
     f(w) = sum_k a_k f_k(w),   a on the simplex, minimising the held-out squares of all metrics together
 

@@ -1,4 +1,4 @@
-"""Extrapolation: intervals that widen with the distance in scale from the runs (floor 4).
+"""Extrapolation: intervals that widen with the distance in scale from the runs.
 
 A law that is asked for larger or longer trainings than it was fitted to is wrong in ways that no
 cross-validation among those runs sees. So it is fitted to smaller and shorter ones and asked for the rest, as

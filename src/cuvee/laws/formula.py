@@ -1,4 +1,4 @@
-"""A law that is a formula with parameters, and such a formula fitted (floor 4).
+"""A law that is a formula with parameters, and such a formula fitted.
 
 A paper's law is a ``Formula`` here: names of parameters, values and derivatives. How it is fitted is shared:
 ``fit_from_starts`` below, as published, or with learnt priors (``laws/hierarchical.py``).

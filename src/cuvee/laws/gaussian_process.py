@@ -1,4 +1,4 @@
-"""Gaussian processes on transformed shares (floor 4).
+"""Gaussian processes on transformed shares.
 
     y ~ GP(0, s^2 Matern-5/2(r) + v (x . x' / S + 1)) + noise,    r^2 = sum_i (x_i - x_i')^2 / l_i^2
 

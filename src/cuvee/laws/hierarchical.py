@@ -1,4 +1,4 @@
-"""Formulas fitted with priors that are learnt from all metrics together (floor 4).
+"""Formulas fitted with priors that are learnt from all metrics together.
 
 Each parameter belongs to a ``Group`` whose prior is normal. Groups of one parameter a source can have a level
 of their own for each metric, and a shift for the metric's own source. Means and variances are set by

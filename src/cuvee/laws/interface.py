@@ -1,4 +1,4 @@
-"""What a law is: from observations to predicted metrics of any mixture (floor 4).
+"""What a law is: from observations to predicted metrics of any mixture.
 
 All laws of this package speak of *costs*: metrics turned so that lower is better. A metric that is to be
 high enters with its sign changed, and ``Surrogate`` (``laws/surrogate.py``) turns predictions back.

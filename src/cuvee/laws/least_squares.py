@@ -1,4 +1,4 @@
-"""Many small non-linear least squares at once: Levenberg-Marquardt on a batch (floor 4).
+"""Many small non-linear least squares at once: Levenberg-Marquardt on a batch.
 
     min over theta of  sum_r a_r h((y_r - f_r(theta)) / s) s^2 / (2 v) + (theta - m)' diag(p) (theta - m) / 2
 

@@ -1,4 +1,4 @@
-"""The linear law: a metric is a weighted mean of what each source alone would give (floor 4).
+"""The linear law: a metric is a weighted mean of what each source alone would give.
 
     L(w) = sum_i B_i w_i
 

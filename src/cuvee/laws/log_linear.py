@@ -1,4 +1,4 @@
-"""The log-linear law of Olmix (floor 4).
+"""The log-linear law of Olmix.
 
     L(w) = c + exp(sum_i t_i w_i)
 

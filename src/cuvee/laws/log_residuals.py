@@ -1,4 +1,4 @@
-"""Formulas fitted to the logarithms of costs, from several starts (floor 4).
+"""Formulas fitted to the logarithms of costs, from several starts.
 
     min over theta of  sum_r h(log y_r - log f_r(theta)) + s min(s, 0.001) sum_p ((theta_p - m_p) / d_p)^2 / 2
 

@@ -1,4 +1,4 @@
-"""Nested laws: steps, then sizes, then mixtures (floor 4).
+"""Nested laws: steps, then sizes, then mixtures.
 
     1.  L(D) = E + B D^-beta                 each mixture, size and metric; beta for a mixture and size
     2.  L(N) = E + A N^-alpha                each mixture and metric, on 1. at the tokens asked for

@@ -1,4 +1,4 @@
-"""Powers of shares between zero and one, as several laws write them (floor 4)."""
+"""Powers of shares between zero and one, as several laws write them."""
 
 import numpy as np
 

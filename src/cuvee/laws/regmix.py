@@ -1,4 +1,4 @@
-"""RegMix: boosted trees from shares to metrics (floor 4).
+"""RegMix: boosted trees from shares to metrics.
 
 One gradient-boosted regression for each metric, with the published settings: 1000 trees, learning rate 0.01
 and LightGBM's defaults otherwise (Liu et al. 2025, https://arxiv.org/abs/2407.01492, and their notebook). The

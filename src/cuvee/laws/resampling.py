@@ -1,4 +1,4 @@
-"""The laws that other draws of the runs would have given (floor 4).
+"""The laws that other draws of the runs would have given.
 
 Runs are drawn with replacement as often as there are runs (Efron 1979), and the law is fitted to each draw.
 What differs between them is what the runs leave open. A law can be wrong in ways that resampling does not

@@ -1,4 +1,4 @@
-"""Scaling laws for mixtures: metrics from shares, parameters and tokens (floor 4).
+"""Scaling laws for mixtures: metrics from shares, parameters and tokens.
 
     additive   E + (sum_i C_i w_i^g_i)^-1 + A N^-alpha + B D^-beta
     joint      E + (sum_i C_i w_i^g_i)^-1 + (sum_i P_i w_i)^p N^-alpha + (sum_i Q_i w_i)^q D^-beta

@@ -1,4 +1,4 @@
-"""Intervals that cover what they say (floor 4).
+"""Intervals that cover what they say.
 
 A law's own deviation d(w) knows where the runs are far; it does not know how wrong the law is. Held-out
 residuals know that. Both together:

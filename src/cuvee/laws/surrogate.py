@@ -1,4 +1,4 @@
-"""A fitted law with calibrated spread, in the units of the metrics (floor 4).
+"""A fitted law with calibrated spread, in the units of the metrics.
 
 This is what the rest of the house asks: "what would this mixture do, and how sure is that?"
 """

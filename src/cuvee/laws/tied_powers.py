@@ -1,4 +1,4 @@
-"""Falling power laws whose curves share an exponent (floor 4).
+"""Falling power laws whose curves share an exponent.
 
     y = E + A (x / unit)^-a,   A >= 0
 

@@ -1,4 +1,4 @@
-"""Laws judged on runs that they did not see: cross-validation by run (floor 4).
+"""Laws judged on runs that they did not see: cross-validation by run.
 
 Every run is predicted once by a fit without it. All spread and all accuracy that cuvee shows comes from here.
 """

@@ -1,4 +1,4 @@
-"""Lengths and angles of a pool, and whether its members may be averaged at all (floor 3).
+"""Lengths and angles of a pool, and whether its members may be averaged at all.
 
 Everything follows from the Gram matrix of the deltas, one pass over the pool. Averaging fails silently when
 one member is much longer than the others (it decides every merge; https://arxiv.org/abs/2508.01148) and when

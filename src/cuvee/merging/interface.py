@@ -1,4 +1,4 @@
-"""What a merging method is (floor 3). One file a method, named by its paper; the table is ``registry``."""
+"""What a merging method is. One file a method, named by its paper; the table is ``registry``."""
 
 from typing import Protocol
 

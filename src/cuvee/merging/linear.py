@@ -1,4 +1,4 @@
-"""The weighted mean of models, as task arithmetic (floor 3).
+"""The weighted mean of models, as task arithmetic.
 
     theta = theta_seed + sum_k w_k (theta_k - theta_seed) = (1 - sum_k w_k) theta_seed + sum_k w_k theta_k
 

@@ -1,4 +1,4 @@
-"""A pool of models as one matrix of flat parameters (floor 3).
+"""A pool of models as one matrix of flat parameters.
 
 ``bank`` [K + 1, N] float32: row 0 is the seed model, the others are its branches. A merge is one
 matrix-vector product with it. Members are kept, not deltas, for two reasons: weight one on one member gives

@@ -1,4 +1,4 @@
-"""The table of merging methods (floor 3); ``merging.method`` of a study file names a row."""
+"""The table of merging methods; ``merging.method`` of a study file names a row."""
 
 from cuvee.merging.interface import Merger
 from cuvee.merging.linear import Linear

@@ -1,4 +1,4 @@
-"""Who is in a pool: the seed model, its branches, their sources and tokens (floor 3).
+"""Who is in a pool: the seed model, its branches, their sources and tokens.
 
 A merge is a vector over the members of a roster; no parameters are needed to build, compare or key one.
 """

@@ -1,4 +1,4 @@
-"""Mixtures of sources, the regions they may lie in, and designs of mixtures to try (floor 2).
+"""Mixtures of sources, the regions they may lie in, and designs of mixtures to try.
 
 ``mixture.py`` the value, ``region.py`` what is allowed, ``designs.py`` what to try;
 ``capped_simplex.py`` and ``capped_draws.py`` hold the geometry and the sampling behind a region.

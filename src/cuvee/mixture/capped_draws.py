@@ -1,4 +1,4 @@
-"""Random and evenly spread points of a capped simplex (floor 2).
+"""Random and evenly spread points of a capped simplex.
 
 Random: Dirichlet draws cut to the bounds, by rejection while that succeeds and else by a Gibbs sampler
 that redistributes the sum of random pairs (A. Smith 2014, "A Gibbs sampler on the n-simplex"; it mixes

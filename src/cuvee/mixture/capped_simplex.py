@@ -1,4 +1,4 @@
-"""Exact geometry of the simplex cut by lower and upper bounds (floor 2).
+"""Exact geometry of the simplex cut by lower and upper bounds.
 
     C = { v [B] : sum v = 1, lower <= v <= upper }
 

@@ -1,4 +1,4 @@
-"""Designs: lists of mixtures to train, merge or predict (floor 2).
+"""Designs: lists of mixtures to train, merge or predict.
 
 Structured designs answer one question each (what does a source do alone, what does leaving it out do);
 random and spread designs give a surrogate something to be fitted on. Every list holds mixtures over the

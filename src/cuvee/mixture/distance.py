@@ -1,4 +1,4 @@
-"""How far mixtures lie apart (floor 2)."""
+"""How far mixtures lie apart."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,4 +1,4 @@
-"""Mirror descent on the simplex with bounds: the one optimiser of mixtures that have gradients (floor 2).
+"""Mirror descent on the simplex with bounds: the one optimiser of mixtures that have gradients.
 
     w' = argmin over the region of  <g, w'> + KL(w' || w) / step
 

@@ -1,4 +1,4 @@
-"""Mixture: the shares of the sources in the tokens of one training run (floor 2).
+"""Mixture: the shares of the sources in the tokens of one training run.
 
 A mixture is a point of the simplex: one non-negative share per source, summing to one. A source
 that is not named has share zero, so mixtures over different sources can be compared and combined.

@@ -1,4 +1,4 @@
-"""Region: the mixtures that are allowed, by bounds, epoch caps and fixed ratios (floor 2).
+"""Region: the mixtures that are allowed, by bounds, epoch caps and fixed ratios.
 
     lower_i <= w_i <= upper_i,   sum w = 1,   w_i / w_j = r_i / r_j within a group of fixed ratio
 

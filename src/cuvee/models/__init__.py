@@ -1,4 +1,4 @@
-"""Models as functions of one flat vector: the native Llama, any transformers model, checkpoints (floor 2).
+"""Models as functions of one flat vector: the native Llama, any transformers model, checkpoints.
 
 A model has no state: ``layout`` says what stands where in the vector [N], and the vector is an argument of
 every call. ``open_model`` reads the folder of any causal model; ``save_checkpoint`` writes one.

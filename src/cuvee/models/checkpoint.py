@@ -1,4 +1,4 @@
-"""A model on disk that knows where it came from (floor 2).
+"""A model on disk that knows where it came from.
 
 A checkpoint is a Hugging Face folder with one more file, ``cuvee.json``: the hash of its parameters,
 of the checkpoint it branched from, of the recipe that made it and of its tokenizer. Models are only

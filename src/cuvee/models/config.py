@@ -1,4 +1,4 @@
-"""The architecture of the native model, set by one dial: its number of parameters (floor 2)."""
+"""The architecture of the native model, set by one dial: its number of parameters."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

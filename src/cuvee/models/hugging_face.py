@@ -1,4 +1,4 @@
-"""Hugging Face folders: the native Llama to and from them, and any other causal model (floor 2).
+"""Hugging Face folders: the native Llama to and from them, and any other causal model.
 
 The only file that loads transformers. A folder that is a plain Llama opens as the native model;
 everything else runs through transformers' own code on views of the flat vector.

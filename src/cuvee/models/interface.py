@@ -1,4 +1,4 @@
-"""What the rest of the house knows of a model: a flat vector of parameters and its loss (floor 2).
+"""What the rest of the house knows of a model: a flat vector of parameters and its loss.
 
 A model here has no state. Its parameters are one vector, so that averaging models, taking an
 optimizer step and writing a checkpoint are operations on one array. The vector is an argument of

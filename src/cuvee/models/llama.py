@@ -1,4 +1,4 @@
-"""A Llama on one flat vector of parameters (floor 2).
+"""A Llama on one flat vector of parameters.
 
 The same numbers as transformers' ``LlamaForCausalLM``; only the kernels differ. They were chosen by
 measurement (``benchmarks/speed.md``): products in the type the processor is fast in, from a float32

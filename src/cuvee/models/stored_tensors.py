@@ -1,4 +1,4 @@
-"""The tensors of a model folder by their headers, compared with its config before any is built (floor 2).
+"""The tensors of a model folder by their headers, compared with its config before any is built.
 
 A config is a few numbers that anybody can write; a million layers would take minutes and gigabytes only to be
 found wanting. The headers of safetensors files say names, types and shapes, and reading them costs nothing.

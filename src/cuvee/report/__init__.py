@@ -1,4 +1,4 @@
-"""A decision shown: ``StudyView`` and its renderings as one HTML page, Markdown and JSON (floor 8)."""
+"""A decision shown: ``StudyView`` and its renderings as one HTML page, Markdown and JSON."""
 
 from cuvee.report.html import render_html
 from cuvee.report.markdown import render_markdown

@@ -1,4 +1,4 @@
-"""``AnswersView``: the answers of one study beside each other, as any of its pages shows them (floor 8).
+"""``AnswersView``: the answers of one study beside each other, as any of its pages shows them.
 
 ``answers.html.j2`` draws it.
 """

@@ -1,4 +1,4 @@
-"""The badge of a verdict at the head of a page (floor 8)."""
+"""The badge of a verdict at the head of a page."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Inline SVG, drawn by hand (floor 8).
+"""Inline SVG, drawn by hand.
 
 Bars and strips place things in per cent of their width, so that they stretch with the page while
 their marks keep their form; the scatter plot and the mosaic have a ``viewBox``. Colours are CSS classes

@@ -1,4 +1,4 @@
-"""``FitView``: what the page of a decision by laws shows, before any rendering (floor 8)."""
+"""``FitView``: what the page of a decision by laws shows, before any rendering."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pages: one self-contained HTML file each, no request to anywhere (floor 8).
+"""Pages: one self-contained HTML file each, no request to anywhere.
 
 ``page.html.j2`` (a study), ``fit_page.html.j2`` (a table of runs), ``scale_page.html.j2`` (a ladder of
 scales), ``search_page.html.j2`` (a search) and ``simulate_page.html.j2`` (methods of search compared) say

@@ -1,4 +1,4 @@
-"""The table of reports: which files show a decision, and their writing into a folder (floor 8)."""
+"""The table of reports: which files show a decision, and their writing into a folder."""
 
 import json
 from collections.abc import Callable, Mapping

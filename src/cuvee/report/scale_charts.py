@@ -1,4 +1,4 @@
-"""How shares move with scale, as inline SVG (floor 8). See ``charts.py`` for the conventions."""
+"""How shares move with scale, as inline SVG. See ``charts.py`` for the conventions."""
 
 import math
 from collections.abc import Callable

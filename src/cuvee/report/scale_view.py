@@ -1,4 +1,4 @@
-"""``ScaleView``: what the page of a decision across scales shows, before any rendering (floor 8)."""
+"""``ScaleView``: what the page of a decision across scales shows, before any rendering."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How a search went, as inline SVG (floor 8). See ``charts.py`` for the conventions."""
+"""How a search went, as inline SVG. See ``charts.py`` for the conventions."""
 
 import math
 from collections.abc import Sequence

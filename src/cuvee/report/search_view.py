@@ -1,4 +1,4 @@
-"""``SearchView``: what the page of a decision by search shows, before any rendering (floor 8)."""
+"""``SearchView``: what the page of a decision by search shows, before any rendering."""
 
 from dataclasses import dataclass
 from typing import Self

@@ -1,4 +1,4 @@
-"""The best mixture found so far against what was spent, as inline SVG (floor 8). See ``charts.py``.
+"""The best mixture found so far against what was spent, as inline SVG. See ``charts.py``.
 
 Both axes are logarithmic: spent, from the first run at the target on, and the distance from the best mixture
 in that of the median one. What is nearer than a third of a per cent stands at the bottom.

@@ -1,4 +1,4 @@
-"""``SimulateView``: what the page of a simulation shows, before any rendering (floor 8)."""
+"""``SimulateView``: what the page of a simulation shows, before any rendering."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``StudyView``: what a report shows, in the order it shows it, before any rendering (floor 8).
+"""``StudyView``: what a report shows, in the order it shows it, before any rendering.
 
 A view is made once from a ``Decision`` and, where given, the study's observations; HTML and Markdown
 are two renderings of the same view. It orders and groups; it estimates nothing.

@@ -1,4 +1,4 @@
-"""Numbers as words: the one place where a report rounds (floor 8).
+"""Numbers as words: the one place where a report rounds.
 
 Every function takes NaN for "not measured" and answers with an en dash. Nothing here knows HTML or
 Markdown; the characters used (−, –) are plain Unicode. Counts and FLOPs are worded on the ground floor

@@ -1,4 +1,4 @@
-"""What was measured: observations as arrays, runs as records, the store that keeps them (floor 3)."""
+"""What was measured: observations as arrays, runs as records, the store that keeps them."""
 
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.key import RunKey

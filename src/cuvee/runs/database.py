@@ -1,4 +1,4 @@
-"""The SQLite file under the run store: opening, schema, transactions, and errors in words (floor 3)."""
+"""The SQLite file under the run store: opening, schema, transactions, and errors in words."""
 
 import sqlite3
 import time

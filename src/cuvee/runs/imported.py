@@ -1,4 +1,4 @@
-"""Tables of somebody else's runs, read as observations of kind ``imported`` (floor 3).
+"""Tables of somebody else's runs, read as observations of kind ``imported``.
 
 ``import_runs`` opens files, finds out which format each is of (``formats/registry.py``), and joins what
 they tell. Every row keeps its other columns as labels, by which rows can be chosen.

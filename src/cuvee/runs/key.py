@@ -1,4 +1,4 @@
-"""RunKey: the name of a run, made of all that determines its result (floor 3)."""
+"""RunKey: the name of a run, made of all that determines its result."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Names of the mixtures that flows compare with each other (floor 3)."""
+"""Names of the mixtures that flows compare with each other."""
 
 UNIFORM = "uniform"
 """Equal shares."""

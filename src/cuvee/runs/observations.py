@@ -1,4 +1,4 @@
-"""Observations: everything that was ever measured, as arrays of one row per run (floor 3).
+"""Observations: everything that was ever measured, as arrays of one row per run.
 
 One row is a mixture at a scale, how it came to be, and its metrics. Laws read only this. Letters of
 the shapes: ``R`` runs, ``S`` sources, ``E`` metrics.

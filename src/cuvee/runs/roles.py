@@ -1,4 +1,4 @@
-"""Roles: what a run of a store was made for (floor 3)."""
+"""Roles: what a run of a store was made for."""
 
 SEED = "seed"
 """The model that branches and references start from."""

@@ -1,4 +1,4 @@
-"""Digests of the rows of the run store (floor 3): SQLite does not see a flipped bit of a number.
+"""Digests of the rows of the run store: SQLite does not see a flipped bit of a number.
 
 A row of ``runs`` has the digest of itself with its shares and metrics, a row of ``documents`` or ``timings``
 that of itself. Stores of earlier versions get them when they are opened first, of what they hold then.

@@ -1,4 +1,4 @@
-"""Run: one row of the store, with all that is known about it (floor 3)."""
+"""Run: one row of the store, with all that is known about it."""
 
 import json
 import math

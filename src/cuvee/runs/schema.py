@@ -1,4 +1,4 @@
-"""The tables of the run store, as a numbered history (floor 3).
+"""The tables of the run store, as a numbered history.
 
 A store knows its version: the largest number in its table ``migrations``. Opening an older one
 applies the steps it lacks, in one transaction, after a copy of the file was made. A step that has

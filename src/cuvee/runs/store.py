@@ -1,4 +1,4 @@
-"""RunStore: every run of a study in one SQLite file (floor 3).
+"""RunStore: every run of a study in one SQLite file.
 
 Any number of processes may read while one writes (write-ahead log); a second writer waits. Each write
 is one transaction, on disk when the call returns: a process killed at any moment leaves whole runs.

@@ -1,4 +1,4 @@
-"""Observations as tables on disk: CSV and Parquet, exactly there and back (floor 3).
+"""Observations as tables on disk: CSV and Parquet, exactly there and back.
 
 Columns, in this order: ``key, kind, role, estimand, seed, params, tokens, flops``, then one
 ``w:<source>`` per source (token share) and one ``m:<metric>`` per metric. An empty cell (null in

@@ -1,4 +1,4 @@
-"""Search: the best mixture under an objective, and which experiment to make next to find it (floor 5)."""
+"""Search: the best mixture under an objective, and which experiment to make next to find it."""
 
 from cuvee.search.baselines import Baseline, baselines, proportional, uniform, unimax
 from cuvee.search.objective import Guard, Objective

@@ -1,4 +1,4 @@
-"""Acquisition: the mixtures that score best under a Gaussian process of the target runs (floor 5).
+"""Acquisition: the mixtures that score best under a Gaussian process of the target runs.
 
 One process on the shares as they are (the usual choice, not the best: roots predict better) is fitted to the
 weighted cost of the experiments at the target level. What is running, and what was chosen a moment ago for

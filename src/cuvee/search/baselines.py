@@ -1,4 +1,4 @@
-"""Baselines: mixtures that need no law, beside which every answer stands (floor 5)."""
+"""Baselines: mixtures that need no law, beside which every answer stands."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Mixtures that a method chooses from: even draws, sparse ones, neighbours of the best so far (floor 5)."""
+"""Mixtures that a method chooses from: even draws, sparse ones, neighbours of the best so far."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The first cheap runs, for methods that learn from nothing else (floor 5)."""
+"""The first cheap runs, for methods that learn from nothing else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

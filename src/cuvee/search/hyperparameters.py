@@ -1,4 +1,4 @@
-"""The hyperparameters of a surrogate's process, and what is known of them before any run (floor 5).
+"""The hyperparameters of a surrogate's process, and what is known of them before any run.
 
 theta = (log l, log s, log s_N, log s_D, log noise of the target's kind; then rho, log w, log o and log noise
 of each further kind), as in ``search/surrogate.py``; variances in that of a metric.

@@ -1,4 +1,4 @@
-"""What an experiment is expected to lower the best target cost by: the knowledge gradient (floor 5).
+"""What an experiment is expected to lower the best target cost by: the knowledge gradient.
 
     KG(x) = min_j mu_j - E_Z min_j (mu_j + sum_m w_m C_m(j, x) / sqrt(V_m(x)) Z_m)
 

@@ -1,4 +1,4 @@
-"""The loop of every search (floor 5): ask, charge, measure, observe.
+"""The loop of every search: ask, charge, measure, observe.
 
 A replayed table (``search/replay.py``) and the trainings of a study are both an ``Oracle``: they price and
 measure experiments. A ``Searcher`` says what to ask for next and keeps what it wants to know of the outcomes.

@@ -1,4 +1,4 @@
-"""Objective: what is asked of a mixture, as weights of metrics, guards and a pull towards a prior (floor 5).
+"""Objective: what is asked of a mixture, as weights of metrics, guards and a pull towards a prior.
 
 All metrics are costs here (``laws/interface.py``): lower is better.
 """

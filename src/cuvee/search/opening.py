@@ -1,4 +1,4 @@
-"""How a search opens: mixtures far apart at a cheap level, then the same ones nearer to the target (floor 5).
+"""How a search opens: mixtures far apart at a cheap level, then the same ones nearer to the target.
 
 Levels are chosen by their price: of those at which so many experiments can be had for a part of a target run
 the one whose size is nearest to the target's, in decades of parameters and of tokens. Where levels disagree,

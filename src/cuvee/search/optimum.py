@@ -1,4 +1,4 @@
-"""The best mixture of a region under a fitted law, with a certificate (floor 5).
+"""The best mixture of a region under a fitted law, with a certificate.
 
 A smooth objective without guards is lowered by mirror descent. Guards and the worst case make it
 

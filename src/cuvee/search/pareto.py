@@ -1,4 +1,4 @@
-"""Pareto front: what one aim costs the other (floor 5)."""
+"""Pareto front: what one aim costs the other."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Mixtures at levels as a surrogate sees them, and how their costs vary together before any run (floor 5)."""
+"""Mixtures at levels as a surrogate sees them, and how their costs vary together before any run."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Played: what a method did in a replay, and how well (floor 5).
+"""Played: what a method did in a replay, and how well.
 
 Two scores. ``cost_to`` is what had been spent when a *completed* target run was good enough. ``regret`` is
 how far the mixture is from the best that a method would train if its budget ended here, with that run paid.

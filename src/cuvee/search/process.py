@@ -1,4 +1,4 @@
-"""The process of one metric: its hyperparameters found, and conditioned on runs (floor 5)."""
+"""The process of one metric: its hyperparameters found, and conditioned on runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A Gaussian process over mixtures, parameters and tokens: a length scale for each of the three (floor 5).
+"""A Gaussian process over mixtures, parameters and tokens: a length scale for each of the three.
 
     y(x) ~ GP(w . x + b, k1(|p - p'|) k2(|N - N'|) k3(|D - D'|)) + noise,   x = (p, N, D)
     k(d) = exp(-d^2 / 2 l^2)

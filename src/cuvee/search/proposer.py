@@ -1,4 +1,4 @@
-"""A proposer: asked for the next experiments, told what they measured (floor 5).
+"""A proposer: asked for the next experiments, told what they measured.
 
 A ``Method`` says what to try next as a pure function of what was tried, what is running, and a seed. So a
 proposer has no state worth keeping: after a break it is told the store again and goes on as it would have.

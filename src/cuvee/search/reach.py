@@ -1,4 +1,4 @@
-"""Reach: axes of scale along which the runs have hardly moved, and what is believed beyond them (floor 5).
+"""Reach: axes of scale along which the runs have hardly moved, and what is believed beyond them.
 
     law(p; N, D) = law(p; N, D0) + lambda (m(p) - m(u)) + level,     m(p) = what the law would move by to D
     lambda ~ N(0, 0.3^2),   level ~ N(0, (4 decades from N0)^2 + (4 decades from D0)^2)

@@ -1,4 +1,4 @@
-"""What a search could still gain: draws of all that is believed of the target level (floor 5)."""
+"""What a search could still gain: draws of all that is believed of the target level."""
 
 from dataclasses import dataclass, replace
 from typing import Self

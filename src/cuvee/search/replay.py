@@ -1,4 +1,4 @@
-"""Replay: a search played against results that are already there, to judge methods by (floor 5).
+"""Replay: a search played against results that are already there, to judge methods by.
 
 What would have been trained is looked up in a table of runs, or foretold by a fitted law. The unit of cost
 is one run at the target level, and every experiment is charged, also one that fails. ``play``

@@ -1,4 +1,4 @@
-"""What can be tried next: mixtures of a region at levels of fidelity, each with its price (floor 5)."""
+"""What can be tried next: mixtures of a region at levels of fidelity, each with its price."""
 
 import math
 from dataclasses import dataclass

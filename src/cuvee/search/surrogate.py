@@ -1,4 +1,4 @@
-"""What is believed of a mixture at any level: a law, and a Gaussian process of what it misses (floor 5).
+"""What is believed of a mixture at any level: a law, and a Gaussian process of what it misses.
 
     z(p; N, D, kind) = rho_kind (law(p; N, D; theta) + r(p; N, D)) + delta_kind(p) + noise_kind
     theta ~ N(prior of the law),   r ~ GP(0, RBF(x / l) (s + s_N min(n, n') + s_D min(d, d'))),   x = p^0.3

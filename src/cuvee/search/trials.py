@@ -1,4 +1,4 @@
-"""What has been tried: experiments with what they measured, as arrays (floor 5)."""
+"""What has been tried: experiments with what they measured, as arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

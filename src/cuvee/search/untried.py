@@ -1,4 +1,4 @@
-"""Untried mixtures: those of a space that may still be asked for at a level (floor 5)."""
+"""Untried mixtures: those of a space that may still be asked for at a level."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""UtiliMax: a portfolio of sources from how useful each is alone (floor 5).
+"""UtiliMax: a portfolio of sources from how useful each is alone.
 
     min over w of  || U' w - 1 ||_2  +  D sum_i w_i^2,     w in the region
 

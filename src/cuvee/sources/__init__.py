@@ -1,4 +1,4 @@
-"""Text: reading it, dividing it into parts, tokenizing it, and drawing mixtures of it (floor 3).
+"""Text: reading it, dividing it into parts, tokenizing it, and drawing mixtures of it.
 
 The way of a document: ``readers`` -> ``corpus`` (cleaned and divided) -> ``tokenization`` (shards
 on disk) -> ``stream`` (training batches) or ``evaluation_set`` (fixed windows).

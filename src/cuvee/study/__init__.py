@@ -1,4 +1,4 @@
-"""From a study file to a decision (floor 7).
+"""From a study file to a decision.
 
     config = StudyConfig.load(path)
     decision = ablation.run(config, StudyFolder.of(path))

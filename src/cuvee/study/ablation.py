@@ -1,4 +1,4 @@
-"""The ablation flow (floor 7): seed, pool, merges and ensembles, references, honesty, decision.
+"""The ablation flow: seed, pool, merges and ensembles, references, honesty, decision.
 
 One model is trained for each unit of data. Every mixture is then simulated by averaging parameters and
 by averaging probabilities, and a few mixtures are really trained to see how far that can be believed

@@ -1,4 +1,4 @@
-"""What the ablation flow will take, stage by stage (floor 7)."""
+"""What the ablation flow will take, stage by stage."""
 
 import math
 from collections.abc import Sequence

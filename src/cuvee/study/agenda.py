@@ -1,4 +1,4 @@
-"""What the commands of a study set out to train, stage by stage, and how far each training is (floor 7).
+"""What the commands of a study set out to train, stage by stage, and how far each training is.
 
     agenda.json    stage -> trainings: key, role, steps, FLOPs
 

@@ -1,4 +1,4 @@
-"""Belief: what a fitted law and its resamples say of the target at any mixture (floor 7)."""
+"""Belief: what a fitted law and its resamples say of the target at any mixture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

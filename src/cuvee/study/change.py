@@ -1,4 +1,4 @@
-"""Changing the sources of a study that has runs: what they are still worth, and what must run (floor 7)."""
+"""Changing the sources of a study that has runs: what they are still worth, and what must run."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The study file after its sources were split, dropped or merged (floor 7).
+"""The study file after its sources were split, dropped or merged.
 
 Nothing that was trained has to be trained again: what a source was stays in the file, out of the pool, so
 that the seed model, the tokenizer and all runs keep the text that they read. The target stays what it was:

@@ -1,4 +1,4 @@
-"""Checking an answer of a study later on, whichever flow gave it (floor 7).
+"""Checking an answer of a study later on, whichever flow gave it.
 
 ``cuvee run`` checks its pick itself. A search and a ladder leave the FLOPs to the user, and more seeds can be
 trained for any of them: trainings that are there count, only what is missing is made.

@@ -1,4 +1,4 @@
-"""Checking a pick by training it (floor 7).
+"""Checking a pick by training it.
 
 The pick, equal and proportional shares are trained at seeds that no other run of the study has, the same for
 all three, and measured on the half of the documents that checks. Nothing here changes the pick.

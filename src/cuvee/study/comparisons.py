@@ -1,4 +1,4 @@
-"""What a fit compares its pick with, and the question with that looked up (floor 7)."""
+"""What a fit compares its pick with, and the question with that looked up."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""From findings to a decision (floor 7): every part of it, filled from what the judge says."""
+"""From findings to a decision: every part of it, filled from what the judge says."""
 
 from dataclasses import replace
 

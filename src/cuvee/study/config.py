@@ -1,4 +1,4 @@
-"""``study.yaml`` as one checked, immutable tree (floor 7).
+"""``study.yaml`` as one checked, immutable tree.
 
 Everything is checked before any work begins; a message names the file, the dotted key and the reason.
 The smallest file that is valid says ``schema: 1`` and names its ``sources``.

@@ -1,4 +1,4 @@
-"""The learning curves of a pool: its branches measured on their way (floor 7)."""
+"""The learning curves of a pool: its branches measured on their way."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Decided: the mixture that lies in a file of cuvee, or of anybody (floor 7)."""
+"""Decided: the mixture that lies in a file of cuvee, or of anybody."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The default target: which metrics are improved where nobody names any (floor 7).
+"""The default target: which metrics are improved where nobody names any.
 
 All metrics of a table, equally, but for those that are no evidence on mixtures (``purpose.py``), that hardly
 any run has or that never differ, and but for what would count twice: members of a group beside it, an average

@@ -1,4 +1,4 @@
-"""The demonstration: a study of real text that needs no download (floor 7).
+"""The demonstration: a study of real text that needs no download.
 
     FOLDER/corpus/NAME.jsonl.zst   documents of one domain, at most ``DOMAIN_BYTES`` of text
     FOLDER/corpus/manifest.json    which files they came from, with hashes, and the versions installed

@@ -1,4 +1,4 @@
-"""Real text of different kinds from what the installation brought along (floor 7).
+"""Real text of different kinds from what the installation brought along.
 
 Nothing is downloaded and nothing outside the Python installation and its packages is read. The text
 follows the versions installed, so it serves a demonstration, not a benchmark.

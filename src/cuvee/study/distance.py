@@ -1,4 +1,4 @@
-"""How far a mixture lies from the runs that speak for it (floor 7)."""
+"""How far a mixture lies from the runs that speak for it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Changing a ``study.yaml`` as a person would: comments and layout stay (floor 7)."""
+"""Changing a ``study.yaml`` as a person would: comments and layout stay."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One dial sets the defaults of a study (floor 7).
+"""One dial sets the defaults of a study.
 
 ``effort`` gives the size of the model; token budgets follow from that size, so a study that only
 changes ``model.parameters`` stays in proportion. Whatever the user wrote is never changed.

@@ -1,4 +1,4 @@
-"""Evaluation rows: what the losses of a study are measured on (floor 7)."""
+"""Evaluation rows: what the losses of a study are measured on."""
 
 from collections.abc import Mapping
 

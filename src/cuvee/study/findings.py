@@ -1,4 +1,4 @@
-"""What a study has measured before it concludes (floor 7).
+"""What a study has measured before it concludes.
 
 Everything is kept document by document, so that a conclusion can be drawn again from other documents.
 """

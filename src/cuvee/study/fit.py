@@ -1,4 +1,4 @@
-"""From a table of runs to a decision: the flow of ``cuvee fit`` (floor 7).
+"""From a table of runs to a decision: the flow of ``cuvee fit``.
 
 Laws are fitted and judged on runs they did not see; one of them is minimised over the region; resamples of
 the runs say how sure that is, which mixtures are tied with it, and what further runs would be worth.

@@ -1,4 +1,4 @@
-"""Fit folder: a table of runs read, asked, and its answer on disk (floor 7).
+"""Fit folder: a table of runs read, asked, and its answer on disk.
 
     fit/runs.parquet      the runs that were used, as tidy table
     fit/question.json     what was asked

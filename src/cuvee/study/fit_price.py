@@ -1,4 +1,4 @@
-"""What fitting a law to a table costs, before it is done (floor 7).
+"""What fitting a law to a table costs, before it is done.
 
 Counts of multiplications over what one core does in a second: right within a factor of two or three on
 machines of today. It decides nothing about a law that is named; of those that only stand beside it, it leaves

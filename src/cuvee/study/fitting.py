@@ -1,4 +1,4 @@
-"""Laws fitted to a table and judged on folds of it, one piece of work a law and fold (floor 7)."""
+"""Laws fitted to a table and judged on folds of it, one piece of work a law and fold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

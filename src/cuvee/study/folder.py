@@ -1,4 +1,4 @@
-"""The study on disk: which file and folder lies where (floor 7). Knows paths, reads nothing.
+"""The study on disk: which file and folder lies where. Knows paths, reads nothing.
 
     study.yaml            what the user wrote
     numerics.json         number format, device and compilation, chosen once

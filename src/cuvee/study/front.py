@@ -1,4 +1,4 @@
-"""Front: what the best value of one metric costs another, under the law of the question (floor 7)."""
+"""Front: what the best value of one metric costs another, under the law of the question."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Halves of the evidence: what another half of the references and of the documents would have said (floor 7).
+"""Halves of the evidence: what another half of the references and of the documents would have said.
 
 A half-sample of n observations lies as far from the whole as the whole lies from the truth (McCarthy 1969,
 Review of the International Statistical Institute 37), so predictions learnt from halves show how sure those

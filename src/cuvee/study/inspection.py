@@ -1,4 +1,4 @@
-"""Looking at a folder of data: which sources it holds and how much text they are (floor 7).
+"""Looking at a folder of data: which sources it holds and how much text they are.
 
 Only a sample is read, by the readers that a study uses. Text files that are not compressed are text as they
 are; of all others the sample says how much text a byte on disk stands for.

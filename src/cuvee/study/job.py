@@ -1,4 +1,4 @@
-"""The jobs that a study sends to worker processes (floor 7): train and measure, score merges.
+"""The jobs that a study sends to worker processes: train and measure, score merges.
 
 Tasks and answers are small: parameters and tokens stay on disk, and only the scores of members, one number a
 token, come back.

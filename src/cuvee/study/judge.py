@@ -1,4 +1,4 @@
-"""Predicted losses of mixtures, how sure they are, and which mixture to take (floor 7).
+"""Predicted losses of mixtures, how sure they are, and which mixture to take.
 
 Three errors are added up: what the calibration would be on other references and all losses on other documents
 (``halves``), and what the calibrated proxy still misses of each mixture (its left-out error, less the noise

@@ -1,4 +1,4 @@
-"""What a fit hands on to the next question of the same runs (floor 7).
+"""What a fit hands on to the next question of the same runs.
 
 A changed cap or target changes neither what laws said of runs they had not seen nor what other draws of the
 runs would have given. These arrays are kept, under the digest of all that determines them and with that of

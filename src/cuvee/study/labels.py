@@ -1,4 +1,4 @@
-"""Labels: mixtures that nobody named are called by their main shares (floor 7)."""
+"""Labels: mixtures that nobody named are called by their main shares."""
 
 from collections.abc import Sequence
 

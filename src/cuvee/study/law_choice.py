@@ -1,4 +1,4 @@
-"""Which law is minimised where none is named: the recommended one, if none does clearly better (floor 7).
+"""Which law is minimised where none is named: the recommended one, if none does clearly better.
 
 Laws are compared on the target of runs that no fit saw. The recommended law is convex, so that its optimum is
 certain, and it extrapolates; a law that only interpolates has to earn its place: errors smaller by a tenth,

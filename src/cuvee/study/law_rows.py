@@ -1,4 +1,4 @@
-"""The rows of a decision by laws: candidates, metrics, laws and left-out runs as they are shown (floor 7)."""
+"""The rows of a decision by laws: candidates, metrics, laws and left-out runs as they are shown."""
 
 import math
 from collections.abc import Mapping, Sequence

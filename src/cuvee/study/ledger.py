@@ -1,4 +1,4 @@
-"""What a study has cost, and what it would have cost to train every mixture (floor 7)."""
+"""What a study has cost, and what it would have cost to train every mixture."""
 
 from collections import defaultdict
 from collections.abc import Sequence

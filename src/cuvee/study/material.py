@@ -1,4 +1,4 @@
-"""The text of a study, ready for training: tokenizer, shards and evaluation sets (floor 7).
+"""The text of a study, ready for training: tokenizer, shards and evaluation sets.
 
 Everything here is keyed by content, so a second call only reads and hashes the sources again.
 """

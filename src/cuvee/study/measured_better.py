@@ -1,4 +1,4 @@
-"""Runs that were measured to be better than the pick can be expected to be (floor 7).
+"""Runs that were measured to be better than the pick can be expected to be.
 
 A law is smooth: a run far below it is either wrong or something that the law does not know. Which of the two,
 nobody can tell from the table, so it has to be said. A run is far below where its distance from what is

@@ -1,4 +1,4 @@
-"""Where the merge has its own optimum: descents in the weights of the pool (floor 7).
+"""Where the merge has its own optimum: descents in the weights of the pool.
 
 The loss of a merge is not convex in its weights, so there are three descents: from equal shares, from the
 ensemble's optimum, and from the best candidate that is another mixture. The last two are moved a little

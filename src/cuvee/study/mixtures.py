@@ -1,4 +1,4 @@
-"""Which mixtures a study looks at (floor 7): candidates for the proxies, references to train on.
+"""Which mixtures a study looks at: candidates for the proxies, references to train on.
 
 References are written down once chosen (``references.json``): a source that is added later must not
 change what has been trained already.

@@ -1,4 +1,4 @@
-"""Next runs: what knowing more would be worth, and which run tells most (floor 7).
+"""Next runs: what knowing more would be worth, and which run tells most.
 
 The resampled laws are draws of what may be true; mixtures to choose from are the pick and the optimum of
 each draw. With mu their mean targets over the draws and c(x) the covariance of all targets with that of a run

@@ -1,4 +1,4 @@
-"""A study opened: its text prepared, its runs planned, its store at hand (floor 7)."""
+"""A study opened: its text prepared, its runs planned, its store at hand."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext

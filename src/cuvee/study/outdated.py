@@ -1,4 +1,4 @@
-"""Which answers of a study belong to another state of it (floor 7)."""
+"""Which answers of a study belong to another state of it."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a flow will take, before anything is trained: trainings, FLOPs and time (floor 7).
+"""What a flow will take, before anything is trained: trainings, FLOPs and time.
 
 FLOPs are those of the formulas. Time comes from a few steps of every size of model, timed on this machine
 while all workers do the same; compiling, reading, measuring and concluding are not in it.

@@ -1,4 +1,4 @@
-"""The mixture that a fit picks: the optimum, unless a run or a baseline is predicted to be better (floor 7).
+"""The mixture that a fit picks: the optimum, unless a run or a baseline is predicted to be better.
 
 A descent may end early, and a law that is not convex has several optima. So the answer is compared with what
 it is shown beside, and the descent goes on from whatever is better.

@@ -1,4 +1,4 @@
-"""From what the user wrote to the runs that have to be made (floor 7). Plans only; nothing is trained."""
+"""From what the user wrote to the runs that have to be made. Plans only; nothing is trained."""
 
 import json
 import shutil

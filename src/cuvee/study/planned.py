@@ -1,4 +1,4 @@
-"""Planned: a training with what it is for, as producers are asked for it (floor 7)."""
+"""Planned: a training with what it is for, as producers are asked for it."""
 
 from dataclasses import dataclass
 

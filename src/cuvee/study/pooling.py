@@ -1,4 +1,4 @@
-"""The pool of a study, and the probabilities of its members: made once, kept on disk (floor 7)."""
+"""The pool of a study, and the probabilities of its members: made once, kept on disk."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a decision was made from, and how to make it again (floor 7)."""
+"""What a decision was made from, and how to make it again."""
 
 from cuvee.decisions.provenance import Provenance, versions
 from cuvee.study.runner import Runner

@@ -1,4 +1,4 @@
-"""The proxies of a study: what its pool says of any mixture, without training it (floor 7)."""
+"""The proxies of a study: what its pool says of any mixture, without training it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Question: what is asked of a table of runs (floor 7)."""
+"""Question: what is asked of a table of runs."""
 
 import math
 from collections.abc import Sequence

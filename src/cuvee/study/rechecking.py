@@ -1,4 +1,4 @@
-"""The check of a search or a ladder, in the size of the largest trainings that it rests on (floor 7).
+"""The check of a search or a ladder, in the size of the largest trainings that it rests on.
 
 Neither trains for it by itself. Fresh trainings that `cuvee check` made of a mixture go on to count where the
 same question gives the same mixture again.

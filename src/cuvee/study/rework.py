@@ -1,4 +1,4 @@
-"""What a changed tokenizer or number format costs a study that has begun (floor 7).
+"""What a changed tokenizer or number format costs a study that has begun.
 
 Both are part of every key: after a change nothing that was trained counts any more. That may be what somebody
 wants, or an edit or damage of a file; it is said before anything is trained again.

@@ -1,4 +1,4 @@
-"""Scales of a table of runs, and the one that laws are fitted at (floor 7).
+"""Scales of a table of runs, and the one that laws are fitted at.
 
 A scale is what the files tell of size and length: parameters, tokens, a size or a set in words, a step. Laws
 of mixtures are fitted at one. Of several the largest is taken that nearly all runs reach, or the nearest to

@@ -1,4 +1,4 @@
-"""What the reader of a decision of `cuvee run` should know before relying on it (floor 7)."""
+"""What the reader of a decision of `cuvee run` should know before relying on it."""
 
 from collections.abc import Iterator
 

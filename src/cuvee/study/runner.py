@@ -1,4 +1,4 @@
-"""The runner of a study: one way from requests to observations (floor 7).
+"""The runner of a study: one way from requests to observations.
 
     runner.observe(Trainings(runner.plan, "training the pool"), planned)
 

@@ -1,4 +1,4 @@
-"""Directions that the user says of metrics: by name, by pattern, or of all (floor 7).
+"""Directions that the user says of metrics: by name, by pattern, or of all.
 
 A name says it of one metric, and of that whatever the files tell. A pattern (``quiz*``) stands behind names,
 and ``all`` (or ``*``) behind patterns: it is for the metrics of which nothing is known, and turns no metric

@@ -1,4 +1,4 @@
-"""The sections of ``study.yaml``, one class a section (floor 7).
+"""The sections of ``study.yaml``, one class a section.
 
 Each field carries its own words: they are the documentation, and the comments of the file that
 ``cuvee init`` writes. A field without a default here gets it from the dial (``effort.py``).

@@ -1,4 +1,4 @@
-"""Shares JSON: a mixture as another program wrote it down (floor 7).
+"""Shares JSON: a mixture as another program wrote it down.
 
 DoReMi's file is read as `cuvee fit` reads it. Other programs write an object of names and shares, perhaps
 under a key, or a list with an object for each source, as Olmix does. Rounding is divided out as in tables of

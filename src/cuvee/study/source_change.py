@@ -1,4 +1,4 @@
-"""What can be asked of the sources of a study: split one, drop some, merge several (floor 7)."""
+"""What can be asked of the sources of a study: split one, drop some, merge several."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

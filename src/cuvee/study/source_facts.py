@@ -1,4 +1,4 @@
-"""Source facts: what a study knows of its sources that a trainer wants to know (floor 7)."""
+"""Source facts: what a study knows of its sources that a trainer wants to know."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a lower loss is worth in tokens, read off the loss curves of two trainings (floor 7).
+"""What a lower loss is worth in tokens, read off the loss curves of two trainings.
 
 The curves are those of whole trainings: a shorter one would have lowered its learning rate earlier and ended
 lower than this curve at its tokens, so a saving that is read off here is rather too small.

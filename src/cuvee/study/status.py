@@ -1,4 +1,4 @@
-"""How far a study is (floor 7)."""
+"""How far a study is."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -1,4 +1,4 @@
-"""StudyFile: a ``study.yaml`` as text and as what it says, changed together (floor 7)."""
+"""StudyFile: a ``study.yaml`` as text and as what it says, changed together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How far a study is, read from its folder alone: nothing is trained, no text is read (floor 7).
+"""How far a study is, read from its folder alone: nothing is trained, no text is read.
 
 Models that are made stand in the store, those under way in the agenda with their saved states, batches of a
 search in its journal, answers in their files.
@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from cuvee.decisions.check import STAGE
-from cuvee.runs.roles import BRANCH, FRESH, LADDER, REFERENCE, REPLICATE, SEED, SNAPSHOT
+from cuvee.runs.roles import (
+    BRANCH,
+    CARRIED,
+    CARRIED_AGAIN,
+    FRESH,
+    LADDER,
+    REFERENCE,
+    REPLICATE,
+    SEED,
+    SNAPSHOT,
+)
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.agenda import Agenda, Intended
@@ -26,7 +36,7 @@ _TITLES = {
     REFERENCE: "reference runs",
     REPLICATE: "replicates of references",
 }
-_ALSO = {"reference": ("carried",), "replicate": ("carried again",)}
+_ALSO = {REFERENCE: (CARRIED,), REPLICATE: (CARRIED_AGAIN,)}
 """Roles of the same models after their sources were split or merged."""
 ARMS = 3
 """Mixtures that a check trains: the pick, equal and proportional shares."""

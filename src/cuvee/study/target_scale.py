@@ -1,4 +1,4 @@
-"""At which size of run a fit is asked, where its law knows sizes (floor 7)."""
+"""At which size of run a fit is asked, where its law knows sizes."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A ``study.yaml`` that documents itself (floor 7).
+"""A ``study.yaml`` that documents itself.
 
 What is chosen is written as it is; every other key follows with its default, commented out, under the
 words of its field. Section headings are never commented out, so that removing the ``#`` of one key is

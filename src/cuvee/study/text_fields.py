@@ -1,4 +1,4 @@
-"""Which field of some records holds the text (floor 7).
+"""Which field of some records holds the text.
 
 A field is never taken for its length alone. One that holds addresses, identifiers, one constant, labels or
 nothing is no text, whatever its name; a field of an unusual name must hold whole sentences. Of a prompt and

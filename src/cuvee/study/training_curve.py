@@ -1,4 +1,4 @@
-"""The target loss of a training on its way, from what the store knows of it (floor 7).
+"""The target loss of a training on its way, from what the store knows of it.
 
 On its way a training is measured on a part of the evaluations, at its end on all. The curve is moved so that
 it ends where the training ends on all of them: else a loss on the part would be set against one on the whole.

@@ -1,4 +1,4 @@
-"""Whether the trainings of a study learnt anything: else no comparison of them says anything (floor 7)."""
+"""Whether the trainings of a study learnt anything: else no comparison of them says anything."""
 
 import math
 

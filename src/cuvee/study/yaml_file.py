@@ -1,4 +1,4 @@
-"""Strict YAML, and validation errors in plain words (floor 7). Knows no key of a study.
+"""Strict YAML, and validation errors in plain words. Knows no key of a study.
 
 Numbers and words are read as YAML 1.2 says: ``1e9`` is a number, ``no`` and ``on`` are words (names of
 sources among them), dates stay text. A key that stands twice in one mapping is refused, and so is an alias: a

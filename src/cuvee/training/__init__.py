@@ -1,4 +1,4 @@
-"""Training one model on one mixture: frozen recipes, one loop, runs that are done once (floor 4).
+"""Training one model on one mixture: frozen recipes, one loop, runs that are done once.
 
 ``execute(TrainingRun(...))`` carries a run out unless it is done and goes on where it was killed;
 ``train`` is the loop behind it, on any batches.

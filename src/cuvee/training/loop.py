@@ -1,4 +1,4 @@
-"""The one training loop (floor 4): seeds, branches and reference runs all pass here."""
+"""The one training loop: seeds, branches and reference runs all pass here."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How a model is trained, as one frozen and hashed value (floor 4).
+"""How a model is trained, as one frozen and hashed value.
 
 Equal recipes make comparable models: members of a pool share one, and its hash is in every run key.
 """

@@ -1,4 +1,4 @@
-"""A training run as a value, and the job that carries it out (floor 4).
+"""A training run as a value, and the job that carries it out.
 
 A run knows everything that determines its result and hashes it into its key. The key names its
 checkpoint folder, so a run that is done is never done again, in this study or in the next.

@@ -1,4 +1,4 @@
-"""Where a training run stands, in memory and on disk (floor 4).
+"""Where a training run stands, in memory and on disk.
 
 The state is complete: going on from a saved state gives the same bytes as never having stopped.
 There is no random number generator in it because nothing is drawn during training: batches are a

@@ -1,4 +1,4 @@
-"""What ``cuvee run`` concludes (floor 4)."""
+"""What ``cuvee run`` concludes."""
 
 from cuvee.decisions.ablation.decision import Decision
 

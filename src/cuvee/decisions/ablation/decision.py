@@ -1,4 +1,4 @@
-"""What a study concludes: the value objects of a decision (floor 7).
+"""What a study concludes: the value objects of a decision.
 
 A flow of ``study/`` fills these objects, ``decision.json`` keeps them, ``report/`` shows them.
 They hold results only: nothing is fitted, judged or recomputed here.

@@ -1,4 +1,4 @@
-"""What a decision of `cuvee run` says first (floor 7)."""
+"""What a decision of `cuvee run` says first."""
 
 import math
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What ``cuvee fit`` concludes (floor 4)."""
+"""What ``cuvee fit`` concludes."""
 
 from cuvee.decisions.fit.decision import LawDecision
 

@@ -1,4 +1,4 @@
-"""What is concluded from a table of runs: the value objects of a decision by laws (floor 7).
+"""What is concluded from a table of runs: the value objects of a decision by laws.
 
 The flow ``study/fit.py`` fills them, ``fit.json`` keeps them, the command line and ``report/`` show them.
 

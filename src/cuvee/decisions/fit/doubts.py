@@ -1,4 +1,4 @@
-"""Reasons not to take the mixture of a fit, however well its law predicts: the search failed (floor 7)."""
+"""Reasons not to take the mixture of a fit, however well its law predicts: the search failed."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

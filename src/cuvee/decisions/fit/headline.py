@@ -1,4 +1,4 @@
-"""The first lines of a decision by laws: the mixture, what it gains, and what to do next (floor 7)."""
+"""The first lines of a decision by laws: the mixture, what it gains, and what to do next."""
 
 import math
 from typing import TYPE_CHECKING

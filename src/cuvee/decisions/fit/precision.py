@@ -1,4 +1,4 @@
-"""How many digits the metrics of a decision by laws are written with (floor 7). See ``precision.py``."""
+"""How many digits the metrics of a decision by laws are written with. See ``precision.py``."""
 
 from typing import TYPE_CHECKING
 

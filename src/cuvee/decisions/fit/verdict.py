@@ -1,4 +1,4 @@
-"""Whether the mixture that a fit chooses may be acted on (floor 7).
+"""Whether the mixture that a fit chooses may be acted on.
 
 The runs are what the law was fitted to. Predicting those left out earns belief in the law; the mixture it
 chooses remains to be trained.

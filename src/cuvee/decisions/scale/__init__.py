@@ -1,4 +1,4 @@
-"""What ``cuvee scale`` concludes (floor 4)."""
+"""What ``cuvee scale`` concludes."""
 
 from cuvee.decisions.scale.decision import ScaleDecision
 

@@ -1,4 +1,4 @@
-"""What ``cuvee scale`` concludes: the value objects of a decision across scales (floor 7).
+"""What ``cuvee scale`` concludes: the value objects of a decision across scales.
 
 The flow fills them, ``scale.json`` keeps them, the command line and ``report/`` show them.
 

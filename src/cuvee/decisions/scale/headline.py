@@ -1,4 +1,4 @@
-"""What a decision across scales says first (floor 7)."""
+"""What a decision across scales says first."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Whether the mixture that a ladder recommends may be acted on (floor 7).
+"""Whether the mixture that a ladder recommends may be acted on.
 
 What was trained above the rungs is one mixture, what is recommended for the target run may be another: only
 where both are one does a training confirm it. As the method is the best of several, its mixture has to be

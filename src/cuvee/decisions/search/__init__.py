@@ -1,4 +1,4 @@
-"""What ``cuvee search`` concludes (floor 4)."""
+"""What ``cuvee search`` concludes."""
 
 from cuvee.decisions.search.decision import SearchDecision
 

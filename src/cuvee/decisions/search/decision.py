@@ -1,4 +1,4 @@
-"""What ``cuvee search`` concludes: the value objects of a decision by search (floor 7).
+"""What ``cuvee search`` concludes: the value objects of a decision by search.
 
 The flow fills them, ``search.json`` keeps them, the command line and ``report/`` show them.
 

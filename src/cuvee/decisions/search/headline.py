@@ -1,4 +1,4 @@
-"""What a search says first: the answer in a few sentences (floor 7)."""
+"""What a search says first: the answer in a few sentences."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Whether the mixture that a search ends with may be acted on (floor 7).
+"""Whether the mixture that a search ends with may be acted on.
 
 The pick is the one of the lowest expected loss among the mixtures trained to the end, each once. The training
 that chose it cannot check it: the lowest of many noisy measurements flatters itself.

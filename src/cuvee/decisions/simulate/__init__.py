@@ -1,4 +1,4 @@
-"""What ``cuvee simulate`` concludes (floor 4)."""
+"""What ``cuvee simulate`` concludes."""
 
 from cuvee.decisions.simulate.decision import Simulation
 

@@ -1,4 +1,4 @@
-"""What is concluded from a simulation: the value objects of ``simulation.json`` (floor 7).
+"""What is concluded from a simulation: the value objects of ``simulation.json``.
 
 Conventions of every object in this file:
 

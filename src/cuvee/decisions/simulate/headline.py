@@ -1,4 +1,4 @@
-"""What a simulation says first (floor 7)."""
+"""What a simulation says first."""
 
 import math
 

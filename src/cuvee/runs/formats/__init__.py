@@ -1,4 +1,4 @@
-"""Formats of other people's runs: one file each, and the table of all (floor 3)."""
+"""Formats of other people's runs: one file each, and the table of all."""
 
 from cuvee.runs.formats.direction import Direction, Known
 from cuvee.runs.formats.interface import Format

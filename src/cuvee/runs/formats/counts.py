@@ -1,4 +1,4 @@
-"""Counts as people write them: ``60M``, ``25B tokens``, ``1.4e9``, ``60,000,000`` (floor 3).
+"""Counts as people write them: ``60M``, ``25B tokens``, ``1.4e9``, ``60,000,000``.
 
 One parser for every format. What has one reading alone is read, and the rest refused: ``25GB`` are bytes,
 ``1,4B`` may be 1.4 or 14 billion, ``60MM`` a million millions. ``m`` is a million as ``M`` is, since nobody

@@ -1,4 +1,4 @@
-"""Dictionaries in cells: a mixture or a configuration that a program wrote into one column (floor 3).
+"""Dictionaries in cells: a mixture or a configuration that a program wrote into one column.
 
 ``{"web": 0.5, "code": 0.5}`` in a column ``mixture`` becomes the columns ``mixture.web`` and
 ``mixture.code``. JSON, what Python prints, and structures of Parquet are read; nothing is executed.

@@ -1,4 +1,4 @@
-"""Direction: whether a metric is better lower or higher, only as far as it is known (floor 3).
+"""Direction: whether a metric is better lower or higher, only as far as it is known.
 
 Laws lower what is asked of them, so a wrong direction turns an answer around. Nothing is guessed: a
 metric is known by the file that holds it, by the definition of a format, or by an unmistakable word in

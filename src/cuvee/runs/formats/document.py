@@ -1,4 +1,4 @@
-"""Document: a JSON file that another program wrote about a run (floor 3)."""
+"""Document: a JSON file that another program wrote about a run."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""DoReMi: a JSON file with ``train_domain_weights``; one mixture, without metrics (floor 3)."""
+"""DoReMi: a JSON file with ``train_domain_weights``; one mixture, without metrics."""
 
 from collections.abc import Sequence
 

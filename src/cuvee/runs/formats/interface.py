@@ -1,4 +1,4 @@
-"""Format: how one program writes down runs, and how that is read (floor 3)."""
+"""Format: how one program writes down runs, and how that is read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Joining parts: shares from one file, metrics from another, by the names of the runs (floor 3).
+"""Joining parts: shares from one file, metrics from another, by the names of the runs.
 
 Never by position, and by one key a call (``one_key.py``). A part with shares gives the runs and their order;
 a part of metrics alone adds to the run that has one of its names. A run that was measured at several points

@@ -1,4 +1,4 @@
-"""lm-evaluation-harness: a ``results_*.json`` for each run; metrics only (floor 3).
+"""lm-evaluation-harness: a ``results_*.json`` for each run; metrics only.
 
 ``results`` has values by task, with names such as ``acc,none`` (metric, filter); they are called
 ``task/acc`` here, or ``task/exact_match,strict-match`` under a named filter. ``higher_is_better`` tells

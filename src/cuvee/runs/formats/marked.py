@@ -1,4 +1,4 @@
-"""Marked columns: shares that a word at their names marks, ``weight_web`` or ``web_share`` (floor 3).
+"""Marked columns: shares that a word at their names marks, ``weight_web`` or ``web_share``.
 
 Metrics are the columns whose name says so (``web_loss``, ``mmlu_acc``); every other one is a label. A group
 of marked columns is believed if most of its rows sum to one.

@@ -1,4 +1,4 @@
-"""Marks: what tells several rows of one run apart: how far it was, how large, with which seeds (floor 3).
+"""Marks: what tells several rows of one run apart: how far it was, how large, with which seeds.
 
 A run that was evaluated on its way has a row for each *point* (a step, or a count of tokens); one mixture
 trained at several sizes or with several seeds has a row for each. Only marks that rows of one name need go

@@ -1,4 +1,4 @@
-"""Olmix: ``ratios.csv`` and ``metrics.csv``, joined by the id of the run (floor 3).
+"""Olmix: ``ratios.csv`` and ``metrics.csv``, joined by the id of the run.
 
 Both have a column ``run`` (or ``run_id``), perhaps ``name``, ``index`` and an unnamed counter; then one
 column a leaf (``source:topic:quality``), or one a metric. Which of the two a file is, its name tells

@@ -1,4 +1,4 @@
-"""One key a call: by which names the runs of several files are matched (floor 3).
+"""One key a call: by which names the runs of several files are matched.
 
 A file may call a run by an id, by a name beside it and by a running number. All files of one call are
 matched by one of these: joined by two, metrics go to the runs of others. The first of ``KEYS`` that all

@@ -1,4 +1,4 @@
-"""Part: what one file, or the files of one kind, tell of runs: shares, metrics, or both (floor 3).
+"""Part: what one file, or the files of one kind, tell of runs: shares, metrics, or both.
 
 Every format reads its files as parts; ``joined.py`` joins the parts by the names of the runs. A tabular
 format only says which column is what (``Columns``).

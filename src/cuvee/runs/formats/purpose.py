@@ -1,4 +1,4 @@
-"""Purpose: which numbers of a run are no metrics to choose a mixture by, as their names say (floor 3).
+"""Purpose: which numbers of a run are no metrics to choose a mixture by, as their names say.
 
 A loss on the run's own training stream falls by choosing easy text. Timers, rates, counters, settings and
 spreads are beside the question. One list, by which readers, ``cuvee fit`` and ``cuvee doctor`` know them.

@@ -1,4 +1,4 @@
-"""The table of formats (floor 3)."""
+"""The table of formats."""
 
 from cuvee.runs.formats.doremi import DOREMI
 from cuvee.runs.formats.interface import Format

@@ -1,4 +1,4 @@
-"""RegMix: a table of mixtures and a table of losses, joined by ``index`` within their set (floor 3).
+"""RegMix: a table of mixtures and a table of losses, joined by ``index`` within their set.
 
 Mixtures have columns ``train_<source>``, rounded to three decimals; losses ``metric/<source>_val_loss``.
 An index is the number of a run within one set of runs, and counts from the start in every set, so tables

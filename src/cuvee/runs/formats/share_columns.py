@@ -1,4 +1,4 @@
-"""Which columns of a table are shares, where their names leave it open: by what their rows sum to (floor 3).
+"""Which columns of a table are shares, where their names leave it open: by what their rows sum to.
 
 Tables of other tools call shares ``mixture.web``, ``weight_web`` or ``web_ratio``, and hold totals, settings
 and labels beside them. A group of columns is believed if most of its rows sum to one.

@@ -1,4 +1,4 @@
-"""Table: a CSV or Parquet file of somebody else's runs, with cells that tell their place (floor 3)."""
+"""Table: a CSV or Parquet file of somebody else's runs, with cells that tell their place."""
 
 import math
 import re

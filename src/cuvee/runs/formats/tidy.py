@@ -1,4 +1,4 @@
-"""Tidy tables: ``w:<source>`` for shares, ``m:<metric>`` for values (floor 3).
+"""Tidy tables: ``w:<source>`` for shares, ``m:<metric>`` for values.
 
 One row a run, or several rows a run that differ in ``step`` or ``tokens`` (a run that was evaluated while it
 went on), in size or in seeds (``marks.py``). Other columns that are understood: ``key`` or ``run`` (the name

@@ -1,4 +1,4 @@
-"""Weights & Biases: the CSV export of a table of runs (floor 3).
+"""Weights & Biases: the CSV export of a table of runs.
 
 The export has a column ``State`` and ``Name`` or ``ID``, then configuration and summary of every run side by
 side, with nothing to tell one from the other. Shares are the columns of a group such as ``mixture.web``,

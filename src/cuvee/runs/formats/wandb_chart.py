@@ -1,4 +1,4 @@
-"""The CSV of a Weights & Biases chart: a step, then ``RUN - METRIC`` for each run (floor 3).
+"""The CSV of a Weights & Biases chart: a step, then ``RUN - METRIC`` for each run.
 
 Beside each line stand ``__MIN`` and ``__MAX``, the borders of its band, which are dropped. Runs are compared
 at the last step that nearly all of them reach; those that broke off before are left out and named.

@@ -1,4 +1,4 @@
-"""Methods of search, one file each; ``registry.py`` has the table (floor 5)."""
+"""Methods of search, one file each; ``registry.py`` has the table."""
 
 from cuvee.search.methods.registry import PROPOSERS, method_named
 

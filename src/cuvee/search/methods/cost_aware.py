@@ -1,4 +1,4 @@
-"""Our search: cheap experiments while they tell more for their price than a target run would (floor 5).
+"""Our search: cheap experiments while they tell more for their price than a target run would.
 
 It opens as in ``search/opening.py``: mixtures far from each other at a cheap level, and the same ones nearer
 to the target. Where nothing nearer is cheap enough, those follow that are expected to be best, as among these

@@ -1,4 +1,4 @@
-"""DUET: Bayesian optimisation of shares around a choice of documents (floor 5).
+"""DUET: Bayesian optimisation of shares around a choice of documents.
 
     outer: w_t = argmax -mean(w) + sqrt(beta) deviation(w),   a Gaussian process on the shares as they are
     inner: which documents of each source make up its share of the run, by their value

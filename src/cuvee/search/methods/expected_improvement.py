@@ -1,4 +1,4 @@
-"""Expected improvement at the target level (floor 5).
+"""Expected improvement at the target level.
 
 The usual Bayesian optimisation: a Gaussian process on the shares as they are, fitted to the target runs
 alone, and the mixture of the largest expected improvement on the best of them (Jones, Schonlau & Welch 1998).

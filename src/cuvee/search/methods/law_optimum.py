@@ -1,4 +1,4 @@
-"""The optimum of a law: many cheap runs, one law, and the mixtures it likes best (floor 5).
+"""The optimum of a law: many cheap runs, one law, and the mixtures it likes best.
 
 RegMix (Liu et al. 2025, https://arxiv.org/abs/2407.01492): a swarm of runs at the cheapest level, one
 regression for each metric, and its best mixtures at the target level in the order it puts them. It learns

@@ -1,4 +1,4 @@
-"""Multi-fidelity multi-scale Bayesian optimisation (floor 5).
+"""Multi-fidelity multi-scale Bayesian optimisation.
 
 Yen et al. 2025, https://arxiv.org/abs/2503.21023; what is followed is the program behind its figures,
 ``opt_algos/eval_ei_optimizer.py`` in github.com/namkoong-lab/data-recipes.

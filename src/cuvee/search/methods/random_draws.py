@@ -1,4 +1,4 @@
-"""Random mixtures at the target level (floor 5).
+"""Random mixtures at the target level.
 
 ``random`` draws evenly over the region. ``dirichlet`` is the swarm of RegMix (Liu et al. 2025,
 https://arxiv.org/abs/2407.01492): Dirichlet draws around a prior that is flattened to its square root, with a

@@ -1,4 +1,4 @@
-"""The table of search methods (floor 5). A new method is a file beside this one and a row here."""
+"""The table of search methods. A new method is a file beside this one and a row here."""
 
 from cuvee.lookup import row_named
 from cuvee.search.methods.cost_aware import CostAware

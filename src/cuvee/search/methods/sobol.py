@@ -1,4 +1,4 @@
-"""Mixtures spread evenly over the region, at the target level (floor 5).
+"""Mixtures spread evenly over the region, at the target level.
 
 The points of ``space_filling`` (``mixture/designs.py``): scrambled Sobol points (Sobol 1967; Owen 1998)
 carried to the simplex. The design belongs to the seed; the n-th experiment at the target is its n-th point.

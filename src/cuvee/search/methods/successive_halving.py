@@ -1,4 +1,4 @@
-"""Successive halving, asynchronously: many short runs, and longer ones for the best of them (floor 5).
+"""Successive halving, asynchronously: many short runs, and longer ones for the best of them.
 
 ``asha`` (Li et al. 2020, https://arxiv.org/abs/1810.05934): rungs are runs of about eta, eta^2, ... times
 fewer tokens than the target. A mixture moves up a rung as soon as it is among the best 1 / eta of those

@@ -1,4 +1,4 @@
-"""Transfer: some cheap runs, one surrogate, and its best mixtures at the target in rank order (floor 5).
+"""Transfer: some cheap runs, one surrogate, and its best mixtures at the target in rank order.
 
 The simple strategy that has to be beaten: where cheap runs rank mixtures as the target does, nothing adaptive
 does better. It learns nothing from target runs; what they measure only says which of them was best.

@@ -1,4 +1,4 @@
-"""Check: one fault that the doctor knows, a row of ``CHECKS`` (floor 7)."""
+"""Check: one fault that the doctor knows, a row of ``CHECKS``."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace

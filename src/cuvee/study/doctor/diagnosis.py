@@ -1,4 +1,4 @@
-"""The doctor: all checks over a table of runs, before compute is spent on it (floor 7)."""
+"""The doctor: all checks over a table of runs, before compute is spent on it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Checks of files as they are written: cells, shares and names of columns (floor 7).
+"""Checks of files as they are written: cells, shares and names of columns.
 
 They read the cells themselves, so that a file that cannot be read is told whole, not up to its first fault.
 """

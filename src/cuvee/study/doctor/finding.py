@@ -1,4 +1,4 @@
-"""Finding and Diagnosis: what the doctor says of a table of runs, as values (floor 7)."""
+"""Finding and Diagnosis: what the doctor says of a table of runs, as values."""
 
 from dataclasses import dataclass
 from typing import Literal, Self

@@ -1,4 +1,4 @@
-"""First lines: what ``cuvee fit`` says of its runs before it says how good the mixture is (floor 7).
+"""First lines: what ``cuvee fit`` says of its runs before it says how good the mixture is.
 
 The checks are those of ``cuvee doctor`` (``registry.py``), over the metrics that the question is about. Every
 error and every serious warning stands there; what the doctor notes besides is left to the doctor.

@@ -1,4 +1,4 @@
-"""Checks of how files are joined: names of runs, their order, and answers that are out of date (floor 7)."""
+"""Checks of how files are joined: names of runs, their order, and answers that are out of date."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Checks of the metrics: whether they are metrics, and whether shares can explain them (floor 7)."""
+"""Checks of the metrics: whether they are metrics, and whether shares can explain them."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Checks of what is asked: bounds, token counts and caps, beside what the runs know (floor 7)."""
+"""Checks of what is asked: bounds, token counts and caps, beside what the runs know."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The table of checks (floor 7). A new check is a function in a file beside this one and a row here."""
+"""The table of checks. A new check is a function in a file beside this one and a row here."""
 
 from cuvee.study.doctor import files, joins, metrics, region, runs, sources, units
 from cuvee.study.doctor.check import Check

@@ -1,4 +1,4 @@
-"""Checks of the runs: how many, how often the same, how alike (floor 7)."""
+"""Checks of the runs: how many, how often the same, how alike."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Checks of the shares: sources that the runs cannot tell apart or say nothing about (floor 7)."""
+"""Checks of the shares: sources that the runs cannot tell apart or say nothing about."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Subject: the files that the doctor examines, as written and as read, and what is asked of them (floor 7).
+"""Subject: the files that the doctor examines, as written and as read, and what is asked of them.
 
 Letters of the shapes: ``R`` runs, ``S`` sources, ``E`` metrics.
 """

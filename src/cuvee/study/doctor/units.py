@@ -1,4 +1,4 @@
-"""Checks of directions and units: whether lower is better, and whether metrics can be added (floor 7)."""
+"""Checks of directions and units: whether lower is better, and whether metrics can be added."""
 
 import re
 from collections.abc import Iterator, Sequence

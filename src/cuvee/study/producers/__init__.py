@@ -1,4 +1,4 @@
-"""Producers: the ways in which a study makes observations, one file each (floor 7)."""
+"""Producers: the ways in which a study makes observations, one file each."""
 
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings

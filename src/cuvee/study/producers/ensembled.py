@@ -1,4 +1,4 @@
-"""Ensembles of a pool: arithmetic on the probabilities of its members (floor 7)."""
+"""Ensembles of a pool: arithmetic on the probabilities of its members."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

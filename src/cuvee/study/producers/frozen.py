@@ -1,4 +1,4 @@
-"""Trainings that may be frozen on their way and gone on with later (floor 7). One that fails is a row too."""
+"""Trainings that may be frozen on their way and gone on with later. One that fails is a row too."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Merges of a pool, scored without being written (floor 7)."""
+"""Merges of a pool, scored without being written."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Producer: makes observations of one kind (floor 7).
+"""Producer: makes observations of one kind.
 
 A producer knows the key under which the store keeps what a request measured, and makes what is missing.
 ``Runner.observe`` asks the store, writes down what is made, and returns the rows: the same for all kinds.

@@ -1,4 +1,4 @@
-"""The table of producers (floor 7). A new one is a file and a row; its row is tested by being here."""
+"""The table of producers. A new one is a file and a row; its row is tested by being here."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What scores are in the store: metrics by name, and nats document by document (floor 7)."""
+"""What scores are in the store: metrics by name, and nats document by document."""
 
 from math import isfinite
 

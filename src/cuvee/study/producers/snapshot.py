@@ -1,4 +1,4 @@
-"""Snapshots: finished trainings measured on their way, at the parameters that they kept (floor 7)."""
+"""Snapshots: finished trainings measured on their way, at the parameters that they kept."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

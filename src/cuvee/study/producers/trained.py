@@ -1,4 +1,4 @@
-"""Trainings to the end, measured on every evaluation (floor 7). One that stops ends the command."""
+"""Trainings to the end, measured on every evaluation. One that stops ends the command."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Weighted: members of a pool averaged by weights, as merges and ensembles are asked for (floor 7)."""
+"""Weighted: members of a pool averaged by weights, as merges and ensembles are asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From small scales to the mixture of a large training: the flow of ``cuvee scale`` (floor 7).
+"""From small scales to the mixture of a large training: the flow of ``cuvee scale``.
 
 config = StudyConfig.load(path)
 print(outlook(config, folder).statement)

@@ -1,4 +1,4 @@
-"""What the trainings above the rungs say: of mixtures, and of the laws that foretold them (floor 7)."""
+"""What the trainings above the rungs say: of mixtures, and of the laws that foretold them."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""From what a ladder has measured to the mixture at the target run (floor 7)."""
+"""From what a ladder has measured to the mixture at the target run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

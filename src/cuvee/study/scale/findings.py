@@ -1,4 +1,4 @@
-"""What a ladder has measured before it concludes (floor 7)."""
+"""What a ladder has measured before it concludes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The flow of ``cuvee scale`` (floor 7): a ladder of scales climbed, and the mixture at the target run.
+"""The flow of ``cuvee scale``: a ladder of scales climbed, and the mixture at the target run.
 
 At every rung direct data optimisation trains its runs and finds the best mixture; AutoScale carries these
 optima on, and so does a law fitted to all runs. One scale above, the mixtures found are trained beside equal

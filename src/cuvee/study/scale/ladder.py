@@ -1,4 +1,4 @@
-"""The ladder of scales from what can be paid to the target run (floor 7). Plans only; nothing is trained.
+"""The ladder of scales from what can be paid to the target run. Plans only; nothing is trained.
 
 At every rung direct data optimisation needs a base run of equal amounts and runs in which one source has more
 or less (Kang et al. 2025, https://arxiv.org/abs/2407.20177); one scale above, the mixtures found are trained.

@@ -1,4 +1,4 @@
-"""The law of mixture and scale behind a ladder (floor 7): fitted to all its runs, asked beyond them."""
+"""The law of mixture and scale behind a ladder: fitted to all its runs, asked beyond them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

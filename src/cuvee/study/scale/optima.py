@@ -1,4 +1,4 @@
-"""The best mixture at every rung, and the progression through them (floor 7).
+"""The best mixture at every rung, and the progression through them.
 
 Direct data optimisation at each rung, AutoScale beyond; how sure both are is drawn from the noise of a run.
 """

@@ -1,4 +1,4 @@
-"""What a decision across scales warns of (floor 7)."""
+"""What a decision across scales warns of."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""One experiment after another, whichever tells most for its price: the flow of ``cuvee search`` (floor 7).
+"""One experiment after another, whichever tells most for its price: the flow of ``cuvee search``.
 
 config = StudyConfig.load(path)
 print(outlook(config, folder).statement)

@@ -1,4 +1,4 @@
-"""What a pool still costs when a search begins (floor 7).
+"""What a pool still costs when a search begins.
 
     searches/<key>.charge    these FLOPs, written when the search begins
 

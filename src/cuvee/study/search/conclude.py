@@ -1,4 +1,4 @@
-"""From what a search has measured to the mixture it ends with (floor 7)."""
+"""From what a search has measured to the mixture it ends with."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""What a search has found when it stops (floor 7)."""
+"""What a search has found when it stops."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The flow of ``cuvee search`` (floor 7): one batch of experiments after another, until it stops by rule.
+"""The flow of ``cuvee search``: one batch of experiments after another, until it stops by rule.
 
     baseline at the dearest level -> ask, write down, make, observe -> ... -> try what looks best -> conclude
 

@@ -1,4 +1,4 @@
-"""The journal of a search: what was asked for, batch by batch, written before it is made (floor 7).
+"""The journal of a search: what was asked for, batch by batch, written before it is made.
 
 What experiments measured stands in the study's store. Both together are the whole state of a search, and
 one that was killed at any moment goes on as if it had not been. Each line has a digest of itself and of all

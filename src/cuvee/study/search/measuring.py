@@ -1,4 +1,4 @@
-"""The experiments of a search, made by the runner and looked up in the store (floor 7)."""
+"""The experiments of a search, made by the runner and looked up in the store."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a search can ask for, at which price (floor 7). Plans only; nothing is trained.
+"""What a search can ask for, at which price. Plans only; nothing is trained.
 
 The dearest level is a training as long as the budget allows, at most the target run. Below it stand shorter
 trainings, the dearest ones frozen on their way, and the merges and ensembles of a pool of branches.

@@ -1,4 +1,4 @@
-"""What a search can ask for, at which price in FLOPs and time (floor 7)."""
+"""What a search can ask for, at which price in FLOPs and time."""
 
 from dataclasses import dataclass
 

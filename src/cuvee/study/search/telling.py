@@ -1,4 +1,4 @@
-"""A line for every experiment, for those who watch (floor 7)."""
+"""A line for every experiment, for those who watch."""
 
 from collections.abc import Sequence
 

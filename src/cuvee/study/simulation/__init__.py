@@ -1,4 +1,4 @@
-"""Methods of search played against runs that are already there: the flow of ``cuvee simulate`` (floor 7).
+"""Methods of search played against runs that are already there: the flow of ``cuvee simulate``.
 
 runs = read_table(paths, {})
 played = simulate(runs.observations, SimulationQuestion(), table=runs.name, folder=out)

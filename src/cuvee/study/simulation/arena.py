@@ -1,4 +1,4 @@
-"""Arena: a table of runs made ready to be searched in (floor 7).
+"""Arena: a table of runs made ready to be searched in.
 
 Levels are the kinds and sizes of the runs. A level costs the mean of what its runs are told to have cost, and
 where that is not told 6 x parameters x tokens. Where no run tells its size the table is one level.

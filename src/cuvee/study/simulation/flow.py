@@ -1,4 +1,4 @@
-"""From a table of runs to a comparison of search methods: the flow of ``cuvee simulate`` (floor 7).
+"""From a table of runs to a comparison of search methods: the flow of ``cuvee simulate``.
 
 The runs stand for an experiment that costs what it cost, or a law fitted to them does. Every method searches
 it from the beginning, once for each seed. Deterministic for one table and question.

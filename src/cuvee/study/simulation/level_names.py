@@ -1,4 +1,4 @@
-"""Levels by name: parameters and tokens, as people write them (floor 7)."""
+"""Levels by name: parameters and tokens, as people write them."""
 
 import math
 from collections.abc import Sequence

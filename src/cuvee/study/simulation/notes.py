@@ -1,4 +1,4 @@
-"""On what terms the numbers of a simulation are to be read (floor 7)."""
+"""On what terms the numbers of a simulation are to be read."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Plays: every method in the arena, once for each seed, each kept as it ends (floor 7).
+"""Plays: every method in the arena, once for each seed, each kept as it ends.
 
     OUT/plays/<key>.json    what a method did; the key is a digest of all that determines it
 

@@ -1,4 +1,4 @@
-"""Simulation question: which methods are played, against what, how often and how long (floor 7)."""
+"""Simulation question: which methods are played, against what, how often and how long."""
 
 import math
 from dataclasses import dataclass, field

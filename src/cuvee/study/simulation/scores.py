@@ -1,4 +1,4 @@
-"""Scores: what plays come to, method by method and level by level (floor 7)."""
+"""Scores: what plays come to, method by method and level by level."""
 
 import math
 from collections.abc import Sequence

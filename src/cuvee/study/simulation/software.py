@@ -1,4 +1,4 @@
-"""Software: which code, and which libraries, a play was made by (floor 7)."""
+"""Software: which code, and which libraries, a play was made by."""
 
 from pathlib import Path
 

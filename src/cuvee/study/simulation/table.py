@@ -1,4 +1,4 @@
-"""The runs of a simulation: a table of any tool, or what a study of cuvee has in its store (floor 7).
+"""The runs of a simulation: a table of any tool, or what a study of cuvee has in its store.
 
 Of a study those runs count that compare mixtures at full length: trained, merged and ensembled ones, each
 kind a level of its own at the price that was paid for it. Seeds, branches and snapshots are what the others
