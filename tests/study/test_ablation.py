@@ -60,8 +60,8 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.edit import append_source
 from cuvee.study.folder import StudyFolder
 from cuvee.study.judge import Judge
-from cuvee.study.merge_optimum import MOST_EVALUATIONS, TOLERANCE, descend
 from cuvee.study.opening import opened
+from cuvee.study.producers.descended import MOST_EVALUATIONS, TOLERANCE, descend
 from cuvee.study.settings import MergingSettings
 from cuvee.study.survey import survey
 from tests.models.tiny_models import save_random

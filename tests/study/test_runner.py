@@ -11,6 +11,7 @@ from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor, Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
 from cuvee.mixture.mixture import Mixture
+from cuvee.mixture.region import Region
 from cuvee.progress import Progress
 from cuvee.runs.metric_names import BITS, NATS
 from cuvee.runs.roles import CANDIDATE, REFERENCE, SEARCH
@@ -19,6 +20,7 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.opening import opened
 from cuvee.study.planned import Planned
 from cuvee.study.pooling import ensemble_of, planned_branches, planned_seed, pool_of
+from cuvee.study.producers.descended import Descent, Descents
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.merged import Merges
@@ -98,12 +100,21 @@ def ensembled(runner: Runner) -> Asked:
     return Ensembles(runner.plan, ensemble), weighted(runner)
 
 
+def descended(runner: Runner) -> Asked:
+    pool, region = pool_of(runner.plan, 1), Region.simplex(LANGUAGES)
+    ensemble = ensemble_of(runner.plan, pool, runner.executor, runner.progress)
+    target = runner.documents.target(runner.plan.config.target_weights)
+    asked = [Descent(one, region, target, 0.0) for one in MIXTURES]
+    return Descents(runner.plan, "merge", pool, ensemble), asked
+
+
 CASES: dict[str, Callable[[Runner], Asked]] = {
     "trained": trained,
     "frozen": frozen,
     "snapshot": snapshots,
     "merged": merged,
     "ensembled": ensembled,
+    "descended": descended,
 }
 
 

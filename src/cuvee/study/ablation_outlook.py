@@ -9,11 +9,12 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.runs.roles import DESCENT
 from cuvee.study.agenda import Agenda
 from cuvee.study.checking import CHECK_SEEDS, TITLE
-from cuvee.study.merge_optimum import STAGE as OPTIMUM
-from cuvee.study.merge_optimum import STARTS, descent_flops
+from cuvee.study.merge_optimum import STARTS
 from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.planned import Planned
 from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.producers.descended import STAGE as OPTIMUM
+from cuvee.study.producers.descended import descent_flops
 from cuvee.study.runner import Runner
 from cuvee.study.survey import ARMS
 from cuvee.training.run import TrainingRun

@@ -1,5 +1,6 @@
 """Producers: the ways in which a study makes observations, one file each."""
 
+from cuvee.study.producers.descended import Descent, Descents
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.merged import Merges
@@ -11,6 +12,8 @@ from cuvee.study.producers.weighted import Weighted
 
 __all__ = [
     "PRODUCERS",
+    "Descent",
+    "Descents",
     "Ensembles",
     "FrozenTrainings",
     "Merges",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cuvee.study.producers.descended import Descents
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.merged import Merges
@@ -16,5 +17,6 @@ PRODUCERS: Mapping[str, type[Producer[Any]]] = {
     "snapshot": Snapshots,
     "merged": Merges,
     "ensembled": Ensembles,
+    "descended": Descents,
 }
 """By what their observations are."""
