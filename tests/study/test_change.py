@@ -27,6 +27,7 @@ from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
 from cuvee.study.judge import Judge
 from cuvee.study.mixtures import intended_references, region_of
+from cuvee.study.opening import opened
 from cuvee.study.source_change import Change, Drop, Merge, Split
 from cuvee.study.study_file import COPIES, StudyFile
 from cuvee.study.survey import survey
@@ -226,6 +227,24 @@ def test_a_merge_trains_one_branch_and_keeps_what_is_measured(copy: StudyFolder,
     assert roles_made(copy, finished)["branch"] == 1
     assert decision.sources == ("ka", "nu", "both")
     assert decision.target == finished.decision.target
+    assert [one.evaluation for one in decision.predictions if one.in_pool] == list(LANGUAGES)
+
+
+def test_a_merge_carries_a_reference_that_is_not_measured_again(copy: StudyFolder) -> None:
+    """It had both sources in proportion. The evaluations stay, and its row is still over the old sources."""
+    with opened(StudyConfig.load(copy.root), copy, executor=InProcess()) as lab:
+        tokens = lab.plan.material.unit_tokens
+    both = tokens["lo"] + tokens["mi"]
+    drawn = {"ka": 0.4, "lo": 0.6 * tokens["lo"] / both, "mi": 0.6 * tokens["mi"] / both}
+    copy.references.write_text(json.dumps([drawn, *json.loads(copy.references.read_text())]))
+    run(copy)
+    rows = {one.key: one for one in trained(copy)}
+    _, decision = changed(copy, MERGE)
+    after = {one.key: one for one in trained(copy)}
+    assert all(after[key] == row for key, row in rows.items())
+    assert not any(one.role in (CARRIED, CARRIED_AGAIN) for one in after.values())
+    [carried] = [one for one in decision.references if "(carried, trained on" in one.name]
+    assert carried.shares == pytest.approx((0.4, 0.0, 0.6))
     assert [one.evaluation for one in decision.predictions if one.in_pool] == list(LANGUAGES)
 
 
