@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import ladder_study, scarce_study
 from benchmarks.harness import Cell, Table, write
 from benchmarks.laws import AFTER, RUNS, ranks, regmix, table
+from benchmarks.repetition import REPETITION_LAWS, RepeatedRuns
 from cuvee.cli.progress_display import progress_display
 from cuvee.decisions.scale.decision import Checked, ScaleDecision
 from cuvee.laws.effective_data import EffectiveData
@@ -21,7 +22,6 @@ from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.interface import FittedLaw, LawData
 from cuvee.laws.registry import law_named
-from cuvee.laws.repetition import REPETITION_LAWS, RepeatedRuns
 from cuvee.progress import Progress
 from cuvee.study import scale
 from cuvee.study.folder import StudyFolder
