@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import ladder_study, scarce_study
 from benchmarks.harness import Cell, Table, write
 from benchmarks.laws import AFTER, RUNS, ranks, regmix, table
+from benchmarks.repetition import REPETITION_LAWS, RepeatedRuns
 from cuvee.cli.progress_display import progress_display
 from cuvee.decisions.scale.decision import Checked, ScaleDecision
 from cuvee.laws.effective_data import EffectiveData
