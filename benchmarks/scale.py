@@ -8,7 +8,6 @@ No row that is foretold was seen by the fit. The trainings (an hour and a half o
 from collections.abc import Callable
 
 import numpy as np
-from cuvee.laws.repetition import REPETITION_LAWS, RepeatedRuns
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
