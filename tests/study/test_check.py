@@ -213,7 +213,7 @@ def test_documents_that_a_choice_may_have_seen_are_not_said_to_be_unseen() -> No
     plain, seen = check(BETTER, BETTER), replace(check(BETTER, BETTER), unseen=False)
     assert plain.measured_on == "on documents that no choice has seen"
     assert "seen" not in plain.verdict.why
-    assert "5k tokens, on documents of which the choice may have seen some" in seen.verdict.why
+    assert "5k tokens (on documents of which the choice may have seen some) it beats" in seen.verdict.why
 
 
 def test_the_lengths_of_trainings_are_those_of_all_mixtures() -> None:

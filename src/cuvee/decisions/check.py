@@ -124,7 +124,7 @@ class Check:
     @property
     def verdict(self) -> Verdict:
         """What may be said of the pick."""
-        trained = f"{self.trained} at {self.extent}" + ("" if self.unseen else f", {self.measured_on},")
+        trained = f"{self.trained} at {self.extent}" + ("" if self.unseen else f" ({self.measured_on})")
         told = "; ".join(_told(one) for one in self.comparisons)
         if not self.comparisons:
             names = " and ".join(sorted(arm.name for arm in self.arms[1:]))
