@@ -306,3 +306,11 @@ def test_a_verdict_says_how_far_it_reaches(parameters: int, tokens: int, said: b
     known = "That is known of runs of 1k parameters and 5k tokens, not of the target run with "
     assert decision.headline[1].startswith(known) is said
     assert "at 1k parameters and 5k tokens it beats" in decision.verdict.why
+
+
+def test_trainings_of_unequal_length_are_not_said_to_be_of_one() -> None:
+    """Under the estimand ``union`` a mixture of fewer units reads less."""
+    found = check(BETTER, BETTER)
+    pick, *baselines = found.arms
+    unequal = replace(found, arms=(replace(pick, tokens=3_000), *baselines))
+    assert unequal.extent == "1k parameters and 3k to 5k tokens"

@@ -100,7 +100,7 @@ class Check:
     @property
     def extent(self) -> str:
         """How large they were, in words."""
-        return f"{size(self.parameters)} parameters and {size(self.tokens)} tokens"
+        return f"{size(self.parameters)} parameters and {' to '.join(map(size, self.lengths))} tokens"
 
     @property
     def lengths(self) -> tuple[int, ...]:
