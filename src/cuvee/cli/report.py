@@ -7,6 +7,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cuvee.runs.observations import Observations
     from cuvee.study.answers import AnyDecision
     from cuvee.types import Json
 
@@ -43,7 +44,10 @@ def write(answer: "AnyDecision", root: "Path") -> "tuple[Path, ...]":
     from cuvee.study.folder import StudyFolder
 
     store = StudyFolder(root).store
-    observations = RunStore(store).observations() if store.exists() else None
+
+    def observations() -> "Observations | None":
+        return RunStore(store).observations() if store.exists() else None
+
     return write_reports(answer, root, Beside(read_answers(root, answer), observations))
 
 

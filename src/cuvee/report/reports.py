@@ -38,8 +38,8 @@ class Beside:
 
     answers: Answers | None = None
     """All that the study has."""
-    observations: Observed | None = None
-    """The runs behind it; only counted."""
+    observations: Callable[[], Observed | None] = lambda: None
+    """Reads the runs behind it, which only one kind of decision counts."""
 
 
 NOTHING = Beside()
@@ -65,7 +65,7 @@ def render_json(view: Any) -> str:
 
 REPORTS: Mapping[type[Document], Reports] = {
     Decision: Reports(
-        lambda decision, beside: StudyView.of(decision, beside.observations, beside.answers),
+        lambda decision, beside: StudyView.of(decision, beside.observations(), beside.answers),
         "report.html",
         {"report.html": render_html, "report.md": render_markdown, "decision.json": render_json},
     ),
