@@ -6,11 +6,20 @@ from typing import Self
 
 from cuvee.decisions.check import Check
 from cuvee.decisions.document import Document
+from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import Verdict
 
 
 class Concluded(Document):
     """A document whose verdict and first lines follow from the rest of it."""
+
+    mixture: tuple[SourceShare, ...]
+    """The pick, one entry a source."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources [S]; every ``shares`` follows this order."""
+        return tuple(entry.source for entry in self.mixture)
 
     def judged(self) -> Self:
         """The same with its verdict, and the first lines under it."""

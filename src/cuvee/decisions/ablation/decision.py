@@ -321,11 +321,6 @@ class Decision(Checkable):
         if unknown:
             raise ConfigError(f"decision on {self.study!r}: {unknown[0]!r} is not a source of it")
 
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of the sources [S]; every ``shares`` follows this order."""
-        return tuple(entry.source for entry in self.mixture)
-
     def shares(self) -> dict[str, float]:
         """The picked mixture by name."""
         return {entry.source: entry.share for entry in self.mixture}

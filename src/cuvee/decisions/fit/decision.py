@@ -226,11 +226,6 @@ class LawDecision(Concluded):
                 )
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of the sources [S]."""
-        return tuple(entry.source for entry in self.mixture)
-
-    @property
     def pick(self) -> Candidate:
         """The mixture chosen, as a candidate."""
         return self.candidate(PICK)

@@ -158,11 +158,6 @@ class ScaleDecision(Checkable):
         check_shares(self.study, self.mixture)
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """Names [S]."""
-        return tuple(entry.source for entry in self.mixture)
-
-    @property
     def largest(self) -> tuple[int, int]:
         """Parameters and tokens of the largest trainings that it rests on."""
         if self.check_tokens:

@@ -140,11 +140,6 @@ class SearchDecision(Checkable):
         check_shares(self.study, self.mixture)
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """Names [S]."""
-        return tuple(entry.source for entry in self.mixture)
-
-    @property
     def largest(self) -> tuple[int, int]:
         """Parameters and tokens of the largest trainings that it rests on."""
         return self.levels[-1].parameters, self.levels[-1].tokens
