@@ -25,12 +25,13 @@ from cuvee.models.hugging_face import save_llama
 from cuvee.models.llama import Llama
 from cuvee.progress import Silent
 from cuvee.runs.store import RunStore
-from cuvee.study import ablation, fit_folder, scale, search
+from cuvee.study import ablation, asked_runs, fit_folder, scale, search
 from cuvee.study.answers import read_answer
 from cuvee.study.config import StudyConfig
 from cuvee.study.fit import decide
 from cuvee.study.folder import StudyFolder
 from cuvee.study.question import Question
+from cuvee.study.runs import Runs
 from cuvee.training import loop
 from cuvee.types import Json
 
@@ -210,7 +211,7 @@ def _fitted(answered: Path, place: Path) -> Path:
     with RunStore(answered / "store.sqlite") as store:
         runs = store.observations(kind="merged")
     lower = [name for name in runs.metrics if name.startswith("nats")]
-    table = fit_folder.Runs(runs, dict.fromkeys(lower, "lower"), "merges", ())
+    table = Runs(runs, dict.fromkeys(lower, "lower"), "merges", ())
     question = Question(weights=dict.fromkeys(lower, 1.0), directions=dict.fromkeys(lower, "lower"))
     with threadpool_limits(limits=1):
         fit_folder.save(place, table, question, decide(runs, question, table="merges", compared=("linear",)))
@@ -219,7 +220,7 @@ def _fitted(answered: Path, place: Path) -> Path:
 
 def _optimise(folder: Path, listener: Listener) -> Json:
     """The runs asked again, beside the answer that is there."""
-    runs, question = fit_folder.load(folder)
+    runs, question = asked_runs.load(folder)
     before = fit_folder.load_decision(folder)
     with threadpool_limits(limits=1):
         again = decide(runs.observations, question, table=runs.name, compared=("linear",))

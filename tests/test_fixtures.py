@@ -35,10 +35,11 @@ from cuvee.runs.store import RunStore
 from cuvee.runs.tables import read_csv
 from cuvee.search.played import Played
 from cuvee.study import ablation, scale, search
+from cuvee.study.asked_runs import load
 from cuvee.study.config import StudyConfig
 from cuvee.study.decided import read_decided
 from cuvee.study.fit import decide
-from cuvee.study.fit_folder import load, load_decision
+from cuvee.study.fit_folder import load_decision
 from cuvee.study.folder import StudyFolder
 from cuvee.study.simulation.arena import arena_of
 from cuvee.study.simulation.plays import Plays, played

@@ -11,7 +11,8 @@ from cuvee.mixture.region import Region
 from cuvee.runs.observations import Observations
 from cuvee.runs.roles import REFERENCE
 from cuvee.runs.run import Run, observations_of
-from cuvee.study.findings import Findings, References, Scored
+from cuvee.study.findings import Findings, References
+from cuvee.study.scored import Scored
 from cuvee.types import FloatArray
 
 SOURCES = ("a", "b", "c")

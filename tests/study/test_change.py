@@ -22,6 +22,7 @@ from cuvee.runs.roles import CARRIED, CARRIED_AGAIN
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study import conclude
+from cuvee.study.ablation import outlook_of
 from cuvee.study.change import ChangePlan, change_sources, look_ahead
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
@@ -95,14 +96,14 @@ def write_parts(root: Path) -> None:
 def ahead(folder: StudyFolder, change: Change) -> tuple[StudyFile, ChangePlan]:
     file = StudyFile.read(folder.root / "study.yaml")
     after = change_sources(file, change, folder, Silent(), InProcess())
-    return after, look_ahead(after.config, change, folder, Silent(), InProcess(), timed=True)
+    return after, look_ahead(after.config, change, folder, Silent(), InProcess(), outlook_of)
 
 
 def still_ahead(folder: StudyFolder, change: Change) -> ChangePlan:
     """After the file was changed."""
     config = StudyConfig.load(folder.root)
     assert change.done(config, folder.root)
-    return look_ahead(config, change, folder, Silent(), InProcess(), timed=True)
+    return look_ahead(config, change, folder, Silent(), InProcess(), outlook_of)
 
 
 def changed(folder: StudyFolder, change: Change) -> tuple[ChangePlan, Decision]:

@@ -10,8 +10,8 @@ import pytest
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.purpose import TRAINING, no_target
-from cuvee.study.fit_folder import Runs, checked_directions, read_runs
 from cuvee.study.question import Question
+from cuvee.study.runs import Runs, checked_directions, read_runs
 
 COUNT = 12
 WEB = np.random.default_rng(0).uniform(0.05, 0.95, COUNT)

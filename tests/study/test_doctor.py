@@ -21,8 +21,9 @@ from cuvee.study.doctor.diagnosis import diagnose
 from cuvee.study.doctor.finding import SEVERITIES, Diagnosis
 from cuvee.study.doctor.registry import CHECKS
 from cuvee.study.fit import decide
-from cuvee.study.fit_folder import checked_directions, read_runs, save
+from cuvee.study.fit_folder import save
 from cuvee.study.question import Question
+from cuvee.study.runs import checked_directions, read_runs
 from tests.published import shared
 
 SOURCES = ("books", "code", "law", "web")

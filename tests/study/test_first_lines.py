@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from cuvee.errors import CuveeError
+from cuvee.study.asked_runs import load
 from cuvee.study.doctor.diagnosis import diagnose, examine
 from cuvee.study.doctor.first_lines import first_lines
 from cuvee.study.doctor.registry import CHECKS
 from cuvee.study.doctor.subject import Subject
 from cuvee.study.fit import decide
-from cuvee.study.fit_folder import checked_directions, load, one_scale, save
+from cuvee.study.fit_folder import save
 from cuvee.study.question import Question
+from cuvee.study.runs import checked_directions, one_scale
 from tests.runs.test_formats_damage import FILES, with_odd_cell, written
 
 COUNT = 16

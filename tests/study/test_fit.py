@@ -23,14 +23,15 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.imported import import_runs
 from cuvee.runs.observations import Observations
-from cuvee.study import fit as flow
+from cuvee.study.asked_runs import load
 from cuvee.study.belief import Belief
 from cuvee.study.distance import distance
 from cuvee.study.fit import Answer, decide
-from cuvee.study.fit_folder import checked_directions, load, load_decision, read_runs, save
+from cuvee.study.fit_folder import load_decision, save
 from cuvee.study.labels import labels
 from cuvee.study.next_runs import worth_of_more
-from cuvee.study.question import Question
+from cuvee.study.question import LAWS_COMPARED, Question
+from cuvee.study.runs import checked_directions, read_runs
 from cuvee.types import FloatArray
 from tests.laws.samples import METRICS, SOURCES, mixtures, truth
 
@@ -89,7 +90,7 @@ def test_the_answer_holds_what_a_reader_needs(answer: Answer) -> None:
         assert entry.low <= entry.share <= entry.high
         assert entry.epochs == pytest.approx(entry.share * 100.0 / entry.unique_tokens)
     assert [row.law for row in decision.laws if row.chosen] == ["effective_data"]
-    assert {row.law for row in decision.laws} == set(flow.LAWS_COMPARED)
+    assert {row.law for row in decision.laws} == set(LAWS_COMPARED)
     assert all(row.r_squared > 0.5 for row in decision.laws if row.law in ("effective_data", "ensemble"))
     assert {metric.name for metric in decision.metrics} == set(METRICS)
     assert any(worth.matters for worth in decision.sensitivities)

@@ -13,9 +13,9 @@ from cuvee.laws.registry import law_named
 from cuvee.laws.validation import validate
 from cuvee.progress import Silent
 from cuvee.study import fit_price
-from cuvee.study.fit import LAWS_COMPARED
 from cuvee.study.fit_price import in_words, price_of
 from cuvee.study.fitting import fitted_laws
+from cuvee.study.question import LAWS_COMPARED
 from tests.laws.samples import mixtures, runs, truth
 
 

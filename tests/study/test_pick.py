@@ -16,10 +16,11 @@ from cuvee.mixture.region import Region
 from cuvee.report.reports import write_reports
 from cuvee.search.objective import Guard, Objective
 from cuvee.study.fit import decide
-from cuvee.study.fit_folder import Runs, load_kept, save
+from cuvee.study.fit_folder import load_kept, save
 from cuvee.study.law_choice import chosen_law
 from cuvee.study.pick import pick
 from cuvee.study.question import Question
+from cuvee.study.runs import Runs
 from cuvee.types import FloatArray, Json
 from tests.laws.samples import METRICS, SOURCES, mixtures, truth
 from tests.study.test_fit import FAST, observations

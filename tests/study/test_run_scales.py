@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cuvee.runs.imported import ImportedTable, import_runs
-from cuvee.study.fit_folder import read_runs
 from cuvee.study.run_scales import RunScales, Scale
+from cuvee.study.runs import read_runs
 
 POINTS = (1_000_000_000, 2_000_000_000, 4_000_000_000, 8_000_000_000)
 RUNS = 10

@@ -23,7 +23,7 @@ from cuvee.search.methods.transfer import Transfer
 from cuvee.search.played import Played
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Level
-from cuvee.study.fit_folder import read_runs
+from cuvee.study.runs import read_runs
 from cuvee.study.simulation.flow import Simulated, simulate
 from cuvee.study.simulation.level_names import level_named, level_names
 from cuvee.study.simulation.plays import Plays

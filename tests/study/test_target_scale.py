@@ -10,9 +10,11 @@ import pytest
 from cuvee.errors import ConfigError
 from cuvee.runs.imported import import_runs
 from cuvee.runs.observations import Observations
+from cuvee.study.asked_runs import load
 from cuvee.study.fit import decide
-from cuvee.study.fit_folder import Runs, every_scale, load, save
+from cuvee.study.fit_folder import save
 from cuvee.study.question import Question
+from cuvee.study.runs import Runs, every_scale
 from tests.laws.samples import SOURCES, mixtures
 
 LAW = "effective_data_scaling"

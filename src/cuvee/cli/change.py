@@ -90,6 +90,7 @@ def _looked_ahead(
     """The study file with the change made, and what that leaves and takes; nothing is written."""
     from cuvee.cli.run import forbid_the_hub
     from cuvee.execution.local import ResidentProcesses
+    from cuvee.study.ablation import outlook_of
     from cuvee.study.change import change_sources, look_ahead
     from cuvee.study.study_file import StudyFile
 
@@ -99,7 +100,8 @@ def _looked_ahead(
     with ResidentProcesses(file.config.workers) as workers:
         if not asked.done(file.config, folder.root):
             file = change_sources(file, asked, folder, progress, workers)
-        return file, look_ahead(file.config, asked, folder, progress, workers, timed=timed)
+        price = outlook_of if timed else None
+        return file, look_ahead(file.config, asked, folder, progress, workers, price)
 
 
 def _asked(action: Action, sources: list[str], into: list[str], root: Path) -> "Change":

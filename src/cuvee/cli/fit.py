@@ -12,8 +12,8 @@ from cuvee.cli.options import AsJson
 if TYPE_CHECKING:
     from cuvee.decisions.fit.decision import LawDecision, LawRow, Sensitivity
     from cuvee.study.fit import Answer
-    from cuvee.study.fit_folder import Runs
     from cuvee.study.question import Question
+    from cuvee.study.runs import Runs
 
 Tables = Annotated[
     list[Path],
@@ -145,9 +145,8 @@ def fit(
     from cuvee.laws.at_scale import OF_SCALE
     from cuvee.study.doctor.first_lines import first_lines
     from cuvee.study.doctor.subject import Subject
-    from cuvee.study.fit import LAWS_COMPARED
-    from cuvee.study.fit_folder import every_scale, one_scale
-    from cuvee.study.question import Question
+    from cuvee.study.question import LAWS_COMPARED, Question
+    from cuvee.study.runs import every_scale, one_scale
 
     question = _changed(Question(), context.params)
     subject = Subject.read(tables, pairs(where, "--where"), lower or (), higher or (), question)
@@ -186,9 +185,9 @@ def optimise(
 ) -> None:
     """Optimise the mixture again from an earlier fit, with other options. Options not given are kept, also
     caps, floors, guards and tokens of other sources and metrics."""
+    from cuvee.study.asked_runs import load
     from cuvee.study.doctor.first_lines import first_lines
-    from cuvee.study.fit import LAWS_COMPARED
-    from cuvee.study.fit_folder import load
+    from cuvee.study.question import LAWS_COMPARED
 
     runs, before = load(folder)
     question = _changed(before, context.params)
@@ -244,7 +243,8 @@ def _answer(
     from cuvee.execution.local import LocalProcesses
     from cuvee.report.reports import write_reports
     from cuvee.study.fit import decide
-    from cuvee.study.fit_folder import checked_directions, load_kept, save
+    from cuvee.study.fit_folder import load_kept, save
+    from cuvee.study.runs import checked_directions
 
     question = checked_directions(runs, question)
     with progress_display() as progress:

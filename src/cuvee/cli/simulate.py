@@ -75,8 +75,8 @@ def simulate(
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
     from cuvee.report.reports import write_reports
-    from cuvee.study.fit_folder import checked_directions
     from cuvee.study.question import Question
+    from cuvee.study.runs import checked_directions
     from cuvee.study.simulation.flow import simulate as play
     from cuvee.study.simulation.question import SimulationQuestion
     from cuvee.study.simulation.table import read_table

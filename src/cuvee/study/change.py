@@ -1,5 +1,6 @@
 """Changing the sources of a study that has runs: what they are still worth, and what must run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from cuvee.mixture.region import Region
 from cuvee.progress import Progress
 from cuvee.quantities import flops
 from cuvee.runs.roles import CARRIED, CARRIED_AGAIN, PARTS
-from cuvee.study.ablation import outlook_of
 from cuvee.study.changed_study import changed
 from cuvee.study.config import StudyConfig
 from cuvee.study.folder import StudyFolder
@@ -84,13 +84,12 @@ def look_ahead(
     folder: StudyFolder,
     progress: Progress,
     executor: Executor,
-    *,
-    timed: bool,
+    outlook_of: Callable[[Runner], Outlook] | None = None,
 ) -> ChangePlan:
     """What the change that led to ``config`` leaves and takes; nothing is trained.
 
     Args:
-        timed: time a few steps, for the price.
+        outlook_of: what `cuvee run` takes afterwards; it times a few steps. None where nobody asks.
 
     Raises:
         CuveeError: text or limits that cannot be used.
@@ -101,7 +100,7 @@ def look_ahead(
         made = {run.details.get("run") for run in lab.store.runs(kind="trained")}
         kept = [one for one in chosen if lab.plan.reference(one.trained).key in made]
         runs, new = _worth(lab), len(chosen) - len(kept)
-        outlook = outlook_of(lab) if timed else None
+        outlook = outlook_of(lab) if outlook_of is not None else None
         sentences = [
             *statement(runs),
             *_of_references(kept, new),

@@ -44,11 +44,10 @@ from cuvee.study.law_rows import candidates_of, held_out_runs, law_row, metrics_
 from cuvee.study.measured_better import measured_better
 from cuvee.study.next_runs import worth_of_more
 from cuvee.study.pick import could_be_picked, pick, spread_of
-from cuvee.study.question import LAW, Question
+from cuvee.study.question import LAW, LAWS_COMPARED, Question
 from cuvee.study.target_scale import TargetScale
 from cuvee.types import FloatArray
 
-LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")
 RESAMPLES = 100
 FEW_RESAMPLES = 24
 """For laws of which each draw takes a fit from the beginning, and for very large tables."""

@@ -23,8 +23,9 @@ from cuvee.honesty.proxy_choice import Choice, refit
 from cuvee.honesty.scopes import replicate_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.product_process import expected_fall
-from cuvee.study.findings import Findings, Scored
+from cuvee.study.findings import Findings
 from cuvee.study.halves import PAIRS, Halves
+from cuvee.study.scored import Scored
 from cuvee.types import FloatArray
 
 CONFIDENCE = 0.95

@@ -15,9 +15,10 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.runs.roles import OPTIMUM
 from cuvee.runs.run import Run
-from cuvee.study.findings import MergeOptimum, Scored
+from cuvee.study.findings import MergeOptimum
 from cuvee.study.producers.descended import Descent, Descents
 from cuvee.study.proxies import MERGE, Proxies
+from cuvee.study.scored import Scored
 from cuvee.types import FloatArray
 
 STARTS = 3

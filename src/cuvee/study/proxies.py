@@ -14,12 +14,12 @@ from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.roles import BRANCH
 from cuvee.study.curves import learning_curves
-from cuvee.study.findings import Scored
 from cuvee.study.pooling import ensemble_of, pool_of
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.merged import Merges
 from cuvee.study.producers.weighted import Weighted
 from cuvee.study.runner import Runner
+from cuvee.study.scored import Scored
 from cuvee.types import BoolArray, FloatArray
 
 MERGE = "merge"

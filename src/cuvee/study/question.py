@@ -13,6 +13,8 @@ LEVEL = 0.8
 LAW = "effective_data"
 """The recommended law, minimised where none is named and no other does clearly better on left-out runs. It is
 convex, so that its optimum is certain."""
+LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")
+"""Laws that are judged beside it on left-out runs."""
 
 
 @dataclass(frozen=True)

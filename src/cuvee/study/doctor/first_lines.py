@@ -9,8 +9,8 @@ from cuvee.runs.imported import ImportedTable
 from cuvee.study.doctor.diagnosis import examine
 from cuvee.study.doctor.registry import CHECKS
 from cuvee.study.doctor.subject import Subject
-from cuvee.study.fit_folder import Runs
 from cuvee.study.question import Question
+from cuvee.study.runs import Runs
 
 _SAID_OF_RUNS = frozenset({"several_scales", "left_out_of_target"})
 """Checks whose findings the runs of a fit bring with them, so that they are there when it is asked again."""

@@ -8,9 +8,9 @@ import numpy as np
 from cuvee.errors import CuveeError
 from cuvee.runs.formats.part import Part, Row, listed
 from cuvee.runs.observations import Observations
+from cuvee.study.asked_runs import load
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
-from cuvee.study.fit_folder import load
 from cuvee.types import FloatArray
 
 _NUMBER = re.compile(r"[0-9]{1,18}")

@@ -12,8 +12,7 @@ from cuvee.runs.formats.part import COUNT_FACTS, listed
 from cuvee.runs.formats.purpose import SETTING, no_target
 from cuvee.study.doctor.finding import Finding, error, note, warning
 from cuvee.study.doctor.subject import Subject
-from cuvee.study.fit import LAWS_COMPARED
-from cuvee.study.question import LAW
+from cuvee.study.question import LAW, LAWS_COMPARED
 from cuvee.types import FloatArray
 
 FEWEST_FOR_FIT = 3

@@ -14,13 +14,11 @@ from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import flops
 from cuvee.study.config import StudyConfig
+from cuvee.study.lengths import LEAST_STEPS, interpolated
 from cuvee.study.mixtures import check_sources
 
 CHECKED = 5
 """Mixtures trained above the rungs, at most: equal and proportional shares, and three that were found."""
-
-LEAST_STEPS = 20
-"""Of the base run at the lowest rung: fewer tell nothing."""
 
 _PRECISION = 1e-3
 _DRAWN = 17
@@ -158,8 +156,3 @@ class Ladder:
             )
             for s in steps.tolist()
         )
-
-
-def interpolated(first: float, last: float, place: float) -> int:
-    """A whole number between two, in equal ratios; ``place`` runs from 0 to 1."""
-    return round(math.exp(math.log(first) + place * (math.log(last) - math.log(first)))) if first else 0

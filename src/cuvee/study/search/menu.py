@@ -17,6 +17,7 @@ from cuvee.runs.run import Run
 from cuvee.search.proposer import Method
 from cuvee.search.space import CHECKPOINT, Experiment, Level, Space
 from cuvee.study.job import steps_between
+from cuvee.study.lengths import LEAST_STEPS, interpolated
 from cuvee.study.mixtures import region_of
 from cuvee.study.opening import available_tokens
 from cuvee.study.plan import Plan
@@ -25,7 +26,6 @@ from cuvee.study.pooling import planned_branches, planned_seed
 from cuvee.study.producers.frozen import planned_key
 from cuvee.study.producers.trained import trained_key
 from cuvee.study.runner import Runner
-from cuvee.study.scale.ladder import LEAST_STEPS, interpolated
 from cuvee.study.search.charge import Charge
 from cuvee.training.run import TrainingRun
 

@@ -17,7 +17,7 @@ from cuvee.runs.metric_names import NATS
 from cuvee.runs.observations import Observations
 from cuvee.runs.roles import DESCENT, OTHER_RECIPE, PARTS
 from cuvee.runs.store import RunStore
-from cuvee.study.fit_folder import Runs, runs_of
+from cuvee.study.runs import Runs, runs_of
 
 _NOT_COMPARED = (*PARTS, DESCENT, OTHER_RECIPE)
 
