@@ -22,6 +22,10 @@ from benchmarks import harness
 from benchmarks.ablation_study import OUTSIDE, POOL, WORK, config
 from benchmarks.harness import Cell, Table
 from cuvee.cli.progress_display import progress_display
+from cuvee.flows.ablation.conclude import conclude
+from cuvee.flows.ablation.findings import Findings, References
+from cuvee.flows.ablation.flow import investigate
+from cuvee.flows.ablation.judge import Judge
 from cuvee.honesty.agreement import honesty_report
 from cuvee.honesty.calibration import FittedCalibrator, fit
 from cuvee.honesty.calibrators import BASELINES, LEARNT, Calibrator, calibrators_for
@@ -29,13 +33,9 @@ from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.proxy_choice import choose_proxy
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.roles import OTHER_RECIPE, PICK
-from cuvee.study.ablation import investigate
-from cuvee.study.conclude import conclude
-from cuvee.study.findings import Findings, References
-from cuvee.study.folder import StudyFolder
-from cuvee.study.judge import Judge
+from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
-from cuvee.study.planned import Planned
+from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import ensemble_of, pool_of
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.merged import Merges

@@ -6,7 +6,7 @@ Needs the folder of real text that ``CUVEE_SHARED`` names (default ``../shared``
 import os
 from pathlib import Path
 
-from cuvee.study.config import StudyConfig
+from cuvee.study.file.config import StudyConfig
 from cuvee.types import Json
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,10 +24,10 @@ from cuvee.merging.linear import Linear
 from cuvee.merging.pool import Branch, FlatPool
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Silent
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
-from cuvee.study.material import prepare_material
-from cuvee.study.plan import Plan
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.plan.material import prepare_material
+from cuvee.study.plan.plan import Plan
 from cuvee.training.run import TrainingRun, execute
 from cuvee.types import FloatArray
 

@@ -20,18 +20,21 @@ from threadpoolctl import threadpool_limits
 from cuvee.cli.report import write
 from cuvee.execution.local import InProcess
 from cuvee.files import write_json, write_text
+from cuvee.flows import scale, search
+from cuvee.flows.ablation import flow as ablation
+from cuvee.flows.fit import folder as fit_folder
+from cuvee.flows.fit.flow import decide
 from cuvee.models.config import ModelConfig
 from cuvee.models.hugging_face import save_llama
 from cuvee.models.llama import Llama
 from cuvee.progress import Silent
+from cuvee.question import asked_runs
+from cuvee.question.question import Question
+from cuvee.question.runs import Runs
 from cuvee.runs.store import RunStore
-from cuvee.study import ablation, asked_runs, fit_folder, scale, search
 from cuvee.study.answers import read_answer
-from cuvee.study.config import StudyConfig
-from cuvee.study.fit import decide
-from cuvee.study.folder import StudyFolder
-from cuvee.study.question import Question
-from cuvee.study.runs import Runs
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 from cuvee.training import loop
 from cuvee.types import Json
 

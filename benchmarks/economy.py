@@ -27,15 +27,15 @@ from benchmarks.harness import FOLDER, Cell, Table, write
 from cuvee.execution.interface import Item, Job, OnProgress, Report, Result
 from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.files import write_text
+from cuvee.flows.ablation import flow as ablation
 from cuvee.progress import Silent
 from cuvee.runs.store import RunStore
-from cuvee.study import ablation
-from cuvee.study.config import StudyConfig
-from cuvee.study.edit import append_source
-from cuvee.study.folder import CONFIG_NAME, StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.edit import append_source
+from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 from cuvee.study.ledger import proxy_over_direct
-from cuvee.study.material import prepare_material
-from cuvee.study.plan import Plan
+from cuvee.study.plan.material import prepare_material
+from cuvee.study.plan.plan import Plan
 from cuvee.training import loop
 from cuvee.types import Json
 

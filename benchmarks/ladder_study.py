@@ -4,7 +4,7 @@ Needs the folder of real text that ``CUVEE_SHARED`` names (default ``../shared``
 """
 
 from benchmarks.ablation_study import OUTSIDE, POOL, ROOT, SHARED
-from cuvee.study.config import StudyConfig
+from cuvee.study.file.config import StudyConfig
 from cuvee.types import Json
 
 WORK = ROOT / ".bench" / "scale"

@@ -17,14 +17,14 @@ from benchmarks.laws import AFTER, RUNS, ranks, regmix, table
 from benchmarks.repetition import REPETITION_LAWS, RepeatedRuns
 from cuvee.cli.progress_display import progress_display
 from cuvee.decisions.scale.decision import Checked, ScaleDecision
+from cuvee.flows import scale
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
 from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.interface import FittedLaw, LawData
 from cuvee.laws.registry import law_named
 from cuvee.progress import Progress
-from cuvee.study import scale
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.folder import StudyFolder
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 LAWS = ("additive_scaling", "joint_scaling", "nested", "capacity_allocation", "effective_data_scaling")

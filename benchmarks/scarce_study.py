@@ -16,10 +16,10 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
 from cuvee.runs.metric_names import NATS
 from cuvee.sources.readers import SourceSpec, read_source
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
-from cuvee.study.planned import Planned
+from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, Json

@@ -17,6 +17,9 @@ from benchmarks.ablation_study import ROOT, WORK
 from benchmarks.harness import Cell, Table
 from benchmarks.search_study import ARMS, SEARCHES, folder_of, settings
 from benchmarks.search_tables import study
+from cuvee.flows.search.measuring import Measuring
+from cuvee.flows.search.menu import Menu
+from cuvee.flows.simulate.table import read_table
 from cuvee.progress import Progress
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.roles import SEARCH
@@ -25,11 +28,8 @@ from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
 from cuvee.search.surrogate import Surrogate
 from cuvee.search.trials import Trials
-from cuvee.study.config import StudyConfig
+from cuvee.study.file.config import StudyConfig
 from cuvee.study.opening import opened
-from cuvee.study.search.measuring import Measuring
-from cuvee.study.search.menu import Menu
-from cuvee.study.simulation.table import read_table
 from cuvee.types import FloatArray, IntArray
 
 TRAINED = (4, 8, 16)

@@ -13,16 +13,16 @@ import numpy as np
 from benchmarks.ablation_study import OUTSIDE, POOL, ROOT, SHARED
 from benchmarks.harness import Cell, Table
 from cuvee.files import write_json
+from cuvee.flows import search
+from cuvee.flows.search.measuring import Measuring
+from cuvee.flows.search.menu import Menu
 from cuvee.progress import Progress
 from cuvee.runs.metric_names import NATS
 from cuvee.search.space import Experiment
-from cuvee.study import search
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.producers.trained import Trainings
-from cuvee.study.search.measuring import Measuring
-from cuvee.study.search.menu import Menu
 from cuvee.types import FloatArray, Json
 
 WORK = ROOT / ".bench" / "search-study"

@@ -20,14 +20,14 @@ from scipy.stats import spearmanr
 
 from benchmarks.ablation_study import OUTSIDE, POOL, REFERENCES, WORK, config
 from benchmarks.laws import RUNS, table
+from cuvee.flows.ablation import flow as ablation
+from cuvee.flows.simulate.table import read_table
 from cuvee.mixture.region import Region
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.store import RunStore
 from cuvee.search.replay import Replay
 from cuvee.search.space import Level, Space
-from cuvee.study import ablation
-from cuvee.study.folder import StudyFolder
-from cuvee.study.simulation.table import read_table
+from cuvee.study.file.folder import StudyFolder
 from cuvee.types import FloatArray, IntArray
 
 SMALL_COST = 0.144

@@ -28,8 +28,8 @@ from cuvee.merging.roster import Member, Roster
 from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
 from cuvee.sources.evaluation_set import EvaluationSet
-from cuvee.study.folder import StudyFolder
-from cuvee.study.plan import COMPILE_FROM_FLOPS, Numerics
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.plan.plan import COMPILE_FROM_FLOPS, Numerics
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState

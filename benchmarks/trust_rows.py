@@ -22,13 +22,13 @@ from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.local import ResidentProcesses
 from cuvee.files import write_json
+from cuvee.flows.ablation.conclude import conclude
+from cuvee.flows.ablation.flow import investigate
 from cuvee.honesty.trainings import pooled_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
-from cuvee.study.ablation import investigate
-from cuvee.study.conclude import conclude
-from cuvee.study.mixtures import baselines
 from cuvee.study.opening import opened
+from cuvee.study.plan.mixtures import baselines
 from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, Json
 

@@ -22,15 +22,15 @@ from cuvee.sources.document import Document
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard, write_shard
 from cuvee.sources.tokenizer import load_tokenizer
-from cuvee.study.config import StudyConfig
-from cuvee.study.demo import HELD_OUT, OUT_OF_POOL, TARGET_TOKENS
-from cuvee.study.demo_text import DOMAINS, Installation
-from cuvee.study.folder import StudyFolder
-from cuvee.study.job import Bench, EvaluationRef
-from cuvee.study.plan import Plan
-from cuvee.study.planned import Planned
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.plan.job import Bench, EvaluationRef
+from cuvee.study.plan.plan import Plan
+from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
+from cuvee.study.start.demo import HELD_OUT, OUT_OF_POOL, TARGET_TOKENS
+from cuvee.study.start.demo_text import DOMAINS, Installation
 from cuvee.training.run import TrainingRun
 from cuvee.types import Json
 

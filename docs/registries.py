@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from cuvee.doctor.registry import CHECKS
 from cuvee.exporters import registry as trainers
 from cuvee.exporters.interface import Exporter
 from cuvee.files import write_text
@@ -22,7 +23,6 @@ from cuvee.merging import registry as mergers
 from cuvee.runs.formats import registry as formats
 from cuvee.search.methods import registry as methods
 from cuvee.sources.readers import READERS
-from cuvee.study.doctor.registry import CHECKS
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).with_name("registries.md")

@@ -23,7 +23,7 @@ def test_a_traceback_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Path) -> None:
         raise ZeroDivisionError("of the test")
 
-    monkeypatch.setattr("cuvee.study.inspection.inspect", broken)
+    monkeypatch.setattr("cuvee.study.start.inspection.inspect", broken)
     with fuzz.in_process() as fitted:
         kind = next(one for one in fuzz.kinds(fitted, 0.0003) if one.name == "init")
         found = fuzz.outcome(kind, 0)

@@ -9,7 +9,7 @@ from benchmarks import trust, trust_rows
 from benchmarks.trust_study import DEMOS, NOISE, TrustStudy
 from cuvee.decisions.check import EQUAL, PICK, PROPORTIONAL
 from cuvee.evaluation.scores import Documents, Scores
-from cuvee.study.config import StudyConfig
+from cuvee.study.file.config import StudyConfig
 from cuvee.types import Json
 
 

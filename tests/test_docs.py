@@ -14,6 +14,7 @@ import pytest
 import typer
 import typer.main
 
+from cuvee.doctor.registry import CHECKS
 from cuvee.exporters.registry import EXPORTERS
 from cuvee.honesty.calibrators import FEATURES, calibrators_for
 from cuvee.laws.registry import LAWS
@@ -21,7 +22,6 @@ from cuvee.merging.registry import MERGERS
 from cuvee.runs.formats.registry import FORMATS
 from cuvee.search.methods.registry import PROPOSERS
 from cuvee.sources.readers import READERS
-from cuvee.study.doctor.registry import CHECKS
 from docs import registries
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +63,7 @@ def test_examples_run(document: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if blocks(path, "yaml study")], ids=named)
 def test_study_files_are_valid(document: Path, tmp_path: Path) -> None:
-    from cuvee.study.config import StudyConfig
+    from cuvee.study.file.config import StudyConfig
 
     for block in blocks(document, "yaml study"):
         file = tmp_path / "study.yaml"

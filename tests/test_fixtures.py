@@ -27,23 +27,24 @@ from cuvee.decisions.document import decode
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.execution.local import InProcess
+from cuvee.exporters.decided import read_decided
+from cuvee.flows import scale, search
+from cuvee.flows.ablation import flow as ablation
+from cuvee.flows.fit.flow import decide
+from cuvee.flows.fit.folder import load_decision
+from cuvee.flows.simulate.benchmark import arena_of
+from cuvee.flows.simulate.question import SimulationQuestion
+from cuvee.flows.simulate.trajectories import Plays, played
 from cuvee.hashing import canonical_json, digest_file
 from cuvee.progress import Progress, Silent
+from cuvee.question.asked_runs import load
 from cuvee.report.reports import write_reports
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.runs.tables import read_csv
 from cuvee.search.played import Played
-from cuvee.study import ablation, scale, search
-from cuvee.study.asked_runs import load
-from cuvee.study.config import StudyConfig
-from cuvee.study.decided import read_decided
-from cuvee.study.fit import decide
-from cuvee.study.fit_folder import load_decision
-from cuvee.study.folder import StudyFolder
-from cuvee.study.simulation.arena import arena_of
-from cuvee.study.simulation.plays import Plays, played
-from cuvee.study.simulation.question import SimulationQuestion
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 
 FIXTURES = Path(__file__).parent / "fixtures" / "07f2d23"
 LANGUAGES = ("ka", "lo", "mi")

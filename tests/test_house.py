@@ -40,7 +40,7 @@ LIGHT_MODULES = (
     "cuvee.execution",
     "cuvee.honesty",
     "cuvee.study",
-    "cuvee.study.config",
+    "cuvee.study.file.config",
     "cuvee.cli",
     "cuvee.cli.app",
 )

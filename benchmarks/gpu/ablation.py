@@ -22,6 +22,7 @@ from benchmarks import ablation_study
 from benchmarks.harness import FOLDER, Cell, Table, write
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import InProcess, LocalProcesses
+from cuvee.flows.ablation import flow as ablation
 from cuvee.honesty.agreement import HonestyReport, honesty_report
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.honesty.scopes import MACRO_IN_POOL, MACRO_OUT_OF_POOL, TARGET
@@ -29,9 +30,8 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Silent
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.store import RunStore
-from cuvee.study import ablation
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 from cuvee.types import FloatArray, Json
 
 WORK = ablation_study.ROOT / ".bench" / "gpu"

@@ -1,15 +1,15 @@
-"""A flow that trains nothing: it stands in for ``cuvee.study.ablation`` and keeps what it was asked."""
+"""A flow that trains nothing: it stands in for ``cuvee.flows.ablation.flow`` and keeps what it was asked."""
 
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-import cuvee.study
+import cuvee.flows.ablation
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.progress import Progress
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 from tests.report.cases import small
 
 
@@ -17,7 +17,7 @@ class FakeFlow(ModuleType):
     """Answers every study with one decision, or raises what it is told to."""
 
     def __init__(self) -> None:
-        super().__init__("cuvee.study.ablation")
+        super().__init__("cuvee.flows.ablation.flow")
         self.asked: list[tuple[StudyConfig, StudyFolder]] = []
         self.raises: BaseException | None = None
 
@@ -35,6 +35,6 @@ class FakeFlow(ModuleType):
 def install(monkeypatch: pytest.MonkeyPatch) -> FakeFlow:
     """Put a fake in the place of the flow until the test ends."""
     flow: Any = FakeFlow()
-    monkeypatch.setitem(__import__("sys").modules, "cuvee.study.ablation", flow)
-    monkeypatch.setattr(cuvee.study, "ablation", flow, raising=False)
+    monkeypatch.setitem(__import__("sys").modules, "cuvee.flows.ablation.flow", flow)
+    monkeypatch.setattr(cuvee.flows.ablation, "flow", flow)
     return flow

@@ -15,19 +15,19 @@ from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.answers import sentences
 from cuvee.decisions.interval import Interval
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
+from cuvee.flows.fit.folder import load_decision
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
-from cuvee.study import demo as library_demo
-from cuvee.study.agenda import Intended, set_out
 from cuvee.study.answers import read_answers
-from cuvee.study.config import StudyConfig
-from cuvee.study.fit_folder import load_decision
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.plan.agenda import Intended, set_out
+from cuvee.study.start import demo as library_demo
 from tests.cli.flow import FakeFlow, install
+from tests.flows.fit.test_flow import table as runs_table
+from tests.flows.scale.scale_cases import ladder
 from tests.report.cases import small
-from tests.study.scale_cases import ladder
-from tests.study.test_fit import table as runs_table
 
 STUDY = "schema: 1\nsources:  # ours\n  web: web\n  code: code\n"
 

@@ -15,12 +15,12 @@ from cuvee.cli import names
 from cuvee.cli.app import app
 from cuvee.cli.options import Effort
 from cuvee.exporters.registry import EXPORTERS
+from cuvee.flows.simulate.question import METHODS
 from cuvee.laws.registry import LAWS
+from cuvee.question.question import LAW
 from cuvee.search.methods.registry import PROPOSERS
-from cuvee.study.demo import DEMO_EFFORT
-from cuvee.study.effort import EFFORTS
-from cuvee.study.question import LAW
-from cuvee.study.simulation.question import METHODS
+from cuvee.study.file.effort import EFFORTS
+from cuvee.study.start.demo import DEMO_EFFORT
 
 COMMANDS = [
     "init", "run", "check", "scale", "search", "status", "report", "add-source", "change", "demo", "doctor",

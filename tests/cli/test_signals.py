@@ -16,7 +16,7 @@ PATH = os.pathsep.join([str(Path(cuvee.__file__).parents[1]), str(ROOT)])
 WAITING = """
 import sys, time
 from pathlib import Path
-import cuvee.study.config
+import cuvee.study.file.config
 from cuvee.cli.app import main
 
 def load(path):
@@ -26,7 +26,7 @@ def load(path):
     finally:
         Path("tidied").touch()
 
-cuvee.study.config.StudyConfig.load = load
+cuvee.study.file.config.StudyConfig.load = load
 sys.argv = ["cuvee", "status", "."]
 main()
 """

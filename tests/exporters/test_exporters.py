@@ -24,13 +24,13 @@ from typer.testing import CliRunner
 from cuvee.cli.app import app
 from cuvee.errors import ConfigError
 from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named
+from cuvee.exporters.decided import read_decided
 from cuvee.exporters.interface import number
 from cuvee.exporters.loading import FIRST_IMPORTS, loader
 from cuvee.exporters.quoting import yaml_text
 from cuvee.exporters.rounding import rounded
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.store import RunStore, SourceRecord
-from cuvee.study.decided import read_decided
 
 GOLD = Path(__file__).with_name("gold")
 FACTS = {

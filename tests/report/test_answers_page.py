@@ -11,9 +11,9 @@ from cuvee.report.html import render_scale_html, render_search_html
 from cuvee.report.scale_view import ScaleView
 from cuvee.report.search_view import SearchView
 from cuvee.study.answers import read_answers
+from tests.flows.scale.scale_cases import ladder
+from tests.flows.search.search_cases import searched
 from tests.report.test_reports import outline
-from tests.study.scale_cases import ladder
-from tests.study.search_cases import searched
 
 HOSTILE = '<b>"&'
 

@@ -8,14 +8,14 @@ import pytest
 
 from cuvee.cli.fit import print_fit
 from cuvee.decisions.fit.decision import LawDecision
+from cuvee.flows.fit.flow import decide
+from cuvee.question.question import Question
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import render_fit_html
 from cuvee.report.reports import write_reports
 from cuvee.runs.formats.direction import Direction
-from cuvee.study.fit import decide
-from cuvee.study.question import Question
+from tests.flows.fit.test_flow import observations
 from tests.report.test_reports import outline
-from tests.study.test_fit import observations
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from cuvee.decisions.fit.decision import LawDecision
+from cuvee.flows.fit.flow import decide
+from cuvee.question.question import Question
 from cuvee.report import charts, html
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import FOLDED_FROM, render_fit_html, render_simulation_html
 from cuvee.report.simulate_view import SimulateView
-from cuvee.study.fit import decide
-from cuvee.study.question import Question
+from tests.flows.fit.test_flow import observations
 from tests.report.test_reports import outline
 from tests.report.test_simulation_page import simulation
-from tests.study.test_fit import observations
 
 FOLDER = Path(html.__file__).parent
 

@@ -19,11 +19,11 @@ from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNTRAINED, Standing, Verdict
 from cuvee.study.answers import read_answers
-from cuvee.study.config import StudyConfig
+from cuvee.study.file.config import StudyConfig
+from tests.flows.check.test_flow import check
+from tests.flows.scale.scale_cases import EVEN, FOUND, PROVENANCE, SOURCES, ladder
+from tests.flows.search.search_cases import searched
 from tests.report.cases import small
-from tests.study.scale_cases import EVEN, FOUND, PROVENANCE, SOURCES, ladder
-from tests.study.search_cases import searched
-from tests.study.test_check import check
 
 TARGET = RunSize(1_000_000, 9_000_000)
 

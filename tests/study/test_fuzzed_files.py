@@ -9,7 +9,7 @@ import pytest
 from benchmarks.fuzz_inputs import of_bytes, texts
 from cuvee.errors import CuveeError
 from cuvee.sources.readers import SourceSpec, read_source
-from cuvee.study.inspection import inspect
+from cuvee.study.start.inspection import inspect
 
 FIELDS = ("text", "data.text", "messages", "data", "nope")
 

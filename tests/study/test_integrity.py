@@ -10,8 +10,8 @@ import pytest
 
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.errors import CheckpointError, ConfigError, CuveeError, StoreError
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 from cuvee.training import loop
 from cuvee.training.state import TrainingState
 from tests.study.tiny_study import SEED_DATA, Listener, run, timeless, write_study

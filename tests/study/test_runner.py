@@ -16,9 +16,9 @@ from cuvee.progress import Progress
 from cuvee.runs.metric_names import BITS, NATS
 from cuvee.runs.roles import CANDIDATE, REFERENCE, SEARCH
 from cuvee.runs.run import Run
-from cuvee.study.config import StudyConfig
+from cuvee.study.file.config import StudyConfig
 from cuvee.study.opening import opened
-from cuvee.study.planned import Planned
+from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import ensemble_of, planned_branches, planned_seed, pool_of
 from cuvee.study.producers.descended import Descent, Descents
 from cuvee.study.producers.ensembled import Ensembles

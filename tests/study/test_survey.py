@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from cuvee.decisions.check import STAGE
+from cuvee.flows.search.journal import Asked, Journal
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.space import Experiment
-from cuvee.study.agenda import Agenda, Intended, saved_step, set_out
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
-from cuvee.study.search.journal import Asked, Journal
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.plan.agenda import Agenda, Intended, saved_step, set_out
 from cuvee.study.status import StudyStatus
 from cuvee.study.survey import survey
 from cuvee.training.state import TrainingState

@@ -16,11 +16,11 @@ import yaml
 
 from cuvee.decisions.ablation.decision import Decision, LedgerRow
 from cuvee.execution.local import InProcess
+from cuvee.flows.ablation import flow as ablation
 from cuvee.hashing import digest_file
 from cuvee.progress import Silent
-from cuvee.study import ablation
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 
 LANGUAGES = ("ka", "lo", "mi", "nu")
 _SYLLABLES = {

@@ -27,8 +27,8 @@ def add_source(
 ) -> None:
     """Add a source to a study and run it again: only new models are trained."""
     from cuvee.cli.run import decide
-    from cuvee.study.edit import append_source
-    from cuvee.study.folder import CONFIG_NAME, StudyFolder
+    from cuvee.study.file.edit import append_source
+    from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 
     folder = StudyFolder.of(study)
     file = study / CONFIG_NAME if study.is_dir() else study

@@ -9,11 +9,11 @@ import typer
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from cuvee.flows.change.flow import ChangePlan
+    from cuvee.flows.change.source_change import Change
     from cuvee.progress import Progress
-    from cuvee.study.change import ChangePlan
-    from cuvee.study.folder import StudyFolder
-    from cuvee.study.source_change import Change
-    from cuvee.study.study_file import StudyFile
+    from cuvee.study.file.folder import StudyFolder
+    from cuvee.study.file.study_file import StudyFile
 
 
 class Action(Enum):
@@ -41,7 +41,7 @@ def change(
 
     split web --into web_en=PATH web_de=PATH; drop books; merge a b --into ab
     """
-    from cuvee.study.folder import CONFIG_NAME, StudyFolder
+    from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 
     folder = StudyFolder.of(study)
     path = study / CONFIG_NAME if study.is_dir() else study
@@ -71,7 +71,7 @@ def _show(path: Path, folder: "StudyFolder", asked: "Change", as_json: bool) -> 
 def _carry_out(path: Path, folder: "StudyFolder", asked: "Change", as_json: bool) -> None:
     from cuvee.cli.progress_display import progress_display
     from cuvee.cli.run import decide
-    from cuvee.study.study_file import StudyFile
+    from cuvee.study.file.study_file import StudyFile
 
     with folder.locked(), progress_display() as progress:  # a run at work has read the file already
         after = StudyFile.read(path)
@@ -90,9 +90,9 @@ def _looked_ahead(
     """The study file with the change made, and what that leaves and takes; nothing is written."""
     from cuvee.cli.run import forbid_the_hub
     from cuvee.execution.local import ResidentProcesses
-    from cuvee.study.ablation import outlook_of
-    from cuvee.study.change import change_sources, look_ahead
-    from cuvee.study.study_file import StudyFile
+    from cuvee.flows.ablation.flow import outlook_of
+    from cuvee.flows.change.flow import change_sources, look_ahead
+    from cuvee.study.file.study_file import StudyFile
 
     file = StudyFile.read(path)
     if not asked.on_the_hub:
@@ -107,7 +107,7 @@ def _looked_ahead(
 def _asked(action: Action, sources: list[str], into: list[str], root: Path) -> "Change":
     """The change that the command line means."""
     from cuvee.errors import ConfigError
-    from cuvee.study.source_change import Drop, Merge, Split
+    from cuvee.flows.change.source_change import Drop, Merge, Split
 
     if action is Action.split:
         first, *more = sources  # what stands behind the first PART=PATH is one more

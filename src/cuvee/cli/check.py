@@ -37,9 +37,9 @@ def check(
     """Train the pick, equal shares and proportional shares with fresh seeds, and compare them."""
     from cuvee.cli.output import print_check
     from cuvee.cli.run import carry_out, look_ahead, print_outlook
-    from cuvee.study.check_answer import check_answer, outlook
-    from cuvee.study.config import StudyConfig
-    from cuvee.study.folder import StudyFolder
+    from cuvee.flows.check.flow import check_answer, outlook
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
 
     folder = StudyFolder.of(study)
     config = StudyConfig.load(study)

@@ -63,10 +63,10 @@ def check_export(
     """Compare the samples that a trainer drew with the decision; exit code 1 if they differ beyond noise."""
     from cuvee.cli.export import paths_given
     from cuvee.cli.output import print_json
+    from cuvee.exporters.decided import read_decided
     from cuvee.exporters.draws import read_draws
     from cuvee.exporters.realised import compared
-    from cuvee.study.decided import read_decided
-    from cuvee.study.folder import CONFIG_NAME
+    from cuvee.study.file.folder import CONFIG_NAME
     from cuvee.study.source_facts import facts_beside
 
     source = source.parent if source.name == CONFIG_NAME else source

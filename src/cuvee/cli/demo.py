@@ -18,9 +18,9 @@ def demo(
     """Run an example study on text of this Python installation; nothing is downloaded."""
     from cuvee.cli.progress_display import progress_display
     from cuvee.cli.run import decide
-    from cuvee.study.config import StudyConfig
-    from cuvee.study.demo import make_demo
-    from cuvee.study.folder import StudyFolder
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
+    from cuvee.study.start.demo import make_demo
 
     with progress_display() as progress:
         path = make_demo(folder, progress, effort.value)

@@ -20,7 +20,7 @@ from cuvee.cli.fit import (
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from cuvee.study.doctor.finding import Diagnosis
+    from cuvee.doctor.finding import Diagnosis
 
 FIT = Path("fit")
 """Where `cuvee fit` puts its answer; one that lies there is compared with the table."""
@@ -48,8 +48,8 @@ def doctor(
 
     from cuvee.cli import given
     from cuvee.cli.output import print_json
-    from cuvee.study.doctor.diagnosis import diagnose
-    from cuvee.study.question import Question
+    from cuvee.doctor.diagnosis import diagnose
+    from cuvee.question.question import Question
 
     question = Question(
         weights=given.weights(target, "--target"),
@@ -73,7 +73,7 @@ def print_diagnosis(diagnosis: "Diagnosis") -> None:
     """The findings by severity, a paragraph each, and a line on all."""
     import textwrap
 
-    from cuvee.study.doctor.finding import SEVERITIES
+    from cuvee.doctor.finding import SEVERITIES
 
     for severity in SEVERITIES:
         for finding in diagnosis.of(severity):

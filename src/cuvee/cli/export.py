@@ -13,8 +13,8 @@ from cuvee.cli.options import AsJson
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cuvee.exporters.decided import Decided
     from cuvee.exporters.interface import SourceFacts
-    from cuvee.study.decided import Decided
 
 
 def export(
@@ -75,12 +75,12 @@ def export(
     from cuvee.cli.given import counts
     from cuvee.cli.output import print_json
     from cuvee.errors import ConfigError
+    from cuvee.exporters.decided import read_decided
     from cuvee.exporters.interface import Recipe
     from cuvee.exporters.registry import exporter_named
     from cuvee.files import write_text
     from cuvee.study.answers import stale_note
-    from cuvee.study.decided import read_decided
-    from cuvee.study.folder import CONFIG_NAME
+    from cuvee.study.file.folder import CONFIG_NAME
     from cuvee.study.source_facts import facts_beside
 
     if list_trainers:

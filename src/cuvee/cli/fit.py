@@ -11,9 +11,9 @@ from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
     from cuvee.decisions.fit.decision import LawDecision, LawRow, Sensitivity
-    from cuvee.study.fit import Answer
-    from cuvee.study.question import Question
-    from cuvee.study.runs import Runs
+    from cuvee.flows.fit.flow import Answer
+    from cuvee.question.question import Question
+    from cuvee.question.runs import Runs
 
 Tables = Annotated[
     list[Path],
@@ -142,11 +142,11 @@ def fit(
 ) -> None:
     """Fit laws to a table of runs, validate them on held-out runs, and find the best mixture."""
     from cuvee.cli.given import pairs
+    from cuvee.doctor.first_lines import first_lines
+    from cuvee.doctor.subject import Subject
     from cuvee.laws.at_scale import OF_SCALE
-    from cuvee.study.doctor.first_lines import first_lines
-    from cuvee.study.doctor.subject import Subject
-    from cuvee.study.question import LAWS_COMPARED, Question
-    from cuvee.study.runs import every_scale, one_scale
+    from cuvee.question.question import LAWS_COMPARED, Question
+    from cuvee.question.runs import every_scale, one_scale
 
     question = _changed(Question(), context.params)
     subject = Subject.read(tables, pairs(where, "--where"), lower or (), higher or (), question)
@@ -185,9 +185,9 @@ def optimise(
 ) -> None:
     """Optimise the mixture again from an earlier fit, with other options. Options not given are kept, also
     caps, floors, guards and tokens of other sources and metrics."""
-    from cuvee.study.asked_runs import load
-    from cuvee.study.doctor.first_lines import first_lines
-    from cuvee.study.question import LAWS_COMPARED
+    from cuvee.doctor.first_lines import first_lines
+    from cuvee.question.asked_runs import load
+    from cuvee.question.question import LAWS_COMPARED
 
     runs, before = load(folder)
     question = _changed(before, context.params)
@@ -241,10 +241,10 @@ def _answer(
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
+    from cuvee.flows.fit.flow import decide
+    from cuvee.flows.fit.folder import load_kept, save
+    from cuvee.question.runs import checked_directions
     from cuvee.report.reports import write_reports
-    from cuvee.study.fit import decide
-    from cuvee.study.fit_folder import load_kept, save
-    from cuvee.study.runs import checked_directions
 
     question = checked_directions(runs, question)
     with progress_display() as progress:

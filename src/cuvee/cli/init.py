@@ -12,7 +12,7 @@ import typer
 from cuvee.cli.options import AsJson, Effort, EffortName
 
 if TYPE_CHECKING:
-    from cuvee.study.inspection import FoundSource, Inspection
+    from cuvee.study.start.inspection import FoundSource, Inspection
 
 
 def init(
@@ -31,9 +31,9 @@ def init(
     """Write a study.yaml for a folder of data, with every key explained."""
     from cuvee.cli.output import print_json, print_table
     from cuvee.files import write_text
-    from cuvee.study.config import StudyConfig
-    from cuvee.study.folder import CONFIG_NAME
-    from cuvee.study.inspection import inspect
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import CONFIG_NAME
+    from cuvee.study.start.inspection import inspect
 
     path = _study_folder(folder, out) / CONFIG_NAME
     found = inspect(folder)
@@ -62,7 +62,7 @@ def _study_folder(data: Path, out: Path | None) -> Path:
         ConfigError: a study lies there, or among the data.
     """
     from cuvee.errors import ConfigError
-    from cuvee.study.folder import CONFIG_NAME, beside
+    from cuvee.study.file.folder import CONFIG_NAME, beside
 
     folder = beside(data) if out is None else out
     for place in (folder, *([data] if out is None else [])):
@@ -82,7 +82,7 @@ def _remarks(found: "Inspection") -> list[str]:
 
 def _study(data: Path, folder: Path, found: "Inspection", effort: str) -> str:
     """The text of ``study.yaml``, with paths that lead from its folder to the data."""
-    from cuvee.study.template import commented_study
+    from cuvee.study.file.template import commented_study
 
     way = Path(os.path.relpath(data.resolve(), folder.resolve()))
     sources = {source.name: _settings(source, str(way / source.path)) for source in found}

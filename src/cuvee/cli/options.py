@@ -8,7 +8,7 @@ import typer
 
 
 class Effort(StrEnum):
-    """The presets of a study file; ``cuvee.study.effort`` says what they mean."""
+    """The presets of a study file; ``cuvee.study.file.effort`` says what they mean."""
 
     tiny = "tiny"
     small = "small"

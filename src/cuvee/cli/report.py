@@ -17,7 +17,7 @@ def report(study: Study = HERE, as_json: AsJson = False) -> None:
     from cuvee.cli.output import print_answer, print_json
     from cuvee.errors import ConfigError
     from cuvee.study.answers import FLOWS
-    from cuvee.study.folder import StudyFolder
+    from cuvee.study.file.folder import StudyFolder
 
     folder = StudyFolder.of(study)
     written: list[Path] = []
@@ -41,7 +41,7 @@ def write(answer: "AnyDecision", root: "Path") -> "tuple[Path, ...]":
     from cuvee.report.reports import Beside, write_reports
     from cuvee.runs.store import RunStore
     from cuvee.study.answers import read_answers
-    from cuvee.study.folder import StudyFolder
+    from cuvee.study.file.folder import StudyFolder
 
     store = StudyFolder(root).store
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from cuvee.progress import Progress
     from cuvee.study.answers import AnyDecision
-    from cuvee.study.config import StudyConfig
-    from cuvee.study.folder import StudyFolder
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
     from cuvee.study.outlook import Outlook
     from cuvee.types import Json
 
@@ -33,12 +33,12 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or resume it: train, merge, calibrate, decide, check."""
-    from cuvee.study.config import StudyConfig
-    from cuvee.study.folder import StudyFolder
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     if plan:
-        from cuvee.study import ablation
+        from cuvee.flows.ablation import flow as ablation
 
         look_ahead(config, folder, ablation.outlook, print_outlook, as_json)
     else:
@@ -47,7 +47,7 @@ def run(
 
 def decide(config: "StudyConfig", folder: "StudyFolder", as_json: bool) -> None:
     """Run the flow, write its reports, and print the decision."""
-    from cuvee.study import ablation
+    from cuvee.flows.ablation import flow as ablation
 
     carry_out(config, folder, ablation.run, as_json)
 

@@ -19,9 +19,9 @@ def scale(
 ) -> None:
     """Optimise the mixture at several small scales and extrapolate it to the target run."""
     from cuvee.cli.run import carry_out, look_ahead, print_outlook
-    from cuvee.study.config import StudyConfig
-    from cuvee.study.folder import StudyFolder
-    from cuvee.study.scale import flow
+    from cuvee.flows.scale import flow
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
 

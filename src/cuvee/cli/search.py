@@ -9,7 +9,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
     from cuvee.decisions.search.decision import SearchDecision
-    from cuvee.study.search.outlook import SearchOutlook
+    from cuvee.flows.search.outlook import SearchOutlook
 
 _BEST = 12
 """Rows of the mixtures trained that are printed, the best first."""
@@ -31,9 +31,9 @@ def search(
 ) -> None:
     """Search for the best mixture with merges, short runs and long runs, within a budget of FLOPs."""
     from cuvee.cli.run import carry_out, look_ahead
-    from cuvee.study.config import StudyConfig
-    from cuvee.study.folder import StudyFolder
-    from cuvee.study.search import flow
+    from cuvee.flows.search import flow
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     given = {"budget_flops": budget, "method": method}

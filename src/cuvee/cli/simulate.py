@@ -13,7 +13,7 @@ from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
     from cuvee.decisions.simulate.decision import Reach
-    from cuvee.study.simulation.flow import Simulated
+    from cuvee.flows.simulate.flow import Simulated
 
 
 def simulate(
@@ -74,12 +74,12 @@ def simulate(
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
+    from cuvee.flows.simulate.flow import simulate as play
+    from cuvee.flows.simulate.question import SimulationQuestion
+    from cuvee.flows.simulate.table import read_table
+    from cuvee.question.question import Question
+    from cuvee.question.runs import checked_directions
     from cuvee.report.reports import write_reports
-    from cuvee.study.question import Question
-    from cuvee.study.runs import checked_directions
-    from cuvee.study.simulation.flow import simulate as play
-    from cuvee.study.simulation.question import SimulationQuestion
-    from cuvee.study.simulation.table import read_table
 
     given: dict[str, Any] = {
         "methods": tuple(method) if method else None,

@@ -7,8 +7,8 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
     """Show what is done, what is left, and what a study has cost."""
     from cuvee.cli.output import print_json, print_table, short
     from cuvee.quantities import flops
-    from cuvee.study.config import StudyConfig
-    from cuvee.study.folder import StudyFolder
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
     from cuvee.study.survey import survey
 
     folder = StudyFolder.of(study)

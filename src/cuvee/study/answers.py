@@ -14,7 +14,7 @@ from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.errors import ConfigError, CuveeError
 from cuvee.seal import read_sealed
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.folder import StudyFolder
 from cuvee.study.outdated import outdated, outdated_files
 from cuvee.types import Json
 

@@ -21,10 +21,10 @@ from cuvee.runs.metric_names import NATS
 from cuvee.runs.roles import FRESH, REFERENCE, REPLICATE
 from cuvee.runs.run import Run
 from cuvee.study.evaluation_rows import fewest_documents, of_known_error
-from cuvee.study.mixtures import compared_with, region_of
 from cuvee.study.opening import available_tokens
 from cuvee.study.outlook import OutlookRow, Stage, Stopwatch
-from cuvee.study.planned import Planned
+from cuvee.study.plan.mixtures import compared_with, region_of
+from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
 from cuvee.study.speedup import first_reaches, speedup_of

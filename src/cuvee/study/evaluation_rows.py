@@ -6,7 +6,7 @@ import numpy as np
 
 from cuvee.decisions.evaluations import EvaluationRow, that_count
 from cuvee.evaluation.scores import Documents
-from cuvee.study.material import Material
+from cuvee.study.plan.material import Material
 from cuvee.types import FloatArray
 
 

@@ -7,7 +7,7 @@ from cuvee.decisions.ablation.decision import LedgerRow
 from cuvee.runs.roles import BRANCH, DESCENT, FRESH, OPTIMUM, REFERENCE, REPLICATE, SEED
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
-from cuvee.study.plan import Plan
+from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.descended import STAGE
 
 COMPARED = (16, 500)

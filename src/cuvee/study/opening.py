@@ -10,12 +10,12 @@ from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
-from cuvee.study.config import StudyConfig
 from cuvee.study.evaluation_rows import evaluation_rows
-from cuvee.study.folder import GENERATED, StudyFolder
-from cuvee.study.material import Material, prepare_material
-from cuvee.study.mixtures import changed_references, check_sources, region_of
-from cuvee.study.plan import Plan
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import GENERATED, StudyFolder
+from cuvee.study.plan.material import Material, prepare_material
+from cuvee.study.plan.mixtures import changed_references, check_sources, region_of
+from cuvee.study.plan.plan import Plan
 from cuvee.study.rework import trained_otherwise
 from cuvee.study.runner import Runner
 

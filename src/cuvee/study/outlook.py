@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cuvee.study.agenda import saved_step
-from cuvee.study.job import PaceTask, pace
-from cuvee.study.planned import Planned
+from cuvee.study.plan.agenda import saved_step
+from cuvee.study.plan.job import PaceTask, pace
+from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import trained_key
 from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cuvee.decisions.check import STAGE
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.checking import Checking
-from cuvee.study.plan import Plan
+from cuvee.study.plan.plan import Plan
 from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 

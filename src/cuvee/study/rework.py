@@ -14,7 +14,7 @@ from cuvee.quantities import flops
 from cuvee.runs.roles import SNAPSHOT
 from cuvee.runs.store import RunStore
 from cuvee.seal import read_sealed
-from cuvee.study.plan import Plan
+from cuvee.study.plan.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from cuvee.runs.metric_names import BITS, NATS
 from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run, observations_of
 from cuvee.runs.store import RunStore
-from cuvee.study.plan import Plan
+from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.producer import Producer, Results
 from cuvee.types import FloatArray
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from cuvee.exporters.interface import SourceFacts
 from cuvee.runs.store import RunStore
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import CONFIG_NAME, StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 
 
 def facts_beside(path: Path) -> dict[str, SourceFacts]:

@@ -24,10 +24,10 @@ from cuvee.runs.roles import (
 )
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
-from cuvee.study.agenda import Agenda, Intended
-from cuvee.study.config import StudyConfig
-from cuvee.study.folder import StudyFolder
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
 from cuvee.study.outdated import outdated_files
+from cuvee.study.plan.agenda import Agenda, Intended
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
 
 _TITLES = {

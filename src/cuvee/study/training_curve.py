@@ -7,7 +7,7 @@ it ends where the training ends on all of them: else a loss on the part would be
 import numpy as np
 
 from cuvee.runs.metric_names import NATS
-from cuvee.study.planned import Planned
+from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import trained_key
 from cuvee.study.runner import Runner
 from cuvee.study.speedup import Curve

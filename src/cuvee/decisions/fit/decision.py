@@ -1,6 +1,7 @@
 """What is concluded from a table of runs: the value objects of a decision by laws.
 
-The flow ``study/fit.py`` fills them, ``fit.json`` keeps them, the command line and ``report/`` show them.
+The flow ``flows/fit/flow.py`` fills them, ``fit.json`` keeps them, the command line and ``report/`` show
+them.
 
 Conventions of every object in this file:
 

@@ -24,8 +24,8 @@ from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
 from cuvee.runs.roles import DESCENT
 from cuvee.runs.run import Run
-from cuvee.study.job import Bench
-from cuvee.study.plan import Plan
+from cuvee.study.plan.job import Bench
+from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
 from cuvee.types import FloatArray, Json

@@ -9,7 +9,7 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor
 from cuvee.progress import Progress
-from cuvee.study.plan import Plan
+from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.producer import Producer, Results
 from cuvee.study.producers.weighted import Weighted, weighted_key, weighted_run
 

@@ -9,9 +9,9 @@ from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.run import Run
-from cuvee.study.job import Failed, Measured, attempt
-from cuvee.study.plan import Plan
-from cuvee.study.planned import Planned
+from cuvee.study.plan.job import Failed, Measured, attempt
+from cuvee.study.plan.plan import Plan
+from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.trained import (
     carried_out,

@@ -11,8 +11,8 @@ from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor
 from cuvee.merging.pool import FlatPool
 from cuvee.progress import Progress
-from cuvee.study.job import MergeTask, score_block
-from cuvee.study.plan import Plan
+from cuvee.study.plan.job import MergeTask, score_block
+from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.weighted import Weighted, weighted_key, weighted_run
 from cuvee.types import FloatArray

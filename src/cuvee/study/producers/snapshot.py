@@ -11,8 +11,8 @@ from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
 from cuvee.runs.roles import SNAPSHOT
 from cuvee.runs.run import Run
-from cuvee.study.job import SnapshotTask, score_snapshots
-from cuvee.study.plan import Plan
+from cuvee.study.plan.job import SnapshotTask, score_snapshots
+from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.producer import Producer, Results
 from cuvee.study.producers.rows import documents_of, metrics_of
 from cuvee.training.run import SNAPSHOTS, TrainingRun

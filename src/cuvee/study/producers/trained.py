@@ -9,10 +9,10 @@ from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
 from cuvee.runs.roles import BRANCH, SEED
 from cuvee.runs.run import Run
-from cuvee.study.agenda import saved_step, set_out
-from cuvee.study.job import Measured, TrainTask, part_key, train_and_measure
-from cuvee.study.plan import Plan
-from cuvee.study.planned import Planned
+from cuvee.study.plan.agenda import saved_step, set_out
+from cuvee.study.plan.job import Measured, TrainTask, part_key, train_and_measure
+from cuvee.study.plan.plan import Plan
+from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
 from cuvee.training.run import TrainingRun

@@ -9,7 +9,7 @@ from cuvee.merging.roster import Roster
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.key import RunKey
 from cuvee.runs.run import Run
-from cuvee.study.plan import Plan
+from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.rows import documents_of, metrics_of
 from cuvee.types import FloatArray
 

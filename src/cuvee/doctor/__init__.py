@@ -1,0 +1,14 @@
+"""The doctor of tables of runs: every fault that is known, told before compute is spent.
+
+diagnosis = diagnose([Path("runs.csv")], question=Question(maximum={"web": 0.5}))
+for finding in diagnosis.findings:
+    print(finding.severity, finding.where, finding.what, finding.remedy)
+"""
+
+from cuvee.doctor.check import Check
+from cuvee.doctor.diagnosis import diagnose, examine
+from cuvee.doctor.finding import Diagnosis, Finding
+from cuvee.doctor.registry import CHECKS
+from cuvee.doctor.subject import Subject
+
+__all__ = ["CHECKS", "Check", "Diagnosis", "Finding", "Subject", "diagnose", "examine"]

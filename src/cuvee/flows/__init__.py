@@ -1,0 +1,12 @@
+"""Flows: one folder a question that cuvee answers. None knows another.
+
+ablation   which mixture the proxies of a pool choose (``cuvee run``)
+scale      which mixture a larger run should have (``cuvee scale``)
+search     which experiment to make next, until a rule ends it (``cuvee search``)
+fit        which mixture a table of runs speaks for (``cuvee fit``, ``cuvee optimise``)
+simulate   which method of search finds the best mixture of a table (``cuvee simulate``)
+check      whether fresh trainings bear an answer out (``cuvee check``)
+change     what runs are worth after sources changed (``cuvee change``)
+"""
+
+__all__ = ["ablation", "change", "check", "fit", "scale", "search", "simulate"]

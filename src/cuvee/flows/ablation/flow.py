@@ -1,0 +1,178 @@
+"""The ablation flow: seed, pool, merges and ensembles, references, honesty, decision.
+
+One model is trained for each unit of data. Every mixture is then simulated by averaging parameters and
+by averaging probabilities, and a few mixtures are really trained to see how far that can be believed
+(Na et al. 2024, arXiv 2410.15661, with equal budgets and references added).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.execution.interface import Executor
+from cuvee.flows.ablation.conclude import conclude
+from cuvee.flows.ablation.findings import Findings, References
+from cuvee.flows.ablation.merge_optimum import merge_optimum
+from cuvee.flows.ablation.outlook import ablation_outlook
+from cuvee.mixture.region import Region
+from cuvee.progress import Progress
+from cuvee.runs.observations import Observations
+from cuvee.runs.roles import CANDIDATE, CARRIED, CARRIED_AGAIN, REFERENCE, REPLICATE
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.opening import available_tokens, opened
+from cuvee.study.outlook import Outlook
+from cuvee.study.plan.mixtures import (
+    ReferenceMixture,
+    baselines,
+    candidates,
+    intended_references,
+    leave_two_out,
+    references,
+    region_of,
+)
+from cuvee.study.plan.plan import Plan
+from cuvee.study.plan.planned import Planned
+from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.proxies import Proxies
+from cuvee.study.runner import Runner
+from cuvee.types import FloatArray
+
+_CARRIED = {REFERENCE: CARRIED, REPLICATE: CARRIED_AGAIN}
+
+
+def run(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Decision:
+    """Answer the study, or go on where it stopped.
+
+    Args:
+        config: what the user wrote.
+        folder: where everything is kept.
+        progress: told all the way.
+        executor: where jobs run; by default ``config.workers`` processes on this machine.
+
+    Raises:
+        CuveeError: anything that cannot go on; what is done so far is kept.
+    """
+    with opened(config, folder, progress, executor) as lab:
+        lab.progress.message(outlook_of(lab).statement)
+        return conclude(investigate(lab), lab)
+
+
+def outlook(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Outlook:
+    """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
+    with opened(config, folder, progress, executor, looking=True) as lab:
+        return outlook_of(lab)
+
+
+def outlook_of(lab: Runner) -> Outlook:
+    """The same of a study that is open."""
+    plan, config = lab.plan, lab.plan.config
+    region = region_of(config, available_tokens(config, plan.material))
+    chosen = intended_references(config, plan.folder, region, plan.material.unit_tokens)
+    _, trained, replicates = _runs(plan, chosen)
+    return ablation_outlook(lab, trained, replicates)
+
+
+def investigate(lab: Runner) -> Findings:
+    """Train what is missing, score every mixture by both proxies, and gather the evidence."""
+    plan, config = lab.plan, lab.plan.config
+    available = available_tokens(config, plan.material)
+    region = region_of(config, available)
+    lab.make(Trainings(plan, "training the seed model"), planned_seed(plan))
+    chosen = references(config, plan.folder, region, plan.material.unit_tokens)
+    branches, trained, replicates = _runs(plan, chosen)
+    lab.make(_trainings(plan), [*branches, *trained, *replicates])
+    return _simulate(lab, region, available, chosen)
+
+
+def _trainings(plan: Plan) -> Trainings:
+    return Trainings(plan, "training branches and references")
+
+
+def _runs(
+    plan: Plan, chosen: Sequence[ReferenceMixture]
+) -> tuple[list[Planned], list[Planned], list[Planned]]:
+    def planned(one: ReferenceMixture, replica: int, role: str) -> Planned:
+        return Planned(
+            plan.reference(one.trained, replica), _CARRIED[role] if one.carried else role, one.mixture
+        )
+
+    trained = [planned(one, 0, REFERENCE) for one in chosen]
+    replicates = [planned(one, 1, REPLICATE) for one in chosen[: plan.config.references.replicates]]
+    return planned_branches(plan), trained, replicates
+
+
+def _simulate(
+    lab: Runner, region: Region, available: dict[str, int], chosen: Sequence[ReferenceMixture]
+) -> Findings:
+    """Score references and candidates by both proxies, and gather the evidence."""
+    config = lab.plan.config
+    names = config.pool_sources
+    proxies = Proxies.of(lab)
+    target = lab.documents.target(config.target_weights)
+    optimum = proxies.ensemble.optimum(region, target)
+    looked_at = [*candidates(config, region, available), optimum.mixture]
+    pairs = leave_two_out(names) if config.estimand == "equal_budget" else []
+    trained = [one.mixture for one in chosen]
+    mixtures = list({one.key: one for one in [*trained, *looked_at, *pairs]}.values())
+    reference_keys = {one.key for one in trained}
+    roles = [REFERENCE if one.key in reference_keys else CANDIDATE for one in mixtures]
+    compared = {one.key for one in baselines(region, available)}
+    whole = np.array([one.key in reference_keys | compared for one in mixtures])
+    scored = proxies.race(mixtures, roles, whole, target)
+    return Findings(
+        region=region,
+        available=available,
+        scored=scored,
+        candidates=tuple(region.contains(one, 1e-6) for one in mixtures),
+        references=_references(lab, proxies, chosen, target) if chosen else None,
+        pool=proxies.pool,
+        ensemble=proxies.ensemble,
+        optimum=optimum,
+        merge_optimum=merge_optimum(proxies, region, scored, optimum.mixture, target),
+        score=proxies.score,
+    )
+
+
+def _references(
+    lab: Runner, proxies: Proxies, chosen: Sequence[ReferenceMixture], target: FloatArray
+) -> References:
+    """What the really trained references say."""
+    trainings, (_, trained, replicates) = _trainings(lab.plan), _runs(lab.plan, chosen)
+    mixtures = [one.mixture for one in chosen]
+    return References(
+        mixtures=tuple(mixtures),
+        scored=proxies.score(mixtures, [REFERENCE] * len(mixtures)),
+        observed=_observed(lab, [*trained, *replicates]),
+        nats=lab.scores(trainings, trained).nats,
+        again=lab.scores(trainings, replicates).nats,
+        twice=tuple(range(len(replicates))),
+        units=proxies.unit_nats(),
+        own=lab.plan.config.own_columns,
+        target=target,
+        trained=tuple(one.trained for one in chosen),
+    )
+
+
+def _observed(lab: Runner, planned: Sequence[Planned]) -> Observations:
+    """A row for every training, over the sources of the pool.
+
+    The store knows one that was carried over as a run on the sources of its time where the evaluations are
+    still the same.
+    """
+    shares = np.stack([one.mixture.shares for one in planned])
+    rows = lab.observe(_trainings(lab.plan), planned)
+    return replace(rows, sources=lab.plan.config.pool_sources, shares=shares)

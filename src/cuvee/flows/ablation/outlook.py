@@ -1,0 +1,126 @@
+"""What the ablation flow will take, stage by stage."""
+
+import math
+from collections.abc import Sequence
+
+from cuvee.decisions.check import STAGE
+from cuvee.evaluation.race import PART, SURVIVORS
+from cuvee.flows.ablation.merge_optimum import STARTS
+from cuvee.mixture.mixture import Mixture
+from cuvee.runs.roles import DESCENT
+from cuvee.study.checking import CHECK_SEEDS, TITLE
+from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch
+from cuvee.study.plan.agenda import Agenda
+from cuvee.study.plan.planned import Planned
+from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.producers.descended import STAGE as OPTIMUM
+from cuvee.study.producers.descended import descent_flops
+from cuvee.study.runner import Runner
+from cuvee.study.survey import ARMS
+from cuvee.training.run import TrainingRun
+
+
+def ablation_outlook(lab: Runner, trained: Sequence[Planned], replicates: Sequence[Planned]) -> Outlook:
+    """Seed model, branches, references, replicates, and the mixtures that only proxies score.
+
+    Args:
+        lab: of the study.
+        trained: the references.
+        replicates: those that are trained again.
+    """
+    plan, watch = lab.plan, Stopwatch(lab)
+    stages = {
+        "seed model": planned_seed(plan),
+        "branches": planned_branches(plan),
+        "references": trained,
+        "replicates": replicates,
+    }
+    rows = [
+        watch.row(Stage(title, planned[0].run.recipe.tokens, planned))
+        for title, planned in stages.items()
+        if planned
+    ]
+    scoring = _scoring(lab, watch), _optimum(lab, watch)
+    return Outlook((*rows, *scoring, *_check(lab, watch, any(row.left for row in rows))))
+
+
+def _check(lab: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
+    """What a check at these seeds set out to train; before one, as much as if all mixtures were different.
+
+    Where more is going to be trained the pick will be another one (``changing``), and is trained anew.
+    """
+    plan, seeds = lab.plan, lab.plan.config.check.seeds
+    if not seeds:
+        return []
+    even = Mixture.uniform(plan.config.pool_sources)
+    runs = [plan.reference(even, CHECK_SEEDS + seed) for seed in range(seeds)]
+    set_out = {one.key: one.done(plan.folder) for one in Agenda.read(plan.folder).stages.get(STAGE, ())}
+    known = all(run.key in set_out for run in runs)
+    parts = list(set_out.values()) if known else [0.0] * (ARMS * seeds)
+    if changing:
+        parts = sorted(parts, reverse=True)[: len(parts) - seeds] + [0.0] * seeds
+    left = [1.0 - part for part in parts if part < 1.0]
+    return [_fresh(watch, runs[0], len(parts), left)]
+
+
+def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]) -> OutlookRow:
+    """A row of trainings that cost what one of them does, by what is left of each that is not done."""
+    workers = watch.lab.plan.config.workers
+    together = max(math.fsum(left) / workers, max(left, default=0.0)) * run.flops
+    return OutlookRow(
+        TITLE,
+        run.model.build().layout.size,
+        run.recipe.tokens,
+        count,
+        len(left),
+        run.flops * count,
+        run.flops * math.fsum(left),
+        watch.step_seconds(run) if left else math.nan,
+        together / watch.flops_a_second(run) / HOUR if left else 0.0,
+    )
+
+
+def _scoring(lab: Runner, watch: Stopwatch) -> OutlookRow:
+    """Merges of all mixtures: for each a forward pass and the average of all branches."""
+    plan, config = lab.plan, lab.plan.config
+    branches, model, tokens = planned_branches(plan), plan.model.build(), plan.bench.evaluator().tokens
+    mixtures = config.candidates.count + config.references.count
+    # References and the best candidates are scored on all tokens, the others on a part.
+    whole = (config.references.count + SURVIVORS * config.candidates.count) / mixtures
+    scored = tokens * (whole + (1.0 - whole) / PART)
+    each = model.flops_per_token * scored + 2.0 * len(branches) * model.layout.size
+    # Those of another pool, before a source came or went, are of no use to this one.
+    pool = set(plan.config.pool_sources)
+    merged = sum(set(run.mixture.names) == pool for run in lab.store.runs(kind="merged"))
+    decided = merged > 0 and plan.folder.decision.exists()
+    left = 0 if decided else max(mixtures - merged, 0)
+    return _scored("scoring mixtures", watch, tokens, mixtures, left, each)
+
+
+def _optimum(lab: Runner, watch: Stopwatch) -> OutlookRow:
+    """Descents to the optimum of merges, each as long as it may become."""
+    plan = lab.plan
+    each = descent_flops(plan, len(planned_branches(plan)))
+    pool = set(plan.config.pool_sources)
+    made = sum(set(run.mixture.names) == pool for run in lab.store.runs(role=DESCENT))
+    left = 0 if made and plan.folder.decision.exists() else max(STARTS - made, 0)
+    return _scored(OPTIMUM, watch, plan.bench.part().tokens, STARTS, left, each)
+
+
+def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, each: float) -> OutlookRow:
+    """A row of work by which nothing is trained, of so many FLOPs each."""
+    plan = watch.lab.plan
+    run = planned_branches(plan)[0].run
+    rate = plan.config.workers * watch.flops_a_second(run) if left else math.inf
+    return OutlookRow(
+        title,
+        run.model.build().layout.size,
+        tokens,
+        count,
+        left,
+        each * count,
+        each * left,
+        math.nan,
+        each * left / rate / HOUR,
+        trained=False,
+    )

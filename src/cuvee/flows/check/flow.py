@@ -1,0 +1,115 @@
+"""Checking an answer of a study later on, whichever flow gave it.
+
+``cuvee run`` checks its pick itself. A search and a ladder leave the FLOPs to the user, and more seeds can be
+trained for any of them: trainings that are there count, only what is missing is made.
+"""
+
+import math
+from dataclasses import replace
+
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.answer import answer_of
+from cuvee.decisions.check import Check
+from cuvee.errors import ConfigError
+from cuvee.execution.interface import Executor
+from cuvee.mixture.mixture import Mixture
+from cuvee.progress import Progress
+from cuvee.study.answers import AnyDecision
+from cuvee.study.checking import Checking, replicated
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.ledger import ledger
+from cuvee.study.opening import opened
+from cuvee.study.outdated import outdated
+from cuvee.study.outlook import Outlook
+from cuvee.study.plan.mixtures import carried_references
+from cuvee.study.rechecking import checking_of
+from cuvee.study.runner import Runner
+
+
+def check_answer(
+    config: StudyConfig,
+    folder: StudyFolder,
+    answer: AnyDecision,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> AnyDecision:
+    """The same answer with what fresh trainings say of it, ``check.seeds`` of each mixture.
+
+    Raises:
+        ConfigError: the study asks for no seeds, or its sources are not those of the answer.
+        CuveeError: anything that cannot go on; what is trained so far is kept.
+    """
+    _check_asked(config, answer)
+    with opened(config, folder, progress, executor) as lab:
+        # An answer of another state of the study may have been chosen on what checks it now.
+        same_text = answer.created_from.sources == lab.plan.material.content
+        unseen = same_text and not outdated(folder.root, [answer_of(answer)], None)
+        found = _checking(lab, answer, unseen).check(config.check.seeds)
+        assert found is not None  # there are seeds
+        return _with_check(lab, answer, found)
+
+
+def outlook(
+    config: StudyConfig,
+    folder: StudyFolder,
+    answer: AnyDecision,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Outlook:
+    """What ``check_answer`` would still take; steps are timed, nothing is trained.
+
+    Raises:
+        ConfigError: as ``check_answer``.
+    """
+    _check_asked(config, answer)
+    with opened(config, folder, progress, executor, looking=True) as lab:
+        return Outlook((_checking(lab, answer).outlook(config.check.seeds),))
+
+
+def _check_asked(config: StudyConfig, answer: AnyDecision) -> None:
+    if not config.check.seeds:
+        raise ConfigError("check.seeds: 0 trainings check nothing; give 1 or more")
+    shares = {entry.source for entry in answer.mixture}
+    if shares != set(config.pool_sources):
+        raise ConfigError(
+            f"the answer mixes {', '.join(entry.source for entry in answer.mixture)}, but the study has "
+            f"{', '.join(config.pool_sources)}; run it again"
+        )
+    _check_target(config, answer)
+
+
+def _check_target(config: StudyConfig, answer: AnyDecision) -> None:
+    """A gain in one target says nothing of a mixture chosen for another."""
+    asked, before = config.target_weights, answer.target
+    if all(
+        math.isclose(asked.get(name, 0.0), before.get(name, 0.0), rel_tol=1e-9)
+        for name in asked.keys() | before.keys()
+    ):
+        return
+    told = ", ".join(f"{name} {weight:.3g}" for name, weight in before.items())
+    raise ConfigError(
+        f"target: the answer was chosen for other weights ({told}) than those of the study file; run it "
+        "again, or give them back to the file"
+    )
+
+
+def _checking(lab: Runner, answer: AnyDecision, unseen: bool = True) -> Checking:
+    if not isinstance(answer, Decision):
+        return checking_of(lab, answer, unseen)
+    names = lab.plan.config.pool_sources
+    mixtures = [Mixture.of(dict(zip(names, one.shares, strict=True))) for one in answer.references]
+    trained = carried_references(lab.plan.config, lab.plan.folder, lab.plan.material.unit_tokens)
+    references = [trained.get(one.key, one) for one in mixtures]
+    return replace(
+        Checking.of(lab, answer.mixture, lab.plan.reference),
+        layouts=replicated(lab, references),
+        confidence=answer.confidence,
+        unseen=unseen,
+    )
+
+
+def _with_check(lab: Runner, answer: AnyDecision, found: Check) -> AnyDecision:
+    if isinstance(answer, Decision):
+        answer = replace(answer, ledger=ledger(lab.store))
+    return answer.with_check(found)

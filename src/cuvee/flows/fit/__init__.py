@@ -1,0 +1,10 @@
+"""From a table of runs to a mixture: the flow of ``cuvee fit`` and ``cuvee optimise``.
+
+runs = read_runs([Path("runs.csv")], {})
+answer = decide(runs.observations, checked_directions(runs, Question()), table=runs.name)
+"""
+
+from cuvee.decisions.fit.decision import LawDecision
+from cuvee.flows.fit.flow import Answer, decide
+
+__all__ = ["Answer", "LawDecision", "decide"]

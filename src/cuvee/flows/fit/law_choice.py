@@ -1,0 +1,60 @@
+"""Which law is minimised where none is named: the recommended one, if none does clearly better.
+
+Laws are compared on the target of runs that no fit saw. The recommended law is convex, so that its optimum is
+certain, and it extrapolates; a law that only interpolates has to earn its place: errors smaller by a tenth,
+and by more than twice the standard error of the difference, taken run by run.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cuvee.laws.validation import HeldOut
+from cuvee.precision import Precision
+from cuvee.question.question import LAW
+from cuvee.types import FloatArray
+
+CHOICES = (LAW, "ensemble", "gp_sqrt", "gp_log")
+"""The laws that are chosen from; others are minimised where they are named."""
+
+_CLEARLY = 0.1
+_ERRORS = 2.0
+
+
+def chosen_law(held_out: Mapping[str, HeldOut], weights: FloatArray) -> tuple[str, str]:
+    """The name of a law and the reason, as the end of a sentence.
+
+    Args:
+        held_out: what laws said of runs they had not seen, by name; the recommended one is among them.
+        weights: of the costs in the target [E].
+    """
+    squares = {name: _squares(held_out[name], weights) for name in CHOICES if name in held_out}
+    errors = {name: float(np.sqrt(one.mean())) for name, one in squares.items()}
+    best = min(errors, key=errors.__getitem__)
+    told = {name: Precision.alone(one, 3).word(one) for name, one in errors.items()}
+    compared = len(errors) - 1
+    if best != LAW and _clearly_better(squares[best], squares[LAW]):
+        return best, (
+            f"it did clearly better on left-out runs (error of the target {told[best]}) than {LAW} "
+            f"({told[LAW]})"
+        )
+    if not compared:
+        return LAW, f"the recommended one (error of the target on left-out runs {told[LAW]})"
+    rival = min((name for name in errors if name != LAW), key=errors.__getitem__)
+    return LAW, (
+        f"the recommended one: on left-out runs its error of the target is {told[LAW]}, and {rival} "
+        f"did not do clearly better ({told[rival]})"
+    )
+
+
+def _squares(held_out: HeldOut, weights: FloatArray) -> FloatArray:
+    residuals = held_out.combined(weights).residuals[:, 0]
+    result: FloatArray = residuals[np.isfinite(residuals)] ** 2
+    return result
+
+
+def _clearly_better(one: FloatArray, other: FloatArray) -> bool:
+    gained = other - one
+    error = float(gained.std(ddof=1)) / np.sqrt(len(gained)) if len(gained) > 1 else np.inf
+    smaller = np.sqrt(one.mean()) < (1.0 - _CLEARLY) * np.sqrt(other.mean())
+    return bool(smaller and gained.mean() > _ERRORS * error)

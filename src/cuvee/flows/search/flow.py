@@ -1,0 +1,263 @@
+"""The flow of ``cuvee search``: one batch of experiments after another, until it stops by rule.
+
+    baseline at the dearest level -> ask, write down, make, observe -> ... -> try what looks best -> conclude
+
+A method is a pure function of what was tried, so a search that was killed goes on from its journal and the
+store, and tries what it would have tried.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from cuvee.decisions.search.decision import SearchDecision, Why
+from cuvee.errors import StoreError
+from cuvee.execution.interface import Executor
+from cuvee.flows.search.conclude import conclude
+from cuvee.flows.search.findings import Made, SearchFindings
+from cuvee.flows.search.journal import Asked, Journal
+from cuvee.flows.search.measuring import Measuring
+from cuvee.flows.search.menu import Menu
+from cuvee.flows.search.messages import told_line
+from cuvee.flows.search.outlook import SearchOutlook, outlook_of
+from cuvee.mixture.mixture import Mixture
+from cuvee.progress import Progress
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.roles import SEARCH
+from cuvee.search.loop import Loop, Outcome
+from cuvee.search.methods.registry import method_named
+from cuvee.search.proposer import History, Proposer
+from cuvee.search.regret import Regret, believed
+from cuvee.search.space import Experiment
+from cuvee.search.trials import Trials
+from cuvee.search.untried import at_level, untried
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.opening import opened
+from cuvee.study.rechecking import rechecked
+from cuvee.study.runner import Runner
+
+LEAST_TOLD = 8
+"""Experiments before anything is believed of the mixtures that were not tried."""
+SURE = 0.05
+"""The search stops when a better mixture is less probable than this ..."""
+SURE_TIMES = 2
+"""... so many times in a row."""
+
+
+def run(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> SearchDecision:
+    """Search, or go on where it was left.
+
+    Args:
+        config: what the user wrote.
+        folder: where everything is kept.
+        progress: told all the way; a line for every experiment.
+        executor: where jobs run; by default ``config.workers`` processes on this machine.
+
+    Raises:
+        ConfigError: the budget is too small (told with what it would take), or an unknown method.
+        CuveeError: anything else that cannot go on; what is done so far is kept. A training that fails is
+            no error: it is an experiment that measured nothing.
+    """
+    method_named(config.search.method)
+    with opened(config, folder, progress, executor) as lab:
+        search = _Search.of(lab)
+        for line in (outlook_of(search.menu).statement, *search.menu.warnings):
+            lab.progress.message(line)
+        findings = search.finished()
+        with threadpool_limits(limits=1):
+            return rechecked(lab, conclude(findings, lab))
+
+
+def outlook(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> SearchOutlook:
+    """What can be asked for, at which price; text is prepared and steps are timed, nothing is trained."""
+    method_named(config.search.method)
+    with opened(config, folder, progress, executor, looking=True) as lab:
+        return outlook_of(Menu.of(lab))
+
+
+@dataclass(eq=False)
+class _Search:
+    """What a search asks for, and what came of it."""
+
+    menu: Menu
+    measuring: Measuring
+    journal: Journal
+    loop: Loop
+    again: list[Asked]
+    """Batches of the journal that are still to be gone through again."""
+    batch: Asked | None = None
+    """That is being made."""
+    made: list[Made] = field(default_factory=list)
+    sure: int = 0
+    """How often in a row nothing better was probable."""
+    regret: Regret | None = None
+    """After the last batch; None before anything is believed."""
+    stopped: str = ""
+    """Why it ended."""
+
+    @classmethod
+    def of(cls, lab: Runner) -> Self:
+        config, menu = lab.plan.config, Menu.of(lab)
+        menu.charge.write()
+        measuring = Measuring(menu)
+        method, metrics = method_named(config.search.method), measuring.metrics
+        weights = np.array([config.target_weights[name] for name in metrics])
+        path = lab.plan.folder.searches / f"{menu.question(method)}.jsonl"
+        journal = Journal.opened(path, menu.pool_flops, menu.known())
+        proposer = Proposer(method, menu.space, metrics, weights, config.seed)
+        loop = Loop(proposer, measuring, config.search.budget_flops, journal.pool_flops)
+        return cls(menu, measuring, journal, loop, list(journal.asked))
+
+    @property
+    def _lab(self) -> Runner:
+        return self.menu.lab
+
+    def finished(self) -> SearchFindings:
+        """Ask and make until a rule says stop."""
+        self.measuring.prepare()
+        self._observe_known()
+        self._lab.progress.stage("searching", self.loop.budget, "FLOPs")
+        self._lab.progress.advance(self.loop.spent)
+        self.loop.run(self)
+        return SearchFindings(self.menu, self.loop.history, tuple(self.made), self.loop.spent, self.stopped)
+
+    def _observe_known(self) -> None:
+        """What earlier searches of this study measured, where it still stands on the menu."""
+        by_key = {run.key: run for run in self._lab.store.runs(role=SEARCH)}
+        for key in self.journal.known:
+            if key not in by_key:
+                raise StoreError(
+                    f"{self.journal.path}: begun with run {key}, which is not in the store any more; move "
+                    "the file away to search anew"
+                )
+        rows = self._lab.rows([by_key[key] for key in self.journal.known])
+        known = Trials.of(rows, self.menu.space, metrics=[NATS + name for name in self.measuring.metrics])
+        assert len(known) == len(rows)  # else another question would have been asked
+        self.loop.proposer.tell(known.experiments, known.costs)
+
+    def ask(self) -> Sequence[Experiment]:
+        """The next batch: of the journal, then a new one, which is written down before it is made."""
+        found = self._asked_before() if self.again else self._new()
+        if isinstance(found, str):
+            self.stopped = found
+            return ()
+        self.batch, self.sure = found, found.sure
+        return found.experiments
+
+    def record(self, outcome: Outcome) -> None:
+        """Tell of an experiment."""
+        assert self.batch is not None  # it was asked for
+        made = Made(
+            outcome.experiment,
+            self.batch.why[outcome.place],
+            outcome.costs,
+            outcome.price,
+            self.batch.gain,
+            self.measuring.error(outcome.experiment),
+            outcome.observed,
+        )
+        self.made.append(made)
+        self._lab.progress.advance(outcome.price)
+        self._lab.progress.message(told_line(self.menu, self.loop.proposer, self.made, self.loop.spent))
+
+    def _asked_before(self) -> Asked | str:
+        batch = self.again.pop(0)
+        if sum(map(self.loop.price, batch.experiments)) > self.loop.left:
+            return "budget"  # a smaller one than before: what lies beyond it is not counted
+        return batch
+
+    def _new(self) -> Asked | str:
+        found = self._next()
+        if not isinstance(found, str):
+            self.journal.write(found)
+        return found
+
+    def _next(self) -> Asked | str:
+        """The next batch, or why there is none."""
+        target, history = self.menu.space.target, self.loop.history
+        if not self.made:
+            even = self.menu.space.region.project(Mixture.uniform(self.menu.space.sources).shares)
+            first = Experiment(tuple(even.shares.tolist()), target)
+            if not history.tried(first.row[None], target)[0]:
+                more = self._asked(history.plus(first), self._side_by_side - 1, self.loop.price(first))
+                return self._batch([first, *more], ["baseline", *self._by_method(more)])
+        dearest = self.menu.space.levels[target].flops
+        self._believe()
+        if self.sure >= SURE_TIMES:
+            return "nothing better is probable"
+        if self.loop.left < dearest:
+            return "budget"
+        asked = self._asked(history, self._side_by_side)
+        after = self.loop.left - sum(map(self.loop.price, asked))
+        if asked and (after >= dearest or any(one.level == target for one in asked)):
+            return self._batch(asked, self._by_method(asked))
+        # Another cheap experiment would leave nothing to try the best mixture with: try it now.
+        if verified := self._verified(int(self.loop.left // dearest)):
+            return self._batch(verified, ["verify"] * len(verified))
+        return "budget" if asked else "nothing is left to ask"
+
+    @property
+    def _side_by_side(self) -> int:
+        config = self._lab.plan.config
+        return config.search.batch or config.workers
+
+    def _by_method(self, asked: Sequence[Experiment]) -> list[Why]:
+        return ["method"] * len(asked)
+
+    def _batch(self, experiments: Sequence[Experiment], why: Sequence[Why]) -> Asked:
+        gain = self.regret.expected if self.regret is not None else float("nan")
+        return Asked(tuple(experiments), tuple(why), gain, self.sure, self.loop.spent, self.loop.budget)
+
+    def _asked(self, history: History, count: int, spent: float = 0.0) -> list[Experiment]:
+        """What the method asks for that the budget allows. Of one training only one part at a time."""
+        found: list[Experiment] = []
+        if not count:
+            return found
+        with threadpool_limits(limits=1):  # products are small: more threads cost more than they give
+            asked = self.loop.proposer.method.ask(history, count, self.loop.proposer.seed)
+        for one in asked:
+            spent += self.loop.price(one)
+            under_way = [*history.running, *found]
+            same = any(o.shares == one.shares and self._trains(o) and self._trains(one) for o in under_way)
+            if spent <= self.loop.left and not same:
+                found.append(one)
+        return found
+
+    def _trains(self, one: Experiment) -> bool:
+        """At the dearest level, or on the way there."""
+        return one.level in self.menu.space.on_the_way(self.menu.space.target)
+
+    def _verified(self, count: int) -> list[Experiment]:
+        """The mixtures of the lowest posterior mean that were not run at the dearest level yet."""
+        history, target = self.loop.history, self.menu.space.target
+        if len(history.trials.measured) < LEAST_TOLD:
+            return []
+        regret = self._regret(tested_only=False)
+        left = untried(history, np.stack([regret.pick, *regret.winners]), target)
+        return at_level(left[: min(count, self._side_by_side)], target)
+
+    def _believe(self) -> None:
+        history, tolerance = self.loop.history, self._lab.plan.config.search.tolerance
+        if len(history.trials.measured) < LEAST_TOLD:
+            return
+        self.regret = self._regret()
+        quiet = tolerance > 0 and self.regret.tested and self.regret.probability(tolerance) < SURE
+        self.sure = self.sure + 1 if quiet else 0
+
+    def _regret(self, tested_only: bool = True) -> Regret:
+        with threadpool_limits(limits=1):
+            return believed(self.loop.history, self.loop.proposer.seed, tested_only)

@@ -1,0 +1,114 @@
+"""The experiments of a search, made by the runner and looked up in the store."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from cuvee.execution.local import InProcess
+from cuvee.flows.search.menu import Menu
+from cuvee.progress import Within
+from cuvee.runs.metric_names import NATS
+from cuvee.runs.roles import SEARCH
+from cuvee.runs.run import Run
+from cuvee.search.proposer import History
+from cuvee.search.space import Experiment, Space
+from cuvee.search.trials import Trials
+from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.producers.frozen import FrozenTrainings
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.proxies import Proxies
+from cuvee.study.runner import Runner
+from cuvee.types import FloatArray
+
+_PROXIES = {"merged": Proxies.merges, "ensembled": Proxies.ensembles}
+"""By the kind of level."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measuring:
+    """Measures what is on the menu (an ``Oracle``). All results go into the store: nothing is made twice."""
+
+    menu: Menu
+
+    @property
+    def space(self) -> Space:
+        """See ``Oracle.space``."""
+        return self.menu.space
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The evaluations [E]; costs are nats per token."""
+        return tuple(self.menu.lab.plan.config.evaluation_sets)
+
+    def prepare(self) -> None:
+        """Train the pool, and measure what its proxies need, where the menu has any."""
+        lab = self.menu.lab
+        if len(self.menu.trainings) == len(self.space.levels):
+            return
+        lab.make(Trainings(lab.plan, "training the seed model"), planned_seed(lab.plan))
+        lab.make(Trainings(lab.plan, "training the pool"), planned_branches(lab.plan))
+        Proxies.of(lab).ready()
+
+    def price(self, experiment: Experiment, history: History) -> float:
+        """FLOPs; a training that was frozen on its way goes on at the price of the rest."""
+        return history.price(experiment.row, experiment.level)
+
+    def measure(self, experiments: Sequence[Experiment]) -> FloatArray:
+        """Nats per token [n, E], a row of NaN for a training that failed.
+
+        Trainings are made side by side; proxies one kind after the other, in this process.
+        """
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, one in enumerate(experiments):
+            kind = self.space.levels[one.level].kind
+            places["" if one.level in self.menu.trainings else kind].append(place)
+        losses = np.full((len(experiments), len(self.metrics)), np.nan)
+        for kind in sorted(places):
+            asked = [experiments[place] for place in places[kind]]
+            losses[places[kind]] = self._scored(asked, kind) if kind else self._trained(asked)
+        return losses
+
+    def along(self, experiment: Experiment, trials: Trials) -> tuple[list[Experiment], FloatArray]:
+        """Parts of a training that are no trials yet, with what was measured on its way; NaN where nothing
+        was."""
+        levels = self.space.on_the_way(experiment.level)[:-1]
+        parts = [Experiment(experiment.shares, level) for level in levels]
+        parts = [one for one in parts if not trials.has(one.row, one.level)]
+        losses = np.full((len(parts), len(self.metrics)), np.nan)
+        for row, run in zip(losses, self._known(parts), strict=True):
+            if run is not None:
+                row[:] = self._runner.rows([run]).values_of(NATS)[0]
+        return parts, losses
+
+    def error(self, experiment: Experiment) -> str:
+        """Why it failed; empty where it did not."""
+        if experiment.level not in self.menu.trainings:
+            return ""
+        [run] = self._known([experiment])
+        return (run.error or "") if run is not None else ""
+
+    def _trained(self, experiments: Sequence[Experiment]) -> FloatArray:
+        planned = [self.menu.planned(one) for one in experiments]
+        return self._runner.observe(self._trainings, planned).values_of(NATS)
+
+    def _scored(self, experiments: Sequence[Experiment], kind: str) -> FloatArray:
+        return _PROXIES[kind](self._proxies, [self.menu.mixture(one) for one in experiments], SEARCH)
+
+    def _known(self, experiments: Sequence[Experiment]) -> list[Run | None]:
+        return self._runner.known(self._trainings, [self.menu.planned(one) for one in experiments])
+
+    @property
+    def _trainings(self) -> FrozenTrainings:
+        return FrozenTrainings(self.menu.lab.plan)
+
+    @property
+    def _runner(self) -> Runner:
+        return replace(self.menu.lab, progress=Within(self.menu.lab.progress))
+
+    @cached_property
+    def _proxies(self) -> Proxies:
+        # One merge takes less time than starting a worker does.
+        return Proxies.of(replace(self._runner, executor=InProcess()))

@@ -1,0 +1,46 @@
+"""A line for every experiment, for those who watch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cuvee.flows.search.findings import Made
+from cuvee.flows.search.menu import Menu
+from cuvee.search.proposer import Proposer
+
+_SHARES_TOLD = 3
+
+
+def told_line(menu: Menu, proposer: Proposer, made: Sequence[Made], spent: float) -> str:
+    """What was tried last, the best so far, what was spent, and what was expected to be hidden before."""
+    last = made[-1]
+    weights, level = proposer.weights, menu.space.levels[last.experiment.level]
+    loss = float(last.losses @ weights) if not last.error else float("nan")
+    _, costs = proposer.history.target_costs()
+    budget = menu.lab.plan.config.search.budget_flops
+    best = f"best {costs.min():.4f}" if len(costs) else "none at the dearest level yet"
+    gain = f", {last.gain:.4f} hidden before" if last.gain == last.gain else ""
+    size = level_name(level.kind, level.tokens, menu)
+    outcome = f"failed ({last.error})" if last.error else f"loss {loss:.4f}"
+    return (
+        f"{len(made):>4}  {size:<26}{_main_shares(menu, last)}: {outcome}; {best}; "
+        f"{spent / budget:.0%} spent{gain}"
+    )
+
+
+def level_name(kind: str, tokens: float, menu: Menu) -> str:
+    """In two or three words."""
+    if kind in ("merged", "ensembled"):
+        return kind
+    target = menu.space.levels[menu.space.target].tokens
+    if kind == "checkpoint":
+        return f"frozen at {tokens / target:.0%}"
+    return f"trained on {tokens:,.0f}"
+
+
+def _main_shares(menu: Menu, made: Made) -> str:
+    row = made.experiment.row
+    order = np.argsort(-row, kind="stable")[:_SHARES_TOLD]
+    parts = [f"{row[i]:.0%} {menu.space.sources[i]}" for i in order if row[i] >= 0.005]
+    rest = float(row.sum() - row[order].sum())
+    return ", ".join([*parts, *([f"{rest:.0%} others"] if rest >= 0.005 else [])])

@@ -1,0 +1,164 @@
+"""Arena: a table of runs made ready to be searched in.
+
+Levels are the kinds and sizes of the runs. A level costs the mean of what its runs are told to have cost, and
+where that is not told 6 x parameters x tokens. Where no run tells its size the table is one level.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.execution.interface import Executor
+from cuvee.flows.simulate.names import level_named, level_names
+from cuvee.flows.simulate.question import SimulationQuestion
+from cuvee.hashing import digest
+from cuvee.laws.interface import LawData, Scale
+from cuvee.laws.registry import law_named
+from cuvee.laws.validation import validate
+from cuvee.mixture.region import Region
+from cuvee.question.question import Question
+from cuvee.runs.formats.part import listed
+from cuvee.runs.observations import Observations
+from cuvee.search.objective import Objective
+from cuvee.search.optimum import minimise
+from cuvee.search.replay import LevelKey, Replay
+from cuvee.search.space import Space
+from cuvee.types import FloatArray
+
+_LEAST_MIXTURES = 2
+_LEVELS_TOLD = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Arena:
+    """A replay, and what is to be minimised in it."""
+
+    replay: Replay
+    target: dict[str, float]
+    """Metric -> weight, those that weigh; they sum to one."""
+    content: str
+    """Digest of the runs: mixtures, sizes, costs and metrics."""
+    unknown: tuple[str, ...]
+    """Of ``params`` and ``tokens`` those that no run tells: they are 1 here, and FLOPs mean nothing."""
+    counts: tuple[int, ...]
+    """Different mixtures that were run at each level."""
+
+    @property
+    def weights(self) -> FloatArray:
+        """Of the metrics of the replay [E]."""
+        return np.array(list(self.target.values()))
+
+
+def arena_of(observations: Observations, question: SimulationQuestion, executor: Executor) -> Arena:
+    """Make the replay that is asked for.
+
+    Args:
+        observations: runs of any kinds and sizes.
+        question: metrics, target level, and whether a law answers.
+        executor: where the law is cross-validated.
+
+    Raises:
+        ConfigError: a metric is unknown or not measured in some run, sizes are known of some runs only, the
+            target level is none of the table, or holds nothing to choose between, or the law cannot be
+            fitted, or says the same of all levels.
+    """
+    weights = Question(weights=question.weights).target(observations.metrics)
+    target = {name: weight for name, weight in weights.items() if weight > 0}
+    runs = replace(
+        observations,
+        metrics=tuple(target),
+        values=np.stack([observations.metric(name) for name in target], axis=1),
+    )
+    _check_measured(runs)
+    runs, unknown = _with_sizes(runs)
+    directions = {name: way for name, way in question.directions.items() if name in target}
+    replay = Replay.of_tables(runs, directions=directions, flops=_prices(runs))
+    space = replay.space
+    if question.target_level:
+        space = replace(space, target=level_named(space.levels, question.target_level))
+        replay = replace(replay, space=space)
+    counts = tuple(len(space.rows(level)) for level in range(len(space.levels)))
+    _check_choice(replay, np.array(list(target.values())), counts)
+    if question.law:
+        data = LawData.of(runs, directions=directions)
+        replay = _foretold(data, target, space, question, executor)
+    return Arena(replay, target, _content(runs), unknown, counts)
+
+
+def _check_measured(runs: Observations) -> None:
+    missing = np.isnan(runs.values)
+    if not missing.any():
+        return
+    row, column = np.argwhere(missing)[0]
+    raise ConfigError(
+        f"metric {runs.metrics[column]!r} was not measured in run {runs.keys[row]!r} "
+        f"({int(missing.any(axis=1).sum())} of {len(runs)} runs miss a metric of the target); choose metrics "
+        "with --target METRIC, or rows with --where COLUMN=VALUE"
+    )
+
+
+def _with_sizes(runs: Observations) -> tuple[Observations, tuple[str, ...]]:
+    """With ones for the sizes that no run tells, and which these are."""
+    unknown = tuple(name for name in ("params", "tokens") if np.isnan(getattr(runs, name)).all())
+    filled: dict[str, Any] = {name: np.ones(len(runs)) for name in unknown}
+    return replace(runs, **filled), unknown
+
+
+def _prices(runs: Observations) -> dict[LevelKey, float]:
+    """FLOPs of the levels of which every run tells them."""
+    told: dict[LevelKey, list[float]] = {}
+    sizes = zip(runs.kind, runs.params.tolist(), runs.tokens.tolist(), strict=True)
+    for key, flops in zip(sizes, runs.flops.tolist(), strict=True):
+        told.setdefault(key, []).append(flops)
+    return {key: float(np.mean(flops)) for key, flops in told.items() if all(one > 0 for one in flops)}
+
+
+def _check_choice(replay: Replay, weights: FloatArray, counts: tuple[int, ...]) -> None:
+    space = replay.space
+    names = level_names(space.levels)
+    if counts[space.target] < _LEAST_MIXTURES:
+        order = sorted(range(len(counts)), key=lambda level: -counts[level])
+        told = listed([f"{names[level]} ({counts[level]})" for level in order], _LEVELS_TOLD)
+        raise ConfigError(
+            f"only {counts[space.target]} mixture was run at the target level {names[space.target]}: there "
+            f"is nothing to search; choose another with --target-level. Levels and their mixtures: {told}."
+        )
+    if np.ptp(replay.truth(replay.reference()) @ weights) == 0:
+        raise ConfigError(
+            f"the target is the same for all {counts[space.target]} mixtures at {names[space.target]}: there "
+            "is nothing to search"
+        )
+
+
+def _foretold(
+    data: LawData, weights: dict[str, float], space: Space, question: SimulationQuestion, executor: Executor
+) -> Replay:
+    validated = validate(law_named(question.law), data, executor=executor)
+    error = np.sqrt(np.nanmean(validated.held_out.residuals**2, axis=0))
+    noise = error if np.isnan(question.noise) else np.full(len(data.metrics), question.noise)
+    free = Space(Region.simplex(space.sources), space.levels, space.target)
+    level = space.levels[space.target]
+    lowest = minimise(
+        Objective(weights, scale=Scale(level.params, level.tokens)), validated.fitted, free.region
+    )
+    replay = replace(Replay.of_law(validated.fitted, free, noise), best=lowest.mixture.shares)
+    pool = space.pool
+    assert pool is not None  # it is of tables
+    first = replay.truth(pool)
+    if len(space.levels) > 1 and all(
+        np.array_equal(first, replay.answers(pool, level)) for level in range(len(space.levels))
+    ):
+        raise ConfigError(
+            f"the law {question.law!r} knows nothing of scale and says the same of all {len(space.levels)} "
+            "levels; choose one that does, such as effective_data_scaling, or one level with --where "
+            "params=... or tokens=..."
+        )
+    return replay
+
+
+def _content(runs: Observations) -> str:
+    arrays = {name: getattr(runs, name) for name in ("shares", "params", "tokens", "values", "flops")}
+    names = {name: list(getattr(runs, name)) for name in ("sources", "metrics", "keys", "kind")}
+    return digest(names | {name: array.tobytes().hex() for name, array in arrays.items()})

@@ -1,0 +1,33 @@
+"""On what terms the numbers of a simulation are to be read."""
+
+import math
+from collections.abc import Iterator
+
+from cuvee.decisions.simulate.decision import Simulation
+from cuvee.flows.simulate.question import SimulationQuestion
+from cuvee.precision import Precision
+
+
+def notes(question: SimulationQuestion, simulation: Simulation) -> Iterator[str]:
+    """How the numbers are to be read."""
+    if simulation.law:
+        noise = ", ".join(
+            f"{name} {Precision.alone(size, 3).word(size)}" for name, size in simulation.noise.items()
+        )
+        told = "its error on runs left out" if math.isnan(question.noise) else "as asked"
+        yield (
+            f"The truth is the law {simulation.law}, fitted to the runs; every run measures it with noise of "
+            f"a standard deviation of {noise} ({told})."
+        )
+    else:
+        yield "Only mixtures that were run can be asked for; runs of one mixture at one level are averaged."
+    for name in ("params", "tokens"):
+        if all(math.isnan(getattr(level, name)) for level in simulation.levels):
+            yield f"No run tells its {name}: they are taken to be 1 for all, and FLOPs are not known."
+    if len(simulation.levels) == 1:
+        yield (
+            "The table has one level: methods that need a cheaper one make their cheap runs at the target, "
+            "and until these are made they search at random."
+        )
+    elif math.isnan(simulation.cheapest.rank):
+        yield "The cheapest level has fewer than three mixtures in common with the target: no rank is known."

@@ -1,0 +1,137 @@
+"""Scores: what plays come to, method by method and level by level."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import mannwhitneyu, rankdata
+
+from cuvee.decisions.simulate.decision import (
+    ADAPTIVE,
+    SIMPLE,
+    Adaptivity,
+    Comparison,
+    CurvePoint,
+    LevelRow,
+    MethodRow,
+    Reach,
+    RegretAt,
+)
+from cuvee.flows.simulate.benchmark import Arena
+from cuvee.flows.simulate.names import level_names
+from cuvee.flows.simulate.trajectories import Plays
+from cuvee.search.methods.registry import method_named
+from cuvee.search.played import Played
+from cuvee.types import FloatArray
+
+GAPS = (0.1, 0.01)
+"""That are good enough, the easier first."""
+_BUDGETS = (1.25, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_POINTS = 60
+_ROUNDING = 1e-9
+_SURE = 0.05
+
+
+def method_row(plays: Plays, budget: float) -> MethodRow:
+    """What the plays of a method come to."""
+    budgets = (*(one for one in _BUDGETS if one < budget), budget)
+    return MethodRow(
+        name=plays.method,
+        needs=method_named(plays.method).needs,
+        experiments=quantile([len(one.experiments) for one in plays.plays], 0.5),
+        reach=tuple(_reach([one.cost_to(gap) for one in plays.plays], gap) for gap in GAPS),
+        regret=tuple(RegretAt(at, quantile([one.regret(at) for one in plays.plays], 0.5)) for at in budgets),
+        curve=_curve(plays.plays, budget),
+    )
+
+
+def level_rows(arena: Arena) -> tuple[LevelRow, ...]:
+    """The levels in the order of their prices, and how they rank the mixtures of the target level."""
+    replay, space = arena.replay, arena.replay.space
+    mixtures = replay.reference()
+    at_target = replay.truth(mixtures) @ arena.weights
+    rows = []
+    for place, level in enumerate(space.levels):
+        here = replay.answers(mixtures, place) @ arena.weights
+        common = np.isfinite(here) & np.isfinite(at_target)
+        unknown = dict.fromkeys(arena.unknown, math.nan)
+        rows.append(
+            LevelRow(
+                name=level_names(space.levels)[place],
+                kind=level.kind,
+                params=unknown.get("params", level.params),
+                tokens=unknown.get("tokens", level.tokens),
+                flops=math.nan if unknown else level.flops,
+                price=float(replay.prices[place]),
+                mixtures=arena.counts[place],
+                common=int(common.sum()),
+                rank=_spearman(here[common], at_target[common]),
+                is_target=place == space.target,
+            )
+        )
+    return tuple(rows)
+
+
+def comparisons(plays: Sequence[Plays]) -> tuple[Comparison, ...]:
+    """The adaptive method beside the simple one, gap by gap; nothing where one was not played."""
+    by_name = {one.method: one.plays for one in plays}
+    if ADAPTIVE not in by_name or SIMPLE not in by_name:
+        return ()
+    return tuple(_compared(by_name[ADAPTIVE], by_name[SIMPLE], gap) for gap in GAPS)
+
+
+def verdict(found: Sequence[Comparison]) -> Adaptivity:
+    """Whether one method costs less for some gap, beyond chance, and more for none."""
+    if not found:
+        return "not compared"
+    sure = [one.chance > 0.5 for one in found if one.p_value < _SURE]
+    if sure and all(sure):
+        return "pays"
+    return "costs" if sure and not any(sure) else "not told"
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    """The smallest value that this part of the values does not exceed; infinities may be among them."""
+    return float(sorted(values)[max(0, math.ceil(part * len(values) - _ROUNDING) - 1)])
+
+
+def _reach(costs: Sequence[float], gap: float) -> Reach:
+    failed = sum(math.isinf(cost) for cost in costs) / len(costs)
+    return Reach(gap, quantile(costs, 0.5), quantile(costs, 0.9), failed)
+
+
+def _curve(plays: Sequence[Played], budget: float) -> tuple[CurvePoint, ...]:
+    """From the first run at the target to the budget, on a logarithmic scale."""
+    grid = np.unique(np.geomspace(1.0, budget, _POINTS))
+    gaps = np.stack([_gaps(one, grid) for one in plays])
+    return tuple(
+        CurvePoint(float(spent), *(quantile(column, part) for part in (0.5, 0.1, 0.9)))
+        for spent, column in zip(grid, gaps.T.tolist(), strict=True)
+    )
+
+
+def _gaps(one: Played, grid: FloatArray) -> FloatArray:
+    """Of the best completed run when so much is spent [G]; infinity before the first."""
+    known = np.r_[np.nan, one.best]
+    best = known[np.searchsorted(one.spent, grid * (1.0 + _ROUNDING), side="right")]
+    gap = (best - one.optimum) / (one.median - one.optimum)
+    result: FloatArray = np.where(np.isnan(gap), np.inf, gap)
+    return result
+
+
+def _compared(adaptive: Sequence[Played], simple: Sequence[Played], gap: float) -> Comparison:
+    ours, theirs = ([one.cost_to(gap) for one in plays] for plays in (adaptive, simple))
+    ranks = rankdata([*ours, *theirs])  # infinities are all alike
+    mine, other = ranks[: len(ours)], ranks[len(ours) :]
+    chance, p_value = 0.5, 1.0
+    if np.ptp(ranks) > 0:
+        test = mannwhitneyu(mine, other, method="asymptotic")
+        chance, p_value = 1.0 - float(test.statistic) / (len(mine) * len(other)), float(test.pvalue)
+    return Comparison(gap, quantile(ours, 0.5), quantile(theirs, 0.5), chance, p_value)
+
+
+def _spearman(left: FloatArray, right: FloatArray) -> float:
+    """NaN for fewer than three, or where one side does not vary."""
+    if len(left) < 3 or not (np.ptp(left) > 0 and np.ptp(right) > 0):
+        return math.nan
+    return float(np.corrcoef(rankdata(left), rankdata(right))[0, 1])

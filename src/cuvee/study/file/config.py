@@ -1,0 +1,314 @@
+"""``study.yaml`` as one checked, immutable tree.
+
+Everything is checked before any work begins; a message names the file, the dotted key and the reason.
+The smallest file that is valid says ``schema: 1`` and names its ``sources``.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from cuvee.errors import ConfigError, SchemaError
+from cuvee.execution.cores import usable_cores
+from cuvee.hashing import digest
+from cuvee.honesty.scopes import RESERVED
+from cuvee.lineage.descent import Descent
+from cuvee.runs.observations import check_text
+from cuvee.study.file.effort import with_defaults
+from cuvee.study.file.folder import CONFIG_NAME
+from cuvee.study.file.settings import (
+    BranchTrainingSettings,
+    CandidatesSettings,
+    CheckSettings,
+    Count,
+    EvaluationSettings,
+    EvaluationsSettings,
+    LimitsSettings,
+    MergingSettings,
+    ModelSettings,
+    ReferencesSettings,
+    ReferenceTrainingSettings,
+    ScaleSettings,
+    SearchSettings,
+    SeedTrainingSettings,
+    Settings,
+    SourceSettings,
+    SplitSettings,
+    TargetRunSettings,
+    TargetSettings,
+    TokenizerSettings,
+)
+from cuvee.study.file.yaml_file import did_you_mean, read_yaml, told
+from cuvee.types import Json
+
+SCHEMA = 1
+
+LARGEST_SEED = 2**62
+"""Seeds stay below, so that those of references and fresh trainings, which add to it, fit into 64 bits."""
+
+_PLACES = ("sources", "evaluations", "workers")
+
+
+class StudyConfig(Settings):
+    """The study file: everything that a user decides."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    """Version of the file format."""
+    name: str = Field(default="study", min_length=1)
+    """Name of the study in reports."""
+    effort: Literal["tiny", "small", "standard"] = "small"
+    """Preset of all defaults: `tiny` takes minutes on a few cores, `small` tens of minutes, `standard`
+    hours on a GPU."""
+    seed: int = Field(default=0, ge=0, lt=LARGEST_SEED)
+    """Random seed of the study."""
+    workers: Count = Field(default_factory=usable_cores)
+    """Number of worker processes. Default: one for each processor core."""
+    sources: dict[str, SourceSettings] = Field(min_length=1)
+    """The data sources whose shares are decided: `name: path`, or the keys below."""
+    evaluations: EvaluationsSettings = EvaluationsSettings()
+    """Evaluation sets: held-out parts, and `name: {source: ...}` or `name: {paths: ...}`."""
+    pool: tuple[str, ...] = ()
+    """Sources that may enter the mixture. Default: all. Other sources only train the seed model; their
+    held-out parts show how a mixture affects text outside it."""
+    split: SplitSettings = SplitSettings()
+    """How documents are split into training and evaluation parts."""
+    tokenizer: TokenizerSettings
+    """`vocabulary` trains a tokenizer, `folder` uses an existing one."""
+    model: ModelSettings
+    """`parameters` trains a new seed model, `folder` uses an existing causal language model."""
+    seed_training: SeedTrainingSettings
+    """Training of the seed model, from which all branches start."""
+    branch_training: BranchTrainingSettings
+    """Training of the pool: one branch of the seed model for each unit of data."""
+    reference_training: ReferenceTrainingSettings
+    """Training of the reference runs. Missing keys are those of the branches."""
+    merging: MergingSettings = MergingSettings()
+    """How the branches of the pool are merged."""
+    references: ReferencesSettings
+    """Reference mixtures: models are trained on them to calibrate and judge the proxies."""
+    candidates: CandidatesSettings
+    """Candidate mixtures: scored by proxies, never trained."""
+    check: CheckSettings
+    """Check of the decision: the pick, equal shares and proportional shares are trained with fresh seeds."""
+    evaluation_tokens: Count
+    """Maximum tokens of each evaluation for choosing a mixture, spread over half of its documents. The check
+    uses as many from the other half."""
+    target: TargetSettings = TargetSettings()
+    """The objective: a weighted mean of the evaluation losses, to be minimised."""
+    target_run: TargetRunSettings = TargetRunSettings()
+    """The target run: the training run that the decision is for."""
+    scale: ScaleSettings
+    """Settings of `cuvee scale`: how optima at affordable scales are extrapolated to the target run."""
+    search: SearchSettings
+    """Settings of `cuvee search`: sequential experiments within a budget of FLOPs."""
+    limits: LimitsSettings = LimitsSettings()
+    """Constraints on the mixture, in token shares."""
+    estimand: Literal["equal_budget", "union"] = "equal_budget"
+    """Compare mixtures at equal training tokens (equal_budget) or at the sum of their units (union)."""
+    averaging_bonus: bool = True
+    """Correct merges for the gain that averaging gives for any data."""
+
+    @classmethod
+    def load(cls, path: Path) -> "StudyConfig":
+        """Read a study from its YAML file, or from the folder in which ``study.yaml`` lies.
+
+        Raises:
+            ConfigError: the file cannot be read or says something impossible.
+            SchemaError: it was written for another version.
+        """
+        file = path / CONFIG_NAME if path.is_dir() else path
+        return cls.parse(read_yaml(file), file.absolute().parent, str(file))
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], folder: Path, name: str = CONFIG_NAME) -> "StudyConfig":
+        """The same from a mapping; relative paths are meant from ``folder``, messages say ``name``."""
+        _check_schema(raw, name)
+        try:
+            return cls.model_validate(with_defaults(raw), context={"folder": folder})
+        except ValidationError as error:
+            raise told(error, cls, raw, name) from None
+
+    def searching(self, changes: Mapping[str, Any]) -> "StudyConfig":
+        """The same with other settings of ``search``, such as a budget given on the command line.
+
+        Raises:
+            ConfigError: a value that makes no sense.
+        """
+        try:
+            changed = SearchSettings.model_validate({**self.search.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(f"search.{first['loc'][0]}: {first['msg']}") from None
+        return self.model_copy(update={"search": changed})
+
+    def checking(self, seeds: int) -> "StudyConfig":
+        """The same with another number of fresh trainings, such as one given on the command line."""
+        return self.model_copy(update={"check": CheckSettings(seeds=seeds)})
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "StudyConfig":
+        problems = list(self._name_problems())
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _name_problems(self) -> Iterable[str]:
+        sources = list(self.sources)
+        yield from _unknown("pool", self.pool, sources, "source")
+        yield from self._descent_problems()
+        if len(set(self.pool)) < len(self.pool):
+            yield "pool: a source stands twice"
+        if isinstance(self.seed_training.mixture, dict):
+            seen = list(self.seed_sources)
+            yield from _unknown(
+                "seed_training.mixture", self.seed_training.mixture, seen, "source of the seed"
+            )
+        if self.seed_training.tokens and not self.seed_sources:
+            yield "sources: the seed model is trained, so at least one needs `in_seed: true`"
+        for name, evaluation in self.evaluations.named.items():
+            if evaluation.source is not None:
+                yield from _unknown(f"evaluations.{name}", [evaluation.source], sources, "source")
+            elif self.evaluations.held_out and name in self.sources:
+                yield f"evaluations.{name}: a source has that name, and its held-out part too; choose another"
+        yield from _unprintable("sources", sources)
+        yield from _unprintable("evaluations", self.evaluations.named)
+        for name in self.evaluation_sets:
+            if name in RESERVED:
+                where = "evaluations" if name in self.evaluations.named else "sources"
+                yield f'{where}.{name}: reports call the weighted mean "{name}"; give another name'
+        if not self.evaluation_sets:
+            yield "evaluations: there is none; name one or let `held_out` be true"
+        yield from _unknown("target.weights", self.target.weights, list(self.evaluation_sets), "evaluation")
+        pool = list(self.pool_sources)
+        yield from _unknown("limits.minimum", self.limits.minimum, pool, "source of the pool")
+        yield from _unknown("limits.maximum", self.limits.maximum, pool, "source of the pool")
+        for index, group in enumerate(self.limits.ratios):
+            yield from _unknown(f"limits.ratios.{index}", group, pool, "source of the pool")
+        if self.seed_training.tokens == 0 and self.model.folder is None:
+            yield "seed_training.tokens: a new model has to be trained; give more than 0"
+        if self.model.folder is None and self.tokenizer.folder is None and self.tokenizer.vocabulary is None:
+            yield "tokenizer: a new model needs `vocabulary` or `folder`"
+        if self.seed_training.tokens and not self.split.seed:
+            yield "split.seed: the seed model is trained, so it needs a share of the documents above 0"
+
+    def _descent_problems(self) -> Iterable[str]:
+        above: list[str] = []
+        for name, source in self.sources.items():
+            yield from _unknown(f"sources.{name}.made_from", source.made_from, above, "source above it")
+            if source.made_from and source.in_seed:
+                yield f"sources.{name}.in_seed: the seed model sees what it was made from; say false"
+            above.append(name)
+        if any(origin not in self.sources for one in self.sources.values() for origin in one.made_from):
+            return
+        for step in self.descent.steps:
+            if step.is_split and len(step.after) == 1:
+                yield f"sources.{step.after[0]}.made_from: a source has at least two parts; name another"
+        pool = self.pool_sources
+        for name in pool:
+            if both := sorted(self.descent.ancestors(name).intersection(pool)):
+                yield f'pool: "{name}" holds text of "{both[0]}"; leave one of them out'
+
+    @property
+    def descent(self) -> Descent:
+        """Which sources were split off or merged from which others."""
+        return Descent({name: source.made_from for name, source in self.sources.items()})
+
+    def seen_by_seed(self, name: str) -> bool:
+        """Whether the seed model sees a source, or what it was made from."""
+        return any(self.sources[one].in_seed for one in (name, *self.descent.ancestors(name)))
+
+    @property
+    def pool_sources(self) -> tuple[str, ...]:
+        """The sources that may be in the mixture, in the order of the file."""
+        return tuple(name for name in self.sources if not self.pool or name in self.pool)
+
+    @property
+    def seed_sources(self) -> tuple[str, ...]:
+        """The sources that the seed model (and a tokenizer trained here) may see, in the file's order."""
+        return tuple(name for name, source in self.sources.items() if source.in_seed)
+
+    @property
+    def evaluation_sets(self) -> dict[str, EvaluationSettings]:
+        """All evaluations by name: the held-out part of each source, then those the file adds.
+
+        The parts of a source that was split stand in its place; merged sources go on to stand for themselves.
+        """
+        named = self.evaluations.named
+        renamed = {evaluation.source for evaluation in named.values()}
+        held_out = {
+            name: EvaluationSettings(source=name)
+            for name in self.descent.measured
+            if self.evaluations.held_out and (name not in renamed or name in named)
+        }
+        return held_out | named
+
+    @property
+    def own_sources(self) -> dict[str, str | None]:
+        """For each evaluation the source of the pool that it was held out of, or that this was merged into;
+        None is out of pool."""
+        pool, descent = self.pool_sources, self.descent
+        return {
+            name: None if evaluation.source is None else descent.home(evaluation.source, pool)
+            for name, evaluation in self.evaluation_sets.items()
+        }
+
+    @property
+    def own_columns(self) -> tuple[int, ...]:
+        """For each evaluation the place of that source in ``pool_sources``; -1 is out of pool."""
+        return tuple(
+            self.pool_sources.index(source) if source is not None else -1
+            for source in self.own_sources.values()
+        )
+
+    @property
+    def target_weights(self) -> dict[str, float]:
+        """Weight of every evaluation, summing to one; those not named count nothing."""
+        given = self.target.weights or dict.fromkeys(self.evaluation_sets, 1.0)
+        total = sum(given.values())
+        return {name: given.get(name, 0.0) / total for name in self.evaluation_sets}
+
+    def as_json(self) -> Json:
+        """Everything, defaults filled in, as plain JSON under the keys of the file.
+
+        Paths are absolute and ``workers`` is this machine's: neither belongs into a key.
+        """
+        return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that was decided, where text lies and how many work aside."""
+        left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
+        return digest({key: value for key, value in self.as_json().items() if key not in left_out})
+
+
+def _check_schema(raw: Mapping[str, Any], name: str) -> None:
+    if "schema" not in raw:
+        raise ConfigError(f"{name}: schema: is missing; write `schema: {SCHEMA}` at the top")
+    version = raw["schema"]
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise ConfigError(f"{name}: schema: must be a whole number, not {version!r}")
+    if version > SCHEMA:
+        raise SchemaError(
+            f"{name}: schema: {version} is newer than this cuvee knows ({SCHEMA}); install a newer one"
+        )
+    if version < SCHEMA:
+        raise SchemaError(f"{name}: schema: {version} is unknown; the first is 1")
+
+
+def _unprintable(where: str, names: Iterable[str]) -> Iterable[str]:
+    """Names that the store and tables of runs would refuse, after the first training."""
+    for name in names:
+        if not name.strip():
+            yield f"{where}: {name!r} is no name"
+        try:
+            check_text("the name", name)
+        except ConfigError as error:
+            yield f"{where}: {error}"
+
+
+def _unknown(where: str, names: Iterable[str], known: list[str], what: str) -> Iterable[str]:
+    for name in names:
+        if name not in known:
+            yield f'{where}: "{name}" is no {what}{did_you_mean(name, known)}'
