@@ -58,15 +58,15 @@ OTHER_RATES = (1e-3, 5e-4)
 def main() -> None:
     """Run everything and write the tables."""
     WORK.mkdir(parents=True, exist_ok=True)
-    with progress_display() as progress, opened(config(), StudyFolder(WORK), progress) as lab:
-        findings = investigate(lab)
-        decision = conclude(findings, lab)
+    with progress_display() as progress, opened(config(), StudyFolder(WORK), progress) as runner:
+        findings = investigate(runner)
+        decision = conclude(findings, runner)
         assert findings.references is not None
         evidence = findings.references.evidence()
         tables = [
-            _agreement(_with_other_pools(lab, evidence)),
+            _agreement(_with_other_pools(runner, evidence)),
             _calibrated(evidence),
-            _decisions(lab, findings, findings.references),
+            _decisions(runner, findings, findings.references),
             Table(
                 "Cost of the proxies over the cost of training every mixture (FLOPs, without the seed)",
                 ("mixtures", "ratio"),
@@ -76,13 +76,13 @@ def main() -> None:
     harness.write("ablation", "Does averaging parameters predict training?", tables)
 
 
-def _with_other_pools(lab: Runner, evidence: Evidence) -> Evidence:
+def _with_other_pools(runner: Runner, evidence: Evidence) -> Evidence:
     """The evidence with merges and ensembles of pools that were trained at lower learning rates."""
     mixtures = [Mixture(evidence.sources, shares) for shares in evidence.shares]
     proxies = dict(evidence.proxies)
     for rate in OTHER_RATES:
-        plan = replace(lab.plan, config=config(rate))
-        other = replace(lab, plan=plan)
+        plan = replace(runner.plan, config=config(rate))
+        other = replace(runner, plan=plan)
         runs = [
             Planned(run, OTHER_RECIPE, Mixture.vertex(evidence.sources, member.source))
             for member, run in plan.branches().items()
@@ -259,7 +259,7 @@ def _weightings(evaluations: Sequence[str]) -> list[dict[str, float]]:
     return [dict(zip(evaluations, map(float, row), strict=True)) for row in [*fixed, *drawn]]
 
 
-def _decisions(lab: Runner, findings: Findings, references: References) -> Table:
+def _decisions(runner: Runner, findings: Findings, references: References) -> Table:
     """Question 3: choose with few references, train the pick, compare with everything that was trained."""
     evidence = references.evidence()
     uniform = Mixture.uniform(POOL)
@@ -274,9 +274,9 @@ def _decisions(lab: Runner, findings: Findings, references: References) -> Table
         scored = findings.score([judge.pick], ["candidate"], np.ones(1, dtype=bool))
         predicted = float(judge.with_more(scored).mean[-1] @ target) + judge.optimism
         picks.append((weights, choice.name, choice.believed, judge.pick, predicted))
-    planned = [Planned(lab.plan.reference(uniform), PICK, uniform)]
-    planned += [Planned(lab.plan.reference(pick), PICK, pick) for *_, pick, _ in picks]
-    measured = lab.scores(Trainings(lab.plan, "training the picks"), planned).nats_per_token
+    planned = [Planned(runner.plan.reference(uniform), PICK, uniform)]
+    planned += [Planned(runner.plan.reference(pick), PICK, pick) for *_, pick, _ in picks]
+    measured = runner.scores(Trainings(runner.plan, "training the picks"), planned).nats_per_token
     trained = np.concatenate([evidence.truth, measured])
     rows: list[tuple[Cell, ...]] = []
     for (weights, name, believed, pick, predicted), losses in zip(picks, measured[1:], strict=True):

@@ -17,7 +17,7 @@ from benchmarks import naive
 from benchmarks.plain_evaluation import pieces
 from cuvee.evaluation.gradient import merge_gradient
 from cuvee.evaluation.likelihood import Evaluator
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.interface import CausalModel
@@ -48,7 +48,7 @@ def product_error(pool: FlatPool, weights: FloatArray) -> ProductError:
         for weight, member in zip(row, members, strict=True):
             exact += weight * member
             magnitude += np.abs(weight * member)
-        difference = np.abs(Linear().merge(pool, row).double().numpy() - exact)
+        difference = np.abs(LinearMerge().merge(pool, row).double().numpy() - exact)
         relative = np.divide(difference, magnitude, out=np.zeros_like(difference), where=magnitude > 0)
         norm = float(np.linalg.norm(difference) / np.linalg.norm(exact))
         worst = ProductError(max(worst.by_magnitude, float(relative.max())), max(worst.by_norm, norm))
@@ -58,7 +58,7 @@ def product_error(pool: FlatPool, weights: FloatArray) -> ProductError:
 def inexact_vertices(pool: FlatPool) -> int:
     """How many members do not come back bit for bit from weight one on them."""
     return sum(
-        not torch.equal(Linear().merge(pool, vertex), pool.branch(name))
+        not torch.equal(LinearMerge().merge(pool, vertex), pool.branch(name))
         for name, vertex in zip(pool.roster.names, np.eye(len(pool.roster.names)), strict=True)
     )
 
@@ -71,8 +71,8 @@ def merge_of_merges_error(pool: FlatPool, seed: int) -> float:
     sources = np.random.default_rng(seed).permutation(np.array(pool.roster.sources))
     groups = [part.tolist() for part in np.array_split(sources, 2) if len(part)]
     parts = np.stack([pool.roster.spread(group).mean(axis=0) for group in groups])
-    at_once = Linear().merge(pool, parts.mean(axis=0))
-    stepwise = torch.stack([Linear().merge(pool, part) for part in parts]).double().mean(dim=0)
+    at_once = LinearMerge().merge(pool, parts.mean(axis=0))
+    stepwise = torch.stack([LinearMerge().merge(pool, part) for part in parts]).double().mean(dim=0)
     return float((at_once.double() - stepwise).abs().max() / stepwise.abs().max())
 
 
@@ -99,10 +99,10 @@ def slopes(evaluator: Evaluator, pool: FlatPool, weights: FloatArray) -> list[Sl
     target = np.full(evaluations, 1 / evaluations)
 
     def loss(direction: FloatArray, step: float) -> float:
-        merged = Linear().merge(pool, weights + step * direction)
+        merged = LinearMerge().merge(pool, weights + step * direction)
         return float(evaluator.score(merged).nats_per_token @ target)
 
-    _, exact = merge_gradient(evaluator, pool, Linear(), weights, target)
+    _, exact = merge_gradient(evaluator, pool, LinearMerge(), weights, target)
     return [
         Slope(name, float(exact[k]), _central(partial(loss, np.eye(len(weights))[k])))
         for k, name in enumerate(pool.roster.names)
@@ -129,7 +129,7 @@ class Reloaded:
 
 def reloaded(evaluator: Evaluator, pool: FlatPool, weights: FloatArray) -> Reloaded:
     """Score a merge in memory, then save it, open it with transformers, and score again."""
-    flat = Linear().merge(pool, weights)
+    flat = LinearMerge().merge(pool, weights)
     ours = evaluator.token_log_probs(flat)
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "merge"

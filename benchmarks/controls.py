@@ -20,7 +20,7 @@ from cuvee.evaluation.scoring import score_merges
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import LocalProcesses
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import Branch, FlatPool
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Silent
@@ -152,7 +152,7 @@ def _height(evaluator: Evaluator, pool: FlatPool) -> float:
 
 def _losses(evaluator: Evaluator, pool: FlatPool, weights: FloatArray) -> FloatArray:
     """Nats per token [M, E] of merges."""
-    return score_merges(evaluator, pool, Linear(), weights).nats_per_token
+    return score_merges(evaluator, pool, LinearMerge(), weights).nats_per_token
 
 
 def learning_rates(bench: Bench, folder: Path, sources: Sequence[str]) -> list[Check]:
@@ -211,8 +211,8 @@ def exactness(bench: Bench, merges: int, windows: int) -> tuple[list[Check], lis
     worst = max(slope.error for slope in slopes)
     again = algebra.reloaded(exact, pool, weights[0])
     difference = _plain_difference(bench, exact, pool, weights[0])
-    study = bench.evaluator().score(Linear().merge(pool, weights[0])).nats_per_token
-    rounding = float(np.abs(study - exact.score(Linear().merge(pool, weights[0])).nats_per_token).max())
+    study = bench.evaluator().score(LinearMerge().merge(pool, weights[0])).nats_per_token
+    rounding = float(np.abs(study - exact.score(LinearMerge().merge(pool, weights[0])).nats_per_token).max())
     same = "bit for bit" if again.same_bytes else "differ"
     return [
         Check(
@@ -263,7 +263,7 @@ def _first(evaluator: Evaluator, windows: int) -> "np.typing.NDArray[np.int64]":
 def _plain_difference(bench: Bench, evaluator: Evaluator, pool: FlatPool, weights: FloatArray) -> float:
     """Largest difference to losses that come from the shards by another way."""
     plan = bench.plan
-    flat = Linear().merge(pool, weights)
+    flat = LinearMerge().merge(pool, weights)
     scores = evaluator.score(flat)
     worst = 0.0
     for position, one in enumerate(plan.material.evaluations):

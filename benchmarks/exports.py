@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.harness import FOLDER, Cell, Table, write
 from cuvee.exporters.draws import read_draws
-from cuvee.exporters.interface import Recipe, SourceFacts
-from cuvee.exporters.realised import Comparison, compared
+from cuvee.exporters.interface import ExportRequest, SourceFacts
+from cuvee.exporters.realised import ShareComparison, compared
 from cuvee.exporters.registry import EXPORTERS
 from cuvee.mixture.mixture import Mixture
 
@@ -141,7 +141,7 @@ class Drawn:
     version: str
     megabytes: int
     """Of its environment, Python's own files without."""
-    comparison: Comparison
+    comparison: ShareComparison
 
 
 def drawn_by(trainer: Trainer, scratch: Path) -> Drawn:
@@ -198,7 +198,7 @@ def prepare(trainer: Trainer, folder: Path) -> Path:
         tokens = _write_text(folder / "text" / f"{name}.jsonl", name)
         facts[name] = SourceFacts("" if exporter.by_name else place, tokens, DOCUMENTS[name][0])
     length = LENGTH if exporter.unit in ("samples", "tokens") else ROW_LENGTH
-    written = exporter.export(Recipe(MIXTURE, facts, TARGET_TOKENS, length, seed=7))
+    written = exporter.export(ExportRequest(MIXTURE, facts, TARGET_TOKENS, length, seed=7))
     path = folder / exporter.filename
     path.write_text(written.text, encoding="utf-8")
     return path
@@ -258,7 +258,7 @@ def row(name: str, drawn: Drawn | None, why: str = "") -> tuple[Cell, ...]:
     )
 
 
-def distance(comparison: Comparison) -> tuple[float, float]:
+def distance(comparison: ShareComparison) -> tuple[float, float]:
     """The largest difference of a share: in percentage points, and in standard errors."""
     gaps = [(abs(one.drawn - one.asked), one.error) for one in comparison.shares]
     return 100 * max(gap for gap, _ in gaps), max(gap / error for gap, error in gaps if error)

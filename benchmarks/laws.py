@@ -21,7 +21,7 @@ from benchmarks.harness import Cell, Contender, Table, Timing, measure, write
 from cuvee.laws.data_mixing_laws import DATA_MIXING_LAWS
 from cuvee.laws.ddo import AutoScale, PowerLaw, optimal_amounts
 from cuvee.laws.effective_data import EffectiveData
-from cuvee.laws.ensemble import Ensemble
+from cuvee.laws.ensemble import LawEnsemble
 from cuvee.laws.interface import UNKNOWN_SCALE, Law, LawData, own_sources
 from cuvee.laws.registry import law_named
 from cuvee.laws.regmix import SEED, boosted
@@ -319,7 +319,7 @@ def coverages() -> Table:
     for title, (name, choose) in chosen.items():
         here = table(name)
         data = LawData.of(here.select(choose(here)).observations)
-        for law in (EffectiveData(), Ensemble()):
+        for law in (EffectiveData(), LawEnsemble()):
             validated = validate(law, data)
             inside = coverage(validated.held_out, (0.8, 0.95))
             holds = 0.75 <= inside[0] <= 0.85 and 0.92 <= inside[1] <= 0.98

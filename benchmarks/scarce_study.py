@@ -78,19 +78,19 @@ def measured(progress: Progress) -> list[Losses]:
         ("a quarter, all text", False, PROXY_TOKENS),
     ):
         config = StudyConfig.parse(settings(matched), ROOT)
-        with opened(config, StudyFolder(WORK), progress) as lab:
-            found.append(_losses(way, lab, tokens))
+        with opened(config, StudyFolder(WORK), progress) as runner:
+            found.append(_losses(way, runner, tokens))
     return found
 
 
-def _losses(way: str, lab: Runner, tokens: int) -> Losses:
-    plan, names = lab.plan, lab.plan.config.pool_sources
+def _losses(way: str, runner: Runner, tokens: int) -> Losses:
+    plan, names = runner.plan, runner.plan.config.pool_sources
     planned = [
         Planned(plan.alone(mixture, plan.model, tokens, tokens, seed), "scarce", mixture)
         for mixture in (_mixture(names, share) for share in SHARES)
         for seed in range(SEEDS)
     ]
-    observed = lab.observe(Trainings(plan, way), planned)
+    observed = runner.observe(Trainings(plan, way), planned)
     weights = np.array(list(plan.config.target_weights.values()))
     measured = observed.values_of(NATS).reshape(len(SHARES), SEEDS, -1)
     place = list(plan.config.evaluation_sets).index(_MEASURED)

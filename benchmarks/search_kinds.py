@@ -185,8 +185,8 @@ def _spread(groups: Sequence[FloatArray]) -> float:
 def _of_searches(final_losses: dict[str, FloatArray], progress: Progress) -> _Replay:
     arm = ARMS[-1]
     config = StudyConfig.parse(settings(0, arm.method, arm.pooled), ROOT)
-    with opened(config, folder_of(arm, 0), progress) as lab:
-        menu = Menu.of(lab)
+    with opened(config, folder_of(arm, 0), progress) as runner:
+        menu = Menu.of(runner)
         target = menu.space.levels[menu.space.target]
         metrics = tuple(config.evaluation_sets)
         trained: dict[tuple[float, ...], FloatArray] = {}

@@ -125,8 +125,8 @@ def _by_proxies(arm: Arm, seed: int, config: StudyConfig, folder: StudyFolder, p
     if answer.is_file():
         found = json.loads(answer.read_text())
         return Ended(arm, seed, np.array(found["shares"]), found["flops"], 0)
-    with opened(config, folder, progress) as lab:
-        menu = Menu.of(lab)
+    with opened(config, folder, progress) as runner:
+        menu = Menu.of(runner)
         price = menu.pool_flops
         measuring = Measuring(menu)
         measuring.prepare()
@@ -149,8 +149,8 @@ def _by_proxies(arm: Arm, seed: int, config: StudyConfig, folder: StudyFolder, p
 def finals(mixtures: dict[str, FloatArray], progress: Progress) -> dict[str, FloatArray]:
     """Target losses [seeds] of mixtures trained at the dearest level."""
     config = StudyConfig.parse(settings(0, "random", False), ROOT)
-    with opened(config, folder_of(Arm("finals", "random", False), 0), progress) as lab:
-        menu = Menu.of(lab)
+    with opened(config, folder_of(Arm("finals", "random", False), 0), progress) as runner:
+        menu = Menu.of(runner)
         planned = {
             name: [
                 menu.planned(Experiment(tuple(shares.tolist()), menu.space.target), seed)
@@ -158,11 +158,11 @@ def finals(mixtures: dict[str, FloatArray], progress: Progress) -> dict[str, Flo
             ]
             for name, shares in mixtures.items()
         }
-        trainings = Trainings(lab.plan, "training what was found")
-        lab.make(trainings, [one for runs in planned.values() for one in runs])
+        trainings = Trainings(runner.plan, "training what was found")
+        runner.make(trainings, [one for runs in planned.values() for one in runs])
         weights = np.array(list(config.target_weights.values()))
         return {
-            name: lab.observe(trainings, runs).values_of(NATS) @ weights for name, runs in planned.items()
+            name: runner.observe(trainings, runs).values_of(NATS) @ weights for name, runs in planned.items()
         }
 
 

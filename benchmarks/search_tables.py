@@ -26,7 +26,7 @@ from cuvee.mixture.region import Region
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.store import RunStore
 from cuvee.search.replay import Replay
-from cuvee.search.space import Level, Space
+from cuvee.search.space import Fidelity, Space
 from cuvee.study.file.folder import StudyFolder
 from cuvee.types import FloatArray, IntArray
 
@@ -97,7 +97,8 @@ def simulator(
     pairs = [(size, step) for size in sizes for step in steps]
     flops = _flops_per_step()
     levels = tuple(
-        Level("trained", size * 1e6, step * tokens_per_step(size), flops[size] * step) for size, step in pairs
+        Fidelity("trained", size * 1e6, step * tokens_per_step(size), flops[size] * step)
+        for size, step in pairs
     )
     rng = np.random.default_rng(seed)
     even = rng.dirichlet(np.ones(len(TRAINED)), _EVEN)

@@ -19,7 +19,7 @@ from cuvee.search.methods.registry import method_named
 from cuvee.search.proposer import History, Method
 from cuvee.search.reach import EVERYWHERE, Reach
 from cuvee.search.replay import Replay
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
@@ -40,7 +40,7 @@ def unspanned_tables() -> Arena:
     small, large = space.cheapest, space.target
     sizes = [(space.levels[i].params, space.levels[i].tokens) for i in (small, large)]
     levels = tuple(
-        Level("imported", params, tokens, price)
+        Fidelity("imported", params, tokens, price)
         for (params, tokens), price in zip((*sizes, _TARGET), _PRICES, strict=True)
     )
     moved = Space(space.region, levels, 2, space.pool)

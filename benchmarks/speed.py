@@ -22,7 +22,7 @@ from benchmarks.harness import FOLDER, Contender, Table, Timing, measure, write
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scoring import score_merges
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.models.config import ModelConfig
@@ -237,12 +237,12 @@ def scoring(blend: Blend, weights: FloatArray, dtype: str, repeats: int) -> list
     def merge_flat() -> None:
         buffer = torch.empty(blend.pool.size)
         for row in weights:
-            Linear().merge(blend.pool, row, buffer)
+            LinearMerge().merge(blend.pool, row, buffer)
 
     contenders = [
         Contender("transformers", plainly),
-        Contender("cuvee eager", lambda: score_merges(eager, blend.pool, Linear(), weights)),
-        Contender("cuvee compiled", lambda: score_merges(compiled, blend.pool, Linear(), weights)),
+        Contender("cuvee eager", lambda: score_merges(eager, blend.pool, LinearMerge(), weights)),
+        Contender("cuvee compiled", lambda: score_merges(compiled, blend.pool, LinearMerge(), weights)),
         Contender("merging alone, state dicts", merge_plainly),
         Contender("merging alone, flat", merge_flat),
     ]

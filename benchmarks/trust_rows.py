@@ -55,9 +55,9 @@ def row_of(study: TrustStudy, progress: Progress, earlier: bool = False) -> Json
         return found
     began = time.monotonic()
     config, folder = study.prepared()
-    with ResidentProcesses(config.workers) as workers, opened(config, folder, progress, workers) as lab:
-        findings = investigate(lab)
-        decision = conclude(findings, lab)
+    with ResidentProcesses(config.workers) as workers, opened(config, folder, progress, workers) as runner:
+        findings = investigate(runner)
+        decision = conclude(findings, runner)
         answered = time.monotonic() - began
         mixtures = dict(
             zip((EQUAL, PROPORTIONAL), baselines(findings.region, findings.available), strict=True)
@@ -67,7 +67,7 @@ def row_of(study: TrustStudy, progress: Progress, earlier: bool = False) -> Json
         if said is not None:
             mixtures[EARLIER_PICK] = Mixture.of(said["mixture"]).reindexed(config.pool_sources)
         assert findings.references is not None  # every study has some
-        truth = truth_of(lab, study, mixtures, findings.references.mixtures)
+        truth = truth_of(runner, study, mixtures, findings.references.mixtures)
     row = {
         "study": study.number,
         "settings": study.settings(),
@@ -103,11 +103,14 @@ def errors_of(decision: Decision) -> dict[str, list[float]]:
 
 
 def truth_of(
-    lab: Runner, study: TrustStudy, mixtures: Mapping[str, Mixture], references: Sequence[Mixture]
+    runner: Runner, study: TrustStudy, mixtures: Mapping[str, Mixture], references: Sequence[Mixture]
 ) -> Json:
     """Fresh trainings of the mixtures, and the references, on text that the study has never seen."""
-    truth = Truth.of(lab, study.folder)
-    documents, target = truth.lab.documents, truth.lab.documents.target(lab.plan.config.target_weights)
+    truth = Truth.of(runner, study.folder)
+    documents, target = (
+        truth.runner.documents,
+        truth.runner.documents.target(runner.plan.config.target_weights),
+    )
     names = list(mixtures)
     for seeds in (FRESH, MORE_FRESH):
         scores = truth.scores(list(mixtures.values()), range(seeds))

@@ -192,12 +192,12 @@ def _uniform(name: str) -> float:
 class Truth:
     """Measures models of a study on text that the study has never seen."""
 
-    lab: Runner
+    runner: Runner
 
     @classmethod
-    def of(cls, lab: Runner, folder: Path) -> "Truth":
+    def of(cls, runner: Runner, folder: Path) -> "Truth":
         """The runner of a study, its yardstick replaced."""
-        plan = lab.plan
+        plan = runner.plan
         refs, sets = [], []
         for name in plan.config.evaluation_sets:
             shard = _shard(plan, folder, name)
@@ -210,25 +210,27 @@ class Truth:
             )
         material = replace(plan.material, halves={"choosing": tuple(sets)})
         other = replace(plan, material=material, bench=Bench(plan.model, tuple(refs)))
-        return cls(replace(lab, plan=other))
+        return cls(replace(runner, plan=other))
 
     def scores(self, mixtures: Sequence[Mixture], seeds: Sequence[int]) -> list[Scores]:
         """Nats of every document [seeds, D] after fresh trainings on each mixture."""
-        runs = [[self.lab.plan.reference(one, FRESH_SEEDS + seed) for seed in seeds] for one in mixtures]
+        runs = [[self.runner.plan.reference(one, FRESH_SEEDS + seed) for seed in seeds] for one in mixtures]
         return self.measured(runs, mixtures)
 
     def references(self, mixtures: Sequence[Mixture]) -> Scores:
         """Nats of every document [R, D] under the references of the study."""
-        runs = [[self.lab.plan.reference(one)] for one in mixtures]
-        return Scores(self.lab.documents, np.concatenate([one.nats for one in self.measured(runs, mixtures)]))
+        runs = [[self.runner.plan.reference(one)] for one in mixtures]
+        return Scores(
+            self.runner.documents, np.concatenate([one.nats for one in self.measured(runs, mixtures)])
+        )
 
     def measured(self, runs: Sequence[Sequence[TrainingRun]], mixtures: Sequence[Mixture]) -> list[Scores]:
         planned = [
             [Planned(run, "truth", mixture) for run in of] for of, mixture in zip(runs, mixtures, strict=True)
         ]
-        trainings = Trainings(self.lab.plan, "training for the truth")
-        self.lab.make(trainings, [one for of in planned for one in of])
-        return [self.lab.scores(trainings, of) for of in planned]
+        trainings = Trainings(self.runner.plan, "training for the truth")
+        self.runner.make(trainings, [one for of in planned for one in of])
+        return [self.runner.scores(trainings, of) for of in planned]
 
 
 def _shard(plan: Plan, folder: Path, name: str) -> TokenShard:

@@ -12,7 +12,7 @@ from benchmarks import algebra, economy, naive, plain_evaluation
 from benchmarks.speed import Blend, subset_weights
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scores import Scores
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.models.config import ModelConfig
@@ -58,7 +58,7 @@ def test_plain_merging_is_the_same_merge(pool: FlatPool) -> None:
     layout = Llama(CONFIG).layout
     states = [dict(layout.views(row)) for row in pool.branches]
     plain = layout.gather(naive.merge(states, WEIGHTS[0].tolist()))
-    torch.testing.assert_close(plain, Linear().merge(pool, WEIGHTS[0]))
+    torch.testing.assert_close(plain, LinearMerge().merge(pool, WEIGHTS[0]))
 
 
 def test_derivatives_agree_with_differences(pool: FlatPool, evaluator: Evaluator) -> None:
@@ -73,7 +73,7 @@ def test_transformers_and_a_scorer_of_its_own_agree(
 ) -> None:
     again = algebra.reloaded(evaluator, pool, WEIGHTS[1])
     assert again.same_bytes and again.token_difference < 1e-4 and again.loss_difference < 1e-5
-    flat = Linear().merge(pool, WEIGHTS[1])
+    flat = LinearMerge().merge(pool, WEIGHTS[1])
     # Part of every document; short pieces; of one half, all text; of the other, some documents whole.
     kinds: tuple[tuple[int, Half | None], ...]
     kinds = (150, None), (100, "choosing"), (1000, "checking"), (90, "checking")

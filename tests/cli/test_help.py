@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import cuvee
 from cuvee.cli import names
 from cuvee.cli.app import app
-from cuvee.cli.options import Effort
+from cuvee.cli.options import EffortOption
 from cuvee.exporters.registry import EXPORTERS
 from cuvee.flows.simulate.question import METHODS
 from cuvee.laws.registry import LAWS
@@ -49,7 +49,7 @@ def test_every_command_and_every_parameter_has_help(name: str) -> None:
 
 
 def test_the_demo_offers_the_dial() -> None:
-    assert [effort.value for effort in Effort] == list(EFFORTS)
+    assert [effort.value for effort in EffortOption] == list(EFFORTS)
     default = next(p for p in GROUP.commands["demo"].params if p.name == "effort").default  # type: ignore[attr-defined]
     assert default == DEMO_EFFORT
 

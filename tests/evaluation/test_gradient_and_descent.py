@@ -12,7 +12,7 @@ from cuvee.evaluation.gradient import merge_gradient
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.race import part_windows
 from cuvee.evaluation.scoring import score_merges
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.mixture.mirror_descent import mirror_descent
@@ -37,7 +37,7 @@ def exact_loss(weights: np.ndarray) -> float:
 
 
 def test_gradient_agrees_with_central_differences_for_every_unit() -> None:
-    value, gradient = merge_gradient(evaluator(), pool(), Linear(), WEIGHTS, TARGET)
+    value, gradient = merge_gradient(evaluator(), pool(), LinearMerge(), WEIGHTS, TARGET)
     assert value == pytest.approx(exact_loss(WEIGHTS), rel=1e-6)
     for member in range(6):
         step = 1e-5 * np.eye(6)[member]
@@ -52,18 +52,18 @@ def test_gradient_is_that_of_autograd_through_the_combination() -> None:
     loss = -(Bigram().token_log_probs(flat, one.inputs, one.targets) * one.token_weights(TARGET)).sum()
     loss.backward()
     assert free.grad is not None
-    _, gradient = merge_gradient(one, pool(), Linear(), WEIGHTS, TARGET)
+    _, gradient = merge_gradient(one, pool(), LinearMerge(), WEIGHTS, TARGET)
     np.testing.assert_allclose(gradient, free.grad.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_gradient_of_the_loss_that_is_scored() -> None:
-    value, _ = merge_gradient(evaluator(), pool(), Linear(), WEIGHTS, TARGET)
-    losses = score_merges(evaluator(), pool(), Linear(), WEIGHTS[None]).nats_per_token
+    value, _ = merge_gradient(evaluator(), pool(), LinearMerge(), WEIGHTS, TARGET)
+    losses = score_merges(evaluator(), pool(), LinearMerge(), WEIGHTS[None]).nats_per_token
     assert value == pytest.approx(float(losses[0] @ TARGET), rel=1e-6)
 
 
 def merge_loss(one: Evaluator, noise_cost: float = 0.0) -> MergeLoss:
-    return MergeLoss(one, pool(), Linear(), Ensemble.of(one, pool()), TARGET, noise_cost)
+    return MergeLoss(one, pool(), LinearMerge(), Ensemble.of(one, pool()), TARGET, noise_cost)
 
 
 def test_the_estimated_loss_is_that_of_the_race_and_has_its_gradient() -> None:
@@ -110,7 +110,7 @@ def squares() -> MergeLoss:
     bank = torch.cat([torch.zeros(1, 3), 3 * torch.eye(3)])
     roster = Roster("seed", members)
     flat = Ensemble(roster, one.documents, np.zeros((3, 1), dtype=np.float32))
-    return MergeLoss(one, FlatPool(roster, bank), Linear(), flat, np.ones(1))
+    return MergeLoss(one, FlatPool(roster, bank), LinearMerge(), flat, np.ones(1))
 
 
 def test_a_quadratic_loss_in_the_weights_has_its_known_optimum() -> None:
@@ -196,7 +196,7 @@ def test_a_pool_that_only_moved_a_little_keeps_its_digits() -> None:
     """Deltas a thousandth of the seed: no cancellation in the derivatives."""
     seed, far = pool().seed, pool().branches - pool().seed
     near = FlatPool(pool().roster, torch.cat([seed[None], seed + 1e-3 * far]))
-    _, gradient = merge_gradient(evaluator(), near, Linear(), WEIGHTS, TARGET)
+    _, gradient = merge_gradient(evaluator(), near, LinearMerge(), WEIGHTS, TARGET)
     flat = seed.double().requires_grad_()
     one = evaluator()
     loss = -(Bigram().token_log_probs(flat, one.inputs, one.targets) * one.token_weights(TARGET)).sum()

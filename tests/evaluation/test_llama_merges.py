@@ -9,7 +9,7 @@ import torch
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.gradient import merge_gradient
 from cuvee.evaluation.likelihood import Evaluator
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import Branch, FlatPool
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.config import ModelConfig
@@ -56,7 +56,7 @@ def transformers_nats(folder: Path) -> np.ndarray:
 
 
 def test_a_merge_in_memory_is_the_merge_saved_and_reloaded(pool: FlatPool, tmp_path: Path) -> None:
-    flat = Linear().merge(pool, np.array([0.3, 0.35, 0.35]))
+    flat = LinearMerge().merge(pool, np.array([0.3, 0.35, 0.35]))
     saved = save_checkpoint(tmp_path / "merge", MODEL, flat, tokenizer="words")
     losses = Evaluator.of(MODEL, SETS).score(flat).nats_per_token
     np.testing.assert_allclose(losses, transformers_nats(saved.folder), atol=1e-6)
@@ -66,7 +66,7 @@ def test_a_merge_in_memory_is_the_merge_saved_and_reloaded(pool: FlatPool, tmp_p
 def test_the_gradient_is_that_of_the_llama(pool: FlatPool) -> None:
     weights, target = np.array([0.5, 0.2, 0.3]), np.array([0.5, 0.5])
     one = Evaluator.of(MODEL, SETS)
-    _, gradient = merge_gradient(one, pool, Linear(), weights, target)
+    _, gradient = merge_gradient(one, pool, LinearMerge(), weights, target)
     free = torch.from_numpy(weights).float().requires_grad_()
     flat = pool.seed + free @ (pool.branches - pool.seed)
     loss = -(MODEL.token_log_probs(flat, one.inputs, one.targets) * one.token_weights(target)).sum()

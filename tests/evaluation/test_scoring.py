@@ -11,7 +11,7 @@ from cuvee.evaluation.paired import compare, standard_errors
 from cuvee.evaluation.race import PART, completed, part_windows, survivors
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.evaluation.scoring import score_merges
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.types import FloatArray, IntArray
 from tests.evaluation.tiny_language import SOURCES, Bigram, evaluation_set, evaluator, pool
 
@@ -24,14 +24,14 @@ def draws(count: int, seed: int = 0) -> np.ndarray:
 
 def scores_of(one: Evaluator, weights: FloatArray) -> Scores:
     """Of linear merges."""
-    return score_merges(one, pool(), Linear(), weights)
+    return score_merges(one, pool(), LinearMerge(), weights)
 
 
 def test_scores_of_merges_are_those_of_the_merged_models() -> None:
     one, weights, done = evaluator(), np.concatenate([draws(2), np.eye(6)[3:4]]), []
-    scores = score_merges(one, pool(), Linear(), weights, lambda: done.append(1))
+    scores = score_merges(one, pool(), LinearMerge(), weights, lambda: done.append(1))
     for row, nats in zip(weights, scores.nats, strict=True):
-        np.testing.assert_array_equal(nats, one.score(Linear().merge(pool(), row)).nats)
+        np.testing.assert_array_equal(nats, one.score(LinearMerge().merge(pool(), row)).nats)
     assert len(done) == 3
 
 

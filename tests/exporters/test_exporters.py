@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.errors import ConfigError
-from cuvee.exporters import EXPORTERS, Exporter, Recipe, SourceFacts, exporter_named
+from cuvee.exporters import EXPORTERS, Exporter, ExportRequest, SourceFacts, exporter_named
 from cuvee.exporters.decided import read_decided
 from cuvee.exporters.interface import number
 from cuvee.exporters.loading import FIRST_IMPORTS, loader
@@ -40,7 +40,7 @@ FACTS = {
     "spam": SourceFacts("data/spam", 10_000_000, 10_000),
 }
 MIXTURE = Mixture.of({"web": 0.62, "code": 0.3, "bücher": 0.08, "spam": 0.0})
-RECIPE = Recipe(MIXTURE, FACTS, target_tokens=1e9, sequence_length=2048, seed=7)
+RECIPE = ExportRequest(MIXTURE, FACTS, target_tokens=1e9, sequence_length=2048, seed=7)
 
 
 def weights_written(
@@ -147,7 +147,7 @@ def test_any_mixture_comes_back(shares: list[float], lengths: list[int]) -> None
     }
     kept = [name for name in mixture.support if mixture.share(name) >= 1e-4]
     for exporter in EXPORTERS.values():
-        written = exporter.export(Recipe(mixture, facts)).text
+        written = exporter.export(ExportRequest(mixture, facts)).text
         weights = weights_written(exporter, written, facts)
         found = token_shares(exporter, weights, facts)
         # Six decimals, and three digits of the smallest share of documents; of rows kept, half a row each.
@@ -173,7 +173,7 @@ def test_rounded_shares_sum_to_one_exactly(values: list[float]) -> None:
 def test_a_share_that_makes_no_difference_is_left_out_and_told(name: str) -> None:
     mixture = Mixture.of({"web": 0.7 - 4e-7, "code": 0.3, "spam": 4e-7})
     facts = {source: FACTS[source] for source in mixture.names}
-    written = EXPORTERS[name].export(Recipe(mixture, facts))
+    written = EXPORTERS[name].export(ExportRequest(mixture, facts))
     assert "spam" not in written.text
     assert any(
         s
@@ -189,8 +189,8 @@ def test_a_share_that_makes_no_difference_is_left_out_and_told(name: str) -> Non
 def test_less_than_a_document_in_the_whole_run_is_left_out() -> None:
     mixture = Mixture.of({"web": 0.99, "bücher": 0.01})  # of which one has 100,000 tokens
     facts = {source: FACTS[source] for source in mixture.names}
-    assert set(Recipe(mixture, facts, target_tokens=2e7).shares) == {"web", "bücher"}
-    assert Recipe(mixture, facts, target_tokens=5e6).shares == {"web": 1.0}
+    assert set(ExportRequest(mixture, facts, target_tokens=2e7).shares) == {"web", "bücher"}
+    assert ExportRequest(mixture, facts, target_tokens=5e6).shares == {"web": 1.0}
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
@@ -206,7 +206,7 @@ def test_a_row_tells_what_it_is(name: str) -> None:
 )
 def test_what_the_unit_needs_is_asked_for_at_once(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        EXPORTERS[name].export(Recipe(MIXTURE, {"code": SourceFacts(tokens=5)}))
+        EXPORTERS[name].export(ExportRequest(MIXTURE, {"code": SourceFacts(tokens=5)}))
     told = str(caught.value)
     assert "depend on the tokens of web, bücher" in told
     assert "--tokens web=COUNT --tokens bücher=COUNT" in told
@@ -217,7 +217,7 @@ def test_what_the_unit_needs_is_asked_for_at_once(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n, one in EXPORTERS.items() if one.unit in ("samples", "tokens")])
 def test_shares_alone_are_enough_where_weights_are_shares(name: str) -> None:
-    written = EXPORTERS[name].export(Recipe(MIXTURE))
+    written = EXPORTERS[name].export(ExportRequest(MIXTURE))
     assert weights_written(EXPORTERS[name], written.text) == {"web": 0.62, "code": 0.3, "bücher": 0.08}
 
 
@@ -247,16 +247,18 @@ def test_axolotl_reads_as_many_rows_as_the_run_needs() -> None:
 
 
 def test_axolotl_leaves_what_all_are_read_to_epochs() -> None:
-    written = EXPORTERS["axolotl"].export(Recipe(MIXTURE, FACTS, target_tokens=8e9))
+    written = EXPORTERS["axolotl"].export(ExportRequest(MIXTURE, FACTS, target_tokens=8e9))
     document = yaml.safe_load(written.text)
     # Web 2.48, code 8, books 12.8 times: two epochs of 1.24, 4 and 6.4 times.
     assert document["num_epochs"] == 2 and len(document["datasets"]) == 2 + 4 + 7
-    once = EXPORTERS["axolotl"].export(Recipe(MIXTURE, FACTS))
+    once = EXPORTERS["axolotl"].export(ExportRequest(MIXTURE, FACTS))
     # Nothing said of the run: the densest source is read whole once.
     assert [e["split"] for e in yaml.safe_load(once.text)["datasets"]][2] == "train"
     with pytest.raises(ConfigError, match="'bücher' would be read 16000 times"):
         EXPORTERS["axolotl"].export(
-            Recipe(Mixture.of({"web": 0.2, "bücher": 0.8}), {n: FACTS[n] for n in ("web", "bücher")}, 1e12)
+            ExportRequest(
+                Mixture.of({"web": 0.2, "bücher": 0.8}), {n: FACTS[n] for n in ("web", "bücher")}, 1e12
+            )
         )
 
 
@@ -265,9 +267,9 @@ def test_spaces_in_paths_are_kept_or_refused(name: str) -> None:
     facts = {source: SourceFacts(f"my data/{source}", 1000, 10) for source in MIXTURE.names}
     if name == "megatron":
         with pytest.raises(ConfigError, match="divides at spaces"):
-            EXPORTERS[name].export(Recipe(MIXTURE, facts))
+            EXPORTERS[name].export(ExportRequest(MIXTURE, facts))
         return
-    written = EXPORTERS[name].export(Recipe(MIXTURE, facts)).text
+    written = EXPORTERS[name].export(ExportRequest(MIXTURE, facts)).text
     assert list(weights_written(EXPORTERS[name], written, facts)) == [
         f"my data/{s}" for s in ("web", "code", "bücher")
     ]
@@ -276,20 +278,24 @@ def test_spaces_in_paths_are_kept_or_refused(name: str) -> None:
 def test_a_comma_in_a_name_is_refused_where_names_are_a_list() -> None:
     facts = {name: SourceFacts(f"a,{name}", 10, 1) for name in MIXTURE.names}
     with pytest.raises(ConfigError, match="divides names at commas"):
-        EXPORTERS["llama-factory"].export(Recipe(MIXTURE, facts))
+        EXPORTERS["llama-factory"].export(ExportRequest(MIXTURE, facts))
 
 
 def test_two_sources_at_one_path_are_refused() -> None:
     facts = {"web": SourceFacts("data/all"), "code": SourceFacts("data/all")}
     with pytest.raises(ConfigError, match="'web' and 'code' have one path, 'data/all'"):
-        Recipe(MIXTURE, facts)
-    Recipe(MIXTURE, {"web": SourceFacts("data/all"), "spam": SourceFacts("data/all")})
+        ExportRequest(MIXTURE, facts)
+    ExportRequest(MIXTURE, {"web": SourceFacts("data/all"), "spam": SourceFacts("data/all")})
 
 
 @pytest.mark.parametrize("name", [n for n, one in EXPORTERS.items() if one.filename.endswith(".py")])
 def test_a_name_cannot_become_a_line_of_the_program(name: str) -> None:
     hostile = "web\nraise SystemExit\n#"
-    text = EXPORTERS[name].export(Recipe(Mixture.of({hostile: 1.0}), {hostile: SourceFacts("p", 9, 1)})).text
+    text = (
+        EXPORTERS[name]
+        .export(ExportRequest(Mixture.of({hostile: 1.0}), {hostile: SourceFacts("p", 9, 1)}))
+        .text
+    )
     assert not [node for node in ast.parse(text).body if isinstance(node, ast.Raise)]
     assert weights_written(EXPORTERS[name], text) == {"p": 1.0}
 
@@ -297,7 +303,7 @@ def test_a_name_cannot_become_a_line_of_the_program(name: str) -> None:
 # --- what each trainer's source asks for ------------------------------------------------------------
 
 
-def said(name: str, recipe: Recipe = RECIPE) -> str:
+def said(name: str, recipe: ExportRequest = RECIPE) -> str:
     return " ".join(EXPORTERS[name].export(recipe).cannot)
 
 
@@ -372,9 +378,11 @@ def test_names_of_files_are_no_patterns(name: str, tmp_path: Path) -> None:
 def test_lines_are_not_taken_for_documents(name: str) -> None:
     facts = {"web": SourceFacts(tokens=1000, documents=4, text=("/t/web.txt",), by_study=True)}
     with pytest.raises(ConfigError, match=r"a row a line.*--path web=PATH, or say --documents web=LINES"):
-        EXPORTERS[name].export(Recipe(Mixture.of({"web": 1.0}), facts))
+        EXPORTERS[name].export(ExportRequest(Mixture.of({"web": 1.0}), facts))
     counted = {"web": SourceFacts("/t/web.txt", 1000, 40)}
-    assert "a document a line there; so are web" in said(name, Recipe(Mixture.of({"web": 1.0}), counted))
+    assert "a document a line there; so are web" in said(
+        name, ExportRequest(Mixture.of({"web": 1.0}), counted)
+    )
 
 
 def test_the_text_field_of_a_source_is_passed_on() -> None:
@@ -382,7 +390,7 @@ def test_the_text_field_of_a_source_is_passed_on() -> None:
         "web": SourceFacts("/d/web.jsonl", 1000, 10),
         "code": SourceFacts("/d/code.jsonl", 1000, 10, text_field="body"),
     }
-    recipe = Recipe(Mixture.of({"web": 0.5, "code": 0.5}), facts)
+    recipe = ExportRequest(Mixture.of({"web": 0.5, "code": 0.5}), facts)
     axolotl = yaml.safe_load(EXPORTERS["axolotl"].export(recipe).text)["datasets"]
     assert [entry.get("field") for entry in axolotl] == [None, "body"]
     levanter = yaml.safe_load(EXPORTERS["levanter"].export(recipe).text)["data"]["components"]
@@ -395,7 +403,7 @@ def test_the_text_field_of_a_source_is_passed_on() -> None:
     assert "(code: 'body')" in said("llama-factory", recipe)
     with pytest.raises(ConfigError, match="'web' has it in 'text', 'code' in 'body'"):
         EXPORTERS["trl"].export(recipe)
-    alone = Recipe(Mixture.of({"code": 1.0}), {"code": facts["code"]})
+    alone = ExportRequest(Mixture.of({"code": 1.0}), {"code": facts["code"]})
     trl = yaml.safe_load(EXPORTERS["trl"].export(alone).text)
     assert trl["dataset_text_field"] == "body"
     assert trl["datasets"] == [
@@ -416,7 +424,7 @@ def test_the_text_field_of_a_source_is_passed_on() -> None:
 def test_odd_characters_of_paths_survive(name: str, odd: str) -> None:
     path = f"/d/{odd}"
     facts = {"web": SourceFacts(path, 1000, 10)}
-    text = EXPORTERS[name].export(Recipe(Mixture.of({"web": 1.0}), facts)).text
+    text = EXPORTERS[name].export(ExportRequest(Mixture.of({"web": 1.0}), facts)).text
     assert list(weights_written(EXPORTERS[name], text, facts)) == [path]
 
 
@@ -437,14 +445,14 @@ def test_lingua_joins_paths_to_a_root() -> None:
 
 def test_levanter_says_which_sources_a_block_leaves_out() -> None:
     mixture = Mixture.of({"web": 0.9996, "code": 0.0004})
-    written = EXPORTERS["levanter"].export(Recipe(mixture))
+    written = EXPORTERS["levanter"].export(ExportRequest(mixture))
     assert any("never read: code;" in sentence for sentence in written.cannot)
     assert not any("never read" in sentence for sentence in EXPORTERS["levanter"].export(RECIPE).cannot)
 
 
 def test_streams_far_away_are_remote() -> None:
     facts = {"web": SourceFacts("s3://bucket/web")}
-    text = EXPORTERS["mosaicml"].export(Recipe(MIXTURE, facts)).text
+    text = EXPORTERS["mosaicml"].export(ExportRequest(MIXTURE, facts)).text
     streams = yaml.safe_load(text)["train_loader"]["dataset"]["streams"]
     assert streams["web"] == {"remote": "s3://bucket/web", "proportion": 0.62}
     assert "local" in streams["code"]
@@ -513,7 +521,7 @@ def test_samples_of_litdata_come_in_the_mixture(tmp_path: Path) -> None:
         cache.done()
         cache.merge()
     facts = {name: SourceFacts(str(tmp_path / name)) for name in ("a", "b")}
-    recipe = Recipe(Mixture.of({"a": 0.7, "b": 0.3}), facts, sequence_length=16, seed=3)
+    recipe = ExportRequest(Mixture.of({"a": 0.7, "b": 0.3}), facts, sequence_length=16, seed=3)
     space: dict[str, Any] = {}
     exec(compile(EXPORTERS["litdata"].export(recipe).text, "mixture.py", "exec"), space)
     drawn = [int(sample[0]) for sample in space["mixture"]()]
@@ -535,7 +543,7 @@ def test_rows_of_datasets_come_in_the_mixture(tmp_path: Path, ending: str) -> No
         for name, length in lengths.items()
     }
     mixture = Mixture.of({"short": 0.5, "long": 0.5})
-    text = EXPORTERS["hugging-face"].export(Recipe(mixture, facts, seed=3)).text
+    text = EXPORTERS["hugging-face"].export(ExportRequest(mixture, facts, seed=3)).text
     space: dict[str, Any] = {}
     exec(compile(text, "mixture.py", "exec"), space)
     drawn = space["mixture"](streaming=True).take(3000)
@@ -741,4 +749,4 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no trainer 'megatorn' \(did you mean 'megatron'\?\)"):
         exporter_named("megatorn")
     with pytest.raises(ConfigError, match="no source 'x'"):
-        Recipe(MIXTURE, {"x": SourceFacts()})
+        ExportRequest(MIXTURE, {"x": SourceFacts()})

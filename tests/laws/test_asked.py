@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cuvee.errors import ConfigError, MixtureError
-from cuvee.laws import EffectiveData, GaussianProcess, Resamples, Scale, Surrogate, validate
+from cuvee.laws import CalibratedLaw, EffectiveData, GaussianProcess, Resamples, Scale, validate
 from cuvee.laws.resampling import StretchedLaw
 from cuvee.mixture import Mixture
 from tests.laws import test_contract as contract
@@ -63,7 +63,7 @@ def test_resamples_and_surrogates_ask_in_the_same_way() -> None:
         EffectiveData(), validated.fitted, data, 2, np.random.default_rng(0), np.ones(3)
     )
     assert isinstance(resamples.laws[0], StretchedLaw)
-    surrogate = Surrogate.of(validated, data)
+    surrogate = CalibratedLaw.of(validated, data)
     mixture = Mixture.uniform(SOURCES)
     np.testing.assert_array_equal(resamples.predict(mixture), resamples.predict(mixture.shares))
     np.testing.assert_array_equal(surrogate.predict(mixture).mean, surrogate.predict([mixture]).mean)

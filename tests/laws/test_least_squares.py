@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from cuvee.laws.least_squares import Prior, Target, solve
+from cuvee.laws.least_squares import ParameterPrior, Target, solve
 from cuvee.types import FloatArray
 
 X = np.linspace(0.0, 2.0, 30)
@@ -25,8 +25,8 @@ def target(truth: FloatArray, huber: float | None = None) -> Target:
     return Target(values(truth), np.ones((len(truth), len(X))), np.ones(len(truth)), limit)
 
 
-def no_prior(problems: int) -> Prior:
-    return Prior(np.zeros((problems, 2)), np.zeros((problems, 2)))
+def no_prior(problems: int) -> ParameterPrior:
+    return ParameterPrior(np.zeros((problems, 2)), np.zeros((problems, 2)))
 
 
 def test_each_problem_of_a_batch_finds_its_own_answer() -> None:
@@ -89,7 +89,7 @@ def test_a_prior_pulls_as_ridge_regression_does() -> None:
     mean, precision = np.array([[1.0, -1.0, 0.5]]), np.array([[2.0, 0.5, 4.0]])
     found = solve(
         line, lambda theta: (line(theta), np.broadcast_to(design, (1, 8, 3))),
-        np.zeros((1, 3)), Target(observed, np.ones((1, 8)), np.array([0.3])), Prior(mean, precision),
+        np.zeros((1, 3)), Target(observed, np.ones((1, 8)), np.array([0.3])), ParameterPrior(mean, precision),
     )  # fmt: skip
     normal = design.T @ design / 0.3 + np.diag(precision[0])
     exact = np.linalg.solve(normal, design.T @ observed[0] / 0.3 + precision[0] * mean[0])

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from cuvee.errors import ConfigError
 from cuvee.execution.local import LocalProcesses
 from cuvee.laws.effective_data import EffectiveData
-from cuvee.laws.ensemble import Ensemble
+from cuvee.laws.ensemble import LawEnsemble
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import LawData, Scale
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread, coverage
-from cuvee.laws.surrogate import Surrogate
+from cuvee.laws.surrogate import CalibratedLaw
 from cuvee.laws.validation import HeldOut, folds, validate
 from cuvee.mixture.mixture import Mixture
 from cuvee.types import FloatArray
@@ -135,10 +135,10 @@ def test_coverage_of_a_fold_does_not_use_its_own_residuals() -> None:
 
 def test_an_ensemble_is_about_as_good_as_its_best_member() -> None:
     data = runs(40, noise=0.01)
-    validated = Ensemble().validate(data)
+    validated = LawEnsemble().validate(data)
     fitted = validated.fitted
     assert fitted.weights.sum() == pytest.approx(1.0) and (fitted.weights >= 0).all()  # type: ignore[attr-defined]
-    errors = [np.abs(validate(law, data).held_out.residuals).mean() for law in Ensemble().members]
+    errors = [np.abs(validate(law, data).held_out.residuals).mean() for law in LawEnsemble().members]
     assert np.abs(validated.held_out.residuals).mean() < 1.15 * min(errors) < 0.7 * max(errors)
     asked = mixtures(20, 3)
     parts = np.stack([member.predict(asked) for member in fitted.members])  # type: ignore[attr-defined]
@@ -175,7 +175,7 @@ def test_a_factor_moves_resamples_further_apart() -> None:
 def test_a_surrogate_speaks_in_the_unit_and_direction_of_the_metrics() -> None:
     plain = runs(60, noise=0.01)
     turned = LawData(SOURCES, METRICS, plain.shares, plain.costs, Scale(), plain.own)
-    surrogate = Surrogate.of(validate(EffectiveData(), turned), turned, dict.fromkeys(METRICS, "higher"))
+    surrogate = CalibratedLaw.of(validate(EffectiveData(), turned), turned, dict.fromkeys(METRICS, "higher"))
     mixture = Mixture(SOURCES, np.array([0.1, 0.2, 0.3, 0.4]))
     prediction = surrogate.predict([mixture], level=0.9)
     np.testing.assert_allclose(-prediction.mean, truth(mixture.shares[None]), atol=0.03)
@@ -204,7 +204,7 @@ def test_a_stretched_law_moves_as_many_times_as_far() -> None:
 
 def test_an_ensemble_is_validated_with_weights_of_the_other_folds() -> None:
     data = runs(30, noise=0.02)
-    law = Ensemble((EffectiveData(), GaussianProcess("sqrt")))
+    law = LawEnsemble((EffectiveData(), GaussianProcess("sqrt")))
     np.testing.assert_array_equal(
         validate(law, data).held_out.predicted, law.validate(data).held_out.predicted
     )
@@ -212,7 +212,7 @@ def test_an_ensemble_is_validated_with_weights_of_the_other_folds() -> None:
 
 def test_a_refitted_ensemble_keeps_its_weights() -> None:
     data = runs(30, noise=0.02)
-    law = Ensemble((EffectiveData(), GaussianProcess("sqrt")))
+    law = LawEnsemble((EffectiveData(), GaussianProcess("sqrt")))
     fitted = law.fit(data)
     again = law.refit(data.select(np.arange(25)), fitted)
     np.testing.assert_array_equal(again.weights, fitted.weights)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cuvee.errors import MixtureError
 from cuvee.merging.interface import Merger
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.registry import MERGERS
 from cuvee.merging.roster import Roster
@@ -78,13 +78,13 @@ def test_agrees_with_a_loop_in_float64_off_the_simplex_too(
 ) -> None:
     weights = total * np.array(numbers) / sum(numbers)
     weights[:zeros] = 0.0
-    assert relative_error(Linear().merge(POOL, weights), by_hand(POOL, weights)) <= 1e-6
+    assert relative_error(LinearMerge().merge(POOL, weights), by_hand(POOL, weights)) <= 1e-6
 
 
 def test_agrees_with_a_loop_in_float64_for_many_members() -> None:
     pool = random_pool([f"s{i}" for i in range(100)], 1000)
     weights = np.random.default_rng(0).dirichlet(np.ones(100))
-    assert relative_error(Linear().merge(pool, weights), by_hand(pool, weights)) <= 1e-6
+    assert relative_error(LinearMerge().merge(pool, weights), by_hand(pool, weights)) <= 1e-6
 
 
 @given(st.permutations(range(MEMBERS)))
@@ -94,22 +94,22 @@ def test_the_order_of_members_does_not_matter(order: list[int]) -> None:
         Roster(POOL.roster.seed, tuple(POOL.roster.members[i] for i in order)),
         torch.cat([POOL.seed[None], POOL.branches[order]]),
     )
-    left, right = Linear().merge(POOL, weights), Linear().merge(turned, weights[order])
+    left, right = LinearMerge().merge(POOL, weights), LinearMerge().merge(turned, weights[order])
     torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-6)
 
 
 def test_no_weight_is_the_seed_bit_for_bit() -> None:
-    assert torch.equal(Linear().merge(POOL, np.zeros(MEMBERS)), POOL.seed)
+    assert torch.equal(LinearMerge().merge(POOL, np.zeros(MEMBERS)), POOL.seed)
 
 
 def test_a_merge_of_merges_is_one_linear_merge() -> None:
     sources = POOL.roster.spread()
-    merged = [Linear().merge(POOL, row) for row in sources]
-    at_once = Linear().merge(POOL, sources.mean(axis=0))
+    merged = [LinearMerge().merge(POOL, row) for row in sources]
+    at_once = LinearMerge().merge(POOL, sources.mean(axis=0))
     torch.testing.assert_close(torch.stack(merged).mean(0), at_once, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("weights", [[1.0], [np.nan] * MEMBERS])
 def test_wrong_weights_are_refused(weights: list[float]) -> None:
     with pytest.raises(MixtureError):
-        Linear().merge(POOL, np.array(weights))
+        LinearMerge().merge(POOL, np.array(weights))

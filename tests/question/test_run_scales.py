@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cuvee.question.run_scales import RunScales, Scale
+from cuvee.question.run_scales import RunScales, ScaleGroup
 from cuvee.question.runs import read_runs
 from cuvee.runs.imported import ImportedTable, import_runs
 
@@ -36,7 +36,7 @@ def table(folder: Path, rows: list[list[str]], name: str = "runs") -> ImportedTa
     return import_runs([path])
 
 
-def chosen(read: ImportedTable, target_tokens: float = float("nan")) -> Scale:
+def chosen(read: ImportedTable, target_tokens: float = float("nan")) -> ScaleGroup:
     return RunScales(read).chosen(target_tokens)
 
 

@@ -17,13 +17,13 @@ from cuvee.decisions.ablation.decision import (
     Loss,
     NextRun,
     PoolGeometry,
-    Prediction,
+    PredictedLosses,
     ProxyOptimum,
     Reference,
-    Scale,
+    RunScale,
     TiedMixture,
 )
-from cuvee.decisions.check import EQUAL, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.decisions.check import EQUAL, PICK, PROPORTIONAL, Arm, BaselineComparison, TrainingCheck
 from cuvee.decisions.evaluations import EvaluationRow
 from cuvee.decisions.provenance import Provenance
 from cuvee.decisions.shares import SourceShare
@@ -50,17 +50,19 @@ def small() -> Decision:
         believed_proxy="merge",
         believed=False,
         why="Its correlation with four trained mixtures has an interval that holds zero.",
-        target_scale=Scale(1_000_000, 20_000_000),
-        proxy_scale=Scale(1_000_000, 1_000_000),
+        target_scale=RunScale(1_000_000, 20_000_000),
+        proxy_scale=RunScale(1_000_000, 1_000_000),
         mixture=(
             SourceShare("prose", 0.75, 0.55, 0.9, 4_000_000, 3.75, 4.0, False),
             SourceShare("code", 0.25, 0.1, 0.45, 1_250_000, 4.0, 4.0, True),
         ),
         target={"prose": 0.5, "manual": 0.5},
         predictions=(
-            Prediction(TARGET, Loss(4.1, 4.05, 4.16, 1.31), Loss(4.2), Loss(4.15), Loss(4.12)),
-            Prediction("prose", Loss(4.0, 3.9, 4.1, 1.28), Loss(4.15), Loss(4.0), Loss(4.02), in_pool=True),
-            Prediction("manual", Loss(4.2, 4.1, 4.3), Loss(4.25), Loss(4.3), Loss(4.22)),
+            PredictedLosses(TARGET, Loss(4.1, 4.05, 4.16, 1.31), Loss(4.2), Loss(4.15), Loss(4.12)),
+            PredictedLosses(
+                "prose", Loss(4.0, 3.9, 4.1, 1.28), Loss(4.15), Loss(4.0), Loss(4.02), in_pool=True
+            ),
+            PredictedLosses("manual", Loss(4.2, 4.1, 4.3), Loss(4.25), Loss(4.3), Loss(4.22)),
         ),
         best_reference="3:1",
         honesty=(
@@ -98,10 +100,10 @@ def small() -> Decision:
     )
 
 
-def once_each() -> Check:
+def once_each() -> TrainingCheck:
     """One fresh training of each mixture: neither noise nor worth in tokens are known."""
     arms = (Arm(PICK, (0.75, 0.25), (4.05,)), Arm(EQUAL, (0.5, 0.5), (4.1,)))
-    return Check(1_000_000, 2_000_000, arms, (Comparison(EQUAL, -0.05),), math.nan, 20, 0.95)
+    return TrainingCheck(1_000_000, 2_000_000, arms, (BaselineComparison(EQUAL, -0.05),), math.nan, 20, 0.95)
 
 
 def checked() -> Decision:
@@ -112,10 +114,10 @@ def checked() -> Decision:
         Arm(PROPORTIONAL, (0.76, 0.24), (4.12, 4.1)),
     )
     compared = (
-        Comparison(EQUAL, -0.06, -0.09, -0.03, 0.008, 0.01, 0.8),
-        Comparison(PROPORTIONAL, -0.07, -0.1, -0.04, 0.008, 0.01, math.nan),
+        BaselineComparison(EQUAL, -0.06, -0.09, -0.03, 0.008, 0.01, 0.8),
+        BaselineComparison(PROPORTIONAL, -0.07, -0.1, -0.04, 0.008, 0.01, math.nan),
     )
-    check = Check(1_000_000, 2_000_000, arms, compared, 0.012, 20, 0.95)
+    check = TrainingCheck(1_000_000, 2_000_000, arms, compared, 0.012, 20, 0.95)
     return dataclasses.replace(
         small(),
         check=check,
@@ -157,15 +159,15 @@ def large(sources: int = 24, evaluations: int = 30, members: int = 24, reference
         believed_proxy="merge + own share",
         believed=True,
         why="r = 0.96 [0.91, 0.98] with 40 trained mixtures; the best baseline has 0.71.",
-        target_scale=Scale(1_300_000_000, 26_000_000_000),
-        proxy_scale=Scale(70_000_000, 1_400_000_000),
+        target_scale=RunScale(1_300_000_000, 26_000_000_000),
+        proxy_scale=RunScale(70_000_000, 1_400_000_000),
         mixture=tuple(
             SourceShare(name, w, max(0.0, w - 0.02), w + 0.03, t, w * 2.6e10 / t, 4.0, i in (2, 7))
             for i, (name, w, t) in enumerate(zip(names, weights, tokens, strict=True))
         ),
         target=dict.fromkeys(tests, 1 / evaluations),
         predictions=tuple(
-            Prediction(
+            PredictedLosses(
                 name,
                 Loss(m, m - 0.02, m + 0.02, m / 3.1),
                 Loss(m + 0.06, m + 0.03, m + 0.09, (m + 0.06) / 3.1),
@@ -280,7 +282,7 @@ def hostile() -> Decision:
             SourceShare("a|b\n`c` http://example.org/x", 0.25, 0.1, math.inf, 0, math.inf, nan, True),
         ),
         target={evil: 1.0},
-        predictions=(Prediction(TARGET, Loss()), Prediction(evil, Loss(nan, nan, nan), Loss(3.0))),
+        predictions=(PredictedLosses(TARGET, Loss()), PredictedLosses(evil, Loss(nan, nan, nan), Loss(3.0))),
         best_reference=evil,
         tied=(TiedMixture(evil, (1.0, 0.0), nan),),
         honesty=(

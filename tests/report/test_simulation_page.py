@@ -9,12 +9,12 @@ import pytest
 
 from cuvee.decisions.provenance import Origin
 from cuvee.decisions.simulate.decision import (
-    Comparison,
+    CostToReach,
     CurvePoint,
-    LevelRow,
+    MethodComparison,
     MethodRow,
-    Reach,
     RegretAt,
+    SimulatedFidelity,
     Simulation,
 )
 from cuvee.decisions.simulate.headline import headline
@@ -33,8 +33,8 @@ def method(name: str, costs: tuple[float, ...], gaps: tuple[float, ...]) -> Meth
         needs=f"what {name} needs",
         experiments=12.0,
         reach=(
-            Reach(0.1, costs[0], costs[1], 0.25 * math.isinf(costs[1])),
-            Reach(0.01, costs[2], costs[3], 0.75 * math.isinf(costs[3])),
+            CostToReach(0.1, costs[0], costs[1], 0.25 * math.isinf(costs[1])),
+            CostToReach(0.01, costs[2], costs[3], 0.75 * math.isinf(costs[3])),
         ),
         regret=(RegretAt(1.25, gaps[0]), RegretAt(10.0, gaps[-1])),
         curve=tuple(
@@ -56,8 +56,8 @@ def simulation() -> Simulation:
         law="",
         noise={},
         levels=(
-            LevelRow("1M/100M", "imported", 1e6, 1e8, 6e14, 0.01, 40, 18, 0.87),
-            LevelRow("10M/1B", "imported", 1e7, 1e9, 6e16, 1.0, 20, 20, 1.0, True),
+            SimulatedFidelity("1M/100M", "imported", 1e6, 1e8, 6e14, 0.01, 40, 18, 0.87),
+            SimulatedFidelity("10M/1B", "imported", 1e7, 1e9, 6e16, 1.0, 20, 20, 1.0, True),
         ),
         seeds=4,
         budget=10.0,
@@ -70,7 +70,10 @@ def simulation() -> Simulation:
             method("random", (9.5, NEVER, NEVER, NEVER), (1.5, 0.8, 0.1)),
         ),
         verdict="pays",
-        comparisons=(Comparison(0.1, 1.5, 1.2, 0.5, 1.0), Comparison(0.01, 3.5, NEVER, 0.9, 0.004)),
+        comparisons=(
+            MethodComparison(0.1, 1.5, 1.2, 0.5, 1.0),
+            MethodComparison(0.01, 3.5, NEVER, 0.9, 0.004),
+        ),
         notes=("Only mixtures that were run can be asked for.", "A note of the <table>."),
     )
     return made.with_headline(headline(made))

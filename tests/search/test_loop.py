@@ -11,11 +11,11 @@ from cuvee.search.loop import Loop, Outcome
 from cuvee.search.methods.registry import method_named
 from cuvee.search.proposer import Proposer
 from cuvee.search.replay import Replay
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.types import FloatArray
 
 HALF, FULL = 0, 1
-LEVELS = (Level("trained", 1.0, 1.0, 1.0), Level("trained", 1.0, 2.0, 4.0))
+LEVELS = (Fidelity("trained", 1.0, 1.0, 1.0), Fidelity("trained", 1.0, 2.0, 4.0))
 SPACE = Space(Region.simplex(("a", "b")), LEVELS, FULL, curves=True)
 EVEN, ODD = (0.5, 0.5), (0.25, 0.75)
 

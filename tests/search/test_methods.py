@@ -19,7 +19,7 @@ from cuvee.search.methods.registry import PROPOSERS
 from cuvee.search.methods.sobol import Sobol
 from cuvee.search.methods.successive_halving import SUCCESSIVE_HALVING, ladder
 from cuvee.search.proposer import Method, Proposer
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.types import FloatArray
 from tests.laws.samples import METRICS, SOURCES, mixtures, truth
 
@@ -33,7 +33,7 @@ EVERY = pytest.mark.parametrize(
     ],
 )
 
-LEVELS = tuple(Level("trained", 1e7, tokens, 6e7 * tokens) for tokens in (1e8, 3e8, 9e8))
+LEVELS = tuple(Fidelity("trained", 1e7, tokens, 6e7 * tokens) for tokens in (1e8, 3e8, 9e8))
 SIMPLEX = Region.simplex(SOURCES)
 CAPPED = Region.bounded(SOURCES, {"code": 0.05}, {"books": 0.4, "web": 0.3})
 TIED = Region.bounded(SOURCES, maximum={"books": 0.4}).with_ratio({"law": 1.0, "web": 2.0})
@@ -69,7 +69,7 @@ def half_failed(asked: Sequence[Experiment], space: Space) -> FloatArray:
     return costs
 
 
-def pool_of(count: int, offered: FloatArray | None = None, levels: tuple[Level, ...] = LEVELS) -> Space:
+def pool_of(count: int, offered: FloatArray | None = None, levels: tuple[Fidelity, ...] = LEVELS) -> Space:
     shares = mixtures(count, 5)
     taken = None if offered is None else offered.astype(np.bool_)
     return Space(SIMPLEX, levels, len(levels) - 1, shares, taken)
@@ -285,9 +285,9 @@ def test_what_failed_does_not_move_up() -> None:
 
 def test_rungs_are_a_factor_apart() -> None:
     def space(*tokens: float) -> Space:
-        levels = [Level("trained", 1e7, one, 6e7 * one) for one in tokens]
-        merged = Level("merged", 1e7, tokens[0], 1.0)
-        return Space(SIMPLEX, (*levels, merged, Level("trained", 1e6, tokens[0], 1.0)), len(tokens) - 1)
+        levels = [Fidelity("trained", 1e7, one, 6e7 * one) for one in tokens]
+        merged = Fidelity("merged", 1e7, tokens[0], 1.0)
+        return Space(SIMPLEX, (*levels, merged, Fidelity("trained", 1e6, tokens[0], 1.0)), len(tokens) - 1)
 
     assert ladder(space(9.0), 3.0) == (0,)
     assert ladder(space(1.0, 3.0, 9.0), 3.0) == (0, 1, 2)

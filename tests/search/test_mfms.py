@@ -11,12 +11,12 @@ from scipy.stats import multivariate_normal, norm
 
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
-from cuvee.search.methods.mfms import Known, MultiFidelityMultiScale
+from cuvee.search.methods.mfms import FittedSurrogate, MultiFidelityMultiScale
 from cuvee.search.played import play
-from cuvee.search.product_process import Posterior, Prior, covariance, loss, squared_distances
+from cuvee.search.product_process import ProcessPosterior, ProcessPrior, covariance, loss, squared_distances
 from cuvee.search.proposer import History, Method, Proposer
 from cuvee.search.replay import Replay
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
@@ -25,7 +25,7 @@ ONE = np.ones(1)
 SOURCES = ("code", "law", "web")
 SIZES, STEPS = (1e6, 1e7, 1e8), (10.0, 20.0, 400.0, 1000.0)
 OVERHEAD = 2e9  # FLOPs of every run; the target takes 1e11
-LEVELS = tuple(Level("trained", n, d, n * d + OVERHEAD) for n in SIZES for d in STEPS)
+LEVELS = tuple(Fidelity("trained", n, d, n * d + OVERHEAD) for n in SIZES for d in STEPS)
 SHORT = {i for i, level in enumerate(LEVELS) if level.tokens < 50}
 SPACE = Space(Region.simplex(SOURCES), LEVELS, len(LEVELS) - 1)
 BEST = np.array([0.7, 0.2, 0.1])
@@ -88,14 +88,14 @@ def test_fitting_lowers_the_loss_and_repeats_itself() -> None:
     points, values = data(40)
     squares = squared_distances(points, points)
 
-    def of(prior: Prior) -> float:
+    def of(prior: ProcessPrior) -> float:
         theta = np.concatenate([np.log(np.expm1(prior.lengths)), prior.slope, [prior.intercept]])
         return loss(theta, points, values, squares, 0.1)[0]
 
-    before, after = (Prior.fitted(points, values, 0.1, n, np.random.default_rng(0)) for n in (0, 50))
+    before, after = (ProcessPrior.fitted(points, values, 0.1, n, np.random.default_rng(0)) for n in (0, 50))
     assert before.lengths == pytest.approx(np.full(3, math.log(2.0)))
     assert of(after) < of(before) - 0.3
-    again = Prior.fitted(points, values, 0.1, 50, np.random.default_rng(0))
+    again = ProcessPrior.fitted(points, values, 0.1, 50, np.random.default_rng(0))
     assert np.array_equal(after.lengths, again.lengths)
     assert np.array_equal(after.slope, again.slope)
 
@@ -103,12 +103,12 @@ def test_fitting_lowers_the_loss_and_repeats_itself() -> None:
 def test_the_posterior_is_the_conditional_normal() -> None:
     points, values = data()
     asked = data(5, seed=3)[0]
-    prior = Prior(np.array([0.4, 0.8, 0.6]), np.arange(5) / 5, 0.3)
+    prior = ProcessPrior(np.array([0.4, 0.8, 0.6]), np.arange(5) / 5, 0.3)
     both = np.concatenate([points, asked])
     joint = covariance(squared_distances(both, both), prior.lengths)
     noisy = joint[:12, :12] + 0.1 * np.eye(12)
     gain = joint[12:, :12] @ np.linalg.inv(noisy)
-    mean, deviation = Posterior.of(prior, points, values, 0.1).predict(asked)
+    mean, deviation = ProcessPosterior.of(prior, points, values, 0.1).predict(asked)
     assert mean == pytest.approx(prior.mean(asked) + gain @ (values - prior.mean(points)), rel=1e-9)
     variance = np.diag(joint[12:, 12:] - gain @ joint[:12, 12:])
     assert deviation == pytest.approx(np.sqrt(variance), rel=1e-9)
@@ -117,7 +117,7 @@ def test_the_posterior_is_the_conditional_normal() -> None:
 def test_expected_improvement_is_the_integral() -> None:
     points, values = data()
     asked = data(4, seed=3)[0]
-    posterior = Posterior.of(Prior(np.full(3, 0.4), np.zeros(5), 2.0), points, values, 0.1)
+    posterior = ProcessPosterior.of(ProcessPrior(np.full(3, 0.4), np.zeros(5), 2.0), points, values, 0.1)
     lowest = float(values.min())
     found = posterior.expected_improvement(asked, lowest)
     for gain, mean, deviation in zip(found, *posterior.predict(asked), strict=True):
@@ -168,8 +168,8 @@ def test_it_waits_for_the_first_runs() -> None:
 def test_it_pays_for_the_target_only_when_cost_is_forgotten() -> None:
     history = told(20, curves=False)
     # The mean falls with size and tokens, so that the target promises most.
-    prior = Prior(np.array([0.5, 2.0, 2.0]), np.array([0.0, 0.0, 0.0, -1.0, -1.0]), 4.0)
-    known = replace(Known.of(history, METHOD.start, METHOD.noise, 0), prior=prior)
+    prior = ProcessPrior(np.array([0.5, 2.0, 2.0]), np.array([0.0, 0.0, 0.0, -1.0, -1.0]), 4.0)
+    known = replace(FittedSurrogate.of(history, METHOD.start, METHOD.noise, 0), prior=prior)
     prices = []
     for later in (0, 100, 300, 10_000):
         found = replace(known, later=later).best(history, METHOD.noise, 0)
@@ -250,7 +250,7 @@ def test_checkpoints_belong_to_their_run() -> None:
     history = told(20)
     rows = len(history.trials)
     assert rows > 20  # runs of 20 steps told of 10 as well
-    assert Known.of(history, 20, 0.1, 0).later == 0
+    assert FittedSurrogate.of(history, 20, 0.1, 0).later == 0
     (one,) = METHOD.ask(history, 1, 0)
     short = [
         Experiment(one.shares, level)
@@ -258,7 +258,7 @@ def test_checkpoints_belong_to_their_run() -> None:
         if LEVELS[level].params == LEVELS[one.level].params
     ]
     trials = history.trials.plus([*short, one], np.full((len(short) + 1, 1), 3.0))
-    known = Known.of(replace(history, trials=trials), 20, 0.1, 0)
+    known = FittedSurrogate.of(replace(history, trials=trials), 20, 0.1, 0)
     assert known.later == 1
     assert len(known.values) == rows + 1  # later runs tell only what was asked for
 
@@ -268,14 +268,14 @@ def test_with_nothing_to_gain_at_the_target_levels_tell_less_of_each_other() -> 
     shares = np.random.default_rng(0).dirichlet(np.ones(3), 4)
     asked = [Experiment(tuple(row.tolist()), 2) for row in shares]
     lucky = history.trials.plus(asked, np.full((4, 1), -100.0))
-    fitted = Known.of(history, 20, 0.1, 0).prior.lengths
-    found = Known.of(replace(history, trials=lucky), 20, 0.1, 0).prior.lengths
+    fitted = FittedSurrogate.of(history, 20, 0.1, 0).prior.lengths
+    found = FittedSurrogate.of(replace(history, trials=lucky), 20, 0.1, 0).prior.lengths
     # Before the first of them there was something to gain, and after each there was nothing.
     assert found / fitted == pytest.approx([1.0, 0.95**3, 0.95**3])
 
 
 def test_other_kinds_than_the_targets_are_not_used() -> None:
-    merged = Level("merged", 1e8, 1000.0, 1.0)
+    merged = Fidelity("merged", 1e8, 1000.0, 1.0)
     space = replace(SPACE, levels=(*LEVELS, merged))
     history = told(22, space)
     assert len(LEVELS) not in history.trials.level

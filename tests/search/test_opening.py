@@ -10,7 +10,7 @@ from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.first_runs import FirstRuns, missing_runs
 from cuvee.search.opening import Opening
 from cuvee.search.proposer import History
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
@@ -18,8 +18,8 @@ NAMES = ("a", "b", "c", "d")
 REGION = Region.simplex(NAMES)
 
 
-def level(params: float, tokens: float, flops: float, kind: str = "trained") -> Level:
-    return Level(kind, params, tokens, flops)
+def level(params: float, tokens: float, flops: float, kind: str = "trained") -> Fidelity:
+    return Fidelity(kind, params, tokens, flops)
 
 
 # Prices in target runs: 0.001, 0.004, 0.03, 0.2, 1.

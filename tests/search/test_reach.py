@@ -12,7 +12,7 @@ from cuvee.search.first_runs import FirstRuns
 from cuvee.search.methods.transfer import Transfer
 from cuvee.search.proposer import History
 from cuvee.search.reach import EVERYWHERE, Reach
-from cuvee.search.space import Level, Space
+from cuvee.search.space import Fidelity, Space
 from cuvee.search.surrogate import Surrogate
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
@@ -20,9 +20,9 @@ from cuvee.types import FloatArray
 NAMES = tuple("abcdef")
 METRICS = ("a_loss", "b_loss", "c_loss", "other")
 SMALL, MIDDLE, TARGET = (
-    Level("trained", 1e6, 1e9, 0.001),
-    Level("trained", 6e7, 1e9, 0.06),
-    Level("trained", 1e9, 25e9, 25.0),
+    Fidelity("trained", 1e6, 1e9, 0.001),
+    Fidelity("trained", 6e7, 1e9, 0.06),
+    Fidelity("trained", 1e9, 25e9, 25.0),
 )
 SPACE = Space(Region.simplex(NAMES), (SMALL, MIDDLE, TARGET), 2)
 WEIGHTS = np.full(4, 0.25)
@@ -125,7 +125,7 @@ def test_what_is_said_of_a_level_beyond_the_runs() -> None:
 
 
 def test_lengths_that_rounding_moved_are_one() -> None:
-    rounded = [Level("trained", 1e6, 1e9 * (1 + 0.002 * i), 1.0) for i in range(8)]
+    rounded = [Fidelity("trained", 1e6, 1e9 * (1 + 0.002 * i), 1.0) for i in range(8)]
     assert Reach.of(rounded, (*rounded, TARGET)).axes.tokens == pytest.approx(1e9, rel=0.02)
 
 

@@ -6,18 +6,18 @@ import pytest
 from cuvee.mixture.region import Region
 from cuvee.search.proposer import History
 from cuvee.search.regret import Regret
-from cuvee.search.space import CHECKPOINT, Experiment, Level, Space
+from cuvee.search.space import CHECKPOINT, Experiment, Fidelity, Space
 from cuvee.search.surrogate import Surrogate
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
 NAMES = ("a", "b", "c")
 LEVELS = (
-    Level("merged", 1e6, 9e6, 1.0),
-    Level("trained", 1e6, 1e6, 10.0),
-    Level(CHECKPOINT, 1e6, 3e6, 30.0),
-    Level(CHECKPOINT, 1e6, 6e6, 60.0),
-    Level("trained", 1e6, 9e6, 90.0),
+    Fidelity("merged", 1e6, 9e6, 1.0),
+    Fidelity("trained", 1e6, 1e6, 10.0),
+    Fidelity(CHECKPOINT, 1e6, 3e6, 30.0),
+    Fidelity(CHECKPOINT, 1e6, 6e6, 60.0),
+    Fidelity("trained", 1e6, 9e6, 90.0),
 )
 SPACE = Space(Region.simplex(NAMES), LEVELS, 4)
 WEIGHTS = np.array([0.7, 0.3])

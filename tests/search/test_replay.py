@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from benchmarks.search_tables import simulator, tables
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import LawData, Scale
-from cuvee.laws.linear import Linear
+from cuvee.laws.linear import LinearLaw
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.runs.observations import Observations
@@ -18,7 +18,7 @@ from cuvee.runs.run import Run, observations_of
 from cuvee.search.played import Played, play
 from cuvee.search.proposer import History
 from cuvee.search.replay import Replay
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 from tests.published import shared
@@ -192,7 +192,7 @@ def test_what_failed_is_charged_and_never_best() -> None:
 
 
 def space_of_steps(pool: FloatArray | None = None) -> Space:
-    levels = [Level("trained", n, d, n * d) for n in (1.0, 2.0) for d in (1.0, 2.0, 4.0)]
+    levels = [Fidelity("trained", n, d, n * d) for n in (1.0, 2.0) for d in (1.0, 2.0, 4.0)]
     return Space(Region.simplex(SOURCES), tuple(levels), 5, pool)
 
 
@@ -224,10 +224,10 @@ def test_checkpoints_come_free_with_a_run() -> None:
     assert plain.with_checkpoints(one, Trials.none(plain.space, plain.metrics)) == [one]
 
 
-def law() -> tuple[Linear, LawData]:
+def law() -> tuple[LinearLaw, LawData]:
     shares = np.random.default_rng(0).dirichlet([1.0, 1.0], 30)
     data = LawData(SOURCES, ("a", "b"), shares, np.stack([shares[:, 0], 2 - shares[:, 0]], 1), Scale())
-    return Linear(), data
+    return LinearLaw(), data
 
 
 def test_a_law_answers_for_any_mixture_and_its_noise_is_seeded() -> None:

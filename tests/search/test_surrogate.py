@@ -14,7 +14,7 @@ from cuvee.search.methods.cost_aware import CostAware
 from cuvee.search.places import Between
 from cuvee.search.process import Search
 from cuvee.search.proposer import History, Proposer
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.search.surrogate import Surrogate
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray, IntArray
@@ -22,9 +22,9 @@ from cuvee.types import FloatArray, IntArray
 NAMES = ("a", "b", "c", "d")
 METRICS = ("a_loss", "other_loss")
 REGION = Region.simplex(NAMES)
-CHEAP = Level("merged", 1e7, 1e9, 0.01)
-SMALL = Level("trained", 1e6, 1e9, 0.1)
-TARGET = Level("trained", 1e7, 1e9, 1.0)
+CHEAP = Fidelity("merged", 1e7, 1e9, 0.01)
+SMALL = Fidelity("trained", 1e6, 1e9, 0.1)
+TARGET = Fidelity("trained", 1e7, 1e9, 1.0)
 SPACE = Space(REGION, (CHEAP, SMALL, TARGET), 2)
 WEIGHTS = np.array([0.6, 0.4])
 KINDS = ("trained", "merged")

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from cuvee.cli.report import write as write_reports
-from cuvee.decisions.ablation.decision import Decision, Reference, Scale
-from cuvee.decisions.answer import Answer, RunSize, Trained, answer_of
+from cuvee.decisions.ablation.decision import Decision, Reference, RunScale
+from cuvee.decisions.answer import OwnTrainings, Recommendation, RunSize, answer_of
 from cuvee.decisions.answer_choice import choose
 from cuvee.decisions.answers import sentences
 from cuvee.decisions.interval import Interval
@@ -38,8 +38,8 @@ def ran(mixture: tuple[float, ...] = FOUND, width: float = 0.04, **changes: Any)
             SourceShare(name, share, share - width, share + width, 10**6, 9 * share)
             for name, share in zip(SOURCES, mixture, strict=True)
         ),
-        target_scale=Scale(1_000_000, 9_000_000),
-        proxy_scale=Scale(1_000_000, 300_000),
+        target_scale=RunScale(1_000_000, 9_000_000),
+        proxy_scale=RunScale(1_000_000, 300_000),
         references=(reference,),
         **changes,
     )
@@ -51,15 +51,15 @@ def write(folder: Path, name: str, document: dict[str, Any]) -> None:
 
 def answer(
     flow: str, standing: Standing = "not checked", tokens: int = 0, trainings: int = 1, share: float = 0.5
-) -> Answer:
+) -> Recommendation:
     """For one run, trained on so many tokens itself; never where there are none."""
-    return Answer(
+    return Recommendation(
         flow,
         Verdict(standing, "as written by hand"),
         {"code": Interval(share, share - 0.05, share + 0.05), "web": Interval(1 - share)},
         0.8,
         TARGET,
-        Trained(RunSize(1_000_000, tokens), trainings) if tokens else None,
+        OwnTrainings(RunSize(1_000_000, tokens), trainings) if tokens else None,
         PROVENANCE,
     )
 
@@ -112,9 +112,11 @@ def test_answers_whose_wide_intervals_meet_do_not_hide_that_training_refuted_one
 
 def test_fresh_trainings_of_a_mixture_count_as_such() -> None:
     found = check((-0.02, -0.03, -0.01), (-0.02, -0.03, -0.01), seeds=5)
-    assert answer_of(searched().with_check(found)).trained == Trained(RunSize(1_000_000, 600_000), 6)
-    assert answer_of(ladder(trainings=0).with_check(found)).trained == Trained(RunSize(100_000, 300_000), 5)
-    assert answer_of(ran(check=found, verdict=found.verdict)).trained == Trained(
+    assert answer_of(searched().with_check(found)).trained == OwnTrainings(RunSize(1_000_000, 600_000), 6)
+    assert answer_of(ladder(trainings=0).with_check(found)).trained == OwnTrainings(
+        RunSize(100_000, 300_000), 5
+    )
+    assert answer_of(ran(check=found, verdict=found.verdict)).trained == OwnTrainings(
         RunSize(1_000_000, 300_000), 5
     )
 
@@ -162,7 +164,7 @@ def test_documents_that_cannot_be_read_are_named_and_passed_over(three: Path) ->
 # Which to believe
 
 
-CHOICES: dict[str, tuple[Answer, Answer, frozenset[str], str]] = {
+CHOICES: dict[str, tuple[Recommendation, Recommendation, frozenset[str], str]] = {
     "confirmed before not checked": (
         answer("run", "confirmed", 300_000),
         answer("scale", "not checked", 900_000),
@@ -246,10 +248,10 @@ def test_what_was_trained_is_the_mixture_itself() -> None:
     assert untrained.trained is None and untrained.verdict == UNTRAINED
     near = Reference("near", (0.61, 0.19, 0.1, 0.1), 3.9, {})
     trained = answer_of(replace(ran(), references=(near, near)))
-    assert trained.trained == Trained(RunSize(1_000_000, 300_000), 2)
-    assert answer_of(searched()).trained == Trained(RunSize(1_000_000, 600_000), 1)
+    assert trained.trained == OwnTrainings(RunSize(1_000_000, 300_000), 2)
+    assert answer_of(searched()).trained == OwnTrainings(RunSize(1_000_000, 600_000), 1)
     assert answer_of(searched(tested=False)).trained is None
-    assert answer_of(ladder().judged()).trained == Trained(RunSize(200_000, 900_000), 2)
+    assert answer_of(ladder().judged()).trained == OwnTrainings(RunSize(200_000, 900_000), 2)
     assert answer_of(ladder((0.96, 0.02, 0.01, 0.01)).judged()).trained is None
 
 

@@ -20,7 +20,7 @@ from cuvee.study.file.config import StudyConfig
 from cuvee.study.opening import opened
 from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import ensemble_of, planned_branches, planned_seed, pool_of
-from cuvee.study.producers.descended import Descent, Descents
+from cuvee.study.producers.descended import Descents, WeightDescent
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.merged import Merges
@@ -104,7 +104,7 @@ def descended(runner: Runner) -> Asked:
     pool, region = pool_of(runner.plan, 1), Region.simplex(LANGUAGES)
     ensemble = ensemble_of(runner.plan, pool, runner.executor, runner.progress)
     target = runner.documents.target(runner.plan.config.target_weights)
-    asked = [Descent(one, region, target, 0.0) for one in MIXTURES]
+    asked = [WeightDescent(one, region, target, 0.0) for one in MIXTURES]
     return Descents(runner.plan, "merge", pool, ensemble), asked
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cuvee.exporters.draws import Draws
-    from cuvee.exporters.realised import Comparison, Share
+    from cuvee.exporters.realised import Share, ShareComparison
 
 
 def check_export(
@@ -87,7 +87,7 @@ def check_export(
         raise typer.Exit(1)
 
 
-def print_comparison(found: "Comparison") -> None:
+def print_comparison(found: "ShareComparison") -> None:
     """A table of shares, and a line that says what differs."""
     from cuvee.cli.output import print_table, short
 
@@ -112,7 +112,7 @@ def _row(share: "Share") -> list[str]:
     ]
 
 
-def _sentences(found: "Comparison") -> "Iterable[str]":
+def _sentences(found: "ShareComparison") -> "Iterable[str]":
     from cuvee.exporters.realised import BEYOND, PARTS
 
     if found.ok:
@@ -127,7 +127,7 @@ def _sentences(found: "Comparison") -> "Iterable[str]":
         )
 
 
-def _notes(draws: "Draws", found: "Comparison") -> list[str]:
+def _notes(draws: "Draws", found: "ShareComparison") -> list[str]:
     """What to know of the comparison."""
     notes = []
     if draws.token_column:

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from cuvee.cli.options import AsJson, Effort, EffortName
+from cuvee.cli.options import AsJson, EffortName, EffortOption
 
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder for the demo; created if missing.")] = Path(
         "cuvee-demo"
     ),
-    effort: EffortName = Effort.tiny,
+    effort: EffortName = EffortOption.tiny,
     as_json: AsJson = False,
 ) -> None:
     """Run an example study on text of this Python installation; nothing is downloaded."""

@@ -76,7 +76,7 @@ def export(
     from cuvee.cli.output import print_json
     from cuvee.errors import ConfigError
     from cuvee.exporters.decided import read_decided
-    from cuvee.exporters.interface import Recipe
+    from cuvee.exporters.interface import ExportRequest
     from cuvee.exporters.registry import exporter_named
     from cuvee.files import write_text
     from cuvee.study.answers import stale_note
@@ -100,7 +100,7 @@ def export(
         paths_given(path, decided.mixture.names),
     )
     run = decided.target_tokens if target_tokens is None else target_tokens
-    written = exporter.export(Recipe(decided.mixture, facts, run, sequence_length, seed))
+    written = exporter.export(ExportRequest(decided.mixture, facts, run, sequence_length, seed))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, written.text)

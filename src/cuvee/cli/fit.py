@@ -11,7 +11,7 @@ from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
     from cuvee.decisions.fit.decision import LawDecision, LawRow, Sensitivity
-    from cuvee.flows.fit.flow import Answer
+    from cuvee.flows.fit.flow import FitResult
     from cuvee.question.question import Question
     from cuvee.question.runs import Runs
 
@@ -248,7 +248,7 @@ def _answer(
 
     question = checked_directions(runs, question)
     with progress_display() as progress:
-        answer: Answer = decide(
+        answer: FitResult = decide(
             runs.observations,
             question,
             table=runs.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cuvee.cli.options import AsJson, Effort, EffortName
+from cuvee.cli.options import AsJson, EffortName, EffortOption
 
 if TYPE_CHECKING:
     from cuvee.study.start.inspection import FoundSource, Inspection
@@ -25,7 +25,7 @@ def init(
             "--out", metavar="STUDY", help="Folder of the study. Default: FOLDER.cuvee beside the data."
         ),
     ] = None,
-    effort: EffortName = Effort.small,
+    effort: EffortName = EffortOption.small,
     as_json: AsJson = False,
 ) -> None:
     """Write a study.yaml for a folder of data, with every key explained."""

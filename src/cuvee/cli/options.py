@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 
-class Effort(StrEnum):
+class EffortOption(StrEnum):
     """The presets of a study file; ``cuvee.study.file.effort`` says what they mean."""
 
     tiny = "tiny"
@@ -16,7 +16,8 @@ class Effort(StrEnum):
 
 
 EffortName = Annotated[
-    Effort, typer.Option("--effort", help="Size of the study: minutes, tens of minutes, or hours on a GPU.")
+    EffortOption,
+    typer.Option("--effort", help="Size of the study: minutes, tens of minutes, or hours on a GPU."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 

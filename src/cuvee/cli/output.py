@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cuvee.types import Json
 
 if TYPE_CHECKING:
-    from cuvee.decisions.ablation.decision import Decision, Loss, Prediction
-    from cuvee.decisions.check import Check
+    from cuvee.decisions.ablation.decision import Decision, Loss, PredictedLosses
+    from cuvee.decisions.check import TrainingCheck
     from cuvee.decisions.shares import SourceShare
     from cuvee.decisions.verdict import Verdict
     from cuvee.study.answers import AnyDecision
@@ -93,7 +93,7 @@ def print_check(answer: "AnyDecision") -> None:
     print_arms(check)
 
 
-def print_arms(check: "Check") -> None:
+def print_arms(check: "TrainingCheck") -> None:
     """What was trained afresh, and what came out."""
     from cuvee.report import wording
 
@@ -151,7 +151,7 @@ def _share_row(entry: "SourceShare") -> list[str]:
     ]
 
 
-def _label(row: "Prediction") -> str:
+def _label(row: "PredictedLosses") -> str:
     from cuvee.decisions.ablation.decision import TARGET
 
     if row.evaluation == TARGET:

@@ -12,7 +12,7 @@ from cuvee.cli.names import LAWS, METHODS, METHODS_COMPARED, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from cuvee.decisions.simulate.decision import Reach
+    from cuvee.decisions.simulate.decision import CostToReach
     from cuvee.flows.simulate.flow import Simulated
 
 
@@ -177,6 +177,6 @@ def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
     print(f"report: {page}, answer: {out / 'simulation.json'}")
 
 
-def _reached(reach: "Reach") -> list[str]:
+def _reached(reach: "CostToReach") -> list[str]:
     costs = [f"{cost:.1f}" if math.isfinite(cost) else "-" for cost in (reach.median, reach.high)]
     return [*costs, f"{reach.failures:.0%}"]

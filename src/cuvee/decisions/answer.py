@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cuvee.decisions.ablation.decision import Decision
-from cuvee.decisions.check import Check
+from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.disagreement import SAME
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
@@ -45,7 +45,7 @@ class RunSize:
 
 
 @dataclass(frozen=True)
-class Trained:
+class OwnTrainings:
     """The trainings of a mixture itself."""
 
     size: RunSize
@@ -53,7 +53,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Recommendation:
     """What a flow recommends."""
 
     flow: str
@@ -65,7 +65,7 @@ class Answer:
     """Of the intervals."""
     target: RunSize
     """The run that it is for."""
-    trained: Trained | None
+    trained: OwnTrainings | None
     """None where the mixture itself was never trained."""
     created_from: Provenance
     asked: Mapping[str, Any] = field(default_factory=dict)
@@ -82,14 +82,14 @@ class Answer:
         return math.inf if self.trained is None else abs(math.log(self.trained.size.times_to(self.target)))
 
 
-def answer_of(decision: Decision | SearchDecision | ScaleDecision) -> Answer:
+def answer_of(decision: Decision | SearchDecision | ScaleDecision) -> Recommendation:
     """The answer in a decision of any of the three flows."""
     if isinstance(decision, Decision):
         return _of_run(decision)
     return _of_search(decision) if isinstance(decision, SearchDecision) else _of_scale(decision)
 
 
-def _of_run(decision: Decision) -> Answer:
+def _of_run(decision: Decision) -> Recommendation:
     # Decisions without a verdict rest on proxies: whatever those agree with, nothing was trained afresh.
     verdict = decision.verdict
     size = RunSize(decision.proxy_scale.params, decision.proxy_scale.tokens)
@@ -97,20 +97,20 @@ def _of_run(decision: Decision) -> Answer:
     same = sum(bool(total_variation(reference.shares, pick) <= SAME) for reference in decision.references)
     if verdict.standing != "not checked":
         same = max(1, same + _fresh(decision.check))
-    return Answer(
+    return Recommendation(
         "run",
         verdict,
         _shares(decision.mixture),
         decision.confidence,
         RunSize(decision.target_scale.params, decision.target_scale.tokens),
-        Trained(size, same) if same else None,
+        OwnTrainings(size, same) if same else None,
         decision.created_from,
     )
 
 
-def _of_search(decision: SearchDecision) -> Answer:
+def _of_search(decision: SearchDecision) -> Recommendation:
     dearest = decision.levels[-1]
-    return Answer(
+    return Recommendation(
         "search",
         decision.verdict,
         _shares(decision.mixture),
@@ -122,12 +122,12 @@ def _of_search(decision: SearchDecision) -> Answer:
     )
 
 
-def _of_scale(decision: ScaleDecision) -> Answer:
+def _of_scale(decision: ScaleDecision) -> Recommendation:
     pick = [entry.share for entry in decision.mixture]
     same = {
         row.shares: len(row.losses) for row in decision.checks if total_variation(row.shares, pick) <= SAME
     }
-    return Answer(
+    return Recommendation(
         "scale",
         decision.verdict,
         _shares(decision.mixture),
@@ -138,13 +138,13 @@ def _of_scale(decision: ScaleDecision) -> Answer:
     )
 
 
-def _fresh(check: Check | None) -> int:
+def _fresh(check: TrainingCheck | None) -> int:
     """Trainings of the mixture that a check made."""
     return 0 if check is None else check.seeds
 
 
-def _trained(parameters: int, tokens: int, trainings: int) -> Trained | None:
-    return Trained(RunSize(parameters, tokens), trainings) if trainings else None
+def _trained(parameters: int, tokens: int, trainings: int) -> OwnTrainings | None:
+    return OwnTrainings(RunSize(parameters, tokens), trainings) if trainings else None
 
 
 def _shares(mixture: Sequence[SourceShare]) -> dict[str, Interval]:

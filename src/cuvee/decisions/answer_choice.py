@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cuvee.decisions.answer import Answer
+from cuvee.decisions.answer import Recommendation
 from cuvee.decisions.verdict import Standing
 
 _RANK: dict[Standing, int] = {"refuted": 0, "not checked": 1, "not confirmed": 1, "confirmed": 2}
@@ -26,10 +26,10 @@ _ALIKE: dict[Standing, str] = {
 
 
 @dataclass(frozen=True)
-class Choice:
+class AnswerChoice:
     """One of two answers, or none."""
 
-    answer: Answer | None
+    answer: Recommendation | None
     reason: str
 
     @property
@@ -42,11 +42,11 @@ class Choice:
         return f"Believe {self.answer.command}: {self.reason}.{rest}"
 
 
-Rule = Callable[[Answer, Answer, frozenset[str]], str]
+Rule = Callable[[Recommendation, Recommendation, frozenset[str]], str]
 """Why the first of two answers is to be believed rather than the second; empty where it is not."""
 
 
-def choose(one: Answer, other: Answer, outdated: frozenset[str]) -> Choice:
+def choose(one: Recommendation, other: Recommendation, outdated: frozenset[str]) -> AnswerChoice:
     """By the first rule that prefers either; two that are refuted are not believed for anything.
 
     Args:
@@ -58,22 +58,22 @@ def choose(one: Answer, other: Answer, outdated: frozenset[str]) -> Choice:
     for rule in RULES if standings != {"refuted"} else ():
         for first, second in ((one, other), (other, one)):
             if reason := rule(first, second, outdated):
-                return Choice(first, reason)
-    return Choice(None, _ALIKE[one.verdict.standing if len(standings) == 1 else "not confirmed"])
+                return AnswerChoice(first, reason)
+    return AnswerChoice(None, _ALIKE[one.verdict.standing if len(standings) == 1 else "not confirmed"])
 
 
-def _current(first: Answer, second: Answer, outdated: frozenset[str]) -> str:
+def _current(first: Recommendation, second: Recommendation, outdated: frozenset[str]) -> str:
     if second.flow not in outdated or first.flow in outdated or first.verdict.standing == "refuted":
         return ""
     return f"the answer of {second.command} belongs to another state of the study"
 
 
-def _confirmed(first: Answer, second: Answer, outdated: frozenset[str]) -> str:
+def _confirmed(first: Recommendation, second: Recommendation, outdated: frozenset[str]) -> str:
     one, two = first.verdict.standing, second.verdict.standing
     return f"it is {one}, that of {second.command} is {two}" if _RANK[one] > _RANK[two] else ""
 
 
-def _nearer(first: Answer, second: Answer, outdated: frozenset[str]) -> str:
+def _nearer(first: Recommendation, second: Recommendation, outdated: frozenset[str]) -> str:
     if first.trained is None or second.distance - first.distance <= _NEARER:
         return ""
     own = f"its mixture was trained on {first.trained.size.tokens:,} tokens"
@@ -83,7 +83,7 @@ def _nearer(first: Answer, second: Answer, outdated: frozenset[str]) -> str:
     return f"{own}, that of {second.command} on {farther}"
 
 
-def _oftener(first: Answer, second: Answer, outdated: frozenset[str]) -> str:
+def _oftener(first: Recommendation, second: Recommendation, outdated: frozenset[str]) -> str:
     often, seldom = (0 if one.trained is None else one.trained.trainings for one in (first, second))
     if not often > seldom:
         return ""

@@ -4,24 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from cuvee.decisions.answer import Answer
-from cuvee.decisions.answer_choice import Choice, choose
+from cuvee.decisions.answer import Recommendation
+from cuvee.decisions.answer_choice import AnswerChoice, choose
 from cuvee.decisions.disagreement import SAME, Disagreement, disagreements, share_words
 from cuvee.mixture.distance import total_variation
 
 
 @dataclass(frozen=True)
-class Comparison:
+class AnswerPair:
     """Two answers, where they disagree, and which of them to believe."""
 
-    one: Answer
-    other: Answer
+    one: Recommendation
+    other: Recommendation
     apart: tuple[Disagreement, ...]
     """On the sources that both have, the widest gap first."""
-    choice: Choice
+    choice: AnswerChoice
 
     @classmethod
-    def of(cls, one: Answer, other: Answer, stale: frozenset[str]) -> "Comparison":
+    def of(cls, one: Recommendation, other: Recommendation, stale: frozenset[str]) -> "AnswerPair":
         """Compare; ``stale`` names flows whose answers belong to another state of the study."""
         both = [name for name in one.shares if name in other.shares]
         apart = disagreements(both, [one.shares[n] for n in both], [other.shares[n] for n in both])
@@ -32,7 +32,7 @@ class Comparison:
 class Answers:
     """Whatever answers a study has."""
 
-    found: tuple[Answer, ...]
+    found: tuple[Recommendation, ...]
     """In the order in which a study is asked."""
     outdated: Mapping[str, str]
     """Flow -> what its answer was made from that is no more."""
@@ -40,10 +40,10 @@ class Answers:
     """A sentence for each document that could not be read."""
 
     @property
-    def comparisons(self) -> tuple[Comparison, ...]:
+    def comparisons(self) -> tuple[AnswerPair, ...]:
         """Every two answers."""
         stale = frozenset(self.outdated)
-        return tuple(Comparison.of(one, other, stale) for one, other in combinations(self.found, 2))
+        return tuple(AnswerPair.of(one, other, stale) for one, other in combinations(self.found, 2))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def sentences(answers: Answers) -> tuple[str, ...]:
     return (*stale, *compared, *answers.passed_over)
 
 
-def _compared(comparison: Comparison, outdated: Mapping[str, str]) -> str:
+def _compared(comparison: AnswerPair, outdated: Mapping[str, str]) -> str:
     one, other, apart = comparison.one, comparison.other, comparison.apart
     if not apart:
         levels = "" if one.level == other.level else f", at {one.level:.0%} and {other.level:.0%}"
@@ -80,7 +80,7 @@ def _compared(comparison: Comparison, outdated: Mapping[str, str]) -> str:
     )
 
 
-def _judged_apart(one: Answer, other: Answer) -> bool:
+def _judged_apart(one: Recommendation, other: Recommendation) -> bool:
     """Wide intervals meet where trainings do not: they judged two mixtures unlike."""
     standings = {one.verdict.standing, other.verdict.standing}
     names = one.shares.keys() | other.shares.keys()
@@ -88,5 +88,5 @@ def _judged_apart(one: Answer, other: Answer) -> bool:
     return len(standings) > 1 and bool(standings & {"confirmed", "refuted"}) and bool(apart > SAME)
 
 
-def _share(answer: Answer, source: str) -> float:
+def _share(answer: Recommendation, source: str) -> float:
     return answer.shares[source].mean if source in answer.shares else 0.0

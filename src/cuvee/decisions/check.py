@@ -35,7 +35,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """The pick against a baseline; negative where the pick is better."""
 
     baseline: str
@@ -67,7 +67,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Check:
+class TrainingCheck:
     """What fresh trainings say of the pick."""
 
     parameters: int
@@ -75,7 +75,7 @@ class Check:
     """Of one training of the pick."""
     arms: tuple[Arm, ...]
     """The pick first."""
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[BaselineComparison, ...]
     """One for each baseline that is another mixture than the pick."""
     noise: float
     """Standard deviation of one training about its mixture; NaN where none was repeated."""
@@ -153,7 +153,7 @@ class Check:
         return Verdict("confirmed", f"In {trained} it beats {beaten} beyond noise ({told}).")
 
 
-def _told(one: Comparison) -> str:
+def _told(one: BaselineComparison) -> str:
     if math.isnan(one.low):
         return f"{one.difference:+.4f} nats per token against {one.baseline}, its error unknown"
     return f"{one.difference:+.4f} nats per token against {one.baseline}, {one.low:+.4f} to {one.high:+.4f}"

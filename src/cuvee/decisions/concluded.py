@@ -4,13 +4,13 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Self
 
-from cuvee.decisions.check import Check
-from cuvee.decisions.document import Document
+from cuvee.decisions.check import TrainingCheck
+from cuvee.decisions.document import JsonDocument
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import Verdict
 
 
-class Concluded(Document):
+class Concluded(JsonDocument):
     """A document whose verdict and first lines follow from the rest of it."""
 
     mixture: tuple[SourceShare, ...]
@@ -41,7 +41,7 @@ class Concluded(Document):
 class Checkable(Concluded):
     """An answer to a study: fresh trainings of its mixture decide about it, where there are any."""
 
-    check: Check | None
+    check: TrainingCheck | None
     """What fresh trainings say of the mixture."""
 
     def conclusion(self) -> Verdict:
@@ -52,6 +52,6 @@ class Checkable(Concluded):
     def unchecked(self) -> Verdict:
         """The standing without fresh trainings."""
 
-    def with_check(self, check: Check) -> Self:
+    def with_check(self, check: TrainingCheck) -> Self:
         """The same with what fresh trainings say of it."""
         return self._with(check=check).judged()

@@ -55,7 +55,7 @@ def decode(cls: type[T], document: object, where: str) -> T:
     return cls(**values)
 
 
-class Document:
+class JsonDocument:
     """What a frozen dataclass inherits that is kept as a file of JSON. Two are equal when their JSON is."""
 
     by: ClassVar[str]

@@ -5,10 +5,10 @@ for finding in diagnosis.findings:
     print(finding.severity, finding.where, finding.what, finding.remedy)
 """
 
-from cuvee.doctor.check import Check
+from cuvee.doctor.check import Fault
 from cuvee.doctor.diagnosis import diagnose, examine
 from cuvee.doctor.finding import Diagnosis, Finding
 from cuvee.doctor.registry import CHECKS
 from cuvee.doctor.subject import Subject
 
-__all__ = ["CHECKS", "Check", "Diagnosis", "Finding", "Subject", "diagnose", "examine"]
+__all__ = ["CHECKS", "Diagnosis", "Fault", "Finding", "Subject", "diagnose", "examine"]

@@ -8,7 +8,7 @@ from cuvee.doctor.subject import Subject
 
 
 @dataclass(frozen=True)
-class Check:
+class Fault:
     """A fault, and the function that finds it."""
 
     name: str

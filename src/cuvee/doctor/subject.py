@@ -16,7 +16,7 @@ from cuvee.laws.interface import signs
 from cuvee.mixture.region import Region
 from cuvee.question.default_target import DefaultTarget
 from cuvee.question.question import Question
-from cuvee.question.run_scales import RunScales, Scale
+from cuvee.question.run_scales import RunScales, ScaleGroup
 from cuvee.question.said_directions import meant_by, said_directions
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.interface import File
@@ -114,7 +114,7 @@ class Subject:
         return RunScales(self.all_runs)
 
     @cached_property
-    def scale(self) -> Scale:
+    def scale(self) -> ScaleGroup:
         """The scale that ``cuvee fit`` takes."""
         return self.scales.chosen(self.question.target_tokens)
 

@@ -8,14 +8,14 @@ train the natural mixture.
 import math
 
 from cuvee.errors import ConfigError
-from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, Recipe
+from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, ExportRequest
 from cuvee.exporters.quoting import yaml_text
 
 MOST_READINGS = 100
 """Of one source in one epoch: each is an entry of the file, and is tokenised again."""
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     rows, unique = recipe.documents(), recipe.tokens()
     readings = _readings(recipe)
     # What every source is read in any case is left to epochs, so that entries stay few.
@@ -37,7 +37,7 @@ def _write(recipe: Recipe) -> Export:
     return Export("\n".join(lines) + "\n", _cannot(1.0 - read / sum(unique.values())))
 
 
-def _readings(recipe: Recipe) -> dict[str, float]:
+def _readings(recipe: ExportRequest) -> dict[str, float]:
     """How often each source is read in the run; the densest once where the tokens of the run are unknown."""
     unique = recipe.tokens()
     density = {name: share / unique[name] for name, share in recipe.shares.items()}
@@ -46,7 +46,7 @@ def _readings(recipe: Recipe) -> dict[str, float]:
     return {name: value * times for name, value in density.items()}
 
 
-def _entry(recipe: Recipe, name: str, split: str) -> list[str]:
+def _entry(recipe: ExportRequest, name: str, split: str) -> list[str]:
     field = recipe.text_field(name)
     return [
         f"  - path: {yaml_text(recipe.path(name))}",

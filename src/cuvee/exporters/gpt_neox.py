@@ -1,10 +1,10 @@
 """GPT-NeoX: paths and weights, matched by position."""
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     # Its files look like JSON and are read as YAML, which takes 1e-05 for text and folds some characters.
     paths = ",\n".join(f"    {yaml_text(recipe.path(name))}" for name in recipe.shares)
     weights = ",\n".join(f"    {number(share)}" for share in recipe.shares.values())

@@ -1,11 +1,11 @@
 """Hugging Face datasets: rows interleaved with probabilities."""
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.loading import FIRST_IMPORTS, fields, loader
 from cuvee.exporters.quoting import python_text
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     weights = recipe.document_shares()
     lines = [
         *FIRST_IMPORTS,

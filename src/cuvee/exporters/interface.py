@@ -55,7 +55,7 @@ class SourceFacts:
 
 
 @dataclass(frozen=True, eq=False)
-class Recipe:
+class ExportRequest:
     """A mixture and what is known of its sources and of the run.
 
     Raises:
@@ -209,7 +209,7 @@ class Exporter:
     """What a weight counts there."""
     filename: str
     """Usual name of the file."""
-    write: Callable[[Recipe], Export]
+    write: Callable[[ExportRequest], Export]
     expects: str = ""
     """What lies at a path there, in words; empty: text, as a study reads it."""
     by_name: bool = False
@@ -217,7 +217,7 @@ class Exporter:
     by_line: bool = False
     """A ``.txt`` is read a document a line there; a study reads it as one document."""
 
-    def export(self, recipe: Recipe) -> Export:
+    def export(self, recipe: ExportRequest) -> Export:
         """The file for a recipe.
 
         Raises:
@@ -228,7 +228,7 @@ class Exporter:
         written = self.write(placed)
         return Export(written.text, (*written.cannot, *lines, *self._paths(recipe), *_left_out(recipe)))
 
-    def _lines(self, recipe: Recipe) -> tuple[str, ...]:
+    def _lines(self, recipe: ExportRequest) -> tuple[str, ...]:
         """What must be said of plain text where the trainer takes each line for a document."""
         facts = {name: recipe.facts.get(name, SourceFacts()) for name in recipe.kept}
         plain = [name for name, fact in facts.items() if _plain_text(fact)]
@@ -243,7 +243,7 @@ class Exporter:
             )
         return (f"A .txt is read a document a line there; so are {', '.join(plain)}.",)
 
-    def _paths(self, recipe: Recipe) -> tuple[str, ...]:
+    def _paths(self, recipe: ExportRequest) -> tuple[str, ...]:
         """What must be said of paths that come from a study."""
         facts = {name: recipe.facts.get(name, SourceFacts()) for name in recipe.kept}
         open_ = {name: fact for name, fact in facts.items() if fact.text and not fact.path}
@@ -269,7 +269,7 @@ def _plain_text(fact: SourceFacts) -> bool:
     return any(".txt" in PurePath(place).suffixes for place in places)
 
 
-def _left_out(recipe: Recipe) -> tuple[str, ...]:
+def _left_out(recipe: ExportRequest) -> tuple[str, ...]:
     """Sentences on sources of the mixture that are not written."""
     told = []
     if small := recipe.negligible:
@@ -283,7 +283,7 @@ def _left_out(recipe: Recipe) -> tuple[str, ...]:
     return tuple(told)
 
 
-def repeats(recipe: Recipe) -> tuple[str, ...]:
+def repeats(recipe: ExportRequest) -> tuple[str, ...]:
     """A sentence on sources that are read more than once, for trainers that start over without a word."""
     more = [
         f"{name} ({recipe.epochs(name):.2g} times)" for name in recipe.shares if recipe.epochs(name) > 1.0
@@ -293,7 +293,7 @@ def repeats(recipe: Recipe) -> tuple[str, ...]:
     return (f"A source that runs out is read again without a word; here {', '.join(more)}.",)
 
 
-def ends(recipe: Recipe) -> str:
+def ends(recipe: ExportRequest) -> str:
     """A sentence on when a trainer stops that reads no source twice."""
     first, tokens = recipe.ends_first()
     known = f"; here {first} first, after {quantity(tokens)} tokens in all" if first else ""

@@ -2,14 +2,14 @@
 
 import math
 
-from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
 BLOCK = 2048
 """Samples of one block; the default of Levanter, which allows less than 65536."""
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     lines = ["data:", "  components:"]
     for name in recipe.shares:
         lines += [
@@ -33,7 +33,7 @@ def _write(recipe: Recipe) -> Export:
     return Export("\n".join(lines) + "\n", (*cannot, *_budget(recipe), FILES, *repeats(recipe)))
 
 
-def _budget(recipe: Recipe) -> tuple[str, ...]:
+def _budget(recipe: ExportRequest) -> tuple[str, ...]:
     if not math.isfinite(recipe.target_tokens):
         return ()
     return (

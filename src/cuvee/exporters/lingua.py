@@ -1,10 +1,10 @@
 """Meta Lingua: folders and their weights in documents."""
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     weights = recipe.document_shares()
     # Sources are joined to root_dir, which has no default; an absolute path stays what it is.
     lines = ["data:", '  root_dir: "."', "  sources:"]
@@ -16,7 +16,7 @@ def _write(recipe: Recipe) -> Export:
     return Export("\n".join(lines) + "\n", (drawn, CHUNKS, *_fields(recipe), *repeats(recipe)))
 
 
-def _fields(recipe: Recipe) -> tuple[str, ...]:
+def _fields(recipe: ExportRequest) -> tuple[str, ...]:
     others = [name for name in recipe.shares if recipe.text_field(name) not in ("text", "content")]
     if not others:
         return ()

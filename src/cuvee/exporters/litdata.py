@@ -1,10 +1,10 @@
 """LitData: streaming data sets combined by weight."""
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, ends, number
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, ends, number
 from cuvee.exporters.quoting import python_text
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     block = str(recipe.sequence_length + 1) if recipe.sequence_length else "BLOCK_SIZE"
     lines = [
         "from litdata import CombinedStreamingDataset, StreamingDataset, TokensLoader",

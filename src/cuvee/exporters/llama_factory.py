@@ -1,11 +1,11 @@
 """LLaMA-Factory: data sets interleaved with probabilities of rows."""
 
 from cuvee.errors import ConfigError
-from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     weights = recipe.document_shares()
     if comma := [name for name in weights if "," in recipe.path(name)]:
         raise ConfigError(f"source {comma[0]!r}: LLaMA-Factory divides names at commas; give another --path")
@@ -32,7 +32,7 @@ def _write(recipe: Recipe) -> Export:
     )
 
 
-def _columns(recipe: Recipe) -> str:
+def _columns(recipe: ExportRequest) -> str:
     """What has to stand there for text whose column has another name."""
     fields = {name: recipe.text_field(name) for name in recipe.shares}
     others = [f"{name}: {field!r}" for name, field in fields.items() if field != USUAL_FIELD]

@@ -1,6 +1,6 @@
 """Loading: lines of Python that load the text of a source with datasets, a document a row."""
 
-from cuvee.exporters.interface import USUAL_FIELD, Recipe
+from cuvee.exporters.interface import USUAL_FIELD, ExportRequest
 from cuvee.exporters.quoting import python_text
 
 FIRST_IMPORTS = ("from glob import escape", "from pathlib import Path, PurePath")
@@ -44,7 +44,7 @@ def loader() -> list[str]:
     ]
 
 
-def fields(recipe: Recipe) -> list[str]:
+def fields(recipe: ExportRequest) -> list[str]:
     """A table ``FIELDS``: columns of the text, of sources where it is not called ``text``."""
     named = {name: recipe.text_field(name) for name in recipe.shares}
     entries = [

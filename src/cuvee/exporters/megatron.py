@@ -1,13 +1,13 @@
 """Megatron-LM, Megatron-Bridge and NeMo Automodel: weights and paths in turn."""
 
 from cuvee.errors import ConfigError
-from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
 BINARY = "binary files under a prefix (.bin and .idx)"
 
 
-def _arguments(recipe: Recipe) -> Export:
+def _arguments(recipe: ExportRequest) -> Export:
     lines = []
     for name, share in recipe.shares.items():
         path = recipe.path(name)
@@ -23,7 +23,7 @@ def _arguments(recipe: Recipe) -> Export:
     return Export("\n".join(lines) + "\n", (split, *repeats(recipe)))
 
 
-def _blend(recipe: Recipe) -> list[str]:
+def _blend(recipe: ExportRequest) -> list[str]:
     """Weights as text, since both trainers declare a list of strings."""
     lines = []
     for name, share in recipe.shares.items():
@@ -31,7 +31,7 @@ def _blend(recipe: Recipe) -> list[str]:
     return lines
 
 
-def _settings(recipe: Recipe) -> list[str]:
+def _settings(recipe: ExportRequest) -> list[str]:
     length = [f"  seq_length: {recipe.sequence_length}"] if recipe.sequence_length else []
     return [*length, f"  split: {yaml_text(SPLIT)}"]
 
@@ -43,13 +43,13 @@ _SPLIT_SAID = (
 )
 
 
-def _bridge(recipe: Recipe) -> Export:
+def _bridge(recipe: ExportRequest) -> Export:
     seed = f"  random_seed: {recipe.seed}"
     lines = ["dataset:", "  data_path:", *_blend(recipe), *_settings(recipe), seed]
     return Export("\n".join(lines) + "\n", (_SPLIT_SAID, *repeats(recipe)))
 
 
-def _automodel(recipe: Recipe) -> Export:
+def _automodel(recipe: ExportRequest) -> Export:
     target = "nemo_automodel.components.datasets.llm.megatron_dataset.MegatronPretraining"
     lines = ["dataset:", f"  _target_: {target}", "  paths:", *_blend(recipe), *_settings(recipe)]
     loss = (

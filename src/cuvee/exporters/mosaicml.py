@@ -2,11 +2,11 @@
 
 import math
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     lines = ["train_loader:", "  dataset:", "    streams:"]
     for name, share in recipe.shares.items():
         lines += [

@@ -1,13 +1,13 @@
 """ms-swift: data sets interleaved with probabilities of rows."""
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.quoting import yaml_text
 
 KNOWN_FIELDS = frozenset({"text", "completion", "content", "response", "answer", "output"})
 """Columns that it takes for the text of a row without being asked to."""
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     weights = recipe.document_shares()
     lines = ["dataset:", *(f"  - {yaml_text(recipe.path(name))}" for name in weights)]
     lines += ["interleave_prob:", *(f"  - {number(weight)}" for weight in weights.values())]

@@ -2,11 +2,11 @@
 
 import math
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, number
 from cuvee.exporters.quoting import yaml_text
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     lines = ["sources:"]
     unknown = []
     for name, share in recipe.shares.items():

@@ -55,7 +55,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ShareComparison:
     """What was drawn beside what was asked for."""
 
     shares: tuple[Share, ...]
@@ -93,7 +93,7 @@ class Comparison:
         }
 
 
-def compared(mixture: Mixture, draws: Draws, called: Mapping[str, str]) -> Comparison:
+def compared(mixture: Mixture, draws: Draws, called: Mapping[str, str]) -> ShareComparison:
     """Realised token shares beside those of a decision.
 
     Args:
@@ -116,7 +116,7 @@ def compared(mixture: Mixture, draws: Draws, called: Mapping[str, str]) -> Compa
     asked = np.array([mixture.share(name) if name in known else 0.0 for name in names])
     lengths = _Lengths.of(of, draws.tokens, len(names))
     parts = np.array_split(np.arange(len(of)), PARTS) if len(of) >= PARTS * LEAST_SAMPLES else []
-    return Comparison(
+    return ShareComparison(
         _shares(names, asked, of, draws.tokens, lengths),
         tuple(_shares(names, asked, of[part], draws.tokens[part], lengths) for part in parts),
         len(of),

@@ -15,7 +15,7 @@ from typing import Any
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
-from cuvee.runs.formats.document import Document
+from cuvee.runs.formats.document import JsonFile
 from cuvee.runs.formats.doremi import DOREMI
 from cuvee.runs.formats.table import IMPORT_TOLERANCE, checked_mixture
 
@@ -52,7 +52,7 @@ def read_shares(path: Path, content: Any) -> tuple[Mixture, tuple[str, ...]]:
     Raises:
         ConfigError: there is none, or its shares do not sum to one within 2 % (with key and sum).
     """
-    document = Document(path, content if isinstance(content, Mapping) else {})
+    document = JsonFile(path, content if isinstance(content, Mapping) else {})
     if DOREMI.recognises(document):
         (part,) = DOREMI.read([document])
         if (mixture := part.rows[0].mixture) is not None:

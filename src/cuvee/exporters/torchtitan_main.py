@@ -4,7 +4,7 @@ Grain draws in a fixed order of sources, the same on every rank, and a packed ro
 micro-batch: unshuffled, a step would train on a single source. So each rank has an order of its own.
 """
 
-from cuvee.exporters.interface import Export, Exporter, Recipe, number, repeats
+from cuvee.exporters.interface import Export, Exporter, ExportRequest, number, repeats
 from cuvee.exporters.loading import FIRST_IMPORTS, fields, loader
 from cuvee.exporters.quoting import python_text
 
@@ -68,7 +68,7 @@ MIXTURE = DatasetMixConfig(
 )"""
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     sources = [
         f"    {python_text(recipe.path(name))}: {number(share)},  # {python_text(name)}"
         for name, share in recipe.shares.items()

@@ -4,7 +4,7 @@ import math
 from pathlib import PurePath
 
 from cuvee.errors import ConfigError
-from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, Recipe, number
+from cuvee.exporters.interface import USUAL_FIELD, Export, Exporter, ExportRequest, number
 from cuvee.exporters.quoting import yaml_text
 from cuvee.exporters.rounding import significant
 
@@ -12,7 +12,7 @@ KINDS = {".json": "json", ".jsonl": "json", ".parquet": "parquet", ".txt": "text
 """What loads a file of that ending; anything else is a folder or a data set of the hub."""
 
 
-def _write(recipe: Recipe) -> Export:
+def _write(recipe: ExportRequest) -> Export:
     fractions, field = recipe.document_shares(), _field(recipe)
     lines = ["datasets:"]
     for name, fraction in fractions.items():
@@ -32,7 +32,7 @@ def _write(recipe: Recipe) -> Export:
     return Export("\n".join(lines) + "\n", _cannot(1.0 - tokens / sum(recipe.tokens().values())))
 
 
-def _field(recipe: Recipe) -> str:
+def _field(recipe: ExportRequest) -> str:
     """The one column of the text.
 
     Raises:
@@ -57,7 +57,7 @@ def _place(path: str) -> list[str]:
     return [f"  - path: {kind}", f"    data_files: {yaml_text(path)}"]
 
 
-def _tokens(recipe: Recipe, fractions: dict[str, float]) -> float:
+def _tokens(recipe: ExportRequest, fractions: dict[str, float]) -> float:
     """Tokens of one epoch: as many rows as the densest source allows."""
     rows, unique = recipe.documents(), recipe.tokens()
     most = min(rows[name] / fraction for name, fraction in fractions.items())

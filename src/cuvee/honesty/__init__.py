@@ -8,25 +8,25 @@ The models behind the numbers are of no concern here, so the package serves any 
 models, early checkpoints, tables of somebody else's runs.
 """
 
-from cuvee.honesty.agreement import Estimate, HonestyReport, HonestyRow, honesty_report
-from cuvee.honesty.calibration import FittedCalibrator, Prediction, fit
+from cuvee.honesty.agreement import AgreementRow, Estimate, HonestyReport, honesty_report
+from cuvee.honesty.calibration import CalibratedLosses, FittedCalibrator, fit
 from cuvee.honesty.calibrators import FEATURES, Calibrator, calibrators_for
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
-from cuvee.honesty.proxy_choice import CalibratorError, Choice, choose_proxy
-from cuvee.honesty.scopes import Noise, replicate_noise
+from cuvee.honesty.proxy_choice import CalibratorError, ProxyChoice, choose_proxy
+from cuvee.honesty.scopes import ScopeNoise, replicate_noise
 
 __all__ = [
     "FEATURES",
+    "AgreementRow",
+    "CalibratedLosses",
     "Calibrator",
     "CalibratorError",
-    "Choice",
     "Estimate",
     "Evidence",
     "FittedCalibrator",
     "HonestyReport",
-    "HonestyRow",
-    "Noise",
-    "Prediction",
+    "ProxyChoice",
+    "ScopeNoise",
     "calibrators_for",
     "choose_proxy",
     "fit",

@@ -25,7 +25,7 @@ from cuvee.honesty.evidence import Evidence
 from cuvee.honesty.scopes import (
     ALL_REFERENCES,
     TARGET,
-    Noise,
+    ScopeNoise,
     Subset,
     correlation_ceiling,
     replicate_noise,
@@ -58,7 +58,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class HonestyRow:
+class AgreementRow:
     """Agreement of one proxy with the truth in one scope and subset."""
 
     proxy: str
@@ -91,7 +91,7 @@ class HonestyRow:
     """The same over what a pick at random would cost: 0 perfect, 1 no better than chance."""
     truth_deviation: float
     """Standard deviation of the truth (pooled within groups)."""
-    noise: Noise
+    noise: ScopeNoise
     """What retraining alone does to this scope."""
     ceiling_low: float
     """Ends of the interval of ``ceiling``."""
@@ -130,9 +130,9 @@ class HonestyRow:
 class HonestyReport:
     """All rows, ordered by subset, scope, and proxies before baselines."""
 
-    rows: tuple[HonestyRow, ...]
+    rows: tuple[AgreementRow, ...]
 
-    def row(self, proxy: str, scope: str = TARGET, subset: str = ALL_REFERENCES) -> HonestyRow:
+    def row(self, proxy: str, scope: str = TARGET, subset: str = ALL_REFERENCES) -> AgreementRow:
         """The one row of a proxy, scope and subset.
 
         Raises:
@@ -159,7 +159,7 @@ def honesty_report(
         draws: bootstrap draws.
         resampled: the same references measured on resampled documents; each serves every so many draws.
     """
-    rows: list[HonestyRow] = []
+    rows: list[AgreementRow] = []
     for subset in subsets(evidence.shares):
         counts = bootstrap_counts(subset.groups, seed, draws)
         for scope, weights in scopes(evidence).items():
@@ -174,7 +174,7 @@ def _scope_rows(
     scope: str,
     weights: FloatArray,
     resampled: Sequence[Evidence],
-) -> list[HonestyRow]:
+) -> list[AgreementRow]:
     groups, ones = subset.groups, np.ones(len(subset.rows))
     truth = evidence.truth[subset.rows] @ weights
     noise = replicate_noise(evidence, weights)
@@ -217,7 +217,7 @@ def _scope_rows(
         gradient, gradient_error = slope(column, truth, groups)
         is_baseline = name in evidence.baselines
         rows.append(
-            HonestyRow(
+            AgreementRow(
                 proxy=name,
                 is_baseline=is_baseline,
                 scope=scope,

@@ -31,7 +31,7 @@ _DEVIATION_SCALE = 0.5  # plausible size of one evaluation's deviation, relative
 
 
 @dataclass(frozen=True)
-class Prediction:
+class CalibratedLosses:
     """Predicted losses of mixtures."""
 
     mean: FloatArray
@@ -65,7 +65,7 @@ class FittedCalibrator:
     inflation: float
     """Factor (one or more) on predictive variances, from left-out references."""
 
-    def predict(self, shares: FloatArray, proxies: Mapping[str, FloatArray]) -> Prediction:
+    def predict(self, shares: FloatArray, proxies: Mapping[str, FloatArray]) -> CalibratedLosses:
         """Predict losses.
 
         Args:
@@ -83,7 +83,7 @@ class FittedCalibrator:
         z = np.concatenate([np.ones((*features.shape[:2], 1)), features], axis=2)
         mean = offset + np.einsum("mep,ep->me", z, self.coefficients, optimize=True)
         unsure = np.einsum("mep,epq,meq->me", z, self.covariance, z, optimize=True)
-        return Prediction(mean, np.sqrt(self.inflation * (self.noise + unsure)))
+        return CalibratedLosses(mean, np.sqrt(self.inflation * (self.noise + unsure)))
 
     def to_json(self) -> Json:
         """All fields as plain JSON; ``from_json`` gives the same predictions back, to the last bit."""

@@ -68,7 +68,7 @@ class Variances:
 
 
 @dataclass(frozen=True)
-class Posterior:
+class RidgePosterior:
     """What is known after the fit, one for every fold."""
 
     mean: FloatArray
@@ -100,7 +100,7 @@ class _Moments:
     typical: FloatArray  # [F] mean variance of the response in the training rows
 
 
-def fit_hierarchical(design: Design, response: FloatArray, rows: FloatArray) -> Posterior:
+def fit_hierarchical(design: Design, response: FloatArray, rows: FloatArray) -> RidgePosterior:
     """Fit all folds.
 
     Args:
@@ -129,7 +129,7 @@ def fit_hierarchical(design: Design, response: FloatArray, rows: FloatArray) -> 
 
 
 def left_out_residuals(
-    posterior: Posterior, design: Design, response: FloatArray, rows: FloatArray
+    posterior: RidgePosterior, design: Design, response: FloatArray, rows: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Closed-form leave-one-row-out residuals at the fitted variances, and their model variances.
 
@@ -208,7 +208,7 @@ def _replaced(scales: Variances, folds: IntArray, new: Variances) -> Variances:
     )
 
 
-def _solve(data: _Moments, scales: Variances, membership: FloatArray) -> Posterior:
+def _solve(data: _Moments, scales: Variances, membership: FloatArray) -> RidgePosterior:
     """Posterior given all variances, by eliminating what belongs to one evaluation."""
     folds, evaluations, size, _ = data.gram.shape
     references, width = data.rows.shape[1], size - 1
@@ -242,11 +242,11 @@ def _solve(data: _Moments, scales: Variances, membership: FloatArray) -> Posteri
     centre = (covariance @ toward[..., None])[..., 0]
     pull = np.asarray(np.eye(size, width + references, k=-1) - across)
     mean = known + np.einsum("fepq,fq->fep", pull, centre, optimize=True)
-    return Posterior(mean, centre, covariance, own, pull, scales)
+    return RidgePosterior(mean, centre, covariance, own, pull, scales)
 
 
 def _update(
-    state: Posterior,
+    state: RidgePosterior,
     data: _Moments,
     shared_scale: FloatArray,
     deviation_scale: FloatArray,
@@ -281,7 +281,7 @@ def _update(
     return Variances(shared, deviation, row, noise)
 
 
-def _fit_variance(state: Posterior, data: _Moments, width: int) -> FloatArray:
+def _fit_variance(state: RidgePosterior, data: _Moments, width: int) -> FloatArray:
     """[F, E] posterior variance of the fitted values, summed over the training rows."""
     alone = (data.gram * state.own_covariance).sum(axis=(2, 3))
     pulled = state.pull @ state.shared_covariance[:, None]  # [F, E, P, q]

@@ -62,7 +62,7 @@ class CalibratorError:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ProxyChoice:
     """The chosen calibrator and the errors behind the choice."""
 
     name: str
@@ -98,7 +98,7 @@ class Choice:
         }
 
 
-def choose_proxy(evidence: Evidence, seed: int, draws: int = DRAWS) -> Choice:
+def choose_proxy(evidence: Evidence, seed: int, draws: int = DRAWS) -> ProxyChoice:
     """Choose among all calibrators that the evidence allows.
 
     Args:
@@ -138,7 +138,7 @@ def choose_proxy(evidence: Evidence, seed: int, draws: int = DRAWS) -> Choice:
     counts = bootstrap_counts(np.zeros(evidence.references, dtype=np.int64), seed, draws)
     probability = float(np.mean(counts @ ours < (counts @ theirs.T).min(axis=1)))
     wins = bool(ours.mean() < theirs.mean(axis=1).min())
-    return Choice(
+    return ProxyChoice(
         name=name,
         fitted=folds[name].fits[-1],
         errors=ordered,

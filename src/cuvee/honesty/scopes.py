@@ -43,7 +43,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Noise:
+class ScopeNoise:
     """What retraining does to one scope."""
 
     deviation: float
@@ -81,7 +81,7 @@ def subsets(shares: FloatArray) -> tuple[Subset, ...]:
     return everything, Subset(WITHIN_SIZE, rows, np.searchsorted(np.array(sizes), parts[rows]))
 
 
-def replicate_noise(evidence: Evidence, weights: FloatArray) -> Noise:
+def replicate_noise(evidence: Evidence, weights: FloatArray) -> ScopeNoise:
     """Standard deviation between trainings of one mixture in a scope, pooled over mixtures.
 
     Args:
@@ -95,11 +95,11 @@ def replicate_noise(evidence: Evidence, weights: FloatArray) -> Noise:
             squares += float(np.square(values - values.mean()).sum())
             freedom += len(values) - 1
             mixtures += 1
-    return Noise(math.sqrt(squares / freedom) if freedom else float("nan"), freedom, mixtures)
+    return ScopeNoise(math.sqrt(squares / freedom) if freedom else float("nan"), freedom, mixtures)
 
 
 def correlation_ceiling(
-    evidence: Evidence, subset: Subset, noise: Noise, variance: float
+    evidence: Evidence, subset: Subset, noise: ScopeNoise, variance: float
 ) -> tuple[float, float, float]:
     """sqrt(max(0, 1 - noise variance / variance of the truth)): what a perfect proxy would reach.
 

@@ -27,7 +27,7 @@ scatters twice as much (92 % with a chance of 0.01)."""
 
 
 @dataclass(frozen=True)
-class Noise:
+class TrainingNoise:
     """The variance of one training about its mixture and seed."""
 
     variance: float
@@ -46,13 +46,13 @@ class Difference:
     """Standard error of the mean by the noise of trainings alone."""
 
 
-def pooled_noise(layouts: Sequence[FloatArray]) -> Noise:
+def pooled_noise(layouts: Sequence[FloatArray]) -> TrainingNoise:
     """Over layouts [mixtures, seeds] of losses; those of one mixture or one seed tell nothing."""
     squares, freedom = 0.0, 0
     for losses in layouts:
         squares += float(np.square(_residuals(losses)).sum())
         freedom += (losses.shape[0] - 1) * (losses.shape[1] - 1)
-    return Noise(squares / freedom if freedom > 0 else math.nan, max(freedom, 0))
+    return TrainingNoise(squares / freedom if freedom > 0 else math.nan, max(freedom, 0))
 
 
 def deviation(layouts: Sequence[FloatArray]) -> float:
@@ -66,7 +66,7 @@ def deviation(layouts: Sequence[FloatArray]) -> float:
 def difference(
     losses: FloatArray,
     rows: tuple[int, int],
-    noise: Noise,
+    noise: TrainingNoise,
     document_error: float,
     document_freedom: float,
     confidence: float,
@@ -101,7 +101,7 @@ def difference(
     return Difference(mean, mean - half, mean + half, math.sqrt(parts[0][0]))
 
 
-def _of_pair(differences: FloatArray, noise: Noise) -> Noise:
+def _of_pair(differences: FloatArray, noise: TrainingNoise) -> TrainingNoise:
     """The noise of two mixtures: everybody's, unless their own differences scatter more beyond chance.
 
     What differs between the two is independent of the rest of everybody's noise, so that the ratio of both is
@@ -116,7 +116,7 @@ def _of_pair(differences: FloatArray, noise: Noise) -> Noise:
     squares = float(np.square(differences - differences.mean()).sum()) / 2.0
     others = max(noise.variance * noise.freedom - squares, 0.0) / rest
     by_chance = float(fdtrc(own, rest, squares / own / others)) if others > 0 else 0.0
-    return Noise(squares / own, own) if by_chance < _DIFFERS else noise
+    return TrainingNoise(squares / own, own) if by_chance < _DIFFERS else noise
 
 
 def _residuals(losses: FloatArray) -> FloatArray:

@@ -2,30 +2,30 @@
 
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
-from cuvee.laws.ensemble import Ensemble
+from cuvee.laws.ensemble import LawEnsemble
 from cuvee.laws.extrapolation import Extrapolation
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import FittedLaw, Law, LawData, Scale
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread, coverage
-from cuvee.laws.surrogate import Prediction, Surrogate
+from cuvee.laws.surrogate import CalibratedLaw, PredictedMetrics
 from cuvee.laws.validation import HeldOut, Validated, validate
 
 __all__ = [
+    "CalibratedLaw",
     "EffectiveData",
     "EffectiveDataScaling",
-    "Ensemble",
     "Extrapolation",
     "FittedLaw",
     "GaussianProcess",
     "HeldOut",
     "Law",
     "LawData",
-    "Prediction",
+    "LawEnsemble",
+    "PredictedMetrics",
     "Resamples",
     "Scale",
     "Spread",
-    "Surrogate",
     "Validated",
     "coverage",
     "validate",

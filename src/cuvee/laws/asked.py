@@ -1,8 +1,9 @@
 """Asked: the mixtures that a law is asked about, checked where they come in.
 
-Whoever asks a fitted law goes through ``Answers``, which takes mixtures by name or shares by position and
-refuses what is no mixture: powers of a negative share or of shares that sum to two are numbers, too. What
-optimises over shares calls ``costs``, ``slopes`` and ``uncertainty`` of the law, which check nothing.
+Whoever asks a fitted law goes through ``CheckedQuestions``, which takes mixtures by name or shares by
+position and refuses what is no mixture: powers of a negative share or of shares that sum to two are numbers,
+too. What optimises over shares calls ``costs``, ``slopes`` and ``uncertainty`` of the law, which check
+nothing.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
 from cuvee.types import FloatArray
 
 
-class Answers:
+class CheckedQuestions:
     """The public questions of a fitted law, answered by its unchecked ones."""
 
     def predict(self: FittedLaw, mixtures: Asked, scale: Scale = UNKNOWN_SCALE) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Scale
 from cuvee.types import FloatArray, Json
 
@@ -17,7 +17,7 @@ OF_SCALE = (
 
 
 @dataclass(frozen=True, eq=False)
-class AtScale(Answers):
+class AtScale(CheckedQuestions):
     """The law, with a scale for whoever names none."""
 
     fitted: FittedLaw

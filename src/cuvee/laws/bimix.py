@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.axes import SAME
 from cuvee.laws.formula import FittedFormula, fit_from_starts
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
@@ -105,7 +105,7 @@ class Powers:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedBiMix(Answers):
+class FittedBiMix(CheckedQuestions):
     """One fitted formula for each metric."""
 
     sources: tuple[str, ...]

@@ -26,12 +26,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.axes import SPANNED, Axes
 from cuvee.laws.capacity_formula import CapacityFormula
 from cuvee.laws.formula import Standardised
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
-from cuvee.laws.least_squares import Prior, Solution, Target, solve
+from cuvee.laws.least_squares import ParameterPrior, Solution, Target, solve
 from cuvee.types import FloatArray, Json
 
 EXPONENT, EPS = 0.3, 1e-3
@@ -45,7 +45,7 @@ _ROUNDS, _STEPS = 3, 80
 
 
 @dataclass(frozen=True, eq=False)
-class FittedCapacityAllocation(Answers):
+class FittedCapacityAllocation(CheckedQuestions):
     """The law with its parameters."""
 
     sources: tuple[str, ...]
@@ -183,7 +183,7 @@ def _formula(data: LawData, costs: Standardised) -> CapacityFormula:
     return CapacityFormula(units[0], units[1], costs.shift, costs.spread, fixed, free)
 
 
-def _prior(formula: CapacityFormula, data: LawData, costs: Standardised) -> Prior:
+def _prior(formula: CapacityFormula, data: LawData, costs: Standardised) -> ParameterPrior:
     """Both terms of a source at equal shares are as large as metrics vary."""
     sources = len(data.sources)
     owned = formula.fixed.any(axis=1)
@@ -197,11 +197,11 @@ def _prior(formula: CapacityFormula, data: LawData, costs: Standardised) -> Prio
         "a": np.full(sources, exponent), "eps": np.full(sources, np.log(EPS)), "E": middle - 2.0, "v": v,
     }  # fmt: skip
     deviations = np.concatenate([np.full(len(mean), _DEVIATIONS[name]) for name, mean in means.items()])
-    return Prior(np.concatenate(list(means.values()))[None], deviations[None] ** -2.0)
+    return ParameterPrior(np.concatenate(list(means.values()))[None], deviations[None] ** -2.0)
 
 
 def _solve(
-    formula: CapacityFormula, data: LawData, prior: Prior, start: FloatArray, variance: float
+    formula: CapacityFormula, data: LawData, prior: ParameterPrior, start: FloatArray, variance: float
 ) -> Solution:
     def model(theta: FloatArray) -> FloatArray:
         return formula.values(theta, data.shares, data.scale).reshape(len(theta), -1)

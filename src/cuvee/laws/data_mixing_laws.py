@@ -16,7 +16,7 @@ import numpy as np
 
 from cuvee.laws.formula import FittedFormula, Standardised, fit_from_starts
 from cuvee.laws.interface import NO_SOURCE, LawData, Scale
-from cuvee.laws.least_squares import Prior
+from cuvee.laws.least_squares import ParameterPrior
 from cuvee.types import FloatArray, Json
 
 HUBER = 0.1
@@ -218,7 +218,7 @@ class DataMixingLaw:
         return fit_from_starts(self.formula, data, starts, huber=self.huber, prior=prior, steps=300)
 
 
-def _ridge(formula: Exponential, data: LawData, ridge: float) -> Prior:
+def _ridge(formula: Exponential, data: LawData, ridge: float) -> ParameterPrior:
     """A small pull on the exponents of sources that are in none of the runs, or in hardly any.
 
     It goes towards what gives the mean cost. Without it the exponent of such a source is any number, and what
@@ -234,7 +234,7 @@ def _ridge(formula: Exponential, data: LawData, ridge: float) -> Prior:
     if isinstance(formula, ExponentialOfSum):
         middle = (costs.values * costs.weights).sum(axis=1) / costs.weights.sum(axis=1)
         mean[:, exponents] = np.log(np.maximum(middle, 0.1))[:, None]
-    return Prior(mean, precision)
+    return ParameterPrior(mean, precision)
 
 
 def _of_sum(formula: Exponential, data: LawData, rng: np.random.Generator) -> FloatArray:

@@ -22,7 +22,7 @@ from numpy.polynomial import Polynomial
 from scipy.optimize import OptimizeWarning, brentq, curve_fit
 
 from cuvee.errors import ConfigError
-from cuvee.laws.least_squares import Prior, Target, solve
+from cuvee.laws.least_squares import ParameterPrior, Target, solve
 from cuvee.quantities import quantity
 from cuvee.types import FloatArray
 
@@ -141,7 +141,7 @@ def likeliest_laws(
         value_and_jacobian,
         np.tile(EXPECTED, (len(losses), 1)),
         Target(losses, np.ones_like(losses), np.full(len(losses), noise**2)),
-        Prior(expected, np.tile(width**-2.0, (len(losses), 1))),
+        ParameterPrior(expected, np.tile(width**-2.0, (len(losses), 1))),
         steps=_STEPS,
         tolerance=1e-12,
         lower=np.array(EXPECTED) - _REACH * width,

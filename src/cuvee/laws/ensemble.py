@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from cuvee.execution.interface import Executor
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import UNKNOWN_SCALE, FittedLaw, Law, LawData, Refittable, Scale
@@ -24,7 +24,7 @@ _PULL = 0.02  # towards equal weights, in units of the members' mean squared err
 
 
 @dataclass(frozen=True, eq=False)
-class FittedEnsemble(Answers):
+class FittedEnsemble(CheckedQuestions):
     """Fitted members and their weights."""
 
     members: tuple[FittedLaw, ...]
@@ -70,7 +70,7 @@ class FittedEnsemble(Answers):
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class LawEnsemble:
     """The law, ready to be fitted."""
 
     members: tuple[Law, ...] = field(

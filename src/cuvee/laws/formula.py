@@ -14,9 +14,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
-from cuvee.laws.least_squares import Prior, Target, solve
+from cuvee.laws.least_squares import ParameterPrior, Target, solve
 from cuvee.types import FloatArray, Json
 
 _ROUNDING = 1e-12  # of the size of a metric: differences below it are those of rounding
@@ -76,7 +76,7 @@ class Holding(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class FittedFormula(Answers):
+class FittedFormula(CheckedQuestions):
     """A formula with parameters for every metric."""
 
     formula: Formula
@@ -201,7 +201,7 @@ def fit_from_starts(
     starts: FloatArray,
     *,
     huber: float | None = None,
-    prior: Prior | None = None,
+    prior: ParameterPrior | None = None,
     lower: FloatArray | float = -np.inf,
     upper: FloatArray | float = np.inf,
     steps: int = 200,
@@ -226,13 +226,13 @@ def fit_from_starts(
     repeated = [np.repeat(part, count, axis=0) for part in (costs.values, costs.weights)]
     limit = None if huber is None else np.full(metrics * count, huber)
     if prior is None:
-        prior = Prior(np.zeros((metrics, width)), np.zeros((metrics, width)))
+        prior = ParameterPrior(np.zeros((metrics, width)), np.zeros((metrics, width)))
     solution = solve(
         lambda theta: formula.values(theta, data.shares, data.scale),
         lambda theta: formula.jacobian(theta, data.shares, data.scale),
         starts.reshape(metrics * count, width),
         Target(repeated[0], repeated[1], np.ones(metrics * count), limit),
-        Prior(*(np.repeat(part, count, axis=0) for part in (prior.mean, prior.precision))),
+        ParameterPrior(*(np.repeat(part, count, axis=0) for part in (prior.mean, prior.precision))),
         steps=steps,
         lower=lower,
         upper=upper,

@@ -20,7 +20,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from cuvee.errors import ConfigError
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
 
@@ -65,7 +65,7 @@ FEATURES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Process:
+class MetricProcess:
     """The process of one metric, conditioned on its runs."""
 
     points: FloatArray
@@ -119,7 +119,7 @@ class Process:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedGaussianProcess(Answers):
+class FittedGaussianProcess(CheckedQuestions):
     """One process a metric."""
 
     law: str
@@ -130,7 +130,7 @@ class FittedGaussianProcess(Answers):
     """Mean feature [S] of the runs of each metric."""
     size: tuple[float, ...]
     """What the features of each metric are divided by."""
-    processes: tuple[Process, ...]
+    processes: tuple[MetricProcess, ...]
     convex: bool = False
 
     def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
@@ -237,7 +237,7 @@ class GaussianProcess:
 
 def _condition(
     points: FloatArray, costs: FloatArray, own: int, start: FloatArray | None, seed: int
-) -> Process:
+) -> MetricProcess:
     shift, spread = float(costs.mean()), float(costs.std()) or 1.0
     values = (costs - shift) / spread
     chosen = np.arange(len(points))
@@ -253,7 +253,9 @@ def _condition(
     covariance[np.diag_indices(len(points))] += noise + _JITTER
     factor: FloatArray = np.linalg.cholesky(covariance).astype(np.float64, copy=False)
     weights = cho_solve((factor, True), values, check_finite=False)
-    return Process(points, inverse_lengths, signal, linear, noise, factor, weights, shift, spread, found)
+    return MetricProcess(
+        points, inverse_lengths, signal, linear, noise, factor, weights, shift, spread, found
+    )
 
 
 def _search(points: FloatArray, values: FloatArray, own: int, start: FloatArray | None) -> FloatArray:

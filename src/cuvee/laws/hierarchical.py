@@ -18,7 +18,7 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.laws.formula import FittedFormula, Formula, Standardised
 from cuvee.laws.interface import NO_SOURCE, UNKNOWN_SCALE, LawData, Scale
-from cuvee.laws.least_squares import Prior, Solution, Target, problems_at_once, solve
+from cuvee.laws.least_squares import ParameterPrior, Solution, Target, problems_at_once, solve
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 ROUNDS = 12
@@ -57,7 +57,7 @@ class Group:
 class HierarchicalFit(FittedFormula):
     """A fitted formula that can be refitted to resampled runs, and knows its own uncertainty."""
 
-    prior: Prior
+    prior: ParameterPrior
     variance: FloatArray
     """[E] of the residuals, standardised."""
     curvature: FloatArray
@@ -148,7 +148,7 @@ def fit_hierarchically(
         mean, variance, residual = near.prior.mean, 1.0 / near.prior.precision, near.variance
         theta, steps = near.theta, effort.later
     for _ in range(ROUNDS if near is None else effort.rounds):
-        prior = Prior(mean, 1.0 / variance)
+        prior = ParameterPrior(mean, 1.0 / variance)
         solution = _solve(formula, data, costs, theta, residual, prior, steps, 1e-5)
         theta, steps = solution.parameters, effort.later
         left = np.diagonal(np.linalg.inv(solution.curvature), axis1=1, axis2=2)
@@ -157,7 +157,7 @@ def fit_hierarchically(
         mean, variance = _next_prior(groups, own, theta, left)
         if np.abs(np.log(variance / before)).max() < _STEADY:
             break
-    prior = Prior(mean, 1.0 / variance)
+    prior = ParameterPrior(mean, 1.0 / variance)
     solution = _solve(formula, data, costs, theta, residual, prior, effort.last, effort.tolerance)
     return HierarchicalFit(
         formula, data.sources, data.metrics, solution.parameters, costs.shift, costs.spread,
@@ -189,7 +189,7 @@ def transferred(
     theta, residual = base.theta, np.full(len(data.metrics), 0.02)
     variance = np.full_like(theta, deviation**2)
     for _ in range(ROUNDS):
-        prior = Prior(base.theta, 1.0 / variance)
+        prior = ParameterPrior(base.theta, 1.0 / variance)
         solution = _solve(base.formula, data, costs, theta, residual, prior, _FIRST_STEPS, 1e-6)
         theta = solution.parameters
         left = np.diagonal(np.linalg.inv(solution.curvature), axis1=1, axis2=2)
@@ -199,7 +199,7 @@ def transferred(
             moved = ((theta - base.theta) ** 2 + left)[:, group.columns]
             learnt = (moved.sum() + _TRANSFER_FREEDOM * deviation**2) / (moved.size + _TRANSFER_FREEDOM)
             variance[:, group.columns] = learnt
-    prior = Prior(base.theta, 1.0 / variance)
+    prior = ParameterPrior(base.theta, 1.0 / variance)
     solution = _solve(base.formula, data, costs, theta, residual, prior, _LAST_STEPS, 1e-9)
     return HierarchicalFit(
         base.formula, data.sources, data.metrics, solution.parameters, costs.shift, costs.spread,
@@ -209,7 +209,7 @@ def transferred(
 
 def _solve(
     formula: Formula, data: LawData, costs: Standardised, theta: FloatArray, residual: FloatArray,
-    prior: Prior, steps: int, tolerance: float,
+    prior: ParameterPrior, steps: int, tolerance: float,
 ) -> Solution:  # fmt: skip
     return solve(
         lambda x: formula.values(x, data.shares, data.scale),

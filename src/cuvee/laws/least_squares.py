@@ -52,7 +52,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Prior:
+class ParameterPrior:
     """Independent normal priors on the parameters."""
 
     mean: FloatArray
@@ -60,9 +60,9 @@ class Prior:
     precision: FloatArray
     """[B, P], at least zero; zero for none."""
 
-    def select(self, problems: IntArray) -> "Prior":
+    def select(self, problems: IntArray) -> "ParameterPrior":
         """Of some of the problems."""
-        return Prior(self.mean[problems], self.precision[problems])
+        return ParameterPrior(self.mean[problems], self.precision[problems])
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def solve(
     value_and_jacobian: ModelAndJacobian,
     start: FloatArray,
     target: Target,
-    prior: Prior,
+    prior: ParameterPrior,
     *,
     steps: int = 100,
     tolerance: float = 1e-10,
@@ -163,7 +163,7 @@ def _together(parts: Iterable[Solution]) -> Solution:
     )
 
 
-def _objective(predicted: FloatArray, theta: FloatArray, target: Target, prior: Prior) -> FloatArray:
+def _objective(predicted: FloatArray, theta: FloatArray, target: Target, prior: ParameterPrior) -> FloatArray:
     residual = target.values - predicted
     if target.huber is None:
         cost = 0.5 * residual**2
@@ -176,7 +176,7 @@ def _objective(predicted: FloatArray, theta: FloatArray, target: Target, prior: 
 
 
 def _derivatives(
-    predicted: FloatArray, jacobian: FloatArray, theta: FloatArray, target: Target, prior: Prior
+    predicted: FloatArray, jacobian: FloatArray, theta: FloatArray, target: Target, prior: ParameterPrior
 ) -> tuple[FloatArray, FloatArray]:
     """Curvature [B, P, P] and slope [B, P] of the objective."""
     residual = target.values - predicted

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
 
 
 @dataclass(frozen=True, eq=False)
-class FittedLinear(Answers):
+class FittedLinear(CheckedQuestions):
     """Coefficients of every metric."""
 
     sources: tuple[str, ...]
@@ -62,7 +62,7 @@ class FittedLinear(Answers):
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearLaw:
     """The law, ready to be fitted."""
 
     name: str = "linear"

@@ -12,7 +12,7 @@ import numpy as np
 
 from cuvee.laws.formula import FittedFormula, Formula, Standardised
 from cuvee.laws.interface import LawData
-from cuvee.laws.least_squares import Prior, Target, solve
+from cuvee.laws.least_squares import ParameterPrior, Target, solve
 from cuvee.types import FloatArray
 
 HUBER = 1e-3
@@ -60,7 +60,7 @@ def fit_to_logs(
         one = np.ones(metrics * count)
         parts = (np.repeat(part, count, axis=0) for part in (logs, costs.weights, mean, precision))
         values, weights, middle, pull = parts
-        target, prior = Target(values, weights, one, HUBER * one), Prior(middle, pull)
+        target, prior = Target(values, weights, one, HUBER * one), ParameterPrior(middle, pull)
         begin = starts.reshape(metrics * count, width)
         found = solve(value, value_and_jacobian, begin, target, prior, steps=steps, lower=lower)
         objective = found.objective.reshape(metrics, count)

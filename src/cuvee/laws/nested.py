@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.curves import LEAST, Curves
 from cuvee.laws.data_mixing_laws import DATA_MIXING_LAWS
 from cuvee.laws.formula import FittedFormula, Standardised
@@ -39,7 +39,7 @@ _MIXING = next(law for law in DATA_MIXING_LAWS if law.name == "data_mixing_m4")
 
 
 @dataclass(frozen=True, eq=False)
-class FittedNested(Answers):
+class FittedNested(CheckedQuestions):
     """Curves with their power laws. Mixing laws are fitted when a scale is asked for, and kept."""
 
     sources: tuple[str, ...]

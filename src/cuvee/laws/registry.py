@@ -5,10 +5,10 @@ from cuvee.laws.capacity_allocation import CapacityAllocation
 from cuvee.laws.data_mixing_laws import DATA_MIXING_LAWS
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling
-from cuvee.laws.ensemble import Ensemble
+from cuvee.laws.ensemble import LawEnsemble
 from cuvee.laws.gaussian_process import GaussianProcess
 from cuvee.laws.interface import Law
-from cuvee.laws.linear import Linear
+from cuvee.laws.linear import LinearLaw
 from cuvee.laws.log_linear import LOG_LINEAR
 from cuvee.laws.nested import Nested
 from cuvee.laws.regmix import RegMix
@@ -18,7 +18,7 @@ from cuvee.lookup import row_named
 LAWS: dict[str, Law] = {
     law.name: law
     for law in (
-        Linear(),
+        LinearLaw(),
         *DATA_MIXING_LAWS,
         LOG_LINEAR,
         BiMix(),
@@ -26,7 +26,7 @@ LAWS: dict[str, Law] = {
         EffectiveData(),
         GaussianProcess("sqrt"),
         GaussianProcess("log"),
-        Ensemble(),
+        LawEnsemble(),
         *SCALING_LAWS,
         Nested(),
         CapacityAllocation(),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cuvee.errors import ConfigError
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, Scale
 from cuvee.types import FloatArray, Json
 
@@ -25,7 +25,7 @@ _LEAST_RUNS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class FittedTrees(Answers):
+class FittedTrees(CheckedQuestions):
     """One booster for each metric."""
 
     sources: tuple[str, ...]

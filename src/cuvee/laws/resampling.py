@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.laws.asked import Answers, checked
+from cuvee.laws.asked import CheckedQuestions, checked
 from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import UNKNOWN_SCALE, Asked, FittedLaw, Law, LawData, Refittable, Scale
 from cuvee.types import FloatArray, IntArray, Json
@@ -31,7 +31,7 @@ _LARGEST_FACTOR = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class StretchedLaw(Answers):
+class StretchedLaw(CheckedQuestions):
     """A law, moved away from another by a factor for each metric."""
 
     base: FittedLaw

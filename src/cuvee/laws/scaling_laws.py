@@ -17,7 +17,7 @@ from cuvee.errors import ConfigError
 from cuvee.laws.axes import Axes, held
 from cuvee.laws.formula import FittedFormula, Standardised, fit_from_starts
 from cuvee.laws.interface import NO_SOURCE, LawData, Scale
-from cuvee.laws.least_squares import Prior
+from cuvee.laws.least_squares import ParameterPrior
 from cuvee.laws.log_residuals import fit_to_logs
 from cuvee.laws.powers import log_shares, sigmoid
 from cuvee.types import BoolArray, FloatArray, Json
@@ -237,7 +237,7 @@ def _fit_costs(formula: ScaleFormula, data: LawData, rng: np.random.Generator) -
     starts = _starts(formula, data, rng)
     precision = np.full(starts.shape[::2], _RIDGE)
     precision[:, 0] = 0.0
-    prior = Prior(starts.mean(axis=1), precision)
+    prior = ParameterPrior(starts.mean(axis=1), precision)
     return fit_from_starts(formula, data, starts, huber=HUBER, prior=prior, steps=400)
 
 

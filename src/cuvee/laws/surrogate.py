@@ -21,7 +21,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class PredictedMetrics:
     """Metrics of mixtures [M, E] with central intervals, in the metrics' own units."""
 
     metrics: tuple[str, ...]
@@ -34,7 +34,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Surrogate:
+class CalibratedLaw:
     """What stands for training."""
 
     fitted: FittedLaw
@@ -47,12 +47,12 @@ class Surrogate:
     @classmethod
     def of(
         cls, validated: Validated, data: LawData, directions: Mapping[str, Direction] | None = None
-    ) -> "Surrogate":
+    ) -> "CalibratedLaw":
         """A validated law with intervals; ``directions`` as given to ``LawData.of``."""
         sign = np.array([signs((directions or {}).get(name, "lower")) for name in data.metrics])
         return cls(validated.fitted, validated.held_out, Spread.of(validated.held_out), data, sign)
 
-    def predict(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE, level: float = 0.8) -> Prediction:
+    def predict(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE, level: float = 0.8) -> PredictedMetrics:
         """Metrics of mixtures with central intervals of ``level``.
 
         Raises:
@@ -65,7 +65,7 @@ class Surrogate:
         mean = self.fitted.costs(shares, scale) * self.sign
         own = self.fitted.uncertainty(shares, scale)
         half = self.spread.half_width(own, level)
-        return Prediction(
+        return PredictedMetrics(
             self.data.metrics, mean, mean - half, mean + half, self.spread.deviation(own), level
         )
 

@@ -57,7 +57,7 @@ def carry(mixture: Mixture, descent: Descent, tokens: Mapping[str, int], pool: C
     Raises:
         ConfigError: the parts of a source do not have its tokens together.
     """
-    text = _Text.of(mixture)
+    text = _TextRead.of(mixture)
     for step in descent.steps:
         if any(name in text.pieces for name in step.before) and not text.follow(step, tokens):
             return _left_out(f"they read {_quoted(step.before)}, which was merged first and then divided")
@@ -92,7 +92,7 @@ def statement(runs: Iterable[Carried]) -> list[str]:
 
 
 @dataclass
-class _Text:
+class _TextRead:
     """The text that a run read, in pieces, while the steps are followed."""
 
     pieces: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class _Text:
     """Share of the run's tokens that were read from each piece."""
 
     @classmethod
-    def of(cls, mixture: Mixture) -> "_Text":
+    def of(cls, mixture: Mixture) -> "_TextRead":
         shares = {name: mixture.share(name) for name in mixture.support}
         return cls({name: (name,) for name in shares}, shares)
 

@@ -2,7 +2,7 @@
 
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.merging.interface import Merger
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import Branch, FlatPool
 from cuvee.merging.registry import MERGERS
 from cuvee.merging.roster import Member, Roster
@@ -12,7 +12,7 @@ __all__ = [
     "Branch",
     "FlatPool",
     "Geometry",
-    "Linear",
+    "LinearMerge",
     "Member",
     "Merger",
     "Roster",

@@ -27,7 +27,7 @@ _NO_SEED = 1e-9
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearMerge:
     """Linear merging; the default."""
 
     paper: str = "https://arxiv.org/abs/2212.04089"

@@ -1,8 +1,8 @@
 """The table of merging methods; ``merging.method`` of a study file names a row."""
 
 from cuvee.merging.interface import Merger
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 
 LINEAR = "linear"
 
-MERGERS: dict[str, Merger] = {LINEAR: Linear()}
+MERGERS: dict[str, Merger] = {LINEAR: LinearMerge()}

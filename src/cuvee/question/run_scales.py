@@ -29,7 +29,7 @@ _SET = "set"
 
 
 @dataclass(frozen=True, eq=False)
-class Scale:
+class ScaleGroup:
     """Rows of one size and length."""
 
     words: str
@@ -51,7 +51,7 @@ class RunScales:
     table: ImportedTable
 
     @cached_property
-    def every(self) -> tuple[Scale, ...]:
+    def every(self) -> tuple[ScaleGroup, ...]:
         """All scales, the smallest first; each run stands once in each."""
         return self._scales(self._measured)
 
@@ -60,7 +60,7 @@ class RunScales:
         """Some run has rows at several points."""
         return len(self._ends) < len(self._measured)
 
-    def chosen(self, target_tokens: float = math.nan) -> Scale:
+    def chosen(self, target_tokens: float = math.nan) -> ScaleGroup:
         """The scale that laws are fitted at.
 
         Args:
@@ -77,7 +77,7 @@ class RunScales:
             return min(near, key=lambda s: (abs(math.log(s.tokens / target_tokens)), *(-x for x in s.order)))
         return max(near, key=lambda scale: (scale.order, len(scale), scale.words))
 
-    def sentence(self, chosen: Scale, target_tokens: float = math.nan) -> str:
+    def sentence(self, chosen: ScaleGroup, target_tokens: float = math.nan) -> str:
         """Which scale is used and what is left out; empty where there is but one."""
         if len(self.every) < 2:
             return ""
@@ -149,13 +149,13 @@ class RunScales:
         tokens = float(self.table.observations.tokens[row])
         return (-1.0 if math.isnan(tokens) else tokens, float(self._steps[row]))
 
-    def _runs_beside(self, scales: Sequence[Scale]) -> int:
+    def _runs_beside(self, scales: Sequence[ScaleGroup]) -> int:
         """How many runs have the size of the most populous scale."""
         largest = max(scales, key=len)
         size_of = {self._runs[row][1:] for row in largest.rows.tolist()}
         return len({run for run in self._runs if run[1:] in size_of})
 
-    def _not_there(self, chosen: Scale) -> list[str]:
+    def _not_there(self, chosen: ScaleGroup) -> list[str]:
         """Runs of the chosen size that have rows, but none at the chosen scale."""
         there = {self._runs[row] for row in chosen.rows.tolist()}
         sizes = {run[1:] for run in there}
@@ -185,7 +185,7 @@ class RunScales:
         found = [amount(text) if text else None for text in column] if column else [None] * len(self.table)
         return np.array([-1.0 if value is None else value for value in found])
 
-    def _scales(self, rows: IntArray) -> tuple[Scale, ...]:
+    def _scales(self, rows: IntArray) -> tuple[ScaleGroup, ...]:
         observed = self.table.observations
         params, tokens = _grouped(observed.params[rows]), _grouped(observed.tokens[rows])
         texts = [[column[row] for row in rows.tolist()] for column in self._texts]
@@ -207,7 +207,7 @@ class RunScales:
 
     def _scale(
         self, rows: IntArray, places: Sequence[int], params: float, tokens: float, step: float
-    ) -> Scale:
+    ) -> ScaleGroup:
         """The scale of some places of ``rows``; of rows of one run the last."""
         kept = self._last(rows[list(places)].tolist())
         texts = [column[int(kept[0])] for column in self._texts]
@@ -217,7 +217,7 @@ class RunScales:
         words += [f"step {step:g}"] if step == step else []
         sizes = [value for text in texts if (value := amount(text)) is not None]
         known = [x for x in (params, *sizes, tokens, step) if x == x and x > 0]
-        return Scale(" and ".join(words), kept, tokens, (math.fsum(map(math.log, known)), *sizes))
+        return ScaleGroup(" and ".join(words), kept, tokens, (math.fsum(map(math.log, known)), *sizes))
 
 
 def _grouped(values: FloatArray) -> list[float]:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.decisions.answer import Answer
+from cuvee.decisions.answer import Recommendation
 from cuvee.decisions.answers import Answers, sentences
 from cuvee.decisions.interval import Interval
 from cuvee.report.badge import Badge, badge_of
@@ -59,7 +59,7 @@ class AnswersView:
         return cls(tuple(_column(one) for one in answers.found), tuple(rows), sentences(answers))
 
 
-def _column(answer: Answer) -> AnswerColumn:
+def _column(answer: Recommendation) -> AnswerColumn:
     return AnswerColumn(
         answer.command,
         badge_of(answer.verdict),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.decisions.ablation.decision import Loss, Prediction
+from cuvee.decisions.ablation.decision import Loss, PredictedLosses
 from cuvee.decisions.fit.decision import BEST_OBSERVED, PICK, LawDecision, LawRow, Sensitivity
 from cuvee.decisions.fit.headline import scale_of_runs
 from cuvee.decisions.fit.precision import front_precisions, metric_precision, target_precision
@@ -126,7 +126,7 @@ def _loss_rows(decision: LawDecision) -> tuple[LossRow, ...]:
             label,
             "target" if place == 0 else "out of pool",
             weight,
-            Prediction(
+            PredictedLosses(
                 label,
                 loss(values, PICK),
                 loss(values, "uniform"),

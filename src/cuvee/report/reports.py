@@ -8,7 +8,7 @@ from typing import Any
 
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.answers import Answers
-from cuvee.decisions.document import Document
+from cuvee.decisions.document import JsonDocument
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
@@ -63,7 +63,7 @@ def render_json(view: Any) -> str:
     return _indented(view.decision.as_json())
 
 
-REPORTS: Mapping[type[Document], Reports] = {
+REPORTS: Mapping[type[JsonDocument], Reports] = {
     Decision: Reports(
         lambda decision, beside: StudyView.of(decision, beside.observations(), beside.answers),
         "report.html",
@@ -91,7 +91,7 @@ REPORTS: Mapping[type[Document], Reports] = {
 """A row for every kind of decision. ``fit.json`` is written with the runs that it can be asked of again."""
 
 
-def write_reports(decision: Document, folder: Path, beside: Beside = NOTHING) -> tuple[Path, ...]:
+def write_reports(decision: JsonDocument, folder: Path, beside: Beside = NOTHING) -> tuple[Path, ...]:
     """Write every report of a decision into a folder, each atomically.
 
     Args:

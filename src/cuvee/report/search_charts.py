@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from cuvee.precision import Precision
 from cuvee.report import wording
-from cuvee.report.search_view import Step
+from cuvee.report.search_view import DrawnExperiment
 
 _WIDTH, _HEIGHT = 960.0, 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 14.0, 10.0, 30.0
@@ -30,7 +30,7 @@ def key(name: str) -> Markup:
     )
 
 
-def way(steps: Sequence[Step], budget: float) -> Markup:
+def way(steps: Sequence[DrawnExperiment], budget: float) -> Markup:
     """Trainings at the dearest level against FLOPs, and the best of them so far.
 
     Losses far above most are drawn at the upper edge. Cheaper experiments have losses of their own level, so

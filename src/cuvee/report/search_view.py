@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cuvee.decisions.answers import Answers
-from cuvee.decisions.search.decision import LevelRow, SearchDecision, Tried
+from cuvee.decisions.search.decision import FidelityRow, SearchDecision, Tried
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import MixtureRow, mixture_rows
@@ -13,7 +13,7 @@ _KINDS = {"merged": "merge", "ensembled": "ensemble", "checkpoint": "frozen"}
 
 
 @dataclass(frozen=True)
-class Step:
+class DrawnExperiment:
     """An experiment on the way, for the drawing."""
 
     name: str
@@ -35,7 +35,7 @@ class SearchView:
     sources: tuple[str, ...]
     """Largest share first."""
     rows: tuple[MixtureRow, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[DrawnExperiment, ...]
     answers: AnswersView | None
     """None where the study has no other."""
 
@@ -53,18 +53,18 @@ class SearchView:
         by_source = dict(zip(self.decision.sources, shares, strict=True))
         return tuple(by_source[name] for name in self.sources)
 
-    def named(self, row: LevelRow) -> str:
+    def named(self, row: FidelityRow) -> str:
         """A level in a word or two."""
         return named(row)
 
 
-def named(row: LevelRow) -> str:
+def named(row: FidelityRow) -> str:
     """A level in a word or two."""
     return _KINDS.get(row.kind, row.kind)
 
 
-def _step(decision: SearchDecision, one: Tried) -> Step:
+def _step(decision: SearchDecision, one: Tried) -> DrawnExperiment:
     row = decision.levels[one.level]
     words = f"{one.name}: {named(row)}, {row.tokens:,} tokens, "
     words += f"loss {one.loss:.4f}" if not one.error else "failed"
-    return Step(one.name, one.spent, one.loss, one.level == len(decision.levels) - 1, words)
+    return DrawnExperiment(one.name, one.spent, one.loss, one.level == len(decision.levels) - 1, words)

@@ -16,7 +16,7 @@ from cuvee.decisions.ablation.decision import (
     Action,
     Decision,
     HonestyRow,
-    Prediction,
+    PredictedLosses,
     Reference,
 )
 from cuvee.decisions.answers import Answers
@@ -73,7 +73,7 @@ class LossRow:
     group: Literal["target", "in pool", "out of pool"]
     weight: float
     """In the target; NaN for the target itself."""
-    prediction: Prediction
+    prediction: PredictedLosses
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cuvee.decisions.ablation.decision import ProxyOptimum
-from cuvee.decisions.check import Comparison
+from cuvee.decisions.check import BaselineComparison
 from cuvee.precision import Precision
 from cuvee.quantities import MINUS
 from cuvee.quantities import MISSING as MISSING
@@ -101,7 +101,7 @@ def percent(share: float) -> str:
     return f"{number(value, 1)}%"
 
 
-def worth(one: Comparison) -> str:
+def worth(one: BaselineComparison) -> str:
     """Part of its tokens that a pick needs to be where a baseline ends."""
     if math.isnan(one.tokens_needed):
         return MISSING

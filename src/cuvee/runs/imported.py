@@ -18,7 +18,7 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.hashing import digest
 from cuvee.runs.formats.direction import Direction
-from cuvee.runs.formats.document import Document
+from cuvee.runs.formats.document import JsonFile
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.joined import join
 from cuvee.runs.formats.part import Part, Row, listed
@@ -241,7 +241,7 @@ def open_files(paths: Sequence[Path], notes: list[str]) -> list[File]:
             seen.add(one.resolve())
             file = open_file(one)
             # A folder may hold other JSON, such as the configuration of a model.
-            if folder and isinstance(file, Document) and not any(known.recognises(file) for known in FORMATS):
+            if folder and isinstance(file, JsonFile) and not any(known.recognises(file) for known in FORMATS):
                 passed_over.append(one.name)
             else:
                 files.append(file)
@@ -265,7 +265,7 @@ def open_file(path: Path) -> File:
     """
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path} is no regular file; give files, not pipes or devices")
-    return Document.read(path) if path.suffix.lower() == JSON_SUFFIX else Table.read(path)
+    return JsonFile.read(path) if path.suffix.lower() == JSON_SUFFIX else Table.read(path)
 
 
 def files_inside(folder: Path) -> list[Path]:
@@ -276,7 +276,7 @@ def files_inside(folder: Path) -> list[Path]:
 
 
 def _unrecognised(file: File) -> ConfigError:
-    if isinstance(file, Document):
+    if isinstance(file, JsonFile):
         has = f"the keys {listed(list(file.content), 12)}" if file.content else "no object with keys"
     else:
         has = f"the columns {listed([name or '(unnamed)' for name in file.names], 12)}"

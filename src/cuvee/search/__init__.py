@@ -7,7 +7,7 @@ from cuvee.search.pareto import ParetoPoint, pareto_front
 from cuvee.search.played import Played, play
 from cuvee.search.proposer import History, Method, Proposer
 from cuvee.search.replay import Replay
-from cuvee.search.space import Experiment, Level, Space
+from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.search.trials import Trials
 from cuvee.search.utilimax import utilimax, utilities_of
 
@@ -15,9 +15,9 @@ __all__ = [
     "Baseline",
     "Best",
     "Experiment",
+    "Fidelity",
     "Guard",
     "History",
-    "Level",
     "Method",
     "Objective",
     "ParetoPoint",

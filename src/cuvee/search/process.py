@@ -22,7 +22,7 @@ _REACH = 4.0  # deviations of the prior that a hyperparameter may move
 
 
 @dataclass(frozen=True, eq=False)
-class Process:
+class HistoryProcess:
     """One metric, conditioned on its runs."""
 
     metric: int
@@ -43,7 +43,7 @@ class Process:
         kinds: Sequence[str],
         start: FloatArray | None,
         seed: int,
-    ) -> "Process":
+    ) -> "HistoryProcess":
         """Find hyperparameters, and condition on what was measured.
 
         Args:
@@ -98,7 +98,7 @@ class Process:
         result: FloatArray = self.weights / np.sqrt((inverse**2).sum(axis=0))
         return result
 
-    def believing(self, told: Places, more: Places) -> "Process":
+    def believing(self, told: Places, more: Places) -> "HistoryProcess":
         """After places that measure what is expected of them: they get no weight, and the factor grows."""
         white = self.whitened(Between.of(told, more))
         left = self.covariance(Between.of(more, more)) - white.T @ white

@@ -21,7 +21,7 @@ _RATE, _MOMENTS, _TINY = 0.1, (0.9, 0.999), 1e-8  # of Adam
 
 
 @dataclass(frozen=True, eq=False)
-class Prior:
+class ProcessPrior:
     """The process before any data."""
 
     lengths: FloatArray
@@ -33,7 +33,7 @@ class Prior:
     @classmethod
     def fitted(
         cls, points: FloatArray, values: FloatArray, noise: float, steps: int, rng: np.random.Generator
-    ) -> "Prior":
+    ) -> "ProcessPrior":
         """From a random mean and length scales of log 2, some steps uphill. O(n^3) a step."""
         theta = np.concatenate([np.zeros(3), rng.normal(size=points.shape[1] + 1)])
         squares = squared_distances(points, points)
@@ -51,16 +51,16 @@ class Prior:
         result: FloatArray = points @ self.slope + self.intercept
         return result
 
-    def scaled(self, factors: tuple[float, float, float]) -> "Prior":
+    def scaled(self, factors: tuple[float, float, float]) -> "ProcessPrior":
         """With longer or shorter length scales."""
         return replace(self, lengths=self.lengths * np.array(factors))
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior:
+class ProcessPosterior:
     """The process with data."""
 
-    prior: Prior
+    prior: ProcessPrior
     points: FloatArray
     """[n, S + 2]."""
     factor: FloatArray
@@ -69,7 +69,9 @@ class Posterior:
     """Inverse covariance times what the mean misses [n]."""
 
     @classmethod
-    def of(cls, prior: Prior, points: FloatArray, values: FloatArray, noise: float) -> "Posterior":
+    def of(
+        cls, prior: ProcessPrior, points: FloatArray, values: FloatArray, noise: float
+    ) -> "ProcessPosterior":
         """O(n^3)."""
         matrix = covariance(squared_distances(points, points), prior.lengths)
         matrix[np.diag_indices(len(points))] += noise

@@ -19,7 +19,7 @@ import numpy as np
 from cuvee.laws.axes import SAME, SPANNED, Axes
 from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import Scale
-from cuvee.search.space import Level
+from cuvee.search.space import Fidelity
 from cuvee.types import BoolArray, FloatArray
 
 LEAST_TRAINED = 4
@@ -39,7 +39,7 @@ class Reach:
     """N0 and D0; NaN where runs enough have moved along the axis, or nothing lies beyond them."""
 
     @classmethod
-    def of(cls, levels: Sequence[Level], everywhere: Sequence[Level]) -> "Reach":
+    def of(cls, levels: Sequence[Fidelity], everywhere: Sequence[Fidelity]) -> "Reach":
         """Of runs by their levels, and of all levels at which anything is asked."""
         params = _stands([one.params for one in levels], [one.params for one in everywhere], 0.0)
         tokens = _stands([one.tokens for one in levels], [one.tokens for one in everywhere], _PART)
@@ -50,12 +50,12 @@ class Reach:
         """The same with the law moving along the tokens."""
         return Reach(Axes(self.axes.params))
 
-    def at(self, levels: Sequence[Level]) -> BoolArray:
+    def at(self, levels: Sequence[Fidelity]) -> BoolArray:
         """Which runs have the tokens D0; all of them where there is none."""
         apart: BoolArray = _apart(np.array([one.tokens for one in levels]), self.axes.tokens) > _SAME
         return ~apart
 
-    def said_of(self, level: Level) -> str:
+    def said_of(self, level: Fidelity) -> str:
         """What to know of mixtures at a level beyond the runs, in a sentence; else empty."""
         if not self.axes.beyond(Scale(level.params, level.tokens)):
             return ""

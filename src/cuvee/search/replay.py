@@ -19,7 +19,7 @@ from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.observations import Observations
 from cuvee.search.proposer import History
-from cuvee.search.space import Experiment, Level, Space, among
+from cuvee.search.space import Experiment, Fidelity, Space, among
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
@@ -214,13 +214,15 @@ def _keys(observations: Observations) -> list[LevelKey]:
     return keys
 
 
-def _levels(keys: Sequence[LevelKey], prices: Mapping[LevelKey, float]) -> tuple[Level, ...]:
+def _levels(keys: Sequence[LevelKey], prices: Mapping[LevelKey, float]) -> tuple[Fidelity, ...]:
     """In the order of their prices."""
     if not keys:
         raise ConfigError("no runs to replay")
     if odd := [key for key in prices if key not in keys]:
         raise ConfigError(f"no run is of the level {odd[0]}, which has a price")
-    levels = [Level(*key, prices.get(key, _FLOPS_PER_TOKEN * key[1] * key[2])) for key in dict.fromkeys(keys)]
+    levels = [
+        Fidelity(*key, prices.get(key, _FLOPS_PER_TOKEN * key[1] * key[2])) for key in dict.fromkeys(keys)
+    ]
     return tuple(sorted(levels, key=lambda one: (one.flops, one.kind, one.params, one.tokens)))
 
 

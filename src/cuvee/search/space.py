@@ -21,7 +21,7 @@ _SAME = 1e-9
 
 
 @dataclass(frozen=True)
-class Level:
+class Fidelity:
     """A way of measuring a mixture.
 
     Raises:
@@ -68,7 +68,7 @@ class Space:
     """
 
     region: Region
-    levels: tuple[Level, ...]
+    levels: tuple[Fidelity, ...]
     target: int
     """The level at which the best mixture is wanted."""
     pool: FloatArray | None = None

@@ -28,7 +28,7 @@ from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import LawData, Scale, own_sources
 from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.places import Between, Places
-from cuvee.search.process import Process
+from cuvee.search.process import HistoryProcess
 from cuvee.search.proposer import History
 from cuvee.search.reach import EVERYWHERE, LEAST_TRAINED, Reach
 from cuvee.search.space import PROXIES, Space
@@ -49,7 +49,7 @@ class Surrogate:
     """That of the target first."""
     told: Places
     """Of the trials."""
-    processes: tuple[Process, ...]
+    processes: tuple[HistoryProcess, ...]
     reach: Reach = EVERYWHERE
     """On which axes of scale the law is held."""
 
@@ -83,7 +83,7 @@ class Surrogate:
         processes = []
         for place, metric in enumerate(range(len(trials.metrics)) if metrics is None else metrics.tolist()):
             start = near.processes[place].theta if near is not None else None
-            processes.append(Process.of(told, z[:, metric], metric, law, kinds, start, seed))
+            processes.append(HistoryProcess.of(told, z[:, metric], metric, law, kinds, start, seed))
         return cls(space, law, kinds, told, tuple(processes), reach)
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from cuvee.decisions.check import PICK, STAGE, Arm, Check, Comparison
+from cuvee.decisions.check import PICK, STAGE, Arm, BaselineComparison, TrainingCheck
 from cuvee.decisions.evaluations import that_count
 from cuvee.decisions.shares import SourceShare
 from cuvee.evaluation.paired import compare
@@ -45,7 +45,7 @@ _TWICE = (REFERENCE, REPLICATE)
 class Checking:
     """A pick and the baselines, to be trained at fresh seeds in a study."""
 
-    lab: Runner
+    runner: Runner
     pick: Mixture
     compared: Mapping[str, Mixture]
     """The baselines by name, as far as the limits allow them."""
@@ -62,16 +62,16 @@ class Checking:
 
     @classmethod
     def of(
-        cls, lab: Runner, mixture: Sequence[SourceShare], run: Callable[[Mixture, int], TrainingRun]
+        cls, runner: Runner, mixture: Sequence[SourceShare], run: Callable[[Mixture, int], TrainingRun]
     ) -> Self:
         """Of the mixture of an answer, with the baselines that the study compares it with."""
-        config = lab.plan.config
+        config = runner.plan.config
         pick = Mixture.of({entry.source: entry.share for entry in mixture}).reindexed(config.pool_sources)
-        available = available_tokens(config, lab.plan.material)
+        available = available_tokens(config, runner.plan.material)
         compared = compared_with(pick, region_of(config, available), available)
-        return cls(lab, pick, compared, run)
+        return cls(runner, pick, compared, run)
 
-    def check(self, seeds: int) -> Check | None:
+    def check(self, seeds: int) -> TrainingCheck | None:
         """Train what is missing of so many trainings of each mixture, and compare; what was trained before
         counts too. None where there is nothing to compare: no seeds are asked for and none are there.
 
@@ -86,12 +86,12 @@ class Checking:
         planned = [list(of_mixture) for of_mixture in zip(*by_seed, strict=True)]
         fresh.make(_distinct(by_seed))
         found = _compared(fresh, self._arms, planned, self.layouts, self.confidence)
-        return replace(found, unseen=self.unseen and _halves_differ(self.lab, fresh.lab))
+        return replace(found, unseen=self.unseen and _halves_differ(self.runner, fresh.runner))
 
     def outlook(self, seeds: int) -> OutlookRow:
         """What so many trainings of each mixture take, and what of it is left."""
         planned = _distinct([self._row(seed) for seed in range(seeds)])
-        return Stopwatch(self._fresh.lab).row(Stage(TITLE, planned[0].run.recipe.tokens, planned))
+        return Stopwatch(self._fresh.runner).row(Stage(TITLE, planned[0].run.recipe.tokens, planned))
 
     @property
     def _arms(self) -> dict[str, Mixture]:
@@ -99,8 +99,8 @@ class Checking:
 
     @property
     def _fresh(self) -> "_Fresh":
-        lab = replace(self.lab, plan=self.lab.plan.checking)
-        return _Fresh(lab, Trainings(lab.plan, self.stage))
+        runner = replace(self.runner, plan=self.runner.plan.checking)
+        return _Fresh(runner, Trainings(runner.plan, self.stage))
 
     def _row(self, seed: int) -> list[Planned]:
         """A training of every mixture."""
@@ -120,48 +120,48 @@ def _distinct(rows: Sequence[Sequence[Planned]]) -> list[Planned]:
 class _Fresh:
     """The trainings of a check: measured on the documents that no choice has seen."""
 
-    lab: Runner
+    runner: Runner
     trainings: Trainings
 
     def made(self, row: Sequence[Planned]) -> bool:
         """All of them are there."""
-        return all(run is not None and run.status == "done" for run in self.lab.known(self.trainings, row))
+        return all(run is not None and run.status == "done" for run in self.runner.known(self.trainings, row))
 
     def make(self, planned: Sequence[Planned]) -> None:
         """What is missing of them."""
-        self.lab.make(self.trainings, planned)
+        self.runner.make(self.trainings, planned)
 
     def scores(self, row: Sequence[Planned]) -> Scores:
         """Nats of every document [seeds, D]."""
-        return self.lab.scores(self.trainings, row)
+        return self.runner.scores(self.trainings, row)
 
     def run(self, planned: Planned) -> Run:
         """As it stands in the store."""
-        [run] = self.lab.known(self.trainings, [planned])
+        [run] = self.runner.known(self.trainings, [planned])
         assert run is not None  # it was trained, or the flow would have ended
         return run
 
 
-def _halves_differ(lab: Runner, fresh: Runner) -> bool:
+def _halves_differ(runner: Runner, fresh: Runner) -> bool:
     """Whether no evaluation that counts is measured on a document that was chosen by: a single one is."""
-    counting = that_count(lab.documents.target(lab.plan.config.target_weights))
-    several = (lab.documents.counts > 1) | (fresh.documents.counts > 1)
+    counting = that_count(runner.documents.target(runner.plan.config.target_weights))
+    several = (runner.documents.counts > 1) | (fresh.documents.counts > 1)
     return bool(several[counting].all())
 
 
-def replicated(lab: Runner, mixtures: Sequence[Mixture]) -> list[FloatArray]:
+def replicated(runner: Runner, mixtures: Sequence[Mixture]) -> list[FloatArray]:
     """Target losses of those references that were trained twice [A, 2]: the noise of a training is known
     from them."""
-    references = _Fresh(lab, Trainings(lab.plan, "training references"))
+    references = _Fresh(runner, Trainings(runner.plan, "training references"))
     planned = [
-        [Planned(lab.plan.reference(one, replica), role, one) for replica, role in enumerate(_TWICE)]
+        [Planned(runner.plan.reference(one, replica), role, one) for replica, role in enumerate(_TWICE)]
         for one in mixtures
     ]
     twice = [pair for pair in planned if references.made(pair)]
     if not twice:
         return []
-    target = lab.documents.target(lab.plan.config.target_weights)
-    losses = [lab.observe(references.trainings, pair).values_of(NATS) for pair in twice]
+    target = runner.documents.target(runner.plan.config.target_weights)
+    losses = [runner.observe(references.trainings, pair).values_of(NATS) for pair in twice]
     return [np.stack([one @ target for one in losses])]
 
 
@@ -171,15 +171,15 @@ def _compared(
     planned: Sequence[Sequence[Planned]],
     layouts: Sequence[FloatArray],
     confidence: float,
-) -> Check:
-    lab = fresh.lab
-    target = lab.documents.target(lab.plan.config.target_weights)
+) -> TrainingCheck:
+    runner = fresh.runner
+    target = runner.documents.target(runner.plan.config.target_weights)
     scores = [fresh.scores(row) for row in planned]
     losses = np.stack([one.nats_per_token @ target for one in scores])
     keys = [mixture.key for mixture in arms.values()]
     distinct = losses[[keys.index(key) for key in dict.fromkeys(keys)]]
     first = planned[0][0].run
-    return Check(
+    return TrainingCheck(
         parameters=first.model.build().layout.size,
         tokens=first.recipe.tokens,
         arms=tuple(
@@ -192,7 +192,7 @@ def _compared(
             if keys[place] != keys[0]
         ),
         noise=deviation([distinct, *layouts]),
-        documents=fewest_documents(lab.documents, lab.plan.config.target_weights),
+        documents=fewest_documents(runner.documents, runner.plan.config.target_weights),
         confidence=confidence,
         flops=sum(fresh.run(one).flops or 0.0 for one in _distinct(list(zip(*planned, strict=True)))),
     )
@@ -207,21 +207,21 @@ def _comparison(
     layouts: Sequence[FloatArray],
     planned: Sequence[Sequence[Planned]],
     confidence: float,
-) -> Comparison:
-    documents = fresh.lab.documents
-    target = documents.target(fresh.lab.plan.config.target_weights)
+) -> BaselineComparison:
+    documents = fresh.runner.documents
+    target = documents.target(fresh.runner.plan.config.target_weights)
     pick, base = (Scores(documents, one.nats.mean(axis=0)) for one in (scores[0], scores[place]))
     paired, unsure = compare(pick, base), of_known_error(documents, target)
     _, error = paired.weighted(unsure)
     noise = pooled_noise(layouts)
     found = difference(losses, (0, place), noise, float(error), float(paired.freedom(unsure)), confidence)
     curves = [
-        (curve_of(fresh.lab, two, target), curve_of(fresh.lab, one, target))
+        (curve_of(fresh.runner, two, target), curve_of(fresh.runner, one, target))
         for one, two in zip(planned[0], planned[place], strict=True)
-        if measured_along(fresh.lab, one) and measured_along(fresh.lab, two)
+        if measured_along(fresh.runner, one) and measured_along(fresh.runner, two)
     ]
     needed = [speedup_of(*pair) for pair in curves]
-    return Comparison(
+    return BaselineComparison(
         baseline=name,
         difference=found.mean,
         low=found.low,

@@ -12,7 +12,7 @@ from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 from cuvee.study.file.yaml_file import read_yaml
 
 if TYPE_CHECKING:
-    from cuvee.decisions.answer import Answer
+    from cuvee.decisions.answer import Recommendation
 
 _SECTIONS = ("scale", "search")
 _ASKED = ("budget_flops", "method")
@@ -20,7 +20,9 @@ _ASKED = ("budget_flops", "method")
 _OTHER_FILE = "another study file, or by another version of cuvee"
 
 
-def outdated(folder: Path, answers: Sequence["Answer"], shown: "Answer | None") -> dict[str, str]:
+def outdated(
+    folder: Path, answers: Sequence["Recommendation"], shown: "Recommendation | None"
+) -> dict[str, str]:
     """Flow -> what its answer was made from, where that is not the study file of the folder, or other text.
 
     Args:

@@ -95,7 +95,7 @@ class Stage:
 class Stopwatch:
     """Times a few steps of every size of model, once each."""
 
-    lab: Runner
+    runner: Runner
     _seconds: dict[tuple[object, int, int], float] = field(default_factory=dict)
 
     def step_seconds(self, run: TrainingRun) -> float:
@@ -103,10 +103,10 @@ class Stopwatch:
         recipe = run.recipe
         key = run.model, recipe.batch_sequences, recipe.context_length
         if key not in self._seconds:
-            self.lab.progress.stage("timing a few steps", 1, "sizes of model")
-            tasks = [PaceTask(run.model, recipe)] * self.lab.plan.config.workers
-            found = [seconds for _, seconds in self.lab.executor.map(pace, tasks, lambda *_: None)]
-            self.lab.progress.advance(1)
+            self.runner.progress.stage("timing a few steps", 1, "sizes of model")
+            tasks = [PaceTask(run.model, recipe)] * self.runner.plan.config.workers
+            found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
+            self.runner.progress.advance(1)
             self._seconds[key] = sum(found) / len(found)
         return self._seconds[key]
 
@@ -119,10 +119,12 @@ class Stopwatch:
 
         What is trained and only has to be measured again, on other evaluations, costs that alone.
         """
-        run, folder = stage.planned[0].run, self.lab.plan.folder
+        run, folder = stage.planned[0].run, self.runner.plan.folder
         each = [one.run.flops for one in stage.planned]
         missing = [
-            one.run for one in stage.planned if not self.lab.store.has(trained_key(self.lab.plan, one.run))
+            one.run
+            for one in stage.planned
+            if not self.runner.store.has(trained_key(self.runner.plan, one.run))
         ]
         left = [
             one.flops * (1.0 - saved_step(folder, one.key) / one.recipe.steps)
@@ -132,7 +134,7 @@ class Stopwatch:
         left += [each[-1]] * stage.more
         again = sum(one.done for one in missing)
         measured = again * self._measuring(run) if again else 0.0
-        workers = self.lab.plan.config.workers
+        workers = self.runner.plan.config.workers
         together = max((math.fsum(left) + measured) / workers, max(left, default=0.0))
         return OutlookRow(
             stage.title,
@@ -148,7 +150,7 @@ class Stopwatch:
 
     def _measuring(self, run: TrainingRun) -> float:
         """FLOPs of measuring a model on all evaluations."""
-        return run.model.build().flops_per_token * float(self.lab.plan.bench.evaluator().tokens)
+        return run.model.build().flops_per_token * float(self.runner.plan.bench.evaluator().tokens)
 
 
 def in_words(hours: float) -> str:

@@ -7,17 +7,17 @@ from cuvee.training.run import TrainingRun
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow")
 
 
-def provenance(lab: Runner, run: TrainingRun, command: str) -> Provenance:
+def provenance(runner: Runner, run: TrainingRun, command: str) -> Provenance:
     """Digests and versions.
 
     Args:
-        lab: of the study.
+        runner: of the study.
         run: one whose recipe stands for all that are compared.
         command: that repeats the study.
     """
     return Provenance(
-        config=lab.plan.config.digest,
-        sources=lab.plan.material.content,
+        config=runner.plan.config.digest,
+        sources=runner.plan.material.content,
         recipe=run.recipe.hash,
         versions=versions(_PACKAGES),
         command=command,

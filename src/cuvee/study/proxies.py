@@ -30,15 +30,15 @@ ENSEMBLE = "ensemble"
 class Proxies:
     """Merges and ensembles of a trained pool. Made by ``of``."""
 
-    lab: Runner
+    runner: Runner
     pool: FlatPool
     ensemble: Ensemble
 
     @classmethod
-    def of(cls, lab: Runner) -> "Proxies":
+    def of(cls, runner: Runner) -> "Proxies":
         """Of the branches, which must be trained."""
-        pool = pool_of(lab.plan, lab.plan.config.branch_training.seeds)
-        return cls(lab, pool, ensemble_of(lab.plan, pool, lab.executor, lab.progress))
+        pool = pool_of(runner.plan, runner.plan.config.branch_training.seeds)
+        return cls(runner, pool, ensemble_of(runner.plan, pool, runner.executor, runner.progress))
 
     def ready(self) -> None:
         """Measure what every score rests on, unless the store has it: snapshots, and averages of replicas."""
@@ -61,7 +61,7 @@ class Proxies:
             nats |= {
                 f"{name}, own curve": self._with_curve(mixtures, one) for name, one in list(nats.items())
             }
-        return Scored(tuple(mixtures), self.lab.documents, nats)
+        return Scored(tuple(mixtures), self.runner.documents, nats)
 
     def race(
         self, mixtures: Sequence[Mixture], roles: Sequence[str], whole: BoolArray, target: FloatArray
@@ -82,17 +82,17 @@ class Proxies:
     def whole_merges(self, mixtures: Sequence[Mixture], role: str) -> FloatArray:
         """Losses [M, E] of merges alone, scored on all tokens, without the own curve."""
         nats = self._merged(mixtures, [role] * len(mixtures), np.ones(len(mixtures), dtype=bool))
-        return self.lab.documents.means(nats)
+        return self.runner.documents.means(nats)
 
     def merges(self, mixtures: Sequence[Mixture], role: str) -> FloatArray:
         """Losses [M, E] of merges alone, scored on a part, with the own curve where there is one."""
         nats = self._merged(mixtures, [role] * len(mixtures), np.zeros(len(mixtures), dtype=bool))
-        return self.lab.documents.means(self._with_curve(mixtures, nats))
+        return self.runner.documents.means(self._with_curve(mixtures, nats))
 
     def ensembles(self, mixtures: Sequence[Mixture], role: str) -> FloatArray:
         """Losses [M, E] of ensembles alone, with the own curve where there is one."""
         nats = self._ensembled(mixtures, [role] * len(mixtures))
-        return self.lab.documents.means(self._with_curve(mixtures, nats))
+        return self.runner.documents.means(self._with_curve(mixtures, nats))
 
     def unit_nats(self) -> FloatArray:
         """Nats of every document under one-source models [S, D], the mean over their units and replicas."""
@@ -101,11 +101,11 @@ class Proxies:
 
     @cached_property
     def _spread(self) -> FloatArray:
-        return self.pool.roster.spread(self.lab.plan.config.pool_sources)
+        return self.pool.roster.spread(self.runner.plan.config.pool_sources)
 
     @cached_property
     def _curves(self) -> LearningCurves | None:
-        return learning_curves(self.lab)
+        return learning_curves(self.runner)
 
     def _weights(self, mixtures: Sequence[Mixture]) -> FloatArray:
         result: FloatArray = np.stack([mixture.shares for mixture in mixtures]) @ self._spread
@@ -113,24 +113,24 @@ class Proxies:
 
     def _ensembled(self, mixtures: Sequence[Mixture], roles: Sequence[str]) -> FloatArray:
         requests = Weighted.of(self._weights(mixtures), mixtures, roles)
-        return self.lab.scores(Ensembles(self.lab.plan, self.ensemble), requests).nats
+        return self.runner.scores(Ensembles(self.runner.plan, self.ensemble), requests).nats
 
     def _merged(self, mixtures: Sequence[Mixture], roles: Sequence[str], whole: BoolArray) -> FloatArray:
         weights = self._weights(mixtures)
         requests = Weighted.of(weights, mixtures, roles)
-        nats = np.empty((len(mixtures), len(self.lab.documents.tokens)))
+        nats = np.empty((len(mixtures), len(self.runner.documents.tokens)))
         for chosen, control in ((whole, None), (~whole, self.ensemble)):
             rows = np.flatnonzero(chosen).tolist()
             if rows:
-                nats[rows] = self.lab.scores(self._merges(control), [requests[row] for row in rows]).nats
+                nats[rows] = self.runner.scores(self._merges(control), [requests[row] for row in rows]).nats
         if self.noise_cost is None:
             return nats
-        documents = self.lab.documents
+        documents = self.runner.documents
         penalty = noise_penalty(weights, self.noise_cost)
         return nats - penalty[:, documents.evaluation] * documents.tokens
 
     def _merges(self, control: Ensemble | None = None) -> Merges:
-        return Merges(self.lab.plan, MERGE, self.pool, control)
+        return Merges(self.runner.plan, MERGE, self.pool, control)
 
     def _with_curve(self, mixtures: Sequence[Mixture], nats: FloatArray) -> FloatArray:
         if self._curves is None:
@@ -140,7 +140,7 @@ class Proxies:
     @cached_property
     def noise_cost(self) -> FloatArray | None:
         """What the training noise of one branch costs a merge [E], from replicas; None without them."""
-        config = self.lab.plan.config
+        config = self.runner.plan.config
         replicas = config.branch_training.seeds
         if replicas < 2 or not config.averaging_bonus:
             return None
@@ -150,6 +150,6 @@ class Proxies:
         names = [member.source for member in self.pool.roster.members[:units]]
         mixtures = [Mixture.vertex(config.pool_sources, name) for name in names]
         requests = Weighted.of(averages, mixtures, [BRANCH] * units)
-        losses = self.lab.scores(self._merges(), requests).nats_per_token
+        losses = self.runner.scores(self._merges(), requests).nats_per_token
         each = members.reshape(replicas, units, -1).swapaxes(0, 1)
         return np.asarray(np.maximum(averaging_bonus(each, losses).mean(axis=0), 0.0))

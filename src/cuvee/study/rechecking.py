@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 AnswerT = TypeVar("AnswerT", "SearchDecision", "ScaleDecision")
 
 
-def rechecked(lab: Runner, answer: AnswerT) -> AnswerT:
+def rechecked(runner: Runner, answer: AnswerT) -> AnswerT:
     """An answer that was just given, with what fresh trainings of its mixture say that are there already."""
-    found = checking_of(lab, answer).check(0)
+    found = checking_of(runner, answer).check(0)
     return answer if found is None else answer.with_check(found)
 
 
-def checking_of(lab: Runner, answer: "SearchDecision | ScaleDecision", unseen: bool = True) -> Checking:
+def checking_of(runner: Runner, answer: "SearchDecision | ScaleDecision", unseen: bool = True) -> Checking:
     """How its mixture is checked; ``unseen`` as in ``Checking``."""
-    run = _Trainings(lab.plan, *answer.largest).run
-    checking = Checking.of(lab, answer.mixture, run)
+    run = _Trainings(runner.plan, *answer.largest).run
+    checking = Checking.of(runner, answer.mixture, run)
     return replace(checking, stage=f"{STAGE} ({answer.by})", unseen=unseen)
 
 

@@ -14,22 +14,22 @@ from cuvee.study.speedup import Curve
 from cuvee.types import FloatArray
 
 
-def measured_along(lab: Runner, planned: Planned) -> bool:
+def measured_along(runner: Runner, planned: Planned) -> bool:
     """Not where its checkpoint was there already, and was measured on other evaluations then."""
-    run = lab.store.get(trained_key(lab.plan, planned.run))
+    run = runner.store.get(trained_key(runner.plan, planned.run))
     return run is not None and len(run.details.get("along", ())) > 1
 
 
-def curve_of(lab: Runner, planned: Planned, target: FloatArray) -> Curve:
+def curve_of(runner: Runner, planned: Planned, target: FloatArray) -> Curve:
     """Tokens and target losses of a training that was ``measured_along``, its end last.
 
     Args:
-        target: coefficients [E] on the nats per token of ``lab.documents.evaluations``.
+        target: coefficients [E] on the nats per token of ``runner.documents.evaluations``.
     """
-    run = lab.store.get(trained_key(lab.plan, planned.run))
+    run = runner.store.get(trained_key(runner.plan, planned.run))
     assert run is not None  # it was trained, or the flow would have ended
-    names = lab.documents.evaluations
+    names = runner.documents.evaluations
     tokens = [step * planned.run.recipe.batch_tokens for step, _ in run.details["along"]]
     along = np.array([[values[name] for name in names] for _, values in run.details["along"]]) @ target
-    end = float(lab.rows([run]).values_of(NATS)[0] @ target)
+    end = float(runner.rows([run]).values_of(NATS)[0] @ target)
     return np.array(tokens, dtype=np.float64), along + (end - along[-1])

@@ -6,7 +6,7 @@
 
 from cuvee.training.loop import Batches, train
 from cuvee.training.recipe import Recipe
-from cuvee.training.run import ModelSpec, Start, Trained, TrainingRun, execute, read_snapshots
+from cuvee.training.run import ModelSpec, Start, TrainedModel, TrainingRun, execute, read_snapshots
 from cuvee.training.state import TrainingState
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "ModelSpec",
     "Recipe",
     "Start",
-    "Trained",
+    "TrainedModel",
     "TrainingRun",
     "TrainingState",
     "execute",

@@ -149,7 +149,7 @@ class TrainingRun:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """What a finished run tells."""
 
     key: str
@@ -167,7 +167,7 @@ def execute(
     report: Callable[[float, str], None] = lambda tokens, note: None,
     evaluate: Callable[[Tensor], dict[str, float]] | None = None,
     evaluate_every: int = 0,
-) -> Trained:
+) -> TrainedModel:
     """Carry out ``run`` unless it is done; a killed or frozen run goes on from its last saved state.
 
     The state lies beside the checkpoint folder while the run is under way and is removed at the end.
@@ -175,7 +175,7 @@ def execute(
     model = run.model.build()
     if run.done:
         checkpoint = Checkpoint.load(run.folder)
-        return Trained(run.key, checkpoint, 0.0, run.flops, _log_of(checkpoint))
+        return TrainedModel(run.key, checkpoint, 0.0, run.flops, _log_of(checkpoint))
     began = time.process_time()
     stream = _stream(run)
     ancestor, state = _start(run, model)
@@ -209,7 +209,7 @@ def execute(
         companions=companions,
     )
     run.state_file.unlink(missing_ok=True)
-    return Trained(run.key, checkpoint, time.process_time() - began, run.flops, log)
+    return TrainedModel(run.key, checkpoint, time.process_time() - began, run.flops, log)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.flows.ablation import conclude
 from cuvee.flows.ablation import flow as ablation
 from cuvee.flows.ablation.judge import Judge
-from cuvee.merging.linear import Linear
+from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.registry import MERGERS
 from cuvee.mixture.mixture import Mixture
@@ -297,16 +297,16 @@ def test_the_check_says_what_they_ended_at_pair_by_pair(finished: Finished) -> N
 
 def test_they_are_measured_on_the_documents_that_no_choice_has_seen(finished: Finished) -> None:
     config = StudyConfig.load(finished.folder.root)
-    with opened(config, finished.folder, executor=InProcess()) as lab:
+    with opened(config, finished.folder, executor=InProcess()) as runner:
         choosing, checking = (
-            {one.name: one for one in lab.plan.material.halves[half]} for half in ("choosing", "checking")
+            {one.name: one for one in runner.plan.material.halves[half]} for half in ("choosing", "checking")
         )
-        run_ = next(iter(lab.store.runs(kind="trained", role=CHECK)))
-        seen = lab.store.documents([run_.key])[run_.key]
-        model = lab.plan.model.build()
+        run_ = next(iter(runner.store.runs(kind="trained", role=CHECK)))
+        seen = runner.store.documents([run_.key])[run_.key]
+        model = runner.plan.model.build()
         flat = Checkpoint.load(finished.folder.checkpoint(run_.details["run"])).read_flat(model)
         for name, one in checking.items():
-            shard = lab.plan.material.shards[name, "eval"]
+            shard = runner.plan.material.shards[name, "eval"]
             assert len(seen[name]) == one.documents == shard.documents // 2
             assert choosing[name].documents == shard.documents - shard.documents // 2
             # The halves are every other document: those of the check end with other windows of text.
@@ -432,9 +432,9 @@ def weighted(one: Run, decision: Decision) -> float:
 def test_no_candidate_has_a_lower_merge_loss_than_the_optimum(copy: StudyFolder, finished: Finished) -> None:
     merge, ensemble = finished.decision.optima
     assert (merge.proxy, ensemble.proxy, finished.decision.merging) == ("merge", "ensemble", "linear")
-    with opened(StudyConfig.load(copy.root), copy, executor=InProcess()) as lab:
-        found = ablation.investigate(lab)
-        optimum, target = found.merge_optimum, lab.documents.target(finished.decision.target)
+    with opened(StudyConfig.load(copy.root), copy, executor=InProcess()) as runner:
+        found = ablation.investigate(runner)
+        optimum, target = found.merge_optimum, runner.documents.target(finished.decision.target)
         known = found.scored.losses("merge") @ target
         again = found.score(found.scored.mixtures, ["candidate"] * len(known), np.ones(len(known), bool))
         whole = again.losses("merge") @ target
@@ -448,7 +448,7 @@ def test_no_candidate_has_a_lower_merge_loss_than_the_optimum(copy: StudyFolder,
         # Merged by hand, it has that loss on the halves of the evaluations that choose.
         bank = found.pool.bank.double().numpy()
         flat = torch.from_numpy(optimum.mixture.shares @ bank[1:]).float()
-        choosing = Evaluator.of(lab.plan.model.build(), list(lab.plan.material.halves["choosing"]))
+        choosing = Evaluator.of(runner.plan.model.build(), list(runner.plan.material.halves["choosing"]))
         assert choosing.score(flat).nats_per_token @ target == pytest.approx(merge.loss, abs=1e-6)
 
 
@@ -517,7 +517,7 @@ class Halved:
     deviations: str = "The scale is a half."
 
     def merge(self, pool: FlatPool, weights: np.ndarray, out: torch.Tensor | None = None) -> torch.Tensor:
-        return Linear().merge(pool, 0.5 * np.asarray(weights), out)
+        return LinearMerge().merge(pool, 0.5 * np.asarray(weights), out)
 
     def vjp(self, pool: FlatPool, weights: np.ndarray, direction: torch.Tensor) -> np.ndarray:
         return 0.5 * pool.project(direction)
@@ -543,9 +543,9 @@ def test_a_study_merges_by_the_method_that_it_names(tmp_path: Path, monkeypatch:
         {one.mixture.key for one in rows(folder, kind="ensembled")}
     )
     # Half way to a branch is what the merge with all of its weight now is.
-    with opened(named, folder, executor=InProcess()) as lab:
-        found = ablation.investigate(lab)
-        evaluator = lab.plan.bench.evaluator()
+    with opened(named, folder, executor=InProcess()) as runner:
+        found = ablation.investigate(runner)
+        evaluator = runner.plan.bench.evaluator()
         flat = 0.5 * (found.pool.seed + found.pool.branches.mean(dim=0))
         even = found.scored.row(Mixture.uniform(LANGUAGES))
         loss = found.scored.losses("merge")[even]
@@ -583,8 +583,8 @@ def test_a_merge_made_by_hand_and_scored_by_transformers_is_that_of_the_store(
     branches["ka"].save_pretrained(tmp_path / "merge")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "merge", dtype=torch.float32)
     config = StudyConfig.load(finished.folder.root)
-    with opened(config, finished.folder, executor=InProcess()) as lab, torch.no_grad():
-        for one in lab.plan.material.evaluations:
+    with opened(config, finished.folder, executor=InProcess()) as runner, torch.no_grad():
+        for one in runner.plan.material.evaluations:
             log_probs = model(input_ids=torch.tensor(one.inputs)).logits.double().log_softmax(-1)
             chosen = log_probs.gather(-1, torch.tensor(one.targets)[..., None])[..., 0].numpy()[one.scored]
             stored = merge.metrics[f"nats_per_token/{one.name}"]

@@ -233,8 +233,8 @@ def test_a_merge_trains_one_branch_and_keeps_what_is_measured(copy: StudyFolder,
 
 def test_a_merge_carries_a_reference_that_is_not_measured_again(copy: StudyFolder) -> None:
     """It had both sources in proportion. The evaluations stay, and its row is still over the old sources."""
-    with opened(StudyConfig.load(copy.root), copy, executor=InProcess()) as lab:
-        tokens = lab.plan.material.unit_tokens
+    with opened(StudyConfig.load(copy.root), copy, executor=InProcess()) as runner:
+        tokens = runner.plan.material.unit_tokens
     both = tokens["lo"] + tokens["mi"]
     drawn = {"ka": 0.4, "lo": 0.6 * tokens["lo"] / both, "mi": 0.6 * tokens["mi"] / both}
     copy.references.write_text(json.dumps([drawn, *json.loads(copy.references.read_text())]))

@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cuvee.decisions.ablation.decision import Gain, Scale
+from cuvee.decisions.ablation.decision import Gain, RunScale
 from cuvee.decisions.ablation.headline import headline
-from cuvee.decisions.check import EQUAL, FEWEST_DOCUMENTS, PICK, PROPORTIONAL, Arm, Check, Comparison
+from cuvee.decisions.check import (
+    EQUAL,
+    FEWEST_DOCUMENTS,
+    PICK,
+    PROPORTIONAL,
+    Arm,
+    BaselineComparison,
+    TrainingCheck,
+)
 from cuvee.decisions.document import decode, encode
 from cuvee.decisions.evaluations import EvaluationRow, few_documents, that_count
 from cuvee.decisions.scale.decision import ScaleDecision
@@ -42,21 +50,21 @@ Interval = tuple[float, float, float]
 
 def check(
     equal: Interval | None, proportional: Interval | None, seeds: int = 3, documents: int = 20
-) -> Check:
+) -> TrainingCheck:
     """Differences to the baselines with their bounds; None where the pick is that baseline."""
     found = {EQUAL: equal, PROPORTIONAL: proportional}
-    return Check(
+    return TrainingCheck(
         parameters=1000,
         tokens=5000,
         arms=tuple(Arm(name, (0.5, 0.5), (3.0,) * seeds) for name in (PICK, EQUAL, PROPORTIONAL)),
-        comparisons=tuple(Comparison(name, *one) for name, one in found.items() if one is not None),
+        comparisons=tuple(BaselineComparison(name, *one) for name, one in found.items() if one is not None),
         noise=0.01,
         documents=documents,
         confidence=0.95,
     )
 
 
-CASES: dict[str, tuple[Check, Standing, str]] = {
+CASES: dict[str, tuple[TrainingCheck, Standing, str]] = {
     "better than both": (check(BETTER, BETTER), "confirmed", "it beats equal shares and proportional shares"),
     "better than one": (
         check(BETTER, OPEN),
@@ -129,7 +137,7 @@ def test_how_often_each_was_trained_is_said() -> None:
 
 def test_a_check_survives_json() -> None:
     one = replace(check(BETTER, UNKNOWN), noise=math.nan)
-    again = decode(Check, encode(one), "check")
+    again = decode(TrainingCheck, encode(one), "check")
     assert encode(again) == encode(one)
     assert again.verdict == one.verdict
 
@@ -301,7 +309,7 @@ def test_of_one_document_no_interval_knows_the_error() -> None:
 def test_a_verdict_says_how_far_it_reaches(parameters: int, tokens: int, said: bool) -> None:
     """It is one on runs of the size that was trained, and the target run may be another world."""
     found = check(BETTER, BETTER)
-    decision = replace(small(), check=found, target_scale=Scale(parameters, tokens)).judged()
+    decision = replace(small(), check=found, target_scale=RunScale(parameters, tokens)).judged()
     assert decision.headline[0].startswith("Train on ")
     known = "That is known of runs of 1k parameters and 5k tokens, not of the target run with "
     assert decision.headline[1].startswith(known) is said

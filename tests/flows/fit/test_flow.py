@@ -16,7 +16,7 @@ from cuvee.errors import ConfigError, InfeasibleRegion, MixtureError, SchemaErro
 from cuvee.execution.local import LocalProcesses
 from cuvee.flows.fit.belief import Belief
 from cuvee.flows.fit.distance import distance
-from cuvee.flows.fit.flow import Answer, decide
+from cuvee.flows.fit.flow import FitResult, decide
 from cuvee.flows.fit.folder import load_decision, save
 from cuvee.flows.fit.labels import labels
 from cuvee.flows.fit.next_runs import worth_of_more
@@ -64,7 +64,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Observations:
 
 
 @pytest.fixture(scope="module")
-def answer(runs: Observations) -> Answer:
+def answer(runs: Observations) -> FitResult:
     question = Question(tokens={"books": 10, "code": 20, "law": 30, "web": 40}, target_tokens=100.0)
     return decide(runs, question, table="runs.csv")
 
@@ -74,13 +74,13 @@ def lowest_truth() -> float:
     return float(truth(shares).mean(axis=1).min())
 
 
-def test_the_pick_is_close_to_the_best_there_is(answer: Answer) -> None:
+def test_the_pick_is_close_to_the_best_there_is(answer: FitResult) -> None:
     pick = np.array(answer.decision.candidate(PICK).shares)
     assert truth(pick[None]).mean() - lowest_truth() < 0.005
     assert answer.decision.gap < 1e-4
 
 
-def test_the_answer_holds_what_a_reader_needs(answer: Answer) -> None:
+def test_the_answer_holds_what_a_reader_needs(answer: FitResult) -> None:
     decision = answer.decision
     names = [one.name for one in decision.candidates]
     assert names == [PICK, "proportional", "uniform", "unimax", "best observed"]
@@ -99,7 +99,7 @@ def test_the_answer_holds_what_a_reader_needs(answer: Answer) -> None:
     assert decision.expected_gain <= decision.likely_gain + 1e-12
 
 
-def test_it_is_the_same_as_json(answer: Answer) -> None:
+def test_it_is_the_same_as_json(answer: FitResult) -> None:
     text = json.dumps(answer.decision.as_json(), allow_nan=False)
     again = LawDecision.from_json(json.loads(text))
     assert again == answer.decision
@@ -261,7 +261,7 @@ RULES: dict[str, tuple[dict[str, Any], bool, str]] = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_law_that_is_believed_leaves_its_mixture_to_be_trained(answer: Answer, rule: str) -> None:
+def test_a_law_that_is_believed_leaves_its_mixture_to_be_trained(answer: FitResult, rule: str) -> None:
     changes, believed, said = RULES[rule]
     laws = tuple(
         replace(row, r_squared=changes.get("r_squared", 0.95)) if row.chosen else row
@@ -276,7 +276,7 @@ def test_a_law_that_is_believed_leaves_its_mixture_to_be_trained(answer: Answer,
     assert decision.headline[0].startswith(first)
 
 
-def test_fits_of_the_first_schema_open_with_a_verdict(answer: Answer) -> None:
+def test_fits_of_the_first_schema_open_with_a_verdict(answer: FitResult) -> None:
     document = {key: value for key, value in answer.decision.as_json().items() if key != "verdict"}
     document |= {"schema": 1, "headline": ["Mixture: as before."]}
     assert LawDecision.from_json(document) == answer.decision
@@ -392,7 +392,7 @@ def test_what_was_asked_can_be_asked_again(tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
 
 
-def test_the_law_in_the_file_predicts_without_cuvee(answer: Answer) -> None:
+def test_the_law_in_the_file_predicts_without_cuvee(answer: FitResult) -> None:
     law = json.loads(json.dumps(answer.surrogate.as_json(), allow_nan=False))
     shares = np.random.default_rng(2).dirichlet(np.ones(4), 20)
     for name, p in law["metrics"].items():
@@ -402,7 +402,7 @@ def test_the_law_in_the_file_predicts_without_cuvee(answer: Answer) -> None:
         assert by_hand == pytest.approx(predicted.mean[:, METRICS.index(name)], abs=1e-9)
 
 
-def test_the_first_lines_say_at_which_scale_the_target_is_expected(answer: Answer) -> None:
+def test_the_first_lines_say_at_which_scale_the_target_is_expected(answer: FitResult) -> None:
     def told(decision: LawDecision) -> str:
         return next(line for line in headline(decision) if line.startswith("Its target is expected"))
 

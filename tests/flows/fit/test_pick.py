@@ -12,7 +12,7 @@ from cuvee.flows.fit.flow import decide
 from cuvee.flows.fit.folder import load_kept, save
 from cuvee.flows.fit.law_choice import chosen_law
 from cuvee.flows.fit.pick import pick
-from cuvee.laws.asked import Answers
+from cuvee.laws.asked import CheckedQuestions
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.interface import UNKNOWN_SCALE, Scale
 from cuvee.laws.validation import HeldOut
@@ -30,7 +30,7 @@ WELL = np.array([0.7, 0.1, 0.1, 0.1])
 
 
 @dataclass(frozen=True)
-class Well(Answers):
+class Well(CheckedQuestions):
     """A plain bowl around equal shares, and a narrow deep well that no descent from elsewhere finds."""
 
     law: str = "well"

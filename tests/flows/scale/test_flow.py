@@ -356,10 +356,12 @@ def test_repetition_is_matched_unless_it_is_turned_off(climbed: Climbed, tmp_pat
     for matched in (True, False):
         changed = SCALED | {"target_run": SCALED["target_run"] | {"simulated_epoching": matched}}
         folder = write_study(tmp_path / str(matched), **changed)
-        with opened(StudyConfig.load(folder.root), folder, executor=InProcess()) as lab:
+        with opened(StudyConfig.load(folder.root), folder, executor=InProcess()) as runner:
             rung = Rung(100_000, 2_200)
             base = rung.runs(LANGUAGES, (1 / 3, 3.0), 0)[0]
-            parts[matched] = lab.plan.alone(base.mixture, lab.plan.model, base.tokens, rung.tokens).fractions
+            parts[matched] = runner.plan.alone(
+                base.mixture, runner.plan.model, base.tokens, rung.tokens
+            ).fractions
     assert parts[False] == {}
     assert parts[True] == pytest.approx(dict.fromkeys(LANGUAGES, 0.1))
     off = replace(climbed.decision, simulated_epoching=False)

@@ -1,7 +1,7 @@
 """A decision by search written by hand."""
 
 from cuvee.decisions.interval import Interval
-from cuvee.decisions.search.decision import LevelRow, SearchDecision, TrainedMixture
+from cuvee.decisions.search.decision import FidelityRow, SearchDecision, TrainedMixture
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNJUDGED
 from tests.flows.scale.scale_cases import FOUND, PROVENANCE, SOURCES, Shares
@@ -31,7 +31,7 @@ def searched(
         regret=Interval(0.01, 0.0, 0.02),
         better_probability=0.1,
         tolerance=0.01,
-        levels=(LevelRow("trained", 1_000_000, tokens, 1e12, 2, 0, 2e12),),
+        levels=(FidelityRow("trained", 1_000_000, tokens, 1e12, 2, 0, 2e12),),
         tried=(),
         trained=(
             TrainedMixture("2", mixture, 3.9, expected),

@@ -104,19 +104,19 @@ def unpooled(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 def menu_of(folder: StudyFolder, **changes: Any) -> Menu:
     config = StudyConfig.load(folder.root).searching(changes)
-    with opened(config, folder, Listener(), InProcess()) as lab:
-        return Menu.of(lab)
+    with opened(config, folder, Listener(), InProcess()) as runner:
+        return Menu.of(runner)
 
 
 def test_prices_are_those_of_the_formulas(finished: Finished) -> None:
     menu = menu_of(finished.folder)
     kinds = [level.kind for level in menu.space.levels]
     assert kinds == ["merged", "ensembled", "trained", "checkpoint", "checkpoint", "trained"]
-    model = menu.lab.plan.model.build()
-    forward = model.flops_per_token * menu.lab.plan.bench.evaluator().tokens
+    model = menu.runner.plan.model.build()
+    forward = model.flops_per_token * menu.runner.plan.bench.evaluator().tokens
     merged, ensembled, short, third, _, target = menu.space.levels
     assert merged.flops == pytest.approx(forward + 2 * 4 * model.layout.size)
-    assert ensembled.flops == pytest.approx(2 * 4 * menu.lab.plan.bench.evaluator().tokens)
+    assert ensembled.flops == pytest.approx(2 * 4 * menu.runner.plan.bench.evaluator().tokens)
     assert target.flops == pytest.approx(3 * model.flops_per_token * target.tokens + forward)
     assert short.flops == pytest.approx(3 * model.flops_per_token * short.tokens + forward)
     assert third.flops == pytest.approx(3 * model.flops_per_token * third.tokens + forward)
@@ -500,8 +500,8 @@ def test_more_budget_goes_on_where_the_search_stopped(unpooled: Finished, tmp_pa
 def test_a_seed_that_has_seen_more_than_the_pool_is_told(tmp_path: Path) -> None:
     def warnings(**changes: Any) -> tuple[str, ...]:
         folder = write_study(tmp_path, pool=list(LANGUAGES[:3]), **SEARCHED | changes)
-        with opened(StudyConfig.load(folder.root), folder, executor=InProcess()) as lab:
-            return Menu.of(lab).warnings
+        with opened(StudyConfig.load(folder.root), folder, executor=InProcess()) as runner:
+            return Menu.of(runner).warnings
 
     [told] = warnings()
     assert "(nu)" in told
@@ -517,8 +517,8 @@ def test_another_pool_is_another_search(finished: Finished) -> None:
         changed["search"]["proxies"] = proxies
         changed["branch_training"]["tokens"] = branch_tokens
         parsed = StudyConfig.parse(changed, finished.folder.root)
-        with opened(parsed, finished.folder, executor=InProcess()) as lab:
-            return Menu.of(lab).question(method)
+        with opened(parsed, finished.folder, executor=InProcess()) as runner:
+            return Menu.of(runner).question(method)
 
     tokens = config.branch_training.tokens
     assert question(["merged"], tokens) != question(["merged"], 2 * tokens)

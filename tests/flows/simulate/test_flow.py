@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cuvee.decisions.simulate.decision import Comparison, Simulation
+from cuvee.decisions.simulate.decision import MethodComparison, Simulation
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess, LocalProcesses
@@ -29,7 +29,7 @@ from cuvee.search.methods.registry import PROPOSERS
 from cuvee.search.methods.transfer import Transfer
 from cuvee.search.played import Played
 from cuvee.search.proposer import History
-from cuvee.search.space import Experiment, Level
+from cuvee.search.space import Experiment, Fidelity
 from cuvee.types import FloatArray
 from tests.published import shared
 
@@ -337,7 +337,9 @@ def test_when_adaptivity_pays() -> None:
     late = tuple(by_hand("m", [1.0] * 4 + [0.0]) for _ in range(8))
     never = tuple(by_hand("m", [1.0] * 5) for _ in range(8))
 
-    def told(adaptive: tuple[Played, ...], simple: tuple[Played, ...]) -> tuple[str, tuple[Comparison, ...]]:
+    def told(
+        adaptive: tuple[Played, ...], simple: tuple[Played, ...]
+    ) -> tuple[str, tuple[MethodComparison, ...]]:
         found = comparisons([Plays("cost_aware", adaptive, 0.0), Plays("transfer", simple, 0.0)])
         return verdict(found), found
 
@@ -352,7 +354,7 @@ def test_when_adaptivity_pays() -> None:
     assert alike == "not told"
     assert (found[0].chance, found[0].p_value) == (0.5, 1.0)
     assert verdict(()) == "not compared"
-    mixed = (Comparison(0.1, 1, 2, 0.9, 0.001), Comparison(0.01, 2, 1, 0.1, 0.001))
+    mixed = (MethodComparison(0.1, 1, 2, 0.9, 0.001), MethodComparison(0.01, 2, 1, 0.1, 0.001))
     assert verdict(mixed) == "not told"
 
 
@@ -371,7 +373,7 @@ def test_a_play_is_the_same_as_json() -> None:
 
 def test_levels_by_name() -> None:
     sizes = ((58_982_400.0, 1_048_576_000.0), (1_310_720.0, 1_048_576_000.0))
-    levels = [Level("imported", params, tokens, 1.0) for params, tokens in sizes]
+    levels = [Fidelity("imported", params, tokens, 1.0) for params, tokens in sizes]
     assert level_names(levels) == ("58.98M/1.049B", "1.311M/1.049B")
     for place, name in enumerate(level_names(levels)):
         assert level_named(levels, name) == place

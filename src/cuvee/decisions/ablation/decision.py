@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
 from cuvee.decisions.ablation.headline import headline
-from cuvee.decisions.check import Check
+from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.document import decode
 from cuvee.decisions.evaluations import EvaluationRow
@@ -42,7 +42,7 @@ _NAN = math.nan
 
 
 @dataclass(frozen=True)
-class Scale:
+class RunScale:
     """The size of a run."""
 
     params: int
@@ -62,7 +62,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictedLosses:
     """The loss of one evaluation (or of ``TARGET``) under the pick and under what it competes with."""
 
     evaluation: str
@@ -254,18 +254,18 @@ class Decision(Checkable):
     """It agreed with the trained references, and better than the baselines did."""
     why: str
     """One sentence on ``believed``."""
-    target_scale: Scale
+    target_scale: RunScale
     """The run the decision is for."""
-    proxy_scale: Scale
+    proxy_scale: RunScale
     """One reference run."""
     mixture: tuple[SourceShare, ...]
     """The pick, one entry a source."""
     target: dict[str, float]
     """Evaluation -> weight in what is minimised."""
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[PredictedLosses, ...]
     verdict: Verdict = UNTRAINED
     """Whether the pick may be acted on; documents of schema 1 have none."""
-    check: Check | None = None
+    check: TrainingCheck | None = None
     """What fresh trainings say of the pick; None where there were none."""
     gains: tuple[Gain, ...] = ()
     """What was predicted of it before they were made."""
@@ -273,7 +273,7 @@ class Decision(Checkable):
     """By how much a mixture looks better for having been chosen, nats per token of the target."""
     evaluations: tuple[EvaluationRow, ...] = ()
     best_reference: str = ""
-    """Name of the mixture behind ``Prediction.best_reference``; empty for none."""
+    """Name of the mixture behind ``PredictedLosses.best_reference``; empty for none."""
     tied: tuple[TiedMixture, ...] = ()
     honesty: tuple[HonestyRow, ...] = ()
     calibrators: tuple[CalibratorRow, ...] = ()

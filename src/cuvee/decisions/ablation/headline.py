@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from cuvee.decisions.advice import advice
-from cuvee.decisions.check import Check, Comparison
+from cuvee.decisions.check import BaselineComparison, TrainingCheck
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.shares import in_words
 from cuvee.quantities import size
@@ -98,7 +98,7 @@ def _chosen_for_it(optimism: float) -> str:
     return f", {optimism:.4f} taken off for having been chosen" if optimism >= 5e-5 else ""
 
 
-def borne_out(baseline: str, low: float, high: float, check: Check | None) -> str:
+def borne_out(baseline: str, low: float, high: float, check: TrainingCheck | None) -> str:
     """What training says of a prediction whose interval lies apart from the measured one."""
     measured = next((one for one in check.comparisons if one.baseline == baseline), None) if check else None
     if measured is None or not (measured.low > high or measured.high < low):
@@ -110,11 +110,11 @@ def _interval(low: float, high: float, level: str) -> str:
     return f" ({level} {low:+.4f} to {high:+.4f})" if math.isfinite(low) and math.isfinite(high) else ""
 
 
-def _noise(check: Check) -> str:
+def _noise(check: TrainingCheck) -> str:
     return f"; one training varies by {check.noise:.4f}." if math.isfinite(check.noise) else "."
 
 
-def _worth(one: Comparison) -> str:
+def _worth(one: BaselineComparison) -> str:
     if not math.isfinite(one.tokens_needed):
         return ""
     return (

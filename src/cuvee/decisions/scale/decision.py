@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
-from cuvee.decisions.check import Check
+from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.document import decode, encode
 from cuvee.decisions.interval import Interval
@@ -151,7 +151,7 @@ class ScaleDecision(Checkable):
     documents: int = 0
     """Of the evaluation that has the fewest, among those that count in the target; 0 where an older document
     does not say it."""
-    check: Check | None = None
+    check: TrainingCheck | None = None
     """What fresh trainings say of the mixture, where `cuvee check` made them."""
 
     def __post_init__(self) -> None:

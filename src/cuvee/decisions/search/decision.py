@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from cuvee.decisions.check import Check
+from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.document import decode, encode
 from cuvee.decisions.interval import Interval
@@ -29,7 +29,7 @@ _NAN = math.nan
 
 
 @dataclass(frozen=True)
-class LevelRow:
+class FidelityRow:
     """A way of measuring a mixture, what it took and what it told."""
 
     kind: str
@@ -118,7 +118,7 @@ class SearchDecision(Checkable):
     better_probability: float
     """That another mixture is better by more than ``tolerance``."""
     tolerance: float
-    levels: tuple[LevelRow, ...]
+    levels: tuple[FidelityRow, ...]
     """The dearest last."""
     tried: tuple[Tried, ...]
     trained: tuple[TrainedMixture, ...]
@@ -133,7 +133,7 @@ class SearchDecision(Checkable):
     simulated_epoching: bool
     warnings: tuple[str, ...]
     level: float = 0.8
-    check: Check | None = None
+    check: TrainingCheck | None = None
     """What fresh trainings say of the mixture, where `cuvee check` made them."""
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ Conventions of every object in this file:
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
-from cuvee.decisions.document import Document
+from cuvee.decisions.document import JsonDocument
 from cuvee.decisions.provenance import Origin
 
 ADAPTIVE, SIMPLE = "cost_aware", "transfer"
@@ -24,7 +24,7 @@ Adaptivity = Literal["pays", "costs", "not told", "not compared"]
 
 
 @dataclass(frozen=True)
-class LevelRow:
+class SimulatedFidelity:
     """One way of measuring a mixture."""
 
     name: str
@@ -46,7 +46,7 @@ class LevelRow:
 
 
 @dataclass(frozen=True)
-class Reach:
+class CostToReach:
     """What it costs until a completed run at the target is good enough."""
 
     gap: float
@@ -90,13 +90,13 @@ class MethodRow:
     """In words."""
     experiments: float
     """Of a play, median."""
-    reach: tuple[Reach, ...]
+    reach: tuple[CostToReach, ...]
     regret: tuple[RegretAt, ...]
     curve: tuple[CurvePoint, ...]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MethodComparison:
     """The adaptive method beside the simple one, for one gap."""
 
     gap: float
@@ -110,7 +110,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Simulation(Document):
+class Simulation(JsonDocument):
     """What methods of search do on a table of runs. Two are equal when their JSON is."""
 
     by: ClassVar[str] = "simulation"
@@ -126,7 +126,7 @@ class Simulation(Document):
     """Taken for the truth; empty where only what was run can be asked."""
     noise: dict[str, float]
     """Metric -> standard deviation of a run around the law; empty without one."""
-    levels: tuple[LevelRow, ...]
+    levels: tuple[SimulatedFidelity, ...]
     """From the cheapest to the dearest."""
     seeds: int
     budget: float
@@ -136,16 +136,16 @@ class Simulation(Document):
     median: float
     methods: tuple[MethodRow, ...]
     verdict: Adaptivity
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[MethodComparison, ...]
     notes: tuple[str, ...] = ()
 
     @property
-    def target_level(self) -> LevelRow:
+    def target_level(self) -> SimulatedFidelity:
         """The level at which the best mixture is wanted."""
         return next(level for level in self.levels if level.is_target)
 
     @property
-    def cheapest(self) -> LevelRow:
+    def cheapest(self) -> SimulatedFidelity:
         """The level of the lowest price."""
         return self.levels[0]
 

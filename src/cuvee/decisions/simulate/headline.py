@@ -2,7 +2,7 @@
 
 import math
 
-from cuvee.decisions.simulate.decision import ADAPTIVE, SIMPLE, Comparison, Simulation
+from cuvee.decisions.simulate.decision import ADAPTIVE, SIMPLE, MethodComparison, Simulation
 
 _AGREES = 0.9
 _DISAGREES = 0.5
@@ -47,7 +47,7 @@ def _adaptivity(simulation: Simulation) -> list[str]:
     return [f"{begin[simulation.verdict]} In the median {ADAPTIVE} takes {told}."]
 
 
-def _told(one: Comparison, budget: float) -> str:
+def _told(one: MethodComparison, budget: float) -> str:
     times = one.simple / one.adaptive if math.isfinite(one.simple) and math.isfinite(one.adaptive) else 1.0
     by = ""
     if times >= 1.05:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from cuvee.decisions.ablation import decision as d
-from cuvee.decisions.check import EQUAL, PROPORTIONAL, Check
+from cuvee.decisions.check import EQUAL, PROPORTIONAL, TrainingCheck
 from cuvee.decisions.shares import SourceShare
 from cuvee.files import write_json
 from cuvee.flows.ablation.findings import Findings
@@ -14,7 +14,7 @@ from cuvee.flows.ablation.unlearnt import unlearnt
 from cuvee.flows.ablation.warnings import unseen, warnings_of
 from cuvee.honesty.agreement import HonestyReport, honesty_report
 from cuvee.honesty.evidence import Evidence
-from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, Choice, choose_proxy
+from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, ProxyChoice, choose_proxy
 from cuvee.merging.geometry import Geometry
 from cuvee.mixture.distance import total_variation
 from cuvee.mixture.mixture import Mixture
@@ -35,25 +35,25 @@ ADDED = 0.1
 """Share that the ablation 'add' gives to a source, taken from all others in proportion."""
 
 
-def conclude(findings: Findings, lab: Runner) -> d.Decision:
+def conclude(findings: Findings, runner: Runner) -> d.Decision:
     """Choose a proxy on the references, pick a mixture, train it afresh, and say how sure each number is."""
-    judge, report = judged(findings, lab)
+    judge, report = judged(findings, runner)
     names = judge.pick.names
     added = [judge.pick.blend(Mixture.vertex(names, name), ADDED) for name in names]
     whole = np.arange(1 + len(added)) == 0
     further = findings.score([judge.pick, *added], [PICK] + [CANDIDATE] * len(added), whole)
-    return _decision(findings, lab, judge.with_more(further), report)
+    return _decision(findings, runner, judge.with_more(further), report)
 
 
-def judged(findings: Findings, lab: Runner) -> tuple[Judge, HonestyReport | None]:
+def judged(findings: Findings, runner: Runner) -> tuple[Judge, HonestyReport | None]:
     """The proxy to go by, the mixture to take, and how far the proxies agree with the references."""
-    seed, references = lab.plan.config.seed, findings.references
+    seed, references = runner.plan.config.seed, findings.references
     evidence = references.evidence() if references is not None else None
     choice = None
     if evidence is not None and evidence.references >= FEWEST_REFERENCES:
         choice = choose_proxy(evidence, seed)
-        write_json(lab.plan.folder.fit("calibration"), choice.to_json())
-    config = lab.plan.config
+        write_json(runner.plan.folder.fit("calibration"), choice.to_json())
+    config = runner.plan.config
     averaged = config.estimand == "equal_budget"
     judge = Judge(findings, evidence, choice, config.target_weights, seed, averaged=averaged)
     if evidence is None or evidence.references < 2:
@@ -64,15 +64,15 @@ def judged(findings: Findings, lab: Runner) -> tuple[Judge, HonestyReport | None
     return judge, honesty_report(_beside_raw(evidence, choice), seed, resampled=resampled)
 
 
-def _beside_raw(evidence: Evidence, choice: Choice | None) -> Evidence:
+def _beside_raw(evidence: Evidence, choice: ProxyChoice | None) -> Evidence:
     """With the calibrated proxy among the raw ones, each reference predicted without itself."""
     if choice is None:
         return evidence
     return replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
 
 
-def _decision(findings: Findings, lab: Runner, judge: Judge, report: HonestyReport | None) -> d.Decision:
-    plan, config, choice = lab.plan, lab.plan.config, judge.choice
+def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyReport | None) -> d.Decision:
+    plan, config, choice = runner.plan, runner.plan.config, judge.choice
     scored, pick = judge.scored, judge.pick
     row, factors = scored.row(pick), scored.documents.bits_per_byte_factor
     even = Mixture.uniform(pick.names)
@@ -83,21 +83,21 @@ def _decision(findings: Findings, lab: Runner, judge: Judge, report: HonestyRepo
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
     trained = findings.references.trained if findings.references else ()
-    checking = Checking(lab, pick, compared, plan.reference, replicated(lab, trained), CONFIDENCE)
+    checking = Checking(runner, pick, compared, plan.reference, replicated(runner, trained), CONFIDENCE)
     checked = checking.check(config.check.seeds)
     decision = d.Decision(
         study=config.name,
         created_from=provenance(
-            lab, plan.reference(Mixture.uniform(config.pool_sources)), "cuvee run study.yaml"
+            runner, plan.reference(Mixture.uniform(config.pool_sources)), "cuvee run study.yaml"
         ),
         estimand=config.estimand,
         headline=(),
         believed_proxy=proxy,
         believed=choice is not None and choice.believed,
         why=_why(choice, judge.evidence),
-        target_scale=d.Scale(config.target_run.parameters or plan.parameters, target_tokens),
-        proxy_scale=d.Scale(plan.parameters, config.reference_training.tokens),
-        mixture=_mixture(findings, judge, target_tokens, config.target_run.tokens is not None, lab),
+        target_scale=d.RunScale(config.target_run.parameters or plan.parameters, target_tokens),
+        proxy_scale=d.RunScale(plan.parameters, config.reference_training.tokens),
+        mixture=_mixture(findings, judge, target_tokens, config.target_run.tokens is not None, runner),
         target=config.target_weights,
         predictions=_predictions(findings, judge, row, uniform, proportional, reference_row, factors),
         check=checked,
@@ -125,9 +125,9 @@ def _decision(findings: Findings, lab: Runner, judge: Judge, report: HonestyRepo
         ),
         next_runs=_next_runs(judge, checked),
         references=_references(judge),
-        ledger=ledger(lab.store),
-        proxy_over_direct=proxy_over_direct(lab.store, plan),
-        doubts=unlearnt(findings, lab),
+        ledger=ledger(runner.store),
+        proxy_over_direct=proxy_over_direct(runner.store, plan),
+        doubts=unlearnt(findings, runner),
         warnings=warnings_of(findings, judge, geometry, plan),
         confidence=CONFIDENCE,
     )
@@ -146,7 +146,7 @@ def _gains(judge: Judge, row: int, compared: dict[str, Mixture]) -> tuple[d.Gain
     return tuple(found)
 
 
-def _why(choice: Choice | None, evidence: Evidence | None) -> str:
+def _why(choice: ProxyChoice | None, evidence: Evidence | None) -> str:
     if choice is None:
         count = evidence.references if evidence is not None else 0
         return (
@@ -167,7 +167,7 @@ def _why(choice: Choice | None, evidence: Evidence | None) -> str:
 
 
 def _mixture(
-    findings: Findings, judge: Judge, target_tokens: int, capped: bool, lab: Runner
+    findings: Findings, judge: Judge, target_tokens: int, capped: bool, runner: Runner
 ) -> tuple[SourceShare, ...]:
     low, high = judge.share_bounds()
     return tuple(
@@ -177,7 +177,7 @@ def _mixture(
             (float(low[place]), float(high[place])),
             unique_tokens=findings.available[name],
             target_tokens=target_tokens,
-            epoch_cap=lab.plan.config.target_run.max_epochs if capped else float("nan"),
+            epoch_cap=runner.plan.config.target_run.max_epochs if capped else float("nan"),
             largest=findings.region.upper[place],
         )
         for place, name in enumerate(judge.pick.names)
@@ -192,7 +192,7 @@ def _predictions(
     proportional: Mixture,
     reference: FloatArray | None,
     factors: FloatArray,
-) -> tuple[d.Prediction, ...]:
+) -> tuple[d.PredictedLosses, ...]:
     names = [*judge.weights, d.TARGET]
     picks = judge.loss(row, factors)
     even = judge.loss(judge.scored.row(uniform), factors)
@@ -204,7 +204,7 @@ def _predictions(
         measured = [d.Loss(mean=float(v), bits_per_byte=float(b)) for v, b in zip(values, bits, strict=True)]
     own = judge.evidence.own if judge.evidence is not None else np.full(len(names) - 1, -1)
     return tuple(
-        d.Prediction(name, picks[i], even[i], given[i], measured[i], bool(i < len(own) and own[i] >= 0))
+        d.PredictedLosses(name, picks[i], even[i], given[i], measured[i], bool(i < len(own) and own[i] >= 0))
         for i, name in enumerate(names)
     )
 
@@ -330,7 +330,7 @@ def _interactions(judge: Judge, uniform: Mixture) -> tuple[tuple[float, ...], ..
     )
 
 
-def _next_runs(judge: Judge, checked: Check | None) -> tuple[d.NextRun, ...]:
+def _next_runs(judge: Judge, checked: TrainingCheck | None) -> tuple[d.NextRun, ...]:
     runs = [d.NextRun(_label(judge.pick), _tuple(judge.pick), "the pick itself: what it really does")]
     if checked is not None:
         runs = []

@@ -61,9 +61,9 @@ def run(
     Raises:
         CuveeError: anything that cannot go on; what is done so far is kept.
     """
-    with opened(config, folder, progress, executor) as lab:
-        lab.progress.message(outlook_of(lab).statement)
-        return conclude(investigate(lab), lab)
+    with opened(config, folder, progress, executor) as runner:
+        runner.progress.message(outlook_of(runner).statement)
+        return conclude(investigate(runner), runner)
 
 
 def outlook(
@@ -73,29 +73,29 @@ def outlook(
     executor: Executor | None = None,
 ) -> Outlook:
     """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
-    with opened(config, folder, progress, executor, looking=True) as lab:
-        return outlook_of(lab)
+    with opened(config, folder, progress, executor, looking=True) as runner:
+        return outlook_of(runner)
 
 
-def outlook_of(lab: Runner) -> Outlook:
+def outlook_of(runner: Runner) -> Outlook:
     """The same of a study that is open."""
-    plan, config = lab.plan, lab.plan.config
+    plan, config = runner.plan, runner.plan.config
     region = region_of(config, available_tokens(config, plan.material))
     chosen = intended_references(config, plan.folder, region, plan.material.unit_tokens)
     _, trained, replicates = _runs(plan, chosen)
-    return ablation_outlook(lab, trained, replicates)
+    return ablation_outlook(runner, trained, replicates)
 
 
-def investigate(lab: Runner) -> Findings:
+def investigate(runner: Runner) -> Findings:
     """Train what is missing, score every mixture by both proxies, and gather the evidence."""
-    plan, config = lab.plan, lab.plan.config
+    plan, config = runner.plan, runner.plan.config
     available = available_tokens(config, plan.material)
     region = region_of(config, available)
-    lab.make(Trainings(plan, "training the seed model"), planned_seed(plan))
+    runner.make(Trainings(plan, "training the seed model"), planned_seed(plan))
     chosen = references(config, plan.folder, region, plan.material.unit_tokens)
     branches, trained, replicates = _runs(plan, chosen)
-    lab.make(_trainings(plan), [*branches, *trained, *replicates])
-    return _simulate(lab, region, available, chosen)
+    runner.make(_trainings(plan), [*branches, *trained, *replicates])
+    return _simulate(runner, region, available, chosen)
 
 
 def _trainings(plan: Plan) -> Trainings:
@@ -116,13 +116,13 @@ def _runs(
 
 
 def _simulate(
-    lab: Runner, region: Region, available: dict[str, int], chosen: Sequence[ReferenceMixture]
+    runner: Runner, region: Region, available: dict[str, int], chosen: Sequence[ReferenceMixture]
 ) -> Findings:
     """Score references and candidates by both proxies, and gather the evidence."""
-    config = lab.plan.config
+    config = runner.plan.config
     names = config.pool_sources
-    proxies = Proxies.of(lab)
-    target = lab.documents.target(config.target_weights)
+    proxies = Proxies.of(runner)
+    target = runner.documents.target(config.target_weights)
     optimum = proxies.ensemble.optimum(region, target)
     looked_at = [*candidates(config, region, available), optimum.mixture]
     pairs = leave_two_out(names) if config.estimand == "equal_budget" else []
@@ -138,7 +138,7 @@ def _simulate(
         available=available,
         scored=scored,
         candidates=tuple(region.contains(one, 1e-6) for one in mixtures),
-        references=_references(lab, proxies, chosen, target) if chosen else None,
+        references=_references(runner, proxies, chosen, target) if chosen else None,
         pool=proxies.pool,
         ensemble=proxies.ensemble,
         optimum=optimum,
@@ -148,31 +148,31 @@ def _simulate(
 
 
 def _references(
-    lab: Runner, proxies: Proxies, chosen: Sequence[ReferenceMixture], target: FloatArray
+    runner: Runner, proxies: Proxies, chosen: Sequence[ReferenceMixture], target: FloatArray
 ) -> References:
     """What the really trained references say."""
-    trainings, (_, trained, replicates) = _trainings(lab.plan), _runs(lab.plan, chosen)
+    trainings, (_, trained, replicates) = _trainings(runner.plan), _runs(runner.plan, chosen)
     mixtures = [one.mixture for one in chosen]
     return References(
         mixtures=tuple(mixtures),
         scored=proxies.score(mixtures, [REFERENCE] * len(mixtures)),
-        observed=_observed(lab, [*trained, *replicates]),
-        nats=lab.scores(trainings, trained).nats,
-        again=lab.scores(trainings, replicates).nats,
+        observed=_observed(runner, [*trained, *replicates]),
+        nats=runner.scores(trainings, trained).nats,
+        again=runner.scores(trainings, replicates).nats,
         twice=tuple(range(len(replicates))),
         units=proxies.unit_nats(),
-        own=lab.plan.config.own_columns,
+        own=runner.plan.config.own_columns,
         target=target,
         trained=tuple(one.trained for one in chosen),
     )
 
 
-def _observed(lab: Runner, planned: Sequence[Planned]) -> Observations:
+def _observed(runner: Runner, planned: Sequence[Planned]) -> Observations:
     """A row for every training, over the sources of the pool.
 
     The store knows one that was carried over as a run on the sources of its time where the evaluations are
     still the same.
     """
     shares = np.stack([one.mixture.shares for one in planned])
-    rows = lab.observe(_trainings(lab.plan), planned)
-    return replace(rows, sources=lab.plan.config.pool_sources, shares=shares)
+    rows = runner.observe(_trainings(runner.plan), planned)
+    return replace(rows, sources=runner.plan.config.pool_sources, shares=shares)

@@ -19,9 +19,9 @@ from scipy.special import stdtrit
 from cuvee.decisions.ablation.decision import Loss
 from cuvee.flows.ablation.findings import Findings
 from cuvee.flows.ablation.halves import PAIRS, Halves
-from cuvee.honesty.calibration import FittedCalibrator, Prediction
+from cuvee.honesty.calibration import CalibratedLosses, FittedCalibrator
 from cuvee.honesty.evidence import Evidence
-from cuvee.honesty.proxy_choice import Choice, refit
+from cuvee.honesty.proxy_choice import ProxyChoice, refit
 from cuvee.honesty.scopes import replicate_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.product_process import expected_fall
@@ -40,7 +40,7 @@ class Judge:
     findings: Findings
     evidence: Evidence | None
     """What the references say on all documents."""
-    choice: Choice | None
+    choice: ProxyChoice | None
     weights: dict[str, float]
     seed: int
     further: Scored | None = None
@@ -65,11 +65,11 @@ class Judge:
         return np.array(list(self.weights.values()))
 
     @cached_property
-    def _prediction(self) -> Prediction:
+    def _prediction(self) -> CalibratedLosses:
         """From all evidence [M, E]; the proxy as it is, its spread NaN, without references."""
         if self.choice is None:
             losses = self.scored.losses(UNCHECKED)
-            return Prediction(losses, np.full(losses.shape, np.nan))
+            return CalibratedLosses(losses, np.full(losses.shape, np.nan))
         return self.choice.fitted.predict(self.scored.shares, self.scored.proxies())
 
     @property

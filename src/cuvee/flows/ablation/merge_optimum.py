@@ -16,7 +16,7 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.runs.roles import OPTIMUM
 from cuvee.runs.run import Run
-from cuvee.study.producers.descended import Descent, Descents
+from cuvee.study.producers.descended import Descents, WeightDescent
 from cuvee.study.proxies import MERGE, Proxies
 from cuvee.study.scored import Scored
 from cuvee.types import FloatArray
@@ -69,11 +69,11 @@ def _starts(region: Region, near: Sequence[Mixture]) -> list[Mixture]:
 
 def _descents(proxies: Proxies, region: Region, starts: Sequence[Mixture], target: FloatArray) -> list[Run]:
     """The rows of descents, made where the store does not have them."""
-    lab, cost = proxies.lab, proxies.noise_cost
+    runner, cost = proxies.runner, proxies.noise_cost
     noise = float(cost @ target) if cost is not None else 0.0
-    descents = Descents(lab.plan, MERGE, proxies.pool, proxies.ensemble)
-    asked = [Descent(start, region, target, noise) for start in starts]
-    lab.make(descents, asked)
-    runs = [run for run in lab.known(descents, asked) if run is not None]
+    descents = Descents(runner.plan, MERGE, proxies.pool, proxies.ensemble)
+    asked = [WeightDescent(start, region, target, noise) for start in starts]
+    runner.make(descents, asked)
+    runs = [run for run in runner.known(descents, asked) if run is not None]
     assert len(runs) == len(asked)  # they were made, or the flow would have ended
     return runs

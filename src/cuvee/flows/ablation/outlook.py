@@ -20,15 +20,15 @@ from cuvee.study.survey import ARMS
 from cuvee.training.run import TrainingRun
 
 
-def ablation_outlook(lab: Runner, trained: Sequence[Planned], replicates: Sequence[Planned]) -> Outlook:
+def ablation_outlook(runner: Runner, trained: Sequence[Planned], replicates: Sequence[Planned]) -> Outlook:
     """Seed model, branches, references, replicates, and the mixtures that only proxies score.
 
     Args:
-        lab: of the study.
+        runner: of the study.
         trained: the references.
         replicates: those that are trained again.
     """
-    plan, watch = lab.plan, Stopwatch(lab)
+    plan, watch = runner.plan, Stopwatch(runner)
     stages = {
         "seed model": planned_seed(plan),
         "branches": planned_branches(plan),
@@ -40,16 +40,16 @@ def ablation_outlook(lab: Runner, trained: Sequence[Planned], replicates: Sequen
         for title, planned in stages.items()
         if planned
     ]
-    scoring = _scoring(lab, watch), _optimum(lab, watch)
-    return Outlook((*rows, *scoring, *_check(lab, watch, any(row.left for row in rows))))
+    scoring = _scoring(runner, watch), _optimum(runner, watch)
+    return Outlook((*rows, *scoring, *_check(runner, watch, any(row.left for row in rows))))
 
 
-def _check(lab: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
+def _check(runner: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
     """What a check at these seeds set out to train; before one, as much as if all mixtures were different.
 
     Where more is going to be trained the pick will be another one (``changing``), and is trained anew.
     """
-    plan, seeds = lab.plan, lab.plan.config.check.seeds
+    plan, seeds = runner.plan, runner.plan.config.check.seeds
     if not seeds:
         return []
     even = Mixture.uniform(plan.config.pool_sources)
@@ -65,7 +65,7 @@ def _check(lab: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
 
 def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]) -> OutlookRow:
     """A row of trainings that cost what one of them does, by what is left of each that is not done."""
-    workers = watch.lab.plan.config.workers
+    workers = watch.runner.plan.config.workers
     together = max(math.fsum(left) / workers, max(left, default=0.0)) * run.flops
     return OutlookRow(
         TITLE,
@@ -80,9 +80,9 @@ def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]
     )
 
 
-def _scoring(lab: Runner, watch: Stopwatch) -> OutlookRow:
+def _scoring(runner: Runner, watch: Stopwatch) -> OutlookRow:
     """Merges of all mixtures: for each a forward pass and the average of all branches."""
-    plan, config = lab.plan, lab.plan.config
+    plan, config = runner.plan, runner.plan.config
     branches, model, tokens = planned_branches(plan), plan.model.build(), plan.bench.evaluator().tokens
     mixtures = config.candidates.count + config.references.count
     # References and the best candidates are scored on all tokens, the others on a part.
@@ -91,25 +91,25 @@ def _scoring(lab: Runner, watch: Stopwatch) -> OutlookRow:
     each = model.flops_per_token * scored + 2.0 * len(branches) * model.layout.size
     # Those of another pool, before a source came or went, are of no use to this one.
     pool = set(plan.config.pool_sources)
-    merged = sum(set(run.mixture.names) == pool for run in lab.store.runs(kind="merged"))
+    merged = sum(set(run.mixture.names) == pool for run in runner.store.runs(kind="merged"))
     decided = merged > 0 and plan.folder.decision.exists()
     left = 0 if decided else max(mixtures - merged, 0)
     return _scored("scoring mixtures", watch, tokens, mixtures, left, each)
 
 
-def _optimum(lab: Runner, watch: Stopwatch) -> OutlookRow:
+def _optimum(runner: Runner, watch: Stopwatch) -> OutlookRow:
     """Descents to the optimum of merges, each as long as it may become."""
-    plan = lab.plan
+    plan = runner.plan
     each = descent_flops(plan, len(planned_branches(plan)))
     pool = set(plan.config.pool_sources)
-    made = sum(set(run.mixture.names) == pool for run in lab.store.runs(role=DESCENT))
+    made = sum(set(run.mixture.names) == pool for run in runner.store.runs(role=DESCENT))
     left = 0 if made and plan.folder.decision.exists() else max(STARTS - made, 0)
     return _scored(OPTIMUM, watch, plan.bench.part().tokens, STARTS, left, each)
 
 
 def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, each: float) -> OutlookRow:
     """A row of work by which nothing is trained, of so many FLOPs each."""
-    plan = watch.lab.plan
+    plan = watch.runner.plan
     run = planned_branches(plan)[0].run
     rate = plan.config.workers * watch.flops_a_second(run) if left else math.inf
     return OutlookRow(

@@ -14,17 +14,17 @@ GUESSING = 0.95
 Frequencies of tokens alone bring a loss well below."""
 
 
-def unlearnt(findings: Findings, lab: Runner) -> tuple[str, ...]:
+def unlearnt(findings: Findings, runner: Runner) -> tuple[str, ...]:
     """A sentence where no training learnt anything, or none more than the model that it started from."""
     losses, trained = _trained(findings)
-    guessing = math.log(lab.plan.model.build().vocabulary_size)
+    guessing = math.log(runner.plan.model.build().vocabulary_size)
     if (losses >= GUESSING * guessing).all():
         return (
             f"The {trained} know nothing: no loss is below {GUESSING:.0%} of that of guessing, "
             f"{guessing:.2f} nats per token. Look at the learning rates, or train longer: what is said of "
             "mixtures here means nothing.",
         )
-    seed = _seed_losses(lab)
+    seed = _seed_losses(runner)
     if seed is not None and (losses >= seed).all():
         return (
             f"The {trained} all ended worse than the seed model that they started from, on every evaluation: "
@@ -40,8 +40,8 @@ def _trained(findings: Findings) -> tuple[FloatArray, str]:
     return findings.references.evidence().truth, "trained mixtures"
 
 
-def _seed_losses(lab: Runner) -> FloatArray | None:
+def _seed_losses(runner: Runner) -> FloatArray | None:
     """Nats per token [E]; None where the study did not train the seed model, or has not measured it."""
-    found = [lab.store.get(trained_key(lab.plan, one.run)) for one in planned_seed(lab.plan)]
+    found = [runner.store.get(trained_key(runner.plan, one.run)) for one in planned_seed(runner.plan)]
     runs = [run for run in found if run is not None]
-    return lab.rows(runs).values_of(NATS)[0] if runs else None
+    return runner.rows(runs).values_of(NATS)[0] if runs else None

@@ -94,13 +94,13 @@ def look_ahead(
     Raises:
         CuveeError: text or limits that cannot be used.
     """
-    with opened(config, folder, progress, executor, looking=True) as lab:
-        region = region_of(config, available_tokens(config, lab.plan.material))
-        chosen = intended_references(config, folder, region, lab.plan.material.unit_tokens)
-        made = {run.details.get("run") for run in lab.store.runs(kind="trained")}
-        kept = [one for one in chosen if lab.plan.reference(one.trained).key in made]
-        runs, new = _worth(lab), len(chosen) - len(kept)
-        outlook = outlook_of(lab) if outlook_of is not None else None
+    with opened(config, folder, progress, executor, looking=True) as runner:
+        region = region_of(config, available_tokens(config, runner.plan.material))
+        chosen = intended_references(config, folder, region, runner.plan.material.unit_tokens)
+        made = {run.details.get("run") for run in runner.store.runs(kind="trained")}
+        kept = [one for one in chosen if runner.plan.reference(one.trained).key in made]
+        runs, new = _worth(runner), len(chosen) - len(kept)
+        outlook = outlook_of(runner) if outlook_of is not None else None
         sentences = [
             *statement(runs),
             *_of_references(kept, new),
@@ -113,12 +113,12 @@ def look_ahead(
         return ChangePlan(tuple(runs), len(kept), new, tuple(sentences), outlook)
 
 
-def _worth(lab: Runner) -> list[Carried]:
+def _worth(runner: Runner) -> list[Carried]:
     """Of every training of a mixture in the store, once each."""
-    config, tokens = lab.plan.config, lab.plan.material.unit_tokens
+    config, tokens = runner.plan.config, runner.plan.material.unit_tokens
     trained = {
         str(run.details.get("run", run.key)): run.mixture
-        for run in lab.store.runs(kind="trained")
+        for run in runner.store.runs(kind="trained")
         if run.role not in _OTHER_USE and set(run.mixture.support) <= set(config.sources)
     }
     return [over_pool(mixture, config, tokens) for mixture in trained.values()]

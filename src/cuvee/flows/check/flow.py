@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.answer import answer_of
-from cuvee.decisions.check import Check
+from cuvee.decisions.check import TrainingCheck
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
@@ -41,13 +41,13 @@ def check_answer(
         CuveeError: anything that cannot go on; what is trained so far is kept.
     """
     _check_asked(config, answer)
-    with opened(config, folder, progress, executor) as lab:
+    with opened(config, folder, progress, executor) as runner:
         # An answer of another state of the study may have been chosen on what checks it now.
-        same_text = answer.created_from.sources == lab.plan.material.content
+        same_text = answer.created_from.sources == runner.plan.material.content
         unseen = same_text and not outdated(folder.root, [answer_of(answer)], None)
-        found = _checking(lab, answer, unseen).check(config.check.seeds)
+        found = _checking(runner, answer, unseen).check(config.check.seeds)
         assert found is not None  # there are seeds
-        return _with_check(lab, answer, found)
+        return _with_check(runner, answer, found)
 
 
 def outlook(
@@ -63,8 +63,8 @@ def outlook(
         ConfigError: as ``check_answer``.
     """
     _check_asked(config, answer)
-    with opened(config, folder, progress, executor, looking=True) as lab:
-        return Outlook((_checking(lab, answer).outlook(config.check.seeds),))
+    with opened(config, folder, progress, executor, looking=True) as runner:
+        return Outlook((_checking(runner, answer).outlook(config.check.seeds),))
 
 
 def _check_asked(config: StudyConfig, answer: AnyDecision) -> None:
@@ -94,22 +94,22 @@ def _check_target(config: StudyConfig, answer: AnyDecision) -> None:
     )
 
 
-def _checking(lab: Runner, answer: AnyDecision, unseen: bool = True) -> Checking:
+def _checking(runner: Runner, answer: AnyDecision, unseen: bool = True) -> Checking:
     if not isinstance(answer, Decision):
-        return checking_of(lab, answer, unseen)
-    names = lab.plan.config.pool_sources
+        return checking_of(runner, answer, unseen)
+    names = runner.plan.config.pool_sources
     mixtures = [Mixture.of(dict(zip(names, one.shares, strict=True))) for one in answer.references]
-    trained = carried_references(lab.plan.config, lab.plan.folder, lab.plan.material.unit_tokens)
+    trained = carried_references(runner.plan.config, runner.plan.folder, runner.plan.material.unit_tokens)
     references = [trained.get(one.key, one) for one in mixtures]
     return replace(
-        Checking.of(lab, answer.mixture, lab.plan.reference),
-        layouts=replicated(lab, references),
+        Checking.of(runner, answer.mixture, runner.plan.reference),
+        layouts=replicated(runner, references),
         confidence=answer.confidence,
         unseen=unseen,
     )
 
 
-def _with_check(lab: Runner, answer: AnyDecision, found: Check) -> AnyDecision:
+def _with_check(runner: Runner, answer: AnyDecision, found: TrainingCheck) -> AnyDecision:
     if isinstance(answer, Decision):
-        answer = replace(answer, ledger=ledger(lab.store))
+        answer = replace(answer, ledger=ledger(runner.store))
     return answer.with_check(found)

@@ -5,6 +5,6 @@ answer = decide(runs.observations, checked_directions(runs, Question()), table=r
 """
 
 from cuvee.decisions.fit.decision import LawDecision
-from cuvee.flows.fit.flow import Answer, decide
+from cuvee.flows.fit.flow import FitResult, decide
 
-__all__ = ["Answer", "LawDecision", "decide"]
+__all__ = ["FitResult", "LawDecision", "decide"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from cuvee.execution.interface import Executor, Report
 from cuvee.flows.fit.price import in_words, price_of
-from cuvee.laws.ensemble import Ensemble, combine
+from cuvee.laws.ensemble import LawEnsemble, combine
 from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import FittedLaw, LawData, Refittable
 from cuvee.laws.registry import law_named
@@ -34,7 +34,7 @@ class Fitted:
     def validated(self, name: str) -> Validated:
         """A law with what it said of runs it had not seen. Cost: a fit, where there is none yet."""
         law = law_named(name)
-        if isinstance(law, Ensemble):
+        if isinstance(law, LawEnsemble):
             return combine([self.validated(member.name) for member in law.members])
         fitted = self.whole[name] if name in self.whole else law.fit(self.data, self.seed)
         return Validated(fitted, self.held_out[name])
@@ -65,7 +65,7 @@ def fitted_laws(
     names, left_out = _affordable(data, wanted, compared, count)
     if all(name in known for name in names):
         return Fitted({name: known[name] for name in names}, left_out, {}, data, seed)
-    single = [name for name in names if not isinstance(law_named(name), Ensemble)]
+    single = [name for name in names if not isinstance(law_named(name), LawEnsemble)]
     seconds = sum(price_of(law_named(name), data, count).seconds for name in single)
     progress.message(
         f"{len(single)} laws, {len(data)} runs of {len(data.sources)} sources and {len(data.metrics)} "
@@ -78,7 +78,7 @@ def fitted_laws(
         progress.advance(1, single[index])
     found = _folded(data, whole, fold, seed, executor, progress)
     fitted = Fitted(found, left_out, whole, data, seed)
-    together = {n: fitted.validated(n).held_out for n in names if isinstance(law_named(n), Ensemble)}
+    together = {n: fitted.validated(n).held_out for n in names if isinstance(law_named(n), LawEnsemble)}
     return replace(fitted, held_out={name: (found | together)[name] for name in names})
 
 
@@ -90,7 +90,7 @@ def _affordable(
     dear: dict[str, float] = {}
     for name in (*compared, wanted):
         law = law_named(name)
-        parts = [member.name for member in law.members] if isinstance(law, Ensemble) else [name]
+        parts = [member.name for member in law.members] if isinstance(law, LawEnsemble) else [name]
         prices = {part: price_of(law_named(part), data, count) for part in parts}
         if name != wanted and any(price.much for part, price in prices.items() if part != wanted):
             dear[name] = max(price.seconds for price in prices.values())

@@ -37,7 +37,7 @@ from cuvee.laws.interface import FittedLaw, Law, LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.resampling import Resamples
 from cuvee.laws.spread import Spread
-from cuvee.laws.surrogate import Surrogate
+from cuvee.laws.surrogate import CalibratedLaw
 from cuvee.laws.validation import Validated
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
@@ -58,11 +58,11 @@ _RESAMPLE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class FitResult:
     """The decision and the law behind it."""
 
     decision: d.LawDecision
-    surrogate: Surrogate
+    surrogate: CalibratedLaw
     kept: Kept
     """What another question of the same runs need not fit again."""
 
@@ -79,7 +79,7 @@ def decide(
     kept: Kept | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> Answer:
+) -> FitResult:
     """Answer a question about runs of one scale, or of several where the law named is one of scale.
 
     Args:
@@ -120,7 +120,7 @@ def decide(
         names = (*(one.name for one in rivals), *observations.keys)
         beside = np.vstack([*(one.mixture.shares for one in rivals), data.shares])
         best, better = pick(objective, chosen.fitted, region, names, beside, spread, question.seed)
-        surrogate = Surrogate.of(chosen, data, question.directions)
+        surrogate = CalibratedLaw.of(chosen, data, question.directions)
         redraw = _Redraw(
             law_named(law),
             raw.fitted,
@@ -184,7 +184,9 @@ def decide(
             target_params=question.target_params,
             at_target=target_scale.known,
         )
-    return Answer(decision.judged(), surrogate, Kept(before.held_out | fitted.held_out, before.draws | draws))
+    return FitResult(
+        decision.judged(), surrogate, Kept(before.held_out | fitted.held_out, before.draws | draws)
+    )
 
 
 def _check(data: LawData, weights: FloatArray) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.errors import ConfigError
 from cuvee.files import write_json
-from cuvee.flows.fit.flow import Answer
+from cuvee.flows.fit.flow import FitResult
 from cuvee.flows.fit.kept import Kept
 from cuvee.laws.interface import LawData
 from cuvee.question import asked_runs
@@ -28,7 +28,7 @@ DECISION = "fit.json"
 _LAW = "law.json"
 
 
-def save(folder: Path, runs: Runs, question: Question, answer: Answer) -> None:
+def save(folder: Path, runs: Runs, question: Question, answer: FitResult) -> None:
     """Write runs, question and answer."""
     asked_runs.save(folder, runs, question)
     write_json(folder / _LAW, answer.surrogate.as_json())

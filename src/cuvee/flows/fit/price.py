@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.laws.effective_data import EffectiveData
-from cuvee.laws.ensemble import Ensemble
+from cuvee.laws.ensemble import LawEnsemble
 from cuvee.laws.gaussian_process import SEARCH_RUNS, GaussianProcess
 from cuvee.laws.hierarchical import VERY_MUCH
 from cuvee.laws.interface import Law, LawData
-from cuvee.laws.linear import Linear
+from cuvee.laws.linear import LinearLaw
 
 SECONDS = 40.0
 """Of one core, that a law may take that is only compared with."""
@@ -47,9 +47,9 @@ def price_of(law: Law, data: LawData, folds: int) -> Price:
     """Of a law, its folds and, for the recommended law, draws of the runs."""
     runs, metrics, sources = len(data), len(data.metrics), len(data.sources)
     width = law.parameters(sources)
-    if isinstance(law, Ensemble):
+    if isinstance(law, LawEnsemble):
         return Price(0.0, 0.0)  # its members are fitted beside it
-    if isinstance(law, Linear):
+    if isinstance(law, LinearLaw):
         return Price((1 + folds) * metrics * runs * sources**2 / _BATCHED, 8.0 * metrics * sources**2)
     if isinstance(law, GaussianProcess):
         searched = min(runs, SEARCH_RUNS)

@@ -11,7 +11,7 @@ from cuvee.flows.fit.belief import Belief
 from cuvee.laws.interface import LawData
 from cuvee.laws.registry import law_named
 from cuvee.laws.spread import coverage
-from cuvee.laws.surrogate import Surrogate
+from cuvee.laws.surrogate import CalibratedLaw
 from cuvee.laws.validation import HeldOut, Validated
 from cuvee.mixture.mixture import Mixture
 from cuvee.question.question import Question
@@ -44,7 +44,7 @@ def _measured(data: LawData, weights: FloatArray, shares: FloatArray) -> float:
 
 
 def metrics_of(
-    surrogate: Surrogate,
+    surrogate: CalibratedLaw,
     target: Mapping[str, float],
     candidates: Sequence[d.Candidate],
     question: Question,

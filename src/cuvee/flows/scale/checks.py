@@ -24,14 +24,16 @@ Z = 1.2815515655446004
 """Half width of a central 80 % interval in standard deviations."""
 
 
-def checked_rows(findings: ScaleFindings, lab: Runner) -> list[d.Checked]:
+def checked_rows(findings: ScaleFindings, runner: Runner) -> list[d.Checked]:
     """Every mixture with what its trainings ended at, the lowest first; none where none was trained."""
     checks = findings.checks
     if checks is None:
         return []
-    target = lab.documents.target(lab.plan.config.target_weights)
+    target = runner.documents.target(runner.plan.config.target_weights)
     noise = noise_above(findings)
-    curves = [curve_of(lab, one, target) if measured_along(lab, one) else None for one in checks.planned]
+    curves = [
+        curve_of(runner, one, target) if measured_along(runner, one) else None for one in checks.planned
+    ]
     ends = checks.observed.values_of(NATS) @ target
     rows = []
     for name, mixture in checks.mixtures.items():
@@ -57,7 +59,7 @@ def checked_rows(findings: ScaleFindings, lab: Runner) -> list[d.Checked]:
                 checks.foretold[name],
                 {other: _over_seeds([speedup_of(*pair) for pair in of]) for other, of in pairs.items() if of},
                 tuple(other for other, of in pairs.items() if any(first_reaches(*pair) for pair in of)),
-                {other: _document_error(lab, checks, name, other) for other in others},
+                {other: _document_error(runner, checks, name, other) for other in others},
             )
         )
     return sorted(rows, key=lambda row: row.loss.mean)
@@ -80,12 +82,12 @@ def noise_above(findings: ScaleFindings) -> float:
     return max(LEAST_NOISE, math.sqrt(squares / sum(len(one) - 1 for one in relative)))
 
 
-def law_checks(findings: ScaleFindings, lab: Runner) -> list[d.LawCheck]:
+def law_checks(findings: ScaleFindings, runner: Runner) -> list[d.LawCheck]:
     """How well the laws of the rungs foretold the trainings above them."""
     checks, law = findings.checks, findings.law
     if checks is None:
         return []
-    data = law_data(lab.plan, checks.planned, checks.observed)
+    data = law_data(runner.plan, checks.planned, checks.observed)
     measured = data.costs @ law.weights
     even = checks.of(UNIFORM)
     laws: dict[str, FittedLaw] = {LAW: law.fitted} | law.others
@@ -113,21 +115,21 @@ def law_checks(findings: ScaleFindings, lab: Runner) -> list[d.LawCheck]:
     return rows
 
 
-def _document_error(lab: Runner, checks: CheckRuns, name: str, other: str) -> float:
+def _document_error(runner: Runner, checks: CheckRuns, name: str, other: str) -> float:
     """Standard error, by the choice of documents, of the target loss of one mixture less that of another; NaN
     where a single document of an evaluation says nothing of it."""
     if checks.mixtures[name].key == checks.mixtures[other].key:
         return 0.0
-    trainings = Trainings(lab.plan, FOUND)
+    trainings = Trainings(runner.plan, FOUND)
     first, second = (
         Scores(
-            lab.documents,
-            lab.scores(trainings, [checks.planned[i] for i in checks.of(one)]).nats.mean(axis=0),
+            runner.documents,
+            runner.scores(trainings, [checks.planned[i] for i in checks.of(one)]).nats.mean(axis=0),
         )
         for one in (name, other)
     )
-    target = lab.documents.target(lab.plan.config.target_weights)
-    _, error = compare(first, second).weighted(of_known_error(lab.documents, target))
+    target = runner.documents.target(runner.plan.config.target_weights)
+    _, error = compare(first, second).weighted(of_known_error(runner.documents, target))
     return float(error) if np.isfinite(error) else math.nan
 
 

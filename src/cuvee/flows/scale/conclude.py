@@ -30,44 +30,44 @@ from cuvee.types import FloatArray
 RESAMPLES = 24
 
 
-def conclude(findings: ScaleFindings, lab: Runner) -> d.ScaleDecision:
+def conclude(findings: ScaleFindings, runner: Runner) -> d.ScaleDecision:
     """Follow what did best above the rungs to the target run; AutoScale where nothing was trained there."""
-    checks = checked_rows(findings, lab)
+    checks = checked_rows(findings, runner)
     every, observed, law = _every(findings), findings.observed, findings.law
     if findings.checks is not None:
         observed = observed + findings.checks.observed
-        law = ScaleLaw.of(law_data(lab.plan, every, observed), lab.plan.config.target_weights)
-    end = _End(findings, lab, law)
+        law = ScaleLaw.of(law_data(runner.plan, every, observed), runner.plan.config.target_weights)
+    end = _LadderEnd(findings, runner, law)
     method = checks[0].name if checks else AUTOSCALE
     mixture, shares = end.mixture(method), end.shares(method, checks)
     predicted, even = law.target([mixture, findings.region.project(end.uniform.shares)], end.scale)
     check = findings.ladder.check
     decision = d.ScaleDecision(
-        study=lab.plan.config.name,
-        created_from=provenance(lab, every[0].run, "cuvee scale study.yaml"),
+        study=runner.plan.config.name,
+        created_from=provenance(runner, every[0].run, "cuvee scale study.yaml"),
         headline=(),
         verdict=UNJUDGED,
         method=method,
         parameters=round(float(end.scale.params)),
         target_tokens=end.tokens,
-        mixture=_mixture(findings, lab, mixture, shares),
-        target=lab.plan.config.target_weights,
+        mixture=_mixture(findings, runner, mixture, shares),
+        target=runner.plan.config.target_weights,
         predicted=predicted,
         predicted_uniform=even,
-        factors=lab.plan.config.scale.factors,
+        factors=runner.plan.config.scale.factors,
         noise=noise_above(findings),
-        rungs=tuple(_rung(findings, lab, index) for index in range(len(findings.rungs))),
+        rungs=tuple(_rung(findings, runner, index) for index in range(len(findings.rungs))),
         path=tuple(_path(end)),
         checks=tuple(checks),
-        check_parameters=lab.plan.sized(check.parameters).build().layout.size if check else 0,
+        check_parameters=runner.plan.sized(check.parameters).build().layout.size if check else 0,
         check_tokens=check.tokens if check else 0,
-        laws=tuple(law_checks(findings, lab)),
+        laws=tuple(law_checks(findings, runner)),
         flops=_flops(observed),
-        budget_flops=lab.plan.config.scale.budget_flops,
-        simulated_epoching=lab.plan.config.target_run.simulated_epoching,
-        warnings=tuple(warnings(findings, lab, law, method)),
+        budget_flops=runner.plan.config.scale.budget_flops,
+        simulated_epoching=runner.plan.config.target_run.simulated_epoching,
+        warnings=tuple(warnings(findings, runner, law, method)),
         level=LEVEL,
-        documents=fewest_documents(lab.documents, lab.plan.config.target_weights),
+        documents=fewest_documents(runner.documents, runner.plan.config.target_weights),
     )
     return decision.judged()
 
@@ -84,11 +84,11 @@ def _flops(observed: Observations) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class _End:
+class _LadderEnd:
     """The target run, and what every method says of it."""
 
     findings: ScaleFindings
-    lab: Runner
+    runner: Runner
     law: ScaleLaw
 
     @property
@@ -98,7 +98,7 @@ class _End:
     @property
     def scale(self) -> Scale:
         target = self.findings.ladder.target
-        return scale_of(self.lab.plan, self.findings.available, target.parameters, target.tokens)
+        return scale_of(self.runner.plan, self.findings.available, target.parameters, target.tokens)
 
     @property
     def uniform(self) -> Mixture:
@@ -130,12 +130,12 @@ class _End:
     @cached_property
     def resampled(self) -> FloatArray:
         """Optima of the law under runs drawn again [K, S]."""
-        seed = self.lab.plan.config.seed
+        seed = self.runner.plan.config.seed
         return self.law.resampled(self.findings.region, self.scale, RESAMPLES, seed)
 
 
 def _mixture(
-    findings: ScaleFindings, lab: Runner, mixture: Mixture, drawn: FloatArray
+    findings: ScaleFindings, runner: Runner, mixture: Mixture, drawn: FloatArray
 ) -> tuple[SourceShare, ...]:
     region, target = findings.region, findings.ladder.target.tokens
     bounds = _intervals(mixture.shares, drawn)
@@ -146,14 +146,14 @@ def _mixture(
             (bounds[place].low, bounds[place].high),
             unique_tokens=findings.available[name],
             target_tokens=target,
-            epoch_cap=lab.plan.config.target_run.max_epochs,
+            epoch_cap=runner.plan.config.target_run.max_epochs,
             largest=region.upper[place],
         )
         for place, name in enumerate(mixture.names)
     )
 
 
-def _rung(findings: ScaleFindings, lab: Runner, index: int) -> d.RungRow:
+def _rung(findings: ScaleFindings, runner: Runner, index: int) -> d.RungRow:
     one, planned, optima = findings.rungs[index], findings.planned[index], findings.optima
     runs = one.by_source()
     rows = []
@@ -164,8 +164,8 @@ def _rung(findings: ScaleFindings, lab: Runner, index: int) -> d.RungRow:
             continue
         errors = [float(error) for error in np.sqrt(np.diag(law.covariance))]
         rows.append(d.SourceLaw(name, changes, law.a, law.b, law.c, errors[0], errors[1], errors[2]))
-    seconds = lab.store.seconds()
-    spent = [seconds.get((trained_key(lab.plan, p.run), p.role), float("nan")) for p in planned]
+    seconds = runner.store.seconds()
+    spent = [seconds.get((trained_key(runner.plan, p.run), p.role), float("nan")) for p in planned]
     return d.RungRow(
         parameters=planned[0].run.model.build().layout.size,
         tokens=one.rung.tokens,
@@ -179,12 +179,12 @@ def _rung(findings: ScaleFindings, lab: Runner, index: int) -> d.RungRow:
     )
 
 
-def _path(end: _End) -> list[d.PathPoint]:
+def _path(end: _LadderEnd) -> list[d.PathPoint]:
     """The optima of AutoScale and of the law from the lowest rung to the target, with intervals there."""
-    findings, lab, law, points = end.findings, end.lab, end.law, []
+    findings, runner, law, points = end.findings, end.runner, end.law, []
     scales = findings.ladder.scales
     for rung in scales:
-        scale = scale_of(lab.plan, findings.available, rung.parameters, rung.tokens)
+        scale = scale_of(runner.plan, findings.available, rung.parameters, rung.tokens)
         size = round(float(scale.params))
         try:
             there = findings.optima.at(rung.tokens).shares

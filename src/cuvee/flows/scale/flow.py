@@ -59,10 +59,10 @@ def run(
         CuveeError: anything else that cannot go on; what is done so far is kept.
     """
     asked_for(config)
-    with opened(config, folder, progress, executor) as lab:
-        climb = _Climb.of(lab)
-        lab.progress.message(climb.outlook().statement)
-        return rechecked(lab, conclude(climb.findings(), lab))
+    with opened(config, folder, progress, executor) as runner:
+        climb = _Climb.of(runner)
+        runner.progress.message(climb.outlook().statement)
+        return rechecked(runner, conclude(climb.findings(), runner))
 
 
 def outlook(
@@ -73,22 +73,22 @@ def outlook(
 ) -> Outlook:
     """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
     asked_for(config)
-    with opened(config, folder, progress, executor, looking=True) as lab:
-        return _Climb.of(lab).outlook()
+    with opened(config, folder, progress, executor, looking=True) as runner:
+        return _Climb.of(runner).outlook()
 
 
 @dataclass(frozen=True, eq=False)
 class _Climb:
     """A ladder with the runner that climbs it."""
 
-    lab: Runner
+    runner: Runner
     ladder: Ladder
     region: Region
     available: dict[str, int]
 
     @classmethod
-    def of(cls, lab: Runner) -> "_Climb":
-        plan, config = lab.plan, lab.plan.config
+    def of(cls, runner: Runner) -> "_Climb":
+        plan, config = runner.plan, runner.plan.config
         available = available_tokens(config, plan.material)
 
         def training_flops(parameters: int) -> float:
@@ -96,10 +96,10 @@ class _Climb:
             return 3.0 * (spec.config.flops_per_token if spec.config else spec.build().flops_per_token)
 
         ladder = Ladder.of(config, config.model.parameters or plan.parameters, training_flops)
-        return cls(lab, ladder, region_of(config, available), available)
+        return cls(runner, ladder, region_of(config, available), available)
 
     def outlook(self) -> Outlook:
-        settings = self.lab.plan.config.scale
+        settings = self.runner.plan.config.scale
         stages = [
             Stage(f"rung {number}", rung.tokens, self._planned(rung, self._design(rung)))
             for number, rung in enumerate(self.ladder.rungs, start=1)
@@ -109,26 +109,26 @@ class _Climb:
             planned = self._planned(check, self._trainings(check, self._even()))
             more = CHECKED * settings.seeds - len(planned)
             stages.append(Stage("mixtures found", check.tokens, planned, more))
-        watch = Stopwatch(self.lab)
+        watch = Stopwatch(self.runner)
         return Outlook(tuple(watch.row(stage) for stage in stages), settings.budget_flops)
 
     def findings(self) -> ScaleFindings:
         """Train, fit, find the optima, train those."""
-        settings = self.lab.plan.config.scale
+        settings = self.runner.plan.config.scale
         designs = [self._design(rung) for rung in self.ladder.rungs]
         planned = [
             self._planned(rung, design) for rung, design in zip(self.ladder.rungs, designs, strict=True)
         ]
         every = [one for rung in planned for one in rung]
         observed = self._observed(every, "training the rungs")
-        weights = np.array(list(self.lab.plan.config.target_weights.values()))
+        weights = np.array(list(self.runner.plan.config.target_weights.values()))
         targets = [rows.values_of(NATS) @ weights for rows in by_rung(observed, planned)]
         rungs = [
             RungLosses(rung, tuple(design), target)
             for rung, design, target in zip(self.ladder.rungs, designs, targets, strict=True)
         ]
-        optima = Optima.of(rungs, settings.power_law, settings.least_amount, self.lab.plan.config.seed)
-        law = ScaleLaw.of(law_data(self.lab.plan, every, observed), self.lab.plan.config.target_weights)
+        optima = Optima.of(rungs, settings.power_law, settings.least_amount, self.runner.plan.config.seed)
+        law = ScaleLaw.of(law_data(self.runner.plan, every, observed), self.runner.plan.config.target_weights)
         checks = self._checked(optima, law)
         return ScaleFindings(
             self.ladder,
@@ -147,7 +147,7 @@ class _Climb:
         check = self.ladder.check
         if check is None:
             return None
-        scale = scale_of(self.lab.plan, self.available, check.parameters, check.tokens)
+        scale = scale_of(self.runner.plan, self.available, check.parameters, check.tokens)
         mixtures = self._even() | {
             # Rounded: another order of sums somewhere must not ask for other trainings.
             name: self.region.project(np.round(mixture.shares, _DIGITS))
@@ -173,17 +173,17 @@ class _Climb:
         return {name: self.region.project(mixture.shares) for name, mixture in given.items()}
 
     def _design(self, rung: Rung) -> list[ScaledRun]:
-        settings = self.lab.plan.config.scale
+        settings = self.runner.plan.config.scale
         return rung.runs(self.region.names, settings.factors, settings.replicates)
 
     def _trainings(self, rung: Rung, mixtures: dict[str, Mixture]) -> list[ScaledRun]:
         """Every different mixture with every seed."""
         different = {mixture.key: mixture for mixture in mixtures.values()}.values()
-        seeds = range(self.lab.plan.config.scale.seeds)
+        seeds = range(self.runner.plan.config.scale.seeds)
         return [ScaledRun(mixture, rung.tokens, seed) for mixture in different for seed in seeds]
 
     def _planned(self, rung: Rung, runs: Sequence[ScaledRun], along: int = 0) -> list[Planned]:
-        plan = self.lab.plan
+        plan = self.runner.plan
         model = plan.sized(rung.parameters)
         role = CHECK if along or rung is self.ladder.check else RUNG
         return [
@@ -194,4 +194,4 @@ class _Climb:
         ]
 
     def _observed(self, planned: Sequence[Planned], title: str) -> Observations:
-        return self.lab.observe(Trainings(self.lab.plan, title), planned)
+        return self.runner.observe(Trainings(self.runner.plan, title), planned)

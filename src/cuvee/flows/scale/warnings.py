@@ -17,14 +17,14 @@ FAR = 10.0
 _MATCHED = 1.05
 
 
-def warnings(findings: ScaleFindings, lab: Runner, law: ScaleLaw, method: str) -> Iterator[str]:
+def warnings(findings: ScaleFindings, runner: Runner, law: ScaleLaw, method: str) -> Iterator[str]:
     """What the reader should know before relying on it."""
-    config, optima = lab.plan.config, findings.optima
-    yield from few_documents(evaluation_rows(lab.plan.material, config.target_weights))
+    config, optima = runner.plan.config, findings.optima
+    yield from few_documents(evaluation_rows(runner.plan.material, config.target_weights))
     if not config.target_run.simulated_epoching:
         yield EPOCHING_OFF
     else:
-        yield from _unmatched(findings, lab)
+        yield from _unmatched(findings, runner)
     if config.scale.replicates == 0:
         yield (
             f"No base run was trained again: the noise of a training is taken for {ASSUMED_NOISE:.1%} of its "
@@ -55,12 +55,12 @@ def warnings(findings: ScaleFindings, lab: Runner, law: ScaleLaw, method: str) -
         yield "The limits moved the mixture away from where AutoScale had it."
 
 
-def _unmatched(findings: ScaleFindings, lab: Runner) -> Iterator[str]:
+def _unmatched(findings: ScaleFindings, runner: Runner) -> Iterator[str]:
     """Sources of which there is too little here to be repeated as seldom as in the target run."""
     target = findings.ladder.target.tokens
     top = findings.ladder.check or findings.ladder.rungs[-1]
     for name in findings.region.names:
-        here = sum(len(shard.tokens) for shard in lab.plan.material.training_shards(name))
+        here = sum(len(shard.tokens) for shard in runner.plan.material.training_shards(name))
         times = top.tokens / here * findings.available[name] / target
         if times > _MATCHED and top.tokens / len(findings.region.names) > here:
             yield (

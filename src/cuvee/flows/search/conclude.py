@@ -37,7 +37,7 @@ _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 _LEAST_RANKED = 4
 
 
-def conclude(findings: SearchFindings, lab: Runner) -> d.SearchDecision:
+def conclude(findings: SearchFindings, runner: Runner) -> d.SearchDecision:
     """The mixture of the lowest expected target loss among those trained at the dearest level.
 
     Raises:
@@ -50,12 +50,12 @@ def conclude(findings: SearchFindings, lab: Runner) -> d.SearchDecision:
             f"{measured} of {len(findings.history.trials)} experiments measured anything, too few to decide: "
             f"{reason}"
         )
-    end = _End(findings, lab)
-    config, space = lab.plan.config, findings.menu.space
+    end = _SearchEnd(findings, runner)
+    config, space = runner.plan.config, findings.menu.space
     example = findings.menu.example(findings.menu.target)
     decision = d.SearchDecision(
         study=config.name,
-        created_from=provenance(lab, example, _command(config)),
+        created_from=provenance(runner, example, _command(config)),
         headline=(),
         verdict=UNJUDGED,
         method=config.search.method,
@@ -90,11 +90,11 @@ def _command(config: StudyConfig) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _End:
+class _SearchEnd:
     """What is believed when the search has stopped."""
 
     findings: SearchFindings
-    lab: Runner
+    runner: Runner
 
     @cached_property
     def known(self) -> History:
@@ -104,11 +104,11 @@ class _End:
 
     @cached_property
     def surrogate(self) -> Surrogate:
-        return Surrogate.of(self.known, seed=self.lab.plan.config.seed)
+        return Surrogate.of(self.known, seed=self.runner.plan.config.seed)
 
     @cached_property
     def regret(self) -> Regret:
-        return Regret.of(self.known, self.surrogate, self.lab.plan.config.seed)
+        return Regret.of(self.known, self.surrogate, self.runner.plan.config.seed)
 
     @property
     def weights(self) -> FloatArray:
@@ -149,7 +149,7 @@ class _End:
         return Interval(value, value - half, value + half)
 
     def mixture(self) -> tuple[SourceShare, ...]:
-        menu, config = self.findings.menu, self.lab.plan.config
+        menu, config = self.findings.menu, self.runner.plan.config
         low, high = self.regret.interval(LEVEL)
         tokens = config.target_run.tokens
         target = tokens or menu.space.levels[menu.space.target].tokens
@@ -166,7 +166,7 @@ class _End:
             for place, name in enumerate(menu.space.sources)
         )
 
-    def level(self, place: int) -> d.LevelRow:
+    def level(self, place: int) -> d.FidelityRow:
         findings, space = self.findings, self.findings.menu.space
         one, trials = space.levels[place], findings.history.trials
         made = [entry for entry in findings.made if entry.experiment.level == place]
@@ -177,7 +177,7 @@ class _End:
         kind = self.surrogate.kinds.index(one.kind)
         noise = self.surrogate.of_sum(self.weights, self.surrogate.noise(np.array([kind]))[:, 0])
         known = bool(len(rows))
-        return d.LevelRow(
+        return d.FidelityRow(
             kind=one.kind,
             parameters=round(one.params),
             tokens=round(one.tokens),
@@ -230,7 +230,7 @@ class _End:
         return tuple(sorted(found, key=lambda one: one.expected.mean))
 
     def warnings(self) -> tuple[str, ...]:
-        findings, config = self.findings, self.lab.plan.config
+        findings, config = self.findings, self.runner.plan.config
         found = []
         failed = sum(1 for one in findings.made if one.error)
         if failed:
@@ -253,7 +253,7 @@ class _End:
             found.append("Equal shares break the limits: the nearest mixture that keeps them is compared.")
         if beyond := self.surrogate.reach.said_of(target):
             found.append(beyond)
-        few = few_documents(evaluation_rows(self.lab.plan.material, config.target_weights))
+        few = few_documents(evaluation_rows(self.runner.plan.material, config.target_weights))
         return (*few, *found, *findings.menu.warnings)
 
     def _seconds(self, place: int) -> float:
@@ -262,8 +262,8 @@ class _End:
         if place not in menu.trainings:
             return float("nan")
         made = [one.experiment for one in self.findings.made if one.experiment.level == place]
-        keys = [planned_key(self.lab.plan, menu.planned(one)) for one in made]
-        known = self.lab.store.seconds()
+        keys = [planned_key(self.runner.plan, menu.planned(one)) for one in made]
+        known = self.runner.store.seconds()
         spent = [known.get((key, SEARCH), 0.0) for key in keys]
         return float(np.sum(spent)) if spent else float("nan")
 

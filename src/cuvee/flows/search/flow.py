@@ -68,13 +68,13 @@ def run(
             no error: it is an experiment that measured nothing.
     """
     method_named(config.search.method)
-    with opened(config, folder, progress, executor) as lab:
-        search = _Search.of(lab)
+    with opened(config, folder, progress, executor) as runner:
+        search = _Search.of(runner)
         for line in (outlook_of(search.menu).statement, *search.menu.warnings):
-            lab.progress.message(line)
+            runner.progress.message(line)
         findings = search.finished()
         with threadpool_limits(limits=1):
-            return rechecked(lab, conclude(findings, lab))
+            return rechecked(runner, conclude(findings, runner))
 
 
 def outlook(
@@ -85,8 +85,8 @@ def outlook(
 ) -> SearchOutlook:
     """What can be asked for, at which price; text is prepared and steps are timed, nothing is trained."""
     method_named(config.search.method)
-    with opened(config, folder, progress, executor, looking=True) as lab:
-        return outlook_of(Menu.of(lab))
+    with opened(config, folder, progress, executor, looking=True) as runner:
+        return outlook_of(Menu.of(runner))
 
 
 @dataclass(eq=False)
@@ -110,41 +110,41 @@ class _Search:
     """Why it ended."""
 
     @classmethod
-    def of(cls, lab: Runner) -> Self:
-        config, menu = lab.plan.config, Menu.of(lab)
+    def of(cls, runner: Runner) -> Self:
+        config, menu = runner.plan.config, Menu.of(runner)
         menu.charge.write()
         measuring = Measuring(menu)
         method, metrics = method_named(config.search.method), measuring.metrics
         weights = np.array([config.target_weights[name] for name in metrics])
-        path = lab.plan.folder.searches / f"{menu.question(method)}.jsonl"
+        path = runner.plan.folder.searches / f"{menu.question(method)}.jsonl"
         journal = Journal.opened(path, menu.pool_flops, menu.known())
         proposer = Proposer(method, menu.space, metrics, weights, config.seed)
         loop = Loop(proposer, measuring, config.search.budget_flops, journal.pool_flops)
         return cls(menu, measuring, journal, loop, list(journal.asked))
 
     @property
-    def _lab(self) -> Runner:
-        return self.menu.lab
+    def _runner(self) -> Runner:
+        return self.menu.runner
 
     def finished(self) -> SearchFindings:
         """Ask and make until a rule says stop."""
         self.measuring.prepare()
         self._observe_known()
-        self._lab.progress.stage("searching", self.loop.budget, "FLOPs")
-        self._lab.progress.advance(self.loop.spent)
+        self._runner.progress.stage("searching", self.loop.budget, "FLOPs")
+        self._runner.progress.advance(self.loop.spent)
         self.loop.run(self)
         return SearchFindings(self.menu, self.loop.history, tuple(self.made), self.loop.spent, self.stopped)
 
     def _observe_known(self) -> None:
         """What earlier searches of this study measured, where it still stands on the menu."""
-        by_key = {run.key: run for run in self._lab.store.runs(role=SEARCH)}
+        by_key = {run.key: run for run in self._runner.store.runs(role=SEARCH)}
         for key in self.journal.known:
             if key not in by_key:
                 raise StoreError(
                     f"{self.journal.path}: begun with run {key}, which is not in the store any more; move "
                     "the file away to search anew"
                 )
-        rows = self._lab.rows([by_key[key] for key in self.journal.known])
+        rows = self._runner.rows([by_key[key] for key in self.journal.known])
         known = Trials.of(rows, self.menu.space, metrics=[NATS + name for name in self.measuring.metrics])
         assert len(known) == len(rows)  # else another question would have been asked
         self.loop.proposer.tell(known.experiments, known.costs)
@@ -171,8 +171,8 @@ class _Search:
             outcome.observed,
         )
         self.made.append(made)
-        self._lab.progress.advance(outcome.price)
-        self._lab.progress.message(told_line(self.menu, self.loop.proposer, self.made, self.loop.spent))
+        self._runner.progress.advance(outcome.price)
+        self._runner.progress.message(told_line(self.menu, self.loop.proposer, self.made, self.loop.spent))
 
     def _asked_before(self) -> Asked | str:
         batch = self.again.pop(0)
@@ -212,7 +212,7 @@ class _Search:
 
     @property
     def _side_by_side(self) -> int:
-        config = self._lab.plan.config
+        config = self._runner.plan.config
         return config.search.batch or config.workers
 
     def _by_method(self, asked: Sequence[Experiment]) -> list[Why]:
@@ -251,7 +251,7 @@ class _Search:
         return at_level(left[: min(count, self._side_by_side)], target)
 
     def _believe(self) -> None:
-        history, tolerance = self.loop.history, self._lab.plan.config.search.tolerance
+        history, tolerance = self.loop.history, self._runner.plan.config.search.tolerance
         if len(history.trials.measured) < LEAST_TOLD:
             return
         self.regret = self._regret()

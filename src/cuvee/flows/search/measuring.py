@@ -41,16 +41,16 @@ class Measuring:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The evaluations [E]; costs are nats per token."""
-        return tuple(self.menu.lab.plan.config.evaluation_sets)
+        return tuple(self.menu.runner.plan.config.evaluation_sets)
 
     def prepare(self) -> None:
         """Train the pool, and measure what its proxies need, where the menu has any."""
-        lab = self.menu.lab
+        runner = self.menu.runner
         if len(self.menu.trainings) == len(self.space.levels):
             return
-        lab.make(Trainings(lab.plan, "training the seed model"), planned_seed(lab.plan))
-        lab.make(Trainings(lab.plan, "training the pool"), planned_branches(lab.plan))
-        Proxies.of(lab).ready()
+        runner.make(Trainings(runner.plan, "training the seed model"), planned_seed(runner.plan))
+        runner.make(Trainings(runner.plan, "training the pool"), planned_branches(runner.plan))
+        Proxies.of(runner).ready()
 
     def price(self, experiment: Experiment, history: History) -> float:
         """FLOPs; a training that was frozen on its way goes on at the price of the rest."""
@@ -102,11 +102,11 @@ class Measuring:
 
     @property
     def _trainings(self) -> FrozenTrainings:
-        return FrozenTrainings(self.menu.lab.plan)
+        return FrozenTrainings(self.menu.runner.plan)
 
     @property
     def _runner(self) -> Runner:
-        return replace(self.menu.lab, progress=Within(self.menu.lab.progress))
+        return replace(self.menu.runner, progress=Within(self.menu.runner.progress))
 
     @cached_property
     def _proxies(self) -> Proxies:

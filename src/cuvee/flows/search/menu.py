@@ -16,7 +16,7 @@ from cuvee.quantities import flops
 from cuvee.runs.roles import SEARCH
 from cuvee.runs.run import Run
 from cuvee.search.proposer import Method
-from cuvee.search.space import CHECKPOINT, Experiment, Level, Space
+from cuvee.search.space import CHECKPOINT, Experiment, Fidelity, Space
 from cuvee.study.opening import available_tokens
 from cuvee.study.plan.job import steps_between
 from cuvee.study.plan.lengths import LEAST_STEPS, interpolated
@@ -48,7 +48,7 @@ class Training:
 class Menu:
     """Levels, and how an experiment at each is made. Made by ``of``."""
 
-    lab: Runner
+    runner: Runner
     space: Space
     trainings: dict[int, Training]
     """By level; the other levels are proxies."""
@@ -60,7 +60,7 @@ class Menu:
     """Of the trainings of the pool that are not made yet; 0 where no proxy is asked for."""
 
     @classmethod
-    def of(cls, lab: Runner) -> "Menu":
+    def of(cls, runner: Runner) -> "Menu":
         """The menu of a study.
 
         Raises:
@@ -68,12 +68,12 @@ class Menu:
                 limits leave one mixture.
             InfeasibleRegion: no mixture is allowed.
         """
-        plan, config = lab.plan, lab.plan.config
+        plan, config = runner.plan, runner.plan.config
         if config.estimand == "union":
             raise ConfigError("estimand: `cuvee search` compares mixtures at one number of tokens")
         available = available_tokens(config, plan.material)
         pool = _pool(plan) if config.search.proxies else {}
-        unpaid = math.fsum(run.flops for key, run in pool.items() if not lab.store.has(key))
+        unpaid = math.fsum(run.flops for key, run in pool.items() if not runner.store.has(key))
         charge = Charge.of(plan.folder, config, list(pool), unpaid)
         left = config.search.budget_flops - charge.flops
         if left <= 0:
@@ -87,7 +87,7 @@ class Menu:
         if region.totals.is_point:
             raise ConfigError("limits: they leave one mixture, so that nothing is left to search; widen them")
         space = Space(region, (*proxies, *levels), len(proxies) + len(levels) - 1)
-        return cls(lab, space, dict(enumerate(trainings, len(proxies))), available, charge, unpaid)
+        return cls(runner, space, dict(enumerate(trainings, len(proxies))), available, charge, unpaid)
 
     @property
     def target(self) -> Training:
@@ -97,7 +97,7 @@ class Menu:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes proxies worth less than they could be."""
-        plan = self.lab.plan
+        plan = self.runner.plan
         seed = plan.seed if plan.config.search.proxies else None
         seen = () if seed is None else sorted(set(seed.mixture.support) - set(self.space.sources))
         if not seen:
@@ -112,12 +112,12 @@ class Menu:
         """The run behind an experiment at the level of a training."""
         training = self.trainings[experiment.level]
         mixture = self.mixture(experiment)
-        run = _run(self.lab.plan, mixture, training, replica)
+        run = _run(self.runner.plan, mixture, training, replica)
         return Planned(run, SEARCH, mixture, training.measured_along, training.until)
 
     def example(self, training: Training) -> TrainingRun:
         """A run like it, of equal shares."""
-        return _run(self.lab.plan, Mixture.uniform(self.space.sources), training)
+        return _run(self.runner.plan, Mixture.uniform(self.space.sources), training)
 
     def experiment(self, run: Run) -> Experiment | None:
         """What a run of the store would be here; None where nothing like it is on the menu."""
@@ -132,16 +132,16 @@ class Menu:
     def known(self) -> list[str]:
         """Keys of the trainings of earlier searches that are the same as ones that can be asked for now."""
         found = []
-        for run in self.lab.store.runs(role=SEARCH, kind=("trained", CHECKPOINT)):
+        for run in self.runner.store.runs(role=SEARCH, kind=("trained", CHECKPOINT)):
             one = self.experiment(run)
-            if one is not None and planned_key(self.lab.plan, self.planned(one)) == run.key:
+            if one is not None and planned_key(self.runner.plan, self.planned(one)) == run.key:
                 found.append(run.key)
         return found
 
     def question(self, method: Method) -> str:
         """Digest of all that decides what is asked for, but the budget where ``search.target_tokens`` is
         told."""
-        region, plan, config = self.space.region, self.lab.plan, self.lab.plan.config
+        region, plan, config = self.space.region, self.runner.plan, self.runner.plan.config
         pool = list(_pool(plan)) if config.search.proxies else []
         return digest(
             ({"pool": pool, **config.merging.key} if pool else {})
@@ -167,7 +167,7 @@ def _run(plan: Plan, mixture: Mixture, training: Training, replica: int = 0) -> 
     return plan.alone(mixture, model, training.tokens, training.tokens, replica)
 
 
-def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Level]]:
+def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]:
     """Trainings with their levels, the dearest last; its frozen parts stand before it."""
     config = plan.config
     settings, size = config.search, config.model.parameters or plan.parameters
@@ -182,13 +182,13 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Level]]:
             return size
         return interpolated(size, last, math.log(tokens / lowest) / math.log(limit / lowest))
 
-    def level(training: Training) -> Level:
+    def level(training: Training) -> Fidelity:
         run = _run(plan, even, training)
         model, tokens = run.model.build(), training.until * run.recipe.batch_tokens or run.recipe.tokens
         times = training.until // steps_between(run.recipe, training.measured_along) if training.until else 1
         measured = model.flops_per_token * _evaluated(plan) * times
         kind = CHECKPOINT if training.until else "trained"
-        return Level(kind, model.layout.size, tokens, run.flops_of(tokens) + measured)
+        return Fidelity(kind, model.layout.size, tokens, run.flops_of(tokens) + measured)
 
     def price(tokens: float) -> float:
         return level(Training(sized(tokens, tokens), round(tokens))).flops
@@ -243,7 +243,7 @@ def _largest(price: Callable[[float], float], budget: float, least: int, limit: 
     return tokens if limit is None else min(tokens, float(limit))
 
 
-def _proxies(plan: Plan, target: Level) -> list[Level]:
+def _proxies(plan: Plan, target: Fidelity) -> list[Fidelity]:
     """Merges cost a forward pass and the average of all branches, ensembles the mixing of probabilities.
 
     Both stand for trainings at the dearest level, whatever their branches were trained on: how a difference
@@ -256,7 +256,7 @@ def _proxies(plan: Plan, target: Level) -> list[Level]:
         "merged": model.flops_per_token * evaluated + 2.0 * branches * model.layout.size,
         "ensembled": 2.0 * branches * evaluated,
     }
-    return [Level(kind, target.params, target.tokens, prices[kind]) for kind in plan.config.search.proxies]
+    return [Fidelity(kind, target.params, target.tokens, prices[kind]) for kind in plan.config.search.proxies]
 
 
 def _pool(plan: Plan) -> dict[str, TrainingRun]:

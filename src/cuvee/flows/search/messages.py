@@ -17,7 +17,7 @@ def told_line(menu: Menu, proposer: Proposer, made: Sequence[Made], spent: float
     weights, level = proposer.weights, menu.space.levels[last.experiment.level]
     loss = float(last.losses @ weights) if not last.error else float("nan")
     _, costs = proposer.history.target_costs()
-    budget = menu.lab.plan.config.search.budget_flops
+    budget = menu.runner.plan.config.search.budget_flops
     best = f"best {costs.min():.4f}" if len(costs) else "none at the dearest level yet"
     gain = f", {last.gain:.4f} hidden before" if last.gain == last.gain else ""
     size = level_name(level.kind, level.tokens, menu)

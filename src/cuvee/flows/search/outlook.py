@@ -58,7 +58,7 @@ class SearchOutlook:
 
 def outlook_of(menu: Menu) -> SearchOutlook:
     """Count, and time a few steps of every size of model."""
-    config, watch = menu.lab.plan.config, Stopwatch(menu.lab)
+    config, watch = menu.runner.plan.config, Stopwatch(menu.runner)
     budget = config.search.budget_flops
     rows = []
     for place, level in enumerate(menu.space.levels):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cuvee.errors import ConfigError
 from cuvee.quantities import size
 from cuvee.runs.formats.part import listed
-from cuvee.search.space import Level
+from cuvee.search.space import Fidelity
 
 _SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _CLOSE = 0.01
@@ -15,7 +15,7 @@ _CLOSE = 0.01
 _TOLD = 12
 
 
-def level_names(levels: Sequence[Level]) -> tuple[str, ...]:
+def level_names(levels: Sequence[Fidelity]) -> tuple[str, ...]:
     """``58.98M/1.049B`` for each; with the kind before it, as ``merged:10M/1B``, where there are several."""
     kinds = len({level.kind for level in levels}) > 1
     return tuple(
@@ -23,7 +23,7 @@ def level_names(levels: Sequence[Level]) -> tuple[str, ...]:
     )
 
 
-def level_named(levels: Sequence[Level], name: str) -> int:
+def level_named(levels: Sequence[Fidelity], name: str) -> int:
     """The level nearest to a name of that form; sizes may be off by one per cent.
 
     Raises:

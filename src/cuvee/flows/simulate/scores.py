@@ -10,12 +10,12 @@ from cuvee.decisions.simulate.decision import (
     ADAPTIVE,
     SIMPLE,
     Adaptivity,
-    Comparison,
+    CostToReach,
     CurvePoint,
-    LevelRow,
+    MethodComparison,
     MethodRow,
-    Reach,
     RegretAt,
+    SimulatedFidelity,
 )
 from cuvee.flows.simulate.benchmark import Arena
 from cuvee.flows.simulate.names import level_names
@@ -45,7 +45,7 @@ def method_row(plays: Plays, budget: float) -> MethodRow:
     )
 
 
-def level_rows(arena: Arena) -> tuple[LevelRow, ...]:
+def level_rows(arena: Arena) -> tuple[SimulatedFidelity, ...]:
     """The levels in the order of their prices, and how they rank the mixtures of the target level."""
     replay, space = arena.replay, arena.replay.space
     mixtures = replay.reference()
@@ -56,7 +56,7 @@ def level_rows(arena: Arena) -> tuple[LevelRow, ...]:
         common = np.isfinite(here) & np.isfinite(at_target)
         unknown = dict.fromkeys(arena.unknown, math.nan)
         rows.append(
-            LevelRow(
+            SimulatedFidelity(
                 name=level_names(space.levels)[place],
                 kind=level.kind,
                 params=unknown.get("params", level.params),
@@ -72,7 +72,7 @@ def level_rows(arena: Arena) -> tuple[LevelRow, ...]:
     return tuple(rows)
 
 
-def comparisons(plays: Sequence[Plays]) -> tuple[Comparison, ...]:
+def comparisons(plays: Sequence[Plays]) -> tuple[MethodComparison, ...]:
     """The adaptive method beside the simple one, gap by gap; nothing where one was not played."""
     by_name = {one.method: one.plays for one in plays}
     if ADAPTIVE not in by_name or SIMPLE not in by_name:
@@ -80,7 +80,7 @@ def comparisons(plays: Sequence[Plays]) -> tuple[Comparison, ...]:
     return tuple(_compared(by_name[ADAPTIVE], by_name[SIMPLE], gap) for gap in GAPS)
 
 
-def verdict(found: Sequence[Comparison]) -> Adaptivity:
+def verdict(found: Sequence[MethodComparison]) -> Adaptivity:
     """Whether one method costs less for some gap, beyond chance, and more for none."""
     if not found:
         return "not compared"
@@ -95,9 +95,9 @@ def quantile(values: Sequence[float], part: float) -> float:
     return float(sorted(values)[max(0, math.ceil(part * len(values) - _ROUNDING) - 1)])
 
 
-def _reach(costs: Sequence[float], gap: float) -> Reach:
+def _reach(costs: Sequence[float], gap: float) -> CostToReach:
     failed = sum(math.isinf(cost) for cost in costs) / len(costs)
-    return Reach(gap, quantile(costs, 0.5), quantile(costs, 0.9), failed)
+    return CostToReach(gap, quantile(costs, 0.5), quantile(costs, 0.9), failed)
 
 
 def _curve(plays: Sequence[Played], budget: float) -> tuple[CurvePoint, ...]:
@@ -119,7 +119,7 @@ def _gaps(one: Played, grid: FloatArray) -> FloatArray:
     return result
 
 
-def _compared(adaptive: Sequence[Played], simple: Sequence[Played], gap: float) -> Comparison:
+def _compared(adaptive: Sequence[Played], simple: Sequence[Played], gap: float) -> MethodComparison:
     ours, theirs = ([one.cost_to(gap) for one in plays] for plays in (adaptive, simple))
     ranks = rankdata([*ours, *theirs])  # infinities are all alike
     mine, other = ranks[: len(ours)], ranks[len(ours) :]
@@ -127,7 +127,7 @@ def _compared(adaptive: Sequence[Played], simple: Sequence[Played], gap: float) 
     if np.ptp(ranks) > 0:
         test = mannwhitneyu(mine, other, method="asymptotic")
         chance, p_value = 1.0 - float(test.statistic) / (len(mine) * len(other)), float(test.pvalue)
-    return Comparison(gap, quantile(ours, 0.5), quantile(theirs, 0.5), chance, p_value)
+    return MethodComparison(gap, quantile(ours, 0.5), quantile(theirs, 0.5), chance, p_value)
 
 
 def _spearman(left: FloatArray, right: FloatArray) -> float:

@@ -1,8 +1,8 @@
 """Formats of other people's runs: one file each, and the table of all."""
 
-from cuvee.runs.formats.direction import Direction, Known
+from cuvee.runs.formats.direction import Direction, KnownDirection
 from cuvee.runs.formats.interface import Format
 from cuvee.runs.formats.part import Part, Row
 from cuvee.runs.formats.registry import FORMATS
 
-__all__ = ["FORMATS", "Direction", "Format", "Known", "Part", "Row"]
+__all__ = ["FORMATS", "Direction", "Format", "KnownDirection", "Part", "Row"]

@@ -46,7 +46,7 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|[@^]|\d+")
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownDirection:
     """A direction, and why it is known."""
 
     direction: Direction
@@ -66,7 +66,7 @@ def may_be_score(name: str) -> bool:
     return bool(words & (BENCHMARKS | SCORE_WORDS))
 
 
-def named_direction(name: str) -> Known | None:
+def named_direction(name: str) -> KnownDirection | None:
     """What the words of a metric's name tell; none where they tell nothing, or both."""
     words = words_of(name)
     if tells_change(name):
@@ -85,8 +85,8 @@ def named_direction(name: str) -> Known | None:
     if bool(lower) == bool(higher):
         return None
     if lower:
-        return Known("lower", f"the name says {lower[0]}")
-    return Known("higher", f"the name says {higher[0]}")
+        return KnownDirection("lower", f"the name says {lower[0]}")
+    return KnownDirection("higher", f"the name says {higher[0]}")
 
 
 def words_of(name: str) -> list[str]:

@@ -10,7 +10,7 @@ from cuvee.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
-class Document:
+class JsonFile:
     """The content of a JSON file."""
 
     path: Path

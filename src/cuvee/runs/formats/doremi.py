@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE
 from cuvee.runs import tables
-from cuvee.runs.formats.document import Document
+from cuvee.runs.formats.document import JsonFile
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.part import Part, Row
 from cuvee.runs.formats.table import checked_mixture
@@ -16,15 +16,15 @@ EVALUATION = "eval_domain_weights"
 
 def recognises(file: File) -> bool:
     """Whether there is an object ``train_domain_weights``."""
-    return isinstance(file, Document) and bool(file.object(TRAIN))
+    return isinstance(file, JsonFile) and bool(file.object(TRAIN))
 
 
 def read(files: Sequence[File]) -> list[Part]:
     """Each file as a part of one row, called as the file without its suffix."""
-    return [_read(file) for file in files if isinstance(file, Document)]
+    return [_read(file) for file in files if isinstance(file, JsonFile)]
 
 
-def _read(document: Document) -> Part:
+def _read(document: JsonFile) -> Part:
     where = f"{document.path}, {TRAIN}"
     weights = {}
     for name, value in document.object(TRAIN).items():

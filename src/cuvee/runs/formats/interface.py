@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cuvee.runs.formats.document import Document
+from cuvee.runs.formats.document import JsonFile
 from cuvee.runs.formats.part import Part
 from cuvee.runs.formats.table import Table
 
-File = Table | Document
+File = Table | JsonFile
 
 
 def _none(table: Table) -> Mapping[str, str]:

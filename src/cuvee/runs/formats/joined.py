@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cuvee.errors import ConfigError
-from cuvee.runs.formats.direction import Known
+from cuvee.runs.formats.direction import KnownDirection
 from cuvee.runs.formats.marks import POINT, key_of, needed
 from cuvee.runs.formats.one_key import NUMBER, CallKey
 from cuvee.runs.formats.part import KEYS, Part, Row, listed
@@ -24,7 +24,7 @@ class Joined:
     """In the order of the files of shares; all have a mixture."""
     sources: tuple[str, ...]
     metrics: tuple[str, ...]
-    directions: Mapping[str, Known]
+    directions: Mapping[str, KnownDirection]
     notes: tuple[str, ...]
 
 
@@ -244,9 +244,9 @@ def _is_half(part: Part) -> bool:
     return not part.metrics and not part.stands_alone
 
 
-def _directions(parts: Sequence[Part]) -> tuple[dict[str, Known], list[str]]:
+def _directions(parts: Sequence[Part]) -> tuple[dict[str, KnownDirection], list[str]]:
     """The known ones, and the metrics of which two files tell the opposite."""
-    result: dict[str, Known] = {}
+    result: dict[str, KnownDirection] = {}
     unsure: dict[str, None] = {}
     for part in parts:
         for name, known in part.directions.items():

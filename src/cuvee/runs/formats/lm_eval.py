@@ -14,8 +14,8 @@ from typing import Any
 
 from cuvee.errors import ConfigError
 from cuvee.runs import tables
-from cuvee.runs.formats.direction import Known, named_direction
-from cuvee.runs.formats.document import Document
+from cuvee.runs.formats.direction import KnownDirection, named_direction
+from cuvee.runs.formats.document import JsonFile
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.part import Part, Row, listed
 
@@ -31,7 +31,7 @@ _FOLDERS = 3  # how far above a file the name of its run may stand
 
 def recognises(file: File) -> bool:
     """Whether there is an object ``results`` with an object for each task."""
-    if not isinstance(file, Document):
+    if not isinstance(file, JsonFile):
         return False
     tasks = file.object(RESULTS).values()
     return bool(tasks) and all(isinstance(values, dict) for values in tasks)
@@ -39,11 +39,11 @@ def recognises(file: File) -> bool:
 
 def read(files: Sequence[File]) -> list[Part]:
     """All files as one part of a row each, to be joined to the shares of other parts."""
-    documents = [file for file in files if isinstance(file, Document)]
+    documents = [file for file in files if isinstance(file, JsonFile)]
     if not documents:
         return []
     rows: list[Row] = []
-    directions: dict[str, Known] = {}
+    directions: dict[str, KnownDirection] = {}
     unsure: set[str] = set()
     limited: list[str] = []
     for document in documents:
@@ -79,7 +79,7 @@ def read(files: Sequence[File]) -> list[Part]:
     ]
 
 
-def _members(documents: Sequence[Document]) -> dict[str, str]:
+def _members(documents: Sequence[JsonFile]) -> dict[str, str]:
     """Metric of a subtask -> the same metric of the outermost group that was measured with it."""
     found: dict[str, str] = {}
     for document in documents:
@@ -111,7 +111,7 @@ def _outermost(name: str, found: Mapping[str, str]) -> str:
     return name
 
 
-def _measured(document: Document) -> Iterator[tuple[str, float | None, Known | None]]:
+def _measured(document: JsonFile) -> Iterator[tuple[str, float | None, KnownDirection | None]]:
     """Name, value and direction of everything measured; standard errors are not."""
     told = document.object(HIGHER)
     for task, values in document.object(RESULTS).items():
@@ -130,20 +130,22 @@ def _measured(document: Document) -> Iterator[tuple[str, float | None, Known | N
             yield name, None if math.isnan(number) else number, _direction(better, metric, name)
 
 
-def _direction(better: Any, metric: str, name: str) -> Known | None:
+def _direction(better: Any, metric: str, name: str) -> KnownDirection | None:
     higher = better.get(metric) if isinstance(better, dict) else None
     if isinstance(higher, bool):
-        return Known("higher" if higher else "lower", f"the file says higher_is_better {str(higher).lower()}")
+        return KnownDirection(
+            "higher" if higher else "lower", f"the file says higher_is_better {str(higher).lower()}"
+        )
     return named_direction(name.rsplit("/", 1)[-1])
 
 
-def _limited(document: Document) -> Iterator[str]:
+def _limited(document: JsonFile) -> Iterator[str]:
     for task, counts in document.object(SAMPLES).items():
         if isinstance(counts, dict) and counts.get("effective") != counts.get("original"):
             yield f"{task} ({counts.get('effective')} of {counts.get('original')})"
 
 
-def _names(document: Document) -> tuple[str, ...]:
+def _names(document: JsonFile) -> tuple[str, ...]:
     """What the run may be called, the most telling first: file, folders, model."""
     stem = _TIME.sub("", document.path.stem).removeprefix(RESULTS).strip("_-")
     folders = [folder.name for folder in list(document.path.absolute().parents)[:_FOLDERS]]

@@ -12,7 +12,7 @@ from typing import Any
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
 from cuvee.runs.formats.counts import without_unit
-from cuvee.runs.formats.direction import Known, named_direction
+from cuvee.runs.formats.direction import KnownDirection, named_direction
 from cuvee.runs.formats.marks import mark_columns, marks_of, size_of_file
 from cuvee.runs.formats.table import Table
 
@@ -66,7 +66,7 @@ class Part:
     sources: tuple[str, ...]
     """In the order of the file; empty where it tells no shares."""
     metrics: tuple[str, ...]
-    directions: Mapping[str, Known]
+    directions: Mapping[str, KnownDirection]
     """Of the metrics whose direction is known."""
     notes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ def read_table(
     rows: Sequence[int] | None = None,
     keys: Sequence[str] | None = None,
     key: str = KEYS[0],
-    directions: Mapping[str, Known] | None = None,
+    directions: Mapping[str, KnownDirection] | None = None,
     notes: Sequence[str] = (),
     told: Mapping[str, str] | None = None,
 ) -> Part:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cuvee.errors import ConfigError
-from cuvee.runs.formats.direction import Known
+from cuvee.runs.formats.direction import KnownDirection
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.marks import size_of_file
 from cuvee.runs.formats.part import Columns, Part, read_table
@@ -30,7 +30,7 @@ _CONTENT_WORDS = frozenset(
 )
 _TELLING_WORD = re.compile(r"train|test|val|valid|validation|\d+[kmb]")
 _SPLIT_WORD = re.compile(r"train|test|val|valid|validation")
-_LOSS = Known("lower", "RegMix writes validation losses")
+_LOSS = KnownDirection("lower", "RegMix writes validation losses")
 
 
 def recognises(file: File) -> bool:

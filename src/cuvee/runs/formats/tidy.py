@@ -9,7 +9,7 @@ that says so.
 
 from collections.abc import Mapping, Sequence
 
-from cuvee.runs.formats.direction import Known, may_be_score, named_direction, tells_change
+from cuvee.runs.formats.direction import KnownDirection, may_be_score, named_direction, tells_change
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.part import Columns, Part, listed, read_table
 from cuvee.runs.formats.purpose import no_target
@@ -20,7 +20,7 @@ from cuvee.runs.tables import METRIC_PREFIX, SHARE_PREFIX
 KEY_COLUMNS = ("key", "run")
 LABEL_COLUMNS = frozenset({"table", "split", "step", "params_kind", "mixture_id", "kind", "name", "index"})
 
-BY_DEFINITION = Known("lower", "m: columns are losses unless their name says otherwise")
+BY_DEFINITION = KnownDirection("lower", "m: columns are losses unless their name says otherwise")
 """A direction that is assumed and not known; whoever relies on it says so."""
 
 LARGEST_LOSS = 16.0

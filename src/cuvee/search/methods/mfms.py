@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.search.product_process import Posterior, Prior
+from cuvee.search.product_process import ProcessPosterior, ProcessPrior
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
 from cuvee.search.untried import at_level, untried_draws
@@ -52,11 +52,11 @@ class MultiFidelityMultiScale:
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
         """See ``Method.ask``. It waits until all of the first runs are told."""
         asked: list[Experiment] = []
-        known: Known | None = None
+        known: FittedSurrogate | None = None
         for _ in range(count):
             found = self._first(history, seed)
             if found is None and self._begun(history):
-                known = known or Known.of(history, self.start, self.noise, seed)
+                known = known or FittedSurrogate.of(history, self.start, self.noise, seed)
                 found = known.best(history, self.noise, seed)
             if found is None:
                 break
@@ -91,10 +91,10 @@ class MultiFidelityMultiScale:
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class FittedSurrogate:
     """What was learnt from the runs so far."""
 
-    prior: Prior
+    prior: ProcessPrior
     points: FloatArray
     """[n, S + 2]."""
     values: FloatArray
@@ -103,7 +103,7 @@ class Known:
     """Runs after the first."""
 
     @classmethod
-    def of(cls, history: History, start: int, noise: float, seed: int) -> "Known":
+    def of(cls, history: History, start: int, noise: float, seed: int) -> "FittedSurrogate":
         """Deterministic: the length scales are followed from the first runs on."""
         space, trials = history.space, history.trials
         values = _values(history)
@@ -119,12 +119,12 @@ class Known:
         rows = np.concatenate([first, later])
         points, values = _points(space, trials.shares[rows], trials.level[rows]), values[rows]
         rng = np.random.default_rng([seed, 0, 1])
-        prior = Prior.fitted(points[: len(first)], values[: len(first)], noise, _STEPS, rng)
+        prior = ProcessPrior.fitted(points[: len(first)], values[: len(first)], noise, _STEPS, rng)
         checked = _candidates(space, space.target, trials.shares[:0], _CHECKED, rng)
         asked = _points(space, checked, np.full(len(checked), space.target))
         told = len(first)  # at each later ask
         while told < len(rows):
-            gains = Posterior.of(prior, points, values, noise).largest_improvements(asked, values)
+            gains = ProcessPosterior.of(prior, points, values, noise).largest_improvements(asked, values)
             little = np.flatnonzero(gains[told - 1 : -1] < _LITTLE)
             if not len(little):
                 break
@@ -135,13 +135,13 @@ class Known:
     def best(self, history: History, noise: float, seed: int) -> Experiment | None:
         """The largest EI / cost^a among experiments not tried; None where all were."""
         space, rng = history.space, history.rng(seed)
-        posterior = Posterior.of(self.prior, self.points, self.values, noise)
+        posterior = ProcessPosterior.of(self.prior, self.points, self.values, noise)
         if history.running:
             shares = np.array([one.shares for one in history.running])
             believed = _points(space, shares, np.array([one.level for one in history.running]))
             mean, _ = posterior.predict(believed)
             points, values = np.concatenate([self.points, believed]), np.concatenate([self.values, mean])
-            posterior = Posterior.of(self.prior, points, values, noise)
+            posterior = ProcessPosterior.of(self.prior, points, values, noise)
         lowest = float(self.values.min())
         alpha = _ALPHA_DECAY ** (self.later + len(history.running))
         near = history.trials.shares[np.argsort(_values(history))[:1]]

@@ -25,7 +25,7 @@ from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
-from cuvee.training.run import Begun, ModelSpec, Trained, TrainingRun, begin, execute, read_snapshots
+from cuvee.training.run import Begun, ModelSpec, TrainedModel, TrainingRun, begin, execute, read_snapshots
 from cuvee.training.state import TrainingState
 from cuvee.types import Float32Array, FloatArray, IntArray
 
@@ -109,7 +109,7 @@ class TrainTask:
 class Measured:
     """A trained run with its losses."""
 
-    trained: Trained
+    trained: TrainedModel
     scores: Scores
     along: tuple[tuple[int, dict[str, float]], ...]
     """Steps with losses on the part of the evaluations, by the key of the part; the end is among them. Empty

@@ -1,6 +1,6 @@
 """Producers: the ways in which a study makes observations, one file each."""
 
-from cuvee.study.producers.descended import Descent, Descents
+from cuvee.study.producers.descended import Descents, WeightDescent
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.merged import Merges
@@ -12,7 +12,6 @@ from cuvee.study.producers.weighted import Weighted
 
 __all__ = [
     "PRODUCERS",
-    "Descent",
     "Descents",
     "Ensembles",
     "FrozenTrainings",
@@ -23,5 +22,6 @@ __all__ = [
     "Snapshots",
     "Spent",
     "Trainings",
+    "WeightDescent",
     "Weighted",
 ]

@@ -40,7 +40,7 @@ _PASSES = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class Descent:
+class WeightDescent:
     """A start, and what is lowered from there."""
 
     start: Mixture
@@ -77,7 +77,7 @@ class DescentTask:
     bench: Bench
     method: str
     """Of merging."""
-    descent: Descent
+    descent: WeightDescent
 
     @property
     def label(self) -> str:
@@ -118,7 +118,7 @@ def descend(task: DescentTask, report: Report) -> Descended:
 
 
 @dataclass(frozen=True, eq=False)
-class Descents(Producer[Descent]):
+class Descents(Producer[WeightDescent]):
     """Descends, each start in a job of its own."""
 
     plan: Plan
@@ -128,7 +128,7 @@ class Descents(Producer[Descent]):
     ensemble: Ensemble
     """Of the pool."""
 
-    def key(self, request: Descent) -> str:
+    def key(self, request: WeightDescent) -> str:
         """Of the pool, what is measured, the method of merging and the descent."""
         inputs = {
             "pool": self.pool.roster.key,
@@ -140,8 +140,8 @@ class Descents(Producer[Descent]):
 
     def make(
         self,
-        missing: Sequence[Descent],
-        asked: Sequence[Descent],
+        missing: Sequence[WeightDescent],
+        asked: Sequence[WeightDescent],
         executor: Executor,
         progress: Progress,
     ) -> Iterator[Results]:
@@ -152,7 +152,7 @@ class Descents(Producer[Descent]):
             key = self.key(missing[index])
             yield Results((self._run(key, found),), Spent(key, STAGE, found.seconds))
 
-    def _task(self, one: Descent) -> DescentTask:
+    def _task(self, one: WeightDescent) -> DescentTask:
         folder = self.plan.folder
         pool, ensemble = folder.pool(self.pool.roster.key), folder.ensembles / self.ensemble.key
         return DescentTask(pool, ensemble, self.plan.bench, self.plan.config.merging.method, one)
