@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.harness import Cell, Table, write
 from benchmarks.laws import RUNS
 from benchmarks.search_plays import SEEDS
-from benchmarks.search_tables import Arena
+from benchmarks.search_tables import Benchmark
 from benchmarks.search_unspanned import moving, observed, unspanned_simulator, unspanned_tables
 from cuvee.search.surrogate import Surrogate
 from cuvee.types import FloatArray
@@ -49,13 +49,13 @@ class Predicted:
     """Share of truths in intervals of 90 %."""
 
 
-def predicted(arena: Arena, counts: tuple[int, ...], seed: int, before: bool) -> Predicted:
+def predicted(benchmark: Benchmark, counts: tuple[int, ...], seed: int, before: bool) -> Predicted:
     """Given so many runs at each level, asked for the target."""
     with moving() if before else nullcontext():
-        history, rest = observed(arena, counts, seed)
+        history, rest = observed(benchmark, counts, seed)
         believed = Surrogate.of(history, seed=seed)
         places = believed.places(rest, np.full(len(rest), history.space.target))
-        mean, true = believed.mean(places), arena.replay.truth(rest)
+        mean, true = believed.mean(places), benchmark.replay.truth(rest)
         _, variance, _ = believed.covariances(places, places.select(np.arange(1)))
     deviation = np.sqrt(variance + believed.noise(places.kind)).T
     return Predicted(
@@ -70,14 +70,14 @@ def _rank(one: FloatArray, other: FloatArray) -> float:
 
 
 def as_evidence_grows(
-    title: str, arena: Arena, names: Sequence[str], evidence: Sequence[tuple[int, ...]], note: str
+    title: str, benchmark: Benchmark, names: Sequence[str], evidence: Sequence[tuple[int, ...]], note: str
 ) -> Table:
     """Before and now, for more and more runs."""
     rows: list[tuple[Cell, ...]] = []
     for counts in evidence:
         cells: list[Cell] = [*counts]
         for before in (True, False):
-            found = [predicted(arena, counts, seed, before) for seed in SEEDS]
+            found = [predicted(benchmark, counts, seed, before) for seed in SEEDS]
             cells += [
                 _shown([one.rank for one in found]),
                 _shown([one.each for one in found]),
@@ -89,9 +89,9 @@ def as_evidence_grows(
     return Table(title, columns, tuple(rows), (note,))
 
 
-def _levels_themselves(arena: Arena, count: int) -> str:
+def _levels_themselves(benchmark: Benchmark, count: int) -> str:
     """How all runs of a level order the pool."""
-    replay = arena.replay
+    replay = benchmark.replay
     pool, target = replay.reference(), replay.space.target
     costs = [replay.answers(pool, level).mean(axis=1) for level in (*range(count), target)]
     ranks = ", ".join(f"{_rank(one, costs[-1]):.2f}" for one in costs[:-1])

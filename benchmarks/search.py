@@ -32,11 +32,11 @@ from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, own_sources
 from cuvee.search.methods.cost_aware import CostAware
 from cuvee.search.opening import Opening
-from cuvee.search.played import Played
 from cuvee.search.proposer import History
 from cuvee.search.replay import Replay
 from cuvee.search.space import Experiment, Space
 from cuvee.search.surrogate import Surrogate
+from cuvee.search.trajectory import Trajectory
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
@@ -49,7 +49,7 @@ BATCH = 4
 SHOWN = ("cost_aware", "transfer", "expected_improvement", "mfms")
 """Whose figures are told by objective."""
 
-Plays = Mapping[Play, Played]
+Plays = Mapping[Play, Trajectory]
 
 
 def of_setting(setting: Setting, plays: Plays) -> Table:
@@ -96,7 +96,7 @@ def by_objective(plays: Plays) -> Table:
             rows.append(tuple(cells))
     return Table(
         "By objective: median cost to 10 % / 1 % (share that never came to 1 %)",
-        ("arena", "objective", *SHOWN),
+        ("benchmark", "objective", *SHOWN),
         tuple(rows),
     )
 
@@ -120,7 +120,7 @@ def _of_random_orders(setting: Setting, objective: str) -> tuple[list[FloatArray
     )
     found = []
     for mark in MARKS:
-        runs = random_costs(setting.arena(), weights, mark, ORDERS, 0).astype(np.float64)
+        runs = random_costs(setting.benchmark(), weights, mark, ORDERS, 0).astype(np.float64)
         found.append(np.where(runs <= setting.budget, runs, math.inf))
     rng = np.random.default_rng(0)
     drawn = [
@@ -203,7 +203,7 @@ def _continuous() -> Sequence[tuple[str, Replay, FloatArray]]:
     """The two arenas with every mixture to choose from; the tables through a law fitted to them."""
     recipes, regmix = simulator().replay, tables().replay
     five, many = (
-        Space(one.space.region, one.space.levels, one.space.target, None) for one in (recipes, regmix)
+        Space(one.space.region, one.space.fidelities, one.space.target, None) for one in (recipes, regmix)
     )
     pool = regmix.reference()
     own = own_sources(regmix.metrics, many.sources)
@@ -212,23 +212,23 @@ def _continuous() -> Sequence[tuple[str, Replay, FloatArray]]:
     )
     return (
         (
-            "5 sources, 10 metrics, 21 levels",
+            "5 sources, 10 metrics, 21 fidelities",
             Replay(five, recipes.metrics, recipes.answers),
             np.full(10, 0.1),
         ),
-        ("17 sources, 13 metrics, 2 levels", Replay.of_law(law, many, 0.01), np.full(13, 1 / 13)),
+        ("17 sources, 13 metrics, 2 fidelities", Replay.of_law(law, many, 0.01), np.full(13, 1 / 13)),
     )
 
 
 def _observed(replay: Replay, weights: FloatArray, count: int, seed: int) -> History:
-    """Random mixtures: a third at each level of the opening, so that it is over, and a third at any."""
+    """Random mixtures: a third at each fidelity of the opening, so that it is over, and a third at any."""
     space, rng = replay.space, np.random.default_rng(seed)
     method = CostAware()
     opening = Opening.of(space, method.first, method.second, method.opening)
-    levels = rng.integers(len(space.levels), size=count)
-    levels[: count // 3], levels[count // 3 : 2 * count // 3] = opening.far, opening.near
+    fidelities = rng.integers(len(space.fidelities), size=count)
+    fidelities[: count // 3], fidelities[count // 3 : 2 * count // 3] = opening.far, opening.near
     shares = space.drawn(count, rng).tolist()
-    asked = [Experiment(tuple(row), int(level)) for row, level in zip(shares, levels, strict=True)]
+    asked = [Experiment(tuple(row), int(fidelity)) for row, fidelity in zip(shares, fidelities, strict=True)]
     trials = Trials.none(space, replay.metrics).plus(asked, replay.measure(asked))
     return History(space, weights, trials)
 

@@ -1,7 +1,7 @@
 """BoTorch's acquisition functions as contenders of ``make bench-search`` (Balandat et al. 2020, 1910.06403).
 
 Log expected improvement (Ament et al. 2023, 2310.20708) sees target runs alone. Multi-fidelity max-value
-entropy search (Takeno et al. 2020, 1901.08275) sees every level, and is divided by the price. Both have
+entropy search (Takeno et al. 2020, 1901.08275) sees every fidelity, and is divided by the price. Both have
 BoTorch's own processes with their defaults. Needs ``pip install botorch``.
 """
 
@@ -18,12 +18,12 @@ from cuvee.search.methods.cost_aware import CostAware
 from cuvee.search.opening import Opening
 from cuvee.search.proposer import History, Method
 from cuvee.search.space import Experiment, Space
-from cuvee.search.untried import at_level, untried_draws
+from cuvee.search.untried import at_fidelity, untried_draws
 from cuvee.types import FloatArray
 
 INSTALLED = find_spec("botorch") is not None
 CANDIDATES = 256
-"""Experiments that are looked at, over all levels; the best value is that of as many mixtures."""
+"""Experiments that are looked at, over all fidelities; the best value is that of as many mixtures."""
 
 _PAPER = "https://arxiv.org/abs/1910.06403"
 
@@ -36,7 +36,7 @@ class LogExpectedImprovement:
     """Random target runs to begin with."""
     name: str = "botorch_log_ei"
     paper: str = _PAPER
-    needs: str = "nothing; levels other than the target's are not used"
+    needs: str = "nothing; fidelities other than the target's are not used"
     cost: str = "about a second an ask"
     deviations: str = "The best of the untried mixtures of a pool, or of 256 draws, is taken."
 
@@ -49,20 +49,20 @@ class LogExpectedImprovement:
         shares, costs = history.target_costs()
         drawn = untried_draws(history, target, CANDIDATES, rng)
         if len(costs) < self.first or not len(drawn):
-            return at_level(drawn[:1], target)
+            return at_fidelity(drawn[:1], target)
         with _quiet(seed):
             model = _fitted(shares, costs, [])
             gains = Acquisition(model, best_f=torch.tensor(-costs.min()))(torch.tensor(drawn)[:, None])
-        return at_level(drawn[[int(gains.argmax())]], target)
+        return at_fidelity(drawn[[int(gains.argmax())]], target)
 
 
 @dataclass(frozen=True)
 class MaxValueEntropy:
-    """Every level, what is learnt of the best value for each FLOP."""
+    """Every fidelity, what is learnt of the best value for each FLOP."""
 
     name: str = "botorch_mf_mes"
     paper: str = "https://arxiv.org/abs/1901.08275"
-    needs: str = "levels that differ in parameters or tokens"
+    needs: str = "fidelities that differ in parameters or tokens"
     cost: str = "seconds an ask"
     deviations: str = (
         "It opens as our search does, and runs what is expected to be best at the target whenever as much as "
@@ -78,31 +78,32 @@ class MaxValueEntropy:
         opening = Opening.of(space, ours.first, ours.second, ours.opening)
         if first := opening.next(history, rng):
             return [first]
-        levels = range(len(space.levels))
-        each = {level: CANDIDATES if level == space.target else CANDIDATES // len(levels) for level in levels}
-        drawn = [untried_draws(history, level, count, rng) for level, count in each.items()]
-        rows, level = np.concatenate(drawn), np.repeat(list(levels), [len(one) for one in drawn])
+        fidelities = range(len(space.fidelities))
+        each = {
+            fidelity: CANDIDATES if fidelity == space.target else CANDIDATES // len(fidelities)
+            for fidelity in fidelities
+        }
+        drawn = [untried_draws(history, fidelity, count, rng) for fidelity, count in each.items()]
+        rows, fidelity = np.concatenate(drawn), np.repeat(list(fidelities), [len(one) for one in drawn])
         if not len(drawn[space.target]):
             return []
         trials, places = history.trials, _sizes(space)
         known = trials.measured
-        told = np.hstack([trials.shares[known], places[trials.level[known]]])
-        fidelities = list(range(rows.shape[1], told.shape[1]))
-        best = torch.tensor(
-            np.hstack([drawn[space.target], np.ones((len(drawn[space.target]), len(fidelities)))])
-        )
+        told = np.hstack([trials.shares[known], places[trials.fidelity[known]]])
+        sizes = list(range(rows.shape[1], told.shape[1]))
+        best = torch.tensor(np.hstack([drawn[space.target], np.ones((len(drawn[space.target]), len(sizes)))]))
         with _quiet(seed):
-            model = _fitted(told, trials.costs[known] @ history.weights, fidelities)
+            model = _fitted(told, trials.costs[known] @ history.weights, sizes)
             _, asked = history.asked_for()
-            enough = ours.patience * space.levels[space.target].flops
+            enough = ours.patience * space.fidelities[space.target].flops
             if space.target not in asked or opening.spent_since(history) >= enough:
                 place = int(model.posterior(best).mean.argmax())
-                return at_level(drawn[space.target][[place]], space.target)
-            acquisition = Acquisition(model, candidate_set=best, project=lambda x: _at_target(x, fidelities))
+                return at_fidelity(drawn[space.target][[place]], space.target)
+            acquisition = Acquisition(model, candidate_set=best, project=lambda x: _at_target(x, sizes))
             with torch.no_grad():
-                gains = acquisition(torch.tensor(np.hstack([rows, places[level]]))[:, None]).numpy()
-        place = int(np.argmax(gains / space.flops[level]))
-        return at_level(rows[[place]], int(level[place]))
+                gains = acquisition(torch.tensor(np.hstack([rows, places[fidelity]]))[:, None]).numpy()
+        place = int(np.argmax(gains / space.flops[fidelity]))
+        return at_fidelity(rows[[place]], int(fidelity[place]))
 
 
 CONTENDERS: dict[str, Method] = {one.name: one for one in (LogExpectedImprovement(), MaxValueEntropy())}
@@ -125,9 +126,9 @@ def _fitted(places: FloatArray, costs: FloatArray, fidelities: list[int]) -> Any
 
 
 def _sizes(space: Space) -> FloatArray:
-    """Parameters and tokens of levels on logarithmic scales that end at the target, in [0, 1]; where they
+    """Parameters and tokens of fidelities on logarithmic scales that end at the target, in [0, 1]; where they
     differ [L, 1 or 2]."""
-    sizes = np.log(np.array([[one.params, one.tokens] for one in space.levels]))
+    sizes = np.log(np.array([[one.params, one.tokens] for one in space.fidelities]))
     span = sizes[space.target] - sizes.min(axis=0)
     found: FloatArray = 1.0 - (sizes[space.target] - sizes)[:, span > 0] / span[span > 0]
     return np.clip(found, 0.0, 1.0)

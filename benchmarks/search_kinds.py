@@ -67,19 +67,19 @@ class _Replay:
         """Told of the trainings of some mixtures, and of proxies of all."""
         count, everything = len(rows), len(self.shares)
         shares = np.concatenate([self.shares[rows], *(self.shares for _ in kinds)])
-        level = [np.full(count, self.space.target)]
-        level += [np.full(everything, self.level(kind)) for kind in kinds]
+        fidelity = [np.full(count, self.space.target)]
+        fidelity += [np.full(everything, self.fidelity(kind)) for kind in kinds]
         costs = np.concatenate([self.truth[rows], *(self.proxies[kind] for kind in kinds)])
-        told = Trials(self.metrics, shares, np.concatenate(level), costs)
+        told = Trials(self.metrics, shares, np.concatenate(fidelity), costs)
         return Surrogate.of(History(self.space, self.weights, told), seed=seed)
 
-    def level(self, kind: str) -> int:
+    def fidelity(self, kind: str) -> int:
         """Where a proxy stands."""
-        return [one.kind for one in self.space.levels].index(kind)
+        return [one.kind for one in self.space.fidelities].index(kind)
 
-    def mean(self, surrogate: Surrogate, rows: IntArray, level: int) -> FloatArray:
-        """Expected target losses of mixtures at a level."""
-        places = surrogate.places(self.shares[rows], np.full(len(rows), level))
+    def mean(self, surrogate: Surrogate, rows: IntArray, fidelity: int) -> FloatArray:
+        """Expected target losses of mixtures at a fidelity."""
+        places = surrogate.places(self.shares[rows], np.full(len(rows), fidelity))
         return surrogate.mean(places) @ self.weights
 
     def deviation(self, surrogate: Surrogate, rows: IntArray) -> FloatArray:
@@ -151,16 +151,16 @@ def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table
 
 
 def _of_study(objective: str) -> _Replay:
-    arena = study(proxies=True)
-    replay, weights = arena.replay, arena.fresh(0)[objective]
+    benchmark = study(proxies=True)
+    replay, weights = benchmark.replay, benchmark.fresh(0)[objective]
     space = replay.space
     trained = space.rows(space.target)
     assert space.pool is not None
     further = np.random.default_rng(0).permutation(np.setdiff1d(space.rows(), trained))[:FURTHER]
     shares = space.pool[np.r_[trained, further]]
     proxies = {
-        level.kind: replay.answers(shares, place)
-        for place, level in enumerate(space.levels)
+        fidelity.kind: replay.answers(shares, place)
+        for place, fidelity in enumerate(space.fidelities)
         if place != space.target
     }
     truth = replay.truth(space.pool[trained])
@@ -187,7 +187,7 @@ def _of_searches(final_losses: dict[str, FloatArray], progress: Progress) -> _Re
     config = StudyConfig.parse(settings(0, arm.method, arm.pooled), ROOT)
     with opened(config, folder_of(arm, 0), progress) as runner:
         menu = Menu.of(runner)
-        target = menu.space.levels[menu.space.target]
+        target = menu.space.fidelities[menu.space.target]
         metrics = tuple(config.evaluation_sets)
         trained: dict[tuple[float, ...], FloatArray] = {}
         for seed in range(SEARCHES):
@@ -201,8 +201,8 @@ def _of_searches(final_losses: dict[str, FloatArray], progress: Progress) -> _Re
         measuring = Measuring(menu)
         measuring.prepare()
         proxies = {
-            level.kind: measuring.measure([Experiment(row, place) for row in shares])
-            for place, level in enumerate(menu.space.levels)
+            fidelity.kind: measuring.measure([Experiment(row, place) for row in shares])
+            for place, fidelity in enumerate(menu.space.fidelities)
             if place not in menu.trainings
         }
         weights = np.array(list(config.target_weights.values()))
@@ -235,9 +235,9 @@ def _learnt(replay: _Replay) -> list[tuple[Cell, ...]]:
         expected = replay.mean(surrogate, asked, target)
         for kind, entries in found.items():
             place = surrogate.kinds.index(kind)
-            level = replay.level(kind) if place else target
-            slope = surrogate.slope(replay.shares[asked], level, weights)
-            bias = float((replay.mean(surrogate, asked, level) - expected).mean())
+            fidelity = replay.fidelity(kind) if place else target
+            slope = surrogate.slope(replay.shares[asked], fidelity, weights)
+            bias = float((replay.mean(surrogate, asked, fidelity) - expected).mean())
             variance = surrogate.of_sum(weights, surrogate.noise(np.array([place]))[:, 0])
             really = replay.proxies[kind][asked] @ weights - truth[asked] if place else np.zeros(1)
             entries.append((slope, bias, float(really.mean()), float(np.sqrt(variance))))

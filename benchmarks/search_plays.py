@@ -18,12 +18,12 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.ablation_study import ROOT
 from benchmarks.search_botorch import CONTENDERS, INSTALLED, LogExpectedImprovement
-from benchmarks.search_tables import LONG_STEPS, SHORT_STEPS, Arena, Objectives, simulator, study, tables
+from benchmarks.search_tables import LONG_STEPS, SHORT_STEPS, Benchmark, Objectives, simulator, study, tables
 from benchmarks.search_unspanned import BEFORE, unspanned_simulator, unspanned_tables
 from cuvee.files import write_json
 from cuvee.progress import Progress
 from cuvee.search.methods.registry import PROPOSERS, method_named
-from cuvee.search.played import Played, play
+from cuvee.search.trajectory import Trajectory, trajectory_of
 from cuvee.types import FloatArray
 
 WORK = ROOT / ".bench" / "search"
@@ -40,11 +40,11 @@ WEIGHTINGS = tuple(range(100, 105))
 
 @dataclass(frozen=True)
 class Setting:
-    """Objectives of an arena, and who plays for them."""
+    """Objectives of an benchmark, and who plays for them."""
 
     name: str
     title: str
-    arena: Callable[[], Arena]
+    benchmark: Callable[[], Benchmark]
     objectives: Callable[[], Objectives]
     budget: float
     """Target runs, at most."""
@@ -80,16 +80,16 @@ class Play:
         """Where it is kept."""
         return WORK / self.setting / self.objective / self.method / f"{self.seed}.json"
 
-    def made(self) -> Played:
+    def made(self) -> Trajectory:
         """From its file, else played now and kept."""
         if self.path.exists():
-            return Played.from_json(json.loads(self.path.read_text(encoding="utf-8")))
+            return Trajectory.from_json(json.loads(self.path.read_text(encoding="utf-8")))
         setting = SETTINGS[self.setting]
-        replay, weights = setting.arena().replay, setting.objectives()[self.objective]
+        replay, weights = setting.benchmark().replay, setting.objectives()[self.objective]
         good = scale_of(setting, self.objective).mark(MARKS[-1])
         method = CONTENDERS.get(self.method) or BEFORE.get(self.method) or method_named(self.method)
         with threadpool_limits(limits=1):
-            played = play(
+            played = trajectory_of(
                 method, replay, weights, self.seed, setting.budget,
                 stop=partial(_settled, good),
             )  # fmt: skip
@@ -114,7 +114,7 @@ class Scale:
 def true_costs(setting: str, objective: str) -> FloatArray:
     """Of the pool at the target."""
     one = SETTINGS[setting]
-    replay = one.arena().replay
+    replay = one.benchmark().replay
     costs: FloatArray = replay.truth(replay.reference()) @ one.objectives()[objective]
     return costs
 
@@ -125,10 +125,10 @@ def scale_of(setting: Setting, objective: str) -> Scale:
     return Scale(float(costs.min()), float(np.median(costs)))
 
 
-def everything(progress: Progress, processes: int = 2) -> dict[Play, Played]:
+def everything(progress: Progress, processes: int = 2) -> dict[Play, Trajectory]:
     """All plays of all settings."""
     plays = [one for setting in SETTINGS.values() for one in setting.plays]
-    found: dict[Play, Played] = {}
+    found: dict[Play, Trajectory] = {}
     progress.stage("playing", len(plays), "plays")
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for one, played in zip(plays, pool.map(Play.made, plays, chunksize=4), strict=True):
@@ -142,7 +142,7 @@ def _settled(good: float, spent: float, best: float) -> bool:
     return spent > max(BUDGETS) and best <= good
 
 
-def _short_steps() -> Arena:
+def _short_steps() -> Benchmark:
     return simulator(steps=SHORT_STEPS + LONG_STEPS, curves=True)
 
 
@@ -151,9 +151,11 @@ def _few(objectives: Objectives, names: tuple[str, ...]) -> Objectives:
 
 
 def _of_tables() -> Objectives:
-    arena = tables()
-    fixed = {name: weights for name, weights in arena.development.items() if not name.startswith("weighting")}
-    return {**fixed, **arena.fresh(_FRESH)}
+    benchmark = tables()
+    fixed = {
+        name: weights for name, weights in benchmark.development.items() if not name.startswith("weighting")
+    }
+    return {**fixed, **benchmark.fresh(_FRESH)}
 
 
 def weighted(seeds: tuple[int, ...] = WEIGHTINGS) -> Objectives:
@@ -184,7 +186,7 @@ _BOTORCH = (
         10.0,
         ("cost_aware", "expected_improvement", LogExpectedImprovement.name),
         SEEDS[:_BESIDE],
-        note=" Entropy search is left out: it buys the cheapest of 21 levels by the hundred, a second each.",
+        note=" Entropy search is left out: it buys the cheapest of 21 by the hundred, a second each.",
     ),
 )
 SETTINGS = {

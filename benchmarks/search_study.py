@@ -29,7 +29,7 @@ WORK = ROOT / ".bench" / "search-study"
 
 TARGET_TOKENS = 300_000
 RUNS = 20
-"""The budget in trainings at the dearest level; the pool takes some three of them."""
+"""The budget in trainings at the target fidelity; the pool takes some three of them."""
 SEARCHES = 2
 """How often each arm is searched, with other seeds."""
 FINAL_SEEDS = (1, 2, 3)
@@ -98,7 +98,7 @@ class Ended:
     shares: FloatArray
     flops: float
     trainings: int
-    """At the dearest level."""
+    """At the target fidelity."""
 
 
 def folder_of(arm: Arm, seed: int) -> StudyFolder:
@@ -136,9 +136,9 @@ def _by_proxies(arm: Arm, seed: int, config: StudyConfig, folder: StudyFolder, p
         drawn = [*menu.space.region.sample(half, rng), *menu.space.region.sample(half, rng, alpha)]
         weights = np.array(list(config.target_weights.values()))
         ranks = np.zeros(len(drawn))
-        for level, kind in enumerate(menu.space.levels):
-            if level not in menu.trainings:
-                asked = [Experiment(tuple(one.shares.tolist()), level) for one in drawn]
+        for fidelity, kind in enumerate(menu.space.fidelities):
+            if fidelity not in menu.trainings:
+                asked = [Experiment(tuple(one.shares.tolist()), fidelity) for one in drawn]
                 ranks += np.argsort(np.argsort(measuring.measure(asked) @ weights))
                 price += len(drawn) * kind.flops
         shares = drawn[int(np.argmin(ranks))].shares
@@ -147,7 +147,7 @@ def _by_proxies(arm: Arm, seed: int, config: StudyConfig, folder: StudyFolder, p
 
 
 def finals(mixtures: dict[str, FloatArray], progress: Progress) -> dict[str, FloatArray]:
-    """Target losses [seeds] of mixtures trained at the dearest level."""
+    """Target losses [seeds] of mixtures trained at the target fidelity."""
     config = StudyConfig.parse(settings(0, "random", False), ROOT)
     with opened(config, folder_of(Arm("finals", "random", False), 0), progress) as runner:
         menu = Menu.of(runner)
@@ -183,7 +183,7 @@ def compared(progress: Progress) -> tuple[Table, dict[str, FloatArray]]:
     table = Table(
         "A real search: six domains mixed for the sake of two others, at equal FLOPs",
         (
-            "what decided", "of the budget", "trainings at the dearest level", "final loss (nats)",
+            "what decided", "of the budget", "trainings at the target fidelity", "final loss (nats)",
             "± of a mean", "to equal shares", "regret",
         ),
         tuple(rows),

@@ -51,7 +51,7 @@ Objectives = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
-class Arena:
+class Benchmark:
     """A replay with what is to be minimised in it."""
 
     name: str
@@ -63,7 +63,7 @@ class Arena:
 
 
 @cache
-def tables() -> Arena:
+def tables() -> Benchmark:
     """A: 256 mixtures that were run at both sizes; Pile-CC, the mean of 13 losses, and weightings of them."""
     small = table("regmix_1m").where(split="test").observations
     large = table("regmix_60m").observations
@@ -76,7 +76,7 @@ def tables() -> Arena:
         "Pile-CC": np.eye(count)[replay.metrics.index("pile_cc")],
         "mean of 13": np.full(count, 1.0 / count),
     }
-    return Arena("tables", replay, fixed | _weightings(count, 3, 0), partial(_weightings, count, 5))
+    return Benchmark("tables", replay, fixed | _weightings(count, 3, 0), partial(_weightings, count, 5))
 
 
 @cache
@@ -85,18 +85,18 @@ def simulator(
     sizes: tuple[int, ...] = SIZES,
     curves: bool = False,
     seed: int = 0,
-) -> Arena:
+) -> Benchmark:
     """C: 2,000 mixtures of 5 trained sources; losses of 7 domains and errors of 3 tasks.
 
     Args:
-        steps: of the levels; 19,700 is the target's.
-        sizes: of the levels, million parameters; 1000 is the target's.
+        steps: of the fidelities; 19,700 is the target's.
+        sizes: of the fidelities, million parameters; 1000 is the target's.
         curves: runs also tell their checkpoints.
         seed: of the pool.
     """
     pairs = [(size, step) for size in sizes for step in steps]
     flops = _flops_per_step()
-    levels = tuple(
+    fidelities = tuple(
         Fidelity("trained", size * 1e6, step * tokens_per_step(size), flops[size] * step)
         for size, step in pairs
     )
@@ -104,18 +104,18 @@ def simulator(
     even = rng.dirichlet(np.ones(len(TRAINED)), _EVEN)
     sparse = rng.dirichlet(np.full(len(TRAINED), _SPARSE_ALPHA), _SPARSE)
     target = pairs.index((SIZES[-1], LONG_STEPS[-1]))
-    space = Space(Region.simplex(TRAINED), levels, target, np.concatenate([even, sparse]), curves=curves)
+    space = Space(Region.simplex(TRAINED), fidelities, target, np.concatenate([even, sparse]), curves=curves)
     places = np.array(pairs, dtype=np.float64)
     replay = Replay(space, (*DOMAINS, *TASKS), partial(_simulated, places))
     one = dict(zip(replay.metrics, np.eye(len(replay.metrics)), strict=True))
     mean = np.array([1.0 / len(DOMAINS)] * len(DOMAINS) + [0.0] * len(TASKS))
     development = {name: one[name] for name in ("CommonCrawl", "StackExchange", *TASKS)} | {"mean of 7": mean}
     held_out = {name: one[name] for name in DOMAINS if name not in development}
-    return Arena("simulator", replay, development, lambda _: held_out)
+    return Benchmark("simulator", replay, development, lambda _: held_out)
 
 
 @cache
-def study(proxies: bool) -> Arena:
+def study(proxies: bool) -> Benchmark:
     """D: the study of ``make bench-ablation``, its trained mixtures and, if so, their merges and ensembles.
 
     Only what was trained can be asked for at the target. The study is carried out, or gone on with, where its
@@ -141,7 +141,7 @@ def study(proxies: bool) -> Arena:
         "the six of the pool": mean_of(POOL),
         "the two others": mean_of(OUTSIDE),
     }
-    return Arena("study", replay, {}, lambda _: objectives)
+    return Benchmark("study", replay, {}, lambda _: objectives)
 
 
 def tokens_per_step(size: int) -> float:
@@ -149,9 +149,11 @@ def tokens_per_step(size: int) -> float:
     return float(_BATCH * _CONTEXT * (2 if size == SIZES[-1] else 1))
 
 
-def random_costs(arena: Arena, weights: FloatArray, fraction: float, draws: int, seed: int) -> IntArray:
+def random_costs(
+    benchmark: Benchmark, weights: FloatArray, fraction: float, draws: int, seed: int
+) -> IntArray:
     """Target runs in random order until one is good enough, for each of many orders [draws]."""
-    replay = arena.replay
+    replay = benchmark.replay
     true = replay.truth(replay.reference()) @ weights
     good = true <= true.min() + fraction * (np.median(true) - true.min())
     rng = np.random.default_rng(seed)
@@ -160,25 +162,23 @@ def random_costs(arena: Arena, weights: FloatArray, fraction: float, draws: int,
 
 def facts() -> Iterable[str]:
     """How far the cheapest full runs agree with the target, and what random search costs."""
-    for arena in (tables(), simulator()):
-        replay, target = arena.replay, arena.replay.space.target
+    for one in (tables(), simulator()):
+        replay, target = one.replay, one.replay.space.target
         pool = replay.reference()
-        longest = max(level.tokens for level in replay.space.levels[:-1] if level.params < 3e7)
-        cheap = next(i for i, one in enumerate(replay.space.levels) if one.tokens == longest)
+        longest = max(fidelity.tokens for fidelity in replay.space.fidelities[:-1] if fidelity.params < 3e7)
+        cheap = next(i for i, one in enumerate(replay.space.fidelities) if one.tokens == longest)
         small, large = replay.answers(pool, cheap), replay.answers(pool, target)
-        for name, weights in arena.development.items():
+        for name, weights in one.development.items():
             rank = spearmanr(small @ weights, large @ weights).statistic
-            costs = [float(np.median(random_costs(arena, weights, f, 400, 0))) for f in (0.1, 0.01)]
-            yield f"{arena.name}, {name}: rank {rank:.3f}, random to 10 % {costs[0]:g}, to 1 % {costs[1]:g}"
+            costs = [float(np.median(random_costs(one, weights, f, 400, 0))) for f in (0.1, 0.01)]
+            yield f"{one.name}, {name}: rank {rank:.3f}, random to 10 % {costs[0]:g}, to 1 % {costs[1]:g}"
         pooled = [
             float(
-                np.median(
-                    np.concatenate([random_costs(arena, w, f, 400, 0) for w in arena.development.values()])
-                )
+                np.median(np.concatenate([random_costs(one, w, f, 400, 0) for w in one.development.values()]))
             )
             for f in (0.1, 0.01)
         ]
-        yield f"{arena.name}, all development objectives: random to 10 % {pooled[0]:g}, to 1 % {pooled[1]:g}"
+        yield f"{one.name}, all development objectives: random to 10 % {pooled[0]:g}, to 1 % {pooled[1]:g}"
 
 
 def _weightings(metrics: int, count: int, seed: int) -> dict[str, FloatArray]:
@@ -192,11 +192,11 @@ def _network() -> dict[str, FloatArray]:
         return {name: stored[name].astype(np.float64) for name in stored.files}
 
 
-def _simulated(places: FloatArray, shares: FloatArray, level: int) -> FloatArray:
+def _simulated(places: FloatArray, shares: FloatArray, fidelity: int) -> FloatArray:
     """Costs [m, 10] of mixtures [m, 5] at a size and step [L, 2]; accuracies as errors."""
     net = _network()
     used = net["feature_mask"].astype(bool)
-    asked = np.column_stack([shares, np.broadcast_to(places[level], (len(shares), 2))])
+    asked = np.column_stack([shares, np.broadcast_to(places[fidelity], (len(shares), 2))])
     hidden = (asked - net["X_mean"][used]) / net["X_std"][used]
     for layer in _LAYERS:
         hidden = hidden @ net[f"layers_{layer}_weight"].T + net[f"layers_{layer}_bias"]

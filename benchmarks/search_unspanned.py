@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.search_tables import Arena, simulator, tables
+from benchmarks.search_tables import Benchmark, simulator, tables
 from cuvee.search.methods.registry import method_named
 from cuvee.search.proposer import History, Method
 from cuvee.search.reach import EVERYWHERE, Reach
@@ -33,34 +33,34 @@ _BEFORE = ", before"
 
 
 @cache
-def unspanned_tables() -> Arena:
+def unspanned_tables() -> Benchmark:
     """1M and 60M at 1.05B tokens, and a pretended target of 1B at 25B."""
-    arena = tables()
-    space = arena.replay.space
+    benchmark = tables()
+    space = benchmark.replay.space
     small, large = space.cheapest, space.target
-    sizes = [(space.levels[i].params, space.levels[i].tokens) for i in (small, large)]
-    levels = tuple(
+    sizes = [(space.fidelities[i].params, space.fidelities[i].tokens) for i in (small, large)]
+    fidelities = tuple(
         Fidelity("imported", params, tokens, price)
         for (params, tokens), price in zip((*sizes, _TARGET), _PRICES, strict=True)
     )
-    moved = Space(space.region, levels, 2, space.pool)
-    replay = Replay(moved, arena.replay.metrics, partial(_pretended, arena.replay, (small, large)))
-    return Arena("unspanned tables", replay, arena.development, arena.fresh)
+    moved = Space(space.region, fidelities, 2, space.pool)
+    replay = Replay(moved, benchmark.replay.metrics, partial(_pretended, benchmark.replay, (small, large)))
+    return Benchmark("unspanned tables", replay, benchmark.development, benchmark.fresh)
 
 
 @cache
-def unspanned_simulator() -> Arena:
+def unspanned_simulator() -> Benchmark:
     """All sizes below 1B at one length, and the target."""
-    arena = simulator()
-    space = arena.replay.space
+    benchmark = simulator()
+    space = benchmark.replay.space
     kept = [
         place
-        for place, one in enumerate(space.levels)
-        if place == space.target or (one.tokens == _ONE_LENGTH and one.params < space.levels[-1].params)
+        for place, one in enumerate(space.fidelities)
+        if place == space.target or (one.tokens == _ONE_LENGTH and one.params < space.fidelities[-1].params)
     ]
-    few = Space(space.region, tuple(space.levels[place] for place in kept), len(kept) - 1, space.pool)
-    replay = Replay(few, arena.replay.metrics, partial(_chosen, arena.replay, tuple(kept)))
-    return Arena("unspanned simulator", replay, arena.development, arena.fresh)
+    few = Space(space.region, tuple(space.fidelities[place] for place in kept), len(kept) - 1, space.pool)
+    replay = Replay(few, benchmark.replay.metrics, partial(_chosen, benchmark.replay, tuple(kept)))
+    return Benchmark("unspanned simulator", replay, benchmark.development, benchmark.fresh)
 
 
 @contextmanager
@@ -118,26 +118,26 @@ def _again(space: Space) -> Space:
     return replace(space)
 
 
-def _pretended(replay: Replay, places: tuple[int, int], shares: FloatArray, level: int) -> FloatArray:
-    if level < len(places):
-        return replay.answers(shares, places[level])
+def _pretended(replay: Replay, places: tuple[int, int], shares: FloatArray, fidelity: int) -> FloatArray:
+    if fidelity < len(places):
+        return replay.answers(shares, places[fidelity])
     result: FloatArray = FALL * replay.answers(shares, places[-1])
     return result
 
 
-def _chosen(replay: Replay, places: tuple[int, ...], shares: FloatArray, level: int) -> FloatArray:
-    return replay.answers(shares, places[level])
+def _chosen(replay: Replay, places: tuple[int, ...], shares: FloatArray, fidelity: int) -> FloatArray:
+    return replay.answers(shares, places[fidelity])
 
 
-def observed(arena: Arena, counts: tuple[int, ...], seed: int) -> tuple[History, FloatArray]:
-    """Random mixtures of the pool, so many at each level, and the mixtures that are left [R, S]."""
-    replay = arena.replay
+def observed(benchmark: Benchmark, counts: tuple[int, ...], seed: int) -> tuple[History, FloatArray]:
+    """Random mixtures of the pool, so many at each fidelity, and the mixtures that are left [R, S]."""
+    replay = benchmark.replay
     pool, metrics = replay.reference(), len(replay.metrics)
     order = np.random.default_rng(seed).permutation(len(pool))
-    level = np.repeat(np.arange(len(counts)), counts)
-    given = order[: len(level)]
+    fidelity = np.repeat(np.arange(len(counts)), counts)
+    given = order[: len(fidelity)]
     costs = np.concatenate(
-        [replay.answers(pool[given[level == one]], one) for one in range(len(counts)) if counts[one]]
+        [replay.answers(pool[given[fidelity == one]], one) for one in range(len(counts)) if counts[one]]
     )
-    trials = Trials(replay.metrics, pool[given], level, costs)
-    return History(replay.space, np.full(metrics, 1.0 / metrics), trials), pool[order[len(level) :]]
+    trials = Trials(replay.metrics, pool[given], fidelity, costs)
+    return History(replay.space, np.full(metrics, 1.0 / metrics), trials), pool[order[len(fidelity) :]]

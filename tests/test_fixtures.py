@@ -32,9 +32,9 @@ from cuvee.flows import scale, search
 from cuvee.flows.ablation import flow as ablation
 from cuvee.flows.fit.flow import decide
 from cuvee.flows.fit.folder import load_decision
-from cuvee.flows.simulate.benchmark import arena_of
+from cuvee.flows.simulate.benchmark import benchmark_of
 from cuvee.flows.simulate.question import SimulationQuestion
-from cuvee.flows.simulate.trajectories import Plays, played
+from cuvee.flows.simulate.trajectories import Trajectories, trajectories_of
 from cuvee.hashing import canonical_json, digest_file
 from cuvee.progress import Progress, Silent
 from cuvee.question.asked_runs import load
@@ -42,7 +42,7 @@ from cuvee.report.reports import write_reports
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.runs.tables import read_csv
-from cuvee.search.played import Played
+from cuvee.search.trajectory import Trajectory
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 
@@ -363,20 +363,21 @@ def test_the_command_asks_fitted_runs_again(tmp_path: Path) -> None:
     assert {one.source: one.share for one in load_decision(folder).mixture} == shares
 
 
-# Plays
+# Trajectories
 
 
-def replayed(name: str, place: Path) -> tuple[Plays, ...]:
+def replayed(name: str, place: Path) -> tuple[Trajectories, ...]:
     """The plays of a question, with the code of today.
 
     ``cuvee simulate`` names a play by all that decides it, the code among it, so that after any change it is
     played again. Here only what is in it counts.
     """
     document = json.loads((FIXTURES / "plays" / name / "question.json").read_text())
+    document["target_fidelity"] = document.pop("target_level")  # as it was called then
     question = decode(SimulationQuestion, document, name)
     with threadpool_limits(limits=1):
-        arena = arena_of(read_csv(FIXTURES / "plays" / "runs.csv"), question, InProcess())
-        return played(arena, question, place, InProcess(), Silent())
+        benchmark = benchmark_of(read_csv(FIXTURES / "plays" / "runs.csv"), question, InProcess())
+        return trajectories_of(benchmark, question, place, InProcess(), Silent())
 
 
 def stored(name: str, method: str, seed: int) -> str:
@@ -396,7 +397,7 @@ def test_methods_play_on_a_table_as_they_did(tmp_path: Path) -> None:
     found = replayed("table", tmp_path)
     assert len(found) == 11
     for one in found:
-        for seed, play in enumerate(one.plays):
+        for seed, play in enumerate(one.trajectories):
             assert canonical_json(play.as_json()) + "\n" == stored("table", one.method, seed), one.method
 
 
@@ -404,9 +405,11 @@ def test_methods_play_on_a_table_as_they_did(tmp_path: Path) -> None:
 def test_methods_play_against_a_law_as_they_did(tmp_path: Path, name: str) -> None:
     """To nine digits: the fit of the law differs in the last of sixteen from processor to processor."""
     for one in replayed(name, tmp_path):
-        for seed, play in enumerate(one.plays):
-            before = Played.from_json(json.loads(stored(name, one.method, seed)))
-            assert [made.level for made in play.experiments] == [made.level for made in before.experiments]
+        for seed, play in enumerate(one.trajectories):
+            before = Trajectory.from_json(json.loads(stored(name, one.method, seed)))
+            assert [made.fidelity for made in play.experiments] == [
+                made.fidelity for made in before.experiments
+            ]
             for now, then in zip(play.experiments, before.experiments, strict=True):
                 assert now.shares == pytest.approx(then.shares, abs=1e-9), one.method
             for scores in ("spent", "best", "recommended", "proven"):

@@ -56,7 +56,7 @@ def test_it_tells_writes_and_goes_on(tables: tuple[Path, Path], tmp_path: Path) 
     before = (out / "simulation.json").read_bytes()
     again = cuvee("simulate", *tables, *QUICK, "--out", out, "--json")
     assert again.exit_code == 0, again.stderr
-    assert "6 of 6 plays were there already" in again.stderr
+    assert "6 of 6 trajectories were there already" in again.stderr
     assert json.loads(again.stdout) == answer
     assert (out / "simulation.json").read_bytes() == before
     # The command that is kept asks the same.

@@ -20,9 +20,9 @@ SPACE = Space(Region.simplex(("a", "b")), LEVELS, FULL, curves=True)
 EVEN, ODD = (0.5, 0.5), (0.25, 0.75)
 
 
-def truth(shares: FloatArray, level: int) -> FloatArray:
+def truth(shares: FloatArray, fidelity: int) -> FloatArray:
     failed = np.where(shares[:, :1] > 0.9, np.nan, 1.0)
-    return (shares[:, :1] + level) * failed
+    return (shares[:, :1] + fidelity) * failed
 
 
 def loop(budget: float) -> Loop:
@@ -54,7 +54,7 @@ def test_every_experiment_is_charged_and_brings_its_parts() -> None:
     # The half of the first is known when the whole is asked for, that of the second is not.
     assert [one.observed for one in searcher.outcomes] == [1, 1, 2]
     trials = under_way.history.trials
-    assert trials.level.tolist() == [HALF, FULL, HALF, FULL]
+    assert trials.fidelity.tolist() == [HALF, FULL, HALF, FULL]
     assert trials.costs[:, 0].tolist() == [0.5, 1.5, 0.25, 1.25]
     assert trials.experiments[2] == Experiment(ODD, HALF)
     assert under_way.left == pytest.approx(7.75)

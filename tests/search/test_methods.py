@@ -39,8 +39,8 @@ CAPPED = Region.bounded(SOURCES, {"code": 0.05}, {"books": 0.4, "web": 0.3})
 TIED = Region.bounded(SOURCES, maximum={"books": 0.4}).with_ratio({"law": 1.0, "web": 2.0})
 POINT = Region.bounded(SOURCES, dict.fromkeys(SOURCES, 0.25))
 CONTINUOUS = [
-    pytest.param(Space(region, levels, len(levels) - 1), id=f"{name}-{len(levels)}")
-    for name, region, levels in (
+    pytest.param(Space(region, fidelities, len(fidelities) - 1), id=f"{name}-{len(fidelities)}")
+    for name, region, fidelities in (
         ("simplex", SIMPLEX, LEVELS),
         ("capped", CAPPED, LEVELS),
         ("tied", TIED, LEVELS),
@@ -54,7 +54,9 @@ Measure = Callable[[Sequence[Experiment], Space], FloatArray]
 def measured(asked: Sequence[Experiment], space: Space) -> FloatArray:
     """The known law; runs of fewer tokens are worse, and rank a little otherwise."""
     shares = np.array([one.shares for one in asked])
-    short = np.array([space.levels[space.target].tokens / space.levels[one.level].tokens for one in asked])
+    short = np.array(
+        [space.fidelities[space.target].tokens / space.fidelities[one.fidelity].tokens for one in asked]
+    )
     costs: FloatArray = truth(shares) + np.log(short)[:, None] * (0.2 + 0.02 * shares[:, :1])
     return costs
 
@@ -69,10 +71,12 @@ def half_failed(asked: Sequence[Experiment], space: Space) -> FloatArray:
     return costs
 
 
-def pool_of(count: int, offered: FloatArray | None = None, levels: tuple[Fidelity, ...] = LEVELS) -> Space:
+def pool_of(
+    count: int, offered: FloatArray | None = None, fidelities: tuple[Fidelity, ...] = LEVELS
+) -> Space:
     shares = mixtures(count, 5)
     taken = None if offered is None else offered.astype(np.bool_)
-    return Space(SIMPLEX, levels, len(levels) - 1, shares, taken)
+    return Space(SIMPLEX, fidelities, len(fidelities) - 1, shares, taken)
 
 
 def searched(
@@ -103,10 +107,10 @@ def test_a_method_says_what_it_is(method: Method) -> None:
 def test_asks_lie_in_the_region(method: Method, space: Space, measure: Measure) -> None:
     trials = searched(method, space, 12, measure, batch=4).history.trials
     assert len(trials) >= 12
-    for shares, level in zip(trials.shares, trials.level, strict=True):
+    for shares, fidelity in zip(trials.shares, trials.fidelity, strict=True):
         assert space.region.contains(Mixture(SOURCES, shares))
         assert (shares >= space.region.lower).all() and (shares <= space.region.upper).all()
-        assert 0 <= level < len(space.levels)
+        assert 0 <= fidelity < len(space.fidelities)
 
 
 @EVERY
@@ -114,7 +118,7 @@ def test_asks_lie_in_the_region(method: Method, space: Space, measure: Measure) 
 def test_the_same_history_and_seed_give_the_same_asks(method: Method, space: Space) -> None:
     once, again = (searched(method, space, 12, batch=3).history for _ in range(2))
     assert once.trials.shares.tobytes() == again.trials.shares.tobytes()
-    assert once.trials.level.tolist() == again.trials.level.tolist()
+    assert once.trials.fidelity.tolist() == again.trials.fidelity.tolist()
     assert method.ask(once, 3, 0) == method.ask(again, 3, 0)
 
 
@@ -135,31 +139,32 @@ def test_a_batch_holds_different_experiments_that_are_not_running(
     asked = [*proposer.ask(4), *proposer.ask(4)]
     assert len(asked) >= 4 or isinstance(method, LawOptimum)  # which waits for its runs
     assert len(set(asked)) == len(asked)
-    assert not any(proposer.history.trials.has(one.row, one.level) for one in asked)
+    assert not any(proposer.history.trials.has(one.row, one.fidelity) for one in asked)
 
 
 @EVERY
 @pytest.mark.parametrize("measure", [measured, half_failed, failed])
 @pytest.mark.parametrize("batch", [1, 4])
-@pytest.mark.parametrize("levels", [1, 3])
+@pytest.mark.parametrize("fidelities", [1, 3])
 def test_a_pool_is_exhausted_without_repeats(
-    method: Method, measure: Measure, batch: int, levels: int
+    method: Method, measure: Measure, batch: int, fidelities: int
 ) -> None:
-    offered = np.ones((9, levels))
-    offered[:2, 0] = levels == 1  # two that cannot be had cheaply
-    space = pool_of(9, offered, LEVELS[-levels:])
+    offered = np.ones((9, fidelities))
+    offered[:2, 0] = fidelities == 1  # two that cannot be had cheaply
+    space = pool_of(9, offered, LEVELS[-fidelities:])
     proposer = searched(method, space, 100, measure, batch)
     trials = proposer.history.trials
     assert not proposer.history.running
     tried = [
-        (int(level), shares.tobytes()) for level, shares in zip(trials.level, trials.shares, strict=True)
+        (int(fidelity), shares.tobytes())
+        for fidelity, shares in zip(trials.fidelity, trials.shares, strict=True)
     ]
     assert len(set(tried)) == len(tried)
     assert space.pool is not None
     rows = {bytes(shares): row for row, shares in enumerate(space.pool)}
-    assert all(offered[rows[shares], level] for level, shares in tried)
-    if measure is measured or levels == 1:
-        assert (trials.level == space.target).sum() == 9
+    assert all(offered[rows[shares], fidelity] for fidelity, shares in tried)
+    if measure is measured or fidelities == 1:
+        assert (trials.fidelity == space.target).sum() == 9
 
 
 @EVERY
@@ -172,7 +177,7 @@ def test_failures_do_not_stop_a_search(method: Method) -> None:
 def test_a_region_of_one_mixture_is_tried_once_a_level(method: Method) -> None:
     trials = searched(method, Space(POINT, LEVELS, 2), 20).history.trials
     assert 1 <= len(trials) <= 3
-    assert len(set(trials.level.tolist())) == len(trials)
+    assert len(set(trials.fidelity.tolist())) == len(trials)
 
 
 @EVERY
@@ -230,13 +235,13 @@ def rank_of_best(proposer: Proposer) -> int:
 )
 def test_a_law_of_cheap_runs_finds_the_best_of_a_pool_in_few_target_runs(law: str, runs: int) -> None:
     proposer = searched(LawOptimum(law, runs), pool_of(150), runs + 4)
-    assert np.bincount(proposer.history.trials.level, minlength=3).tolist() == [runs, 0, 4]
+    assert np.bincount(proposer.history.trials.fidelity, minlength=3).tolist() == [runs, 0, 4]
     assert rank_of_best(proposer) <= 2  # random runs: half of the searches miss the best 24
 
 
-@pytest.mark.parametrize("levels", [1, 3])
-def test_a_law_is_not_fitted_again(levels: int) -> None:
-    method, space = LawOptimum("effective_data", 12), pool_of(40, levels=LEVELS[-levels:])
+@pytest.mark.parametrize("fidelities", [1, 3])
+def test_a_law_is_not_fitted_again(fidelities: int) -> None:
+    method, space = LawOptimum("effective_data", 12), pool_of(40, fidelities=LEVELS[-fidelities:])
     at_once = searched(method, space, 12).ask(5)
     told = searched(method, space, 12)
     one_by_one = []
@@ -249,16 +254,16 @@ def test_a_law_is_not_fitted_again(levels: int) -> None:
 def test_a_law_waits_for_its_runs() -> None:
     proposer = Proposer(LawOptimum("effective_data", 6), pool_of(40), METRICS, np.ones(len(METRICS)))
     asked = proposer.ask(8)
-    assert [one.level for one in asked] == [0] * 6 and not proposer.ask(2)
+    assert [one.fidelity for one in asked] == [0] * 6 and not proposer.ask(2)
     proposer.tell(asked[:5], measured(asked[:5], proposer.space))
     proposer.tell(asked[5:], failed(asked[5:], proposer.space))
-    assert [one.level for one in proposer.ask(2)] == [0]  # instead of the one that failed
+    assert [one.fidelity for one in proposer.ask(2)] == [0]  # instead of the one that failed
 
 
 @pytest.mark.parametrize("method", SUCCESSIVE_HALVING, ids=lambda one: one.name)
 def test_halving_spends_most_experiments_on_short_runs(method: Method) -> None:
     trials = searched(method, pool_of(200), 60, batch=2).history.trials
-    low, middle, top = np.bincount(trials.level, minlength=3).tolist()
+    low, middle, top = np.bincount(trials.fidelity, minlength=3).tolist()
     assert low > middle > top > 0
 
 
@@ -266,8 +271,8 @@ def test_halving_finishes_what_was_best() -> None:
     proposer = searched(SUCCESSIVE_HALVING[0], pool_of(60), 60)
     trials = proposer.history.trials
     costs = trials.costs.sum(axis=1)
-    top = {shares.tobytes() for shares in trials.shares[trials.level == 2]}
-    middle = [shares.tobytes() for shares in trials.shares[np.lexsort((costs, trials.level != 1))]]
+    top = {shares.tobytes() for shares in trials.shares[trials.fidelity == 2]}
+    middle = [shares.tobytes() for shares in trials.shares[np.lexsort((costs, trials.fidelity != 1))]]
     assert middle[0] in top  # the best of the middle rung went up
     assert rank_of_best(proposer) <= 2
 
@@ -279,15 +284,17 @@ def test_what_failed_does_not_move_up() -> None:
         return costs
 
     trials = searched(SUCCESSIVE_HALVING[0], Space(SIMPLEX, LEVELS, 2), 100, mostly_failed).history.trials
-    assert (trials.level == 1).sum() > 3
-    assert (trials.shares[trials.level > 0][:, 0] <= 0.05).all()
+    assert (trials.fidelity == 1).sum() > 3
+    assert (trials.shares[trials.fidelity > 0][:, 0] <= 0.05).all()
 
 
 def test_rungs_are_a_factor_apart() -> None:
     def space(*tokens: float) -> Space:
-        levels = [Fidelity("trained", 1e7, one, 6e7 * one) for one in tokens]
+        fidelities = [Fidelity("trained", 1e7, one, 6e7 * one) for one in tokens]
         merged = Fidelity("merged", 1e7, tokens[0], 1.0)
-        return Space(SIMPLEX, (*levels, merged, Fidelity("trained", 1e6, tokens[0], 1.0)), len(tokens) - 1)
+        return Space(
+            SIMPLEX, (*fidelities, merged, Fidelity("trained", 1e6, tokens[0], 1.0)), len(tokens) - 1
+        )
 
     assert ladder(space(9.0), 3.0) == (0,)
     assert ladder(space(1.0, 3.0, 9.0), 3.0) == (0, 1, 2)
@@ -295,7 +302,14 @@ def test_rungs_are_a_factor_apart() -> None:
     assert ladder(space(5.0, 9.0), 3.0) == (0, 1)  # nearer to a third than to all
     assert ladder(space(6.0, 9.0), 3.0) == (1,)
     every = space(*(100.0 * step for step in range(1, 197)))
-    assert [every.levels[rung].tokens for rung in ladder(every, 3.0)] == [100, 200, 700, 2200, 6500, 19600]
+    assert [every.fidelities[rung].tokens for rung in ladder(every, 3.0)] == [
+        100,
+        200,
+        700,
+        2200,
+        6500,
+        19600,
+    ]
 
 
 @pytest.mark.parametrize("method", [ExpectedImprovement(), Duet()], ids=lambda one: one.name)

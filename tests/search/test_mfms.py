@@ -12,11 +12,11 @@ from scipy.stats import multivariate_normal, norm
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.search.methods.mfms import FittedSurrogate, MultiFidelityMultiScale
-from cuvee.search.played import play
 from cuvee.search.product_process import ProcessPosterior, ProcessPrior, covariance, loss, squared_distances
 from cuvee.search.proposer import History, Method, Proposer
 from cuvee.search.replay import Replay
 from cuvee.search.space import Experiment, Fidelity, Space
+from cuvee.search.trajectory import trajectory_of
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
@@ -26,14 +26,14 @@ SOURCES = ("code", "law", "web")
 SIZES, STEPS = (1e6, 1e7, 1e8), (10.0, 20.0, 400.0, 1000.0)
 OVERHEAD = 2e9  # FLOPs of every run; the target takes 1e11
 LEVELS = tuple(Fidelity("trained", n, d, n * d + OVERHEAD) for n in SIZES for d in STEPS)
-SHORT = {i for i, level in enumerate(LEVELS) if level.tokens < 50}
+SHORT = {i for i, fidelity in enumerate(LEVELS) if fidelity.tokens < 50}
 SPACE = Space(Region.simplex(SOURCES), LEVELS, len(LEVELS) - 1)
 BEST = np.array([0.7, 0.2, 0.1])
 
 
-def truth(shares: FloatArray, level: int, depth: float = 3.0) -> FloatArray:
-    """A bowl of which smaller levels have the bottom elsewhere."""
-    size = LEVELS[level]
+def truth(shares: FloatArray, fidelity: int, depth: float = 3.0) -> FloatArray:
+    """A bowl of which smaller fidelities have the bottom elsewhere."""
+    size = LEVELS[fidelity]
     away = 0.1 * (1.0 - math.log10(size.params) / 8.0)
     distance = ((shares - BEST - [away, -away, 0.0]) ** 2).sum(axis=1, keepdims=True)
     result: FloatArray = 2.0 + depth * distance + (1e6 / size.params) ** 0.3 + (10 / size.tokens) ** 0.5
@@ -135,7 +135,7 @@ def test_it_is_a_method_and_repeats_itself() -> None:
     history = told(23)
     again = told(23)
     assert np.array_equal(history.trials.shares, again.trials.shares)
-    assert np.array_equal(history.trials.level, again.trials.level)
+    assert np.array_equal(history.trials.fidelity, again.trials.fidelity)
     assert method.ask(history, 2, 0) == method.ask(again, 2, 0)
     assert method.ask(history, 1, 0) != method.ask(history, 1, 1)
 
@@ -143,14 +143,14 @@ def test_it_is_a_method_and_repeats_itself() -> None:
 def test_it_begins_with_random_short_runs_and_then_leaves_them() -> None:
     history = told(26)
     runs = {
-        (row.tobytes(), LEVELS[level].params)
-        for row, level in zip(history.trials.shares, history.trials.level, strict=True)
+        (row.tobytes(), LEVELS[fidelity].params)
+        for row, fidelity in zip(history.trials.shares, history.trials.fidelity, strict=True)
     }
     assert len(runs) >= 24  # a mixture may be asked for again at more steps
     first = told(20).trials
-    assert set(first.level.tolist()) <= SHORT
-    assert {LEVELS[level].params for level in first.level} == set(SIZES)
-    later = told(26, curves=False).trials.level[20:]
+    assert set(first.fidelity.tolist()) <= SHORT
+    assert {LEVELS[fidelity].params for fidelity in first.fidelity} == set(SIZES)
+    later = told(26, curves=False).trials.fidelity[20:]
     assert not SHORT & set(later.tolist())
 
 
@@ -174,7 +174,7 @@ def test_it_pays_for_the_target_only_when_cost_is_forgotten() -> None:
     for later in (0, 100, 300, 10_000):
         found = replace(known, later=later).best(history, METHOD.noise, 0)
         assert found is not None
-        prices.append(SPACE.flops[found.level] / SPACE.flops[SPACE.target])
+        prices.append(SPACE.flops[found.fidelity] / SPACE.flops[SPACE.target])
     assert prices[0] < 0.05
     assert prices == sorted(prices)
     assert prices[-1] == 1.0
@@ -186,8 +186,8 @@ def test_it_stays_inside_the_region_and_repeats_nothing() -> None:
     for row in history.trials.shares:
         assert region.contains(Mixture(SOURCES, row), tolerance=1e-9)
     seen = {
-        (row.tobytes(), int(level))
-        for row, level in zip(history.trials.shares, history.trials.level, strict=True)
+        (row.tobytes(), int(fidelity))
+        for row, fidelity in zip(history.trials.shares, history.trials.fidelity, strict=True)
     }
     assert len(seen) == 30
 
@@ -197,17 +197,17 @@ def test_a_pool_is_asked_for_what_it_offers_until_it_is_empty() -> None:
     offered = np.zeros((6, 2), dtype=np.bool_)
     offered[:4, 0] = offered[2:, 1] = True
     space = Space(SPACE.region, (LEVELS[3], LEVELS[-1]), 1, pool, offered)
-    replay = Replay(space, ("loss",), lambda shares, level: truth(shares, (3, 11)[level]))
-    played = play(METHOD, replay, ONE, seed=0, budget=100.0)
+    replay = Replay(space, ("loss",), lambda shares, fidelity: truth(shares, (3, 11)[fidelity]))
+    played = trajectory_of(METHOD, replay, ONE, seed=0, budget=100.0)
     assert len(set(played.experiments)) == len(played.experiments) == 8
     # Without short runs it begins with what is cheaper than the target.
-    assert [one.level for one in played.experiments[:4]] == [0] * 4
+    assert [one.fidelity for one in played.experiments[:4]] == [0] * 4
 
 
 def test_it_finds_the_best_of_a_bowl() -> None:
     replay = Replay(replace(SPACE, curves=True), ("loss",), partial(truth, depth=10.0))
     for seed in range(3):
-        played = play(METHOD, replay, ONE, seed=seed, budget=1.5)
+        played = trajectory_of(METHOD, replay, ONE, seed=seed, budget=1.5)
         assert played.recommendation is not None
         assert np.abs(played.recommendation - BEST).max() < 0.1
         assert played.regret(2.5) < 0.05
@@ -215,8 +215,8 @@ def test_it_finds_the_best_of_a_bowl() -> None:
 
 def test_a_play_ends_where_it_is_told_to() -> None:
     replay = Replay(replace(SPACE, curves=True), ("loss",), truth)
-    whole = play(METHOD, replay, ONE, seed=0, budget=3.0)
-    ended = play(METHOD, replay, ONE, seed=0, budget=3.0, stop=lambda spent, best: best < math.inf)
+    whole = trajectory_of(METHOD, replay, ONE, seed=0, budget=3.0)
+    ended = trajectory_of(METHOD, replay, ONE, seed=0, budget=3.0, stop=lambda spent, best: best < math.inf)
     first = int(np.flatnonzero(np.isfinite(whole.best))[0])
     assert ended.experiments == whole.experiments[: first + 1]
     assert ended.best[-1] == whole.best[first]
@@ -227,10 +227,10 @@ def test_failures_are_left_out() -> None:
     first = proposer.ask(20)
     proposer.tell(first, np.full((20, 1), np.nan))
     (again,) = proposer.ask(3)  # all failed: one more to begin with, and it is waited for
-    assert again.level in SHORT
+    assert again.fidelity in SHORT
     proposer.tell([again], np.ones((1, 1)))
     (next_one,) = proposer.ask()
-    assert next_one.level not in SHORT
+    assert next_one.fidelity not in SHORT
     proposer.tell([next_one], np.full((1, 1), np.nan))
     (other,) = proposer.ask()
     assert other != next_one
@@ -253,9 +253,9 @@ def test_checkpoints_belong_to_their_run() -> None:
     assert FittedSurrogate.of(history, 20, 0.1, 0).later == 0
     (one,) = METHOD.ask(history, 1, 0)
     short = [
-        Experiment(one.shares, level)
-        for level in sorted(SHORT)
-        if LEVELS[level].params == LEVELS[one.level].params
+        Experiment(one.shares, fidelity)
+        for fidelity in sorted(SHORT)
+        if LEVELS[fidelity].params == LEVELS[one.fidelity].params
     ]
     trials = history.trials.plus([*short, one], np.full((len(short) + 1, 1), 3.0))
     known = FittedSurrogate.of(replace(history, trials=trials), 20, 0.1, 0)
@@ -276,9 +276,9 @@ def test_with_nothing_to_gain_at_the_target_levels_tell_less_of_each_other() -> 
 
 def test_other_kinds_than_the_targets_are_not_used() -> None:
     merged = Fidelity("merged", 1e8, 1000.0, 1.0)
-    space = replace(SPACE, levels=(*LEVELS, merged))
+    space = replace(SPACE, fidelities=(*LEVELS, merged))
     history = told(22, space)
-    assert len(LEVELS) not in history.trials.level
+    assert len(LEVELS) not in history.trials.fidelity
     extra = history.trials.plus([Experiment((1.0, 0.0, 0.0), len(LEVELS))], np.full((1, 1), -9.0))
     assert np.array_equal(METHOD.recommend(replace(history, trials=extra)), METHOD.recommend(history))
 
@@ -286,6 +286,6 @@ def test_other_kinds_than_the_targets_are_not_used() -> None:
 def test_metrics_without_weight_may_be_missing() -> None:
     history = told(20)
     costs = np.column_stack([history.trials.costs, np.full(len(history.trials), np.nan)])
-    trials = Trials(("loss", "other"), history.trials.shares, history.trials.level, costs)
+    trials = Trials(("loss", "other"), history.trials.shares, history.trials.fidelity, costs)
     one = METHOD.ask(History(SPACE, np.array([1.0, 0.0]), trials), 1, 0)
     assert one == METHOD.ask(history, 1, 0)

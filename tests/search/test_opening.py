@@ -18,17 +18,17 @@ NAMES = ("a", "b", "c", "d")
 REGION = Region.simplex(NAMES)
 
 
-def level(params: float, tokens: float, flops: float, kind: str = "trained") -> Fidelity:
+def fidelity(params: float, tokens: float, flops: float, kind: str = "trained") -> Fidelity:
     return Fidelity(kind, params, tokens, flops)
 
 
 # Prices in target runs: 0.001, 0.004, 0.03, 0.2, 1.
 LEVELS = (
-    level(1e6, 1e8, 0.001),
-    level(1e6, 1e9, 0.004),
-    level(1e7, 1e9, 0.03),
-    level(3e7, 1e9, 0.2),
-    level(1e8, 1e9, 1.0),
+    fidelity(1e6, 1e8, 0.001),
+    fidelity(1e6, 1e9, 0.004),
+    fidelity(1e7, 1e9, 0.03),
+    fidelity(3e7, 1e9, 0.2),
+    fidelity(1e8, 1e9, 1.0),
 )
 SPACE = Space(REGION, LEVELS, 4)
 
@@ -46,8 +46,8 @@ def opened(space: Space, opening: Opening, seed: int = 0) -> list[Experiment]:
     return asked
 
 
-def told(space: Space, shares: FloatArray, levels: list[int], costs: list[float]) -> History:
-    trials = Trials(("loss",), shares, np.array(levels), np.array(costs)[:, None])
+def told(space: Space, shares: FloatArray, fidelities: list[int], costs: list[float]) -> History:
+    trials = Trials(("loss",), shares, np.array(fidelities), np.array(costs)[:, None])
     return replace(nothing(space), trials=trials)
 
 
@@ -63,7 +63,7 @@ def test_without_cheap_levels_the_cheapest_serves_for_both() -> None:
     opening = Opening.of(space, 3, 2, 0.25)
     assert (opening.far, opening.near) == (0, 0)
     asked = opened(space, opening)
-    assert len(asked) == 3 and {one.level for one in asked} == {0}
+    assert len(asked) == 3 and {one.fidelity for one in asked} == {0}
     history = nothing(space)
     for one in asked:
         history = history.plus(one)
@@ -81,14 +81,14 @@ def test_a_target_alone_is_opened_with_its_own_runs() -> None:
 
 
 def test_a_cheap_kind_begins_and_the_targets_kind_follows() -> None:
-    merged = level(1e8, 1e9, 0.002, "merged")
+    merged = fidelity(1e8, 1e9, 0.002, "merged")
     opening = Opening.of(Space(REGION, (*LEVELS, merged), 4), 8, 6, 0.25)
     assert (opening.far, opening.near) == (5, 2)
 
 
 def test_the_same_mixtures_follow_nearer_to_the_target() -> None:
     asked = opened(SPACE, Opening.of(SPACE, 5, 3, 0.25))
-    assert [one.level for one in asked] == [1] * 5 + [2] * 3
+    assert [one.fidelity for one in asked] == [1] * 5 + [2] * 3
     assert [one.shares for one in asked[5:]] == [one.shares for one in asked[:3]]
     assert asked == opened(SPACE, Opening.of(SPACE, 5, 3, 0.25))
 
@@ -119,9 +119,9 @@ def test_of_a_run_the_last_checkpoint_is_kept() -> None:
     history = told(SPACE, shares, [0, 1, 2, 1, 0], [5.0, 4.0, 3.0, np.nan, 6.0])
     kept = without_checkpoints(history.trials, replace(SPACE, curves=True))
     # Of 1M the longer one, 10M is another run, and of the last the longer one failed.
-    assert kept.level.tolist() == [1, 2, 0]
+    assert kept.fidelity.tolist() == [1, 2, 0]
     # Trainings of their own are all kept.
-    assert without_checkpoints(history.trials, SPACE).level.tolist() == [0, 1, 2, 0]
+    assert without_checkpoints(history.trials, SPACE).fidelity.tolist() == [0, 1, 2, 0]
     assert kept.costs[:, 0].tolist() == [4.0, 3.0, 6.0]
 
 

@@ -42,15 +42,15 @@ def truth(shares: FloatArray, tokens: float = 1.0) -> FloatArray:
 def history(counts: tuple[int, int, int], seed: int, longer: float = 1.0) -> History:
     """Costs are higher at smaller sizes; the target's mixtures stand as ``truth`` after ``longer`` says."""
     rng = np.random.default_rng(seed)
-    level = np.repeat(np.arange(3), counts)
-    shares = rng.dirichlet(np.full(6, 0.6), len(level))
-    costs = np.where((level == 2)[:, None], truth(shares, longer) - 0.8, truth(shares))
-    costs = costs + np.array([0.9, 0.4, 0.0])[level][:, None] + 0.002 * rng.normal(size=costs.shape)
-    return History(SPACE, WEIGHTS, Trials(METRICS, shares, level, costs))
+    fidelity = np.repeat(np.arange(3), counts)
+    shares = rng.dirichlet(np.full(6, 0.6), len(fidelity))
+    costs = np.where((fidelity == 2)[:, None], truth(shares, longer) - 0.8, truth(shares))
+    costs = costs + np.array([0.9, 0.4, 0.0])[fidelity][:, None] + 0.002 * rng.normal(size=costs.shape)
+    return History(SPACE, WEIGHTS, Trials(METRICS, shares, fidelity, costs))
 
 
-def at_target(surrogate: Surrogate, level: int = 2) -> FloatArray:
-    return surrogate.mean(surrogate.places(ASKED, np.full(len(ASKED), level))) @ WEIGHTS
+def at_target(surrogate: Surrogate, fidelity: int = 2) -> FloatArray:
+    return surrogate.mean(surrogate.places(ASKED, np.full(len(ASKED), fidelity))) @ WEIGHTS
 
 
 def rank(counts: tuple[int, int, int]) -> float:
@@ -77,7 +77,7 @@ def test_without_other_tokens_the_target_is_ordered_as_the_runs_are() -> None:
 def test_transfer_verifies_what_cheap_runs_put_first() -> None:
     known = history((16, 0, 0), 1)
     asked = Transfer().ask(known, 8, 0)
-    assert {one.level for one in asked} == {2} and len(FirstRuns.of(known, 16)) == 16
+    assert {one.fidelity for one in asked} == {2} and len(FirstRuns.of(known, 16)) == 16
     picked = truth(np.array([one.shares for one in asked])) @ WEIGHTS
     assert np.median(picked) < np.quantile(truth(ASKED) @ WEIGHTS, 0.05)
 
@@ -94,9 +94,9 @@ def test_runs_at_other_tokens_tell_how_far_the_law_is_right_to_move() -> None:
 
 def test_the_interval_says_that_no_run_went_there() -> None:
     surrogate = Surrogate.of(history((24, 8, 0), 0))
-    at = [surrogate.places(ASKED, np.full(len(ASKED), level)) for level in (1, 2)]
+    at = [surrogate.places(ASKED, np.full(len(ASKED), fidelity)) for fidelity in (1, 2)]
     here, there = (np.sqrt(surrogate.covariances(one, one.select(np.arange(1)))[1]) for one in at)
-    assert (there > 3.0 * here).all()  # the level is not known
+    assert (there > 3.0 * here).all()  # the fidelity is not known
     # Nor is the order, by as much as the law would have moved: differences of mixtures are less sure there.
     between = [surrogate.covariances(one, one)[0] for one in at]
     apart = [np.sqrt(np.maximum(b[:, 0, 0, None] + b.diagonal(0, 1, 2) - 2 * b[:, 0], 0)) for b in between]
@@ -104,18 +104,18 @@ def test_the_interval_says_that_no_run_went_there() -> None:
 
 
 def test_the_reach_of_runs() -> None:
-    levels = (SMALL, MIDDLE, TARGET)
-    cheap = Reach.of([SMALL] * 8, levels)
+    fidelities = (SMALL, MIDDLE, TARGET)
+    cheap = Reach.of([SMALL] * 8, fidelities)
     assert (cheap.axes.params, cheap.axes.tokens) == (1e6, 1e9)
-    two = Reach.of([SMALL] * 8 + [MIDDLE] * 4 + [TARGET] * 5, levels)
+    two = Reach.of([SMALL] * 8 + [MIDDLE] * 4 + [TARGET] * 5, fidelities)
     assert math.isnan(two.axes.params) and two.axes.tokens == 1e9
     assert two.at([SMALL, TARGET]).tolist() == [True, False]
-    assert not Reach.of([SMALL] * 8 + [MIDDLE] * 4 + [TARGET] * 6, levels).axes.any
+    assert not Reach.of([SMALL] * 8 + [MIDDLE] * 4 + [TARGET] * 6, fidelities).axes.any
     assert not Reach.of([SMALL] * 8, (SMALL, SMALL)).axes.any
-    assert Reach.of([TARGET] * 20 + [SMALL] * 3, levels).axes.tokens == 25e9
-    few = Reach.of([SMALL, SMALL, SMALL, TARGET], levels)
+    assert Reach.of([TARGET] * 20 + [SMALL] * 3, fidelities).axes.tokens == 25e9
+    few = Reach.of([SMALL, SMALL, SMALL, TARGET], fidelities)
     assert math.isnan(few.axes.tokens)  # three runs carry no law
-    assert EVERYWHERE.at(levels).all()
+    assert EVERYWHERE.at(fidelities).all()
 
 
 def test_what_is_said_of_a_level_beyond_the_runs() -> None:
@@ -133,7 +133,7 @@ def test_a_metric_that_only_other_lengths_measured_lets_the_law_move() -> None:
     known = history((16, 0, 3), 0)
     costs = known.trials.costs.copy()
     costs[:16, 3] = np.nan
-    trials = Trials(METRICS, known.trials.shares, known.trials.level, costs)
+    trials = Trials(METRICS, known.trials.shares, known.trials.fidelity, costs)
     surrogate = Surrogate.of(History(SPACE, WEIGHTS, trials))
     assert math.isnan(surrogate.reach.axes.tokens)
     assert np.isfinite(at_target(surrogate)).all()

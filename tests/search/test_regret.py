@@ -29,11 +29,11 @@ def costs(shares: FloatArray) -> FloatArray:
     return np.stack([first, 2.0 + ((shares - [0.2, 0.5, 0.3]) ** 2).sum(axis=1)], axis=1)
 
 
-def history(count: int, noise: float = 0.0, level: int = 4) -> History:
+def history(count: int, noise: float = 0.0, fidelity: int = 4) -> History:
     rng = np.random.default_rng(1)
     shares = rng.dirichlet(np.ones(3), count)
     told = costs(shares) + noise * rng.normal(size=(count, 2))
-    trials = Trials(("one", "two"), shares, np.full(count, level), told)
+    trials = Trials(("one", "two"), shares, np.full(count, fidelity), told)
     return History(SPACE, WEIGHTS, trials)
 
 
@@ -60,14 +60,14 @@ def test_the_pick_is_the_tested_mixture_that_is_expected_to_be_best() -> None:
     told = history(20, noise=0.02)
     one = regret(told)
     surrogate = Surrogate.of(told)
-    expected = surrogate.mean(surrogate.places(told.trials.shares, told.trials.level)) @ WEIGHTS
+    expected = surrogate.mean(surrogate.places(told.trials.shares, told.trials.fidelity)) @ WEIGHTS
     assert np.array_equal(one.pick, told.trials.shares[np.argmin(expected)])
     free = regret(told, tested_only=False)
     assert free.cost.mean() <= one.cost.mean() + 1e-9
 
 
 def test_without_a_training_at_the_target_the_pick_is_not_tested() -> None:
-    one = regret(history(12, level=1))
+    one = regret(history(12, fidelity=1))
     assert not one.tested
     assert np.isclose(one.pick.sum(), 1)
 
@@ -100,7 +100,7 @@ def test_a_training_that_was_begun_costs_only_the_rest() -> None:
     trials = Trials.none(SPACE, ("one", "two"))
     trials = trials.plus([Experiment(begun, 2)], np.ones((1, 2)))
     told = History(SPACE, WEIGHTS, trials)
-    assert [told.price(np.array(begun), level) for level in range(5)] == [1, 10, 30, 30, 60]
-    assert [told.price(np.array(other), level) for level in range(5)] == [1, 10, 30, 60, 90]
+    assert [told.price(np.array(begun), fidelity) for fidelity in range(5)] == [1, 10, 30, 30, 60]
+    assert [told.price(np.array(other), fidelity) for fidelity in range(5)] == [1, 10, 30, 60, 90]
     further = trials.plus([Experiment(begun, 3)], np.full((1, 2), np.nan))
     assert History(SPACE, WEIGHTS, further).price(np.array(begun), 4) == 30

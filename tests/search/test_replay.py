@@ -15,10 +15,10 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run, observations_of
-from cuvee.search.played import Played, play
 from cuvee.search.proposer import History
 from cuvee.search.replay import Replay
 from cuvee.search.space import Experiment, Fidelity, Space
+from cuvee.search.trajectory import Trajectory, trajectory_of
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 from tests.published import shared
@@ -54,7 +54,7 @@ class Scripted:
     """Asks for what stands in a list, from the front."""
 
     steps: tuple[tuple[int, int], ...]
-    """Mixture of the pool, level."""
+    """Mixture of the pool, fidelity."""
     name: str = "scripted"
     paper: str = ""
     needs: str = ""
@@ -63,7 +63,7 @@ class Scripted:
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
         here = self.steps[history.asked : history.asked + count]
-        return [Experiment(POOL[mixture], level) for mixture, level in here]
+        return [Experiment(POOL[mixture], fidelity) for mixture, fidelity in here]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ ONE = np.ones(1)
 
 def test_levels_of_a_table_are_its_sizes_in_the_order_of_price() -> None:
     replay = stored()
-    assert [(one.params, one.tokens, one.flops) for one in replay.space.levels] == [
+    assert [(one.params, one.tokens, one.flops) for one in replay.space.fidelities] == [
         (*SMALL, 25.0),
         (*LARGE, 100.0),
     ]
@@ -91,7 +91,7 @@ def test_levels_of_a_table_are_its_sizes_in_the_order_of_price() -> None:
 
 def test_prices_are_6_n_d_where_none_are_given() -> None:
     replay = Replay.of_tables(table([run(POOL[0], SMALL, 1.0), run(POOL[0], LARGE, 1.0)]))
-    assert [one.flops for one in replay.space.levels] == [6e14, 6e16]
+    assert [one.flops for one in replay.space.fidelities] == [6e14, 6e16]
 
 
 def test_only_what_was_run_can_be_asked() -> None:
@@ -126,9 +126,9 @@ def test_a_table_that_cannot_be_replayed_is_refused() -> None:
     sizeless = table([replace(run(POOL[0], LARGE, 1.0), tokens=None)])
     with pytest.raises(ConfigError, match="both are needed"):
         Replay.of_tables(sizeless)
-    with pytest.raises(ConfigError, match="no run is of the level"):
+    with pytest.raises(ConfigError, match="no run is of the fidelity"):
         Replay.of_tables(good, target=("imported", *SMALL))
-    with pytest.raises(ConfigError, match="no run is of the level"):
+    with pytest.raises(ConfigError, match="no run is of the fidelity"):
         Replay.of_tables(good, flops={("imported", *SMALL): 1.0})
     with pytest.raises(ConfigError, match="each metric"):
         replace(Replay.of_tables(good), noise=np.array([-1.0]))
@@ -136,7 +136,9 @@ def test_a_table_that_cannot_be_replayed_is_refused() -> None:
 
 def test_scores_by_hand() -> None:
     # Small runs at .25 each; then targets of 3, 1 and 4. Optimum 1, median 2.5.
-    played = play(Scripted(((0, 0), (1, 0), (1, 1), (3, 1), (0, 1))), stored(), ONE, seed=0, budget=10)
+    played = trajectory_of(
+        Scripted(((0, 0), (1, 0), (1, 1), (3, 1), (0, 1))), stored(), ONE, seed=0, budget=10
+    )
     assert played.spent.tolist() == [0.25, 0.5, 1.5, 2.5, 3.5]
     assert np.isnan(played.best[:2]).all()
     assert played.best[2:].tolist() == [3.0, 1.0, 1.0]
@@ -155,27 +157,27 @@ def test_scores_by_hand() -> None:
 
 
 def test_what_never_gets_there_costs_infinity() -> None:
-    played = play(Scripted(((0, 1), (1, 1))), stored(), ONE, seed=0, budget=10)
+    played = trajectory_of(Scripted(((0, 1), (1, 1))), stored(), ONE, seed=0, budget=10)
     assert played.cost_to(0.1) == math.inf
 
 
 def test_a_budget_ends_it_before_what_it_does_not_allow() -> None:
     method = Scripted(((0, 0), (0, 1), (1, 1)))
-    assert play(method, stored(), ONE, seed=0, budget=1.25).spent.tolist() == [0.25, 1.25]
-    assert play(method, stored(), ONE, seed=0, budget=1.2).spent.tolist() == [0.25]
+    assert trajectory_of(method, stored(), ONE, seed=0, budget=1.25).spent.tolist() == [0.25, 1.25]
+    assert trajectory_of(method, stored(), ONE, seed=0, budget=1.2).spent.tolist() == [0.25]
     # Of a batch, what still fits is made.
-    assert play(method, stored(), ONE, seed=0, budget=1.25, batch=3).spent.tolist() == [0.25, 1.25]
+    assert trajectory_of(method, stored(), ONE, seed=0, budget=1.25, batch=3).spent.tolist() == [0.25, 1.25]
 
 
 def test_a_method_may_recommend_what_it_has_not_run() -> None:
-    played = play(Advised(((0, 0), (3, 1))), stored(), ONE, seed=0, budget=10)
+    played = trajectory_of(Advised(((0, 0), (3, 1))), stored(), ONE, seed=0, budget=10)
     assert played.recommended.tolist() == [1.0, 1.0]
     assert played.proven.tolist() == [1.25, 1.25]
     assert played.cost_to(0.1) == 1.25
 
 
 def test_an_exhausted_method_ends_it() -> None:
-    played = play(Scripted(()), stored(), ONE, seed=0, budget=10)
+    played = trajectory_of(Scripted(()), stored(), ONE, seed=0, budget=10)
     assert len(played.experiments) == 0
     assert played.cost_to(1.0) == math.inf
     assert played.regret(100) == math.inf
@@ -185,19 +187,19 @@ def test_an_exhausted_method_ends_it() -> None:
 def test_what_failed_is_charged_and_never_best() -> None:
     rows = [run(POOL[0], LARGE, 2.0, 2.0), run(POOL[1], LARGE, 1.0)]
     replay = Replay.of_tables(table(rows, ("loss_0", "loss_1")))
-    played = play(Scripted(((1, 0), (0, 0))), replay, np.ones(2), seed=0, budget=10)
+    played = trajectory_of(Scripted(((1, 0), (0, 0))), replay, np.ones(2), seed=0, budget=10)
     assert played.spent.tolist() == [1.0, 2.0]
     assert np.isnan(played.best[0])
     assert played.best[1] == 4.0
 
 
 def space_of_steps(pool: FloatArray | None = None) -> Space:
-    levels = [Fidelity("trained", n, d, n * d) for n in (1.0, 2.0) for d in (1.0, 2.0, 4.0)]
-    return Space(Region.simplex(SOURCES), tuple(levels), 5, pool)
+    fidelities = [Fidelity("trained", n, d, n * d) for n in (1.0, 2.0) for d in (1.0, 2.0, 4.0)]
+    return Space(Region.simplex(SOURCES), tuple(fidelities), 5, pool)
 
 
-def bowl(shares: FloatArray, level: int) -> FloatArray:
-    return (shares[:, :1] - 0.3) ** 2 + 1.0 / (1 + level)
+def bowl(shares: FloatArray, fidelity: int) -> FloatArray:
+    return (shares[:, :1] - 0.3) ** 2 + 1.0 / (1 + fidelity)
 
 
 def test_checkpoints_come_free_with_a_run() -> None:
@@ -206,7 +208,7 @@ def test_checkpoints_come_free_with_a_run() -> None:
     @dataclass(frozen=True)
     class Counting(Scripted):
         def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
-            told = history.trials.level.tolist()
+            told = history.trials.fidelity.tolist()
             if not told:
                 return [Experiment(POOL[0], 4)]
             if told == [3, 4]:
@@ -216,9 +218,9 @@ def test_checkpoints_come_free_with_a_run() -> None:
             assert told == [3, 4, 5, 0]
             return []
 
-    played = play(Counting(()), replay, ONE, seed=0, budget=10)
+    played = trajectory_of(Counting(()), replay, ONE, seed=0, budget=10)
     assert played.spent.tolist() == [0.5, 1.5, 1.625]
-    assert [one.level for one in played.experiments] == [4, 5, 0]
+    assert [one.fidelity for one in played.experiments] == [4, 5, 0]
     plain = replace(replay, space=replace(replay.space, curves=False))
     one = Experiment(POOL[0], 4)
     assert plain.with_checkpoints(one, Trials.none(plain.space, plain.metrics)) == [one]
@@ -247,7 +249,7 @@ def test_a_law_answers_for_any_mixture_and_its_noise_is_seeded() -> None:
     assert abs(np.corrcoef(missed[:, 0], missed[:, 1])[0, 1]) < 0.15
     assert np.array_equal(noisy.truth(np.array([[0.25, 0.75]])), exact.truth(np.array([[0.25, 0.75]])))
     with pytest.raises(ConfigError, match="differ in the source"):
-        Replay.of_law(fitted, Space(Region.simplex(("code", "web")), space.levels, 0))
+        Replay.of_law(fitted, Space(Region.simplex(("code", "web")), space.fidelities, 0))
 
 
 def test_the_best_is_what_measured_best_and_is_judged_by_the_truth() -> None:
@@ -255,7 +257,7 @@ def test_the_best_is_what_measured_best_and_is_judged_by_the_truth() -> None:
     noisy = replace(stored(), noise=large, seed=1)
     script = tuple((i, 1) for i in range(4))
     measured = noisy.measure([Experiment(shares, 1) for shares in POOL])[:, 0]
-    played = play(Scripted(script), noisy, ONE, seed=0, budget=10)
+    played = trajectory_of(Scripted(script), noisy, ONE, seed=0, budget=10)
     assert played.best.tolist() == [4.0 - np.argmin(measured[: i + 1]) for i in range(4)]
     assert (played.optimum, played.median) == (1.0, 2.5)
 
@@ -266,7 +268,7 @@ def test_references_without_a_pool_reach_the_corners() -> None:
     assert drawn.shape == (2000, 2)
     assert np.array_equal(drawn, replay.reference())
     assert drawn.max() > 0.999
-    played: Played = play(Scripted(((0, 5),)), replay, ONE, seed=0, budget=10)
+    played: Trajectory = trajectory_of(Scripted(((0, 5),)), replay, ONE, seed=0, budget=10)
     assert played.optimum == pytest.approx(1 / 6, abs=1e-4)
 
 
@@ -276,11 +278,13 @@ def test_references_without_a_pool_reach_the_corners() -> None:
 def test_the_simulator_agrees_with_what_is_known_of_it() -> None:
     """Ranks of full 20M runs against the target, on even mixtures; the numbers were found apart from this."""
     shared("runs/data_recipes_simulator/simulator.npz")
-    arena = simulator()
-    replay = arena.replay
+    benchmark = simulator()
+    replay = benchmark.replay
     even = np.random.default_rng(0).dirichlet(np.ones(5), 2000)
     full = next(
-        i for i, one in enumerate(replay.space.levels) if (one.params, one.tokens) == (2e7, 19_700 * 2**19)
+        i
+        for i, one in enumerate(replay.space.fidelities)
+        if (one.params, one.tokens) == (2e7, 19_700 * 2**19)
     )
     small, large = replay.answers(even, full), replay.truth(even)
     known = {"CommonCrawl": 0.96, "StackExchange": 0.84, "Hellaswag": -0.90}
@@ -293,9 +297,9 @@ def test_the_simulator_agrees_with_what_is_known_of_it() -> None:
 
 def test_the_tables_hold_the_same_mixtures_at_both_sizes() -> None:
     shared("runs/regmix_60m/runs.parquet")
-    arena = tables()
-    assert arena.replay.space.offered is not None
-    assert arena.replay.space.offered.shape == (256, 2)
-    assert arena.replay.space.offered.all()
-    assert arena.replay.prices.tolist() == pytest.approx([0.144, 1.0])
-    assert set(arena.fresh(1)).isdisjoint(arena.development)
+    benchmark = tables()
+    assert benchmark.replay.space.offered is not None
+    assert benchmark.replay.space.offered.shape == (256, 2)
+    assert benchmark.replay.space.offered.all()
+    assert benchmark.replay.prices.tolist() == pytest.approx([0.144, 1.0])
+    assert set(benchmark.fresh(1)).isdisjoint(benchmark.development)

@@ -37,20 +37,20 @@ def truth(shares: FloatArray) -> FloatArray:
     return np.stack([first, second], axis=1)
 
 
-def measured(shares: FloatArray, level: IntArray, noise: float = 0.0, seed: int = 0) -> FloatArray:
+def measured(shares: FloatArray, fidelity: IntArray, noise: float = 0.0, seed: int = 0) -> FloatArray:
     """Merges understate differences and lie higher; small models lie higher."""
     costs = truth(shares)
-    costs = np.where((level == 0)[:, None], 0.6 * costs + 1.5, costs)
-    costs = costs + 0.4 * (level == 1)[:, None]
+    costs = np.where((fidelity == 0)[:, None], 0.6 * costs + 1.5, costs)
+    costs = costs + 0.4 * (fidelity == 1)[:, None]
     result: FloatArray = costs + noise * np.random.default_rng(seed).normal(size=costs.shape)
     return result
 
 
 def history(counts: tuple[int, int, int], noise: float = 1e-3, seed: int = 0) -> History:
     rng = np.random.default_rng(seed)
-    level = np.repeat(np.arange(3), counts)
-    shares = rng.dirichlet(np.ones(4), len(level))
-    return History(SPACE, WEIGHTS, Trials(METRICS, shares, level, measured(shares, level, noise, seed)))
+    fidelity = np.repeat(np.arange(3), counts)
+    shares = rng.dirichlet(np.ones(4), len(fidelity))
+    return History(SPACE, WEIGHTS, Trials(METRICS, shares, fidelity, measured(shares, fidelity, noise, seed)))
 
 
 ASKED = np.random.default_rng(99).dirichlet(np.ones(4), 60)
@@ -105,8 +105,8 @@ def test_what_a_kind_does_to_differences_is_learnt() -> None:
     rng = np.random.default_rng(3)
     shares = rng.dirichlet(np.ones(4), 14)
     both = np.concatenate([shares, shares])
-    level = np.repeat([0, 2], 14)
-    trials = Trials(METRICS, both, level, measured(both, level, 1e-3))
+    fidelity = np.repeat([0, 2], 14)
+    trials = Trials(METRICS, both, fidelity, measured(both, fidelity, 1e-3))
     surrogate = Surrogate.of(History(SPACE, WEIGHTS, trials))
     for metric in range(2):
         weights = np.eye(2)[metric]
@@ -122,9 +122,12 @@ def with_proxies(proxy_of: Callable[[FloatArray], FloatArray]) -> tuple[Surrogat
     """
     shares = np.random.default_rng(3).dirichlet(np.ones(4), 48)
     proxy = proxy_of(shares)
-    trained, level = Trials(METRICS, shares[:8], np.full(8, 2), truth(shares[:8])), np.repeat([2, 0], [8, 48])
+    trained, fidelity = (
+        Trials(METRICS, shares[:8], np.full(8, 2), truth(shares[:8])),
+        np.repeat([2, 0], [8, 48]),
+    )
     both = Trials(
-        METRICS, np.concatenate([shares[:8], shares]), level, np.concatenate([trained.costs, proxy])
+        METRICS, np.concatenate([shares[:8], shares]), fidelity, np.concatenate([trained.costs, proxy])
     )
     alone, told = (Surrogate.of(History(SPACE, WEIGHTS, one)) for one in (trained, both))
     return told, [float(np.sqrt(np.square(at_target(one) - truth(ASKED)).mean())) for one in (alone, told)]
@@ -229,7 +232,7 @@ def test_what_is_asked_twice_of_the_same_trials_is_fitted_once() -> None:
     assert Surrogate.of_target(told.plus(Experiment((1.0, 0.0, 0.0, 0.0), 0)), 0) is first
     for other in (Surrogate.of_target(told, 1), Surrogate.of_target(history((0, 8, 8)), 0)):
         assert other is not first
-    places = first.places(told.trials.shares[:2], told.trials.level[:2])
+    places = first.places(told.trials.shares[:2], told.trials.fidelity[:2])
     assert np.array_equal(first.mean(places), Surrogate.of(told).mean(places))
 
 
@@ -238,7 +241,7 @@ def test_a_metric_that_is_missing_here_and_there_is_still_foretold() -> None:
     costs = told.trials.costs.copy()
     costs[::4, 1] = np.nan
     costs[5] = np.nan
-    trials = Trials(METRICS, told.trials.shares, told.trials.level, costs)
+    trials = Trials(METRICS, told.trials.shares, told.trials.fidelity, costs)
     surrogate = Surrogate.of(History(SPACE, WEIGHTS, trials))
     error = np.sqrt(((at_target(surrogate) - truth(ASKED)) ** 2).mean(axis=0)) / truth(ASKED).std(axis=0)
     assert (error < 0.5).all()
@@ -259,14 +262,14 @@ def test_the_knowledge_gradient_of_two_mixtures_is_the_closed_form(monkeypatch: 
     assert found == pytest.approx(apart * (z * norm.cdf(z) + norm.pdf(z)), rel=0.05, abs=1e-6)
 
 
-def play(method: CostAware, batch: int, seed: int, budget: float) -> tuple[list[Experiment], float]:
+def trajectory_of(method: CostAware, batch: int, seed: int, budget: float) -> tuple[list[Experiment], float]:
     proposer = Proposer(method, SPACE, METRICS, WEIGHTS, seed)
     asked: list[Experiment] = []
     while proposer.history.trials.spent(SPACE) < budget:
         now = proposer.ask(batch)
         shares = np.stack([one.row for one in now])
-        level = np.array([one.level for one in now])
-        proposer.tell(now, measured(shares, level, 1e-3, len(asked)))
+        fidelity = np.array([one.fidelity for one in now])
+        proposer.tell(now, measured(shares, fidelity, 1e-3, len(asked)))
         asked += now
     _, costs = proposer.history.target_costs()
     return asked, float(costs.min()) if len(costs) else float("inf")
@@ -275,10 +278,10 @@ def play(method: CostAware, batch: int, seed: int, budget: float) -> tuple[list[
 def test_our_search_learns_cheaply_and_then_finds_a_good_target_run() -> None:
     everything = np.random.default_rng(7).dirichlet(np.ones(4) * 0.7, 4000)
     costs = truth(everything) @ WEIGHTS
-    asked, best = play(CostAware(first=16), 1, 0, 4.0)
-    levels = [one.level for one in asked]
-    assert levels[:16] == [0] * 16
-    assert 1 <= levels.count(2) <= 4
+    asked, best = trajectory_of(CostAware(first=16), 1, 0, 4.0)
+    fidelities = [one.fidelity for one in asked]
+    assert fidelities[:16] == [0] * 16
+    assert 1 <= fidelities.count(2) <= 4
     assert (best - costs.min()) / (np.median(costs) - costs.min()) < 0.1
 
 
@@ -294,11 +297,11 @@ def test_a_metric_that_is_measured_twice_is_searched_as_if_once() -> None:
 
 
 def test_a_search_goes_on_after_a_break_as_if_there_were_none() -> None:
-    asked, _ = play(CostAware(first=12), 2, 5, 2.0)
+    asked, _ = trajectory_of(CostAware(first=12), 2, 5, 2.0)
     half = 2 * (len(asked) // 4)
     proposer = Proposer(CostAware(first=12), SPACE, METRICS, WEIGHTS, 5)
     for start in range(0, half, 2):
         done = asked[start : start + 2]
-        shares, level = np.stack([one.row for one in done]), np.array([one.level for one in done])
-        proposer.tell(done, measured(shares, level, 1e-3, start))
+        shares, fidelity = np.stack([one.row for one in done]), np.array([one.fidelity for one in done])
+        proposer.tell(done, measured(shares, fidelity, 1e-3, start))
     assert proposer.ask(2) == asked[half : half + 2]

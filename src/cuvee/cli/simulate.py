@@ -34,9 +34,10 @@ def simulate(
         list[str] | None,
         typer.Option("--where", metavar="COLUMN=VALUE", help="Use only these rows, such as split=test."),
     ] = None,
-    target_level: Annotated[
+    target_fidelity: Annotated[
         str | None,
         typer.Option(
+            "--target-fidelity",
             "--target-level",
             metavar="PARAMS/TOKENS",
             help="Target fidelity, such as 60M/1B. Default: the most expensive one.",
@@ -83,7 +84,7 @@ def simulate(
 
     given: dict[str, Any] = {
         "methods": tuple(method) if method else None,
-        "target_level": target_level,
+        "target_fidelity": target_fidelity,
         "budget": budget,
         "seeds": seeds,
         "batch": batch,

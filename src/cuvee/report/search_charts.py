@@ -12,7 +12,7 @@ from cuvee.report.search_view import DrawnExperiment
 _WIDTH, _HEIGHT = 960.0, 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 14.0, 10.0, 30.0
 _ROOM = 0.06
-_WORST = 0.9  # quantile of losses at the dearest level that is still drawn in its place
+_WORST = 0.9  # quantile of losses at the target fidelity that is still drawn in its place
 
 
 _KEYS = {
@@ -31,7 +31,7 @@ def key(name: str) -> Markup:
 
 
 def way(steps: Sequence[DrawnExperiment], budget: float) -> Markup:
-    """Trainings at the dearest level against FLOPs, and the best of them so far.
+    """Trainings at the target fidelity against FLOPs, and the best of them so far.
 
     Losses far above most are drawn at the upper edge. Cheaper experiments have losses of their own level, so
     that only when they were made is drawn: as marks on the lower edge.
@@ -89,7 +89,7 @@ def way(steps: Sequence[DrawnExperiment], budget: float) -> Markup:
                     x(one.spent), bottom, one.words
                 )
             )
-    words = f"{len(dear)} trainings at the dearest level; the best ended at {wording.number(best, 4)}"
+    words = f"{len(dear)} trainings at the target fidelity; the best ended at {wording.number(best, 4)}"
     return Markup(
         '<svg class="path large" role="img" viewBox="0 0 {:.0f} {:.0f}" aria-label="{}">{}</svg>'
     ).format(_WIDTH, _HEIGHT, words, Markup("").join(parts))

@@ -22,7 +22,7 @@ class DrawnExperiment:
     loss: float
     """NaN where it failed."""
     dearest: bool
-    """It was made at the dearest level."""
+    """It was made at the target fidelity."""
     words: str
 
 
@@ -54,12 +54,12 @@ class SearchView:
         return tuple(by_source[name] for name in self.sources)
 
     def named(self, row: FidelityRow) -> str:
-        """A level in a word or two."""
+        """A fidelity in a word or two."""
         return named(row)
 
 
 def named(row: FidelityRow) -> str:
-    """A level in a word or two."""
+    """A fidelity in a word or two."""
     return _KINDS.get(row.kind, row.kind)
 
 

@@ -4,10 +4,10 @@ from cuvee.search.baselines import Baseline, baselines, proportional, uniform, u
 from cuvee.search.objective import Guard, Objective
 from cuvee.search.optimum import Best, descend, minimise
 from cuvee.search.pareto import ParetoPoint, pareto_front
-from cuvee.search.played import Played, play
 from cuvee.search.proposer import History, Method, Proposer
 from cuvee.search.replay import Replay
 from cuvee.search.space import Experiment, Fidelity, Space
+from cuvee.search.trajectory import Trajectory, trajectory_of
 from cuvee.search.trials import Trials
 from cuvee.search.utilimax import utilimax, utilities_of
 
@@ -21,17 +21,17 @@ __all__ = [
     "Method",
     "Objective",
     "ParetoPoint",
-    "Played",
     "Proposer",
     "Replay",
     "Space",
+    "Trajectory",
     "Trials",
     "baselines",
     "descend",
     "minimise",
     "pareto_front",
-    "play",
     "proportional",
+    "trajectory_of",
     "uniform",
     "unimax",
     "utilimax",

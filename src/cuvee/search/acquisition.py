@@ -1,7 +1,7 @@
 """Acquisition: the mixtures that score best under a Gaussian process of the target runs.
 
 One process on the shares as they are (the usual choice, not the best: roots predict better) is fitted to the
-weighted cost of the experiments at the target level. What is running, and what was chosen a moment ago for
+weighted cost of the experiments at the target fidelity. What is running, and what was chosen a moment ago for
 the same batch, is taken to measure what the process expects (the kriging believer of Ginsbourger et al.
 2010), so that a batch spreads by itself.
 """
@@ -16,7 +16,7 @@ from cuvee.laws.gaussian_process import FittedGaussianProcess, GaussianProcess
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
-from cuvee.search.untried import at_level, untried, untried_rows
+from cuvee.search.untried import at_fidelity, untried, untried_rows
 from cuvee.types import FloatArray
 
 Score = Callable[[FloatArray, FloatArray, float], FloatArray]
@@ -51,7 +51,7 @@ def log_expected_improvement(mean: FloatArray, deviation: FloatArray, lowest: fl
 
 
 def acquired(history: History, score: Score, count: int, rng: np.random.Generator) -> list[Experiment]:
-    """The next experiments at the target level, best score first.
+    """The next experiments at the target fidelity, best score first.
 
     Args:
         history: at least ``LEAST_RUNS`` target runs are measured.
@@ -63,7 +63,7 @@ def acquired(history: History, score: Score, count: int, rng: np.random.Generato
     """
     target = history.space.target
     belief = _Belief.of(history)
-    running = [one.row for one in history.running if one.level == target]
+    running = [one.row for one in history.running if one.fidelity == target]
     if running:
         belief = belief.believing(np.stack(running))
     offered = _offered(history, rng)
@@ -76,7 +76,7 @@ def acquired(history: History, score: Score, count: int, rng: np.random.Generato
             belief = belief.believing(asked[-1].row[None])
         scores = score(*belief.of_mixtures(offered), float(belief.costs.min()))
         best = int(scores.argmax())
-        asked += at_level(offered[best : best + 1], target)
+        asked += at_fidelity(offered[best : best + 1], target)
         history = history.plus(asked[-1])
     return asked
 

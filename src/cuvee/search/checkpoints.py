@@ -17,11 +17,11 @@ def without_checkpoints(trials: Trials, space: Space) -> Trials:
     """Of every training what was measured after the most tokens; all else as it is."""
     last: dict[tuple[bytes, str, float, float], int] = {}
     for row in trials.measured.tolist():
-        level = space.levels[trials.level[row]]
-        part = space.curves or level.kind == CHECKPOINT
+        fidelity = space.fidelities[trials.fidelity[row]]
+        part = space.curves or fidelity.kind == CHECKPOINT
         mixture = np.round(trials.shares[row], _DECIMALS).tobytes()
-        run = mixture, level.kind, level.params, 0.0 if part else level.tokens
-        if run not in last or level.tokens >= space.levels[trials.level[last[run]]].tokens:
+        run = mixture, fidelity.kind, fidelity.params, 0.0 if part else fidelity.tokens
+        if run not in last or fidelity.tokens >= space.fidelities[trials.fidelity[last[run]]].tokens:
             last[run] = row
     rows = np.array(sorted(last.values()), dtype=np.int64)
-    return Trials(trials.metrics, trials.shares[rows], trials.level[rows], trials.costs[rows])
+    return Trials(trials.metrics, trials.shares[rows], trials.fidelity[rows], trials.costs[rows])

@@ -8,7 +8,7 @@ from cuvee.hashing import digest, digest_bytes
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.search.trials import Trials
-from cuvee.search.untried import at_level, untried, untried_draws
+from cuvee.search.untried import at_fidelity, untried, untried_draws
 from cuvee.types import FloatArray
 
 LEAST_RUNS = 4
@@ -25,10 +25,10 @@ class FirstRuns:
 
     @classmethod
     def of(cls, history: History, runs: int) -> Self:
-        """The first that measured everything at the cheapest level."""
+        """The first that measured everything at the cheapest fidelity."""
         trials, space = history.trials, history.space
         rows = trials.at(space.cheapest)[:runs]
-        known = Trials(trials.metrics, trials.shares[rows], trials.level[rows], trials.costs[rows])
+        known = Trials(trials.metrics, trials.shares[rows], trials.fidelity[rows], trials.costs[rows])
         parts = (known.shares, known.costs, history.weights)
         content = digest(
             [space.content, list(known.metrics), *(digest_bytes(part.tobytes()) for part in parts)]
@@ -56,8 +56,8 @@ def runs_then_verified(
         return first
     known, target = FirstRuns.of(history, runs), history.space.target
     if len(known) < LEAST_RUNS:
-        return at_level(untried_draws(history, target, count, history.rng(seed)), target)
-    return at_level(untried(history, ranked(known, seed), target)[:count], target)
+        return at_fidelity(untried_draws(history, target, count, history.rng(seed)), target)
+    return at_fidelity(untried(history, ranked(known, seed), target)[:count], target)
 
 
 def missing_runs(history: History, runs: int, count: int, seed: int) -> list[Experiment] | None:
@@ -66,6 +66,6 @@ def missing_runs(history: History, runs: int, count: int, seed: int) -> list[Exp
     measured = len(history.trials.at(cheap))
     if measured >= runs:
         return None
-    waiting = sum(one.level == cheap for one in history.running)
+    waiting = sum(one.fidelity == cheap for one in history.running)
     fresh = untried_draws(history, cheap, min(count, max(0, runs - measured - waiting)), history.rng(seed))
-    return at_level(fresh, cheap) if len(fresh) or waiting else None
+    return at_fidelity(fresh, cheap) if len(fresh) or waiting else None

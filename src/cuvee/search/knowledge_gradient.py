@@ -2,8 +2,9 @@
 
     KG(x) = min_j mu_j - E_Z min_j (mu_j + sum_m w_m C_m(j, x) / sqrt(V_m(x)) Z_m)
 
-over a finite set of mixtures j at the target level (Frazier, Powell & Dayanik 2009, "The knowledge-gradient
-policy for correlated normal beliefs", https://doi.org/10.1287/ijoc.1080.0314), with C the posterior
+over a finite set of mixtures j at the target fidelity (Frazier, Powell & Dayanik 2009, "The
+knowledge-gradient policy for correlated normal beliefs",
+https://doi.org/10.1287/ijoc.1080.0314), with C the posterior
 covariance between j and what is asked, V the variance of what would be measured. Metrics are independent
 given the hyperparameters, and the target is their weighted sum. Z are antithetic normal draws.
 """
@@ -29,7 +30,7 @@ def knowledge_gradient(
     Args:
         surrogate: what is believed.
         weights: of the metrics [E].
-        target: the mixtures among which the best is sought, at the target level [J].
+        target: the mixtures among which the best is sought, at the target fidelity [J].
         asked: experiments [A].
         rng: the draws.
 

@@ -1,8 +1,8 @@
-"""How a search opens: mixtures far apart at a cheap level, then the same ones nearer to the target.
+"""How a search opens: mixtures far apart at a cheap fidelity, then the same ones nearer to the target.
 
-Levels are chosen by their price: of those at which so many experiments can be had for a part of a target run
-the one whose size is nearest to the target's, in decades of parameters and of tokens. Where levels disagree,
-mixtures that were measured at two of them show it early.
+Fidelities are chosen by their price: of those at which so many experiments can be had for a part of a target
+run the one whose size is nearest to the target's, in decades of parameters and of tokens. Where fidelities
+disagree, mixtures that were measured at two of them show it early.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
-from cuvee.search.untried import at_level, untried, untried_draws
+from cuvee.search.untried import at_fidelity, untried, untried_draws
 
 _FAR_PART = 1 / 6  # of the price: what is asked first tells least for its price
 _DRAWN = 1024  # to choose the farthest from
@@ -20,13 +20,13 @@ _DRAWN = 1024  # to choose the farthest from
 
 @dataclass(frozen=True)
 class Opening:
-    """Two levels with the numbers of experiments to begin with."""
+    """Two fidelities with the numbers of experiments to begin with."""
 
     far: int
     """Of the mixtures far apart: the cheapest where none is cheap enough."""
     first: int
     near: int
-    """Of the same mixtures; ``far`` again where no other level is cheap enough."""
+    """Of the same mixtures; ``far`` again where no other fidelity is cheap enough."""
     second: int
 
     @classmethod
@@ -37,52 +37,52 @@ class Opening:
             space: in which is searched.
             first: experiments far apart.
             second: experiments after them.
-            price: of all of them in target runs, if there are levels for it.
+            price: of all of them in target runs, if there are fidelities for it.
         """
-        sizes = np.log10(np.array([[one.params, one.tokens] for one in space.levels]))
+        sizes = np.log10(np.array([[one.params, one.tokens] for one in space.fidelities]))
         away = np.abs(sizes - sizes[space.target]).sum(axis=1)
-        total, kind = price * space.levels[space.target].flops, space.levels[space.target].kind
+        total, kind = price * space.fidelities[space.target].flops, space.fidelities[space.target].kind
 
         def nearest(most: float, dearer_than: float = 0.0, of_kind: str | None = None) -> int | None:
             fit = [
                 index
-                for index, one in enumerate(space.levels)
+                for index, one in enumerate(space.fidelities)
                 if dearer_than < one.flops <= most and of_kind in (None, one.kind) and index != space.target
             ]
             return min(fit, key=lambda index: (away[index], space.flops[index]), default=None)
 
         found = nearest(_FAR_PART * total / first)
         far = space.cheapest if found is None else found
-        spent = space.levels[far].flops
+        spent = space.fidelities[far].flops
         near = nearest((total - first * spent) / second, spent, kind)
         return cls(far, first, far if near is None else near, second)
 
     def next(self, history: History, rng: np.random.Generator) -> Experiment | None:
         """The next one that can be told without a surrogate; None after them."""
-        shares, levels = history.asked_for()
-        if (levels == self.far).sum() < self.first:
+        shares, fidelities = history.asked_for()
+        if (fidelities == self.far).sum() < self.first:
             return _spread(history, self.far, rng)
-        if self.near == self.far or (levels == self.near).sum() >= self.second:
+        if self.near == self.far or (fidelities == self.near).sum() >= self.second:
             return None
-        same = untried(history, shares[levels == self.far], self.near)
+        same = untried(history, shares[fidelities == self.far], self.near)
         same = same[history.space.offers(same, self.near)]
-        return at_level(same[:1], self.near)[0] if len(same) else _spread(history, self.near, rng)
+        return at_fidelity(same[:1], self.near)[0] if len(same) else _spread(history, self.near, rng)
 
     def goes_on_with_best(self, history: History) -> bool:
-        """Whether the second ones are at the same level, and there are fewer than there should be.
+        """Whether the second ones are at the same fidelity, and there are fewer than there should be.
 
         Then they are the mixtures expected to be best: among these has to be told which it is.
         """
         if self.near != self.far or self.far == history.space.target:
             return False
-        _, levels = history.asked_for()
-        return bool((levels == self.far).sum() < self.first + self.second)
+        _, fidelities = history.asked_for()
+        return bool((fidelities == self.far).sum() < self.first + self.second)
 
     def spent_since(self, history: History) -> float:
         """FLOPs of what was asked for after the last target run, or after these where there is none."""
-        space, (_, levels) = history.space, history.asked_for()
-        last = int(np.flatnonzero(levels == space.target).max(initial=-1))
-        spent = float(space.flops[levels[last + 1 :]].sum())
+        space, (_, fidelities) = history.space, history.asked_for()
+        last = int(np.flatnonzero(fidelities == space.target).max(initial=-1))
+        spent = float(space.flops[fidelities[last + 1 :]].sum())
         return spent if last >= 0 else spent - self.flops(space)
 
     def flops(self, space: Space) -> float:
@@ -90,9 +90,9 @@ class Opening:
         return float(self.first * space.flops[self.far] + self.second * space.flops[self.near])
 
 
-def _spread(history: History, level: int, rng: np.random.Generator) -> Experiment | None:
+def _spread(history: History, fidelity: int, rng: np.random.Generator) -> Experiment | None:
     """Of many mixtures drawn the one farthest from those tried."""
-    drawn = untried_draws(history, level, _DRAWN, rng)
+    drawn = untried_draws(history, fidelity, _DRAWN, rng)
     if not len(drawn):
         return None
     known, _ = history.asked_for()
@@ -100,4 +100,4 @@ def _spread(history: History, level: int, rng: np.random.Generator) -> Experimen
         roots = np.sqrt(np.maximum(drawn, 0.0))
         apart = ((roots[:, None] - np.sqrt(known)[None]) ** 2).sum(axis=2).min(axis=1)
         drawn = drawn[[int(np.argmax(apart))]]
-    return at_level(drawn[:1], level)[0]
+    return at_fidelity(drawn[:1], fidelity)[0]

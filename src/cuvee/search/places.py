@@ -1,4 +1,4 @@
-"""Mixtures at levels as a surrogate sees them, and how their costs vary together before any run."""
+"""Mixtures at fidelities as a surrogate sees them, and how their costs vary together before any run."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from cuvee.types import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Mixtures at levels, as the law and the process see them; E metrics."""
+    """Mixtures at fidelities, as the law and the process see them; E metrics."""
 
     roots: FloatArray
     """x, [n, S]."""

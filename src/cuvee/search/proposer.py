@@ -36,31 +36,31 @@ class History:
         """Randomness that depends on nothing but the seed and how far the search is."""
         return np.random.default_rng([seed, self.asked])
 
-    def target_costs(self, level: int | None = None) -> tuple[FloatArray, FloatArray]:
-        """Mixtures [n, S] and target costs [n] measured at a level; default: the target's."""
-        rows = self.trials.at(self.space.target if level is None else level)
+    def target_costs(self, fidelity: int | None = None) -> tuple[FloatArray, FloatArray]:
+        """Mixtures [n, S] and target costs [n] measured at a fidelity; default: the target's."""
+        rows = self.trials.at(self.space.target if fidelity is None else fidelity)
         return self.trials.shares[rows], self.trials.costs[rows] @ self.weights
 
     def asked_for(self) -> tuple[FloatArray, IntArray]:
-        """Mixtures [n, S] and levels [n] of all that was ever asked for: told of, then running."""
+        """Mixtures [n, S] and fidelities [n] of all that was ever asked for: told of, then running."""
         shares = np.concatenate([self.trials.shares, *(one.row[None] for one in self.running)])
-        running = np.array([one.level for one in self.running], dtype=np.int64)
-        return shares, np.concatenate([self.trials.level, running])
+        running = np.array([one.fidelity for one in self.running], dtype=np.int64)
+        return shares, np.concatenate([self.trials.fidelity, running])
 
-    def tried(self, shares: FloatArray, level: int) -> BoolArray:
-        """Which of the mixtures [C, S] were tried at a level, or are running there [C]."""
-        known, levels = self.asked_for()
-        return among(shares, known[levels == level])
+    def tried(self, shares: FloatArray, fidelity: int) -> BoolArray:
+        """Which of the mixtures [C, S] were tried at a fidelity, or are running there [C]."""
+        known, fidelities = self.asked_for()
+        return among(shares, known[fidelities == fidelity])
 
-    def price(self, shares: FloatArray, level: int) -> float:
+    def price(self, shares: FloatArray, fidelity: int) -> float:
         """FLOPs still to pay: a run that was frozen on its way goes on from there."""
-        levels = self.space.levels
+        fidelities = self.space.fidelities
         paid = [
-            levels[start].flops
-            for start in self.space.on_the_way(level)
-            if start != level and self.trials.has(shares, start)
+            fidelities[start].flops
+            for start in self.space.on_the_way(fidelity)
+            if start != fidelity and self.trials.has(shares, start)
         ]
-        return levels[level].flops - max(paid, default=0.0)
+        return fidelities[fidelity].flops - max(paid, default=0.0)
 
     def plus(self, experiment: Experiment) -> "History":
         """With one more running."""
@@ -135,10 +135,12 @@ class Proposer:
         """What experiments measured [m, E]; a row of NaN for one that failed.
 
         Raises:
-            ConfigError: not one row for each, or a level that is none of the space.
+            ConfigError: not one row for each, or a fidelity that is none of the space.
         """
         for one in experiments:
-            if not 0 <= one.level < len(self.space.levels) or len(one.shares) != len(self.space.sources):
+            if not 0 <= one.fidelity < len(self.space.fidelities) or len(one.shares) != len(
+                self.space.sources
+            ):
                 raise ConfigError(f"told of {one}, which is no experiment of this search")
         running = list(self.history.running)
         for one in experiments:

@@ -1,12 +1,12 @@
 """Reach: axes of scale along which the runs have hardly moved, and what is believed beyond them.
 
-    law(p; N, D) = law(p; N, D0) + lambda (m(p) - m(u)) + level,     m(p) = what the law would move by to D
-    lambda ~ N(0, 0.3^2),   level ~ N(0, (4 decades from N0)^2 + (4 decades from D0)^2)
+    law(p; N, D) = law(p; N, D0) + lambda (m(p) - m(u)) + fidelity,     m(p) = what the law would move by to D
+    lambda ~ N(0, 0.3^2),   fidelity ~ N(0, (4 decades from N0)^2 + (4 decades from D0)^2)
 
 A law fitted at D0 tokens knows each source's power in tokens by how its share counts, and carried to other
 tokens would order mixtures anew by that alone. So it is fitted to the runs at D0, the tokens of most, and
 held there until half as many have others. How far its own move is right is one number a metric, lambda, which
-the runs at other tokens tell. u are equal shares: what they move by is level, the same for all mixtures. A
+the runs at other tokens tell. u are equal shares: what they move by is fidelity, the same for all mixtures. A
 decade may move it by several spreads of the runs, and so may a decade of parameters where all have N0.
 """
 
@@ -39,25 +39,25 @@ class Reach:
     """N0 and D0; NaN where runs enough have moved along the axis, or nothing lies beyond them."""
 
     @classmethod
-    def of(cls, levels: Sequence[Fidelity], everywhere: Sequence[Fidelity]) -> "Reach":
-        """Of runs by their levels, and of all levels at which anything is asked."""
-        params = _stands([one.params for one in levels], [one.params for one in everywhere], 0.0)
-        tokens = _stands([one.tokens for one in levels], [one.tokens for one in everywhere], _PART)
+    def of(cls, fidelities: Sequence[Fidelity], everywhere: Sequence[Fidelity]) -> "Reach":
+        """Of runs by their fidelities, and of all fidelities at which anything is asked."""
+        params = _stands([one.params for one in fidelities], [one.params for one in everywhere], 0.0)
+        tokens = _stands([one.tokens for one in fidelities], [one.tokens for one in everywhere], _PART)
         here = cls(Axes(params, tokens))
-        return here if here.at(levels).sum() >= LEAST_TRAINED else here.let_in()
+        return here if here.at(fidelities).sum() >= LEAST_TRAINED else here.let_in()
 
     def let_in(self) -> "Reach":
         """The same with the law moving along the tokens."""
         return Reach(Axes(self.axes.params))
 
-    def at(self, levels: Sequence[Fidelity]) -> BoolArray:
+    def at(self, fidelities: Sequence[Fidelity]) -> BoolArray:
         """Which runs have the tokens D0; all of them where there is none."""
-        apart: BoolArray = _apart(np.array([one.tokens for one in levels]), self.axes.tokens) > _SAME
+        apart: BoolArray = _apart(np.array([one.tokens for one in fidelities]), self.axes.tokens) > _SAME
         return ~apart
 
-    def said_of(self, level: Fidelity) -> str:
-        """What to know of mixtures at a level beyond the runs, in a sentence; else empty."""
-        if not self.axes.beyond(Scale(level.params, level.tokens)):
+    def said_of(self, fidelity: Fidelity) -> str:
+        """What to know of mixtures at a fidelity beyond the runs, in a sentence; else empty."""
+        if not self.axes.beyond(Scale(fidelity.params, fidelity.tokens)):
             return ""
         return (
             f"Most runs have {self.axes.in_words}: beyond that shares are taken to count as they do there, "

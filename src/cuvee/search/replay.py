@@ -1,8 +1,8 @@
 """Replay: a search played against results that are already there, to judge methods by.
 
 What would have been trained is looked up in a table of runs, or foretold by a fitted law. The unit of cost
-is one run at the target level, and every experiment is charged, also one that fails. ``play``
-(``search/played.py``) lets a method search here.
+is one run at the target fidelity, and every experiment is charged, also one that fails. ``play``
+(``search/trajectory.py``) lets a method search here.
 """
 
 import math
@@ -23,11 +23,11 @@ from cuvee.search.space import Experiment, Fidelity, Space, among
 from cuvee.search.trials import Trials
 from cuvee.types import FloatArray
 
-LevelKey = tuple[str, float, float]
+FidelityKey = tuple[str, float, float]
 """Kind, parameters, tokens."""
 
 Answers = Callable[[FloatArray, int], FloatArray]
-"""From mixtures [m, S] at a level to costs [m, E] without noise; NaN where nothing is known."""
+"""From mixtures [m, S] at a fidelity to costs [m, E] without noise; NaN where nothing is known."""
 
 _DECIMALS = 9  # mixtures of a table that agree in them are one
 _REFERENCES = 2000  # mixtures drawn where there is no pool
@@ -70,49 +70,51 @@ class Replay:
         *,
         directions: Mapping[str, Direction] | None = None,
         region: Region | None = None,
-        target: LevelKey | None = None,
-        flops: Mapping[LevelKey, float] | None = None,
+        target: FidelityKey | None = None,
+        flops: Mapping[FidelityKey, float] | None = None,
     ) -> Self:
         """Runs that were really made: only they can be asked for; replicates are averaged.
 
         Args:
-            observations: rows of any kinds and sizes; each kind and size is a level.
+            observations: rows of any kinds and sizes; each kind and size is a fidelity.
             directions: of the metrics; one that is not named is better when lower.
             region: of the same sources, in any order; default all mixtures.
-            target: default the level of the highest price.
-            flops: prices of levels; default 6 x parameters x tokens.
+            target: default the fidelity of the highest price.
+            flops: prices of fidelities; default 6 x parameters x tokens.
 
         Raises:
-            ConfigError: no rows, a row without size, prices or a target of no level, other sources.
+            ConfigError: no rows, a row without size, prices or a target of no fidelity, other sources.
         """
         data = LawData.of(observations, directions=directions)
         region = region or Region.simplex(data.sources)
         shares = data.shares[:, _order(data.sources, region.names, "table")]
         keys = _keys(observations)
-        levels = _levels(keys, dict(flops or {}))
-        place = {(one.kind, one.params, one.tokens): index for index, one in enumerate(levels)}
+        fidelities = _fidelities(keys, dict(flops or {}))
+        place = {(one.kind, one.params, one.tokens): index for index, one in enumerate(fidelities)}
         if target is not None and target not in place:
-            raise ConfigError(f"no run is of the level {target}")
-        row_level = np.array([place[key] for key in keys])
+            raise ConfigError(f"no run is of the fidelity {target}")
+        row_fidelity = np.array([place[key] for key in keys])
         _, first, row_mixture = np.unique(
             np.round(shares, _DECIMALS), axis=0, return_index=True, return_inverse=True
         )
         row_mixture = row_mixture.ravel()
-        table = np.full((len(first), len(levels), len(data.metrics)), np.nan)
+        table = np.full((len(first), len(fidelities), len(data.metrics)), np.nan)
         offered = np.zeros(table.shape[:2], dtype=np.bool_)
-        offered[row_mixture, row_level] = True
-        for mixture, level in np.argwhere(offered):
-            table[mixture, level] = data.costs[(row_mixture == mixture) & (row_level == level)].mean(axis=0)
+        offered[row_mixture, row_fidelity] = True
+        for mixture, fidelity in np.argwhere(offered):
+            table[mixture, fidelity] = data.costs[(row_mixture == mixture) & (row_fidelity == fidelity)].mean(
+                axis=0
+            )
         pool = shares[first]
-        chosen = len(levels) - 1 if target is None else place[target]
-        space = Space(region, levels, chosen, pool, offered)
+        chosen = len(fidelities) - 1 if target is None else place[target]
+        space = Space(region, fidelities, chosen, pool, offered)
         return cls(space, data.metrics, partial(_looked_up, pool, table))
 
     @classmethod
     def of_law(
         cls, law: FittedLaw, space: Space, noise: FloatArray | float | None = None, seed: int = 0
     ) -> Self:
-        """A fitted law taken for the truth at every level, whatever its kind.
+        """A fitted law taken for the truth at every fidelity, whatever its kind.
 
         Raises:
             ConfigError: law and space differ in their sources.
@@ -127,7 +129,7 @@ class Replay:
 
     @property
     def prices(self) -> FloatArray:
-        """Of one experiment at every level [L], in runs at the target."""
+        """Of one experiment at every fidelity [L], in runs at the target."""
         flops = self.space.flops
         result: FloatArray = flops / flops[self.space.target]
         return result
@@ -148,7 +150,7 @@ class Replay:
 
     def price(self, experiment: Experiment, history: History) -> float:
         """Of an experiment, in runs at the target. A run that was asked for in part is charged in full."""
-        return float(self.prices[experiment.level])
+        return float(self.prices[experiment.fidelity])
 
     def along(self, experiment: Experiment, trials: Trials) -> tuple[list[Experiment], FloatArray]:
         """The checkpoints of an experiment that are not known yet, with their costs [p, E]."""
@@ -157,14 +159,16 @@ class Replay:
 
     def with_checkpoints(self, experiment: Experiment, trials: Trials) -> list[Experiment]:
         """What an experiment tells: with curves its checkpoints that are not known yet, then itself."""
-        mine = self.space.levels[experiment.level]
+        mine = self.space.fidelities[experiment.fidelity]
         size = (mine.kind, mine.params)
         earlier = [
             Experiment(experiment.shares, index)
-            for index, level in sorted(enumerate(self.space.levels), key=lambda pair: pair[1].tokens)
-            if self.space.curves and (level.kind, level.params) == size and level.tokens < mine.tokens
+            for index, fidelity in sorted(enumerate(self.space.fidelities), key=lambda pair: pair[1].tokens)
+            if self.space.curves
+            and (fidelity.kind, fidelity.params) == size
+            and fidelity.tokens < mine.tokens
         ]
-        return [*(one for one in earlier if not trials.has(one.row, one.level)), experiment]
+        return [*(one for one in earlier if not trials.has(one.row, one.fidelity)), experiment]
 
     def reference(self) -> FloatArray:
         """Mixtures [P, S] whose median and best are the measure: those of the pool, else 2000 drawn ones.
@@ -182,17 +186,17 @@ class Replay:
 
     def _check(self, one: Experiment) -> None:
         space = self.space
-        if not 0 <= one.level < len(space.levels) or len(one.shares) != len(space.sources):
+        if not 0 <= one.fidelity < len(space.fidelities) or len(one.shares) != len(space.sources):
             raise ConfigError(f"{one} is no experiment of this replay")
-        if not space.offers(one.row[None], one.level)[0]:
+        if not space.offers(one.row[None], one.fidelity)[0]:
             raise ConfigError(f"{one} was never run; ask only for mixtures of the pool")
 
     def _measured(self, one: Experiment) -> FloatArray:
-        exact: FloatArray = self.answers(one.row[None], one.level)[0]
+        exact: FloatArray = self.answers(one.row[None], one.fidelity)[0]
         if self.noise is None:
             return exact
         words = np.frombuffer(one.row.tobytes(), dtype=np.uint32).tolist()
-        return exact + self.noise * np.random.default_rng([self.seed, one.level, *words]).normal(
+        return exact + self.noise * np.random.default_rng([self.seed, one.fidelity, *words]).normal(
             size=len(exact)
         )
 
@@ -205,7 +209,7 @@ def _order(have: Sequence[str], want: Sequence[str], what: str) -> list[int]:
     return [have.index(name) for name in want]
 
 
-def _keys(observations: Observations) -> list[LevelKey]:
+def _keys(observations: Observations) -> list[FidelityKey]:
     sizes = zip(observations.kind, observations.params.tolist(), observations.tokens.tolist(), strict=True)
     keys = list(sizes)
     for name, (_, params, tokens) in zip(observations.keys, keys, strict=True):
@@ -214,28 +218,30 @@ def _keys(observations: Observations) -> list[LevelKey]:
     return keys
 
 
-def _levels(keys: Sequence[LevelKey], prices: Mapping[LevelKey, float]) -> tuple[Fidelity, ...]:
+def _fidelities(keys: Sequence[FidelityKey], prices: Mapping[FidelityKey, float]) -> tuple[Fidelity, ...]:
     """In the order of their prices."""
     if not keys:
         raise ConfigError("no runs to replay")
     if odd := [key for key in prices if key not in keys]:
-        raise ConfigError(f"no run is of the level {odd[0]}, which has a price")
-    levels = [
+        raise ConfigError(f"no run is of the fidelity {odd[0]}, which has a price")
+    fidelities = [
         Fidelity(*key, prices.get(key, _FLOPS_PER_TOKEN * key[1] * key[2])) for key in dict.fromkeys(keys)
     ]
-    return tuple(sorted(levels, key=lambda one: (one.flops, one.kind, one.params, one.tokens)))
+    return tuple(sorted(fidelities, key=lambda one: (one.flops, one.kind, one.params, one.tokens)))
 
 
-def _looked_up(pool: FloatArray, table: FloatArray, shares: FloatArray, level: int) -> FloatArray:
+def _looked_up(pool: FloatArray, table: FloatArray, shares: FloatArray, fidelity: int) -> FloatArray:
     """Costs [m, E] from a table [P, L, E]; NaN for a mixture that is not in the pool."""
     result = np.full((len(shares), table.shape[2]), np.nan)
     for row, one in enumerate(shares):
         for found in np.flatnonzero(among(pool, one[None]))[:1]:
-            result[row] = table[found, level]
+            result[row] = table[found, fidelity]
     return result
 
 
-def _foretold(law: FittedLaw, space: Space, order: list[int], shares: FloatArray, level: int) -> FloatArray:
+def _foretold(
+    law: FittedLaw, space: Space, order: list[int], shares: FloatArray, fidelity: int
+) -> FloatArray:
     """Costs [m, E] from a law whose sources stand in another order."""
-    size = space.levels[level]
+    size = space.fidelities[fidelity]
     return law.costs(shares[:, order], Scale(size.params, size.tokens))

@@ -1,4 +1,4 @@
-"""What can be tried next: mixtures of a region at levels of fidelity, each with its price."""
+"""What can be tried next: mixtures of a region at fidelities, each with its price."""
 
 import math
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Fidelity:
     """
 
     kind: str
-    """One of the kinds of observations; ``checkpoint`` is a run to a longer level that is frozen on its
+    """One of the kinds of observations; ``checkpoint`` is a run to a longer fidelity that is frozen on its
     way."""
     params: float
     tokens: float
@@ -40,17 +40,17 @@ class Fidelity:
         for name in ("params", "tokens", "flops"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"level {self.kind!r}: {name} is {value}; give a positive number")
+                raise ConfigError(f"fidelity {self.kind!r}: {name} is {value}; give a positive number")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A mixture at a level."""
+    """A mixture at a fidelity."""
 
     shares: tuple[float, ...]
     """[S], in the order of the space's sources."""
-    level: int
-    """Index among the levels of the space."""
+    fidelity: int
+    """Index among the fidelities of the space."""
 
     @property
     def row(self) -> FloatArray:
@@ -63,29 +63,29 @@ class Space:
     """All experiments that may be asked for.
 
     Raises:
-        ConfigError: no level, a target that is none of them, or a pool that does not fit.
+        ConfigError: no fidelity, a target that is none of them, or a pool that does not fit.
         MixtureError: no mixture of the pool lies in the region.
     """
 
     region: Region
-    levels: tuple[Fidelity, ...]
+    fidelities: tuple[Fidelity, ...]
     target: int
-    """The level at which the best mixture is wanted."""
+    """The fidelity at which the best mixture is wanted."""
     pool: FloatArray | None = None
     """Where only these mixtures [P, S] can be had, as from a table of runs; else the whole region."""
     offered: BoolArray | None = None
-    """Which of them can be had at which level [P, L]; default all."""
+    """Which of them can be had at which fidelity [P, L]; default all."""
     curves: bool = False
-    """Shorter levels of a kind and size are parts of the longer trainings, and not trainings of their own."""
+    """Shorter fidelities of a kind and size are parts of longer trainings, not trainings of their own."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.target < len(self.levels):
-            raise ConfigError(f"target level {self.target} of {len(self.levels)} levels")
+        if not 0 <= self.target < len(self.fidelities):
+            raise ConfigError(f"target fidelity {self.target} of {len(self.fidelities)} fidelities")
         if self.pool is None:
             return
         if self.pool.ndim != 2 or self.pool.shape[1] != len(self.region.names):
             raise ConfigError(f"a pool of shape {self.pool.shape} for {len(self.region.names)} sources")
-        if self.offered is not None and self.offered.shape != (len(self.pool), len(self.levels)):
+        if self.offered is not None and self.offered.shape != (len(self.pool), len(self.fidelities)):
             raise ConfigError(f"offers of shape {self.offered.shape} for {len(self.pool)} mixtures")
         if not self._inside.any():
             raise MixtureError("no mixture of the pool lies inside the bounds")
@@ -97,47 +97,51 @@ class Space:
 
     @property
     def cheapest(self) -> int:
-        """The level of the lowest price."""
-        return min(range(len(self.levels)), key=lambda level: self.levels[level].flops)
+        """The fidelity of the lowest price."""
+        return min(range(len(self.fidelities)), key=lambda fidelity: self.fidelities[fidelity].flops)
 
     @property
     def flops(self) -> FloatArray:
-        """Price of every level [L]."""
-        return np.array([level.flops for level in self.levels])
+        """Price of every fidelity [L]."""
+        return np.array([fidelity.flops for fidelity in self.fidelities])
 
-    def on_the_way(self, level: int) -> tuple[int, ...]:
-        """Levels at which a run to this one can be frozen, the shortest first, and itself."""
-        mine = self.levels[level]
+    def on_the_way(self, fidelity: int) -> tuple[int, ...]:
+        """Fidelities at which a run to this one can be frozen, the shortest first, and itself."""
+        mine = self.fidelities[fidelity]
         found = [
             index
-            for index, one in enumerate(self.levels)
+            for index, one in enumerate(self.fidelities)
             if one.kind == CHECKPOINT and one.params == mine.params and one.tokens < mine.tokens
         ]
         # Only the longest trainings of a size are cut into parts: a shorter one has another schedule.
-        whole = mine.kind == CHECKPOINT or level == self.target
-        return (*sorted(found, key=lambda index: self.levels[index].tokens), level) if whole else (level,)
+        whole = mine.kind == CHECKPOINT or fidelity == self.target
+        return (
+            (*sorted(found, key=lambda index: self.fidelities[index].tokens), fidelity)
+            if whole
+            else (fidelity,)
+        )
 
-    def drawn(self, count: int, rng: np.random.Generator, level: int | None = None) -> FloatArray:
-        """Mixtures that may be asked for at a level, at random [C, S]; of a pool each at most once."""
+    def drawn(self, count: int, rng: np.random.Generator, fidelity: int | None = None) -> FloatArray:
+        """Mixtures that may be asked for at a fidelity, at random [C, S]; of a pool each at most once."""
         if self.pool is None:
             sampled = [mixture.shares for mixture in self.region.sample(count, rng)]
             return np.array(sampled).reshape(count, len(self.sources))
-        drawn: FloatArray = self.pool[rng.permutation(self.rows(level))[:count]]
+        drawn: FloatArray = self.pool[rng.permutation(self.rows(fidelity))[:count]]
         return drawn
 
-    def rows(self, level: int | None = None) -> IntArray:
-        """Mixtures of the pool inside the region that can be had at a level (at any: None)."""
+    def rows(self, fidelity: int | None = None) -> IntArray:
+        """Mixtures of the pool inside the region that can be had at a fidelity (at any: None)."""
         assert self.pool is not None
         if self.offered is None:
             return np.flatnonzero(self._inside)
-        here = self.offered.any(axis=1) if level is None else self.offered[:, level]
+        here = self.offered.any(axis=1) if fidelity is None else self.offered[:, fidelity]
         return np.flatnonzero(self._inside & here)
 
-    def offers(self, shares: FloatArray, level: int) -> BoolArray:
-        """Which of the mixtures [C, S], all of them inside the region, can be had at a level [C]."""
+    def offers(self, shares: FloatArray, fidelity: int) -> BoolArray:
+        """Which of the mixtures [C, S], all of them inside the region, can be had at a fidelity [C]."""
         if self.pool is None:
             return np.ones(len(shares), dtype=np.bool_)
-        return among(shares, self.pool[self.rows(level)])
+        return among(shares, self.pool[self.rows(fidelity)])
 
     @cached_property
     def content(self) -> str:
@@ -150,7 +154,7 @@ class Space:
                 "sources": list(region.names),
                 "ratios": [dict(one) for one in region.ratios],
                 "levels": [
-                    [one.kind, *map(float, (one.params, one.tokens, one.flops))] for one in self.levels
+                    [one.kind, *map(float, (one.params, one.tokens, one.flops))] for one in self.fidelities
                 ],
                 "target": self.target,
                 "curves": self.curves,

@@ -1,4 +1,4 @@
-"""What is believed of a mixture at any level: a law, and a Gaussian process of what it misses.
+"""What is believed of a mixture at any fidelity: a law, and a Gaussian process of what it misses.
 
     z(p; N, D, kind) = rho_kind (law(p; N, D; theta) + r(p; N, D)) + delta_kind(p) + noise_kind
     theta ~ N(prior of the law),   r ~ GP(0, RBF(x / l) (s + s_N min(n, n') + s_D min(d, d'))),   x = p^0.3
@@ -73,12 +73,12 @@ class Surrogate:
         Cost: about a second for 13 metrics and 100 trials.
         """
         space, trials = history.space, history.trials
-        target = space.levels[space.target].kind
-        kinds = (target, *sorted({level.kind for level in space.levels} - {target}))
+        target = space.fidelities[space.target].kind
+        kinds = (target, *sorted({fidelity.kind for fidelity in space.fidelities} - {target}))
         rows = trials.measured
         law, reach = _fitted_law(history, rows, kinds)
         empty = cls(space, law, kinds, _nowhere(law), (), reach)
-        told = empty.places(trials.shares, trials.level)
+        told = empty.places(trials.shares, trials.fidelity)
         z = (trials.costs - law.shift) / law.spread
         processes = []
         for place, metric in enumerate(range(len(trials.metrics)) if metrics is None else metrics.tolist()):
@@ -94,12 +94,12 @@ class Surrogate:
         """
         return _of_target(history.trials, history.space, tuple(history.weights.tolist()), seed)
 
-    def places(self, shares: FloatArray, level: IntArray) -> Places:
-        """Mixtures [n, S] at levels [n]."""
-        levels = self.space.levels
-        params = np.array([levels[i].params for i in level])
-        tokens = np.array([levels[i].tokens for i in level])
-        kind = np.array([self.kinds.index(levels[i].kind) for i in level], dtype=np.int64)
+    def places(self, shares: FloatArray, fidelity: IntArray) -> Places:
+        """Mixtures [n, S] at fidelities [n]."""
+        fidelities = self.space.fidelities
+        params = np.array([fidelities[i].params for i in fidelity])
+        tokens = np.array([fidelities[i].tokens for i in fidelity])
+        kind = np.array([self.kinds.index(fidelities[i].kind) for i in fidelity], dtype=np.int64)
         values, slopes = self.law.formula.jacobian(self.law.theta, shares, Scale(params, tokens))
         moved = self.law.prior.mean - self.law.theta
         mean = values + np.einsum("enp,ep->en", slopes, moved)
@@ -107,12 +107,12 @@ class Surrogate:
         if self.reach.axes.any:
             beyond = self.reach.beyond(self.law, shares, Scale(params, tokens))
             features = np.concatenate([features, beyond], axis=2)
-        smallest = [min(getattr(one, name) for one in levels) for name in ("params", "tokens")]
-        scale = np.log10(np.stack([params, tokens], axis=1) / smallest) if len(level) else np.zeros((0, 2))
+        smallest = [min(getattr(one, name) for one in fidelities) for name in ("params", "tokens")]
+        scale = np.log10(np.stack([params, tokens], axis=1) / smallest) if len(fidelity) else np.zeros((0, 2))
         return Places(np.maximum(shares, 0.0) ** _POWER, scale, kind, mean, features)
 
     def mean(self, asked: Places) -> FloatArray:
-        """Expected costs [n, E] at places; the level of another kind is its own."""
+        """Expected costs [n, E] at places; the fidelity of another kind is its own."""
         told = Between.of(self.told, asked)
         found = [one.mean(told) for one in self.processes]
         result: FloatArray = np.stack(found, axis=1) * self._spread + self.law.shift[self.metrics]
@@ -169,11 +169,11 @@ class Surrogate:
         result: FloatArray = (1.0 - self.together) * alone + self.together * deviations**2
         return result
 
-    def believing(self, shares: FloatArray, level: IntArray) -> "Surrogate":
+    def believing(self, shares: FloatArray, fidelity: IntArray) -> "Surrogate":
         """After experiments that measure what is expected of them: means stay, variances fall."""
-        if not len(level):
+        if not len(fidelity):
             return self
-        more = self.places(shares, level)
+        more = self.places(shares, fidelity)
         processes = tuple(one.believing(self.told, more) for one in self.processes)
         return replace(self, told=self.told.plus(more), processes=processes)
 
@@ -187,14 +187,14 @@ class Surrogate:
         result: FloatArray = self.law.spread[self.metrics]
         return result
 
-    def slope(self, shares: FloatArray, level: int, weights: FloatArray) -> float:
-        """How much a difference of the target cost between mixtures [n, S] is expected to move it at a level.
+    def slope(self, shares: FloatArray, fidelity: int, weights: FloatArray) -> float:
+        """How much a difference of target cost between mixtures [n, S] is expected to move it there.
 
         Of a line through what is expected; NaN where nothing differs.
         """
         here, there = (
             self.mean(self.places(shares, np.full(len(shares), one))) @ weights
-            for one in (level, self.space.target)
+            for one in (fidelity, self.space.target)
         )
         away = there - there.mean()
         square = float(away @ away)
@@ -209,24 +209,27 @@ def _of_target(trials: Trials, space: Space, weights: tuple[float, ...], seed: i
 
 def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> tuple[HierarchicalFit, Reach]:
     space, trials = history.space, history.trials
-    really = rows[[space.levels[i].kind not in PROXIES for i in trials.level[rows]]]
+    really = rows[[space.fidelities[i].kind not in PROXIES for i in trials.fidelity[rows]]]
     if len(really) >= LEAST_TRAINED:  # proxies follow a law of their own
         rows = really
     reach, rows = _within_reach(history, rows)
-    levels = [space.levels[i] for i in trials.level[rows]]
-    kind = np.array([kinds.index(level.kind) for level in levels])
+    fidelities = [space.fidelities[i] for i in trials.fidelity[rows]]
+    kind = np.array([kinds.index(fidelity.kind) for fidelity in fidelities])
     costs = trials.costs[rows].copy()
     reference = int(np.bincount(kind, minlength=len(kinds)).argmax()) if not (kind == 0).any() else 0
     for other in set(kind.tolist()) - {reference}:
         costs[kind == other] += _offset(trials.shares[rows], costs, kind, other, reference)
-    sizes = {(level.params, level.tokens) for level in (*levels, space.levels[space.target])}
+    sizes = {(fidelity.params, fidelity.tokens) for fidelity in (*fidelities, space.fidelities[space.target])}
     law = EffectiveDataScaling() if len(sizes) > 1 else EffectiveData()
     data = LawData(
         space.sources,
         trials.metrics,
         trials.shares[rows],
         costs,
-        Scale(np.array([level.params for level in levels]), np.array([level.tokens for level in levels])),
+        Scale(
+            np.array([fidelity.params for fidelity in fidelities]),
+            np.array([fidelity.tokens for fidelity in fidelities]),
+        ),
         own_sources(trials.metrics, space.sources),
     )
     # Parameters move no mixture beside another: along them the law goes on, with what ``Reach`` leaves open.
@@ -236,9 +239,9 @@ def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> tup
 def _within_reach(history: History, rows: IntArray) -> tuple[Reach, IntArray]:
     """How far the runs reach, and those that a law is fitted to."""
     space, costs = history.space, history.trials.costs
-    levels = [space.levels[i] for i in history.trials.level[rows]]
-    reach = Reach.of(levels, space.levels)
-    here = rows[reach.at(levels)]
+    fidelities = [space.fidelities[i] for i in history.trials.fidelity[rows]]
+    reach = Reach.of(fidelities, space.fidelities)
+    here = rows[reach.at(fidelities)]
     lost = np.isfinite(costs[rows]).any(axis=0) & ~np.isfinite(costs[here]).any(axis=0)
     return (reach.let_in(), rows) if lost.any() else (reach, here)
 

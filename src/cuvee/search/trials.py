@@ -21,7 +21,7 @@ class Trials:
     metrics: tuple[str, ...]
     shares: FloatArray
     """[n, S]."""
-    level: IntArray
+    fidelity: IntArray
     """[n]."""
     costs: FloatArray
     """[n, E]; NaN where not measured, a row of NaN where the experiment failed."""
@@ -40,7 +40,7 @@ class Trials:
         directions: Mapping[str, Direction] | None = None,
         metrics: Sequence[str] | None = None,
     ) -> Self:
-        """Observations at levels of the space; rows at other levels are left out. Metrics: default all.
+        """Observations at fidelities of the space; rows at others are left out. Metrics: default all.
 
         Raises:
             ConfigError: other sources than those of the space (told).
@@ -50,20 +50,20 @@ class Trials:
             raise ConfigError(f"observations and search differ in the source(s) {', '.join(odd)}")
         data = LawData.of(observations, metrics, directions)
         order = [observations.sources.index(name) for name in space.sources]
-        sizes = {(one.kind, one.params, one.tokens): i for i, one in enumerate(space.levels)}
+        sizes = {(one.kind, one.params, one.tokens): i for i, one in enumerate(space.fidelities)}
         keys = zip(observations.kind, observations.params.tolist(), observations.tokens.tolist(), strict=True)
-        level = np.array([sizes.get(key, -1) for key in keys], dtype=np.int64)
-        rows = np.flatnonzero(level >= 0)
-        return cls(data.metrics, data.shares[rows][:, order], level[rows], data.costs[rows])
+        fidelity = np.array([sizes.get(key, -1) for key in keys], dtype=np.int64)
+        rows = np.flatnonzero(fidelity >= 0)
+        return cls(data.metrics, data.shares[rows][:, order], fidelity[rows], data.costs[rows])
 
     def __len__(self) -> int:
-        return len(self.level)
+        return len(self.fidelity)
 
     @property
     def experiments(self) -> list[Experiment]:
         """[n], in order."""
-        rows = zip(self.shares.tolist(), self.level.tolist(), strict=True)
-        return [Experiment(tuple(shares), level) for shares, level in rows]
+        rows = zip(self.shares.tolist(), self.fidelity.tolist(), strict=True)
+        return [Experiment(tuple(shares), fidelity) for shares, fidelity in rows]
 
     def plus(self, asked: Sequence[Experiment], costs: FloatArray) -> Self:
         """With further experiments and what they measured [m, E].
@@ -78,22 +78,22 @@ class Trials:
         if not asked:
             return self
         shares = np.concatenate([self.shares, np.stack([one.row for one in asked])])
-        level = np.concatenate([self.level, [one.level for one in asked]])
-        return type(self)(self.metrics, shares, level, np.concatenate([self.costs, costs]))
+        fidelity = np.concatenate([self.fidelity, [one.fidelity for one in asked]])
+        return type(self)(self.metrics, shares, fidelity, np.concatenate([self.costs, costs]))
 
     @property
     def measured(self) -> IntArray:
         """Experiments that measured anything."""
         return np.flatnonzero(np.isfinite(self.costs).any(axis=1))
 
-    def at(self, level: int) -> IntArray:
-        """Experiments of a level that measured everything."""
-        return np.flatnonzero((self.level == level) & np.isfinite(self.costs).all(axis=1))
+    def at(self, fidelity: int) -> IntArray:
+        """Experiments of a fidelity that measured everything."""
+        return np.flatnonzero((self.fidelity == fidelity) & np.isfinite(self.costs).all(axis=1))
 
     def spent(self, space: Space) -> float:
         """FLOPs of all of them."""
-        return float(space.flops[self.level].sum())
+        return float(space.flops[self.fidelity].sum())
 
-    def has(self, shares: FloatArray, level: int) -> bool:
-        """Whether a mixture was tried at a level, with or without success."""
-        return bool(among(shares[None], self.shares[self.level == level])[0])
+    def has(self, shares: FloatArray, fidelity: int) -> bool:
+        """Whether a mixture was tried at a fidelity, with or without success."""
+        return bool(among(shares[None], self.shares[self.fidelity == fidelity])[0])

@@ -61,8 +61,8 @@ def run(folder: StudyFolder, listener: Listener | None = None, **changes: Any) -
 
 
 def timeless(decision: SearchDecision) -> str:
-    levels = tuple(replace(row, seconds=float("nan")) for row in decision.levels)
-    return json.dumps(replace(decision, levels=levels).as_json(), sort_keys=True)
+    rows = tuple(replace(row, seconds=float("nan")) for row in decision.levels)
+    return json.dumps(replace(decision, levels=rows).as_json(), sort_keys=True)
 
 
 def observations(folder: StudyFolder) -> Observations:
@@ -110,11 +110,11 @@ def menu_of(folder: StudyFolder, **changes: Any) -> Menu:
 
 def test_prices_are_those_of_the_formulas(finished: Finished) -> None:
     menu = menu_of(finished.folder)
-    kinds = [level.kind for level in menu.space.levels]
+    kinds = [fidelity.kind for fidelity in menu.space.fidelities]
     assert kinds == ["merged", "ensembled", "trained", "checkpoint", "checkpoint", "trained"]
     model = menu.runner.plan.model.build()
     forward = model.flops_per_token * menu.runner.plan.bench.evaluator().tokens
-    merged, ensembled, short, third, _, target = menu.space.levels
+    merged, ensembled, short, third, _, target = menu.space.fidelities
     assert merged.flops == pytest.approx(forward + 2 * 4 * model.layout.size)
     assert ensembled.flops == pytest.approx(2 * 4 * menu.runner.plan.bench.evaluator().tokens)
     assert target.flops == pytest.approx(3 * model.flops_per_token * target.tokens + forward)
@@ -130,7 +130,7 @@ def test_prices_are_those_of_the_formulas(finished: Finished) -> None:
 def test_the_dearest_training_is_as_long_as_the_budget_allows(unpooled: Finished) -> None:
     for budget, runs in ((6e10, 4.0), (2e11, 8.0)):
         menu = menu_of(unpooled.folder, budget_flops=budget, target_runs=runs, target_tokens=None)
-        dearest = menu.space.levels[menu.space.target]
+        dearest = menu.space.fidelities[menu.space.target]
         assert budget / runs * 0.9 <= dearest.flops <= budget / runs * 1.02
     most = menu_of(unpooled.folder, budget_flops=1e15, target_tokens=None)
     assert most.target.tokens == 60_000  # no longer than the target run
@@ -140,7 +140,7 @@ def test_what_stands_on_the_menu_does_not_change_while_the_pool_is_trained(finis
     after = menu_of(finished.folder)
     assert after.pool_flops == 0
     assert finished.decision.pool_flops > 0
-    assert [row.flops for row in finished.decision.levels] == [one.flops for one in after.space.levels]
+    assert [row.flops for row in finished.decision.levels] == [one.flops for one in after.space.fidelities]
 
 
 def test_a_pool_that_is_paid_for_costs_nothing(finished: Finished, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_pool_that_is_paid_for_costs_nothing(finished: Finished, tmp_path: Pat
     sized = {"target_tokens": None, "target_runs": 4.0}
     paid = menu_of(finished.folder, budget_flops=3e10, **sized)
     assert finished.decision.pool_flops > 1e10
-    dearest = paid.space.levels[paid.space.target]
+    dearest = paid.space.fidelities[paid.space.target]
     assert 3e10 / 4 * 0.9 <= dearest.flops <= 3e10 / 4 * 1.02
     with pytest.raises(ConfigError, match="the pool takes"):
         menu_of(folder, budget_flops=1.4e10, **sized)
@@ -163,7 +163,7 @@ def test_a_search_keeps_its_sizes_while_its_pool_is_trained(tmp_path: Path) -> N
     first = run(folder, **sized)
     after = menu_of(folder, **sized)
     assert after.pool_flops == 0 < looked.pool_flops
-    assert after.space.levels == looked.space.levels
+    assert after.space.fidelities == looked.space.fidelities
     assert timeless(run(folder, **sized)) == timeless(first)
     longer = menu_of(folder, **sized | {"budget_flops": 5.9e10})
     assert longer.target.tokens > after.target.tokens, "another search: its pool is there"
@@ -358,7 +358,7 @@ def test_a_second_run_makes_nothing_and_says_the_same(finished: Finished) -> Non
 def test_reports_are_written_and_read_back(finished: Finished) -> None:
     page = write(finished.decision, finished.folder.root)[0]
     text = page.read_text()
-    for words in ("The way to it", "Trained at the dearest level", "ensemble", "frozen", *LANGUAGES):
+    for words in ("The way to it", "Trained at the target fidelity", "ensemble", "frozen", *LANGUAGES):
         assert words in text
     assert text.count("<circle class=") >= len(finished.decision.trained)
     document = json.loads((finished.folder.root / "search.json").read_text())
@@ -386,7 +386,7 @@ def test_reports_are_written_and_read_back(finished: Finished) -> None:
             "and was chosen by the same trainings, one each: only trainings at fresh seeds can check it.",
         ),
         (FOUND, {"against_uniform": Interval(-0.02, -0.05, 0.01)}, "It may be no better than equal shares."),
-        (FOUND, {"tested": False}, "No mixture was trained at the dearest level, 12,032 tokens."),
+        (FOUND, {"tested": False}, "No mixture was trained at the target fidelity, 12,032 tokens."),
         ((0.25,) * 4, {}, "Equal shares did best of "),
     ],
 )

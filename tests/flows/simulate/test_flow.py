@@ -14,11 +14,11 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.flows.simulate.flow import Simulated, simulate
-from cuvee.flows.simulate.names import level_named, level_names
+from cuvee.flows.simulate.names import fidelity_named, fidelity_names
 from cuvee.flows.simulate.question import METHODS, SimulationQuestion
 from cuvee.flows.simulate.scores import comparisons, method_row, quantile, verdict
 from cuvee.flows.simulate.table import read_table
-from cuvee.flows.simulate.trajectories import Plays
+from cuvee.flows.simulate.trajectories import Trajectories
 from cuvee.mixture.mixture import Mixture
 from cuvee.question.runs import read_runs
 from cuvee.runs.observations import Observations
@@ -27,9 +27,9 @@ from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.methods.registry import PROPOSERS
 from cuvee.search.methods.transfer import Transfer
-from cuvee.search.played import Played
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Fidelity
+from cuvee.search.trajectory import Trajectory
 from cuvee.types import FloatArray
 from tests.published import shared
 
@@ -162,23 +162,23 @@ def test_the_level_and_its_price_can_be_said(tmp_path: Path) -> None:
     runs = table()
     told = replace(runs, flops=np.where(runs.params == 1e6, 5.0, 20.0))
     simulation = played(tmp_path, replace(QUICK, methods=("random",), seeds=2), told).simulation
-    assert [level.flops for level in simulation.levels] == [5.0, 20.0]
-    small = replace(QUICK, methods=("random",), seeds=2, target_level="1M/1e8")
+    assert [fidelity.flops for fidelity in simulation.levels] == [5.0, 20.0]
+    small = replace(QUICK, methods=("random",), seeds=2, target_fidelity="1M/1e8")
     chosen = played(tmp_path, small, told).simulation
     assert chosen.target_level.name == "1M/100M"
-    assert [level.price for level in chosen.levels] == [1.0, 4.0]
+    assert [fidelity.price for fidelity in chosen.levels] == [1.0, 4.0]
 
 
 def test_one_level_is_searched_all_the_same(tmp_path: Path) -> None:
     runs = table((LARGE,), mixtures=12)
     nameless = replace(runs, params=np.full(12, np.nan), tokens=np.full(12, np.nan))
     simulation = played(tmp_path, replace(QUICK, methods=(*CHEAP, "sobol"), seeds=2), nameless).simulation
-    (level,) = simulation.levels
-    assert (level.is_target, level.price, level.mixtures) == (True, 1.0, 12)
-    assert all(math.isnan(size) for size in (level.params, level.tokens, level.flops))
-    assert any("one level" in note for note in simulation.notes)
+    (fidelity,) = simulation.levels
+    assert (fidelity.is_target, fidelity.price, fidelity.mixtures) == (True, 1.0, 12)
+    assert all(math.isnan(size) for size in (fidelity.params, fidelity.tokens, fidelity.flops))
+    assert any("one fidelity" in note for note in simulation.notes)
     assert any("No run tells its tokens" in note for note in simulation.notes)
-    assert "one level only" in simulation.headline[-1]
+    assert "one fidelity only" in simulation.headline[-1]
     assert all(row.curve[0].spent == 1.0 and row.curve[-1].spent == 6.0 for row in simulation.methods)
 
 
@@ -259,7 +259,7 @@ def test_more_seeds_need_only_the_new_plays_and_other_terms_all(tmp_path: Path) 
         (replace(QUICK, seeds=3), 2),
         (replace(QUICK, seeds=2, budget=5.0), 4),
         (replace(QUICK, seeds=2, batch=2), 4),
-        (replace(QUICK, seeds=2, target_level="1M/100M"), 4),
+        (replace(QUICK, seeds=2, target_fidelity="1M/100M"), 4),
     ):
         count = Counting([])
         played(tmp_path, question, executor=count)
@@ -300,17 +300,17 @@ def test_a_method_that_crashes_is_not_hidden(tmp_path: Path, monkeypatch: pytest
 # --- scores by hand ---------------------------------------------------------------------------------
 
 
-def by_hand(method: str, best: Sequence[float], cost: float = 1.0) -> Played:
+def by_hand(method: str, best: Sequence[float], cost: float = 1.0) -> Trajectory:
     """Runs of one cost each; the optimum is 0 and the median 1, so that a cost is a gap."""
     spent = np.array([cost * (place + 1) for place in range(len(best))], dtype=np.float64)
     gaps = np.array(best, dtype=np.float64)
     experiments = tuple(Experiment((1.0, 0.0), 0) for _ in best)
-    return Played(method, experiments, spent, gaps, gaps, spent, None, optimum=0.0, median=1.0)
+    return Trajectory(method, experiments, spent, gaps, gaps, spent, None, optimum=0.0, median=1.0)
 
 
 def test_scores_by_hand() -> None:
     plays = (by_hand("random", [0.5, 0.05, 0.0]), by_hand("random", [2.0, 2.0, 2.0]))
-    row = method_row(Plays("random", (*plays, by_hand("random", [0.1, 0.1, 0.01])), math.nan), 3.0)
+    row = method_row(Trajectories("random", (*plays, by_hand("random", [0.1, 0.1, 0.01])), math.nan), 3.0)
     easy, hard = row.reach
     assert (easy.gap, easy.median, easy.high) == (0.1, 2.0, math.inf)
     assert easy.failures == pytest.approx(1 / 3)
@@ -327,7 +327,7 @@ def test_scores_by_hand() -> None:
 
 def test_before_the_first_run_at_the_target_nothing_is_found() -> None:
     late = by_hand("random", [math.nan, 0.3], cost=2.0)
-    row = method_row(Plays("random", (late,), math.nan), 4.0)
+    row = method_row(Trajectories("random", (late,), math.nan), 4.0)
     assert row.curve[0].median == math.inf
     assert row.curve[-1].median == 0.3
 
@@ -338,9 +338,11 @@ def test_when_adaptivity_pays() -> None:
     never = tuple(by_hand("m", [1.0] * 5) for _ in range(8))
 
     def told(
-        adaptive: tuple[Played, ...], simple: tuple[Played, ...]
+        adaptive: tuple[Trajectory, ...], simple: tuple[Trajectory, ...]
     ) -> tuple[str, tuple[MethodComparison, ...]]:
-        found = comparisons([Plays("cost_aware", adaptive, 0.0), Plays("transfer", simple, 0.0)])
+        found = comparisons(
+            [Trajectories("cost_aware", adaptive, 0.0), Trajectories("transfer", simple, 0.0)]
+        )
         return verdict(found), found
 
     pays, found = told(soon, late)
@@ -360,7 +362,7 @@ def test_when_adaptivity_pays() -> None:
 
 def test_a_play_is_the_same_as_json() -> None:
     play = replace(by_hand("m", [math.nan, 0.1 + 0.2]), recommendation=np.array([1 / 3, 2 / 3]))
-    again = Played.from_json(json.loads(json.dumps(play.as_json(), allow_nan=False)))
+    again = Trajectory.from_json(json.loads(json.dumps(play.as_json(), allow_nan=False)))
     assert again.experiments == play.experiments
     assert np.array_equal(again.best, play.best, equal_nan=True)
     assert again.recommendation is not None
@@ -373,20 +375,20 @@ def test_a_play_is_the_same_as_json() -> None:
 
 def test_levels_by_name() -> None:
     sizes = ((58_982_400.0, 1_048_576_000.0), (1_310_720.0, 1_048_576_000.0))
-    levels = [Fidelity("imported", params, tokens, 1.0) for params, tokens in sizes]
-    assert level_names(levels) == ("58.98M/1.049B", "1.311M/1.049B")
-    for place, name in enumerate(level_names(levels)):
-        assert level_named(levels, name) == place
-    assert level_named(levels, "59m/1.05G") == 0
-    assert level_named(levels, "1310720/1048576000") == 1
+    fidelities = [Fidelity("imported", params, tokens, 1.0) for params, tokens in sizes]
+    assert fidelity_names(fidelities) == ("58.98M/1.049B", "1.311M/1.049B")
+    for place, name in enumerate(fidelity_names(fidelities)):
+        assert fidelity_named(fidelities, name) == place
+    assert fidelity_named(fidelities, "59m/1.05G") == 0
+    assert fidelity_named(fidelities, "1310720/1048576000") == 1
     for wrong in ("2M/1B", "1M", "a/b", "", "-1M/1B", "trained:1.311M/1.049B"):
         with pytest.raises(ConfigError, match=r"58\.98M/1\.049B, 1\.311M/1\.049B"):
-            level_named(levels, wrong)
-    mixed = [levels[0], replace(levels[0], kind="merged")]
-    assert level_names(mixed)[1] == "merged:58.98M/1.049B"
-    assert level_named(mixed, "merged:58.98M/1.049B") == 1
+            fidelity_named(fidelities, wrong)
+    mixed = [fidelities[0], replace(fidelities[0], kind="merged")]
+    assert fidelity_names(mixed)[1] == "merged:58.98M/1.049B"
+    assert fidelity_named(mixed, "merged:58.98M/1.049B") == 1
     with pytest.raises(ConfigError, match="several kinds"):
-        level_named(mixed, "58.98M/1.049B")
+        fidelity_named(mixed, "58.98M/1.049B")
 
 
 @pytest.mark.parametrize(
@@ -419,10 +421,10 @@ def test_tables_that_cannot_be_searched(tmp_path: Path) -> None:
     cases = [
         (replace(runs, values=hole), quick, "'loss' was not measured in run '7' .1 of 80 runs"),
         (replace(runs, params=some), quick, "both are needed"),
-        (runs.select(one), quick, r"only 1 mixture.*--target-level.*1M/100M \(40\), 10M/1B \(1\)"),
+        (runs.select(one), quick, r"only 1 mixture.*--target-fidelity.*1M/100M \(40\), 10M/1B \(1\)"),
         (table(mixtures=1), quick, "only 1 mixture"),
         (replace(runs, values=np.ones_like(runs.values)), quick, "the same for all 40 mixtures"),
-        (runs, replace(quick, target_level="5M/1B"), "no run is of the target level '5M/1B'.*1M/100M"),
+        (runs, replace(quick, target_fidelity="5M/1B"), "no run is of the target fidelity '5M/1B'.*1M/100M"),
         (runs, replace(quick, weights={"nothing": 1.0}), "no metric 'nothing'"),
         (runs, replace(quick, law="linear"), "knows nothing of scale"),
     ]
@@ -433,7 +435,7 @@ def test_tables_that_cannot_be_searched(tmp_path: Path) -> None:
 
 
 def test_a_budget_that_ends_in_the_first_design_is_told(tmp_path: Path) -> None:
-    near = table(((9e6, 9e8), LARGE))  # the small level costs 0.81
+    near = table(((9e6, 9e8), LARGE))  # the small fidelity costs 0.81
     question = replace(QUICK, seeds=2, budget=5.0)
     for _ in range(2):  # also when the plays lie there
         with pytest.raises(ConfigError, match=r"budget of 5 runs .* before transfer makes the first"):
@@ -454,7 +456,7 @@ def test_reading_keeps_all_scales(tmp_path: Path) -> None:
 
 
 def test_a_study_is_played_from_its_store(tmp_path: Path) -> None:
-    """Kinds are levels, and what mixtures are not compared by is left out."""
+    """Kinds are fidelities, and what mixtures are not compared by is left out."""
     shares = np.random.default_rng(0).dirichlet(np.ones(3), 20)
 
     def run(place: int, kind: str, role: str, flops: float, loss: float | None = None) -> Run:

@@ -36,7 +36,7 @@ def _reasons(decision: "SearchDecision") -> Iterator[str]:
             f"{decision.regret.mean:.4f} nats per token as far as it is known: a larger budget may find it."
         )
     if not decision.tested:
-        yield f"No mixture was trained at the dearest level, {tokens:,} tokens."
+        yield f"No mixture was trained at the target fidelity, {tokens:,} tokens."
         return
     if keeps_equal_shares(decision):
         yield f"Equal shares did best of {count} mixtures trained on {tokens:,} tokens, once each."

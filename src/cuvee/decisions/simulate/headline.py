@@ -9,7 +9,7 @@ _DISAGREES = 0.5
 
 
 def headline(simulation: Simulation) -> tuple[str, ...]:
-    """Which method gets there for least, whether adaptivity pays, and what the cheapest level tells."""
+    """Which method gets there for least, whether adaptivity pays, and what the cheapest fidelity says."""
     return (_best(simulation), *_adaptivity(simulation), *_cheapest(simulation))
 
 
@@ -61,7 +61,7 @@ def _told(one: MethodComparison, budget: float) -> str:
 
 def _cheapest(simulation: Simulation) -> list[str]:
     if len(simulation.levels) == 1:
-        return ["There is one level only, so nothing can be learnt from cheaper runs."]
+        return ["There is one fidelity only, so nothing can be learnt from cheaper runs."]
     level = simulation.cheapest
     if level.is_target or math.isnan(level.rank):
         return []
@@ -71,7 +71,7 @@ def _cheapest(simulation: Simulation) -> list[str]:
         else "agrees with the target in part"
     )  # fmt: skip
     return [
-        f"The cheapest level, {level.name}, costs {level.price:.2g} of a run at the target and {how}: it "
+        f"The cheapest fidelity, {level.name}, costs {level.price:.2g} of a run at the target and {how}: it "
         f"ranks mixtures at {level.rank:.2f}."
     ]
 

@@ -38,7 +38,7 @@ _LEAST_RANKED = 4
 
 
 def conclude(findings: SearchFindings, runner: Runner) -> d.SearchDecision:
-    """The mixture of the lowest expected target loss among those trained at the dearest level.
+    """The mixture of the lowest expected target loss among those trained at the target fidelity.
 
     Raises:
         TrainingError: too few experiments measured anything (the last reason is told).
@@ -61,7 +61,7 @@ def conclude(findings: SearchFindings, runner: Runner) -> d.SearchDecision:
         method=config.search.method,
         stopped=findings.stopped,
         tested=end.regret.tested,
-        target_tokens=config.target_run.tokens or round(space.levels[space.target].tokens),
+        target_tokens=config.target_run.tokens or round(space.fidelities[space.target].tokens),
         mixture=end.mixture(),
         target=config.target_weights,
         expected=end.expected(end.regret.pick[None])[0],
@@ -69,7 +69,7 @@ def conclude(findings: SearchFindings, runner: Runner) -> d.SearchDecision:
         regret=_central(end.regret.lost),
         better_probability=end.regret.probability(config.search.tolerance),
         tolerance=config.search.tolerance,
-        levels=tuple(end.level(place) for place in range(len(space.levels))),
+        levels=tuple(end.fidelity(place) for place in range(len(space.fidelities))),
         tried=end.tried(),
         trained=end.trained(),
         known=len(findings.history.trials) - end.told,
@@ -125,7 +125,7 @@ class _SearchEnd:
         return sum(one.told for one in self.findings.made)
 
     def at_target(self, shares: FloatArray) -> FloatArray:
-        """Expected target losses [n] of mixtures at the dearest level."""
+        """Expected target losses [n] of mixtures at the target fidelity."""
         places = self.surrogate.places(shares, np.full(len(shares), self.findings.menu.space.target))
         return self.surrogate.mean(places) @ self.weights
 
@@ -152,7 +152,7 @@ class _SearchEnd:
         menu, config = self.findings.menu, self.runner.plan.config
         low, high = self.regret.interval(LEVEL)
         tokens = config.target_run.tokens
-        target = tokens or menu.space.levels[menu.space.target].tokens
+        target = tokens or menu.space.fidelities[menu.space.target].tokens
         return tuple(
             SourceShare.of(
                 name,
@@ -166,10 +166,10 @@ class _SearchEnd:
             for place, name in enumerate(menu.space.sources)
         )
 
-    def level(self, place: int) -> d.FidelityRow:
+    def fidelity(self, place: int) -> d.FidelityRow:
         findings, space = self.findings, self.findings.menu.space
-        one, trials = space.levels[place], findings.history.trials
-        made = [entry for entry in findings.made if entry.experiment.level == place]
+        one, trials = space.fidelities[place], findings.history.trials
+        made = [entry for entry in findings.made if entry.experiment.fidelity == place]
         rows = trials.at(place)
         there = trials.costs[rows] @ self.weights
         expected = self.at_target(trials.shares[rows]) if len(rows) else np.zeros(0)
@@ -200,7 +200,7 @@ class _SearchEnd:
             rows.append(
                 d.Tried(
                     str(number),
-                    one.experiment.level,
+                    one.experiment.fidelity,
                     one.why,
                     one.experiment.shares,
                     float(one.losses @ self.weights),
@@ -219,7 +219,7 @@ class _SearchEnd:
         names = {
             one.experiment.shares: str(number)
             for number, one in enumerate(self.findings.made, start=1)
-            if one.experiment.level == target
+            if one.experiment.fidelity == target
         }
         found = [
             d.TrainedMixture(
@@ -235,7 +235,7 @@ class _SearchEnd:
         failed = sum(1 for one in findings.made if one.error)
         if failed:
             found.append(f"{failed} experiments failed and were charged; their reasons stand with them.")
-        target = findings.menu.space.levels[findings.menu.space.target]
+        target = findings.menu.space.fidelities[findings.menu.space.target]
         dearest = target.tokens
         if config.target_run.tokens is None:
             found.append(
@@ -261,7 +261,7 @@ class _SearchEnd:
         menu = self.findings.menu
         if place not in menu.trainings:
             return float("nan")
-        made = [one.experiment for one in self.findings.made if one.experiment.level == place]
+        made = [one.experiment for one in self.findings.made if one.experiment.fidelity == place]
         keys = [planned_key(self.runner.plan, menu.planned(one)) for one in made]
         known = self.runner.store.seconds()
         spent = [known.get((key, SEARCH), 0.0) for key in keys]

@@ -1,6 +1,6 @@
 """The flow of ``cuvee search``: one batch of experiments after another, until it stops by rule.
 
-    baseline at the dearest level -> ask, write down, make, observe -> ... -> try what looks best -> conclude
+    baseline at the target fidelity -> ask, write down, make, observe -> ... -> try the best -> conclude
 
 A method is a pure function of what was tried, so a search that was killed goes on from its journal and the
 store, and tries what it would have tried.
@@ -33,7 +33,7 @@ from cuvee.search.proposer import History, Proposer
 from cuvee.search.regret import Regret, believed
 from cuvee.search.space import Experiment
 from cuvee.search.trials import Trials
-from cuvee.search.untried import at_level, untried
+from cuvee.search.untried import at_fidelity, untried
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
@@ -195,7 +195,7 @@ class _Search:
             if not history.tried(first.row[None], target)[0]:
                 more = self._asked(history.plus(first), self._side_by_side - 1, self.loop.price(first))
                 return self._batch([first, *more], ["baseline", *self._by_method(more)])
-        dearest = self.menu.space.levels[target].flops
+        dearest = self.menu.space.fidelities[target].flops
         self._believe()
         if self.sure >= SURE_TIMES:
             return "nothing better is probable"
@@ -203,7 +203,7 @@ class _Search:
             return "budget"
         asked = self._asked(history, self._side_by_side)
         after = self.loop.left - sum(map(self.loop.price, asked))
-        if asked and (after >= dearest or any(one.level == target for one in asked)):
+        if asked and (after >= dearest or any(one.fidelity == target for one in asked)):
             return self._batch(asked, self._by_method(asked))
         # Another cheap experiment would leave nothing to try the best mixture with: try it now.
         if verified := self._verified(int(self.loop.left // dearest)):
@@ -238,17 +238,17 @@ class _Search:
         return found
 
     def _trains(self, one: Experiment) -> bool:
-        """At the dearest level, or on the way there."""
-        return one.level in self.menu.space.on_the_way(self.menu.space.target)
+        """At the target fidelity, or on the way there."""
+        return one.fidelity in self.menu.space.on_the_way(self.menu.space.target)
 
     def _verified(self, count: int) -> list[Experiment]:
-        """The mixtures of the lowest posterior mean that were not run at the dearest level yet."""
+        """The mixtures of the lowest posterior mean that were not run at the target fidelity yet."""
         history, target = self.loop.history, self.menu.space.target
         if len(history.trials.measured) < LEAST_TOLD:
             return []
         regret = self._regret(tested_only=False)
         left = untried(history, np.stack([regret.pick, *regret.winners]), target)
-        return at_level(left[: min(count, self._side_by_side)], target)
+        return at_fidelity(left[: min(count, self._side_by_side)], target)
 
     def _believe(self) -> None:
         history, tolerance = self.loop.history, self._runner.plan.config.search.tolerance

@@ -45,7 +45,7 @@ class Asked:
     def as_json(self) -> Json:
         """A line."""
         return {
-            "experiments": [{"shares": list(one.shares), "level": one.level} for one in self.experiments],
+            "experiments": [{"shares": list(one.shares), "level": one.fidelity} for one in self.experiments],
             "why": list(self.why),
             "gain": None if self.gain != self.gain else self.gain,
             "sure": self.sure,

@@ -24,7 +24,7 @@ from cuvee.study.runner import Runner
 from cuvee.types import FloatArray
 
 _PROXIES = {"merged": Proxies.merges, "ensembled": Proxies.ensembles}
-"""By the kind of level."""
+"""By the kind of fidelity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Measuring:
     def prepare(self) -> None:
         """Train the pool, and measure what its proxies need, where the menu has any."""
         runner = self.menu.runner
-        if len(self.menu.trainings) == len(self.space.levels):
+        if len(self.menu.trainings) == len(self.space.fidelities):
             return
         runner.make(Trainings(runner.plan, "training the seed model"), planned_seed(runner.plan))
         runner.make(Trainings(runner.plan, "training the pool"), planned_branches(runner.plan))
@@ -54,7 +54,7 @@ class Measuring:
 
     def price(self, experiment: Experiment, history: History) -> float:
         """FLOPs; a training that was frozen on its way goes on at the price of the rest."""
-        return history.price(experiment.row, experiment.level)
+        return history.price(experiment.row, experiment.fidelity)
 
     def measure(self, experiments: Sequence[Experiment]) -> FloatArray:
         """Nats per token [n, E], a row of NaN for a training that failed.
@@ -63,8 +63,8 @@ class Measuring:
         """
         places: dict[str, list[int]] = defaultdict(list)
         for place, one in enumerate(experiments):
-            kind = self.space.levels[one.level].kind
-            places["" if one.level in self.menu.trainings else kind].append(place)
+            kind = self.space.fidelities[one.fidelity].kind
+            places["" if one.fidelity in self.menu.trainings else kind].append(place)
         losses = np.full((len(experiments), len(self.metrics)), np.nan)
         for kind in sorted(places):
             asked = [experiments[place] for place in places[kind]]
@@ -74,9 +74,9 @@ class Measuring:
     def along(self, experiment: Experiment, trials: Trials) -> tuple[list[Experiment], FloatArray]:
         """Parts of a training that are no trials yet, with what was measured on its way; NaN where nothing
         was."""
-        levels = self.space.on_the_way(experiment.level)[:-1]
-        parts = [Experiment(experiment.shares, level) for level in levels]
-        parts = [one for one in parts if not trials.has(one.row, one.level)]
+        fidelities = self.space.on_the_way(experiment.fidelity)[:-1]
+        parts = [Experiment(experiment.shares, fidelity) for fidelity in fidelities]
+        parts = [one for one in parts if not trials.has(one.row, one.fidelity)]
         losses = np.full((len(parts), len(self.metrics)), np.nan)
         for row, run in zip(losses, self._known(parts), strict=True):
             if run is not None:
@@ -85,7 +85,7 @@ class Measuring:
 
     def error(self, experiment: Experiment) -> str:
         """Why it failed; empty where it did not."""
-        if experiment.level not in self.menu.trainings:
+        if experiment.fidelity not in self.menu.trainings:
             return ""
         [run] = self._known([experiment])
         return (run.error or "") if run is not None else ""

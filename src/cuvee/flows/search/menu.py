@@ -1,6 +1,6 @@
 """What a search can ask for, at which price. Plans only; nothing is trained.
 
-The dearest level is a training as long as the budget allows, at most the target run. Below it stand shorter
+the target fidelity is a training as long as the budget allows, at most the target run. Below it stand shorter
 trainings, the dearest ones frozen on their way, and the merges and ensembles of a pool of branches.
 """
 
@@ -46,12 +46,12 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Menu:
-    """Levels, and how an experiment at each is made. Made by ``of``."""
+    """Fidelities, and how an experiment at each is made. Made by ``of``."""
 
     runner: Runner
     space: Space
     trainings: dict[int, Training]
-    """By level; the other levels are proxies."""
+    """By fidelity; the other fidelities are proxies."""
     available: dict[str, int]
     """Tokens of each source that the target run can draw on."""
     charge: Charge
@@ -81,12 +81,12 @@ class Menu:
                 f"search.budget_flops: {flops(config.search.budget_flops, 3)} do not pay for the pool"
                 + _pool_told(charge.flops)
             )
-        trainings, levels = _trained(plan, left)
-        proxies = _proxies(plan, levels[-1])
+        trainings, fidelities = _trained(plan, left)
+        proxies = _proxies(plan, fidelities[-1])
         region = region_of(config, available)
         if region.totals.is_point:
             raise ConfigError("limits: they leave one mixture, so that nothing is left to search; widen them")
-        space = Space(region, (*proxies, *levels), len(proxies) + len(levels) - 1)
+        space = Space(region, (*proxies, *fidelities), len(proxies) + len(fidelities) - 1)
         return cls(runner, space, dict(enumerate(trainings, len(proxies))), available, charge, unpaid)
 
     @property
@@ -109,8 +109,8 @@ class Menu:
         )
 
     def planned(self, experiment: Experiment, replica: int = 0) -> Planned:
-        """The run behind an experiment at the level of a training."""
-        training = self.trainings[experiment.level]
+        """The run behind an experiment at the fidelity of a training."""
+        training = self.trainings[experiment.fidelity]
         mixture = self.mixture(experiment)
         run = _run(self.runner.plan, mixture, training, replica)
         return Planned(run, SEARCH, mixture, training.measured_along, training.until)
@@ -124,8 +124,8 @@ class Menu:
         if not set(run.mixture.support) <= set(self.space.sources):
             return None
         shares = tuple(run.mixture.reindexed(self.space.sources).shares.tolist())
-        for place, level in enumerate(self.space.levels):
-            if (level.kind, level.params, level.tokens) == (run.kind, run.params, run.tokens):
+        for place, fidelity in enumerate(self.space.fidelities):
+            if (fidelity.kind, fidelity.params, fidelity.tokens) == (run.kind, run.params, run.tokens):
                 return Experiment(shares, place)
         return None
 
@@ -146,7 +146,7 @@ class Menu:
         return digest(
             ({"pool": pool, **config.merging.key} if pool else {})
             | {
-                "levels": [vars(one) for one in self.space.levels],
+                "levels": [vars(one) for one in self.space.fidelities],
                 "lower": region.lower.tolist(),
                 "upper": region.upper.tolist(),
                 "ratios": [dict(one) for one in region.ratios],
@@ -168,7 +168,7 @@ def _run(plan: Plan, mixture: Mixture, training: Training, replica: int = 0) -> 
 
 
 def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]:
-    """Trainings with their levels, the dearest last; its frozen parts stand before it."""
+    """Trainings with their fidelities, the dearest last; its frozen parts stand before it."""
     config = plan.config
     settings, size = config.search, config.model.parameters or plan.parameters
     batch = config.reference_training.batch_tokens
@@ -182,7 +182,7 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]
             return size
         return interpolated(size, last, math.log(tokens / lowest) / math.log(limit / lowest))
 
-    def level(training: Training) -> Fidelity:
+    def fidelity(training: Training) -> Fidelity:
         run = _run(plan, even, training)
         model, tokens = run.model.build(), training.until * run.recipe.batch_tokens or run.recipe.tokens
         times = training.until // steps_between(run.recipe, training.measured_along) if training.until else 1
@@ -191,7 +191,7 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]
         return Fidelity(kind, model.layout.size, tokens, run.flops_of(tokens) + measured)
 
     def price(tokens: float) -> float:
-        return level(Training(sized(tokens, tokens), round(tokens))).flops
+        return fidelity(Training(sized(tokens, tokens), round(tokens))).flops
 
     highest = settings.target_tokens
     if highest is None:
@@ -226,7 +226,7 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]
         for place in range(1, settings.checkpoints + 1)
     ]
     found = [*trainings, *parts, dearest]
-    return found, [level(one) for one in found]
+    return found, [fidelity(one) for one in found]
 
 
 def _largest(price: Callable[[float], float], budget: float, least: int, limit: int | None) -> float:
@@ -246,7 +246,7 @@ def _largest(price: Callable[[float], float], budget: float, least: int, limit: 
 def _proxies(plan: Plan, target: Fidelity) -> list[Fidelity]:
     """Merges cost a forward pass and the average of all branches, ensembles the mixing of probabilities.
 
-    Both stand for trainings at the dearest level, whatever their branches were trained on: how a difference
+    Both stand for trainings at the target fidelity, whatever their branches were trained on: how a difference
     there moves them, and how far off they are, is learnt.
     """
     branches = sum(1 for _ in planned_branches(plan))

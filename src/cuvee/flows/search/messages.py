@@ -14,13 +14,13 @@ _SHARES_TOLD = 3
 def told_line(menu: Menu, proposer: Proposer, made: Sequence[Made], spent: float) -> str:
     """What was tried last, the best so far, what was spent, and what was expected to be hidden before."""
     last = made[-1]
-    weights, level = proposer.weights, menu.space.levels[last.experiment.level]
+    weights, fidelity = proposer.weights, menu.space.fidelities[last.experiment.fidelity]
     loss = float(last.losses @ weights) if not last.error else float("nan")
     _, costs = proposer.history.target_costs()
     budget = menu.runner.plan.config.search.budget_flops
-    best = f"best {costs.min():.4f}" if len(costs) else "none at the dearest level yet"
+    best = f"best {costs.min():.4f}" if len(costs) else "none at the target fidelity yet"
     gain = f", {last.gain:.4f} hidden before" if last.gain == last.gain else ""
-    size = level_name(level.kind, level.tokens, menu)
+    size = fidelity_name(fidelity.kind, fidelity.tokens, menu)
     outcome = f"failed ({last.error})" if last.error else f"loss {loss:.4f}"
     return (
         f"{len(made):>4}  {size:<26}{_main_shares(menu, last)}: {outcome}; {best}; "
@@ -28,11 +28,11 @@ def told_line(menu: Menu, proposer: Proposer, made: Sequence[Made], spent: float
     )
 
 
-def level_name(kind: str, tokens: float, menu: Menu) -> str:
+def fidelity_name(kind: str, tokens: float, menu: Menu) -> str:
     """In two or three words."""
     if kind in ("merged", "ensembled"):
         return kind
-    target = menu.space.levels[menu.space.target].tokens
+    target = menu.space.fidelities[menu.space.target].tokens
     if kind == "checkpoint":
         return f"frozen at {tokens / target:.0%}"
     return f"trained on {tokens:,.0f}"

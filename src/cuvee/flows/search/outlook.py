@@ -10,7 +10,7 @@ from cuvee.types import Json
 
 @dataclass(frozen=True)
 class OfferedRow:
-    """One level."""
+    """One fidelity."""
 
     kind: str
     parameters: int
@@ -25,7 +25,7 @@ class OfferedRow:
 
 @dataclass(frozen=True)
 class SearchOutlook:
-    """Levels with prices."""
+    """Fidelities with prices."""
 
     rows: tuple[OfferedRow, ...]
     """The dearest last."""
@@ -61,17 +61,17 @@ def outlook_of(menu: Menu) -> SearchOutlook:
     config, watch = menu.runner.plan.config, Stopwatch(menu.runner)
     budget = config.search.budget_flops
     rows = []
-    for place, level in enumerate(menu.space.levels):
+    for place, fidelity in enumerate(menu.space.fidelities):
         training = menu.trainings.get(place)
         rate = watch.flops_a_second(menu.example(training)) if training else float("nan")
         rows.append(
             OfferedRow(
-                level.kind,
-                round(level.params),
-                round(level.tokens),
-                level.flops,
-                level.flops / rate,
-                int((budget - menu.pool_flops) // level.flops),
+                fidelity.kind,
+                round(fidelity.params),
+                round(fidelity.tokens),
+                fidelity.flops,
+                fidelity.flops / rate,
+                int((budget - menu.pool_flops) // fidelity.flops),
             )
         )
     rate = config.workers * watch.flops_a_second(menu.example(menu.target))

@@ -1,7 +1,7 @@
-"""Arena: a table of runs made ready to be searched in.
+"""Benchmark: a table of runs made ready to be searched in.
 
-Levels are the kinds and sizes of the runs. A level costs the mean of what its runs are told to have cost, and
-where that is not told 6 x parameters x tokens. Where no run tells its size the table is one level.
+Fidelities are the kinds and sizes of the runs. A fidelity costs the mean of what the table says that its runs
+cost, and 6 x parameters x tokens where it says nothing. A table without sizes is one fidelity.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
-from cuvee.flows.simulate.names import level_named, level_names
+from cuvee.flows.simulate.names import fidelity_named, fidelity_names
 from cuvee.flows.simulate.question import SimulationQuestion
 from cuvee.hashing import digest
 from cuvee.laws.interface import LawData, Scale
@@ -23,16 +23,16 @@ from cuvee.runs.formats.part import listed
 from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
 from cuvee.search.optimum import minimise
-from cuvee.search.replay import LevelKey, Replay
+from cuvee.search.replay import FidelityKey, Replay
 from cuvee.search.space import Space
 from cuvee.types import FloatArray
 
 _LEAST_MIXTURES = 2
-_LEVELS_TOLD = 8
+_FIDELITIES_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Arena:
+class Benchmark:
     """A replay, and what is to be minimised in it."""
 
     replay: Replay
@@ -43,7 +43,7 @@ class Arena:
     unknown: tuple[str, ...]
     """Of ``params`` and ``tokens`` those that no run tells: they are 1 here, and FLOPs mean nothing."""
     counts: tuple[int, ...]
-    """Different mixtures that were run at each level."""
+    """Different mixtures that were run at each fidelity."""
 
     @property
     def weights(self) -> FloatArray:
@@ -51,18 +51,18 @@ class Arena:
         return np.array(list(self.target.values()))
 
 
-def arena_of(observations: Observations, question: SimulationQuestion, executor: Executor) -> Arena:
+def benchmark_of(observations: Observations, question: SimulationQuestion, executor: Executor) -> Benchmark:
     """Make the replay that is asked for.
 
     Args:
         observations: runs of any kinds and sizes.
-        question: metrics, target level, and whether a law answers.
+        question: metrics, target fidelity, and whether a law answers.
         executor: where the law is cross-validated.
 
     Raises:
         ConfigError: a metric is unknown or not measured in some run, sizes are known of some runs only, the
-            target level is none of the table, or holds nothing to choose between, or the law cannot be
-            fitted, or says the same of all levels.
+            target fidelity is none of the table, or holds nothing to choose between, or the law cannot be
+            fitted, or says the same of all fidelities.
     """
     weights = Question(weights=question.weights).target(observations.metrics)
     target = {name: weight for name, weight in weights.items() if weight > 0}
@@ -76,15 +76,15 @@ def arena_of(observations: Observations, question: SimulationQuestion, executor:
     directions = {name: way for name, way in question.directions.items() if name in target}
     replay = Replay.of_tables(runs, directions=directions, flops=_prices(runs))
     space = replay.space
-    if question.target_level:
-        space = replace(space, target=level_named(space.levels, question.target_level))
+    if question.target_fidelity:
+        space = replace(space, target=fidelity_named(space.fidelities, question.target_fidelity))
         replay = replace(replay, space=space)
-    counts = tuple(len(space.rows(level)) for level in range(len(space.levels)))
+    counts = tuple(len(space.rows(fidelity)) for fidelity in range(len(space.fidelities)))
     _check_choice(replay, np.array(list(target.values())), counts)
     if question.law:
         data = LawData.of(runs, directions=directions)
         replay = _foretold(data, target, space, question, executor)
-    return Arena(replay, target, _content(runs), unknown, counts)
+    return Benchmark(replay, target, _content(runs), unknown, counts)
 
 
 def _check_measured(runs: Observations) -> None:
@@ -106,9 +106,9 @@ def _with_sizes(runs: Observations) -> tuple[Observations, tuple[str, ...]]:
     return replace(runs, **filled), unknown
 
 
-def _prices(runs: Observations) -> dict[LevelKey, float]:
-    """FLOPs of the levels of which every run tells them."""
-    told: dict[LevelKey, list[float]] = {}
+def _prices(runs: Observations) -> dict[FidelityKey, float]:
+    """FLOPs of the fidelities of which every run tells them."""
+    told: dict[FidelityKey, list[float]] = {}
     sizes = zip(runs.kind, runs.params.tolist(), runs.tokens.tolist(), strict=True)
     for key, flops in zip(sizes, runs.flops.tolist(), strict=True):
         told.setdefault(key, []).append(flops)
@@ -117,13 +117,14 @@ def _prices(runs: Observations) -> dict[LevelKey, float]:
 
 def _check_choice(replay: Replay, weights: FloatArray, counts: tuple[int, ...]) -> None:
     space = replay.space
-    names = level_names(space.levels)
+    names = fidelity_names(space.fidelities)
     if counts[space.target] < _LEAST_MIXTURES:
-        order = sorted(range(len(counts)), key=lambda level: -counts[level])
-        told = listed([f"{names[level]} ({counts[level]})" for level in order], _LEVELS_TOLD)
+        order = sorted(range(len(counts)), key=lambda fidelity: -counts[fidelity])
+        told = listed([f"{names[fidelity]} ({counts[fidelity]})" for fidelity in order], _FIDELITIES_SHOWN)
         raise ConfigError(
-            f"only {counts[space.target]} mixture was run at the target level {names[space.target]}: there "
-            f"is nothing to search; choose another with --target-level. Levels and their mixtures: {told}."
+            f"only {counts[space.target]} mixture was run at the target fidelity {names[space.target]}: "
+            f"there is nothing to search; choose another with --target-fidelity. Fidelities and their "
+            f"mixtures: {told}."
         )
     if np.ptp(replay.truth(replay.reference()) @ weights) == 0:
         raise ConfigError(
@@ -138,21 +139,22 @@ def _foretold(
     validated = validate(law_named(question.law), data, executor=executor)
     error = np.sqrt(np.nanmean(validated.held_out.residuals**2, axis=0))
     noise = error if np.isnan(question.noise) else np.full(len(data.metrics), question.noise)
-    free = Space(Region.simplex(space.sources), space.levels, space.target)
-    level = space.levels[space.target]
+    free = Space(Region.simplex(space.sources), space.fidelities, space.target)
+    fidelity = space.fidelities[space.target]
     lowest = minimise(
-        Objective(weights, scale=Scale(level.params, level.tokens)), validated.fitted, free.region
+        Objective(weights, scale=Scale(fidelity.params, fidelity.tokens)), validated.fitted, free.region
     )
     replay = replace(Replay.of_law(validated.fitted, free, noise), best=lowest.mixture.shares)
     pool = space.pool
     assert pool is not None  # it is of tables
     first = replay.truth(pool)
-    if len(space.levels) > 1 and all(
-        np.array_equal(first, replay.answers(pool, level)) for level in range(len(space.levels))
+    if len(space.fidelities) > 1 and all(
+        np.array_equal(first, replay.answers(pool, fidelity)) for fidelity in range(len(space.fidelities))
     ):
         raise ConfigError(
-            f"the law {question.law!r} knows nothing of scale and says the same of all {len(space.levels)} "
-            "levels; choose one that does, such as effective_data_scaling, or one level with --where "
+            f"the law {question.law!r} knows nothing of scale and says the same of all "
+            f"{len(space.fidelities)} fidelities; choose one that does, such as "
+            "effective_data_scaling, or one fidelity with --where "
             "params=... or tokens=..."
         )
     return replay

@@ -1,4 +1,4 @@
-"""Levels by name: parameters and tokens, as people write them."""
+"""Fidelities by name: parameters and tokens, as people write them."""
 
 import math
 from collections.abc import Sequence
@@ -15,38 +15,39 @@ _CLOSE = 0.01
 _TOLD = 12
 
 
-def level_names(levels: Sequence[Fidelity]) -> tuple[str, ...]:
+def fidelity_names(fidelities: Sequence[Fidelity]) -> tuple[str, ...]:
     """``58.98M/1.049B`` for each; with the kind before it, as ``merged:10M/1B``, where there are several."""
-    kinds = len({level.kind for level in levels}) > 1
+    kinds = len({fidelity.kind for fidelity in fidelities}) > 1
     return tuple(
-        (f"{level.kind}:" if kinds else "") + f"{size(level.params)}/{size(level.tokens)}" for level in levels
+        (f"{fidelity.kind}:" if kinds else "") + f"{size(fidelity.params)}/{size(fidelity.tokens)}"
+        for fidelity in fidelities
     )
 
 
-def level_named(levels: Sequence[Fidelity], name: str) -> int:
-    """The level nearest to a name of that form; sizes may be off by one per cent.
+def fidelity_named(fidelities: Sequence[Fidelity], name: str) -> int:
+    """The fidelity nearest to a name of that form; sizes may be off by one per cent.
 
     Raises:
-        ConfigError: the name is not of that form, no level is so near, or two are as near; the levels are
-            told.
+        ConfigError: the name is not of that form, no fidelity is so near, or two are as near; the error
+            lists all.
     """
-    known = f"there are: {listed(level_names(levels), _TOLD)}"
+    known = f"there are: {listed(fidelity_names(fidelities), _TOLD)}"
     kind, _, sizes = name.rpartition(":")
     params, slash, tokens = sizes.partition("/")
     wanted = (_number(params), _number(tokens))
     if not slash or math.isnan(sum(wanted)):
-        raise ConfigError(f"target level {name!r}: say PARAMS/TOKENS, such as 60M/1B; {known}")
+        raise ConfigError(f"target fidelity {name!r}: say PARAMS/TOKENS, such as 60M/1B; {known}")
     off = {
-        place: max(abs(level.params / wanted[0] - 1.0), abs(level.tokens / wanted[1] - 1.0))
-        for place, level in enumerate(levels)
-        if kind in ("", level.kind)
+        place: max(abs(fidelity.params / wanted[0] - 1.0), abs(fidelity.tokens / wanted[1] - 1.0))
+        for place, fidelity in enumerate(fidelities)
+        if kind in ("", fidelity.kind)
     }
     nearest = min(off.values(), default=math.inf)
     found = [place for place, distance in off.items() if distance == nearest]
     if nearest > _CLOSE:
-        raise ConfigError(f"no run is of the target level {name!r}; {known}")
+        raise ConfigError(f"no run is of the target fidelity {name!r}; {known}")
     if len(found) > 1:
-        raise ConfigError(f"target level {name!r} is that of several kinds; {known}")
+        raise ConfigError(f"target fidelity {name!r} is that of several kinds; {known}")
     return found[0]
 
 

@@ -20,14 +20,14 @@ def notes(question: SimulationQuestion, simulation: Simulation) -> Iterator[str]
             f"a standard deviation of {noise} ({told})."
         )
     else:
-        yield "Only mixtures that were run can be asked for; runs of one mixture at one level are averaged."
+        yield "Only mixtures that were run can be asked for; runs of a mixture at a fidelity are averaged."
     for name in ("params", "tokens"):
-        if all(math.isnan(getattr(level, name)) for level in simulation.levels):
+        if all(math.isnan(getattr(fidelity, name)) for fidelity in simulation.levels):
             yield f"No run tells its {name}: they are taken to be 1 for all, and FLOPs are not known."
     if len(simulation.levels) == 1:
         yield (
-            "The table has one level: methods that need a cheaper one make their cheap runs at the target, "
-            "and until these are made they search at random."
+            "The table has one fidelity: methods that need a cheaper one make their cheap runs at the "
+            "target, and until these are made they search at random."
         )
     elif math.isnan(simulation.cheapest.rank):
-        yield "The cheapest level has fewer than three mixtures in common with the target: no rank is known."
+        yield "The cheapest fidelity shares fewer than three mixtures with the target: no rank is known."

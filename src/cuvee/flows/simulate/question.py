@@ -9,7 +9,7 @@ from cuvee.runs.formats.direction import Direction
 from cuvee.search.methods.registry import method_named
 
 METHODS = ("cost_aware", "transfer", "law_optimum_effective_data", "expected_improvement", "random")
-"""Played where none is named: ours, and cheap ones to compare with."""
+"""Trajectory where none is named: ours, and cheap ones to compare with."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class SimulationQuestion:
     """Of the metrics; one not named is better when lower."""
     methods: tuple[str, ...] = METHODS
     seeds: int = 20
-    """Plays of each method."""
+    """Trajectories of each method."""
     budget: float = 20.0
-    """Of a play, in runs at the target level."""
+    """Of a trajectory, in runs at the target fidelity."""
     batch: int = 1
     """Experiments asked for at once."""
-    target_level: str = ""
+    target_fidelity: str = ""
     """PARAMS/TOKENS of the runs at which the best mixture is wanted; empty: those of the highest price."""
     law: str = ""
     """Fitted to the runs and taken for the truth; empty: only what was run can be asked."""
@@ -42,7 +42,7 @@ class SimulationQuestion:
         for name in self.methods:
             method_named(name)
         if not self.methods:
-            raise ConfigError("no method to play; name at least one")
+            raise ConfigError("no method to trajectory; name at least one")
         if twice := [name for name in self.methods if self.methods.count(name) > 1]:
             raise ConfigError(f"method {twice[0]!r} is named twice")
         if self.law:

@@ -1,4 +1,4 @@
-"""Scores: what plays come to, method by method and level by level."""
+"""Scores: what trajectories come to, method by method and fidelity by fidelity."""
 
 import math
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from cuvee.decisions.simulate.decision import (
     RegretAt,
     SimulatedFidelity,
 )
-from cuvee.flows.simulate.benchmark import Arena
-from cuvee.flows.simulate.names import level_names
-from cuvee.flows.simulate.trajectories import Plays
+from cuvee.flows.simulate.benchmark import Benchmark
+from cuvee.flows.simulate.names import fidelity_names
+from cuvee.flows.simulate.trajectories import Trajectories
 from cuvee.search.methods.registry import method_named
-from cuvee.search.played import Played
+from cuvee.search.trajectory import Trajectory
 from cuvee.types import FloatArray
 
 GAPS = (0.1, 0.01)
@@ -32,38 +32,40 @@ _ROUNDING = 1e-9
 _SURE = 0.05
 
 
-def method_row(plays: Plays, budget: float) -> MethodRow:
-    """What the plays of a method come to."""
+def method_row(made: Trajectories, budget: float) -> MethodRow:
+    """What the trajectories of a method come to."""
     budgets = (*(one for one in _BUDGETS if one < budget), budget)
     return MethodRow(
-        name=plays.method,
-        needs=method_named(plays.method).needs,
-        experiments=quantile([len(one.experiments) for one in plays.plays], 0.5),
-        reach=tuple(_reach([one.cost_to(gap) for one in plays.plays], gap) for gap in GAPS),
-        regret=tuple(RegretAt(at, quantile([one.regret(at) for one in plays.plays], 0.5)) for at in budgets),
-        curve=_curve(plays.plays, budget),
+        name=made.method,
+        needs=method_named(made.method).needs,
+        experiments=quantile([len(one.experiments) for one in made.trajectories], 0.5),
+        reach=tuple(_reach([one.cost_to(gap) for one in made.trajectories], gap) for gap in GAPS),
+        regret=tuple(
+            RegretAt(at, quantile([one.regret(at) for one in made.trajectories], 0.5)) for at in budgets
+        ),
+        curve=_curve(made.trajectories, budget),
     )
 
 
-def level_rows(arena: Arena) -> tuple[SimulatedFidelity, ...]:
-    """The levels in the order of their prices, and how they rank the mixtures of the target level."""
-    replay, space = arena.replay, arena.replay.space
+def fidelity_rows(benchmark: Benchmark) -> tuple[SimulatedFidelity, ...]:
+    """The fidelities in the order of their prices, and how they rank the mixtures of the target fidelity."""
+    replay, space = benchmark.replay, benchmark.replay.space
     mixtures = replay.reference()
-    at_target = replay.truth(mixtures) @ arena.weights
+    at_target = replay.truth(mixtures) @ benchmark.weights
     rows = []
-    for place, level in enumerate(space.levels):
-        here = replay.answers(mixtures, place) @ arena.weights
+    for place, fidelity in enumerate(space.fidelities):
+        here = replay.answers(mixtures, place) @ benchmark.weights
         common = np.isfinite(here) & np.isfinite(at_target)
-        unknown = dict.fromkeys(arena.unknown, math.nan)
+        unknown = dict.fromkeys(benchmark.unknown, math.nan)
         rows.append(
             SimulatedFidelity(
-                name=level_names(space.levels)[place],
-                kind=level.kind,
-                params=unknown.get("params", level.params),
-                tokens=unknown.get("tokens", level.tokens),
-                flops=math.nan if unknown else level.flops,
+                name=fidelity_names(space.fidelities)[place],
+                kind=fidelity.kind,
+                params=unknown.get("params", fidelity.params),
+                tokens=unknown.get("tokens", fidelity.tokens),
+                flops=math.nan if unknown else fidelity.flops,
                 price=float(replay.prices[place]),
-                mixtures=arena.counts[place],
+                mixtures=benchmark.counts[place],
                 common=int(common.sum()),
                 rank=_spearman(here[common], at_target[common]),
                 is_target=place == space.target,
@@ -72,9 +74,9 @@ def level_rows(arena: Arena) -> tuple[SimulatedFidelity, ...]:
     return tuple(rows)
 
 
-def comparisons(plays: Sequence[Plays]) -> tuple[MethodComparison, ...]:
+def comparisons(trajectories: Sequence[Trajectories]) -> tuple[MethodComparison, ...]:
     """The adaptive method beside the simple one, gap by gap; nothing where one was not played."""
-    by_name = {one.method: one.plays for one in plays}
+    by_name = {one.method: one.trajectories for one in trajectories}
     if ADAPTIVE not in by_name or SIMPLE not in by_name:
         return ()
     return tuple(_compared(by_name[ADAPTIVE], by_name[SIMPLE], gap) for gap in GAPS)
@@ -100,17 +102,17 @@ def _reach(costs: Sequence[float], gap: float) -> CostToReach:
     return CostToReach(gap, quantile(costs, 0.5), quantile(costs, 0.9), failed)
 
 
-def _curve(plays: Sequence[Played], budget: float) -> tuple[CurvePoint, ...]:
+def _curve(trajectories: Sequence[Trajectory], budget: float) -> tuple[CurvePoint, ...]:
     """From the first run at the target to the budget, on a logarithmic scale."""
     grid = np.unique(np.geomspace(1.0, budget, _POINTS))
-    gaps = np.stack([_gaps(one, grid) for one in plays])
+    gaps = np.stack([_gaps(one, grid) for one in trajectories])
     return tuple(
         CurvePoint(float(spent), *(quantile(column, part) for part in (0.5, 0.1, 0.9)))
         for spent, column in zip(grid, gaps.T.tolist(), strict=True)
     )
 
 
-def _gaps(one: Played, grid: FloatArray) -> FloatArray:
+def _gaps(one: Trajectory, grid: FloatArray) -> FloatArray:
     """Of the best completed run when so much is spent [G]; infinity before the first."""
     known = np.r_[np.nan, one.best]
     best = known[np.searchsorted(one.spent, grid * (1.0 + _ROUNDING), side="right")]
@@ -119,8 +121,8 @@ def _gaps(one: Played, grid: FloatArray) -> FloatArray:
     return result
 
 
-def _compared(adaptive: Sequence[Played], simple: Sequence[Played], gap: float) -> MethodComparison:
-    ours, theirs = ([one.cost_to(gap) for one in plays] for plays in (adaptive, simple))
+def _compared(adaptive: Sequence[Trajectory], simple: Sequence[Trajectory], gap: float) -> MethodComparison:
+    ours, theirs = ([one.cost_to(gap) for one in trajectories] for trajectories in (adaptive, simple))
     ranks = rankdata([*ours, *theirs])  # infinities are all alike
     mine, other = ranks[: len(ours)], ranks[len(ours) :]
     chance, p_value = 0.5, 1.0

@@ -1,4 +1,4 @@
-"""Software: which code, and which libraries, a play was made by."""
+"""Software: which code, and which libraries, a trajectory was made by."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ import cuvee
 from cuvee.hashing import digest_bytes
 
 _DECIDES = ("laws", "mixture", "search", "flows/simulate")
-"""Folders of cuvee on whose code a play depends."""
+"""Folders of cuvee on whose code a trajectory depends."""
 
 
 LIBRARIES = ("numpy", "scipy", "lightgbm")
-"""On which a play depends."""
+"""On which a trajectory depends."""
 
 
 def code() -> str:
-    """Digest of the code that decides what a play does: a play of other code is another play."""
+    """Digest of the code that decides a trajectory: one of other code is another one."""
     home = Path(cuvee.__file__).parent
     files = sorted(path for folder in _DECIDES for path in (home / folder).rglob("*.py"))
     return digest_bytes(b"\0".join(path.read_bytes() for path in files))

@@ -1,7 +1,7 @@
 """The runs of a simulation: a table of any tool, or what a study of cuvee has in its store.
 
 Of a study those runs count that compare mixtures at full length: trained, merged and ensembled ones, each
-kind a level of its own at the price that was paid for it. Seeds, branches and snapshots are what the others
+kind a fidelity of its own at the price that was paid for it. Seeds, branches and snapshots are what others
 are made from, and a descent has the price of many merges. Metrics are the losses in nats per token.
 """
 

@@ -1,11 +1,11 @@
 """Our search: cheap experiments while they tell more for their price than a target run would.
 
-It opens as in ``search/opening.py``: mixtures far from each other at a cheap level, and the same ones nearer
+It opens as in ``search/opening.py``: mixtures far from each other at a cheap fidelity, the same ones nearer
 to the target. Where nothing nearer is cheap enough, those follow that are expected to be best, as among these
 it has to tell which.
 
-Then each ask takes the level and mixture of the largest knowledge gradient for its FLOPs, and turns to the
-target level when that is the best buy, when what cheap experiments could still tell has become small, or when
+Then each ask takes the fidelity and mixture of the largest knowledge gradient for its FLOPs, and turns to the
+target fidelity when that is the best buy, when cheap experiments could say little more, or when
 enough was spent on them since the last target run. There it takes the mixture of the largest expected
 improvement on the best target run, with errors of metrics that go together (``Surrogate.of_sum``).
 """
@@ -22,13 +22,13 @@ from cuvee.search.places import Places
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
 from cuvee.search.surrogate import Surrogate
-from cuvee.search.untried import at_level, untried_draws
+from cuvee.search.untried import at_fidelity, untried_draws
 from cuvee.types import FloatArray, IntArray
 
 _LEAST_RUNS = 4
 _SIDE = 128  # of the lowest means, and as many others: mixtures among which the best is sought
 _IMPROVING = 256  # mixtures of the lowest means that may improve on the best
-_ASKED = 256  # experiments that are considered, over all levels
+_ASKED = 256  # experiments that are considered, over all fidelities
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class CostAware:
     second: int = 6
     """Experiments of the same mixtures nearer to the target, or of those expected to be best."""
     opening: float = 0.25
-    """What both may take in target runs, if there are levels for it: a first target run at 1.25 in all."""
+    """What both may take in target runs, where fidelities allow it: a first target run at 1.25 in all."""
     small: float = 0.05
     """Cheap experiments are left when none is expected to lower the best mean by this part of what separates
     it from the median mixture."""
@@ -48,7 +48,7 @@ class CostAware:
     """Target runs' worth of cheap experiments after the opening or the last target run, at most."""
     name: str = "cost_aware"
     paper: str = "https://doi.org/10.1287/ijoc.1080.0314"
-    needs: str = "a level at least as cheap as the target"
+    needs: str = "a fidelity at least as cheap as the target"
     cost: str = "about a second an ask at 100 experiments"
     deviations: str = (
         "Gain for each FLOP; a law inside the surrogate; an opening, and rules for turning to the target."
@@ -64,7 +64,7 @@ class CostAware:
             found = opening.next(history, rng)
             if found is None and len(history.trials.measured) < _LEAST_RUNS:
                 # Nothing came out: try the target itself.
-                left = at_level(untried_draws(history, history.space.target, 1, rng), history.space.target)
+                left = at_fidelity(untried_draws(history, history.space.target, 1, rng), history.space.target)
                 found = left[0] if left else None
             elif found is None:
                 outlook = outlook or _Outlook.of(history, rng, seed)
@@ -80,28 +80,28 @@ class CostAware:
         self, history: History, opening: Opening, outlook: "_Outlook", rng: np.random.Generator
     ) -> Experiment | None:
         space = history.space
-        free = {level: outlook.free(history, level) for level in range(len(space.levels))}
+        free = {fidelity: outlook.free(history, fidelity) for fidelity in range(len(space.fidelities))}
         if opening.goes_on_with_best(history) and len(free[opening.far]):
             return outlook.experiment(free[opening.far][0], opening.far)
         each = max(2, _ASKED // len(free) // 2)
         looked = [np.unique(np.r_[rows[:each], rng.permutation(rows)[:each]]) for rows in free.values()]
-        rows, level = np.concatenate(looked), np.repeat(list(free), [len(some) for some in looked])
+        rows, fidelity = np.concatenate(looked), np.repeat(list(free), [len(some) for some in looked])
         if not len(rows):
             return None
-        gains = outlook.gains(rows, level, rng)
-        asked = zip(outlook.shares[rows], level.tolist(), strict=True)
+        gains = outlook.gains(rows, fidelity, rng)
+        asked = zip(outlook.shares[rows], fidelity.tolist(), strict=True)
         prices = np.array([history.price(*one) for one in asked])
         best = int(np.argmax(gains / prices))
         small = gains[best] < self.small * outlook.span
-        ready = level[best] == space.target or small or self._tired(history, opening)
+        ready = fidelity[best] == space.target or small or self._tired(history, opening)
         if ready and len(free[space.target]):
             return outlook.experiment(outlook.improving(history, free[space.target]), space.target)
-        return outlook.experiment(rows[best], int(level[best]))
+        return outlook.experiment(rows[best], int(fidelity[best]))
 
     def _tired(self, history: History, opening: Opening) -> bool:
         """Whether enough was spent on cheap experiments since the opening or the last target run."""
         space = history.space
-        return opening.spent_since(history) >= self.patience * space.levels[space.target].flops
+        return opening.spent_since(history) >= self.patience * space.fidelities[space.target].flops
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ class _Outlook:
         weights = history.weights[surrogate.metrics]
         surrogate = surrogate.believing(
             np.array([one.shares for one in running]).reshape(len(running), len(space.sources)),
-            np.array([one.level for one in running], dtype=np.int64),
+            np.array([one.fidelity for one in running], dtype=np.int64),
         )
         shares = candidates(history, surrogate, rng)
         target = surrogate.places(shares, np.full(len(shares), space.target))
@@ -137,30 +137,30 @@ class _Outlook:
         """After one more that is on its way."""
         if asked is None:
             return self
-        return replace(self, surrogate=self.surrogate.believing(asked.row[None], np.array([asked.level])))
+        return replace(self, surrogate=self.surrogate.believing(asked.row[None], np.array([asked.fidelity])))
 
     @property
     def span(self) -> float:
         """What separates the median mixture from the best, as expected."""
         return float(np.median(self.mean) - self.mean[0])
 
-    def experiment(self, row: int, level: int) -> Experiment:
-        """A candidate at a level."""
-        return Experiment(tuple(self.shares[row].tolist()), level)
+    def experiment(self, row: int, fidelity: int) -> Experiment:
+        """A candidate at a fidelity."""
+        return Experiment(tuple(self.shares[row].tolist()), fidelity)
 
-    def free(self, history: History, level: int) -> IntArray:
-        """Which candidates may be asked for at a level: offered there, not tried, not running."""
-        free = np.flatnonzero(~history.tried(self.shares, level))
-        if history.space.offered is None:  # all of a pool, and so all candidates, can be had at any level
+    def free(self, history: History, fidelity: int) -> IntArray:
+        """Which candidates may be asked for at a fidelity: offered there, not tried, not running."""
+        free = np.flatnonzero(~history.tried(self.shares, fidelity))
+        if history.space.offered is None:  # all of a pool, and so all candidates, can be had at any fidelity
             return free
-        result: IntArray = free[history.space.offers(self.shares[free], level)]
+        result: IntArray = free[history.space.offers(self.shares[free], fidelity)]
         return result
 
-    def gains(self, rows: IntArray, level: IntArray, rng: np.random.Generator) -> FloatArray:
-        """Knowledge gradients [A] of candidates at levels."""
+    def gains(self, rows: IntArray, fidelity: IntArray, rng: np.random.Generator) -> FloatArray:
+        """Knowledge gradients [A] of candidates at fidelities."""
         others = rng.permutation(len(self.mean))[:_SIDE]
         side = self.target.select(np.unique(np.r_[: min(_SIDE, len(self.mean)), others]))
-        asked = self.surrogate.places(self.shares[rows], level)
+        asked = self.surrogate.places(self.shares[rows], fidelity)
         return knowledge_gradient(self.surrogate, self.weights, side, asked, rng)
 
     def improving(self, history: History, rows: IntArray) -> int:

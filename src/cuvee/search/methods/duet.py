@@ -17,7 +17,7 @@ import numpy as np
 from cuvee.search.acquisition import LEAST_RUNS, acquired
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
-from cuvee.search.untried import at_level, nearest_untried, untried, untried_draws
+from cuvee.search.untried import at_fidelity, nearest_untried, untried, untried_draws
 from cuvee.types import FloatArray
 
 
@@ -51,10 +51,10 @@ class Duet:
         if len(history.trials.at(target)) < LEAST_RUNS:
             first = _equal_shares(history)[:count]
             begun = history
-            for one in at_level(first, target):
+            for one in at_fidelity(first, target):
                 begun = begun.plus(one)
             others = untried_draws(begun, target, count - len(first), rng)
-            return at_level(np.concatenate([first, others]), target)
+            return at_fidelity(np.concatenate([first, others]), target)
 
         def bound(mean: FloatArray, deviation: FloatArray, lowest: float) -> FloatArray:
             result: FloatArray = np.sqrt(self.beta) * deviation - mean
@@ -76,7 +76,7 @@ def _equal_shares(history: History) -> FloatArray:
     """The mixture nearest to equal shares [1, S], none [0, S] if anything was asked at the target before."""
     space = history.space
     size = len(space.sources)
-    asked = [*history.trials.level.tolist(), *(one.level for one in history.running)]
+    asked = [*history.trials.fidelity.tolist(), *(one.fidelity for one in history.running)]
     if space.target in asked:
         return np.zeros((0, size))
     equal = space.region.project(np.full(size, 1.0 / size)).shares[None]

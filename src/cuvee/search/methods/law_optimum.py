@@ -1,7 +1,7 @@
 """The optimum of a law: many cheap runs, one law, and the mixtures it likes best.
 
-RegMix (Liu et al. 2025, https://arxiv.org/abs/2407.01492): a swarm of runs at the cheapest level, one
-regression for each metric, and its best mixtures at the target level in the order it puts them. It learns
+RegMix (Liu et al. 2025, https://arxiv.org/abs/2407.01492): a swarm of runs at the cheapest fidelity, one
+regression for each metric, and its best mixtures at the target fidelity in the order it puts them. It learns
 nothing from target runs: what they measure only says which of them was best.
 """
 
@@ -28,7 +28,7 @@ class LawOptimum:
     law: str
     """A row of ``LAWS`` for one scale."""
     runs: int = 64
-    """Measured experiments at the cheapest level that the law is fitted to."""
+    """Measured experiments at the cheapest fidelity that the law is fitted to."""
     paper: str = "https://arxiv.org/abs/2407.01492"
     deviations: str = (
         "64 runs and not 512, drawn evenly. The optimum is the mean of the best 5 of 4096 draws, half of "
@@ -43,7 +43,7 @@ class LawOptimum:
     @property
     def needs(self) -> str:
         """See ``Method.needs``."""
-        return f"a cheap level that ranks mixtures as the target does; {law_named(self.law).needs}"
+        return f"a cheap fidelity that ranks mixtures as the target does; {law_named(self.law).needs}"
 
     @property
     def cost(self) -> str:
@@ -59,10 +59,10 @@ class LawOptimum:
 def _ranked(law: str, known: FirstRuns, seed: int) -> FloatArray:
     """Mixtures for the target [C, S], the best first. Kept, as every ask needs it again."""
     history, space, trials = known.history, known.history.space, known.history.trials
-    level = space.levels[space.cheapest]
+    fidelity = space.fidelities[space.cheapest]
     wanted = np.flatnonzero(history.weights > 0)
     metrics = tuple(trials.metrics[i] for i in wanted)
-    scale, own = Scale(level.params, level.tokens), own_sources(metrics, space.sources)
+    scale, own = Scale(fidelity.params, fidelity.tokens), own_sources(metrics, space.sources)
     fitted = law_named(law).fit(
         LawData(space.sources, metrics, trials.shares, trials.costs[:, wanted], scale, own)
     )

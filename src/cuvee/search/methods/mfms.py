@@ -16,7 +16,7 @@ import numpy as np
 from cuvee.search.product_process import ProcessPosterior, ProcessPrior
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
-from cuvee.search.untried import at_level, untried_draws
+from cuvee.search.untried import at_fidelity, untried_draws
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 _STEPS = 50
@@ -40,12 +40,14 @@ class MultiFidelityMultiScale:
     """Variance of a measured target cost, in its unit squared, whatever the spread of the data."""
     name: str = "mfms"
     paper: str = "https://arxiv.org/abs/2503.21023"
-    needs: str = "levels of the target's kind; with short runs and their checkpoints it begins as published"
+    needs: str = (
+        "fidelities of the target's kind; with short runs and their checkpoints it begins as published"
+    )
     cost: str = "some tenths of a second an ask at 100 experiments"
     deviations: str = (
         "EI is maximised over random candidates, not from five starts of L-BFGS-B. Tokens stand for steps. "
         "The noise stays, while the published program loses it when it adds its first run. Checkpoints at "
-        "levels that it asks for count in later runs too. Without short levels it begins at all that are "
+        "fidelities that it asks for count in later runs too. Without short ones it begins at all that are "
         "cheaper than the target. Runs on their way are believed to end at their mean."
     )
 
@@ -65,24 +67,24 @@ class MultiFidelityMultiScale:
         return asked
 
     def recommend(self, history: History) -> FloatArray:
-        """The mixture [S] of the lowest value at any level of the target's kind, of which there is one."""
+        """The mixture [S] of the lowest value at any fidelity of the target's kind, of which there is one."""
         shares: FloatArray = history.trials.shares[np.nanargmin(_values(history))]
         return shares
 
     def _first(self, history: History, seed: int) -> Experiment | None:
-        """A random mixture at a random level to begin with; None where there were enough.
+        """A random mixture at a random fidelity to begin with; None where there were enough.
 
         Where all of them failed there is another one, after those on their way.
         """
         space, rng = history.space, history.rng(seed)
-        running = [_run(space, one.row, one.level) for one in history.running]
+        running = [_run(space, one.row, one.fidelity) for one in history.running]
         begun = {*_runs(history), *running}
         if len(begun) >= self.start and (running or np.isfinite(_values(history)).any()):
             return None
-        for level in rng.permutation(_first_levels(space)).tolist():
-            drawn = untried_draws(history, level, 1, rng)
+        for fidelity in rng.permutation(_first_fidelities(space)).tolist():
+            drawn = untried_draws(history, fidelity, 1, rng)
             if len(drawn):
-                return at_level(drawn, level)[0]
+                return at_fidelity(drawn, fidelity)[0]
         return None
 
     def _begun(self, history: History) -> bool:
@@ -110,14 +112,14 @@ class FittedSurrogate:
         runs = _runs(history)
         number = {run: place for place, run in enumerate(dict.fromkeys(runs))}
         after = np.logical_or.accumulate([number[run] >= start for run in runs])
-        asked_for = np.isin(trials.level, _later_levels(space))
+        asked_for = np.isin(trials.fidelity, _later_fidelities(space))
         complete = np.isfinite(values)
         first = np.flatnonzero(complete & ~after)
         later = np.flatnonzero(complete & after & asked_for)
         if not len(first):  # all of them failed
             first, later = np.flatnonzero(complete), later[:0]
         rows = np.concatenate([first, later])
-        points, values = _points(space, trials.shares[rows], trials.level[rows]), values[rows]
+        points, values = _points(space, trials.shares[rows], trials.fidelity[rows]), values[rows]
         rng = np.random.default_rng([seed, 0, 1])
         prior = ProcessPrior.fitted(points[: len(first)], values[: len(first)], noise, _STEPS, rng)
         checked = _candidates(space, space.target, trials.shares[:0], _CHECKED, rng)
@@ -138,7 +140,7 @@ class FittedSurrogate:
         posterior = ProcessPosterior.of(self.prior, self.points, self.values, noise)
         if history.running:
             shares = np.array([one.shares for one in history.running])
-            believed = _points(space, shares, np.array([one.level for one in history.running]))
+            believed = _points(space, shares, np.array([one.fidelity for one in history.running]))
             mean, _ = posterior.predict(believed)
             points, values = np.concatenate([self.points, believed]), np.concatenate([self.values, mean])
             posterior = ProcessPosterior.of(self.prior, points, values, noise)
@@ -147,25 +149,25 @@ class FittedSurrogate:
         near = history.trials.shares[np.argsort(_values(history))[:1]]
         drawn = None if space.pool is not None else _candidates(space, 0, near, _CANDIDATES, rng)
         found, highest = None, -1.0
-        for level in _later_levels(space).tolist():
-            mixtures = _candidates(space, level, near, _CANDIDATES, rng) if drawn is None else drawn
-            asked = _points(space, mixtures, np.full(len(mixtures), level))
+        for fidelity in _later_fidelities(space).tolist():
+            mixtures = _candidates(space, fidelity, near, _CANDIDATES, rng) if drawn is None else drawn
+            asked = _points(space, mixtures, np.full(len(mixtures), fidelity))
             gain = posterior.expected_improvement(asked, lowest)
-            order, free = np.argsort(-gain, kind="stable").tolist(), ~history.tried(mixtures, level)
+            order, free = np.argsort(-gain, kind="stable").tolist(), ~history.tried(mixtures, fidelity)
             place = next((one for one in order if free[one]), None)
             if place is None:
                 continue
-            price = (space.flops[level] / space.flops[space.target]) ** alpha
+            price = (space.flops[fidelity] / space.flops[space.target]) ** alpha
             if gain[place] / price > highest:
                 highest = float(gain[place] / price)
-                found = Experiment(tuple(mixtures[place].tolist()), level)
+                found = Experiment(tuple(mixtures[place].tolist()), fidelity)
         return found
 
 
 def _values(history: History) -> FloatArray:
     """Target cost of every trial [n]; NaN where it failed or is of another kind than the target."""
     trials, used = history.trials, history.weights > 0
-    same = _of_kind(history.space)[trials.level]
+    same = _of_kind(history.space)[trials.fidelity]
     result: FloatArray = np.where(same, trials.costs[:, used] @ history.weights[used], np.nan)
     return result
 
@@ -173,28 +175,28 @@ def _values(history: History) -> FloatArray:
 def _runs(history: History) -> list[_Run]:
     """The run of every trial [n]; checkpoints of one have it in common."""
     trials = history.trials
-    return [_run(history.space, *one) for one in zip(trials.shares, trials.level.tolist(), strict=True)]
+    return [_run(history.space, *one) for one in zip(trials.shares, trials.fidelity.tolist(), strict=True)]
 
 
-def _run(space: Space, shares: FloatArray, level: int) -> _Run:
-    size = space.levels[level]
+def _run(space: Space, shares: FloatArray, fidelity: int) -> _Run:
+    size = space.fidelities[fidelity]
     return np.round(shares, _DECIMALS).tobytes(), size.kind, size.params
 
 
 def _short(space: Space) -> BoolArray:
-    """Levels of few tokens for their size [L]."""
+    """Fidelities of few tokens for their size [L]."""
     most: dict[tuple[str, float], float] = {}
-    for level in space.levels:
-        size = (level.kind, level.params)
-        most[size] = max(level.tokens, most.get(size, 0.0))
-    return np.array([one.tokens <= _SHORT * most[one.kind, one.params] for one in space.levels])
+    for fidelity in space.fidelities:
+        size = (fidelity.kind, fidelity.params)
+        most[size] = max(fidelity.tokens, most.get(size, 0.0))
+    return np.array([one.tokens <= _SHORT * most[one.kind, one.params] for one in space.fidelities])
 
 
 def _of_kind(space: Space) -> BoolArray:
-    return np.array([one.kind == space.levels[space.target].kind for one in space.levels])
+    return np.array([one.kind == space.fidelities[space.target].kind for one in space.fidelities])
 
 
-def _first_levels(space: Space) -> IntArray:
+def _first_fidelities(space: Space) -> IntArray:
     cheaper = space.flops < space.flops[space.target]
     for chosen in (_short(space), cheaper, np.ones_like(cheaper)):
         if (chosen & _of_kind(space)).any():
@@ -202,23 +204,23 @@ def _first_levels(space: Space) -> IntArray:
     raise AssertionError("the target is of its own kind")
 
 
-def _later_levels(space: Space) -> IntArray:
+def _later_fidelities(space: Space) -> IntArray:
     return np.flatnonzero(_of_kind(space) & ~_short(space))
 
 
-def _points(space: Space, shares: FloatArray, levels: IntArray) -> FloatArray:
+def _points(space: Space, shares: FloatArray, fidelities: IntArray) -> FloatArray:
     """Inputs of the process [n, S + 2]."""
-    target = space.levels[space.target]
-    size = np.array([[one.params / target.params, one.tokens / target.tokens] for one in space.levels])
-    return np.hstack([shares, size[levels]])
+    target = space.fidelities[space.target]
+    size = np.array([[one.params / target.params, one.tokens / target.tokens] for one in space.fidelities])
+    return np.hstack([shares, size[fidelities]])
 
 
 def _candidates(
-    space: Space, level: int, near: FloatArray, count: int, rng: np.random.Generator
+    space: Space, fidelity: int, near: FloatArray, count: int, rng: np.random.Generator
 ) -> FloatArray:
-    """Mixtures of a pool at a level; else even and sparse draws, and points from ``near`` towards them."""
+    """Mixtures of a pool at a fidelity; else even and sparse draws, and points from ``near`` towards them."""
     if space.pool is not None:
-        return space.drawn(count, rng, level)
+        return space.drawn(count, rng, fidelity)
     third = count // 3
     even = space.drawn(third, rng)
     alpha = np.full(len(space.sources), _SPARSE)

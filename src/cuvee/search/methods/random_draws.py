@@ -1,4 +1,4 @@
-"""Random mixtures at the target level.
+"""Random mixtures at the target fidelity.
 
 ``random`` draws evenly over the region. ``dirichlet`` is the swarm of RegMix (Liu et al. 2025,
 https://arxiv.org/abs/2407.01492): Dirichlet draws around a prior that is flattened to its square root, with a
@@ -14,7 +14,7 @@ from cuvee.mixture import designs
 from cuvee.mixture.mixture import Mixture
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
-from cuvee.search.untried import at_level, nearest_untried, untried, untried_draws
+from cuvee.search.untried import at_fidelity, nearest_untried, untried, untried_draws
 
 _SPARE = 8  # draws for each experiment: weak ones meet in corners
 
@@ -39,7 +39,7 @@ class RandomDraws:
         """See ``Method.ask``; of a pool rows at random, with a strength those nearest to the draws."""
         space, rng = history.space, history.rng(seed)
         if self.strength is None:
-            return at_level(untried_draws(history, space.target, count, rng), space.target)
+            return at_fidelity(untried_draws(history, space.target, count, rng), space.target)
         prior = Mixture.uniform(space.sources) if self.prior is None else self.prior
         size = len(prior.support)
         drawn = designs.dirichlet(
@@ -52,8 +52,8 @@ class RandomDraws:
         )
         points = np.array([one.shares for one in drawn]).reshape(len(drawn), len(space.sources))
         if space.pool is None:
-            return at_level(untried(history, points, space.target)[:count], space.target)
-        return at_level(nearest_untried(history, points[:count], space.target), space.target)
+            return at_fidelity(untried(history, points, space.target)[:count], space.target)
+        return at_fidelity(nearest_untried(history, points[:count], space.target), space.target)
 
 
 RANDOM_DRAWS = (

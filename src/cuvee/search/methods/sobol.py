@@ -1,4 +1,4 @@
-"""Mixtures spread evenly over the region, at the target level.
+"""Mixtures spread evenly over the region, at the target fidelity.
 
 The points of ``space_filling`` (``mixture/designs.py``): scrambled Sobol points (Sobol 1967; Owen 1998)
 carried to the simplex. The design belongs to the seed; the n-th experiment at the target is its n-th point.
@@ -11,7 +11,7 @@ import numpy as np
 from cuvee.mixture import designs
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment
-from cuvee.search.untried import at_level, nearest_untried, untried
+from cuvee.search.untried import at_fidelity, nearest_untried, untried
 from cuvee.types import FloatArray
 
 
@@ -31,12 +31,12 @@ class Sobol:
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
         """See ``Method.ask``; of a pool the nearest untried rows to the points."""
         space = history.space
-        begin = int((history.trials.level == space.target).sum())
-        begin += sum(one.level == space.target for one in history.running)
+        begin = int((history.trials.fidelity == space.target).sum())
+        begin += sum(one.fidelity == space.target for one in history.running)
         points = _design(history, begin + count, seed)[begin : begin + count]
         if space.pool is None:
-            return at_level(untried(history, points, space.target), space.target)
-        return at_level(nearest_untried(history, points, space.target), space.target)
+            return at_fidelity(untried(history, points, space.target), space.target)
+        return at_fidelity(nearest_untried(history, points, space.target), space.target)
 
 
 def _design(history: History, least: int, seed: int) -> FloatArray:

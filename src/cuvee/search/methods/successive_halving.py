@@ -18,7 +18,7 @@ import numpy as np
 
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
-from cuvee.search.untried import at_level, untried, untried_draws, untried_rows
+from cuvee.search.untried import at_fidelity, untried, untried_draws, untried_rows
 from cuvee.types import BoolArray, FloatArray, IntArray
 
 _DIGITS = 9
@@ -35,7 +35,7 @@ class SuccessiveHalving:
     """Mixtures begin at every rung, not only at the lowest."""
     eta: float = 3.0
     """One in so many moves up."""
-    needs: str = "levels of the target's kind and parameters with fewer tokens; without them it is random"
+    needs: str = "fidelities of the target's kind and parameters with fewer tokens; without them it is random"
     cost: str = "milliseconds an ask"
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
@@ -71,16 +71,16 @@ class SuccessiveHalving:
             turns = standing.turns(history.space)
             starts.sort(key=lambda rung: turns[rung])
         for rung in starts:
-            level = standing.rungs[rung]
+            fidelity = standing.rungs[rung]
             if history.space.pool is None:
-                fresh = untried_draws(history, level, 1, rng)
+                fresh = untried_draws(history, fidelity, 1, rng)
             else:
-                rows = untried_rows(history, level)
+                rows = untried_rows(history, fidelity)
                 fresh = rows[rng.permutation(len(rows))]
             for other in standing.rungs:
                 fresh = untried(history, fresh, other)
             if len(fresh):
-                return at_level(fresh[:1], level)
+                return at_fidelity(fresh[:1], fidelity)
         return []
 
 
@@ -101,12 +101,13 @@ SUCCESSIVE_HALVING = (
 
 
 def ladder(space: Space, eta: float) -> tuple[int, ...]:
-    """Levels from few tokens to the target's: of its kind and parameters, nearest to tokens / eta^k."""
-    target = space.levels[space.target]
+    """Fidelities from few tokens to the target's: of its kind and parameters, nearest to tokens / eta^k."""
+    target = space.fidelities[space.target]
     powers = {
-        index: math.log(target.tokens / level.tokens, eta)
-        for index, level in enumerate(space.levels)
-        if (level.kind, level.params) == (target.kind, target.params) and level.tokens < target.tokens
+        index: math.log(target.tokens / fidelity.tokens, eta)
+        for index, fidelity in enumerate(space.fidelities)
+        if (fidelity.kind, fidelity.params) == (target.kind, target.params)
+        and fidelity.tokens < target.tokens
     }
     wanted = range(round(max(powers.values(), default=0.0)), 0, -1)
     lower = [min(powers, key=lambda index: abs(powers[index] - power)) for power in wanted]
@@ -128,12 +129,12 @@ class _Standing:
     @classmethod
     def of(cls, history: History, rungs: tuple[int, ...]) -> "_Standing":
         trials, running = history.trials, history.running
-        level = np.array([*trials.level.tolist(), *(one.level for one in running)], dtype=np.int64)
+        fidelity = np.array([*trials.fidelity.tolist(), *(one.fidelity for one in running)], dtype=np.int64)
         shares = np.concatenate([trials.shares, *(one.row[None] for one in running)])
         cost = np.r_[trials.costs @ history.weights, np.full(len(running), np.nan)]
-        kept = np.isin(level, rungs)
+        kept = np.isin(fidelity, rungs)
         shares, cost = shares[kept], cost[kept]
-        place = np.array([rungs.index(one) for one in level[kept].tolist()], dtype=np.int64)
+        place = np.array([rungs.index(one) for one in fidelity[kept].tolist()], dtype=np.int64)
         rounded = np.round(shares, _DIGITS)
         _, first, mixture = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
         tried = np.zeros((len(first), len(rungs)), dtype=np.bool_)
@@ -151,7 +152,7 @@ class _Standing:
         """How many turns [K] each bracket has had."""
         flops = self.tried @ space.flops[list(self.rungs)]
         spent = np.bincount(self.bracket, weights=flops, minlength=len(self.rungs))
-        turn = len(self.rungs) * space.levels[space.target].flops
+        turn = len(self.rungs) * space.fidelities[space.target].flops
         return np.asarray(spent // turn, dtype=np.int64)
 
     def order(self, rung: int, bracket: int | None) -> IntArray:
@@ -165,9 +166,9 @@ class _Standing:
 
     def moved(self, history: History, rung: int, order: IntArray) -> list[Experiment]:
         """The first of these mixtures that can move to the next rung and has not, there; or none."""
-        level = self.rungs[rung + 1]
+        fidelity = self.rungs[rung + 1]
         up = self.mixtures[order[~self.tried[order, rung + 1]]]
-        return at_level(up[history.space.offers(up, level)][:1], level)
+        return at_fidelity(up[history.space.offers(up, fidelity)][:1], fidelity)
 
 
 def _finished(history: History, standing: _Standing) -> list[Experiment]:

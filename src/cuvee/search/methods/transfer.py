@@ -22,10 +22,10 @@ class Transfer:
     """The method, with its settings."""
 
     runs: int = 16
-    """Measured experiments at the cheapest level."""
+    """Measured experiments at the cheapest fidelity."""
     name: str = "transfer"
     paper: str = "https://arxiv.org/abs/2407.01492"
-    needs: str = "a cheap level that ranks mixtures as the target does"
+    needs: str = "a cheap fidelity that ranks mixtures as the target does"
     cost: str = "a fit of the surrogate, tenths of a second, at the first ask that needs it"
     deviations: str = "16 runs, and a law with a process of what it misses in place of trees."
 

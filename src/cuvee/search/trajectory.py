@@ -1,4 +1,4 @@
-"""Played: what a method did in a replay, and how well.
+"""Trajectory: what a method did in a replay, and how well.
 
 Two scores. ``cost_to`` is what had been spent when a *completed* target run was good enough. ``regret`` is
 how far the mixture is from the best that a method would train if its budget ended here, with that run paid.
@@ -31,7 +31,7 @@ class Recommending(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Played:
+class Trajectory:
     """What a method did, one entry for each experiment in the order in which they were made."""
 
     method: str
@@ -73,7 +73,7 @@ class Played:
         """Plain JSON, NaN as null; ``from_json`` gives the same numbers back exactly."""
         return {
             "method": self.method,
-            "experiments": [[one.level, *map(float, one.shares)] for one in self.experiments],
+            "experiments": [[one.fidelity, *map(float, one.shares)] for one in self.experiments],
             **{name: _without_nan(getattr(self, name)) for name in _BY_EXPERIMENT},
             "recommendation": None if self.recommendation is None else self.recommendation.tolist(),
             "optimum": self.optimum,
@@ -92,8 +92,8 @@ class Played:
             return cls(
                 method=str(document["method"]),
                 experiments=tuple(
-                    Experiment(tuple(map(float, shares)), int(level))
-                    for level, *shares in document["experiments"]
+                    Experiment(tuple(map(float, shares)), int(fidelity))
+                    for fidelity, *shares in document["experiments"]
                 ),
                 **{name: np.array(document[name], dtype=np.float64) for name in _BY_EXPERIMENT},
                 recommendation=None if advice is None else np.array(advice, dtype=np.float64),
@@ -104,7 +104,7 @@ class Played:
             raise ConfigError(f"no record of what a method did: {error!r}") from error
 
 
-def play(
+def trajectory_of(
     method: Method,
     replay: Replay,
     weights: FloatArray,
@@ -112,7 +112,7 @@ def play(
     budget: float,
     batch: int = 1,
     stop: Callable[[float, float], bool] | None = None,
-) -> Played:
+) -> Trajectory:
     """Let a method search until it asks for more than the budget allows, or for nothing.
 
     A method that does not recommend is taken to recommend its best target run, and before it has one the best
@@ -173,14 +173,14 @@ class _Play:
         for values in (self.best, self.recommended, self.proven):
             values.append(values[-1])
         measured = float(outcome.costs @ self._weights)
-        if outcome.experiment.level == self.replay.space.target and measured < self.lowest:
+        if outcome.experiment.fidelity == self.replay.space.target and measured < self.lowest:
             self.lowest = measured
             self.best[-1] = self._true_cost(outcome.experiment.row)
 
-    def played(self) -> Played:
+    def played(self) -> Trajectory:
         """When it is over."""
         true = self.replay.truth(self.replay.reference()) @ self._weights
-        return Played(
+        return Trajectory(
             method=self.loop.proposer.method.name,
             experiments=tuple(one.experiment for one in self.outcomes),
             spent=np.array([one.spent for one in self.outcomes]),
@@ -222,8 +222,8 @@ def _recommended(method: Method, history: History) -> FloatArray | None:
     if isinstance(method, Recommending):
         return method.recommend(history)
     flops = history.space.flops
-    seen = {int(level) for level in history.trials.level[complete]}
-    level = history.space.target if history.space.target in seen else max(seen, key=lambda one: flops[one])
-    shares, costs = history.target_costs(level)
+    seen = {int(fidelity) for fidelity in history.trials.fidelity[complete]}
+    fidelity = history.space.target if history.space.target in seen else max(seen, key=lambda one: flops[one])
+    shares, costs = history.target_costs(fidelity)
     chosen: FloatArray = shares[np.argmin(costs)]
     return chosen
