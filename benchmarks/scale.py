@@ -16,7 +16,8 @@ from benchmarks.harness import Cell, Table, write
 from benchmarks.laws import AFTER, RUNS, ranks, regmix, table
 from benchmarks.repetition import REPETITION_LAWS, RepeatedRuns
 from cuvee.cli.progress_display import progress_display
-from cuvee.decisions.scale.decision import Checked, ScaleDecision
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.scale.result import Checked
 from cuvee.flows import scale
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.effective_data_scaling import EffectiveDataScaling

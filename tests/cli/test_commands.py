@@ -492,7 +492,7 @@ def test_optimise_keeps_what_is_not_named_and_changes_what_is(fitted: Path, tmp_
         "code_loss": 1.0,
         "quiz_loss": 0.0,
     }
-    assert asked["level"] == 0.9
+    assert asked["confidence"] == 0.9
     question = json.loads((tmp_path / "b" / "question.json").read_text())
     assert question["maximum"] == {"web": 0.5}
     assert {"linear", "effective_data", "ensemble"} <= {row["law"] for row in asked["laws"]}

@@ -47,7 +47,7 @@ def test_it_tells_writes_and_goes_on(tables: tuple[Path, Path], tmp_path: Path) 
     assert {path.name for path in out.iterdir()} == {"plays", "simulation.json", "simulation.html"}
     assert len(list((out / "plays").iterdir())) == 6
     answer = read_sealed(out / "simulation.json")
-    assert (answer["schema"], answer["by"], answer["table"]) == (1, "simulation", "small.csv, large.csv")
+    assert (answer["schema"], answer["by"], answer["table"]) == (2, "simulation", "small.csv, large.csv")
     for words in (*answer["headline"], "sobol", "random", "1M/100M", "10M/1B", "note: Only mixtures"):
         assert words in first.stdout
     assert f"report: {out / 'simulation.html'}" in first.stdout
@@ -73,14 +73,14 @@ def test_rows_level_and_law_can_be_chosen(tables: tuple[Path, Path], tmp_path: P
     result = cuvee("simulate", *tables, *options, "--target-level", "1M/100M", "--budget", 3, "--json")
     assert result.exit_code == 0, result.stderr
     answer = json.loads(result.stdout)
-    assert [level["is_target"] for level in answer["levels"]] == [True, False]
+    assert [level["is_target"] for level in answer["fidelities"]] == [True, False]
     assert answer["target"] == {"score": 1.0}
     law = ("--where", "params=1e7", "--law", "linear", "--noise", 0.25, "--budget", 2, "--batch", 2)
     result = cuvee("simulate", *tables, *options, *law, "--json")
     assert result.exit_code == 0, result.stderr
     answer = json.loads(result.stdout)
     assert (answer["law"], answer["noise"], answer["batch"]) == ("linear", {"score": 0.25}, 2)
-    assert len(answer["levels"]) == 1
+    assert len(answer["fidelities"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from cuvee.decisions.ablation.decision import TiedMixture
 from cuvee.decisions.ablation.headline import headline
+from cuvee.decisions.ablation.result import TiedMixture
 from cuvee.decisions.shares import SourceShare, in_words
 from cuvee.report.html import render_html
 from cuvee.report.markdown import render_markdown

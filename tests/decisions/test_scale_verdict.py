@@ -166,7 +166,7 @@ def test_documents_of_the_first_schema_open_with_the_verdict_they_bear_out() -> 
 
 def test_what_no_cuvee_wrote_is_refused() -> None:
     document = ladder().judged().as_json()
-    for schema in (0, 3, None, "1"):
+    for schema in (0, 4, None, "1"):
         with pytest.raises(SchemaError, match=r"must be a positive number|upgrade cuvee"):
             ScaleDecision.from_json({**document, "schema": schema})
     with pytest.raises(ConfigError, match=r"scale\.verdict.standing: 'sure' does not fit"):

@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from cuvee.decisions.ablation.result import Gain, TiedMixture
+from cuvee.decisions.document import encode
 from cuvee.decisions.verdict import Standing, Verdict
 from cuvee.errors import ConfigError
 from cuvee.exporters.decided import Decided, read_decided
+from cuvee.flows.fit.flow import decide
+from cuvee.question.question import Question
+from tests.flows.fit.test_flow import observations
 from tests.report.cases import small
 
 
@@ -34,40 +39,61 @@ def kept(tmp_path: Path, **changes: Any) -> tuple[str, ...]:
 
 
 def test_an_answer_of_a_version_without_verdicts_is_not_checked(tmp_path: Path) -> None:
-    assert kept(tmp_path, verdict=None) == ("decision.json is not checked by training",)
+    document = small().as_json() | {"schema": 1}
+    for key in ("by", "verdict", "check", "gains", "optimism", "evaluations"):
+        del document[key]
+    (tmp_path / "decision.json").write_text(json.dumps(document))
+    (note,) = read_decided(tmp_path).notes
+    assert note.startswith("decision.json is not checked by training")
+
+
+def test_what_an_answer_says_against_itself_is_said_when_it_is_exported(tmp_path: Path) -> None:
+    assert kept(tmp_path, doubts=["The trainings know nothing."]) == ("The trainings know nothing.",)
+    better = Gain("equal shares", 0.02, 0.01, 0.03)
+    (note,) = kept(tmp_path, gains=[encode(better)])
+    assert note.startswith("The pick is predicted to be worse than equal shares")
+    tied = TiedMixture("another", (0.5, 0.5), -0.2, -0.3, -0.1)
+    (note,) = kept(tmp_path, tied=[encode(tied)], optimism=0.0)
+    assert note.startswith("Predicted to be better")
+
+
+def test_a_fit_says_so_too(tmp_path: Path) -> None:
+    runs = observations(tmp_path, 40)
+    found = decide(runs, Question(), table="runs.csv", compared=("linear", "effective_data")).decision
+    decision = replace(found, measured_better=("r7",))
+    assert decision.judged().objections()[0].startswith("Measured better than this mixture")
+    (tmp_path / "fit.json").write_text(json.dumps(replace(decision, better=("r3",)).judged().as_json()))
+    notes = read_decided(tmp_path).notes
+    assert any(note.startswith("Do not take this mixture: ") and "worse than r3" in note for note in notes)
+    assert any(note.startswith("Measured better than this mixture can be expected") for note in notes)
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("document", "said"),
     [
-        {"doubts": ["The trainings know nothing."]},
-        {"headline": ["Do not take this mixture: 90% web. The search failed."]},
-        {"headline": ["Do not rely on this mixture: 90% web."]},
-        {
-            "headline": [
-                "Not checked: 90% web.",
-                "Measured better than this mixture can be expected to be: r7.",
-            ]
-        },
+        ({"by": "somebody"}, "'by' is 'somebody'; cuvee knows run, scale, search, laws"),
+        ({"schema": 99}, "upgrade cuvee"),
+        ({"mixture": [{"source": "web", "share": 1.0}]}, "something is missing or damaged in it"),
     ],
 )
-def test_what_an_answer_says_against_itself_is_said_when_it_is_exported(
-    changes: dict[str, list[str]], tmp_path: Path
+def test_a_decision_that_cannot_be_read_is_refused(
+    document: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
-    (lines,) = changes.values()
-    assert kept(tmp_path, **changes) == (lines[-1],)
+    (tmp_path / "decision.json").write_text(json.dumps(small().as_json() | document))
+    with pytest.raises(ConfigError, match=said):
+        read_decided(tmp_path)
 
 
 def test_a_verdict_is_on_the_mixture_chosen_and_on_no_other(tmp_path: Path) -> None:
     name, count = "another", len(small().mixture)
-    kept(tmp_path, tied=[{"name": name, "shares": [1 / count] * count}])
+    kept(tmp_path, tied=[encode(TiedMixture(name, (1 / count,) * count, 0.0, -0.1, 0.1))])
     (note,) = read_decided(tmp_path, name).notes
     assert note == f"{name!r} is not the mixture that decision.json chose: no verdict there is on it"
 
 
 def test_the_mixture_chosen_may_be_called_by_a_name_too(tmp_path: Path) -> None:
-    shares = [entry.share for entry in small().mixture]
-    assert kept(tmp_path, tied=[{"name": "pick", "shares": shares}]) == ()
+    shares = tuple(entry.share for entry in small().mixture)
+    assert kept(tmp_path, tied=[encode(TiedMixture("pick", shares, 0.0, -0.1, 0.1))]) == ()
     assert read_decided(tmp_path, "pick").notes == ()
 
 

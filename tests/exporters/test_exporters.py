@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from dataclasses import replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
+from cuvee.decisions.ablation.result import TiedMixture
 from cuvee.errors import ConfigError
 from cuvee.exporters import EXPORTERS, Exporter, ExportRequest, SourceFacts, exporter_named
 from cuvee.exporters.decided import read_decided
@@ -31,6 +33,7 @@ from cuvee.exporters.quoting import yaml_text
 from cuvee.exporters.rounding import rounded
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.store import RunStore, SourceRecord
+from tests.report.cases import choosing
 
 GOLD = Path(__file__).with_name("gold")
 FACTS = {
@@ -579,11 +582,8 @@ def study(tmp_path: Path) -> Path:
         "schema: 1\nsources:\n  web: text/web.jsonl\n  code: [text/a, text/b]\n"
         "  law: {paths: text/law.txt, chunk_characters: 1000}\n"
     )
-    entries = [
-        {"source": name, "share": share, "unique_tokens": tokens}
-        for name, share, tokens in (("web", 0.5, 0), ("code", 0.3, 8000), ("law", 0.2, 0))
-    ]
-    (tmp_path / "decision.json").write_text(json.dumps({"mixture": entries}))
+    decision = choosing({"web": 0.5, "code": 0.3, "law": 0.2}, {"code": 8000})
+    (tmp_path / "decision.json").write_text(json.dumps(decision.as_json()))
     with RunStore(tmp_path / "store.sqlite") as store:
         store.write_sources(
             [
@@ -629,8 +629,8 @@ def test_a_study_beside_its_data_gives_absolute_paths_and_fields(tmp_path: Path)
     (root / "study.yaml").write_text(
         "schema: 1\nsources:\n  web: {paths: ../texts/web.jsonl, text_field: body}\n  code: ../texts/*.txt\n"
     )
-    entries = [{"source": name, "share": 0.5, "unique_tokens": 0} for name in ("web", "code")]
-    (root / "decision.json").write_text(json.dumps({"mixture": entries}))
+    decision = choosing({"web": 0.5, "code": 0.5}, {})
+    (root / "decision.json").write_text(json.dumps(decision.as_json()))
     with RunStore(root / "store.sqlite") as store:
         store.write_sources([SourceRecord("web", "1", 100, 4000, 9), SourceRecord("code", "2", 10, 4000, 9)])
     written = export(root, "--to", "hugging-face").stdout
@@ -653,24 +653,19 @@ def test_shares_are_read_from_plain_files_and_decisions(tmp_path: Path) -> None:
     assert read_decided(plain).mixture == Mixture.of({"web": 0.7, "code": 0.3})
     plain.write_text('{"shares": {"web": 0.7, "code": 0.3}}')
     assert read_decided(plain).mixture.share("web") == 0.7
-    entries = [
-        {"source": "web", "share": 0.25, "unique_tokens": 10},
-        {"source": "code", "share": 0.75, "unique_tokens": 0},
-    ]
-    beside = [{"name": "uniform", "shares": [0.5, 0.5]}]
-    (tmp_path / "fit.json").write_text(
-        json.dumps({"mixture": entries, "candidates": beside, "target_tokens": 40.0})
+    decision = choosing({"web": 0.25, "code": 0.75}, {"web": 10})
+    tied = (TiedMixture("tie", (0.4, 0.6), 0.0, -0.1, 0.1),)
+    # With caps on epochs, as where the study names the tokens of the target run.
+    capped = tuple(replace(entry, epoch_cap=4.0) for entry in decision.mixture)
+    (tmp_path / "decision.json").write_text(
+        json.dumps(replace(decision, mixture=capped, tied=tied).as_json())
     )
     decided = read_decided(tmp_path)
-    assert (decided.mixture.share("code"), decided.tokens, decided.target_tokens) == (0.75, {"web": 10}, 40.0)
-    assert read_decided(tmp_path, "uniform").mixture.share("code") == 0.5
-    tied = [{"name": "tie", "shares": [0.4, 0.6]}]
-    capped = [{**entry, "epoch_cap": 4.0} for entry in entries]  # as where the study names the run's tokens
-    (tmp_path / "decision.json").write_text(
-        json.dumps({"mixture": capped, "tied": tied, "target_scale": {"params": 1, "tokens": 50}})
-    )
-    decided = read_decided(tmp_path, "tie")
-    assert (decided.mixture.share("code"), decided.target_tokens) == (0.6, 50.0)
+    assert (decided.mixture.share("code"), decided.tokens) == (0.75, {"web": 10})
+    assert decided.target_tokens == decision.target_scale.tokens
+    assert read_decided(tmp_path, "tie").mixture.share("code") == 0.6
+    with pytest.raises(ConfigError, match="no mixture 'other'; there are: tie"):
+        read_decided(tmp_path, "other")
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import math
 from operator import mul
 from random import Random
 
-from cuvee.decisions.ablation.decision import (
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.ablation.result import (
     ALL_REFERENCES,
     TARGET,
     AblationEffect,
     CalibratorRow,
-    Decision,
     Gain,
     HonestyRow,
     LedgerRow,
@@ -98,6 +98,15 @@ def small() -> Decision:
         proxy_over_direct={"200 merges against 200 trained mixtures": 0.013},
         warnings=("Four references are few: agreement is uncertain.",),
     )
+
+
+def choosing(shares: dict[str, float], tokens: dict[str, int]) -> Decision:
+    """The small one with a mixture of these sources, of which nothing else is known."""
+    entries = tuple(
+        SourceShare(name, share, math.nan, math.nan, tokens.get(name, 0), math.nan)
+        for name, share in shares.items()
+    )
+    return dataclasses.replace(small(), mixture=entries, references=())
 
 
 def once_each() -> TrainingCheck:

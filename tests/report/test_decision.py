@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cuvee.decisions.ablation.decision import TARGET, Decision, HonestyRow, Loss, ProxyOptimum, TiedMixture
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.ablation.result import TARGET, HonestyRow, Loss, ProxyOptimum, TiedMixture
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNTRAINED
 from cuvee.errors import ConfigError, SchemaError
@@ -69,20 +70,20 @@ def test_fields_with_defaults_may_be_absent() -> None:
 
 def test_a_document_of_the_first_schema_opens_and_is_not_checked() -> None:
     document = small().as_json()
-    assert (document["schema"], document["by"]) == (3, "run")
+    assert (document["schema"], document["by"]) == (4, "run")
     for key in ("by", "verdict", "check", "gains", "optimism", "evaluations"):
         del document[key]
     opened = Decision.from_json(document | {"schema": 1})
     assert opened == small()
     assert opened.verdict == UNTRAINED and opened.verdict.standing == "not checked"
-    assert opened.as_json()["schema"] == 3
+    assert opened.as_json()["schema"] == 4
 
 
 def test_a_document_of_the_second_schema_did_not_name_its_flow() -> None:
     document = checked().as_json()
     del document["by"]
     assert Decision.from_json(document | {"schema": 2}) == checked()
-    for wrong in (document | {"schema": 3}, document | {"schema": 2, "by": "search"}):
+    for wrong in (document | {"schema": 4}, document | {"schema": 2, "by": "search"}):
         with pytest.raises(SchemaError, match="run: schema"):
             Decision.from_json(wrong)
 
@@ -116,8 +117,8 @@ def test_a_newer_schema_is_refused() -> None:
         ({"confidence": "high"}, "run.confidence: 'high' is not a number"),
         ({"headline": "one"}, "run.headline: 'one'"),
         (
-            {"target_scale": {"params": 1.5, "tokens": 2}},
-            "run.target_scale.params: 1.5 does not fit int",
+            {"target_scale": {"parameters": 1.5, "tokens": 2}},
+            "run.target_scale.parameters: 1.5 does not fit int",
         ),
         ({"target": {"prose": []}}, r"run.target\['prose'\]: \[\] is not a number"),
         ({"geometry": {"members": []}}, "run.geometry: key 'norms' is missing"),

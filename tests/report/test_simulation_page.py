@@ -55,7 +55,7 @@ def simulation() -> Simulation:
         target={"loss": 0.75, "<b>score</b>": 0.25},
         law="",
         noise={},
-        levels=(
+        fidelities=(
             SimulatedFidelity("1M/100M", "imported", 1e6, 1e8, 6e14, 0.01, 40, 18, 0.87),
             SimulatedFidelity("10M/1B", "imported", 1e7, 1e9, 6e16, 1.0, 20, 20, 1.0, True),
         ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cuvee.decisions.ablation.decision import ALL_REFERENCES, TARGET
+from cuvee.decisions.ablation.result import ALL_REFERENCES, TARGET
 from cuvee.decisions.verdict import TITLES, Standing, Verdict
 from cuvee.report import charts
 from cuvee.report.view import Cell, HeatMap, Panel, Point, RunCount, StudyView

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from cuvee.cli.report import write as write_reports
-from cuvee.decisions.ablation.decision import Decision, Reference, RunScale
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.ablation.result import Reference, RunScale
 from cuvee.decisions.answer import OwnTrainings, Recommendation, RunSize, answer_of
 from cuvee.decisions.answer_choice import choose
 from cuvee.decisions.answers import sentences

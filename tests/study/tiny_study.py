@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from cuvee.decisions.ablation.decision import Decision, LedgerRow
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.ablation.result import LedgerRow
 from cuvee.execution.local import InProcess
 from cuvee.flows.ablation import flow as ablation
 from cuvee.hashing import digest_file

@@ -10,7 +10,8 @@ from cuvee.cli.names import DEFAULT_LAW, LAWS, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from cuvee.decisions.fit.decision import LawDecision, LawRow, Sensitivity
+    from cuvee.decisions.fit.decision import LawDecision
+    from cuvee.decisions.fit.result import LawRow, Sensitivity
     from cuvee.flows.fit.flow import FitResult
     from cuvee.question.question import Question
     from cuvee.question.runs import Runs
@@ -281,7 +282,7 @@ def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
     _print_mixture(decision)
     print_table(
         f"Target {scale_of_runs(decision)} (lower is better)",
-        ["mixture", "predicted", f"{decision.level:.0%} interval", "measured", ""],
+        ["mixture", "predicted", f"{decision.confidence:.0%} interval", "measured", ""],
         [
             [
                 one.name,
@@ -351,7 +352,7 @@ def _print_mixture(decision: "LawDecision") -> None:
         [
             "source",
             "share",
-            f"{decision.level:.0%} interval",
+            f"{decision.confidence:.0%} interval",
             *(["epochs"] if read else []),
             "target without it",
             "",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from cuvee.types import Json
 
 if TYPE_CHECKING:
-    from cuvee.decisions.ablation.decision import Decision, Loss, PredictedLosses
+    from cuvee.decisions.ablation.decision import Decision
+    from cuvee.decisions.ablation.result import Loss, PredictedLosses
     from cuvee.decisions.check import TrainingCheck
     from cuvee.decisions.shares import SourceShare
     from cuvee.decisions.verdict import Verdict
@@ -152,7 +153,7 @@ def _share_row(entry: "SourceShare") -> list[str]:
 
 
 def _label(row: "PredictedLosses") -> str:
-    from cuvee.decisions.ablation.decision import TARGET
+    from cuvee.decisions.ablation.result import TARGET
 
     if row.evaluation == TARGET:
         return "target"

@@ -36,7 +36,7 @@ def print_scale(decision: "ScaleDecision") -> None:
     from cuvee.cli.output import number, print_headline, print_table, short
 
     print_headline(decision.headline, decision.verdict)
-    level = f"{decision.level:.0%} interval"
+    level = f"{decision.confidence:.0%} interval"
     print_table(
         f"Mixture for {short(decision.target_tokens)} tokens",
         ["source", "share", level, "epochs", *(f"best at {short(row.tokens)}" for row in decision.rungs)],

@@ -73,7 +73,7 @@ def print_search(decision: "SearchDecision") -> None:
     from cuvee.quantities import flops
 
     print_headline(decision.headline, decision.verdict)
-    level = f"{decision.level:.0%} interval"
+    level = f"{decision.confidence:.0%} interval"
     print_table(
         f"Mixture for {short(decision.target_tokens)} tokens",
         ["source", "share", level, "epochs", ""],
@@ -103,11 +103,11 @@ def print_search(decision: "SearchDecision") -> None:
                 number(row.noise, 4),
                 number(row.rank, 2),
             ]
-            for row in decision.levels
+            for row in decision.fidelities
         ],
     )
     print_table(
-        f"Trained on {short(decision.levels[-1].tokens)} tokens (target loss, nats per token)",
+        f"Trained on {short(decision.fidelities[-1].tokens)} tokens (target loss, nats per token)",
         ["experiment", "measured", "expected", level],
         [
             [

@@ -170,7 +170,7 @@ def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
                 number(level.rank, 2),
                 "target" if level.is_target else "",
             ]
-            for level in simulation.levels
+            for level in simulation.fidelities
         ],
     )
     for note in simulation.notes:

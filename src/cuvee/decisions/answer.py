@@ -92,7 +92,7 @@ def answer_of(decision: Decision | SearchDecision | ScaleDecision) -> Recommenda
 def _of_run(decision: Decision) -> Recommendation:
     # Decisions without a verdict rest on proxies: whatever those agree with, nothing was trained afresh.
     verdict = decision.verdict
-    size = RunSize(decision.proxy_scale.params, decision.proxy_scale.tokens)
+    size = RunSize(decision.proxy_scale.parameters, decision.proxy_scale.tokens)
     pick = [entry.share for entry in decision.mixture]
     same = sum(bool(total_variation(reference.shares, pick) <= SAME) for reference in decision.references)
     if verdict.standing != "not checked":
@@ -102,19 +102,19 @@ def _of_run(decision: Decision) -> Recommendation:
         verdict,
         _shares(decision.mixture),
         decision.confidence,
-        RunSize(decision.target_scale.params, decision.target_scale.tokens),
+        RunSize(decision.target_scale.parameters, decision.target_scale.tokens),
         OwnTrainings(size, same) if same else None,
         decision.created_from,
     )
 
 
 def _of_search(decision: SearchDecision) -> Recommendation:
-    dearest = decision.levels[-1]
+    dearest = decision.fidelities[-1]
     return Recommendation(
         "search",
         decision.verdict,
         _shares(decision.mixture),
-        decision.level,
+        decision.confidence,
         RunSize(dearest.parameters, decision.target_tokens),
         _trained(dearest.parameters, dearest.tokens, int(decision.tested) + _fresh(decision.check)),
         decision.created_from,
@@ -131,7 +131,7 @@ def _of_scale(decision: ScaleDecision) -> Recommendation:
         "scale",
         decision.verdict,
         _shares(decision.mixture),
-        decision.level,
+        decision.confidence,
         RunSize(decision.parameters, decision.target_tokens),
         _trained(*decision.largest, sum(same.values()) + _fresh(decision.check)),
         decision.created_from,

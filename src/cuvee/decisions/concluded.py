@@ -34,6 +34,10 @@ class Concluded(JsonDocument):
     def first_lines(self) -> tuple[str, ...]:
         """What is said first, under ``verdict``; all but ``headline`` is read."""
 
+    def objections(self) -> tuple[str, ...]:
+        """What speaks against the mixture besides its verdict; said wherever the mixture is used."""
+        return ()
+
     def _with(self, **changes: object) -> Self:
         return replace(self, **changes)  # type: ignore[type-var]  # those who inherit are dataclasses
 

@@ -8,6 +8,7 @@ A float field therefore means NaN by ``null``; other fields may not be null unle
 import dataclasses
 import math
 import types
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cuvee.errors import ConfigError, SchemaError
@@ -53,6 +54,11 @@ def decode(cls: type[T], document: object, where: str) -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{where}: key {name!r} is missing")
     return cls(**values)
+
+
+def renamed(body: Json, keys: Mapping[str, str]) -> Json:
+    """The same object with other names for some of its keys, for documents of an older schema."""
+    return {keys.get(key, key): value for key, value in body.items()}
 
 
 class JsonDocument:

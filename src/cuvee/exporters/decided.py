@@ -1,11 +1,16 @@
 """Decided: the mixture that lies in a file of cuvee, or of anybody."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cuvee.errors import ConfigError
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.fit.decision import LawDecision
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.search.decision import SearchDecision
+from cuvee.errors import ConfigError, CuveeError
 from cuvee.exporters.shares_json import mixture_of, read_json, read_shares
 from cuvee.mixture.mixture import Mixture
 from cuvee.seal import unsealed
@@ -13,12 +18,12 @@ from cuvee.seal import unsealed
 DECISIONS = ("decision.json", "scale.json", "search.json", "fit.json")
 """What is looked for in a folder, in this order."""
 
+_KINDS = (Decision, ScaleDecision, SearchDecision, LawDecision)
+_Answer = Decision | ScaleDecision | SearchDecision | LawDecision
+
 BESIDE = ("front", "next_runs", "references", "tied", "candidates", "checks", "trained")
-"""Keys of the mixtures beside the chosen one; of two with one name, that under the later key is meant."""
+"""Fields of the mixtures beside the chosen one; of two with one name, that of the later field is meant."""
 
-
-_WARN = ("Do not take", "Do not rely", "Measured better", "Predicted to be better", "The pick is predicted")
-"""How first lines begin that speak against the mixture, besides those that repeat a verdict."""
 _UNNAMED = (
     "the study names no `target_run.tokens`, so nothing is cut or repeated for the length of the run; say "
     "--target-tokens"
@@ -63,21 +68,22 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
         others = []
     document = read_json(path)
     if _is_decision(document):
-        decided = _decision(path, document, candidate)
-        if candidate and decided.mixture.key == _decision(path, document, "").mixture.key:
+        answer = _opened(path, document)
+        decided = _decision(path, answer, candidate)
+        if candidate and decided.mixture.key == _decision(path, answer, "").mixture.key:
             candidate = ""
         notes = (
             *decided.notes,
             *_of_several(path, others),
             *_changed(path, document),
-            *_unconfirmed(path, document, candidate),
-            *_doubted(document),
+            *_unconfirmed(path, answer, candidate),
+            *answer.objections(),
         )
         return replace(decided, notes=notes, path=path)
     if candidate:
         raise ConfigError(f"{path} is no decision; it holds one mixture and no {candidate!r}")
     shares, notes = read_shares(path, document)
-    return Decided(shares, {}, float("nan"), notes)
+    return Decided(shares, {}, math.nan, notes)
 
 
 def _is_decision(document: Any) -> bool:
@@ -103,60 +109,47 @@ def _changed(path: Path, document: dict[str, Any]) -> list[str]:
     return []
 
 
-def _unconfirmed(path: Path, document: dict[str, Any], candidate: str) -> list[str]:
-    if candidate:
-        return [f"{candidate!r} is not the mixture that {path.name} chose: no verdict there is on it"]
-    verdict = document.get("verdict")
-    standing = verdict.get("standing") if isinstance(verdict, dict) else None
-    if not isinstance(verdict, dict) or standing is None:  # of a version that gave none
-        return [f"{path.name} is not checked by training"]
-    if standing == "confirmed":
-        return []
-    return [f"{path.name} is {standing} by training: {verdict.get('why', '')}".rstrip(": ")]
-
-
-def _doubted(document: dict[str, Any]) -> list[str]:
-    """What an answer says against itself besides its verdict: its doubts, and first lines that warn of the
-    mixture."""
-    headline = [str(line) for line in _list_of(document, "headline")]
-    warned = [line for line in headline if line.startswith(_WARN)]
-    return [*(str(doubt) for doubt in _list_of(document, "doubts") if doubt not in warned), *warned]
-
-
-def _list_of(document: dict[str, Any], key: str) -> list[Any]:
-    value = document.get(key)
-    return value if isinstance(value, list) else []
-
-
-def _decision(path: Path, document: dict[str, Any], candidate: str) -> Decided:
+def _opened(path: Path, document: dict[str, Any]) -> _Answer:
+    """The decision as a value, whichever flow made it."""
+    by = document.get("by", Decision.by)  # the first documents were all of `cuvee run`
+    kind = next((one for one in _KINDS if one.by == by), None)
+    if kind is None:
+        raise ConfigError(f"{path}: 'by' is {by!r}; cuvee knows {', '.join(one.by for one in _KINDS)}")
     try:
-        entries = document["mixture"]
-        names = [str(entry["source"]) for entry in entries]
-        shares = {name: entry["share"] for name, entry in zip(names, entries, strict=True)}
-        tokens = {str(e["source"]): int(e["unique_tokens"]) for e in entries if e.get("unique_tokens")}
-        if candidate:
-            beside = {str(one["name"]): one["shares"] for key in BESIDE for one in document.get(key) or ()}
-            if candidate not in beside:
-                raise ConfigError(
-                    f"{path}: no mixture {candidate!r}; there are: {', '.join(beside) or 'none'}"
-                )
-            shares = dict(zip(names, beside[candidate], strict=True))
-        target = document.get("target_tokens")
-        if target is None and isinstance(document.get("target_scale"), dict):
-            target = document["target_scale"].get("tokens")
-        unnamed = target is not None and _run_unnamed(document)
-    except (KeyError, TypeError, ValueError) as error:
+        return kind.from_json(document)
+    except CuveeError as error:
         raise ConfigError(
             f"{path}: this looks like a decision of cuvee, but something is missing or damaged in it: {error}"
         ) from error
+
+
+def _unconfirmed(path: Path, answer: _Answer, candidate: str) -> list[str]:
+    if candidate:
+        return [f"{candidate!r} is not the mixture that {path.name} chose: no verdict there is on it"]
+    standing, why = answer.verdict.standing, answer.verdict.why
+    return [] if standing == "confirmed" else [f"{path.name} is {standing} by training: {why}".rstrip(": ")]
+
+
+def _decision(path: Path, answer: _Answer, candidate: str) -> Decided:
+    shares = {entry.source: entry.share for entry in answer.mixture}
+    if candidate:
+        beside = {one.name: one.shares for field in BESIDE for one in getattr(answer, field, ())}
+        if candidate not in beside:
+            raise ConfigError(f"{path}: no mixture {candidate!r}; there are: {', '.join(beside) or 'none'}")
+        shares = dict(zip(answer.sources, beside[candidate], strict=True))
     mixture, notes = mixture_of(shares, str(path))
-    if unnamed:
-        notes = (*notes, _UNNAMED)
-    return Decided(mixture, tokens, float("nan") if target is None or unnamed else float(target), notes)
+    tokens = {entry.source: entry.unique_tokens for entry in answer.mixture if entry.unique_tokens}
+    if _run_unnamed(answer):
+        return Decided(mixture, tokens, math.nan, (*notes, _UNNAMED))
+    return Decided(mixture, tokens, _target_tokens(answer), notes)
 
 
-def _run_unnamed(document: dict[str, Any]) -> bool:
-    """The study names no tokens of the target run: its answer is told for its own trainings then, and no
+def _target_tokens(answer: _Answer) -> float:
+    return float(answer.target_scale.tokens if isinstance(answer, Decision) else answer.target_tokens)
+
+
+def _run_unnamed(answer: _Answer) -> bool:
+    """The study names no tokens of the target run: its answer is one for its own trainings then, and no
     source has a cap on epochs."""
-    flows = "target_scale" in document or "levels" in document
-    return flows and all(entry.get("epoch_cap") is None for entry in document["mixture"])
+    flows = isinstance(answer, Decision | SearchDecision)
+    return flows and all(math.isnan(entry.epoch_cap) for entry in answer.mixture)

@@ -9,4 +9,13 @@ check      whether fresh trainings bear an answer out (``cuvee check``)
 change     what runs are worth after sources changed (``cuvee change``)
 """
 
+from importlib import import_module
+from types import ModuleType
+
 __all__ = ["ablation", "change", "check", "fit", "scale", "search", "simulate"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:  # each loads what it needs when it is first used
+        return import_module(f"cuvee.flows.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

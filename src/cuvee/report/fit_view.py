@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.decisions.ablation.decision import Loss, PredictedLosses
-from cuvee.decisions.fit.decision import BEST_OBSERVED, PICK, LawDecision, LawRow, Sensitivity
+from cuvee.decisions.ablation.result import Loss, PredictedLosses
+from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.fit.headline import scale_of_runs
 from cuvee.decisions.fit.precision import front_precisions, metric_precision, target_precision
+from cuvee.decisions.fit.result import BEST_OBSERVED, PICK, LawRow, Sensitivity
 from cuvee.decisions.interval import Interval
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import LossRow, MixtureRow, Panel, Point

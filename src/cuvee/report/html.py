@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from cuvee.decisions.ablation.decision import TARGET
+from cuvee.decisions.ablation.result import TARGET
 from cuvee.decisions.evaluations import FEWEST_DOCUMENTS
 from cuvee.invisible import all_spelt_out
 from cuvee.report import charts, scale_charts, search_charts, simulate_charts, wording

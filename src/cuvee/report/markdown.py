@@ -7,7 +7,7 @@ GitHub's dialect: tables by pipes, no HTML. What comes from a study is escaped, 
 import re
 from collections.abc import Iterable, Sequence
 
-from cuvee.decisions.ablation.decision import TARGET, Loss
+from cuvee.decisions.ablation.result import TARGET, Loss
 from cuvee.invisible import all_spelt_out
 from cuvee.report import wording
 from cuvee.report.view import HeatMap, LossRow, StudyView
@@ -52,7 +52,7 @@ def _mixture(view: StudyView) -> str:
     decision = view.decision
     proxy = escape(decision.believed_proxy or "none")
     scale = (
-        f"For {wording.quantity(decision.target_scale.params)} parameters and "
+        f"For {wording.quantity(decision.target_scale.parameters)} parameters and "
         f"{wording.quantity(decision.target_scale.tokens)} tokens; proxy: {proxy}; "
         f"{len(decision.references)} mixtures really trained."
     )

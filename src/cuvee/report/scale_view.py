@@ -6,7 +6,8 @@ from typing import Self
 
 from cuvee.decisions.answers import Answers
 from cuvee.decisions.interval import Interval
-from cuvee.decisions.scale.decision import Checked, ScaleDecision
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.scale.result import Checked
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import MixtureRow, mixture_rows

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from cuvee.decisions.answers import Answers
-from cuvee.decisions.search.decision import FidelityRow, SearchDecision, Tried
+from cuvee.decisions.search.decision import SearchDecision
+from cuvee.decisions.search.result import FidelityRow, Tried
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import MixtureRow, mixture_rows
@@ -64,7 +65,7 @@ def named(row: FidelityRow) -> str:
 
 
 def _step(decision: SearchDecision, one: Tried) -> DrawnExperiment:
-    row = decision.levels[one.level]
+    row = decision.fidelities[one.fidelity]
     words = f"{one.name}: {named(row)}, {row.tokens:,} tokens, "
     words += f"loss {one.loss:.4f}" if not one.error else "failed"
-    return DrawnExperiment(one.name, one.spent, one.loss, one.level == len(decision.levels) - 1, words)
+    return DrawnExperiment(one.name, one.spent, one.loss, one.fidelity == len(decision.fidelities) - 1, words)

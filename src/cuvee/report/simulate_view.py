@@ -67,7 +67,7 @@ class SimulateView:
             )
             for place, row in enumerate(rows)
         )
-        chart = Chart(courses, simulation.budget, simulation.target_level.flops)
+        chart = Chart(courses, simulation.budget, simulation.target_fidelity.flops)
         return cls(simulation, _badge(simulation), rows, chart)
 
     @property

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
-from cuvee.decisions.ablation.decision import (
+from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.ablation.result import (
     ALL_REFERENCES,
     TARGET,
     Action,
-    Decision,
     HonestyRow,
     PredictedLosses,
     Reference,

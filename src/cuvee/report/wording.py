@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cuvee.decisions.ablation.decision import ProxyOptimum
+from cuvee.decisions.ablation.result import ProxyOptimum
 from cuvee.decisions.check import BaselineComparison
 from cuvee.precision import Precision
 from cuvee.quantities import MINUS

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from cuvee.decisions.ablation.decision import LedgerRow
+from cuvee.decisions.ablation.result import LedgerRow
 from cuvee.runs.roles import BRANCH, DESCENT, FRESH, OPTIMUM, REFERENCE, REPLICATE, SEED
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore

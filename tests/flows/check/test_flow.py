@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cuvee.decisions.ablation.decision import Gain, RunScale
 from cuvee.decisions.ablation.headline import headline
+from cuvee.decisions.ablation.result import Gain, RunScale
 from cuvee.decisions.check import (
     EQUAL,
     FEWEST_DOCUMENTS,

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from cuvee.decisions.document import encode
-from cuvee.decisions.fit.decision import PICK, LawDecision
+from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.fit.headline import headline
+from cuvee.decisions.fit.result import PICK
 from cuvee.errors import ConfigError, InfeasibleRegion, MixtureError, SchemaError
 from cuvee.execution.local import LocalProcesses
 from cuvee.flows.fit.belief import Belief
@@ -410,9 +411,9 @@ def test_the_first_lines_say_at_which_scale_the_target_is_expected(answer: FitRe
     assert " at the scale of the runs of 1M parameters and 1B tokens, not of 1T tokens (" in told(decision)
     assert " in runs of 1M parameters and 1B tokens (80%" in told(replace(decision, target_tokens=1e9))
     assert " in runs of 1M parameters and 1B tokens (80%" in told(replace(decision, target_tokens=math.nan))
-    unknown = replace(decision, params=math.nan, tokens=math.nan)
+    unknown = replace(decision, parameters=math.nan, tokens=math.nan)
     assert " at the scale of the runs, not of 1T tokens (" in told(unknown)
-    larger = replace(decision, target_params=7e9)
+    larger = replace(decision, target_parameters=7e9)
     assert ", not of 7B parameters and 1T tokens (" in told(larger)
     assert " at the scale of the runs (" in told(replace(unknown, target_tokens=math.nan))
 

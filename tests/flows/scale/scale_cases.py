@@ -2,7 +2,8 @@
 
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
-from cuvee.decisions.scale.decision import Checked, PathPoint, RungRow, ScaleDecision
+from cuvee.decisions.scale.decision import ScaleDecision
+from cuvee.decisions.scale.result import Checked, PathPoint, RungRow
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNJUDGED
 

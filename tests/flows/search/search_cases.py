@@ -1,7 +1,8 @@
 """A decision by search written by hand."""
 
 from cuvee.decisions.interval import Interval
-from cuvee.decisions.search.decision import FidelityRow, SearchDecision, TrainedMixture
+from cuvee.decisions.search.decision import SearchDecision
+from cuvee.decisions.search.result import FidelityRow, TrainedMixture
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNJUDGED
 from tests.flows.scale.scale_cases import FOUND, PROVENANCE, SOURCES, Shares
@@ -31,7 +32,7 @@ def searched(
         regret=Interval(0.01, 0.0, 0.02),
         better_probability=0.1,
         tolerance=0.01,
-        levels=(FidelityRow("trained", 1_000_000, tokens, 1e12, 2, 0, 2e12),),
+        fidelities=(FidelityRow("trained", 1_000_000, tokens, 1e12, 2, 0, 2e12),),
         tried=(),
         trained=(
             TrainedMixture("2", mixture, 3.9, expected),

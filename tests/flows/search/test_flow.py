@@ -61,8 +61,8 @@ def run(folder: StudyFolder, listener: Listener | None = None, **changes: Any) -
 
 
 def timeless(decision: SearchDecision) -> str:
-    rows = tuple(replace(row, seconds=float("nan")) for row in decision.levels)
-    return json.dumps(replace(decision, levels=rows).as_json(), sort_keys=True)
+    rows = tuple(replace(row, seconds=float("nan")) for row in decision.fidelities)
+    return json.dumps(replace(decision, fidelities=rows).as_json(), sort_keys=True)
 
 
 def observations(folder: StudyFolder) -> Observations:
@@ -140,7 +140,9 @@ def test_what_stands_on_the_menu_does_not_change_while_the_pool_is_trained(finis
     after = menu_of(finished.folder)
     assert after.pool_flops == 0
     assert finished.decision.pool_flops > 0
-    assert [row.flops for row in finished.decision.levels] == [one.flops for one in after.space.fidelities]
+    assert [row.flops for row in finished.decision.fidelities] == [
+        one.flops for one in after.space.fidelities
+    ]
 
 
 def test_a_pool_that_is_paid_for_costs_nothing(finished: Finished, tmp_path: Path) -> None:
@@ -309,13 +311,13 @@ def test_the_decision_holds_together(finished: Finished) -> None:
     assert decision.flops == pytest.approx(decision.tried[-1].spent)
     charged = np.diff([decision.pool_flops, *(one.spent for one in decision.tried)])
     assert charged.sum() + decision.pool_flops == pytest.approx(decision.flops)
-    assert sum(row.spent for row in decision.levels) == pytest.approx(charged.sum())
-    assert sum(row.made for row in decision.levels) == len(decision.tried)
+    assert sum(row.spent for row in decision.fidelities) == pytest.approx(charged.sum())
+    assert sum(row.made for row in decision.fidelities) == len(decision.tried)
     expected = [row.expected.mean for row in decision.trained]
     assert expected == sorted(expected) and expected[0] == pytest.approx(decision.expected.mean)
     assert np.allclose([entry.share for entry in decision.mixture], decision.trained[0].shares)
     assert decision.regret.low <= decision.regret.mean
-    assert all(np.isfinite(row.slope) for row in decision.levels if row.made)
+    assert all(np.isfinite(row.slope) for row in decision.fidelities if row.made)
     assert len(decision.headline) == 5
     assert decision.verdict == verdict_of(decision)
     assert decision.headline[0].startswith("Not checked: ")
@@ -327,11 +329,11 @@ def test_what_was_tried_stands_in_the_store(finished: Finished) -> None:
     rows, decision = finished.observations, finished.decision
     names = [f"nats_per_token/{name}" for name in decision.target]
     values = rows.values[:, [rows.metrics.index(name) for name in names]] @ list(decision.target.values())
-    trained = [one for one in decision.tried if decision.levels[one.level].kind == "trained"]
+    trained = [one for one in decision.tried if decision.fidelities[one.fidelity].kind == "trained"]
     assert trained
     for one in trained:
         assert np.abs(values - one.loss).min() < 1e-12
-    dearest = [one for one in decision.tried if one.level == len(decision.levels) - 1]
+    dearest = [one for one in decision.tried if one.fidelity == len(decision.fidelities) - 1]
     assert rows.kind.count("checkpoint") >= 2 * len(dearest)
 
 
@@ -410,7 +412,7 @@ def test_a_check_trains_the_model_of_the_search_whatever_its_real_size(
     config = StudyConfig.load(copy.root).checking(1)
     answer = check_answer(config, copy, finished.decision, Listener(), InProcess())
     assert answer.check is not None
-    dearest = finished.decision.levels[-1]
+    dearest = finished.decision.fidelities[-1]
     assert (answer.check.parameters, answer.check.tokens) == (dearest.parameters, dearest.tokens)
     assert dearest.parameters < 100_000
     (made,) = {one.params for one in store_of(copy) if one.role == "fresh"}
@@ -574,7 +576,7 @@ def test_a_training_that_fails_is_an_experiment_that_measured_nothing(tmp_path: 
     failed = [one for one in decision.tried if one.error]
     assert failed and all(np.isnan(one.loss) and one.shares[0] > 0.3 for one in failed)
     assert all("step 3" in one.error for one in failed)
-    assert sum(row.failed for row in decision.levels) == len(failed)
+    assert sum(row.failed for row in decision.fidelities) == len(failed)
     assert decision.warnings[0].startswith("Few held-out documents")
     assert "failed" in decision.warnings[1]
     assert not any(one.shares[0] > 0.3 for one in decision.trained)

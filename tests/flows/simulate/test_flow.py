@@ -97,7 +97,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
 def test_what_a_perfect_cheap_level_is_worth(simulated: Simulated) -> None:
     """Sixteen small runs at a hundredth each tell nearly everything; random search needs half the pool."""
     simulation = simulated.simulation
-    small, large = simulation.levels
+    small, large = simulation.fidelities
     assert (small.price, large.price) == (0.01, 1.0)
     assert (small.rank, large.rank) == (1.0, 1.0)
     assert (small.common, small.mixtures, large.mixtures) == (40, 40, 40)
@@ -162,20 +162,20 @@ def test_the_level_and_its_price_can_be_said(tmp_path: Path) -> None:
     runs = table()
     told = replace(runs, flops=np.where(runs.params == 1e6, 5.0, 20.0))
     simulation = played(tmp_path, replace(QUICK, methods=("random",), seeds=2), told).simulation
-    assert [fidelity.flops for fidelity in simulation.levels] == [5.0, 20.0]
+    assert [fidelity.flops for fidelity in simulation.fidelities] == [5.0, 20.0]
     small = replace(QUICK, methods=("random",), seeds=2, target_fidelity="1M/1e8")
     chosen = played(tmp_path, small, told).simulation
-    assert chosen.target_level.name == "1M/100M"
-    assert [fidelity.price for fidelity in chosen.levels] == [1.0, 4.0]
+    assert chosen.target_fidelity.name == "1M/100M"
+    assert [fidelity.price for fidelity in chosen.fidelities] == [1.0, 4.0]
 
 
 def test_one_level_is_searched_all_the_same(tmp_path: Path) -> None:
     runs = table((LARGE,), mixtures=12)
     nameless = replace(runs, params=np.full(12, np.nan), tokens=np.full(12, np.nan))
     simulation = played(tmp_path, replace(QUICK, methods=(*CHEAP, "sobol"), seeds=2), nameless).simulation
-    (fidelity,) = simulation.levels
+    (fidelity,) = simulation.fidelities
     assert (fidelity.is_target, fidelity.price, fidelity.mixtures) == (True, 1.0, 12)
-    assert all(math.isnan(size) for size in (fidelity.params, fidelity.tokens, fidelity.flops))
+    assert all(math.isnan(size) for size in (fidelity.parameters, fidelity.tokens, fidelity.flops))
     assert any("one fidelity" in note for note in simulation.notes)
     assert any("No run tells its tokens" in note for note in simulation.notes)
     assert "one fidelity only" in simulation.headline[-1]
@@ -481,7 +481,7 @@ def test_a_study_is_played_from_its_store(tmp_path: Path) -> None:
     assert found.directions == {"nats_per_token/web": "lower"}
     assert any("1 of 26 runs were not measured in full" in note for note in found.notes)
     simulation = played(tmp_path / "out", replace(QUICK, seeds=1), found.observations).simulation
-    merged, trained = simulation.levels
+    merged, trained = simulation.fidelities
     assert (merged.name, trained.name) == ("merged:1k/5k", "trained:1k/5k")
     assert (merged.price, merged.mixtures, merged.common, merged.rank) == (0.01, 19, 6, 1.0)
     assert (trained.mixtures, trained.is_target) == (6, True)
@@ -499,7 +499,7 @@ def test_regmix_at_two_sizes(tmp_path: Path) -> None:
     runs = read_table(paths, {})
     question = SimulationQuestion(weights={"pile_cc": 1.0}, methods=CHEAP, seeds=2, budget=5.0)
     simulation = played(tmp_path, question, runs.observations).simulation
-    small, large = simulation.levels
+    small, large = simulation.fidelities
     assert (small.name, large.name) == ("1.311M/1.049B", "58.98M/1.049B")
     assert (small.mixtures, small.common, large.mixtures) == (768, 256, 256)
     assert small.price == pytest.approx(1 / 45)

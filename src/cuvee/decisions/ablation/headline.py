@@ -1,22 +1,19 @@
 """What a decision of `cuvee run` says first."""
 
 import math
-from typing import TYPE_CHECKING
 
+from cuvee.decisions.ablation.result import AblationResult
 from cuvee.decisions.advice import advice
 from cuvee.decisions.check import BaselineComparison, TrainingCheck
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.shares import in_words
 from cuvee.quantities import size
 
-if TYPE_CHECKING:
-    from cuvee.decisions.ablation.decision import Decision
-
 FAR = 10.0
 """Times the parameters or the tokens of what was trained from which on a target run is far."""
 
 
-def headline(decision: "Decision") -> tuple[str, ...]:
+def headline(decision: AblationResult) -> tuple[str, ...]:
     """Sentences; reasons for doubt come before what is good."""
     return (
         advice(decision.verdict, in_words(decision.mixture)),
@@ -30,21 +27,26 @@ def headline(decision: "Decision") -> tuple[str, ...]:
     )
 
 
-def _far_from_target(decision: "Decision") -> list[str]:
+def objections(decision: AblationResult) -> tuple[str, ...]:
+    """Those of the first lines that speak against the mixture."""
+    return (*decision.doubts, *_predicted_worse(decision), *_predicted_better(decision))
+
+
+def _far_from_target(decision: AblationResult) -> list[str]:
     """How far a verdict reaches: it is one on runs of the size that was trained."""
     check, target = decision.check, decision.target_scale
     if check is None or decision.verdict.standing not in ("confirmed", "refuted"):
         return []
-    if max(target.params / check.parameters, target.tokens / check.tokens) <= FAR:
+    if max(target.parameters / check.parameters, target.tokens / check.tokens) <= FAR:
         return []
-    asked = f"{size(target.params)} parameters and {size(target.tokens)} tokens"
+    asked = f"{size(target.parameters)} parameters and {size(target.tokens)} tokens"
     return [
         f"That is known of runs of {check.extent}, not of the target run with {asked}: the best mixture may "
         "be another there. `cuvee scale` shows how it moves."
     ]
 
 
-def _predicted_worse(decision: "Decision") -> list[str]:
+def _predicted_worse(decision: AblationResult) -> list[str]:
     """Said of a pick that the calibrated proxy itself does not prefer, unless training does."""
     measured = {one.baseline for one in decision.check.comparisons if one.better} if decision.check else set()
     worse = [gain.baseline for gain in decision.gains if gain.low > 0 and gain.baseline not in measured]
@@ -56,7 +58,7 @@ def _predicted_worse(decision: "Decision") -> list[str]:
     ]
 
 
-def _predicted_better(decision: "Decision") -> list[str]:
+def _predicted_better(decision: AblationResult) -> list[str]:
     """Said of mixtures within the limits that all evidence prefers to the pick beyond their intervals, even
     after what having been chosen flatters them."""
     flattered = decision.optimism if math.isfinite(decision.optimism) else 0.0
@@ -71,7 +73,7 @@ def _predicted_better(decision: "Decision") -> list[str]:
     ]
 
 
-def _gain(decision: "Decision") -> list[str]:
+def _gain(decision: AblationResult) -> list[str]:
     level = f"{decision.confidence:.0%} interval"
     lines = []
     if (check := decision.check) is not None and check.comparisons:
@@ -123,7 +125,7 @@ def _worth(one: BaselineComparison) -> str:
     )
 
 
-def _proxy(decision: "Decision") -> list[str]:
+def _proxy(decision: AblationResult) -> list[str]:
     chosen = next((row for row in decision.calibrators if row.chosen), None)
     if chosen is None:
         return ["Too few references were trained to say how far the proxy can be believed."]

@@ -1,24 +1,21 @@
 """Reasons not to take the mixture of a fit, however well its law predicts: the search failed."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from cuvee.decisions.fit.result import LawResult
 from cuvee.precision import Precision
-
-if TYPE_CHECKING:
-    from cuvee.decisions.fit.decision import LawDecision
 
 SMALL = 0.02
 """Part of the spread of the target up to which a gap is small."""
 _NAMED = 3
 
 
-def doubts(decision: "LawDecision") -> tuple[str, ...]:
+def doubts(decision: LawResult) -> tuple[str, ...]:
     """Sentences, the gravest first; what is not known raises none."""
     return (*_worse(decision), *_gap(decision))
 
 
-def _worse(decision: "LawDecision") -> Iterator[str]:
+def _worse(decision: LawResult) -> Iterator[str]:
     if names := decision.better:
         more = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
         yield (
@@ -27,7 +24,7 @@ def _worse(decision: "LawDecision") -> Iterator[str]:
         )
 
 
-def _gap(decision: "LawDecision") -> Iterator[str]:
+def _gap(decision: LawResult) -> Iterator[str]:
     if decision.gap > SMALL * decision.spread:
         part = decision.gap / decision.spread
         yield (

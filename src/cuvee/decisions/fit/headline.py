@@ -1,17 +1,14 @@
 """The first lines of a decision by laws: the mixture, what it gains, and what to do next."""
 
 import math
-from typing import TYPE_CHECKING
 
 from cuvee.decisions.advice import advice
 from cuvee.decisions.fit.doubts import doubts
 from cuvee.decisions.fit.precision import target_precision
+from cuvee.decisions.fit.result import LawResult
 from cuvee.decisions.fit.verdict import believed
 from cuvee.precision import Precision
 from cuvee.quantities import size
-
-if TYPE_CHECKING:
-    from cuvee.decisions.fit.decision import LawDecision
 
 _NAMED = 3
 _NEGLIGIBLE = 0.1
@@ -23,16 +20,11 @@ _OUTSIDE = (
 )
 
 
-def headline(decision: "LawDecision") -> tuple[str, ...]:
+def headline(decision: LawResult) -> tuple[str, ...]:
     """Sentences, the most important first; the first warns where the law is not believed
     or the search failed."""
-    first = advice(decision.verdict, _mixture(decision))
-    if found := doubts(decision):
-        first = f"Do not take this mixture: {_mixture(decision)}. {' '.join(f'{one}.' for one in found)}"
-    elif not believed(decision):
-        first = f"Do not rely on this mixture: {_mixture(decision)}."
     return (
-        first,
+        *(_warning(decision) or (advice(decision.verdict, _mixture(decision)),)),
         *_measured_better(decision),
         *decision.warnings,
         *_law(decision),
@@ -42,7 +34,19 @@ def headline(decision: "LawDecision") -> tuple[str, ...]:
     )
 
 
-def _measured_better(decision: "LawDecision") -> tuple[str, ...]:
+def objections(decision: LawResult) -> tuple[str, ...]:
+    """Those of the first lines that speak against the mixture."""
+    return (*_warning(decision), *_measured_better(decision))
+
+
+def _warning(decision: LawResult) -> tuple[str, ...]:
+    """The first line where the search failed or the law is not believed; else nothing."""
+    if found := doubts(decision):
+        return (f"Do not take this mixture: {_mixture(decision)}. {' '.join(f'{one}.' for one in found)}",)
+    return () if believed(decision) else (f"Do not rely on this mixture: {_mixture(decision)}.",)
+
+
+def _measured_better(decision: LawResult) -> tuple[str, ...]:
     if not decision.measured_better:
         return ()
     names = decision.measured_better
@@ -53,11 +57,11 @@ def _measured_better(decision: "LawDecision") -> tuple[str, ...]:
     )
 
 
-def _law(decision: "LawDecision") -> tuple[str, ...]:
+def _law(decision: LawResult) -> tuple[str, ...]:
     return (f"Its law is {decision.law}, {decision.law_reason}.",) if decision.law_reason else ()
 
 
-def _mixture(decision: "LawDecision") -> str:
+def _mixture(decision: LawResult) -> str:
     shares = sorted(decision.mixture, key=lambda entry: -entry.share)
     told = [f"{entry.share:.1%} {entry.source}" for entry in shares[:4] if entry.share >= 0.005]
     rest = [entry.share for entry in shares[len(told) :] if entry.share > 0]
@@ -65,7 +69,7 @@ def _mixture(decision: "LawDecision") -> str:
     return ", ".join(told)
 
 
-def _gains(decision: "LawDecision") -> str:
+def _gains(decision: LawResult) -> str:
     pick = decision.pick
     others = [one for one in decision.candidates if one.name != pick.name]
     exact = target_precision(decision)
@@ -73,16 +77,16 @@ def _gains(decision: "LawDecision") -> str:
     low, high = exact.word(pick.target.low), exact.word(pick.target.high)
     return (
         f"Its target is expected at {exact.word(pick.target.mean)} {scale_of_runs(decision)} "
-        f"({decision.level:.0%} of runs between {low} and {high}); "
+        f"({decision.confidence:.0%} of runs between {low} and {high}); "
         f"against it, {told}.{_OUTSIDE if decision.distance.extrapolates else ''}"
     )
 
 
-def scale_of_runs(decision: "LawDecision") -> str:
+def scale_of_runs(decision: LawResult) -> str:
     """At which scale predictions hold, as far as it is known; and at which they do not."""
-    sizes = (decision.params, decision.tokens)
+    sizes = (decision.parameters, decision.tokens)
     if decision.at_target:
-        own = (decision.target_params, decision.target_tokens)
+        own = (decision.target_parameters, decision.target_tokens)
         first, second = (
             there if math.isnan(named) else named for named, there in zip(own, sizes, strict=True)
         )
@@ -94,7 +98,7 @@ def scale_of_runs(decision: "LawDecision") -> str:
     ]
     told = f" of {' and '.join(known)}" if known else ""
     asked = (
-        (decision.target_params, decision.params, "parameters"),
+        (decision.target_parameters, decision.parameters, "parameters"),
         (decision.target_tokens, decision.tokens, "tokens"),
     )
     other = [f"{size(named)} {unit}" for named, own, unit in asked if not math.isnan(named) and named != own]
@@ -103,12 +107,12 @@ def scale_of_runs(decision: "LawDecision") -> str:
     return f"at the scale of the runs{told}, not of {' and '.join(other)}"
 
 
-def _more(decision: "LawDecision") -> str:
+def _more(decision: LawResult) -> str:
     width = decision.pick.target.high - decision.pick.target.low
     expected, likely = (Precision.alone(x).word(x) for x in (decision.expected_gain, decision.likely_gain))
     told = (
         "Knowing the law exactly is expected to lower the target of the choice by "
-        f"{expected} ({decision.level:.0%}: by less than {likely})"
+        f"{expected} ({decision.confidence:.0%}: by less than {likely})"
     )
     if decision.distance.extrapolates:
         return (

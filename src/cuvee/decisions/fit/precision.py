@@ -1,14 +1,10 @@
 """How many digits the metrics of a decision by laws are written with. See ``precision.py``."""
 
-from typing import TYPE_CHECKING
-
+from cuvee.decisions.fit.result import LawResult, Metric
 from cuvee.precision import Precision
 
-if TYPE_CHECKING:
-    from cuvee.decisions.fit.decision import LawDecision, Metric
 
-
-def target_precision(decision: "LawDecision") -> Precision:
+def target_precision(decision: LawResult) -> Precision:
     """Of the target, of its changes and of the errors of laws."""
     told = [one.target for one in decision.candidates]
     measured = [one.measured for one in decision.candidates]
@@ -23,7 +19,7 @@ def metric_precision(metric: "Metric") -> Precision:
     return Precision.of([one.mean for one in told], [one.high - one.low for one in told])
 
 
-def front_precisions(decision: "LawDecision") -> tuple[Precision, ...]:
+def front_precisions(decision: LawResult) -> tuple[Precision, ...]:
     """Of the metrics of the front, in their order."""
     columns = zip(*(one.values for one in decision.front), strict=True)
     return tuple(Precision.of(column) for column in columns)

@@ -5,13 +5,10 @@ chooses remains to be trained.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from cuvee.decisions.disagreement import SAME
+from cuvee.decisions.fit.result import LawResult, LawRow
 from cuvee.decisions.verdict import Verdict
-
-if TYPE_CHECKING:
-    from cuvee.decisions.fit.decision import LawDecision, LawRow
 
 EXPLAINS = 0.3
 """R squared on left-out runs from which a law is believed."""
@@ -19,17 +16,17 @@ EXPLAINS = 0.3
 _CLEARLY = 0.1
 
 
-def verdict_of(decision: "LawDecision") -> Verdict:
+def verdict_of(decision: LawResult) -> Verdict:
     """The standing of a decision, from what stands in it; its own ``verdict`` is not read."""
     return Verdict("not checked", " ".join(_reasons(decision)))
 
 
-def believed(decision: "LawDecision") -> bool:
+def believed(decision: LawResult) -> bool:
     """The law explains runs that it had not seen."""
     return _chosen(decision).r_squared > EXPLAINS
 
 
-def _reasons(decision: "LawDecision") -> Iterator[str]:
+def _reasons(decision: LawResult) -> Iterator[str]:
     law, nearest = _chosen(decision), decision.distance
     known = (
         f"On runs it had not seen, the law {law.law} explains {max(law.r_squared, 0.0):.0%} of the "
@@ -54,7 +51,7 @@ def _reasons(decision: "LawDecision") -> Iterator[str]:
         )
 
 
-def _another_law(decision: "LawDecision", law: "LawRow") -> Iterator[str]:
+def _another_law(decision: LawResult, law: "LawRow") -> Iterator[str]:
     best = max(decision.laws, key=lambda row: row.r_squared)
     if believed(decision) and best.r_squared - law.r_squared > _CLEARLY:
         yield (
@@ -63,5 +60,5 @@ def _another_law(decision: "LawDecision", law: "LawRow") -> Iterator[str]:
         )
 
 
-def _chosen(decision: "LawDecision") -> "LawRow":
+def _chosen(decision: LawResult) -> "LawRow":
     return next(row for row in decision.laws if row.chosen)

@@ -1,16 +1,12 @@
 """What a decision across scales says first."""
 
-from typing import TYPE_CHECKING
-
 from cuvee.decisions.advice import advice
 from cuvee.decisions.evaluations import FEW
+from cuvee.decisions.scale.result import ScaleResult
 from cuvee.decisions.shares import in_words
 
-if TYPE_CHECKING:
-    from cuvee.decisions.scale.decision import ScaleDecision
 
-
-def headline(decision: "ScaleDecision") -> tuple[str, ...]:
+def headline(decision: ScaleResult) -> tuple[str, ...]:
     """The mixture under its verdict, what its trainings took, and how the best mixture moves."""
     mixture = f"{in_words(decision.mixture)} ({decision.method})"
     return (
@@ -21,7 +17,7 @@ def headline(decision: "ScaleDecision") -> tuple[str, ...]:
     )
 
 
-def _speed(decision: "ScaleDecision") -> list[str]:
+def _speed(decision: ScaleResult) -> list[str]:
     """Of the mixture that the method had where mixtures were trained."""
     if decision.check is not None:  # what fresh trainings save stands with them
         return []
@@ -37,7 +33,7 @@ def _speed(decision: "ScaleDecision") -> list[str]:
     ]
 
 
-def _moves(decision: "ScaleDecision") -> list[str]:
+def _moves(decision: ScaleResult) -> list[str]:
     """The source whose share moves most on the way of the chosen method."""
     points = [point for point in decision.path if point.method == decision.method]
     if len(points) < 2:

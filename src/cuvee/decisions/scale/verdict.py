@@ -10,16 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from cuvee.decisions.check import FEWEST_DOCUMENTS
 from cuvee.decisions.disagreement import SAME, disagreements, share_words
+from cuvee.decisions.scale.result import Checked, PathPoint, ScaleResult
 from cuvee.decisions.verdict import Standing, Verdict
 from cuvee.mixture.distance import total_variation
 from cuvee.runs.mixture_names import AUTOSCALE, PROPORTIONAL, UNIFORM
-
-if TYPE_CHECKING:
-    from cuvee.decisions.scale.decision import Checked, PathPoint, ScaleDecision
 
 CLOSE = 0.1
 """Share of the tokens up to which a mixture that was trained and did badly speaks against its neighbours."""
@@ -31,14 +28,14 @@ _RISK = 0.05
 _BASELINES = {UNIFORM: "equal shares", PROPORTIONAL: "proportional shares"}
 
 
-def verdict_of(decision: "ScaleDecision") -> Verdict:
+def verdict_of(decision: ScaleResult) -> Verdict:
     """The standing of a decision, from what stands in it; its own ``verdict`` is not read."""
     found, doubts = _trained(decision), tuple(doubts_of(decision))
     standing: Standing = "not confirmed" if doubts and found.standing == "confirmed" else found.standing
     return Verdict(standing, " ".join((found.why, *doubts)))
 
 
-def doubts_of(decision: "ScaleDecision") -> Iterator[str]:
+def doubts_of(decision: ScaleResult) -> Iterator[str]:
     """What speaks against relying on the mixture, however it did when trained."""
     yield from _methods_disagree(decision)
     yield from _law_missed(decision)
@@ -49,7 +46,7 @@ def doubts_of(decision: "ScaleDecision") -> Iterator[str]:
 class _Trial:
     """A mixture that was trained above the rungs, against the baselines trained beside it."""
 
-    decision: "ScaleDecision"
+    decision: ScaleResult
     row: "Checked"
 
     @property
@@ -128,7 +125,7 @@ class _Trial:
         return f"with {times} training{'s' if times > 1 else ''} each, {reaches} {self.needed:.4f}"
 
 
-def _freedom(decision: "ScaleDecision") -> int:
+def _freedom(decision: ScaleResult) -> int:
     """Of the estimate of the noise: trainings beyond the first of each mixture."""
     trained = {row.shares: len(row.losses) for row in decision.checks}
     again = sum(trained.values()) - len(trained)
@@ -139,7 +136,7 @@ def _freedom(decision: "ScaleDecision") -> int:
     return replicates + 1 if replicates else 0  # the rungs' pooled noise counts as one more
 
 
-def _trained(decision: "ScaleDecision") -> Verdict:
+def _trained(decision: ScaleResult) -> Verdict:
     """What the trainings above the rungs say of the mixture recommended."""
     trials = sorted((_Trial(decision, row) for row in decision.checks), key=lambda trial: trial.away)
     if not trials:
@@ -165,7 +162,7 @@ def _itself(trial: _Trial) -> str:
     return f"Trained {at}, it {trial.outcome}."
 
 
-def _carried_on(decision: "ScaleDecision", trials: list[_Trial]) -> str:
+def _carried_on(decision: ScaleResult, trials: list[_Trial]) -> str:
     carried = f"It was carried on to {decision.target_tokens:,} tokens and never trained"
     found = next((one for one in trials if one.row.name == decision.method), trials[0])
     return f"{carried}; {_neighbour(found)}."
@@ -178,7 +175,7 @@ def _neighbour(trial: _Trial) -> str:
     return f"{what}, which has {trial.away:.0%} of the tokens elsewhere, {trial.outcome}"
 
 
-def _methods_disagree(decision: "ScaleDecision") -> Iterator[str]:
+def _methods_disagree(decision: ScaleResult) -> Iterator[str]:
     """AutoScale and the law on the target run."""
     longest = max((point.tokens for point in decision.path), default=0)
     last = {point.method: point for point in decision.path if point.tokens == longest}
@@ -198,7 +195,7 @@ def _apart(sources: tuple[str, ...], scaled: "PathPoint", law: "PathPoint") -> I
         )
 
 
-def _law_missed(decision: "ScaleDecision") -> Iterator[str]:
+def _law_missed(decision: ScaleResult) -> Iterator[str]:
     """The law of the rungs on the trainings above them."""
     if law_missed(decision.checks):
         missed, allowed, loss = _misses(decision.checks)
@@ -227,7 +224,7 @@ def _misses(checks: Sequence["Checked"]) -> tuple[float, float, float]:
     )
 
 
-def _another_did_better(decision: "ScaleDecision") -> Iterator[str]:
+def _another_did_better(decision: ScaleResult) -> Iterator[str]:
     """The method that is followed should be the one that did best."""
     rows = {row.name: row for row in decision.checks}
     if not rows:

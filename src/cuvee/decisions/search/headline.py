@@ -1,29 +1,25 @@
 """What a search says first: the answer in a few sentences."""
 
-from typing import TYPE_CHECKING
-
 from cuvee.decisions.ablation.headline import borne_out
 from cuvee.decisions.advice import advice
 from cuvee.decisions.check import EQUAL
 from cuvee.decisions.evaluations import FEW
+from cuvee.decisions.search.result import SearchResult
 from cuvee.decisions.search.verdict import MORE_LIKELY_THAN_NOT
 from cuvee.decisions.shares import in_words
 from cuvee.quantities import flops
 
-if TYPE_CHECKING:
-    from cuvee.decisions.search.decision import SearchDecision
 
-
-def headline(decision: "SearchDecision") -> tuple[str, ...]:
+def headline(decision: SearchResult) -> tuple[str, ...]:
     """The mixture under its verdict, what it is expected to gain, and how much may still be hidden."""
-    gain, level = decision.against_uniform, f"{decision.level:.0%} interval"
+    gain, level = decision.against_uniform, f"{decision.confidence:.0%} interval"
     kinds = [
-        f"{row.made} {_named(row.kind)}" for row in decision.levels if row.made and row.kind != "trained"
+        f"{row.made} {_named(row.kind)}" for row in decision.fidelities if row.made and row.kind != "trained"
     ]
-    trained = sum(row.made for row in decision.levels if row.kind == "trained")
+    trained = sum(row.made for row in decision.fidelities if row.kind == "trained")
     expected = (
-        f"Expected against equal shares at {decision.levels[-1].tokens:,} tokens: {gain.mean:+.4f} nats per "
-        f"token ({level} {gain.low:+.4f} to {gain.high:+.4f})."
+        f"Expected against equal shares at {decision.fidelities[-1].tokens:,} tokens: {gain.mean:+.4f} nats "
+        f"per token ({level} {gain.low:+.4f} to {gain.high:+.4f})."
         + borne_out(EQUAL, gain.low, gain.high, decision.check)
     )
     hidden = (

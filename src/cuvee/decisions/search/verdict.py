@@ -5,31 +5,27 @@ that chose it cannot check it: the lowest of many noisy measurements flatters it
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from cuvee.decisions.search.result import SearchResult
 from cuvee.decisions.verdict import Verdict
-
-if TYPE_CHECKING:
-    from cuvee.decisions.search.decision import SearchDecision
-
 
 MORE_LIKELY_THAN_NOT = 0.5
 """Probability of a better mixture from which on a search has ended too early."""
 
 
-def verdict_of(decision: "SearchDecision") -> Verdict:
+def verdict_of(decision: SearchResult) -> Verdict:
     """The standing of a decision, from what stands in it; its own ``verdict`` is not read."""
     return Verdict("not checked", " ".join(_reasons(decision)))
 
 
-def keeps_equal_shares(decision: "SearchDecision") -> bool:
+def keeps_equal_shares(decision: SearchResult) -> bool:
     """The pick is no other mixture than that of equal shares."""
     even = 1.0 / len(decision.mixture)
     return all(abs(entry.share - even) < 1e-9 for entry in decision.mixture)
 
 
-def _reasons(decision: "SearchDecision") -> Iterator[str]:
-    count, tokens = len(decision.trained), decision.levels[-1].tokens
+def _reasons(decision: SearchResult) -> Iterator[str]:
+    count, tokens = len(decision.trained), decision.fidelities[-1].tokens
     if decision.better_probability > MORE_LIKELY_THAN_NOT:
         yield (
             f"Another mixture is better with probability {decision.better_probability:.0%}, by "

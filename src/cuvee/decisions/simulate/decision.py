@@ -2,19 +2,20 @@
 
 Conventions of every object in this file:
 
-- Costs are in runs at the target level, every experiment charged.
+- Costs are in runs at the target fidelity, every experiment charged.
 - A *gap* is the distance of a mixture's true target from the lowest there is, in units of the distance of the
   median mixture: 0 is the best mixture, 1 the median one. The target is lower for better mixtures.
-- Infinity, for a cost or a gap, means that a play never got there; it is written as "inf". NaN means "not
-  known" and is written as ``null``.
+- Infinity, for a cost or a gap, means that a trajectory never got there; it is written as "inf". NaN means
+  "not known" and is written as ``null``.
 - Times are left out: the same runs, question and version give the same bytes.
 """
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
-from cuvee.decisions.document import JsonDocument
+from cuvee.decisions.document import JsonDocument, decode, renamed
 from cuvee.decisions.provenance import Origin
+from cuvee.types import Json
 
 ADAPTIVE, SIMPLE = "cost_aware", "transfer"
 """The methods whose comparison says whether adaptivity pays."""
@@ -28,9 +29,9 @@ class SimulatedFidelity:
     """One way of measuring a mixture."""
 
     name: str
-    """``PARAMS/TOKENS``, as ``--target-level`` takes it."""
+    """``PARAMS/TOKENS``, as ``--target-fidelity`` takes it."""
     kind: str
-    params: float
+    parameters: float
     tokens: float
     flops: float
     """Of one experiment."""
@@ -52,11 +53,11 @@ class CostToReach:
     gap: float
     """That is good enough."""
     median: float
-    """Half of the plays get there for this or less."""
+    """Half of the trajectories get there for this or less."""
     high: float
     """Nine of ten."""
     failures: float
-    """Part of the plays that do not get there within the budget."""
+    """Part of the trajectories that do not get there within the budget."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class CurvePoint:
     median: float
     """Gap."""
     low: float
-    """A tenth of the plays is at this gap or below."""
+    """A tenth of the trajectories is at this gap or below."""
     high: float
     """Nine tenths."""
 
@@ -89,7 +90,7 @@ class MethodRow:
     needs: str
     """In words."""
     experiments: float
-    """Of a play, median."""
+    """Of a trajectory, median."""
     reach: tuple[CostToReach, ...]
     regret: tuple[RegretAt, ...]
     curve: tuple[CurvePoint, ...]
@@ -104,7 +105,7 @@ class MethodComparison:
     """Median cost."""
     simple: float
     chance: float
-    """That a play of the adaptive method costs less than one of the simple one; ties count half."""
+    """That a trajectory of the adaptive method costs less than one of the simple one; ties count half."""
     p_value: float
     """Of the Mann-Whitney test that both cost the same."""
 
@@ -114,7 +115,7 @@ class Simulation(JsonDocument):
     """What methods of search do on a table of runs. Two are equal when their JSON is."""
 
     by: ClassVar[str] = "simulation"
-    schema: ClassVar[int] = 1
+    schema: ClassVar[int] = 2
 
     table: str
     created_from: Origin
@@ -126,8 +127,8 @@ class Simulation(JsonDocument):
     """Taken for the truth; empty where only what was run can be asked."""
     noise: dict[str, float]
     """Metric -> standard deviation of a run around the law; empty without one."""
-    levels: tuple[SimulatedFidelity, ...]
-    """From the cheapest to the dearest."""
+    fidelities: tuple[SimulatedFidelity, ...]
+    """From the cheapest to the most expensive."""
     seeds: int
     budget: float
     batch: int
@@ -140,30 +141,39 @@ class Simulation(JsonDocument):
     notes: tuple[str, ...] = ()
 
     @property
-    def target_level(self) -> SimulatedFidelity:
-        """The level at which the best mixture is wanted."""
-        return next(level for level in self.levels if level.is_target)
+    def target_fidelity(self) -> SimulatedFidelity:
+        """The fidelity at which the best mixture is wanted."""
+        return next(one for one in self.fidelities if one.is_target)
 
     @property
     def cheapest(self) -> SimulatedFidelity:
-        """The level of the lowest price."""
-        return self.levels[0]
+        """The fidelity of the lowest price."""
+        return self.fidelities[0]
 
     @property
     def ranked(self) -> tuple[MethodRow, ...]:
-        """The methods, cheapest first: by the hardest gap, then slow plays, then the last regret."""
+        """The methods, cheapest first: by the hardest gap, then slow trajectories, then the last regret."""
         return tuple(sorted(self.methods, key=_cost))
 
     def method(self, name: str) -> MethodRow:
         """The row of that name.
 
         Raises:
-            KeyError: it was not played.
+            KeyError: it was not compared.
         """
         for row in self.methods:
             if row.name == name:
                 return row
         raise KeyError(name)
+
+    @classmethod
+    def from_older(cls, schema: int, body: Json) -> Self | None:
+        """Schema 1 had other keys."""
+        body = renamed(body, {"levels": "fidelities"})
+        found = body.get("fidelities")
+        if isinstance(found, list) and all(isinstance(one, dict) for one in found):
+            body["fidelities"] = [renamed(one, {"params": "parameters"}) for one in found]
+        return decode(cls, body, cls.by)
 
     def with_headline(self, headline: tuple[str, ...]) -> Self:
         """The same simulation under other first lines."""

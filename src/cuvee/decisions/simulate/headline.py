@@ -60,7 +60,7 @@ def _told(one: MethodComparison, budget: float) -> str:
 
 
 def _cheapest(simulation: Simulation) -> list[str]:
-    if len(simulation.levels) == 1:
+    if len(simulation.fidelities) == 1:
         return ["There is one fidelity only, so nothing can be learnt from cheaper runs."]
     level = simulation.cheapest
     if level.is_target or math.isnan(level.rank):

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from cuvee.decisions.ablation import decision as d
+from cuvee.decisions.ablation import result as d
+from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.check import EQUAL, PROPORTIONAL, TrainingCheck
 from cuvee.decisions.shares import SourceShare
 from cuvee.files import write_json
@@ -35,7 +36,7 @@ ADDED = 0.1
 """Share that the ablation 'add' gives to a source, taken from all others in proportion."""
 
 
-def conclude(findings: Findings, runner: Runner) -> d.Decision:
+def conclude(findings: Findings, runner: Runner) -> Decision:
     """Choose a proxy on the references, pick a mixture, train it afresh, and say how sure each number is."""
     judge, report = judged(findings, runner)
     names = judge.pick.names
@@ -71,7 +72,7 @@ def _beside_raw(evidence: Evidence, choice: ProxyChoice | None) -> Evidence:
     return replace(evidence, proxies={**evidence.proxies, choice.name: choice.left_out})
 
 
-def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyReport | None) -> d.Decision:
+def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyReport | None) -> Decision:
     plan, config, choice = runner.plan, runner.plan.config, judge.choice
     scored, pick = judge.scored, judge.pick
     row, factors = scored.row(pick), scored.documents.bits_per_byte_factor
@@ -85,7 +86,7 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
     trained = findings.references.trained if findings.references else ()
     checking = Checking(runner, pick, compared, plan.reference, replicated(runner, trained), CONFIDENCE)
     checked = checking.check(config.check.seeds)
-    decision = d.Decision(
+    decision = Decision(
         study=config.name,
         created_from=provenance(
             runner, plan.reference(Mixture.uniform(config.pool_sources)), "cuvee run study.yaml"

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import stdtrit
 
-from cuvee.decisions.ablation.decision import Loss
+from cuvee.decisions.ablation.result import Loss
 from cuvee.flows.ablation.findings import Findings
 from cuvee.flows.ablation.halves import PAIRS, Halves
 from cuvee.honesty.calibration import CalibratedLosses, FittedCalibrator

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.decisions.ablation.decision import TiedMixture
-from cuvee.decisions.fit.decision import Sensitivity
+from cuvee.decisions.ablation.result import TiedMixture
+from cuvee.decisions.fit.result import Sensitivity
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.shares import SourceShare
 from cuvee.flows.fit.labels import labels

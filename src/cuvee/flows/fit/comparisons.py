@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cuvee.decisions.fit.decision import BEST_OBSERVED
+from cuvee.decisions.fit.result import BEST_OBSERVED
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import LawData
 from cuvee.laws.resampling import SELDOM, seldom

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.optimize import linprog
 
-from cuvee.decisions.fit.decision import Distance
+from cuvee.decisions.fit.result import Distance
 from cuvee.mixture.distance import total_variation
 from cuvee.runs.observations import Observations
 from cuvee.types import FloatArray

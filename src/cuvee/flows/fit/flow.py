@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from cuvee.decisions.document import encode
-from cuvee.decisions.fit import decision as d
+from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.provenance import Origin, versions
 from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError
@@ -61,7 +61,7 @@ _RESAMPLE_TOLERANCE = 1e-3
 class FitResult:
     """The decision and the law behind it."""
 
-    decision: d.LawDecision
+    decision: LawDecision
     surrogate: CalibratedLaw
     kept: Kept
     """What another question of the same runs need not fit again."""
@@ -141,11 +141,11 @@ def decide(
             could_be = could_be_picked(data.shares, objective.of(chosen.fitted), region)
             rows = measured_better(chosen.held_out.combined(weights), could_be, candidates[0].target.mean)
             lower = tuple(observations.keys[row] for row in rows.tolist())
-        decision = d.LawDecision(
+        decision = LawDecision(
             table=table,
             created_from=_origin(observations, question, command),
             runs=len(data),
-            params=_common(observations.params),
+            parameters=_common(observations.params),
             tokens=_common(observations.tokens),
             target_tokens=question.target_tokens,
             headline=(),
@@ -174,14 +174,14 @@ def decide(
                 *notes,
             ),
             warnings=warnings,
-            level=question.level,
+            confidence=question.level,
             front_metrics=question.front,
             front=front_of(question.front, objective, chosen.fitted, region, question.directions),
             law_reason=reason,
             spread=spread,
             better=better,
             measured_better=lower,
-            target_params=question.target_params,
+            target_parameters=question.target_params,
             at_target=target_scale.known,
         )
     return FitResult(

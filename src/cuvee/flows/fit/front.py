@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cuvee.decisions.fit.decision import FrontPoint
+from cuvee.decisions.fit.result import FrontPoint
 from cuvee.laws.interface import FittedLaw, signs
 from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cuvee.decisions.fit.decision import ProposedRun
+from cuvee.decisions.fit.result import ProposedRun
 from cuvee.flows.fit.belief import Belief
 from cuvee.mixture.distance import total_variation
 from cuvee.types import FloatArray

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cuvee.decisions.fit import decision as d
+from cuvee.decisions.fit import result as d
 from cuvee.decisions.interval import Interval
 from cuvee.flows.fit.belief import Belief
 from cuvee.laws.interface import LawData

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from cuvee.decisions.interval import Interval
-from cuvee.decisions.scale import decision as d
+from cuvee.decisions.scale import result as d
 from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.flows.scale.findings import FOUND, CheckRuns, ScaleFindings

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from cuvee.decisions.interval import Interval
-from cuvee.decisions.scale import decision as d
+from cuvee.decisions.scale import result as d
+from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.scale.verdict import law_missed
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNJUDGED
@@ -30,7 +31,7 @@ from cuvee.types import FloatArray
 RESAMPLES = 24
 
 
-def conclude(findings: ScaleFindings, runner: Runner) -> d.ScaleDecision:
+def conclude(findings: ScaleFindings, runner: Runner) -> ScaleDecision:
     """Follow what did best above the rungs to the target run; AutoScale where nothing was trained there."""
     checks = checked_rows(findings, runner)
     every, observed, law = _every(findings), findings.observed, findings.law
@@ -42,7 +43,7 @@ def conclude(findings: ScaleFindings, runner: Runner) -> d.ScaleDecision:
     mixture, shares = end.mixture(method), end.shares(method, checks)
     predicted, even = law.target([mixture, findings.region.project(end.uniform.shares)], end.scale)
     check = findings.ladder.check
-    decision = d.ScaleDecision(
+    decision = ScaleDecision(
         study=runner.plan.config.name,
         created_from=provenance(runner, every[0].run, "cuvee scale study.yaml"),
         headline=(),
@@ -66,7 +67,7 @@ def conclude(findings: ScaleFindings, runner: Runner) -> d.ScaleDecision:
         budget_flops=runner.plan.config.scale.budget_flops,
         simulated_epoching=runner.plan.config.target_run.simulated_epoching,
         warnings=tuple(warnings(findings, runner, law, method)),
-        level=LEVEL,
+        confidence=LEVEL,
         documents=fewest_documents(runner.documents, runner.plan.config.target_weights),
     )
     return decision.judged()

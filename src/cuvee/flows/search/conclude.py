@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.interval import Interval
-from cuvee.decisions.search import decision as d
+from cuvee.decisions.search import result as d
+from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import TrainingError
@@ -37,7 +38,7 @@ _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 _LEAST_RANKED = 4
 
 
-def conclude(findings: SearchFindings, runner: Runner) -> d.SearchDecision:
+def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
     """The mixture of the lowest expected target loss among those trained at the target fidelity.
 
     Raises:
@@ -53,7 +54,7 @@ def conclude(findings: SearchFindings, runner: Runner) -> d.SearchDecision:
     end = _SearchEnd(findings, runner)
     config, space = runner.plan.config, findings.menu.space
     example = findings.menu.example(findings.menu.target)
-    decision = d.SearchDecision(
+    decision = SearchDecision(
         study=config.name,
         created_from=provenance(runner, example, _command(config)),
         headline=(),
@@ -69,7 +70,7 @@ def conclude(findings: SearchFindings, runner: Runner) -> d.SearchDecision:
         regret=_central(end.regret.lost),
         better_probability=end.regret.probability(config.search.tolerance),
         tolerance=config.search.tolerance,
-        levels=tuple(end.fidelity(place) for place in range(len(space.fidelities))),
+        fidelities=tuple(end.fidelity(place) for place in range(len(space.fidelities))),
         tried=end.tried(),
         trained=end.trained(),
         known=len(findings.history.trials) - end.told,
@@ -78,7 +79,7 @@ def conclude(findings: SearchFindings, runner: Runner) -> d.SearchDecision:
         budget_flops=config.search.budget_flops,
         simulated_epoching=config.target_run.simulated_epoching,
         warnings=end.warnings(),
-        level=LEVEL,
+        confidence=LEVEL,
     )
     return decision.judged()
 

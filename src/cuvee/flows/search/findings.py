@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cuvee.decisions.search.decision import Why
+from cuvee.decisions.search.result import Why
 from cuvee.flows.search.menu import Menu
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment

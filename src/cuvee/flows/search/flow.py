@@ -13,7 +13,8 @@ from typing import Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cuvee.decisions.search.decision import SearchDecision, Why
+from cuvee.decisions.search.decision import SearchDecision
+from cuvee.decisions.search.result import Why
 from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
 from cuvee.flows.search.conclude import conclude

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cuvee.decisions.search.decision import Why
+from cuvee.decisions.search.result import Why
 from cuvee.errors import StoreError
 from cuvee.files import write_text
 from cuvee.hashing import digest

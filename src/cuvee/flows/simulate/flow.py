@@ -96,7 +96,7 @@ def _concluded(
         target=benchmark.target,
         law=question.law,
         noise={} if noise is None else dict(zip(benchmark.replay.metrics, noise.tolist(), strict=True)),
-        levels=fidelity_rows(benchmark),
+        fidelities=fidelity_rows(benchmark),
         seeds=question.seeds,
         budget=question.budget,
         batch=question.batch,

@@ -21,10 +21,10 @@ def notes(question: SimulationQuestion, simulation: Simulation) -> Iterator[str]
         )
     else:
         yield "Only mixtures that were run can be asked for; runs of a mixture at a fidelity are averaged."
-    for name in ("params", "tokens"):
-        if all(math.isnan(getattr(fidelity, name)) for fidelity in simulation.levels):
+    for name in ("parameters", "tokens"):
+        if all(math.isnan(getattr(fidelity, name)) for fidelity in simulation.fidelities):
             yield f"No run tells its {name}: they are taken to be 1 for all, and FLOPs are not known."
-    if len(simulation.levels) == 1:
+    if len(simulation.fidelities) == 1:
         yield (
             "The table has one fidelity: methods that need a cheaper one make their cheap runs at the "
             "target, and until these are made they search at random."

@@ -61,7 +61,7 @@ def fidelity_rows(benchmark: Benchmark) -> tuple[SimulatedFidelity, ...]:
             SimulatedFidelity(
                 name=fidelity_names(space.fidelities)[place],
                 kind=fidelity.kind,
-                params=unknown.get("params", fidelity.params),
+                parameters=unknown.get("params", fidelity.params),
                 tokens=unknown.get("tokens", fidelity.tokens),
                 flops=math.nan if unknown else fidelity.flops,
                 price=float(replay.prices[place]),
