@@ -6,8 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from cuvee.cli.output import number, print_arms, seconds, short
+from cuvee.cli.output import show
 from cuvee.cli.progress_display import LiveProgress, Pace, PlainProgress, progress_display
+from cuvee.quantities import plain, seconds, short
+from cuvee.report.check_printout import check_grids
 from tests.report.cases import once_each
 
 
@@ -134,12 +136,12 @@ def test_durations(value: float, text: str) -> None:
 
 
 def test_numbers_that_are_not_known() -> None:
-    assert number(float("nan")) == "-"
-    assert number(1.23456, 2) == "1.23"
+    assert plain(float("nan")) == seconds(float("nan")) == "-"
+    assert plain(1.23456, 2) == "1.23"
 
 
 def test_what_is_not_known_of_a_check_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    print_arms(once_each())
+    show(check_grids(once_each()))
     told = " ".join(capsys.readouterr().out.split())
     assert "1 fresh training each" in told
     assert "not known" in told

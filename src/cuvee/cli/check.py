@@ -35,9 +35,9 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Train the pick, equal shares and proportional shares with fresh seeds, and compare them."""
-    from cuvee.cli.output import print_check
     from cuvee.cli.run import carry_out, look_ahead, print_outlook
     from cuvee.flows.check.flow import check_answer, outlook
+    from cuvee.report.check_printout import check_printout
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
@@ -60,7 +60,7 @@ def check(
         folder,
         lambda config, folder, progress: check_answer(config, folder, answer, progress),
         as_json,
-        print_check,
+        lambda answer, _: check_printout(answer),
     )
 
 

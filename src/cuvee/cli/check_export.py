@@ -89,7 +89,8 @@ def check_export(
 
 def print_comparison(found: "Comparison") -> None:
     """A table of shares, and a line that says what differs."""
-    from cuvee.cli.output import print_table, short
+    from cuvee.cli.output import print_table
+    from cuvee.quantities import short
 
     print_table(
         f"Drawn: {found.samples:,} samples, {short(found.tokens)} tokens",

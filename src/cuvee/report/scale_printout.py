@@ -1,0 +1,43 @@
+"""A decision across scales on a terminal: first lines, the mixture, and what was trained above the rungs."""
+
+from cuvee.quantities import short
+from cuvee.report.answers_printout import answers_printout
+from cuvee.report.mixture_printout import mixture_grid
+from cuvee.report.printout import Grid, Printout, first_lines, warned
+from cuvee.report.scale_view import ScaleView
+from cuvee.report.wording import interval_of, plain, plain_ends, plain_loss, plain_percent
+
+
+def scale_printout(view: ScaleView) -> Printout:
+    """All of a decision across scales that fits a terminal."""
+    decision = view.decision
+    optima = [
+        (f"best at {short(row.tokens)}", [plain_percent(share.mean) for share in row.optimum])
+        for row in decision.rungs
+    ]
+    title = f"Mixture for {short(decision.target_tokens)} tokens"
+    return (
+        *first_lines(decision.headline, decision.verdict),
+        mixture_grid(title, decision.mixture, decision.level, optima),
+        *([_trained(view)] if decision.checks else []),
+        *warned(decision.warnings),
+        *answers_printout(view.answers),
+    )
+
+
+def _trained(view: ScaleView) -> Grid:
+    decision = view.decision
+    return Grid(
+        f"Trained on {short(decision.check_tokens)} tokens (target loss, nats per token)",
+        ("mixture", "loss", interval_of(decision.level), "foretold", "times faster than uniform"),
+        tuple(
+            (
+                row.name,
+                plain_loss(row.loss.mean),
+                plain_ends(row.loss.low, row.loss.high, plain_loss),
+                plain_loss(row.foretold.mean),
+                plain(view.against_uniform(row).mean, 2),
+            )
+            for row in decision.checks
+        ),
+    )
