@@ -72,6 +72,11 @@ def check_shares(named: str, mixture: Sequence[SourceShare]) -> None:
         raise ConfigError(f"decision on {named!r}: the shares sum to {total!r}, not 1")
 
 
+def largest_first(mixture: Sequence[SourceShare]) -> tuple[int, ...]:
+    """Places of the sources by their shares; of equal ones the first in the study stands first."""
+    return tuple(sorted(range(len(mixture)), key=lambda place: -mixture[place].share))
+
+
 def in_words(mixture: Sequence[SourceShare]) -> str:
     """Shares of half a per cent and more, the largest first, and what the others have together."""
     rows = sorted(mixture, key=lambda entry: (entry.share, entry.source), reverse=True)

@@ -27,11 +27,11 @@ def fit_printout(view: FitView) -> Printout:
 def _mixture(view: FitView) -> Grid:
     """Shares with what the target owes to each source."""
     decision = view.decision
-    exact, worths = view.words.precision, decision.sensitivities
+    exact, worths = view.words.precision, [row.worth for row in view.rows]
     unsure = any(not worth.matters for worth in worths)
     return mixture_grid(
         "Mixture" + ("; in parentheses: the runs do not agree on the direction" if unsure else ""),
-        decision.mixture,
+        [row.mixture for row in view.rows],
         decision.level,
         [("target without it", [_without(worth, exact) for worth in worths])],
     )

@@ -3,20 +3,20 @@
 import math
 from collections.abc import Sequence
 
-from cuvee.decisions.shares import SourceShare
 from cuvee.report.printout import Grid
+from cuvee.report.view import MixtureRow
 from cuvee.report.wording import interval_of, plain, plain_ends, plain_percent
 
 Column = tuple[str, Sequence[str]]
 """Its head, and a cell for each source."""
 
 
-def mixture_grid(title: str, rows: Sequence[SourceShare], level: float, more: Sequence[Column] = ()) -> Grid:
+def mixture_grid(title: str, rows: Sequence[MixtureRow], level: float, more: Sequence[Column] = ()) -> Grid:
     """Shares with intervals and epochs; epochs are left out where none is known.
 
     Args:
         title: above the table.
-        rows: one for each source.
+        rows: one for each source, as the page has them.
         level: of the intervals.
         more: columns behind the epochs.
     """

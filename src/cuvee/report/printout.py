@@ -26,7 +26,7 @@ Printout = tuple[str | Grid, ...]
 def first_lines(headline: Sequence[str], verdict: Verdict) -> Printout:
     """The first lines of an answer, its verdict behind the first of them."""
     judged = f"verdict: {verdict.title.lower()}. {verdict.why}"
-    return (headline[0], judged, *headline[1:])
+    return (*headline[:1], judged, *headline[1:])
 
 
 def warned(warnings: Sequence[str]) -> Printout:

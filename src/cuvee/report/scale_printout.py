@@ -1,8 +1,9 @@
 """A decision across scales on a terminal: first lines, the mixture, and what was trained above the rungs."""
 
+from cuvee.decisions.scale.decision import RungRow
 from cuvee.quantities import short
 from cuvee.report.answers_printout import answers_printout
-from cuvee.report.mixture_printout import mixture_grid
+from cuvee.report.mixture_printout import Column, mixture_grid
 from cuvee.report.printout import Grid, Printout, first_lines, warned
 from cuvee.report.scale_view import ScaleView
 from cuvee.report.wording import interval_of, plain, plain_ends, plain_loss, plain_percent
@@ -11,18 +12,20 @@ from cuvee.report.wording import interval_of, plain, plain_ends, plain_loss, pla
 def scale_printout(view: ScaleView) -> Printout:
     """All of a decision across scales that fits a terminal."""
     decision = view.decision
-    optima = [
-        (f"best at {short(row.tokens)}", [plain_percent(share.mean) for share in row.optimum])
-        for row in decision.rungs
-    ]
+    optima = [_optimum(view, row) for row in decision.rungs]
     title = f"Mixture for {short(decision.target_tokens)} tokens"
     return (
         *first_lines(decision.headline, decision.verdict),
-        mixture_grid(title, decision.mixture, decision.level, optima),
+        mixture_grid(title, view.rows, decision.level, optima),
         *([_trained(view)] if decision.checks else []),
         *warned(decision.warnings),
         *answers_printout(view.answers),
     )
+
+
+def _optimum(view: ScaleView, row: RungRow) -> Column:
+    best = view.ordered(tuple(share.mean for share in row.optimum))
+    return f"best at {short(row.tokens)}", [plain_percent(share) for share in best]
 
 
 def _trained(view: ScaleView) -> Grid:

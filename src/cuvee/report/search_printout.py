@@ -17,7 +17,7 @@ def search_printout(view: SearchView) -> Printout:
     decision = view.decision
     return (
         *first_lines(decision.headline, decision.verdict),
-        mixture_grid(f"Mixture for {short(decision.target_tokens)} tokens", decision.mixture, decision.level),
+        mixture_grid(f"Mixture for {short(decision.target_tokens)} tokens", view.rows, decision.level),
         _levels(view),
         *_trained(decision),
         *warned(decision.warnings),

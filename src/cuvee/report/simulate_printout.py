@@ -22,7 +22,7 @@ def simulate_printout(view: SimulateView) -> Printout:
 
 def _costs(view: SimulateView) -> Grid:
     """What each method costs, and how long it took where that is known."""
-    gaps = [plain_percent(reach.gap, 0) for reach in view.decision.methods[0].reach]
+    gaps = [plain_percent(reach.gap, 0) for reach in view.rows[0].reach]
     timed = bool(view.seconds)
     return Grid(
         "Runs at the target until one is within 10% or 1% of the way from the best mixture to the median "
@@ -39,7 +39,7 @@ def _costs(view: SimulateView) -> Grid:
                 *(word for reach in row.reach for word in _reached(reach)),
                 *([plain(view.seconds[row.name], 2)] if timed else []),
             )
-            for row in view.decision.methods
+            for row in view.rows
         ),
     )
 
@@ -55,8 +55,8 @@ def _regrets(view: SimulateView) -> Grid:
     return Grid(
         "Distance of the recommended mixture from the best when so many runs are spent (median; a dash: none "
         "is recommended yet)",
-        ("method", *(f"{one.budget:g}" for one in view.decision.methods[0].regret)),
-        tuple((row.name, *_distances(row)) for row in view.decision.methods),
+        ("method", *(f"{one.budget:g}" for one in view.rows[0].regret)),
+        tuple((row.name, *_distances(row)) for row in view.rows),
     )
 
 
