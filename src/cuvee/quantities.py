@@ -63,6 +63,11 @@ def flops(value: float, digits: int = 2) -> str:
     return f"{mantissa.replace('-', MINUS)}e{int(exponent)}"
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 run`` or ``3 runs``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def plain(value: float, digits: int = 3) -> str:
     """Fixed digits after the point; a hyphen for what is not known."""
     return PLAIN_MISSING if math.isnan(value) else f"{value:.{digits}f}"
