@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cuvee.decisions.concluded import Concluded
+from cuvee.decisions.concluded import Checkable, Concluded
 from cuvee.decisions.document import Document
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.shares import SourceShare
@@ -18,7 +18,7 @@ from cuvee.report.reports import NOTHING, REPORTS, Beside, printout_of
 from tests.flows.fit.test_flow import observations
 from tests.flows.scale.scale_cases import ladder
 from tests.flows.search.search_cases import searched
-from tests.report.cases import checked, small
+from tests.report.cases import checked, once_each, small
 from tests.report.test_simulation_page import simulation
 
 NAN = math.nan
@@ -116,6 +116,12 @@ def test_what_is_not_known_is_a_dash(decisions: tuple[Document, ...]) -> None:
             assert "nan" not in str(grid)
             nobody = [replace(entry, epochs=NAN) for entry in decision.mixture]
             assert "epochs" not in grids(printout_of(with_mixture(decision, nobody)))["Mixture"].columns
+
+
+@pytest.mark.parametrize("decision", [checked(), ladder().judged(), searched().judged()])
+def test_fresh_trainings_have_their_table_whatever_they_check(decision: Checkable) -> None:
+    shown = grids(printout_of(decision.with_check(once_each())))
+    assert sum(title.startswith("Checked: 1 fresh training each on 2M tokens") for title in shown) == 1
 
 
 def test_an_answer_without_fresh_trainings_has_none_to_show() -> None:

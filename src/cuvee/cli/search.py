@@ -44,13 +44,14 @@ def search(
 def _print_outlook(outlook: "SearchOutlook") -> None:
     from cuvee.cli.output import print_table
     from cuvee.quantities import flops, seconds, short
+    from cuvee.report.search_view import kind_named
 
     print_table(
         "What can be asked for",
         ["kind", "parameters", "tokens", "FLOPs", "time of one", "at most"],
         [
             [
-                _named(row.kind),
+                kind_named(row.kind),
                 short(row.parameters),
                 short(row.tokens),
                 flops(row.flops),
@@ -61,7 +62,3 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
         ],
     )
     print(outlook.statement)
-
-
-def _named(kind: str) -> str:
-    return "frozen" if kind == "checkpoint" else kind

@@ -3,6 +3,7 @@
 from cuvee.decisions.scale.decision import RungRow
 from cuvee.quantities import short
 from cuvee.report.answers_printout import answers_printout
+from cuvee.report.check_printout import check_grids
 from cuvee.report.mixture_printout import Column, mixture_grid
 from cuvee.report.printout import Grid, Printout, first_lines, warned
 from cuvee.report.scale_view import ScaleView
@@ -18,6 +19,7 @@ def scale_printout(view: ScaleView) -> Printout:
         *first_lines(decision.headline, decision.verdict),
         mixture_grid(title, view.rows, decision.level, optima),
         *([_trained(view)] if decision.checks else []),
+        *check_grids(decision.check),
         *warned(decision.warnings),
         *answers_printout(view.answers),
     )

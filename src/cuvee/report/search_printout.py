@@ -3,6 +3,7 @@
 from cuvee.decisions.search.decision import SearchDecision, TrainedMixture
 from cuvee.quantities import flops, short
 from cuvee.report.answers_printout import answers_printout
+from cuvee.report.check_printout import check_grids
 from cuvee.report.mixture_printout import mixture_grid
 from cuvee.report.printout import Grid, Printout, first_lines, warned
 from cuvee.report.search_view import SearchView
@@ -20,6 +21,7 @@ def search_printout(view: SearchView) -> Printout:
         mixture_grid(f"Mixture for {short(decision.target_tokens)} tokens", view.rows, decision.level),
         _levels(view),
         *_trained(decision),
+        *check_grids(decision.check),
         *warned(decision.warnings),
         *answers_printout(view.answers),
     )
@@ -31,7 +33,7 @@ def _levels(view: SearchView) -> Grid:
         ("kind", "tokens", "made", "failed", "FLOPs", "slope", "bias", "noise", "ranks"),
         tuple(
             (
-                _named(row.kind),
+                view.named(row),
                 short(row.tokens),
                 str(row.made),
                 str(row.failed),
@@ -59,7 +61,3 @@ def _trained_row(row: TrainedMixture) -> tuple[str, ...]:
     expected = row.expected
     ends = plain_ends(expected.low, expected.high, plain_loss)
     return row.name, plain_loss(row.measured), plain_loss(expected.mean), ends
-
-
-def _named(kind: str) -> str:
-    return "frozen" if kind == "checkpoint" else kind

@@ -54,17 +54,17 @@ class SearchView:
         return tuple(by_source[name] for name in self.sources)
 
     def named(self, row: LevelRow) -> str:
-        """A level in a word or two."""
-        return named(row)
+        """The kind of a level in a word."""
+        return kind_named(row.kind)
 
 
-def named(row: LevelRow) -> str:
-    """A level in a word or two."""
-    return _KINDS.get(row.kind, row.kind)
+def kind_named(kind: str) -> str:
+    """A kind of experiment in a word."""
+    return _KINDS.get(kind, kind)
 
 
 def _step(decision: SearchDecision, one: Tried) -> Step:
     row = decision.levels[one.level]
-    words = f"{one.name}: {named(row)}, {row.tokens:,} tokens, "
+    words = f"{one.name}: {kind_named(row.kind)}, {row.tokens:,} tokens, "
     words += f"loss {one.loss:.4f}" if not one.error else "failed"
     return Step(one.name, one.spent, one.loss, one.level == len(decision.levels) - 1, words)
