@@ -130,13 +130,9 @@ def _environment() -> Environment:
     environment.filters["breakable"] = _breakable
     environment.tests["known"] = math.isfinite
     environment.globals.update(  # the word that an interval's ends are told with
-        row_percent=wording.percent, correlation_word=wording.correlation, gap_word=_gap
+        row_percent=wording.percent, correlation_word=wording.correlation, gap_word=wording.gap
     )
     return environment
-
-
-def _gap(value: float) -> str:
-    return wording.signed(value, 4)
 
 
 def _breakable(name: str) -> Markup:

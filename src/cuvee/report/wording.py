@@ -67,6 +67,11 @@ def signed(value: float, digits: int = 3) -> str:
     return "+" + text
 
 
+def gap(difference: float) -> str:
+    """By how much target losses of two mixtures differ."""
+    return signed(difference, 4)
+
+
 def noise(deviation: float) -> str:
     """How far trainings of one mixture differ."""
     if math.isnan(deviation):
