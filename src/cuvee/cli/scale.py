@@ -16,11 +16,12 @@ def scale(
 ) -> None:
     """Optimise the mixture at several small scales and extrapolate it to the target run."""
     from cuvee.cli.run import carry_out, look_ahead, print_outlook
-    from cuvee.flows.scale import flow
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
+
+    from cuvee.flows.scale import flow  # torch with it: a study that is wrong is refused before
 
     if plan:
         look_ahead(config, folder, flow.outlook, print_outlook, as_json)

@@ -27,13 +27,14 @@ def search(
 ) -> None:
     """Search for the best mixture with merges, short runs and long runs, within a budget of FLOPs."""
     from cuvee.cli.run import carry_out, look_ahead
-    from cuvee.flows.search import flow
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     given = {"budget_flops": budget, "method": method}
     config = config.searching({name: value for name, value in given.items() if value is not None})
+
+    from cuvee.flows.search import flow  # torch with it: a study that is wrong is refused before
 
     if plan:
         look_ahead(config, folder, flow.outlook, _print_outlook, as_json)
