@@ -111,7 +111,7 @@ def look_ahead(
 def print_outlook(outlook: "Outlook") -> None:
     """The stages of a flow with runs, FLOPs and time, and the total in a sentence."""
     from cuvee.cli.output import print_table
-    from cuvee.quantities import plain, seconds, short
+    from cuvee.quantities import flops, plain, seconds, short
 
     print_table(
         "Plan",
@@ -123,7 +123,7 @@ def print_outlook(outlook: "Outlook") -> None:
                 short(row.tokens),
                 str(row.runs),
                 str(row.left),
-                f"{row.flops:.2g}",
+                flops(row.flops),
                 plain(row.step_seconds),
                 seconds(3600 * row.hours_left),
             ]
