@@ -2,10 +2,11 @@
 
 FLOPs are written as a study file takes them (``2.6e12``), counts of tokens and parameters with k, M, B or T.
 NaN is "not known" and becomes an en dash. What stands in the tables of a terminal and on the line of progress
-(``plain``, ``short``, ``seconds``) is ASCII, so that it can be searched and cut.
+(``plain``, ``tally``, ``short``, ``seconds``) is ASCII, so that it can be searched and cut.
 """
 
 import math
+from collections.abc import Sequence
 
 MISSING = "–"
 MINUS = "−"
@@ -73,13 +74,22 @@ def plain(value: float, digits: int = 3) -> str:
     return PLAIN_MISSING if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def tally(value: float) -> str:
+    """A count of tokens or parameters in three digits: ``1.23k``, ``25B``."""
+    return _three_digits(value, ("", "k", "M", "B", "T"))
+
+
 def short(value: float) -> str:
     """A count of anything in three digits with k, M, G, T, P or E behind it."""
-    for suffix in ("", "k", "M", "G", "T", "P"):
+    return _three_digits(value, ("", "k", "M", "G", "T", "P", "E"))
+
+
+def _three_digits(value: float, letters: Sequence[str]) -> str:
+    for letter in letters[:-1]:
         if abs(value) < 999.5:
-            return f"{value:.3g}{suffix}"
+            return f"{value:.3g}{letter}"
         value /= 1000
-    return f"{value:.3g}E"
+    return f"{value:.3g}{letters[-1]}"
 
 
 def seconds(value: float) -> str:

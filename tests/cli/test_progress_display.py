@@ -8,7 +8,7 @@ import pytest
 
 from cuvee.cli.output import show
 from cuvee.cli.progress_display import LiveProgress, Pace, PlainProgress, progress_display
-from cuvee.quantities import plain, seconds, short
+from cuvee.quantities import plain, seconds, short, tally
 from cuvee.report.check_printout import check_grids
 from tests.report.cases import once_each
 
@@ -128,6 +128,13 @@ def test_a_pipe_gets_lines() -> None:
 )
 def test_short_numbers(value: float, text: str) -> None:
     assert short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(999.6, "1k"), (5888, "5.89k"), (2.5e10, "25B"), (1.5e12, "1.5T"), (2e15, "2e+03T")]
+)
+def test_tokens_and_parameters_are_written_as_people_write_them(value: float, text: str) -> None:
+    assert tally(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.4, "0s"), (59.7, "1m00s"), (185, "3m05s"), (7620, "2h07m")])

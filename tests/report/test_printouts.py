@@ -82,8 +82,8 @@ def test_numbers_of_other_columns_stay_with_their_source(fitted: LawDecision) ->
     assert column(grid, head) == [f"{optima[name]:.1%}" for name in column(grid, "source")]
     grid = grids(printout_of(fitted))["Mixture"]
     without = {one.source: one.without.mean for one in fitted.sensitivities}
-    told = map(float, (cell.strip("()") for cell in column(grid, "target without it")))
-    named = zip(column(grid, "source"), told, strict=True)
+    shown = map(float, (cell.strip("()") for cell in column(grid, "target without it")))
+    named = zip(column(grid, "source"), shown, strict=True)
     assert all(change == pytest.approx(without[name], abs=1e-3) for name, change in named)
 
 

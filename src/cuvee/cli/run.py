@@ -111,7 +111,7 @@ def look_ahead(
 def print_outlook(outlook: "Outlook") -> None:
     """The stages of a flow with runs, FLOPs and time, and the total in a sentence."""
     from cuvee.cli.output import print_table
-    from cuvee.quantities import flops, plain, seconds, short
+    from cuvee.quantities import flops, plain, seconds, tally
 
     print_table(
         "Plan",
@@ -119,8 +119,8 @@ def print_outlook(outlook: "Outlook") -> None:
         [
             [
                 row.title,
-                short(row.parameters),
-                short(row.tokens),
+                tally(row.parameters),
+                tally(row.tokens),
                 str(row.runs),
                 str(row.left),
                 flops(row.flops),

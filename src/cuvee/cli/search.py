@@ -44,7 +44,7 @@ def search(
 
 def _print_outlook(outlook: "SearchOutlook") -> None:
     from cuvee.cli.output import print_table
-    from cuvee.quantities import flops, seconds, short
+    from cuvee.quantities import flops, seconds, short, tally
     from cuvee.report.search_view import kind_named
 
     print_table(
@@ -53,8 +53,8 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
         [
             [
                 kind_named(row.kind),
-                short(row.parameters),
-                short(row.tokens),
+                tally(row.parameters),
+                tally(row.tokens),
                 flops(row.flops),
                 seconds(row.seconds),
                 short(row.affordable),

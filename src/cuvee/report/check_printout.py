@@ -4,7 +4,7 @@ import math
 
 from cuvee.decisions.check import Arm, Check, Comparison
 from cuvee.decisions.concluded import Checkable
-from cuvee.quantities import short
+from cuvee.quantities import tally
 from cuvee.report.printout import Grid, Printout, first_lines
 from cuvee.report.wording import interval_of, plain_ends, plain_loss, worth
 
@@ -27,7 +27,7 @@ def check_grid(check: Check) -> Grid:
     """What was trained afresh, and what came out."""
     against = {one.baseline: one for one in check.comparisons}
     return Grid(
-        f"Checked: {check.trained} on {' to '.join(map(short, check.lengths))} tokens, {check.measured_on} "
+        f"Checked: {check.trained} on {' to '.join(map(tally, check.lengths))} tokens, {check.measured_on} "
         "(target, nats per token)",
         ("mixture", "loss", "pick against it", interval_of(check.confidence), "tokens the pick needs"),
         tuple((*_of_arm(arm), *_compared(against.get(arm.name))) for arm in check.arms),

@@ -1,7 +1,7 @@
 """A decision across scales on a terminal: first lines, the mixture, and what was trained above the rungs."""
 
 from cuvee.decisions.scale.decision import RungRow
-from cuvee.quantities import short
+from cuvee.quantities import tally
 from cuvee.report.answers_printout import answers_printout
 from cuvee.report.check_printout import check_grids
 from cuvee.report.mixture_printout import Column, mixture_grid
@@ -14,7 +14,7 @@ def scale_printout(view: ScaleView) -> Printout:
     """All of a decision across scales that fits a terminal."""
     decision = view.decision
     optima = [_optimum(view, row) for row in decision.rungs]
-    title = f"Mixture for {short(decision.target_tokens)} tokens"
+    title = f"Mixture for {tally(decision.target_tokens)} tokens"
     return (
         *first_lines(decision.headline, decision.verdict),
         mixture_grid(title, view.rows, decision.level, optima),
@@ -27,13 +27,13 @@ def scale_printout(view: ScaleView) -> Printout:
 
 def _optimum(view: ScaleView, row: RungRow) -> Column:
     best = view.ordered(tuple(share.mean for share in row.optimum))
-    return f"best at {short(row.tokens)}", [plain_percent(share) for share in best]
+    return f"best at {tally(row.tokens)}", [plain_percent(share) for share in best]
 
 
 def _trained(view: ScaleView) -> Grid:
     decision = view.decision
     return Grid(
-        f"Trained on {short(decision.check_tokens)} tokens (target loss, nats per token)",
+        f"Trained on {tally(decision.check_tokens)} tokens (target loss, nats per token)",
         ("mixture", "loss", interval_of(decision.level), "foretold", "times faster than uniform"),
         tuple(
             (

@@ -1,7 +1,7 @@
 """A decision by search on a terminal: first lines, the mixture, what was asked for, the best trainings."""
 
 from cuvee.decisions.search.decision import SearchDecision, TrainedMixture
-from cuvee.quantities import flops, short
+from cuvee.quantities import flops, tally
 from cuvee.report.answers_printout import answers_printout
 from cuvee.report.check_printout import check_grids
 from cuvee.report.mixture_printout import mixture_grid
@@ -18,7 +18,7 @@ def search_printout(view: SearchView) -> Printout:
     decision = view.decision
     return (
         *first_lines(decision.headline, decision.verdict),
-        mixture_grid(f"Mixture for {short(decision.target_tokens)} tokens", view.rows, decision.level),
+        mixture_grid(f"Mixture for {tally(decision.target_tokens)} tokens", view.rows, decision.level),
         _levels(view),
         *_trained(decision),
         *check_grids(decision.check),
@@ -34,7 +34,7 @@ def _levels(view: SearchView) -> Grid:
         tuple(
             (
                 view.named(row),
-                short(row.tokens),
+                tally(row.tokens),
                 str(row.made),
                 str(row.failed),
                 flops(row.spent),
@@ -49,7 +49,7 @@ def _levels(view: SearchView) -> Grid:
 
 
 def _trained(decision: SearchDecision) -> Printout:
-    title = f"Trained on {short(decision.levels[-1].tokens)} tokens (target loss, nats per token)"
+    title = f"Trained on {tally(decision.levels[-1].tokens)} tokens (target loss, nats per token)"
     heads = ("experiment", "measured", "expected", interval_of(decision.level))
     grid = Grid(title, heads, tuple(map(_trained_row, decision.trained[:_BEST])))
     left = len(decision.trained) - _BEST
