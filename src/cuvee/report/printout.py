@@ -11,7 +11,7 @@ from cuvee.decisions.verdict import Verdict
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of words. The first column is names, all others are numbers."""
+    """A table of words; the first column is set to the left, all others to the right."""
 
     title: str
     columns: tuple[str, ...]
