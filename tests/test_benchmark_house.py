@@ -176,3 +176,10 @@ def test_the_page_lists_what_it_counts() -> None:
     assert tables["Files reached by no command: after"].rows == (("`laws/dead.py`", 3, "`laws/__init__.py`"),)
     assert tables["What the smallest flow reuses: after"].rows == (("`laws/linear.py`", 2),)
     assert "Import circles: after" not in tables, "empty lists are left out"
+
+
+def test_no_command_leads_back_to_itself() -> None:
+    circles = house_counts.module_circles(Tree.on_disk())
+    assert [
+        one.members for one in circles if any(name.startswith("cuvee.cli.") for name in one.members)
+    ] == []

@@ -182,6 +182,27 @@ def test_help_answers_at_once() -> None:
     pytest.fail(f"cuvee --help took {best:.2f} processor seconds, more than {HELP_SECONDS}")
 
 
+def test_a_typing_error_in_a_study_file_loads_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("schema: 1\nsources: {web: {path: x}}\n", encoding="utf-8")
+    code = (
+        "import sys\n"
+        "from contextlib import redirect_stderr\n"
+        "from io import StringIO\n"
+        "from cuvee.cli.app import app\n"
+        "for command in (['run'], ['status'], ['scale'], ['search'], ['check'], ['change', 'drop', 'web']):\n"
+        "    with redirect_stderr(StringIO()) as said:\n"
+        "        try:\n"
+        f"            app([command[0], {str(tmp_path)!r}, *command[1:]])\n"
+        "        except SystemExit:\n"
+        "            pass\n"
+        "    assert 'did you mean' in said.getvalue(), (command, said.getvalue())\n"
+        f"    heavy = {{'rich', *{HEAVY!r}}} & set(sys.modules)\n"
+        "    assert not heavy, (command, heavy)\n"
+    )
+    done = in_fresh_python(code)
+    assert done.returncode == 0, done.stderr
+
+
 # --- words ------------------------------------------------------------------------------------------
 
 

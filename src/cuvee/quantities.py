@@ -1,13 +1,16 @@
 """Quantities as words, one way for terminals, pages and sentences.
 
 FLOPs are written as a study file takes them (``2.6e12``), counts of tokens and parameters with k, M, B or T.
-NaN is "not known" and becomes an en dash.
+NaN is "not known" and becomes an en dash. What stands in the tables of a terminal and on the line of progress
+(``plain``, ``tally``, ``short``, ``seconds``) is ASCII, so that it can be searched and cut.
 """
 
 import math
+from collections.abc import Sequence
 
 MISSING = "–"
 MINUS = "−"
+PLAIN_MISSING = "-"
 _SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
@@ -59,3 +62,43 @@ def flops(value: float, digits: int = 2) -> str:
         return "0"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa.replace('-', MINUS)}e{int(exponent)}"
+
+
+def counted(count: int, thing: str) -> str:
+    """``1 run`` or ``3 runs``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def plain(value: float, digits: int = 3) -> str:
+    """Fixed digits after the point; a hyphen for what is not known."""
+    return PLAIN_MISSING if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def tally(value: float) -> str:
+    """A count of tokens or parameters in three digits: ``1.23k``, ``25B``."""
+    return _three_digits(value, ("", "k", "M", "B", "T"))
+
+
+def short(value: float) -> str:
+    """A count of anything in three digits with k, M, G, T, P or E behind it."""
+    return _three_digits(value, ("", "k", "M", "G", "T", "P", "E"))
+
+
+def _three_digits(value: float, letters: Sequence[str]) -> str:
+    for letter in letters[:-1]:
+        if abs(value) < 999.5:
+            return f"{value:.3g}{letter}"
+        value /= 1000
+    return f"{value:.3g}{letters[-1]}"
+
+
+def seconds(value: float) -> str:
+    """A duration as 8s, 3m05s or 2h07m; a hyphen where it is not known."""
+    if math.isnan(value):
+        return PLAIN_MISSING
+    whole = round(value)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

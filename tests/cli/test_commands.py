@@ -10,13 +10,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
-from cuvee.cli.fit import print_fit
+from cuvee.cli.output import show
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.answers import sentences
 from cuvee.decisions.interval import Interval
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
 from cuvee.flows.fit.folder import load_decision
 from cuvee.mixture.mixture import Mixture
+from cuvee.report.reports import printout_of
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.answers import read_answers
@@ -453,15 +454,13 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_tables_of_a_fit_explain_their_marks(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is not known has no column, and what is not sure is in parentheses that are explained."""
     decision = load_decision(fitted)
-    print_fit(decision, fitted, fitted / "report.html")
+    show(printout_of(decision))
     plain = " ".join(capsys.readouterr().out.split())
     assert "in parentheses" not in plain and "epochs" not in plain and " ?" not in plain
     first, *others = decision.sensitivities
     unsure = replace(first, without=Interval(0.01, -0.1, 0.1))
     read = tuple(replace(entry, epochs=1.5) for entry in decision.mixture)
-    print_fit(
-        replace(decision, sensitivities=(unsure, *others), mixture=read), fitted, fitted / "report.html"
-    )
+    show(printout_of(replace(decision, sensitivities=(unsure, *others), mixture=read)))
     told = " ".join(capsys.readouterr().out.split())
     assert "in parentheses: the runs do not agree on the direction" in told
     assert "(+0.0100)" in told and "epochs" in told

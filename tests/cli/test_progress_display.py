@@ -6,8 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from cuvee.cli.output import number, print_arms, seconds, short
+from cuvee.cli.output import show
 from cuvee.cli.progress_display import LiveProgress, Pace, PlainProgress, progress_display
+from cuvee.quantities import plain, seconds, short, tally
+from cuvee.report.check_printout import check_grids
 from tests.report.cases import once_each
 
 
@@ -128,18 +130,25 @@ def test_short_numbers(value: float, text: str) -> None:
     assert short(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(999.6, "1k"), (5888, "5.89k"), (2.5e10, "25B"), (1.5e12, "1.5T"), (2e15, "2e+03T")]
+)
+def test_tokens_and_parameters_are_written_as_people_write_them(value: float, text: str) -> None:
+    assert tally(value) == text
+
+
 @pytest.mark.parametrize(("value", "text"), [(0.4, "0s"), (59.7, "1m00s"), (185, "3m05s"), (7620, "2h07m")])
 def test_durations(value: float, text: str) -> None:
     assert seconds(value) == text
 
 
 def test_numbers_that_are_not_known() -> None:
-    assert number(float("nan")) == "-"
-    assert number(1.23456, 2) == "1.23"
+    assert plain(float("nan")) == seconds(float("nan")) == "-"
+    assert plain(1.23456, 2) == "1.23"
 
 
 def test_what_is_not_known_of_a_check_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    print_arms(once_each())
+    show(check_grids(once_each()))
     told = " ".join(capsys.readouterr().out.split())
     assert "1 fresh training each" in told
     assert "not known" in told

@@ -15,6 +15,7 @@ from cuvee.errors import ConfigError
 from cuvee.exporters.draws import Draws, read_draws
 from cuvee.exporters.realised import compared
 from cuvee.mixture.mixture import Mixture
+from tests.report.cases import choosing
 
 MIXTURE = Mixture.of({"web": 0.5, "code": 0.3, "law": 0.2})
 LENGTHS = np.array([20.0, 60.0, 400.0])
@@ -219,6 +220,6 @@ def test_a_study_knows_the_paths_of_its_sources(files: Path) -> None:
     (files / "study.yaml").write_text(
         f"schema: 1\nsources: {{web: {files}/web, code: {files}/code, law: /data/law}}\n"
     )
-    entries = [{"source": n, "share": s, "unique_tokens": 0} for n, s in MIXTURE.as_dict().items()]
-    (files / "decision.json").write_text(json.dumps({"mixture": entries}))
+    decision = choosing(MIXTURE.as_dict(), {})
+    (files / "decision.json").write_text(json.dumps(decision.as_json()))
     assert check(files, "--samples", files / "order.csv").exit_code == 0

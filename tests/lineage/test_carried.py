@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cuvee.errors import ConfigError
-from cuvee.lineage.carried import Carried, carry, statement
+from cuvee.lineage.carried import Carried, carry, statement, statement_on_references
 from cuvee.lineage.descent import Descent
 from cuvee.mixture.mixture import Mixture
 
@@ -40,7 +40,7 @@ def test_a_drop_keeps_the_runs_without_the_source_and_only_these() -> None:
     assert worth({"code": 0.4, "web": 0.6}, PLAIN, "code", "web").fate == "exact"
     lost = worth({"books": 1e-12, "code": 0.4, "web": 0.6 - 1e-12}, PLAIN, "code", "web")
     assert (lost.fate, lost.mixture) == ("left out", None) and math.isnan(lost.moved)
-    assert lost.reason == "they read 'books', which may not be in the mixture any more"
+    assert lost.reason == "read 'books', which may not be in the mixture any more"
 
 
 def test_a_merge_sums_shares_and_is_exact_where_the_parts_were_read_in_proportion_to_their_tokens() -> None:
@@ -133,8 +133,23 @@ def test_it_is_said_in_sentences() -> None:
     ]
     runs.append(worth({"books": 1.0}, PLAIN, "code", "web"))
     assert statement(runs) == [
-        "Of 4 trained mixtures, 1 are exact over the new sources, 2 approximate (no evidence) and 1 left "
-        "out.",
+        "Of 4 trained mixtures, 1 is exact over the new sources, 2 approximate (no evidence) and 1 left out.",
         "2 approximate: they read what is now 'texts' in another proportion than its tokens.",
-        "1 left out: they read 'books', which may not be in the mixture any more.",
+        "1 left out: it read 'books', which may not be in the mixture any more.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        ((8, 0, 4), "8 references stay; 4 new ones must be trained."),
+        (
+            (8, 2, 1),
+            "8 references stay, 2 of them as runs of the new sources; 1 new reference must be trained.",
+        ),
+        ((3, 1, 0), "3 references stay, 1 of them as a run of the new sources; 0 new ones must be trained."),
+        ((1, 1, 2), "1 reference stays, as a run of the new sources; 2 new ones must be trained."),
+    ],
+)
+def test_references_are_counted_in_english(counts: tuple[int, int, int], sentence: str) -> None:
+    assert statement_on_references(*counts) == sentence

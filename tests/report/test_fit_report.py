@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cuvee.cli.fit import print_fit
+from cuvee.cli.output import show
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.flows.fit.flow import decide
 from cuvee.question.question import Question
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import render_fit_html
-from cuvee.report.reports import write_reports
+from cuvee.report.reports import printout_of, write_reports
 from cuvee.runs.formats.direction import Direction
 from tests.flows.fit.test_flow import observations
 from tests.report.test_reports import outline
@@ -81,7 +81,7 @@ def test_numbers_have_the_digits_that_count_in_every_unit(
     question = Question(directions=directions, front=runs.metrics[:2])
     found = decide(runs, question, table="runs", compared=()).decision
     page = render_fit_html(FitView.of(found))
-    print_fit(found, tmp_path, tmp_path / "report.html")
+    show(printout_of(found))
     told = {one.name: one.target.mean for one in found.candidates}
     for text in (_text(page).replace("−", "-"), capsys.readouterr().out, "\n".join(found.headline)):
         numbers = [float(word) for word in re.findall(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?", text)]

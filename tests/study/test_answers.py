@@ -19,7 +19,8 @@ from cuvee.decisions.provenance import Provenance
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import UNTRAINED, Standing, Verdict
-from cuvee.study.answers import read_answers
+from cuvee.errors import ConfigError
+from cuvee.study.answers import KeptAnswers, read_answers
 from cuvee.study.file.config import StudyConfig
 from tests.flows.check.test_flow import check
 from tests.flows.scale.scale_cases import EVEN, FOUND, PROVENANCE, SOURCES, ladder
@@ -137,6 +138,20 @@ def test_the_answer_being_shown_stands_for_what_lies_on_disk(three: Path) -> Non
     answers = read_answers(three, own)
     assert answers.passed_over == ()
     assert answers.found[1].shares["code"].mean == 0.6
+
+
+def test_answers_are_read_once_and_then_set_beside_any_of_them(three: Path) -> None:
+    (three / "search.json").write_text("{", encoding="utf-8")
+    kept = KeptAnswers.read(three)
+    beside_nothing, beside_search = read_answers(three), read_answers(three, searched())
+    for name in ("decision.json", "search.json", "scale.json"):
+        (three / name).unlink()
+    assert kept.flows == ("run", "search", "scale")
+    assert kept.decision("run") == ran((0.32, 0.3, 0.2, 0.18))
+    with pytest.raises(ConfigError, match=r"search.json: not JSON, .*; `cuvee search` writes it again"):
+        kept.decision("search")
+    assert kept.beside() == beside_nothing
+    assert kept.beside(searched()) == beside_search
 
 
 def test_one_answer_alone_is_not_worth_showing(tmp_path: Path) -> None:

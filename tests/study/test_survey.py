@@ -164,7 +164,7 @@ def test_a_ladder_under_way_and_at_its_end(begun: Begun) -> None:
     save(begun.folder, "rung1", 50)
     found = surveyed(begun.folder).ladder
     assert found is not None and not found.finished
-    assert found.statement.startswith("1 of 3 runs made of those known so far, 3e+09 FLOPs of ")
+    assert found.statement.startswith("1 of 3 runs made of those known so far, 3.0e9 FLOPs of ")
     for name in ("rung1", "rung2"):
         begun.folder.checkpoint(name).mkdir(parents=True)
     begun.folder.scale.write_text(json.dumps({"headline": ["Train on everything.", "More."]}))
@@ -188,7 +188,7 @@ def test_a_search_under_way_and_at_its_end(begun: Begun) -> None:
         file.write('{"experiments": [{"sha')
     found = surveyed(folder).search
     assert found is not None and not found.finished
-    assert found.statement.startswith("2 experiments made, 1.5e+10 FLOPs of 4e+10; 1 were being made at last")
+    assert found.statement.startswith("2 experiments made, 1.5e10 FLOPs of 4.0e10; 1 was being made at last")
     folder.search.write_text(json.dumps({"headline": ["Train on 60% ka."]}))
     ended = surveyed(folder).search
     assert ended is not None and ended.finished and ended.statement == "Train on 60% ka."

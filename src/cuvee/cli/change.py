@@ -41,10 +41,12 @@ def change(
 
     split web --into web_en=PATH web_de=PATH; drop books; merge a b --into ab
     """
+    from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 
     folder = StudyFolder.of(study)
     path = study / CONFIG_NAME if study.is_dir() else study
+    StudyConfig.load(path)  # a study that is wrong is refused before the flow loads torch
     asked = _asked(action, sources, into or [], folder.root)
     if plan:
         _show(path, folder, asked, as_json)

@@ -35,9 +35,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Train the pick, equal shares and proportional shares with fresh seeds, and compare them."""
-    from cuvee.cli.output import print_check
     from cuvee.cli.run import carry_out, look_ahead, print_outlook
-    from cuvee.flows.check.flow import check_answer, outlook
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
@@ -46,6 +44,10 @@ def check(
     if seeds is not None:
         config = config.checking(seeds)
     answer = _read(folder.root, of)
+
+    from cuvee.flows.check.flow import check_answer, outlook  # torch with it: what is wrong is refused before
+    from cuvee.report.check_printout import check_printout
+
     if plan:
         look_ahead(
             config,
@@ -60,7 +62,7 @@ def check(
         folder,
         lambda config, folder, progress: check_answer(config, folder, answer, progress),
         as_json,
-        print_check,
+        lambda answer, _: check_printout(answer),
     )
 
 

@@ -89,10 +89,11 @@ def check_export(
 
 def print_comparison(found: "ShareComparison") -> None:
     """A table of shares, and a line that says what differs."""
-    from cuvee.cli.output import print_table, short
+    from cuvee.cli.output import print_table
+    from cuvee.quantities import tally
 
     print_table(
-        f"Drawn: {found.samples:,} samples, {short(found.tokens)} tokens",
+        f"Drawn: {found.samples:,} samples, {tally(found.tokens)} tokens",
         ["source", "asked", "drawn", "difference", "standard error", "samples", ""],
         [_row(share) for share in found.shares],
     )

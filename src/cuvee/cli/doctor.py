@@ -20,6 +20,8 @@ from cuvee.cli.fit import (
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cuvee.doctor.finding import Diagnosis
 
 FIT = Path("fit")
@@ -47,7 +49,7 @@ def doctor(
     import math
 
     from cuvee.cli import given
-    from cuvee.cli.output import print_json
+    from cuvee.cli.output import print_json, show
     from cuvee.doctor.diagnosis import diagnose
     from cuvee.question.question import Question
 
@@ -64,12 +66,12 @@ def doctor(
     if as_json:
         print_json(found.as_json())
     else:
-        print_diagnosis(found)
+        show(tuple(_printout(found)))
     if not found.ok:
         raise typer.Exit(1)
 
 
-def print_diagnosis(diagnosis: "Diagnosis") -> None:
+def _printout(diagnosis: "Diagnosis") -> "Iterator[str]":
     """The findings by severity, a paragraph each, and a line on all."""
     import textwrap
 
@@ -77,8 +79,8 @@ def print_diagnosis(diagnosis: "Diagnosis") -> None:
 
     for severity in SEVERITIES:
         for finding in diagnosis.of(severity):
-            print(f"{severity}: {finding.where} [{finding.check}]")
+            yield f"{severity}: {finding.where} [{finding.check}]"
             for sentence in (finding.what, finding.remedy):
-                print(textwrap.fill(sentence, 100, initial_indent="  ", subsequent_indent="  "))
-            print()
-    print(diagnosis.summary)
+                yield textwrap.fill(sentence, 100, initial_indent="  ", subsequent_indent="  ")
+            yield ""
+    yield diagnosis.summary

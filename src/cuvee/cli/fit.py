@@ -10,8 +10,6 @@ from cuvee.cli.names import DEFAULT_LAW, LAWS, one_of
 from cuvee.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from cuvee.decisions.fit.decision import LawDecision
-    from cuvee.decisions.fit.result import LawRow, Sensitivity
     from cuvee.flows.fit.flow import FitResult
     from cuvee.question.question import Question
     from cuvee.question.runs import Runs
@@ -239,13 +237,13 @@ def _answer(
     as_json: bool,
     before: Path | None = None,
 ) -> None:
-    from cuvee.cli.output import print_json
+    from cuvee.cli.output import print_json, show
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
     from cuvee.flows.fit.flow import decide
     from cuvee.flows.fit.folder import load_kept, save
     from cuvee.question.runs import checked_directions
-    from cuvee.report.reports import write_reports
+    from cuvee.report.reports import printout_of, write_reports
 
     question = checked_directions(runs, question)
     with progress_display() as progress:
@@ -266,113 +264,5 @@ def _answer(
     if as_json:
         print_json(answer.decision.as_json())
     else:
-        print_fit(answer.decision, out, page)
-
-
-def print_fit(decision: "LawDecision", out: Path, page: Path) -> None:
-    """The answer on the terminal."""
-    from cuvee.cli.output import number, print_headline, print_table
-    from cuvee.decisions.fit.headline import scale_of_runs
-    from cuvee.decisions.fit.precision import front_precisions, target_precision
-    from cuvee.precision import Precision
-    from cuvee.report.wording import main_shares
-
-    exact = target_precision(decision)
-    print_headline(decision.headline, decision.verdict)
-    _print_mixture(decision)
-    print_table(
-        f"Target {scale_of_runs(decision)} (lower is better)",
-        ["mixture", "predicted", f"{decision.confidence:.0%} interval", "measured", ""],
-        [
-            [
-                one.name,
-                exact.word(one.target.mean),
-                exact.between(one.target.low, one.target.high),
-                exact.word(one.measured) if one.measured == one.measured else "",
-                one.note,
-            ]
-            for one in decision.candidates
-        ],
-    )
-    print_table(
-        "Laws on runs they had not seen: rank correlation, R2, mean error, coverage of intervals",
-        ["law", "ranks", "R2", "error", "80%", "95%", ""],
-        [
-            [
-                row.law,
-                number(row.spearman),
-                number(row.r_squared),
-                exact.word(row.mean_absolute_error),
-                f"{row.coverage_80:.0%}",
-                f"{row.coverage_95:.0%}",
-                ", ".join(_marks(row)),
-            ]
-            for row in decision.laws
-        ],
-    )
-    if decision.front:
-        print_table(
-            "Pareto front: what the best value of one metric costs the other (fit.json has all shares)",
-            ["mixture", *decision.front_metrics, "main shares"],
-            [
-                [
-                    one.name,
-                    *(own.word(x) for own, x in zip(front_precisions(decision), one.values, strict=True)),
-                    main_shares(decision.sources, one.shares),
-                ]
-                for one in decision.front
-            ],
-        )
-    if decision.next_runs:
-        print_table(
-            "Runs worth making (their mixtures stand in fit.json)",
-            ["run", "gain", "what it tells"],
-            [[run.name, Precision.alone(run.gain).word(run.gain), run.tells] for run in decision.next_runs],
-        )
-    for note in decision.notes:
-        print(f"note: {note}")
-    print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")
-
-
-def _marks(row: "LawRow") -> list[str]:
-    """What is to be known of a law besides its numbers."""
-    return [*(["chosen"] if row.chosen else []), *(["worse than the mean"] if row.failed else [])]
-
-
-def _print_mixture(decision: "LawDecision") -> None:
-    """Shares with what the target owes to each source; a column that says nothing is left out."""
-    from cuvee.cli.output import number, print_table
-    from cuvee.decisions.fit.precision import target_precision
-
-    exact = target_precision(decision)
-    read = any(entry.epochs == entry.epochs for entry in decision.mixture)
-    unsure = any(not worth.matters for worth in decision.sensitivities)
-    print_table(
-        "Mixture" + ("; in parentheses: the runs do not agree on the direction" if unsure else ""),
-        [
-            "source",
-            "share",
-            f"{decision.confidence:.0%} interval",
-            *(["epochs"] if read else []),
-            "target without it",
-            "",
-        ],
-        [
-            [
-                entry.source,
-                f"{entry.share:.1%}",
-                f"{entry.low:.1%} to {entry.high:.1%}",
-                *([number(entry.epochs, 2) if entry.epochs == entry.epochs else ""] if read else []),
-                _change(exact.signed(worth.without.mean), worth),
-                "at its cap" if entry.cap_hit else "",
-            ]
-            for entry, worth in zip(decision.mixture, decision.sensitivities, strict=True)
-        ],
-    )
-
-
-def _change(told: str, worth: "Sensitivity") -> str:
-    """What leaving a source out changes; empty for the only one, in parentheses where runs disagree."""
-    if worth.without.mean != worth.without.mean:
-        return ""
-    return told if worth.matters else f"({told})"
+        show(printout_of(answer.decision))
+        print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from cuvee.cli.output import seconds, short
 from cuvee.invisible import all_spelt_out
+from cuvee.quantities import seconds, short
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID

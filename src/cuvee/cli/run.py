@@ -10,7 +10,9 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cuvee.decisions.answers import Answers
     from cuvee.progress import Progress
+    from cuvee.report.printout import Printout
     from cuvee.study.answers import AnyDecision
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
@@ -57,7 +59,7 @@ def carry_out(
     folder: "StudyFolder",
     flow: "Callable[[StudyConfig, StudyFolder, Progress], AnyDecision]",
     as_json: bool,
-    show: "Callable[[AnyDecision], None] | None" = None,
+    shown: "Callable[[AnyDecision, Answers], Printout] | None" = None,
 ) -> None:
     """Run a flow of a study with its progress shown, write its reports, and print its answer.
 
@@ -66,25 +68,23 @@ def carry_out(
         folder: of the study; nobody else can work in it meanwhile.
         flow: what is run.
         as_json: print the answer as JSON.
-        show: prints the answer; default all of it, beside the other answers of the study.
+        shown: what of the answer is printed; default all of it, beside the other answers of the study.
     """
-    from cuvee.cli.answers import print_answers
-    from cuvee.cli.output import print_answer, print_json
+    from cuvee.cli.output import print_json, show
     from cuvee.cli.progress_display import progress_display
     from cuvee.cli.report import write
+    from cuvee.report.reports import Beside, printout_of
+    from cuvee.study.answers import read_answers
 
     forbid_the_hub(config)
     with folder.locked(), progress_display() as progress:
         answer = flow(config, folder, progress)
-        page, *_ = write(answer, folder.root)
+        answers = read_answers(folder.root, answer)
+        page, *_ = write(answer, folder.root, answers)
     if as_json:
         print_json(answer.as_json())
         return
-    if show is not None:
-        show(answer)
-    else:
-        print_answer(answer)
-        print_answers(folder.root, answer)
+    show(shown(answer, answers) if shown else printout_of(answer, Beside(answers)))
     print(f"report: {page}")
 
 
@@ -110,7 +110,8 @@ def look_ahead(
 
 def print_outlook(outlook: "Outlook") -> None:
     """The stages of a flow with runs, FLOPs and time, and the total in a sentence."""
-    from cuvee.cli.output import number, print_table, seconds, short
+    from cuvee.cli.output import print_table
+    from cuvee.quantities import flops, plain, seconds, tally
 
     print_table(
         "Plan",
@@ -118,12 +119,12 @@ def print_outlook(outlook: "Outlook") -> None:
         [
             [
                 row.title,
-                short(row.parameters),
-                short(row.tokens),
+                tally(row.parameters),
+                tally(row.tokens),
                 str(row.runs),
                 str(row.left),
-                f"{row.flops:.2g}",
-                number(row.step_seconds),
+                flops(row.flops),
+                plain(row.step_seconds),
                 seconds(3600 * row.hours_left),
             ]
             for row in outlook.rows

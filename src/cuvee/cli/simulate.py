@@ -1,19 +1,14 @@
 """``cuvee simulate``: methods of search played against runs that are already there."""
 
-import math
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cuvee.cli.fit import Higher, Lower, Tables, Targets
 from cuvee.cli.names import LAWS, METHODS, METHODS_COMPARED, one_of
 from cuvee.cli.options import AsJson
-
-if TYPE_CHECKING:
-    from cuvee.decisions.simulate.decision import CostToReach
-    from cuvee.flows.simulate.flow import Simulated
 
 
 def simulate(
@@ -72,7 +67,7 @@ def simulate(
     from dataclasses import replace
 
     from cuvee.cli.given import pairs, weights
-    from cuvee.cli.output import print_json
+    from cuvee.cli.output import print_json, show
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
     from cuvee.flows.simulate.flow import simulate as play
@@ -80,7 +75,7 @@ def simulate(
     from cuvee.flows.simulate.table import read_table
     from cuvee.question.question import Question
     from cuvee.question.runs import checked_directions
-    from cuvee.report.reports import write_reports
+    from cuvee.report.reports import Beside, printout_of, write_reports
 
     given: dict[str, Any] = {
         "methods": tuple(method) if method else None,
@@ -113,7 +108,8 @@ def simulate(
     if as_json:
         print_json(simulated.simulation.as_json())
     else:
-        print_simulation(simulated, out, page)
+        show(printout_of(simulated.simulation, Beside(seconds=simulated.seconds)))
+        print(f"report: {page}, answer: {out / 'simulation.json'}")
 
 
 def _command(tables: list[Path], lists: dict[str, list[str] | None], single: dict[str, object]) -> str:
@@ -124,60 +120,3 @@ def _command(tables: list[Path], lists: dict[str, list[str] | None], single: dic
     for option, one in single.items():
         words += [option, str(one)]
     return shlex.join(words)
-
-
-def print_simulation(simulated: "Simulated", out: Path, page: Path) -> None:
-    """The answer on the terminal."""
-    from cuvee.cli.output import number, print_table
-    from cuvee.report.wording import percent
-
-    simulation = simulated.simulation
-    for sentence in simulation.headline:
-        print(sentence)
-    gaps = [f"{reach.gap:.0%}" for reach in simulation.methods[0].reach]
-    print_table(
-        "Runs at the target until one is within 10% or 1% of the way from the best mixture to the median "
-        "one: median of the searches, 90% of them, and those that failed (a dash: not within the "
-        "budget); seconds for each run asked for",
-        ["method", *(word for gap in gaps for word in (f"to {gap}", "90%", "failed")), "s/run"],
-        [
-            [
-                row.name,
-                *(word for reach in row.reach for word in _reached(reach)),
-                number(simulated.seconds[row.name], 2),
-            ]
-            for row in simulation.methods
-        ],
-    )
-    print_table(
-        "Distance of the recommended mixture from the best when so many runs are spent (median; a dash: none "
-        "is recommended yet)",
-        ["method", *(f"{one.budget:g}" for one in simulation.methods[0].regret)],
-        [
-            [row.name, *(percent(one.median) if math.isfinite(one.median) else "-" for one in row.regret)]
-            for row in simulation.methods
-        ],
-    )
-    print_table(
-        "Levels",
-        ["level", "price", "mixtures", "shared with the target", "ranks as the target", ""],
-        [
-            [
-                level.name,
-                f"{level.price:.3g}",
-                str(level.mixtures),
-                str(level.common),
-                number(level.rank, 2),
-                "target" if level.is_target else "",
-            ]
-            for level in simulation.fidelities
-        ],
-    )
-    for note in simulation.notes:
-        print(f"note: {note}")
-    print(f"report: {page}, answer: {out / 'simulation.json'}")
-
-
-def _reached(reach: "CostToReach") -> list[str]:
-    costs = [f"{cost:.1f}" if math.isfinite(cost) else "-" for cost in (reach.median, reach.high)]
-    return [*costs, f"{reach.failures:.0%}"]

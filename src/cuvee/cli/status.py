@@ -5,8 +5,8 @@ from cuvee.cli.options import HERE, AsJson, Study
 
 def status(study: Study = HERE, as_json: AsJson = False) -> None:
     """Show what is done, what is left, and what a study has cost."""
-    from cuvee.cli.output import print_json, print_table, short
-    from cuvee.quantities import flops
+    from cuvee.cli.output import print_json, print_table
+    from cuvee.quantities import flops, short
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
     from cuvee.study.survey import survey

@@ -13,6 +13,10 @@ from cuvee.decisions.verdict import Verdict
 class Concluded(JsonDocument):
     """A document whose verdict and first lines follow from the rest of it."""
 
+    headline: tuple[str, ...]
+    """What is said first."""
+    verdict: Verdict
+    """Whether it may be acted on."""
     mixture: tuple[SourceShare, ...]
     """The pick, one entry a source."""
 

@@ -1,7 +1,7 @@
 """Source shares: what a picked mixture takes of each source."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,7 +9,8 @@ from cuvee.errors import ConfigError
 
 _SUM_TOLERANCE = 1e-6
 _ROUNDING = 1e-6
-_LEAST_NAMED = 0.005
+LEAST_NAMED = 0.005
+"""Share of the tokens from which on a source is named in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,21 @@ def check_shares(named: str, mixture: Sequence[SourceShare]) -> None:
         raise ConfigError(f"decision on {named!r}: the shares sum to {total!r}, not 1")
 
 
+def largest_first(mixture: Sequence[SourceShare]) -> tuple[int, ...]:
+    """Places of the sources by their shares; of equal ones the first in the study stands first."""
+    return tuple(sorted(range(len(mixture)), key=lambda place: -mixture[place].share))
+
+
+def parts_in_words(parts: Iterable[tuple[str, float]], digits: int = 0) -> list[str]:
+    """``41% web`` of each source with half a per cent and more, in the order given."""
+    return [f"{share:.{digits}%} {source}" for source, share in parts if share >= LEAST_NAMED]
+
+
 def in_words(mixture: Sequence[SourceShare]) -> str:
     """Shares of half a per cent and more, the largest first, and what the others have together."""
     rows = sorted(mixture, key=lambda entry: (entry.share, entry.source), reverse=True)
-    named = [f"{entry.share:.0%} {entry.source}" for entry in rows if entry.share >= _LEAST_NAMED]
-    small = [entry.share for entry in rows if 0 < entry.share < _LEAST_NAMED]
-    if math.fsum(small) >= _LEAST_NAMED:
-        named.append(f"{math.fsum(small):.0%} in {len(small)} sources of less than {_LEAST_NAMED:.1%} each")
+    named = parts_in_words((entry.source, entry.share) for entry in rows)
+    small = [entry.share for entry in rows if 0 < entry.share < LEAST_NAMED]
+    if math.fsum(small) >= LEAST_NAMED:
+        named.append(f"{math.fsum(small):.0%} in {len(small)} sources of less than {LEAST_NAMED:.1%} each")
     return ", ".join(named)

@@ -23,6 +23,7 @@ from typing import Literal
 from cuvee.errors import ConfigError
 from cuvee.lineage.descent import Descent, Step
 from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import counted
 
 Fate = Literal["exact", "approximate", "left out"]
 
@@ -42,7 +43,7 @@ class Carried:
     moved: float
     """Share of its tokens that a run on the new sources would read from other text; NaN where left out."""
     reason: str = ""
-    """Why it is not exact."""
+    """Why it is not exact: what the run did, without a subject."""
 
 
 def carry(mixture: Mixture, descent: Descent, tokens: Mapping[str, int], pool: Collection[str]) -> Carried:
@@ -60,16 +61,16 @@ def carry(mixture: Mixture, descent: Descent, tokens: Mapping[str, int], pool: C
     text = _TextRead.of(mixture)
     for step in descent.steps:
         if any(name in text.pieces for name in step.before) and not text.follow(step, tokens):
-            return _left_out(f"they read {_quoted(step.before)}, which was merged first and then divided")
+            return _left_out(f"read {_quoted(step.before)}, which was merged first and then divided")
     gone = [name for name in text.pieces if name not in pool and text.share(name) > 0.0]
     if gone:
-        return _left_out(f"they read {_quoted(gone)}, which may not be in the mixture any more")
+        return _left_out(f"read {_quoted(gone)}, which may not be in the mixture any more")
     moved = sum(text.moved(name, tokens) for name in text.pieces)
     found = Mixture.of({name: text.share(name) for name in pool})
     if moved <= TOLERANCE:
         return Carried("exact", found, moved)
     merged = [name for name in text.pieces if text.moved(name, tokens) > 0.0]
-    why = f"they read what is now {_quoted(merged)} in another proportion than its tokens"
+    why = f"read what is now {_quoted(merged)} in another proportion than its tokens"
     return Carried("approximate", found, moved, why)
 
 
@@ -79,16 +80,34 @@ def statement(runs: Iterable[Carried]) -> list[str]:
     if not runs:
         return ["No mixture has been trained yet."]
     counts = Counter(one.fate for one in runs)
+    exact = counts["exact"]
     lines = [
-        f"Of {len(runs)} trained mixtures, {counts['exact']} are exact over the new sources,"
-        f" {counts['approximate']} approximate (no evidence) and {counts['left out']} left out."
+        f"Of {counted(len(runs), 'trained mixture')}, {exact} {'is' if exact == 1 else 'are'} exact over the "
+        f"new sources, {counts['approximate']} approximate (no evidence) and {counts['left out']} left out."
     ]
     reasons = Counter((one.fate, one.reason) for one in runs if one.reason)
     most = reasons.most_common(_REASONS_NAMED)
-    lines += [f"{count} {fate}: {reason}." for (fate, reason), count in most]
+    lines += [f"{count} {fate}: {'it' if count == 1 else 'they'} {reason}." for (fate, reason), count in most]
     if rest := reasons.total() - sum(count for _, count in most):
         lines.append(f"{rest} more for such reasons about other sources.")
     return lines
+
+
+def statement_on_references(kept: int, carried: int, new: int) -> str:
+    """What becomes of the references, in a sentence.
+
+    Args:
+        kept: those that go on to judge the proxies.
+        carried: how many of them are now runs of other sources.
+        new: those that must be trained.
+    """
+    now = ""
+    if carried:
+        now = ", as" if carried == kept == 1 else f", {carried} of them as"
+        now += " a run of the new sources" if carried == 1 else " runs of the new sources"
+    stay = "stays" if kept == 1 else "stay"
+    trained = "1 new reference must be trained" if new == 1 else f"{new} new ones must be trained"
+    return f"{counted(kept, 'reference')} {stay}{now}; {trained}."
 
 
 @dataclass

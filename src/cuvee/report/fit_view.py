@@ -11,6 +11,7 @@ from cuvee.decisions.fit.headline import scale_of_runs
 from cuvee.decisions.fit.precision import front_precisions, metric_precision, target_precision
 from cuvee.decisions.fit.result import BEST_OBSERVED, PICK, LawRow, Sensitivity
 from cuvee.decisions.interval import Interval
+from cuvee.decisions.shares import largest_first
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import LossRow, MixtureRow, Panel, Point
 from cuvee.report.wording import Words
@@ -53,7 +54,7 @@ class FitView:
     @classmethod
     def of(cls, decision: LawDecision) -> Self:
         """Order a decision."""
-        order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
+        order = largest_first(decision.mixture)
         beside = {one.name: one.shares for one in decision.candidates}
         nothing = (math.nan,) * len(decision.mixture)
         uniform, proportional = (beside.get(name, nothing) for name in ("uniform", "proportional"))

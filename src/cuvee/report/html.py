@@ -78,6 +78,14 @@ def render_simulation_html(view: SimulateView) -> str:
     return _rendered("simulate_page.html.j2", view)
 
 
+def render_page(template: str, view: Any) -> str:
+    """The page of a view by the text of a template that is not of this package; it may extend those that are.
+
+    Cost: milliseconds.
+    """
+    return all_spelt_out(_environment().from_string(template).render(view=view, decision=view.decision))
+
+
 def _rendered(template: str, view: Any) -> str:
     page = _environment().get_template(template).render(view=view, decision=view.decision)
     return all_spelt_out(page)
@@ -130,13 +138,9 @@ def _environment() -> Environment:
     environment.filters["breakable"] = _breakable
     environment.tests["known"] = math.isfinite
     environment.globals.update(  # the word that an interval's ends are told with
-        row_percent=wording.percent, correlation_word=wording.correlation, gap_word=_gap
+        row_percent=wording.percent, correlation_word=wording.correlation, gap_word=wording.gap
     )
     return environment
-
-
-def _gap(value: float) -> str:
-    return wording.signed(value, 4)
 
 
 def _breakable(name: str) -> Markup:

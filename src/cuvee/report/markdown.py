@@ -83,10 +83,10 @@ def _check(view: StudyView) -> str:
         rows.append(
             (
                 one.baseline,
-                wording.signed(one.difference, 4),
-                wording.interval(one.low, one.high, _gap),
-                wording.signed(gain.difference, 4) if gain else wording.MISSING,
-                wording.interval(gain.low, gain.high, _gap) if gain else "",
+                wording.gap(one.difference),
+                wording.interval(one.low, one.high, wording.gap),
+                wording.gap(gain.difference) if gain else wording.MISSING,
+                wording.interval(gain.low, gain.high, wording.gap) if gain else "",
                 wording.worth(one),
             )
         )
@@ -98,10 +98,6 @@ def _check(view: StudyView) -> str:
     )
     heads = ("pick against", "measured", "interval", "predicted", "interval", "worth in tokens")
     return "\n\n".join(part for part in (note, _table(heads, rows)) if part)
-
-
-def _gap(value: float) -> str:
-    return wording.signed(value, 4)
 
 
 def _evaluations(view: StudyView) -> str:
@@ -256,8 +252,8 @@ def _tied(view: StudyView) -> str:
         (
             escape(row.name),
             wording.main_shares(sources, row.shares),
-            wording.signed(row.gap, 4),
-            wording.interval(row.low, row.high, _gap),
+            wording.gap(row.gap),
+            wording.interval(row.low, row.high, wording.gap),
         )
         for row in view.decision.tied
     ]

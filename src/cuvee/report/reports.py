@@ -1,8 +1,8 @@
-"""The table of reports: which files show a decision, and their writing into a folder."""
+"""The table of reports: which files show a decision, what a terminal shows of it, and how they are made."""
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.simulate.decision import Simulation
 from cuvee.files import write_text
 from cuvee.invisible import spelt_out
+from cuvee.report.fit_printout import fit_printout
 from cuvee.report.fit_view import FitView
 from cuvee.report.html import (
     render_fit_html,
@@ -24,9 +25,14 @@ from cuvee.report.html import (
     render_simulation_html,
 )
 from cuvee.report.markdown import render_markdown
+from cuvee.report.printout import Printout
+from cuvee.report.scale_printout import scale_printout
 from cuvee.report.scale_view import ScaleView
+from cuvee.report.search_printout import search_printout
 from cuvee.report.search_view import SearchView
+from cuvee.report.simulate_printout import simulate_printout
 from cuvee.report.simulate_view import SimulateView
+from cuvee.report.study_printout import study_printout
 from cuvee.report.view import Observed, StudyView
 from cuvee.seal import sealed
 from cuvee.types import Json
@@ -40,6 +46,8 @@ class Beside:
     """All that the study has."""
     observations: Callable[[], Observed | None] = lambda: None
     """Reads the runs behind it, which only one kind of decision counts."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Method -> seconds for each experiment, which a simulation took and does not hold."""
 
 
 NOTHING = Beside()
@@ -48,7 +56,7 @@ NOTHING = Beside()
 
 @dataclass(frozen=True)
 class Reports:
-    """The files that show one kind of decision."""
+    """What shows one kind of decision."""
 
     view: Callable[[Any, Beside], Any]
     """Orders a decision for display."""
@@ -56,6 +64,16 @@ class Reports:
     """Name of the file to look at, one of ``files``."""
     files: Mapping[str, Callable[[Any], str]]
     """File name -> what renders the view."""
+    printout: Callable[[Any], Printout]
+    """Renders the view for a terminal."""
+
+    def write(self, decision: JsonDocument, folder: Path, beside: Beside = NOTHING) -> tuple[Path, ...]:
+        """Write every file into a folder, each atomically; the paths, that of the page first."""
+        view = self.view(decision, beside)
+        for name, render in self.files.items():
+            write_text(folder / name, render(view))
+        others = (name for name in self.files if name != self.page)
+        return tuple(folder / name for name in (self.page, *others))
 
 
 def render_json(view: Any) -> str:
@@ -68,24 +86,31 @@ REPORTS: Mapping[type[JsonDocument], Reports] = {
         lambda decision, beside: StudyView.of(decision, beside.observations(), beside.answers),
         "report.html",
         {"report.html": render_html, "report.md": render_markdown, "decision.json": render_json},
+        study_printout,
     ),
     LawDecision: Reports(
-        lambda decision, beside: FitView.of(decision), "report.html", {"report.html": render_fit_html}
+        lambda decision, beside: FitView.of(decision),
+        "report.html",
+        {"report.html": render_fit_html},
+        fit_printout,
     ),
     ScaleDecision: Reports(
         lambda decision, beside: ScaleView.of(decision, beside.answers),
         "scale.html",
         {"scale.json": render_json, "scale.html": render_scale_html},
+        scale_printout,
     ),
     SearchDecision: Reports(
         lambda decision, beside: SearchView.of(decision, beside.answers),
         "search.html",
         {"search.json": render_json, "search.html": render_search_html},
+        search_printout,
     ),
     Simulation: Reports(
-        lambda decision, beside: SimulateView.of(decision),
+        lambda decision, beside: SimulateView.of(decision, beside.seconds),
         "simulation.html",
         {"simulation.json": render_json, "simulation.html": render_simulation_html},
+        simulate_printout,
     ),
 }
 """A row for every kind of decision. ``fit.json`` is written with the runs that it can be asked of again."""
@@ -102,12 +127,18 @@ def write_reports(decision: JsonDocument, folder: Path, beside: Beside = NOTHING
     Returns:
         The paths written, that of the page first.
     """
+    return REPORTS[type(decision)].write(decision, folder, beside)
+
+
+def printout_of(decision: JsonDocument, beside: Beside = NOTHING) -> Printout:
+    """What a terminal shows of a decision.
+
+    Args:
+        decision: of a kind in ``REPORTS``.
+        beside: what is shown with it.
+    """
     reports = REPORTS[type(decision)]
-    view = reports.view(decision, beside)
-    for name, render in reports.files.items():
-        write_text(folder / name, render(view))
-    others = (name for name in reports.files if name != reports.page)
-    return tuple(folder / name for name in (reports.page, *others))
+    return reports.printout(reports.view(decision, beside))
 
 
 def _indented(document: Json) -> str:

@@ -8,6 +8,7 @@ from cuvee.decisions.answers import Answers
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.scale.result import Checked
+from cuvee.decisions.shares import largest_first
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import MixtureRow, mixture_rows
@@ -57,10 +58,9 @@ class ScaleView:
     @classmethod
     def of(cls, decision: ScaleDecision, answers: Answers | None = None) -> Self:
         """Order a decision, beside the other answers of its study where they are given."""
-        order = sorted(range(len(decision.mixture)), key=lambda i: -decision.mixture[i].share)
         rows = mixture_rows(decision.mixture, decision.target_tokens)
         sources = tuple(row.source for row in rows)
-        panels, beside = _panels(decision, order), AnswersView.of(answers)
+        panels, beside = _panels(decision), AnswersView.of(answers)
         return cls(decision, badge_of(decision.verdict), sources, rows, panels, beside)
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
@@ -73,7 +73,7 @@ class ScaleView:
         return row.speedup.get("uniform", Interval())
 
 
-def _panels(decision: ScaleDecision, order: list[int]) -> tuple[SharePanel, ...]:
+def _panels(decision: ScaleDecision) -> tuple[SharePanel, ...]:
     methods = list(dict.fromkeys(point.method for point in decision.path))
     known = [share for point in decision.path for share in point.shares]
     known += [share for row in decision.rungs for share in row.optimum]
@@ -98,5 +98,5 @@ def _panels(decision: ScaleDecision, order: list[int]) -> tuple[SharePanel, ...]
             decision.mixture[i].share,
             min(1.0, _SHARES_OF_ROOM * highest),
         )
-        for i in order
+        for i in largest_first(decision.mixture)
     )

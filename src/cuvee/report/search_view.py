@@ -55,17 +55,17 @@ class SearchView:
         return tuple(by_source[name] for name in self.sources)
 
     def named(self, row: FidelityRow) -> str:
-        """A fidelity in a word or two."""
-        return named(row)
+        """The kind of a fidelity in a word."""
+        return kind_named(row.kind)
 
 
-def named(row: FidelityRow) -> str:
-    """A fidelity in a word or two."""
-    return _KINDS.get(row.kind, row.kind)
+def kind_named(kind: str) -> str:
+    """A kind of experiment in a word."""
+    return _KINDS.get(kind, kind)
 
 
 def _step(decision: SearchDecision, one: Tried) -> DrawnExperiment:
     row = decision.fidelities[one.fidelity]
-    words = f"{one.name}: {named(row)}, {row.tokens:,} tokens, "
+    words = f"{one.name}: {kind_named(row.kind)}, {row.tokens:,} tokens, "
     words += f"loss {one.loss:.4f}" if not one.error else "failed"
     return DrawnExperiment(one.name, one.spent, one.loss, one.fidelity == len(decision.fidelities) - 1, words)

@@ -1,7 +1,8 @@
 """``SimulateView``: what the page of a simulation shows, before any rendering."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from cuvee.decisions.simulate.decision import (
@@ -52,10 +53,12 @@ class SimulateView:
     rows: tuple[MethodRow, ...]
     """The method that gets there for least first."""
     chart: Chart
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Method -> seconds for each experiment; empty where they are not known."""
 
     @classmethod
-    def of(cls, simulation: Simulation) -> Self:
-        """Order a simulation."""
+    def of(cls, simulation: Simulation, seconds: Mapping[str, float] | None = None) -> Self:
+        """Order a simulation; ``seconds`` of an experiment of each method are shown where they are given."""
         rows = simulation.ranked
         courses = tuple(
             Course(
@@ -68,7 +71,7 @@ class SimulateView:
             for place, row in enumerate(rows)
         )
         chart = Chart(courses, simulation.budget, simulation.target_fidelity.flops)
-        return cls(simulation, _badge(simulation), rows, chart)
+        return cls(simulation, _badge(simulation), rows, chart, seconds or {})
 
     @property
     def words(self) -> Words:

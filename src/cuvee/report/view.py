@@ -20,7 +20,7 @@ from cuvee.decisions.ablation.result import (
     Reference,
 )
 from cuvee.decisions.answers import Answers
-from cuvee.decisions.shares import SourceShare
+from cuvee.decisions.shares import SourceShare, largest_first
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 
@@ -246,9 +246,9 @@ def mixture_rows(mixture: Sequence[SourceShare], target_tokens: int) -> tuple[Mi
             epoch_cap=entry.epoch_cap,
             cap_hit=entry.cap_hit,
         )
-        for entry in mixture
+        for entry in (mixture[place] for place in largest_first(mixture))
     )
-    return tuple(sorted(rows, key=lambda row: -row.share))
+    return tuple(rows)
 
 
 def _losses(decision: Decision) -> tuple[LossRow, ...]:

@@ -2,7 +2,8 @@
 
 Every function takes NaN for "not measured" and answers with an en dash. Nothing here knows HTML or
 Markdown; the characters used (−, –) are plain Unicode. Counts and FLOPs are worded on the ground floor
-(``cuvee/quantities.py``), since sentences of lower floors hold them, too.
+(``cuvee/quantities.py``), since sentences of lower floors hold them, too. Words that begin with ``plain``
+stand in the tables of a terminal, in ASCII.
 """
 
 import math
@@ -11,11 +12,15 @@ from dataclasses import dataclass
 
 from cuvee.decisions.ablation.result import ProxyOptimum
 from cuvee.decisions.check import BaselineComparison
+from cuvee.decisions.disagreement import share_words
+from cuvee.decisions.interval import Interval
 from cuvee.precision import Precision
 from cuvee.quantities import MINUS
 from cuvee.quantities import MISSING as MISSING
+from cuvee.quantities import PLAIN_MISSING as PLAIN_MISSING
 from cuvee.quantities import flops as flops
 from cuvee.quantities import number as number
+from cuvee.quantities import plain as plain
 from cuvee.quantities import quantity as quantity
 
 UNBELIEVED = "The proxy that predicts these is not known to beat what needs no proxy: take them for guesses."
@@ -60,6 +65,11 @@ def signed(value: float, digits: int = 3) -> str:
     if not math.isfinite(value) or value < 0 or float(text) == 0.0:
         return text
     return "+" + text
+
+
+def gap(difference: float) -> str:
+    """By how much target losses of two mixtures differ."""
+    return signed(difference, 4)
 
 
 def noise(deviation: float) -> str:
@@ -144,3 +154,28 @@ def main_shares(names: Sequence[str], shares: Sequence[float], limit: int = 4) -
     present = [(name, share) for name, share in ranked if share > 0]
     words = ", ".join(f"{name} {percent(share)}" for name, share in present[:limit])
     return words if len(present) <= limit else f"{words} and {len(present) - limit} more"
+
+
+def plain_percent(share: float, digits: int = 1) -> str:
+    """A share of one in per cent."""
+    return PLAIN_MISSING if math.isnan(share) else f"{share:.{digits}%}"
+
+
+def plain_ends(low: float, high: float, word: Callable[[float], str] = plain) -> str:
+    """``2.31 to 2.33``; a hyphen where no interval is known."""
+    return PLAIN_MISSING if math.isnan(low) or math.isnan(high) else f"{word(low)} to {word(high)}"
+
+
+def plain_loss(loss: float) -> str:
+    """A target loss, which differs among mixtures from the second digit on."""
+    return plain(loss, 4)
+
+
+def plain_share(share: Interval) -> str:
+    """A share with its interval in one cell; a hyphen where an answer does not have the source."""
+    return PLAIN_MISSING if math.isnan(share.mean) else share_words(share)
+
+
+def interval_of(level: float) -> str:
+    """The head of a column of intervals: ``80% interval``."""
+    return f"{level:.0%} interval"

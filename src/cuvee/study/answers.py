@@ -5,7 +5,9 @@ on which its own answer was made. An answer that cannot be read is named and pas
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.answer import answer_of
@@ -31,27 +33,75 @@ FLOWS: Mapping[str, tuple[str, Callable[[Json], AnyDecision]]] = {
 _BROKEN = (CuveeError, OSError, ValueError, ArithmeticError, LookupError)
 
 
+@dataclass(frozen=True)
+class KeptAnswers:
+    """What lies in the folder of a study, each answer read once. Made by ``read``."""
+
+    folder: Path
+    """In which ``study.yaml`` lies."""
+    found: Mapping[str, AnyDecision]
+    """Flow -> its answer."""
+    broken: Mapping[str, Exception]
+    """Flow -> why its answer cannot be read."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read whatever can be read."""
+        found: dict[str, AnyDecision] = {}
+        broken: dict[str, Exception] = {}
+        for flow, (name, reader) in FLOWS.items():
+            try:
+                decision = reader(_document(folder / name))
+                answer_of(decision)  # one that cannot be set beside others is damaged, too
+                found[flow] = decision
+            except FileNotFoundError:
+                continue
+            except _BROKEN as error:
+                broken[flow] = error
+        return cls(folder, found, broken)
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """Those that have answered, in the order in which a study is asked."""
+        return tuple(flow for flow in FLOWS if flow in self.found or flow in self.broken)
+
+    def decision(self, flow: str) -> AnyDecision:
+        """The answer of one of ``flows``.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        if error := self.broken.get(flow):
+            raise _unreadable(self.folder, flow, error) from error
+        return self.found[flow]
+
+    def beside(self, own: AnyDecision | None = None) -> Answers:
+        """All of them beside each other.
+
+        Args:
+            own: the decision that is being shown, in place of what lies under its name.
+        """
+        found = {flow: answer_of(decision) for flow, decision in self.found.items()}
+        shown = None if own is None else answer_of(own)
+        if shown is not None:
+            found[shown.flow] = shown
+        passed_over = tuple(
+            f"{FLOWS[flow][0]} is passed over: {error}."
+            for flow, error in self.broken.items()
+            if shown is None or flow != shown.flow
+        )
+        answers = tuple(found[flow] for flow in FLOWS if flow in found)
+        return Answers(answers, outdated(self.folder, answers, shown), passed_over)
+
+
 def read_answers(folder: Path, own: AnyDecision | None = None) -> Answers:
-    """Read the answers in the folder of a study.
+    """Read the answers in the folder of a study and set them beside each other.
 
     Args:
         folder: in which ``study.yaml`` lies.
         own: the decision that is being shown, in place of what lies under its name.
     """
-    found, broken = {}, []
-    for flow, (name, reader) in FLOWS.items():
-        try:
-            found[flow] = answer_of(reader(_document(folder / name)))
-        except FileNotFoundError:
-            continue
-        except _BROKEN as error:
-            broken.append((flow, f"{name} is passed over: {error}."))
-    shown = None if own is None else answer_of(own)
-    if shown is not None:
-        found[shown.flow] = shown
-    passed_over = tuple(text for flow, text in broken if shown is None or flow != shown.flow)
-    answers = tuple(found[flow] for flow in FLOWS if flow in found)
-    return Answers(answers, outdated(folder, answers, shown), passed_over)
+    return KeptAnswers.read(folder).beside(own)
 
 
 def read_answer(folder: Path, flow: str) -> AnyDecision | None:
@@ -66,7 +116,7 @@ def read_answer(folder: Path, flow: str) -> AnyDecision | None:
     except FileNotFoundError:
         return None
     except _BROKEN as error:
-        raise ConfigError(f"{folder / name}: {error}; `cuvee {flow}` writes it again") from error
+        raise _unreadable(folder, flow, error) from error
 
 
 def stale_note(path: Path) -> list[str]:
@@ -81,8 +131,21 @@ def stale_note(path: Path) -> list[str]:
     return [f"{path.name} was made from {origin}; `cuvee {flow}` makes it anew"] if origin else []
 
 
+def _unreadable(folder: Path, flow: str, error: Exception) -> ConfigError:
+    return ConfigError(f"{folder / FLOWS[flow][0]}: {error}; `cuvee {flow}` writes it again")
+
+
 def _document(path: Path) -> Json:
-    document = read_sealed(path)
+    """The JSON object in a file.
+
+    Raises:
+        OSError: it cannot be opened.
+        ConfigError: it holds none.
+    """
+    try:
+        document = read_sealed(path)
+    except ValueError as error:
+        raise ConfigError(f"not JSON, or damaged ({error})") from error
     if not isinstance(document, dict):
-        raise ConfigError(f"it holds no decision, but {type(document).__name__}")
+        raise ConfigError(f"not a decision, but {type(document).__name__}")
     return document

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cuvee.quantities import flops
 from cuvee.study.plan.agenda import saved_step
 from cuvee.study.plan.job import PaceTask, pace
 from cuvee.study.plan.planned import Planned
@@ -66,8 +67,8 @@ class Outlook:
         trained = [row for row in self.rows if row.trained]
         runs, left = sum(row.runs for row in trained), sum(row.left for row in trained)
         done = f", {runs - left} of them done" if left < runs else ""
-        allowed = "" if self.budget_flops is None else f" of the {self.budget_flops:.2g} allowed"
-        cost = f"{runs} runs{done}, {self.flops:.2g} FLOPs{allowed}"
+        allowed = "" if self.budget_flops is None else f" of the {flops(self.budget_flops)} allowed"
+        cost = f"{runs} runs{done}, {flops(self.flops)} FLOPs{allowed}"
         if not self.hours_left:
             return f"{cost}; nothing is left to make"
         return f"{cost}; about {in_words(self.hours_left)} to go on this machine"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cuvee.decisions.check import STAGE
+from cuvee.quantities import counted, flops
 from cuvee.runs.roles import (
     BRANCH,
     CARRIED,
@@ -123,8 +124,8 @@ def _ladder(config: StudyConfig, folder: StudyFolder, parts: Mapping[Intended, f
         return None
     spent = math.fsum(part * one.flops for one, part in parts.items())
     return FlowStatus(
-        f"{whole} of {len(parts)} runs made of those known so far, {spent:.2g} FLOPs of "
-        f"{config.scale.budget_flops:.2g}; `cuvee scale` goes on from here"
+        f"{whole} of {len(parts)} runs made of those known so far, {flops(spent)} FLOPs of "
+        f"{flops(config.scale.budget_flops)}; `cuvee scale` goes on from here"
     )
 
 
@@ -141,9 +142,10 @@ def _search(folder: StudyFolder) -> FlowStatus | None:
     made = sum(len(one["experiments"]) for one in batches[:-1])
     last, at_work = batches[-1], len(batches[-1]["experiments"])
     spent, budget = float(last.get("spent") or 0.0), float(last.get("budget_flops") or 0.0)
-    money = f", {spent:.2g} FLOPs of {budget:.2g}" if budget else ""
+    money = f", {flops(spent)} FLOPs of {flops(budget)}" if budget else ""
+    last_ones = f"{at_work} {'was' if at_work == 1 else 'were'} being made at last"
     return FlowStatus(
-        f"{made} experiments made{money}; {at_work} were being made at last; `cuvee search` goes on from here"
+        f"{counted(made, 'experiment')} made{money}; {last_ones}; `cuvee search` goes on from here"
     )
 
 

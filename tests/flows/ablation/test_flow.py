@@ -47,6 +47,7 @@ from cuvee.merging.registry import MERGERS
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Silent
+from cuvee.quantities import flops
 from cuvee.report.html import render_html
 from cuvee.report.markdown import render_markdown
 from cuvee.report.reports import REPORTS
@@ -659,7 +660,7 @@ def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -
     done = ablation.outlook(config, folder, executor=InProcess())
     assert all(row.left == 0 and row.hours_left == 0 for row in done.rows)
     assert done.flops == ahead.flops
-    assert done.statement == f"24 runs, 24 of them done, {ahead.flops:.2g} FLOPs; nothing is left to make"
+    assert done.statement == f"24 runs, 24 of them done, {flops(ahead.flops)} FLOPs; nothing is left to make"
 
 
 def test_a_plan_knows_which_fresh_trainings_more_seeds_would_take(copy: StudyFolder) -> None:

@@ -236,7 +236,7 @@ def climbed(tmp_path_factory: pytest.TempPathFactory) -> Climbed:
 
 def test_flops_and_hours_are_told_before_anything_is_trained(climbed: Climbed) -> None:
     said = climbed.listener.said[-1]
-    assert "runs, " in said and "FLOPs of the 1e+12 allowed" in said and "to go on this machine" in said
+    assert "runs, " in said and "FLOPs of the 1.0e12 allowed" in said and "to go on this machine" in said
     assert climbed.listener.stages[-2:] == ["training the rungs", "training the mixtures found"]
 
 

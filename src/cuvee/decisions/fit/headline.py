@@ -7,6 +7,7 @@ from cuvee.decisions.fit.doubts import doubts
 from cuvee.decisions.fit.precision import target_precision
 from cuvee.decisions.fit.result import LawResult
 from cuvee.decisions.fit.verdict import believed
+from cuvee.decisions.shares import LEAST_NAMED, largest_first, parts_in_words
 from cuvee.precision import Precision
 from cuvee.quantities import size
 
@@ -62,10 +63,10 @@ def _law(decision: LawResult) -> tuple[str, ...]:
 
 
 def _mixture(decision: LawResult) -> str:
-    shares = sorted(decision.mixture, key=lambda entry: -entry.share)
-    told = [f"{entry.share:.1%} {entry.source}" for entry in shares[:4] if entry.share >= 0.005]
+    shares = [decision.mixture[place] for place in largest_first(decision.mixture)]
+    told = parts_in_words(((entry.source, entry.share) for entry in shares[:4]), digits=1)
     rest = [entry.share for entry in shares[len(told) :] if entry.share > 0]
-    told += [f"{math.fsum(rest):.1%} in {len(rest)} others"] if math.fsum(rest) >= 0.005 else []
+    told += [f"{math.fsum(rest):.1%} in {len(rest)} others"] if math.fsum(rest) >= LEAST_NAMED else []
     return ", ".join(told)
 
 

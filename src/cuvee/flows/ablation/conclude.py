@@ -7,7 +7,7 @@ import numpy as np
 from cuvee.decisions.ablation import result as d
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.check import EQUAL, PROPORTIONAL, TrainingCheck
-from cuvee.decisions.shares import SourceShare
+from cuvee.decisions.shares import SourceShare, parts_in_words
 from cuvee.files import write_json
 from cuvee.flows.ablation.findings import Findings
 from cuvee.flows.ablation.judge import CONFIDENCE, UNCHECKED, Judge
@@ -388,9 +388,7 @@ def _label(mixture: Mixture) -> str:
     shares = [mixture.share(name) for name in parts]
     if np.allclose(shares, shares[0]):
         return " + ".join(parts)
-    return ", ".join(
-        f"{share:.0%} {name}" for name, share in zip(parts, shares, strict=True) if share >= 0.005
-    )
+    return ", ".join(parts_in_words(zip(parts, shares, strict=True)))
 
 
 def _tuple(mixture: Mixture) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from cuvee.execution.interface import Executor
 from cuvee.flows.change.changed_study import changed
 from cuvee.flows.change.source_change import Change, Drop, Split
-from cuvee.lineage.carried import Carried, statement
+from cuvee.lineage.carried import Carried, statement, statement_on_references
 from cuvee.lineage.divided_text import check_divided
 from cuvee.lineage.evidence_gap import MARGIN, uncovered
 from cuvee.mixture.region import Region
@@ -103,7 +103,7 @@ def look_ahead(
         outlook = outlook_of(runner) if outlook_of is not None else None
         sentences = [
             *statement(runs),
-            *_of_references(kept, new),
+            statement_on_references(len(kept), sum(one.carried for one in kept), new),
             *_price(outlook),
             *_uncovered(kept, region, config.seed),
             *_advice(change, runs),
@@ -122,12 +122,6 @@ def _worth(runner: Runner) -> list[Carried]:
         if run.role not in _OTHER_USE and set(run.mixture.support) <= set(config.sources)
     }
     return [over_pool(mixture, config, tokens) for mixture in trained.values()]
-
-
-def _of_references(kept: list[ReferenceMixture], new: int) -> list[str]:
-    carried = sum(one.carried for one in kept)
-    now = f", {carried} of them as runs of the new sources" if carried else ""
-    return [f"{len(kept)} references stay{now}; {new} new ones must be trained."]
 
 
 def _price(outlook: Outlook | None) -> list[str]:

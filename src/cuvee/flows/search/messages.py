@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cuvee.decisions.shares import LEAST_NAMED, parts_in_words
 from cuvee.flows.search.findings import Made
 from cuvee.flows.search.menu import Menu
 from cuvee.search.proposer import Proposer
@@ -41,6 +42,6 @@ def fidelity_name(kind: str, tokens: float, menu: Menu) -> str:
 def _main_shares(menu: Menu, made: Made) -> str:
     row = made.experiment.row
     order = np.argsort(-row, kind="stable")[:_SHARES_TOLD]
-    parts = [f"{row[i]:.0%} {menu.space.sources[i]}" for i in order if row[i] >= 0.005]
+    parts = parts_in_words((menu.space.sources[i], row[i]) for i in order)
     rest = float(row.sum() - row[order].sum())
-    return ", ".join([*parts, *([f"{rest:.0%} others"] if rest >= 0.005 else [])])
+    return ", ".join([*parts, *([f"{rest:.0%} others"] if rest >= LEAST_NAMED else [])])
