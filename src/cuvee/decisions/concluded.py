@@ -8,6 +8,8 @@ from cuvee.decisions.check import Check
 from cuvee.decisions.document import Document
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import Verdict
+from cuvee.excerpt import excerpt
+from cuvee.quantities import number
 
 
 class Concluded(Document):
@@ -15,6 +17,9 @@ class Concluded(Document):
 
     mixture: tuple[SourceShare, ...]
     """The pick, one entry a source."""
+    verdict: Verdict
+    headline: tuple[str, ...]
+    """What is said first."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -33,6 +38,15 @@ class Concluded(Document):
     @abstractmethod
     def first_lines(self) -> tuple[str, ...]:
         """What is said first, under ``verdict``; all but ``headline`` is read."""
+
+    def _repr_html_(self) -> str:
+        """Verdict, first lines and shares, for a notebook."""
+        rows = [
+            (one.source, f"{one.share:.1%}", f"{one.low:.1%} to {one.high:.1%}", number(one.epochs, 2))
+            for one in self.mixture
+        ]
+        sentences = (self.verdict.why, *self.headline)
+        return excerpt(self.verdict.title, sentences, ("source", "share", "interval", "epochs"), rows)
 
     def _with(self, **changes: object) -> Self:
         return replace(self, **changes)  # type: ignore[type-var]  # those who inherit are dataclasses
