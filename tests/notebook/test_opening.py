@@ -21,6 +21,7 @@ from cuvee.laws.interface import Scale
 from cuvee.mixture.mixture import Mixture
 from cuvee.notebook import FittedToRuns, Opened, OpenedFit, OpenedStudy
 from cuvee.runs.observations import Observations
+from cuvee.study.file.config import StudyConfig
 from tests.study.tiny_study import Listener, hashes, run, timeless, write_study
 from tests.test_fixtures import LANGUAGES, Trained, nothing_is_trained_again, unpacked
 
@@ -80,8 +81,8 @@ def test_a_study_opens_by_its_folder_and_by_its_file(answered: Path, monkeypatch
     monkeypatch.chdir(answered)
     for path in (answered, str(answered), answered / "study.yaml", "."):
         opened = cuvee.open(path)
-        assert opened.root == answered
-        assert opened.config.digest == cuvee.open(answered).config.digest
+        assert isinstance(opened, OpenedStudy) and opened.root == answered
+        assert opened.config.digest == StudyConfig.load(answered).digest
 
 
 def test_a_study_holds_its_decisions_by_name(study: OpenedStudy) -> None:
@@ -89,7 +90,7 @@ def test_a_study_holds_its_decisions_by_name(study: OpenedStudy) -> None:
     assert kinds == {"run": Decision, "search": SearchDecision, "scale": ScaleDecision}
     assert study.answers.preferred is not None and study.answers.preferred.flow == "scale"
     assert study.decision == study.decisions["scale"]
-    assert study.config.name == study.decisions["run"].study  # type: ignore[union-attr]
+    assert study.config.name == study.decisions["run"].study
 
 
 def test_the_confirmed_answer_is_preferred_and_of_equal_ones_the_first(study: OpenedStudy) -> None:
