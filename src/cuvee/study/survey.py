@@ -12,6 +12,7 @@ from typing import Any
 
 from cuvee.decisions.check import STAGE
 from cuvee.runs.roles import (
+    ASKED,
     BRANCH,
     CARRIED,
     CARRIED_AGAIN,
@@ -56,7 +57,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         stages.append(StageStatus("fresh trainings", made, count, "models"))
     decided = folder.decision.exists()
     mixtures = config.candidates.count + config.references.count
-    merged = sum(1 for one in runs if one.kind == "merged")
+    merged = sum(1 for one in runs if one.kind == "merged" and one.role != ASKED)
     stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))
     stages.append(StageStatus("decision", float(decided), 1, ""))
     return StudyStatus(
