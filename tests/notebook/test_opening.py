@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import cuvee
 from cuvee.decisions.ablation.decision import Decision
@@ -21,6 +22,7 @@ from cuvee.laws.interface import Scale
 from cuvee.mixture.mixture import Mixture
 from cuvee.notebook import FittedToRuns, Opened, OpenedFit, OpenedStudy
 from cuvee.runs.observations import Observations
+from cuvee.runs.store import RunStore
 from cuvee.study.file.config import StudyConfig
 from tests.study.tiny_study import Listener, hashes, run, timeless, write_study
 from tests.test_fixtures import LANGUAGES, Trained, nothing_is_trained_again, unpacked
@@ -264,6 +266,11 @@ def test_a_law_of_a_fit_has_the_optimum_of_its_answer(fitted: OpenedFit) -> None
     assert "rank correlation" in shown(law) and "intervals of 80%" in shown(predicted)
 
 
+def test_a_fit_refuses_no_runs(fitted: OpenedFit) -> None:
+    with pytest.raises(ConfigError, match="no runs to fit a law to"):
+        fitted.fit(runs=fitted.observations.select([]))
+
+
 def test_a_law_of_a_study_is_fitted_to_its_references(study: OpenedStudy) -> None:
     law = study.fit(law="linear")
     assert law.on == "5 trained runs (4 reference, 1 replicate), 10.0k parameters, 5.12k tokens"
@@ -310,6 +317,28 @@ def test_more_that_is_not_alike_is_refused(study: OpenedStudy) -> None:
         study.fit(runs=other)
     with pytest.raises(ConfigError, match=r"no law 'efective_data'.*did you mean"):
         study.fit("efective_data")
+
+
+def test_references_of_two_recipes_are_not_mixed(tmp_path: Path) -> None:
+    root = unpacked("answered", tmp_path)
+    with RunStore(root / "store.sqlite") as store:
+        first, *_ = store.runs(kind="trained", role="reference")
+        store.add(replace(first, key="another", seed=77, details=first.details | {"recipe": "another"}))
+    with pytest.raises(ConfigError, match="trained by 2 recipes, as the study file changed"):
+        cuvee.open(root).fit("linear")
+
+
+def test_the_optimum_keeps_epoch_caps(tmp_path: Path) -> None:
+    """Unique tokens that the study file does not say are those of the answer."""
+    root = unpacked("answered", tmp_path)
+    raw = yaml.safe_load((root / "study.yaml").read_text())
+    opened = cuvee.open(root)
+    unique = {one.source: one.unique_tokens for one in opened.decision.mixture}
+    target = {"tokens": 3 * sum(unique.values()), "max_epochs": 3.3}
+    (root / "study.yaml").write_text(yaml.safe_dump(raw | {"target_run": target}))
+    region = cuvee.open(root).fit("linear").region()
+    caps = [3.3 * unique[name] / target["tokens"] for name in region.names]
+    assert region.upper.tolist() == pytest.approx(np.minimum(caps, 1.0).tolist())
 
 
 def test_a_law_of_several_sizes_is_asked_at_one(fitted: OpenedFit) -> None:

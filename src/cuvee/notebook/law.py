@@ -67,7 +67,7 @@ class FittedToRuns:
     runs: Observations
     surrogate: Surrogate
     """The law itself, with calibrated spread."""
-    objective: Objective
+    objective: Callable[[], Objective]
     """What its optimum lowers."""
     region: Callable[[], Region]
     """Where its optimum may lie."""
@@ -78,7 +78,7 @@ class FittedToRuns:
         law: str,
         runs: Observations,
         data: LawData,
-        objective: Objective,
+        objective: Callable[[], Objective],
         region: Callable[[], Region],
         directions: Mapping[str, Direction] | None = None,
     ) -> "FittedToRuns":
@@ -129,8 +129,9 @@ class FittedToRuns:
             InfeasibleRegion: no mixture is allowed.
         """
         self._check_scale(scale)
+        objective = replace(self.objective(), scale=scale)
         with threadpool_limits(limits=1):
-            return minimise(replace(self.objective, scale=scale), self.surrogate.fitted, self.region())
+            return minimise(objective, self.surrogate.fitted, self.region())
 
     def _check_scale(self, scale: Scale) -> None:
         if self.law in OF_SCALE and (np.isnan(scale.params).any() or np.isnan(scale.tokens).any()):

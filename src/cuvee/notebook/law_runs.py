@@ -59,8 +59,8 @@ def check_alike(runs: Observations, several_sizes: bool) -> None:
 
 def _check_one(runs: Observations, column: str) -> None:
     if len(found := Counter(getattr(runs, column))) > 1:
-        told = ", ".join(f"{count} {one or 'unnamed'}" for one, count in found.items())
-        raise ConfigError(f"a law is fitted to runs of one {column}, these are {told}; {_HOW}")
+        these = ", ".join(f"{count} {one or 'unnamed'}" for one, count in found.items())
+        raise ConfigError(f"a law is fitted to runs of one {column}, these are {these}; {_HOW}")
 
 
 def _check_once(runs: Observations) -> None:

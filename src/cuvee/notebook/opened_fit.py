@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from cuvee.question.asked_runs import load
 from cuvee.question.question import LAW, Question
 from cuvee.question.runs import Runs
 from cuvee.runs.observations import Observations
+from cuvee.search.objective import Objective
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,9 +81,12 @@ class OpenedFit(Opened):
     def fit(self, law: str = LAW, runs: Observations | None = None) -> FittedToRuns:
         """See ``Opened``; default all runs. The optimum keeps what the question asks."""
         runs = self.observations if runs is None else runs
-        target = self.question.target(runs.metrics)
-        region = self.question.region(runs.sources)
         data = LawData.of(runs, directions=self.question.directions)
-        rivals = rivals_of(data, np.array(list(target.values())), region, self.question)
-        objective = objective_of(target, self.question, runs, rivals)
-        return FittedToRuns.of(law, runs, data, objective, lambda: region, self.question.directions)
+        region, objective = partial(self.question.region, runs.sources), partial(self._objective, runs, data)
+        return FittedToRuns.of(law, runs, data, objective, region, self.question.directions)
+
+    def _objective(self, runs: Observations, data: LawData) -> Objective:
+        """With the baseline that guards and the worst case compare with."""
+        target = self.question.target(runs.metrics)
+        weights, region = np.array(list(target.values())), self.question.region(runs.sources)
+        return objective_of(target, self.question, runs, rivals_of(data, weights, region, self.question))

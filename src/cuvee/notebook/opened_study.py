@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cuvee.decisions.answers import Answers
+from cuvee.errors import ConfigError
 from cuvee.laws.interface import LawData
 from cuvee.mixture.region import Region
 from cuvee.notebook.law import FittedToRuns
@@ -83,14 +84,24 @@ class OpenedStudy(Opened):
         limits of the study and the weights of its target.
 
         Raises:
+            ConfigError: see ``Opened``; or the references are of several recipes.
             MixtureError: a run reads a source that the pool does not have.
         """
-        if runs is None:
-            runs = self.observations.where(kind="trained", role=(REFERENCE, REPLICATE))
-        runs = over(runs, self.study.pool_sources)
+        runs = over(self._references() if runs is None else runs, self.study.pool_sources)
         weights = {NATS + name: weight for name, weight in self.study.target_weights.items()}
         data = LawData.of(runs, tuple(weights), own=self.study.own_columns)
-        return FittedToRuns.of(law, runs, data, Objective(weights), self._region)
+        return FittedToRuns.of(law, runs, data, lambda: Objective(weights), self._region)
+
+    def _references(self) -> Observations:
+        references = self.observations.where(kind="trained", role=(REFERENCE, REPLICATE))
+        with RunStore(self.folder.store) as store:
+            found = store.runs(key=list(references.keys))
+        if (recipes := len({run.details.get("recipe") for run in found})) > 1:
+            raise ConfigError(
+                f"{self.root}: the references were trained by {recipes} recipes, as the study file changed; "
+                "choose those of one by runs=observations.where(key=[...])"
+            )
+        return references
 
     def _region(self) -> Region:
         """What the study allows; unique tokens that its file does not say are those of its answer."""

@@ -65,9 +65,7 @@ def scored(
         MixtureError: shares that are no mixture of the pool's sources.
         StoreError: another process works on the study.
     """
-    asked, proxies = mixtures_of(mixtures, config.pool_sources), (by,) if isinstance(by, str) else tuple(by)
-    if not proxies or set(proxies) - set(PROXIES):
-        raise ConfigError(f"by={by!r} names no proxy; a pool scores by {' or '.join(PROXIES)}")
+    asked, proxies = mixtures_of(mixtures, config.pool_sources), _proxies(by)
     _refuse_without_branches(folder)
     from cuvee.study.opening import opened
     from cuvee.study.pooling import planned_branches, planned_seed
@@ -80,6 +78,13 @@ def scored(
         sheet = Proxies.of(runner).score(asked, [ASKED] * len(asked), by=proxies)
     weights = config.target_weights
     return ScoreSheet(asked, tuple(weights), sheet.proxies(), np.array(list(weights.values())))
+
+
+def _proxies(by: str | Sequence[str]) -> tuple[str, ...]:
+    proxies = (by,) if isinstance(by, str) else tuple(by)
+    if not proxies or set(proxies) - set(PROXIES):
+        raise ConfigError(f"by={by!r} names no proxy; a pool scores by {' or '.join(PROXIES)}")
+    return proxies
 
 
 def _refuse_without_branches(folder: StudyFolder) -> None:
