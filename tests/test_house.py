@@ -73,7 +73,7 @@ def test_a_package_says_what_it_exports(package: str) -> None:
     assert len(set(names)) == len(names)
     assert names == sorted(names, key=constants_classes_others)
     for name in names:
-        thing = vars(module).get(name) or import_module(f"{package}.{name}")
+        thing = vars(module)[name] if name in vars(module) else import_module(f"{package}.{name}")
         if inspect.isclass(thing) or inspect.isfunction(thing):
             assert inspect.getdoc(thing), f"{package}.{name} has no docstring"
 
@@ -84,6 +84,7 @@ def constants_classes_others(name: str) -> tuple[int, str]:
 
 def test_the_root_shows_what_opens_a_study() -> None:
     assert cuvee.__all__ == ["__version__", "open"]
+    assert set(cuvee.__all__) <= set(dir(cuvee))
     assert all(hasattr(cuvee, name) for name in cuvee.__all__)
 
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "open"]
 
 
+def __dir__() -> list[str]:
+    """With ``open``, so that a notebook completes it."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """``open``, loaded when it is first asked for."""
     if name != "open":

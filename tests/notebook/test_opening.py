@@ -363,7 +363,9 @@ def test_a_decision_shows_its_verdict_and_no_markup_of_others(study: OpenedStudy
     text = shown(decision)
     assert decision.verdict.title in text and decision.verdict.why in text
     first, *rest = decision.mixture
-    assert f"{first.share:.1%}" in text
+    assert f"{100 * first.share:.1f}" in text and f"{100 * first.low:.1f}" in text
+    unknown = replace(decision, mixture=tuple(replace(one, low=np.nan) for one in decision.mixture))
+    assert "nan" not in shown(unknown) and "–" in shown(unknown)
     said = replace(decision, headline=(HOSTILE,))
     if flow != "run":  # whose other parts name the sources, too
         said = replace(said, mixture=(replace(first, source=HOSTILE), *rest))

@@ -42,11 +42,11 @@ class Concluded(Document):
     def _repr_html_(self) -> str:
         """Verdict, first lines and shares, for a notebook."""
         rows = [
-            (one.source, f"{one.share:.1%}", f"{one.low:.1%} to {one.high:.1%}", number(one.epochs, 2))
+            (one.source, *(number(100 * x, 1) for x in (one.share, one.low, one.high)), number(one.epochs, 2))
             for one in self.mixture
         ]
         sentences = (self.verdict.why, *self.headline)
-        return excerpt(self.verdict.title, sentences, ("source", "share", "interval", "epochs"), rows)
+        return excerpt(self.verdict.title, sentences, ("source", "share, %", "from", "to", "epochs"), rows)
 
     def _with(self, **changes: object) -> Self:
         return replace(self, **changes)  # type: ignore[type-var]  # those who inherit are dataclasses
