@@ -1,8 +1,9 @@
 """The documents tell the truth: their examples run, and what they name exists.
 
 A fenced block that begins with ```` ```python run ```` is executed; the blocks of one document run
-one after another in one namespace and in an empty folder. A block ```` ```yaml study ```` must be a
-valid study file.
+one after another in one namespace and in an empty folder. Where a document opens ``study/``, that is
+the study of ``tests/fixtures/`` with three answers. A block ```` ```yaml study ```` must be a valid
+study file.
 """
 
 import re
@@ -23,6 +24,7 @@ from cuvee.runs.formats.registry import FORMATS
 from cuvee.search.methods.registry import PROPOSERS
 from cuvee.sources.readers import READERS
 from docs import registries
+from tests.test_fixtures import unpacked
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -56,6 +58,8 @@ def commands() -> dict[str, set[str]]:
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if blocks(path, "python run")], ids=named)
 def test_examples_run(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    if "cuvee.open(" in document.read_text(encoding="utf-8"):
+        unpacked("answered", tmp_path).rename(tmp_path / "study")
     namespace: dict[str, object] = {"__name__": f"example_{document.stem}"}
     for number, block in enumerate(blocks(document, "python run"), start=1):
         exec(compile(block, f"{document.name}, block {number}", "exec"), namespace)

@@ -6,6 +6,7 @@ These tests read the source and import it; they know nothing of what it does.
 import ast
 import inspect
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -70,10 +71,46 @@ def test_a_package_says_what_it_exports(package: str) -> None:
     names = list(getattr(module, "__all__", ()))
     assert names, f"{package} has no __all__"
     assert len(set(names)) == len(names)
+    assert names == sorted(names, key=constants_classes_others)
     for name in names:
-        thing = getattr(module, name)
+        thing = vars(module)[name] if name in vars(module) else import_module(f"{package}.{name}")
         if inspect.isclass(thing) or inspect.isfunction(thing):
             assert inspect.getdoc(thing), f"{package}.{name} has no docstring"
+
+
+def constants_classes_others(name: str) -> tuple[int, str]:
+    return 0 if name.isupper() else 1 if name[0].isupper() else 2, name
+
+
+def test_the_root_shows_what_opens_a_study() -> None:
+    assert cuvee.__all__ == ["__version__", "open"]
+    assert set(cuvee.__all__) <= set(dir(cuvee))
+    assert all(hasattr(cuvee, name) for name in cuvee.__all__)
+
+
+@pytest.mark.parametrize("document", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.name)
+def test_documents_import_what_packages_export(document: Path) -> None:
+    for block in re.findall(r"^```python[^\n]*\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "cuvee":
+                assert node.module in PACKAGES, f"{document.name}: {node.module} is a file, not a package"
+                hidden = {alias.name for alias in node.names} - set(import_module(node.module).__all__)
+                assert not hidden, f"{document.name}: {node.module} does not export {hidden}"
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names if alias.name.startswith("cuvee")}
+                assert names <= {"cuvee"}, f"{document.name}: import names of {names} by from"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_inside_imports_the_root(path: Path) -> None:
+    """It shows ``cuvee.open``, which stands above nearly all of them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert "cuvee" not in {alias.name for alias in node.names}, f"{name_of(path)}:{node.lineno}"
+        if isinstance(node, ast.ImportFrom) and node.module == "cuvee":
+            files = {alias.name for alias in node.names if (SOURCE / alias.name).is_dir()}
+            files |= {alias.name for alias in node.names if (SOURCE / f"{alias.name}.py").exists()}
+            assert files == {alias.name for alias in node.names}, f"{name_of(path)}:{node.lineno}"
 
 
 def test_importing_prints_nothing_and_warns_of_nothing() -> None:

@@ -16,7 +16,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-import cuvee
 from cuvee.cli import (
     add_source,
     change,
@@ -38,6 +37,7 @@ from cuvee.cli.streams import spelling
 from cuvee.errors import CuveeError, DiskFull
 from cuvee.files import out_of_room
 from cuvee.invisible import all_spelt_out
+from cuvee.version import VERSION
 
 INTERRUPTED = 130
 _GOES_ON = "the same command goes on from here"
@@ -92,7 +92,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"cuvee {cuvee.__version__}")
+        print(f"cuvee {VERSION}")
         raise typer.Exit
 
 

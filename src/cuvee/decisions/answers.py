@@ -46,6 +46,15 @@ class Answers:
         return tuple(AnswerPair.of(one, other, stale) for one, other in combinations(self.found, 2))
 
     @property
+    def preferred(self) -> Recommendation | None:
+        """The one to take, each set against the best before it; of two of which neither is, the earlier."""
+        best, stale = (self.found[0] if self.found else None), frozenset(self.outdated)
+        for other in self.found[1:]:
+            if best is not None and choose(best, other, stale).answer is other:
+                best = other
+        return best
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Of all answers, the largest share first."""
         names = dict.fromkeys(name for answer in self.found for name in answer.shares)

@@ -8,6 +8,8 @@ from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.document import JsonDocument
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.verdict import Verdict
+from cuvee.excerpt import excerpt
+from cuvee.quantities import number
 
 
 class Concluded(JsonDocument):
@@ -41,6 +43,15 @@ class Concluded(JsonDocument):
     def objections(self) -> tuple[str, ...]:
         """What speaks against the mixture besides its verdict; said wherever the mixture is used."""
         return ()
+
+    def _repr_html_(self) -> str:
+        """Verdict, first lines and shares, for a notebook."""
+        rows = [
+            (one.source, *(number(100 * x, 1) for x in (one.share, one.low, one.high)), number(one.epochs, 2))
+            for one in self.mixture
+        ]
+        sentences = (self.verdict.why, *self.headline)
+        return excerpt(self.verdict.title, sentences, ("source", "share, %", "from", "to", "epochs"), rows)
 
     def _with(self, **changes: object) -> Self:
         return replace(self, **changes)  # type: ignore[type-var]  # those who inherit are dataclasses

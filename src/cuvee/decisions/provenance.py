@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-import cuvee
+from cuvee.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Origin:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Of cuvee, Python, and those of the packages that are installed with metadata."""
-    found = {"cuvee": cuvee.__version__, "python": platform.python_version()}
+    found = {"cuvee": VERSION, "python": platform.python_version()}
     for name in packages:
         try:
             found[name] = version(name)

@@ -148,6 +148,11 @@ class Observations:
         counts = ", ".join(f"{self.kind.count(kind)} {kind}" for kind in KINDS if kind in self.kind)
         return f"Observations({counts or 'empty'}; {len(self.sources)} sources, {len(self.metrics)} metrics)"
 
+    def _repr_html_(self) -> str:
+        from cuvee.runs.preview import preview
+
+        return preview(self)
+
     def mixtures(self) -> list[Mixture]:
         """The mixture of each row [R]."""
         return [Mixture(self.sources, row) for row in self.shares]
@@ -261,6 +266,26 @@ class Observations:
         from cuvee.runs import tables
 
         return tables.to_table(self)
+
+    def to_pandas(self) -> Any:
+        """The same as a ``pandas.DataFrame``.
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        from cuvee.runs import frames
+
+        return frames.to_pandas(self)
+
+    def to_polars(self) -> Any:
+        """The same as a ``polars.DataFrame``.
+
+        Raises:
+            ConfigError: polars is not installed.
+        """
+        from cuvee.runs import frames
+
+        return frames.to_polars(self)
 
     @classmethod
     def from_table(cls, table: Any) -> "Observations":

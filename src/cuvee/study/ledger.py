@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cuvee.decisions.ablation.result import LedgerRow
-from cuvee.runs.roles import BRANCH, DESCENT, FRESH, OPTIMUM, REFERENCE, REPLICATE, SEED
+from cuvee.runs.roles import ASKED, BRANCH, DESCENT, FRESH, OPTIMUM, REFERENCE, REPLICATE, SEED
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.plan.plan import Plan
@@ -15,6 +15,8 @@ COMPARED = (16, 500)
 
 _FOUND = (DESCENT, OPTIMUM)
 """Roles of the search for the merge's own optimum."""
+_NOT_COMPARED = (*_FOUND, ASKED)
+"""Roles of merges and ensembles that no candidate of the study asked for."""
 _STAGES = (SEED, BRANCH, REFERENCE, REPLICATE, FRESH)
 
 
@@ -31,7 +33,7 @@ def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
             flops = sum(run.flops or 0.0 for run in group)
             rows.append(LedgerRow(stage, "trained", len(group), flops, seconds.get(stage, float("nan"))))
     for kind in ("merged", "ensembled"):
-        group = [run for run in runs if run.kind == kind and run.role not in _FOUND]
+        group = [run for run in runs if run.kind == kind and run.role not in _NOT_COMPARED]
         if group:
             rows.append(_scoring(group, "scoring mixtures", kind, store))
     group = [run for run in runs if run.role in _FOUND]
@@ -50,8 +52,8 @@ def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
     runs = store.runs()
     branches = sum(run.flops or 0.0 for run in _trained(runs, BRANCH))
     direct = [run.flops or 0.0 for run in _trained(runs, REFERENCE)]
-    merged = [run.flops or 0.0 for run in runs if run.kind == "merged" and run.role not in _FOUND]
-    ensembled = [run.flops or 0.0 for run in runs if run.kind == "ensembled"]
+    merged = [run.flops or 0.0 for run in runs if run.kind == "merged" and run.role not in _NOT_COMPARED]
+    ensembled = [run.flops or 0.0 for run in runs if run.kind == "ensembled" and run.role != ASKED]
     if not direct or not merged:
         return {}
     bench = plan.bench.evaluator()

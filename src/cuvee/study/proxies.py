@@ -1,6 +1,6 @@
 """The proxies of a study: what its pool says of any mixture, without training it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,18 +45,23 @@ class Proxies:
         _ = self._curves, self.noise_cost
 
     def score(
-        self, mixtures: Sequence[Mixture], roles: Sequence[str], whole: BoolArray | bool = True
+        self,
+        mixtures: Sequence[Mixture],
+        roles: Sequence[str],
+        whole: BoolArray | bool = True,
+        by: Collection[str] = (MERGE, ENSEMBLE),
     ) -> Scored:
-        """What both proxies say of mixtures over the sources of the pool.
+        """What the proxies say of mixtures over the sources of the pool.
 
         Args:
             mixtures: M mixtures. roles: what each is scored for. whole: which merges are scored on all tokens
-            [M]; the others on a part (``cuvee.evaluation.race``).
+            [M]; the others on a part (``cuvee.evaluation.race``). by: which of the two proxies.
         """
-        nats = {
-            MERGE: self._merged(mixtures, roles, np.broadcast_to(np.asarray(whole), len(mixtures))),
-            ENSEMBLE: self._ensembled(mixtures, roles),
-        }
+        nats = {}
+        if MERGE in by:
+            nats[MERGE] = self._merged(mixtures, roles, np.broadcast_to(np.asarray(whole), len(mixtures)))
+        if ENSEMBLE in by:
+            nats[ENSEMBLE] = self._ensembled(mixtures, roles)
         if self._curves is not None:
             nats |= {
                 f"{name}, own curve": self._with_curve(mixtures, one) for name, one in list(nats.items())

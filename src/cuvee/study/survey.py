@@ -13,6 +13,7 @@ from typing import Any
 from cuvee.decisions.check import STAGE
 from cuvee.quantities import counted, flops
 from cuvee.runs.roles import (
+    ASKED,
     BRANCH,
     CARRIED,
     CARRIED_AGAIN,
@@ -57,7 +58,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         stages.append(StageStatus("fresh trainings", made, count, "models"))
     decided = folder.decision.exists()
     mixtures = config.candidates.count + config.references.count
-    merged = sum(1 for one in runs if one.kind == "merged")
+    merged = sum(1 for one in runs if one.kind == "merged" and one.role != ASKED)
     stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))
     stages.append(StageStatus("decision", float(decided), 1, ""))
     return StudyStatus(

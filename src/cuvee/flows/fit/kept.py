@@ -15,7 +15,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-import cuvee
 from cuvee.files import atomic_path
 from cuvee.hashing import digest, digest_bytes
 from cuvee.laws.at_scale import AtScale
@@ -24,6 +23,7 @@ from cuvee.laws.interface import FittedLaw, LawData
 from cuvee.laws.resampling import StretchedLaw
 from cuvee.laws.validation import HeldOut
 from cuvee.types import FloatArray
+from cuvee.version import VERSION
 
 FILE = "kept.npz"
 _FORMAT = 1
@@ -91,7 +91,7 @@ def _key(data: LawData, seed: int) -> str:
         "seed": seed,
         "sources": list(data.sources),
         "metrics": list(data.metrics),
-        "versions": [cuvee.__version__, *(version(name) for name in ("numpy", "scipy"))],
+        "versions": [VERSION, *(version(name) for name in ("numpy", "scipy"))],
         "code": _code(),
         "shares": digest_bytes(data.shares.tobytes()),
         "costs": digest_bytes(np.ascontiguousarray(data.costs).tobytes()),
@@ -102,5 +102,5 @@ def _key(data: LawData, seed: int) -> str:
 
 def _code() -> str:
     """Of the laws: what other code said is not kept."""
-    files = sorted((Path(cuvee.__file__).parent / "laws").glob("*.py"))
+    files = sorted((Path(__file__).parents[2] / "laws").glob("*.py"))
     return digest_bytes(b"\0".join(path.read_bytes() for path in files))
