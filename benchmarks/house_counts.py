@@ -198,9 +198,11 @@ def among_flows(tree: Tree) -> list[Import]:
 
 
 def unreached(tree: Tree) -> list[Module]:
-    """Files that no command loads, early or late; a file that only a face imports counts as unreached."""
+    """Files that neither a command loads, early or late, nor ``cuvee.open``; a file that only a face imports
+    counts as unreached."""
     scripts = tomllib.loads(tree.files["pyproject.toml"])["project"]["scripts"].values()
     roots = [*(script.split(":")[0] for script in scripts), f"{PACKAGE}.__main__"]
+    roots += [one.imported for one in tree.imports if one.importer == PACKAGE and one.kind == "late"]
     inner = [one for one in tree.imports if not tree.modules[one.importer].is_face]
     alive = reached(_graph((one.importer, one.imported) for one in inner), roots)
     return [module for module in tree.modules.values() if module.name not in alive and not module.is_face]

@@ -39,9 +39,9 @@ from cuvee.hashing import canonical_json, digest_file
 from cuvee.progress import Progress, Silent
 from cuvee.question.asked_runs import load
 from cuvee.report.reports import write_reports
+from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
-from cuvee.runs.tables import read_csv
 from cuvee.search.trajectory import Trajectory
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
@@ -209,7 +209,7 @@ def test_the_store_holds_what_it_held(tmp_path: Path) -> None:
         sources = {one.name: one.documents for one in store.sources()}
         seconds = store.seconds()
         losses = store.documents(found.keys)
-    assert found == read_csv(FIXTURES / "observations.csv")
+    assert found == Observations.read_csv(FIXTURES / "observations.csv")
     assert set(losses) == set(found.keys) and not any(losses.values()), "of documents nothing was kept then"
     with sqlite3.connect(root / "store.sqlite.version-1") as copy:
         assert copy.execute("SELECT max(version) FROM migrations").fetchall() == [(1,)]
@@ -348,7 +348,7 @@ def test_a_ladder_is_answered_again_without_training_its_rungs(tmp_path: Path) -
 def test_runs_that_were_fitted_are_asked_again(tmp_path: Path) -> None:
     folder = unpacked("fit", tmp_path)
     runs, question = load(folder)
-    assert runs.observations == read_csv(FIXTURES / "runs.csv")
+    assert runs.observations == Observations.read_csv(FIXTURES / "runs.csv")
     before = {one.source: one.share for one in load_decision(folder).mixture}
     same = decide(runs.observations, question, table=runs.name, executor=InProcess()).decision
     assert {one.source: one.share for one in same.mixture} == pytest.approx(before, abs=1e-3)
@@ -376,7 +376,8 @@ def replayed(name: str, place: Path) -> tuple[Trajectories, ...]:
     document["target_fidelity"] = document.pop("target_level")  # as it was called then
     question = decode(SimulationQuestion, document, name)
     with threadpool_limits(limits=1):
-        benchmark = benchmark_of(read_csv(FIXTURES / "plays" / "runs.csv"), question, InProcess())
+        runs = Observations.read_csv(FIXTURES / "plays" / "runs.csv")
+        benchmark = benchmark_of(runs, question, InProcess())
         return trajectories_of(benchmark, question, place, InProcess(), Silent())
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from cuvee.cli.app import app
 from cuvee.cli.output import show
 from cuvee.decisions.ablation.decision import Decision
-from cuvee.decisions.answers import sentences
+from cuvee.decisions.answers.answers import sentences
 from cuvee.decisions.interval import Interval
 from cuvee.errors import CuveeError, MissingSource, NonFiniteLoss
 from cuvee.flows.fit.folder import load_decision

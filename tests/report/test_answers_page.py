@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cuvee.cli.report import write
-from cuvee.decisions.answers import sentences
+from cuvee.decisions.answers.answers import sentences
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.html import render_scale_html, render_search_html
 from cuvee.report.scale_view import ScaleView

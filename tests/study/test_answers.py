@@ -11,9 +11,9 @@ import yaml
 from cuvee.cli.report import write as write_reports
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.ablation.result import Reference, RunScale
-from cuvee.decisions.answer import OwnTrainings, Recommendation, RunSize, answer_of
-from cuvee.decisions.answer_choice import choose
-from cuvee.decisions.answers import sentences
+from cuvee.decisions.answers.answers import sentences
+from cuvee.decisions.answers.choice import choose
+from cuvee.decisions.answers.recommendation import OwnTrainings, Recommendation, RunSize, answer_of
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
 from cuvee.decisions.scale.decision import ScaleDecision

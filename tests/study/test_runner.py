@@ -16,6 +16,7 @@ from cuvee.progress import Progress
 from cuvee.runs.metric_names import BITS, NATS
 from cuvee.runs.roles import CANDIDATE, REFERENCE, SEARCH
 from cuvee.runs.run import Run
+from cuvee.study import producers
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.opening import opened
 from cuvee.study.plan.planned import Planned
@@ -25,7 +26,6 @@ from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.merged import Merges
 from cuvee.study.producers.producer import Producer, Results, Spent
-from cuvee.study.producers.registry import PRODUCERS
 from cuvee.study.producers.snapshot import Snapshot, Snapshots
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.producers.weighted import Weighted
@@ -118,10 +118,14 @@ CASES: dict[str, Callable[[Runner], Asked]] = {
 }
 
 
-@pytest.mark.parametrize("name", PRODUCERS)
+def test_every_producer_has_its_requests_here() -> None:
+    there = {one for one in vars(producers).values() if isinstance(one, type) and Producer in one.__mro__}
+    assert {one.__module__.rpartition(".")[2] for one in there - {Producer}} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_rows_come_in_the_order_of_the_requests_and_are_made_once(runner: Runner, name: str) -> None:
     producer, requests = CASES[name](runner)
-    assert isinstance(producer, PRODUCERS[name])
     before = runner.known(producer, requests)
     assert before == [None] * len(requests)
     rows = runner.observe(producer, requests)

@@ -7,7 +7,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cuvee.decisions.answers import Answers
+    from cuvee.decisions.answers.answers import Answers
     from cuvee.runs.observations import Observations
     from cuvee.study.answers import AnyDecision
 

@@ -10,7 +10,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cuvee.decisions.answers import Answers
+    from cuvee.decisions.answers.answers import Answers
     from cuvee.progress import Progress
     from cuvee.report.printout import Printout
     from cuvee.study.answers import AnyDecision

@@ -153,6 +153,14 @@ class TrainingCheck:
         return Verdict("confirmed", f"In {trained} it beats {beaten} beyond noise ({told}).")
 
 
+def borne_out(baseline: str, low: float, high: float, check: TrainingCheck | None) -> str:
+    """What training says of a prediction whose interval lies apart from the measured one."""
+    measured = next((one for one in check.comparisons if one.baseline == baseline), None) if check else None
+    if measured is None or not (measured.low > high or measured.high < low):
+        return ""
+    return " Training did not bear this out: go by what was measured, and by no other prediction here."
+
+
 def _told(one: BaselineComparison) -> str:
     if math.isnan(one.low):
         return f"{one.difference:+.4f} nats per token against {one.baseline}, its error unknown"

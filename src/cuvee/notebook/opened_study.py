@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cuvee.decisions.answers import Answers
+from cuvee.decisions.answers.answers import Answers
 from cuvee.errors import ConfigError
 from cuvee.laws.interface import LawData
 from cuvee.mixture.region import Region
@@ -57,7 +57,7 @@ class OpenedStudy(Opened):
 
     @property
     def decision(self) -> AnyDecision:
-        """See ``Opened``; which one, as pages and `cuvee run` say it (``decisions/answer_choice.py``)."""
+        """See ``Opened``; which one, as pages and `cuvee run` say it (``decisions/answers/choice.py``)."""
         preferred = self.answers.preferred
         if preferred is None:
             _ = self.decisions  # one that is damaged is named

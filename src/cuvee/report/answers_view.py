@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.decisions.answer import Recommendation
-from cuvee.decisions.answers import Answers, sentences
+from cuvee.decisions.answers.answers import Answers, sentences
+from cuvee.decisions.answers.recommendation import Recommendation
 from cuvee.decisions.interval import Interval
 from cuvee.report.badge import Badge, badge_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cuvee.decisions.ablation.decision import Decision
-from cuvee.decisions.answers import Answers
+from cuvee.decisions.answers.answers import Answers
 from cuvee.decisions.document import JsonDocument
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.scale.decision import ScaleDecision

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.decisions.answers import Answers
+from cuvee.decisions.answers.answers import Answers
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.scale.result import Checked

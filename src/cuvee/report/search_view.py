@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from cuvee.decisions.answers import Answers
+from cuvee.decisions.answers.answers import Answers
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.search.result import FidelityRow, Tried
 from cuvee.report.answers_view import AnswersView

@@ -19,7 +19,7 @@ from cuvee.decisions.ablation.result import (
     PredictedLosses,
     Reference,
 )
-from cuvee.decisions.answers import Answers
+from cuvee.decisions.answers.answers import Answers
 from cuvee.decisions.shares import SourceShare, largest_first
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of

@@ -1,22 +1,20 @@
-"""Observations as a frame of a library that the user has; cuvee itself needs none of them."""
+"""An Arrow table as a frame of a library that the user has; cuvee itself needs none of them."""
 
 from importlib import import_module
 from typing import Any
 
 from cuvee.errors import ConfigError
-from cuvee.runs.observations import Observations
-from cuvee.runs.tables import to_table
 
 
-def to_pandas(observations: Observations) -> Any:
-    """A ``pandas.DataFrame`` with the columns of ``to_table``."""
+def to_pandas(table: Any) -> Any:
+    """A ``pandas.DataFrame`` with the columns of an Arrow table."""
     _imported("pandas")
-    return to_table(observations).to_pandas()
+    return table.to_pandas()
 
 
-def to_polars(observations: Observations) -> Any:
-    """A ``polars.DataFrame`` with the columns of ``to_table``."""
-    return _imported("polars").from_arrow(to_table(observations))
+def to_polars(table: Any) -> Any:
+    """A ``polars.DataFrame`` with the columns of an Arrow table."""
+    return _imported("polars").from_arrow(table)
 
 
 def _imported(library: str) -> Any:

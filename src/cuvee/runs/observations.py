@@ -151,7 +151,7 @@ class Observations:
     def _repr_html_(self) -> str:
         from cuvee.runs.preview import preview
 
-        return preview(self)
+        return preview(repr(self), self._fields)
 
     def mixtures(self) -> list[Mixture]:
         """The mixture of each row [R]."""
@@ -260,12 +260,23 @@ class Observations:
 
     # Tables (see cuvee.runs.tables, which loads pyarrow)
 
+    @property
+    def _fields(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def _of(cls, found: dict[str, Any], where: str) -> "Observations":
+        try:
+            return cls(**found)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+
     def to_table(self) -> Any:
         """A ``pyarrow.Table`` of columns key, kind, role, estimand, seed, params, tokens, flops,
         ``w:<source>`` and ``m:<metric>``; unknown and not measured are null."""
         from cuvee.runs import tables
 
-        return tables.to_table(self)
+        return tables.to_table(self._fields)
 
     def to_pandas(self) -> Any:
         """The same as a ``pandas.DataFrame``.
@@ -275,7 +286,7 @@ class Observations:
         """
         from cuvee.runs import frames
 
-        return frames.to_pandas(self)
+        return frames.to_pandas(self.to_table())
 
     def to_polars(self) -> Any:
         """The same as a ``polars.DataFrame``.
@@ -285,40 +296,40 @@ class Observations:
         """
         from cuvee.runs import frames
 
-        return frames.to_polars(self)
+        return frames.to_polars(self.to_table())
 
     @classmethod
     def from_table(cls, table: Any) -> "Observations":
         """The inverse of ``to_table``, exactly. For tables of others see ``import_runs``."""
         from cuvee.runs import tables
 
-        return tables.from_table(table)
+        return cls._of(tables.from_table(table), "the table")
 
     def write_csv(self, path: Path) -> None:
         """Write the table as CSV, atomically; numbers so that they read back exactly."""
         from cuvee.runs import tables
 
-        tables.write_csv(self, path)
+        tables.write_csv(self._fields, path)
 
     @classmethod
     def read_csv(cls, path: Path) -> "Observations":
         """The inverse of ``write_csv``, exactly."""
         from cuvee.runs import tables
 
-        return tables.read_csv(path)
+        return cls._of(tables.read_csv(path), str(path))
 
     def write_parquet(self, path: Path) -> None:
         """Write the table as Parquet, atomically."""
         from cuvee.runs import tables
 
-        tables.write_parquet(self, path)
+        tables.write_parquet(self._fields, path)
 
     @classmethod
     def read_parquet(cls, path: Path) -> "Observations":
         """The inverse of ``write_parquet``, exactly."""
         from cuvee.runs import tables
 
-        return tables.read_parquet(path)
+        return cls._of(tables.read_parquet(path), str(path))
 
 
 CONDITIONS = ("key", "kind", "role", "estimand", "seed", "params", "tokens")

@@ -2,21 +2,21 @@
 
 from cuvee.excerpt import excerpt
 from cuvee.quantities import number, quantity
-from cuvee.runs.observations import Observations
+from cuvee.runs.tables import Fields
 
 _SOURCES, _METRICS = 8, 6
 """Columns that are shown."""
 
 
-def preview(observations: Observations) -> str:
+def preview(title: str, fields: Fields) -> str:
     """The first rows, shares in per cent."""
-    sources, metrics = observations.sources[:_SOURCES], observations.metrics[:_METRICS]
-    rows = [_row(observations, row) for row in range(len(observations))]
-    return excerpt(repr(observations), (), ("kind", "role", "parameters", "tokens", *sources, *metrics), rows)
+    sources, metrics = fields["sources"][:_SOURCES], fields["metrics"][:_METRICS]
+    rows = [_row(fields, row) for row in range(len(fields["keys"]))]
+    return excerpt(title, (), ("kind", "role", "parameters", "tokens", *sources, *metrics), rows)
 
 
-def _row(observations: Observations, row: int) -> tuple[str, ...]:
-    sizes = (quantity(float(size[row])) for size in (observations.params, observations.tokens))
-    shares = (f"{share:.1%}" for share in observations.shares[row, :_SOURCES])
-    values = (number(float(value), 4) for value in observations.values[row, :_METRICS])
-    return observations.kind[row], observations.role[row], *sizes, *shares, *values
+def _row(fields: Fields, row: int) -> tuple[str, ...]:
+    sizes = (quantity(float(size[row])) for size in (fields["params"], fields["tokens"]))
+    shares = (f"{share:.1%}" for share in fields["shares"][row, :_SOURCES])
+    values = (number(float(value), 4) for value in fields["values"][row, :_METRICS])
+    return fields["kind"][row], fields["role"][row], *sizes, *shares, *values

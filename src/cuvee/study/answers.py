@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from cuvee.decisions.ablation.decision import Decision
-from cuvee.decisions.answer import answer_of
-from cuvee.decisions.answers import Answers
+from cuvee.decisions.answers.answers import Answers
+from cuvee.decisions.answers.recommendation import answer_of
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.errors import ConfigError, CuveeError

@@ -12,7 +12,7 @@ from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 from cuvee.study.file.yaml_file import read_yaml
 
 if TYPE_CHECKING:
-    from cuvee.decisions.answer import Recommendation
+    from cuvee.decisions.answers.recommendation import Recommendation
 
 _SECTIONS = ("scale", "search")
 _ASKED = ("budget_flops", "method")

@@ -55,7 +55,6 @@ from cuvee.report.view import StudyView
 from cuvee.runs.roles import FRESH as CHECK
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
-from cuvee.runs.tables import write_csv
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.tokenizer import train_tokenizer
@@ -136,7 +135,7 @@ def observations(folder: StudyFolder) -> bytes:
     """All that a study has measured, as the bytes of a table."""
     file = folder.root / "observations.csv"
     with RunStore(folder.store) as store:
-        write_csv(store.observations(), file)
+        store.observations().write_csv(file)
     data = file.read_bytes()
     file.unlink()
     return data

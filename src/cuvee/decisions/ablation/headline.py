@@ -4,7 +4,7 @@ import math
 
 from cuvee.decisions.ablation.result import AblationResult
 from cuvee.decisions.advice import advice
-from cuvee.decisions.check import BaselineComparison, TrainingCheck
+from cuvee.decisions.check import BaselineComparison, TrainingCheck, borne_out
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.shares import in_words
 from cuvee.quantities import size
@@ -98,14 +98,6 @@ def _gain(decision: AblationResult) -> list[str]:
 def _chosen_for_it(optimism: float) -> str:
     """Why a predicted gain is less than the difference of the predicted losses beside it."""
     return f", {optimism:.4f} taken off for having been chosen" if optimism >= 5e-5 else ""
-
-
-def borne_out(baseline: str, low: float, high: float, check: TrainingCheck | None) -> str:
-    """What training says of a prediction whose interval lies apart from the measured one."""
-    measured = next((one for one in check.comparisons if one.baseline == baseline), None) if check else None
-    if measured is None or not (measured.low > high or measured.high < low):
-        return ""
-    return " Training did not bear this out: go by what was measured, and by no other prediction here."
 
 
 def _interval(low: float, high: float, level: str) -> str:

@@ -1,8 +1,7 @@
 """What a search says first: the answer in a few sentences."""
 
-from cuvee.decisions.ablation.headline import borne_out
 from cuvee.decisions.advice import advice
-from cuvee.decisions.check import EQUAL
+from cuvee.decisions.check import EQUAL, borne_out
 from cuvee.decisions.evaluations import FEW
 from cuvee.decisions.search.result import SearchResult
 from cuvee.decisions.search.verdict import MORE_LIKELY_THAN_NOT

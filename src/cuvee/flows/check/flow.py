@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 
 from cuvee.decisions.ablation.decision import Decision
-from cuvee.decisions.answer import answer_of
+from cuvee.decisions.answers.recommendation import answer_of
 from cuvee.decisions.check import TrainingCheck
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE
-from cuvee.runs import tables
+from cuvee.runs.formats.columns import number as cell_number
 from cuvee.runs.formats.document import JsonFile
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.part import Part, Row
@@ -28,7 +28,7 @@ def _read(document: JsonFile) -> Part:
     where = f"{document.path}, {TRAIN}"
     weights = {}
     for name, value in document.object(TRAIN).items():
-        weight = tables.number(value, f"{where}, {name}")
+        weight = cell_number(value, f"{where}, {name}")
         if not abs(weight) < float("inf"):
             raise ConfigError(f"{where}: the share of {name} is {value!r}; write a number from 0 to 1")
         weights[name] = weight

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cuvee.errors import ConfigError
-from cuvee.runs import tables
+from cuvee.runs.formats.columns import number as cell_number
 from cuvee.runs.formats.direction import KnownDirection, named_direction
 from cuvee.runs.formats.document import JsonFile
 from cuvee.runs.formats.interface import File, Format
@@ -123,7 +123,7 @@ def _measured(document: JsonFile) -> Iterator[tuple[str, float | None, KnownDire
             if isinstance(value, str) and value.strip() in ("", "N/A"):
                 continue
             where = f"{document.path}, {RESULTS}, {task}, {key}"
-            number = tables.number(value, where)
+            number = cell_number(value, where)
             if math.isinf(number):
                 raise ConfigError(f"{where} is infinite; remove it if it was not measured")
             name = f"{task}/{metric}" + (f",{filtered}" if filtered not in ("", "none") else "")

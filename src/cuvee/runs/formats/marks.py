@@ -11,10 +11,10 @@ from pathlib import Path
 
 from cuvee.errors import ConfigError
 from cuvee.quantities import size
+from cuvee.runs.formats.columns import METRIC_PREFIX, SHARE_PREFIX
 from cuvee.runs.formats.counts import POWERS, count
 from cuvee.runs.formats.direction import named_direction, words_of
 from cuvee.runs.formats.table import Table
-from cuvee.runs.tables import METRIC_PREFIX, SHARE_PREFIX
 
 POINT, SIZE = "point", "size"
 SEEDS = ("seed", "data_seed", "trainer_seed")

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
-from cuvee.runs import tables
+from cuvee.runs.formats.columns import check_header, csv_columns, parquet_columns
+from cuvee.runs.formats.columns import number as cell_number
 from cuvee.runs.formats.counts import count
 from cuvee.runs.formats.dictionaries import opened
 
@@ -44,7 +45,7 @@ class Table:
     """Columns of dictionaries, whose entries are columns now."""
 
     def __post_init__(self) -> None:
-        tables.check_header(self.names, str(self.path))
+        check_header(self.names, str(self.path))
         if not len(self):
             raise ConfigError(f"{self.path} has a header but no rows")
 
@@ -56,9 +57,9 @@ class Table:
             ConfigError: it cannot be read, or is empty.
         """
         parquet = path.suffix.lower() in PARQUET_SUFFIXES
-        names, columns = tables.parquet_columns(path) if parquet else tables.csv_columns(path)
+        names, columns = parquet_columns(path) if parquet else csv_columns(path)
         names, columns = _without_blanks([name.strip() for name in names], columns)
-        tables.check_header(names, str(path))
+        check_header(names, str(path))
         names, columns, inside = opened(names, columns)
         return cls(path, tuple(names), dict(zip(names, columns, strict=True)), inside)
 
@@ -108,7 +109,7 @@ class Table:
             ConfigError: it is text or infinite.
         """
         try:
-            value = tables.number(self._cell(row, name), f"{self.where(row)}, {name}")
+            value = cell_number(self._cell(row, name), f"{self.where(row)}, {name}")
         except ConfigError as error:
             raise ConfigError(f"{error}; {_in_its_place(self.text(row, name))}") from error
         if math.isinf(value):

@@ -9,13 +9,13 @@ that says so.
 
 from collections.abc import Mapping, Sequence
 
+from cuvee.runs.formats.columns import METRIC_PREFIX, SHARE_PREFIX
 from cuvee.runs.formats.direction import KnownDirection, may_be_score, named_direction, tells_change
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.part import Columns, Part, listed, read_table
 from cuvee.runs.formats.purpose import no_target
 from cuvee.runs.formats.share_columns import without_total
 from cuvee.runs.formats.table import Table
-from cuvee.runs.tables import METRIC_PREFIX, SHARE_PREFIX
 
 KEY_COLUMNS = ("key", "run")
 LABEL_COLUMNS = frozenset({"table", "split", "step", "params_kind", "mixture_id", "kind", "name", "index"})

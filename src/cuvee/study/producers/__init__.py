@@ -5,13 +5,11 @@ from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.merged import Merges
 from cuvee.study.producers.producer import Producer, Results, Spent
-from cuvee.study.producers.registry import PRODUCERS
 from cuvee.study.producers.snapshot import Snapshot, Snapshots
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.producers.weighted import Weighted
 
 __all__ = [
-    "PRODUCERS",
     "Descents",
     "Ensembles",
     "FrozenTrainings",

@@ -35,7 +35,7 @@ class Results:
 
 
 class Producer(Protocol[RequestT]):
-    """A way to make observations. A row of ``PRODUCERS``: immutable, made for one plan.
+    """A way to make observations: immutable, made for one plan.
 
     Inherit from it: what most producers have in common is here.
     """

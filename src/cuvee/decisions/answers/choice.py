@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cuvee.decisions.answer import Recommendation
+from cuvee.decisions.answers.recommendation import Recommendation
 from cuvee.decisions.verdict import Standing
 
 _RANK: dict[Standing, int] = {"refuted": 0, "not checked": 1, "not confirmed": 1, "confirmed": 2}

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from cuvee.decisions.answer import Recommendation
-from cuvee.decisions.answer_choice import AnswerChoice, choose
+from cuvee.decisions.answers.choice import AnswerChoice, choose
+from cuvee.decisions.answers.recommendation import Recommendation
 from cuvee.decisions.disagreement import SAME, Disagreement, disagreements, share_words
 from cuvee.mixture.distance import total_variation
 
