@@ -156,7 +156,7 @@ def _losses(evaluator: Evaluator, pool: FlatPool, weights: FloatArray) -> FloatA
 
 
 def learning_rates(bench: Bench, folder: Path, sources: Sequence[str]) -> list[Check]:
-    """Too high a learning rate of the branches is told; the study's own is not."""
+    """Too high a learning rate of the branches raises warnings; the study's own does not."""
     config = bench.plan.config
     rate = config.branch_training.learning_rate * RATE_FACTOR
     branch_training = config.branch_training.model_copy(update={"learning_rate": rate, "snapshots": ()})

@@ -54,7 +54,7 @@ GOALS = {16: 0.75, 500: 1 / 15}
 
 
 def settings(domains: Sequence[str] = DOMAINS) -> Json:
-    """The study file, told from a folder beside ``corpus``."""
+    """The study file, with paths from a folder beside ``corpus``."""
     batch = {"learning_rate": 3e-3, "batch_tokens": 1024}
     return {
         "schema": 1,

@@ -1,4 +1,4 @@
-"""How well laws foretell runs they did not see, how sure they know they are, and how fast they are fitted.
+"""How well laws predict runs they did not see, how sure they know they are, and how fast they are fitted.
 
 Published tables of runs from the folder that ``CUVEE_SHARED`` names (default ``../shared``). Every figure is
 on runs that the fit did not see, unless a column says otherwise. One BLAS thread; times are processor time.
@@ -78,7 +78,7 @@ def table(name: str) -> ImportedTable:
 
 @cache
 def regmix() -> tuple[LawData, LawData, LawData]:
-    """RegMix at 1M: 512 runs to learn from and 256 to foretell; the same 256 mixtures at 60M."""
+    """RegMix at 1M: 512 runs to learn from and 256 to predict; the same 256 mixtures at 60M."""
     small = table("regmix_1m")
     parts = [small.where(split="train"), small.where(split="test"), table("regmix_60m")]
     return tuple(LawData.of(part.observations) for part in parts)  # type: ignore[return-value]
@@ -91,7 +91,7 @@ def subset(count: int, seed: int) -> LawData:
 
 
 def ranks(predicted: FloatArray, costs: FloatArray) -> float:
-    """Spearman's correlation times 100, the mean over metrics; zero for a law that foretells one number."""
+    """Spearman's correlation times 100, the mean over metrics; zero for a law that predicts one number."""
     pairs = [(predicted[:, e], costs[:, e]) for e in range(costs.shape[1])]
     return 100.0 * float(np.mean([spearmanr(*pair).statistic if np.ptp(pair[0]) else 0.0 for pair in pairs]))
 
@@ -487,7 +487,7 @@ def main() -> None:
         ]
     write(
         "laws",
-        "How well do laws foretell runs that they did not see, do their intervals cover what they say, and "
+        "How well do laws predict runs that they did not see, do their intervals cover what they say, and "
         "how fast are they?",
         tables,
         timings=timings,

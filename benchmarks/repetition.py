@@ -134,7 +134,7 @@ class FittedRepetition:
     law: RepetitionLaw
     parameters: dict[str, float]
     units: tuple[float, float]
-    """In which N and D are told."""
+    """In which N and D are named."""
 
     def predict(self, runs: RepeatedRuns) -> FloatArray:
         """Losses [R]."""

@@ -1,7 +1,7 @@
-"""How well laws foretell larger and longer trainings, and what few large runs add to many small ones.
+"""How well laws predict larger and longer trainings, and what few large runs add to many small ones.
 
 Published tables of runs and real text from the folder that ``CUVEE_SHARED`` names (default ``../shared``).
-No row that is foretold was seen by the fit. The trainings (an hour and a half on two cores) lie under
+No row that is predicted was seen by the fit. The trainings (an hour and a half on two cores) lie under
 ``.bench``: a stopped benchmark goes on where it was.
 """
 
@@ -68,7 +68,7 @@ def extrapolation() -> Table:
     return Table(
         "Data Mixing Laws: the largest size from the smaller ones (nats)",
         (
-            "table", "law", "rows learnt from", "rows foretold", "error, all metrics", "error, total",
+            "table", "law", "rows learnt from", "rows predicted", "error, all metrics", "error, total",
             "error, total, last step", "in 80 % intervals", "in 95 % intervals",
         ),
         tuple(rows),
@@ -189,7 +189,7 @@ def ladder(progress: Progress) -> list[Table]:
     trained = Table(
         f"Trained on {decision.check_tokens:,} tokens: target loss, nats per token",
         (
-            "mixture", "loss", "by seed", "against uniform", "foretold by the law",
+            "mixture", "loss", "by seed", "against uniform", "predicted by the law",
             "tokens to uniform's loss", "tokens to the small-scale optimum's loss",
         ),
         tuple(
@@ -198,7 +198,7 @@ def ladder(progress: Progress) -> list[Table]:
                 round(row.loss.mean, 4),
                 ", ".join(f"{loss:.4f}" for loss in row.losses),
                 _against(decision, row, "uniform"),
-                f"{row.foretold.mean:.4f} ({row.foretold.low:.4f} to {row.foretold.high:.4f})",
+                f"{row.predicted.mean:.4f} ({row.predicted.low:.4f} to {row.predicted.high:.4f})",
                 _needed(row, "uniform"),
                 _needed(row, "optimum of the top rung"),
             )
@@ -212,7 +212,7 @@ def ladder(progress: Progress) -> list[Table]:
         ),
     )  # fmt: skip
     laws = Table(
-        "How well laws of the two small scales foretold it",
+        "How well laws of the two small scales predicted it",
         ("law", "error", "error of differences to uniform", "in 80 % intervals"),
         tuple(
             (row.law, *map(_three_digits, (row.error, row.difference_error, row.inside)))
@@ -288,7 +288,7 @@ def main() -> None:
         tables += [*ladder(progress), scarce(progress)]
     write(
         "scale",
-        "How well do laws foretell larger and longer trainings, what do few large runs add to many small "
+        "How well do laws predict larger and longer trainings, what do few large runs add to many small "
         "ones, what does repetition cost, and what is a ladder of scales worth on real text?",
         tables,
     )

@@ -2,7 +2,7 @@
 
 The long run is trained at several shares of the scarce source, and so is a run of a quarter of its length:
 once reading a quarter of every source (simulated epoching), once all of it. The question is which of the two
-foretells where the long run is best. Used by ``make bench-scale``; models lie under ``.bench/scarce``.
+predicts where the long run is best. Used by ``make bench-scale``; models lie under ``.bench/scarce``.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What ways to search cost until a good mixture is trained, what the surrogate foretells, how long asks take.
+"""What ways to search cost until a good mixture is trained, what the surrogate predicts, how long asks take.
 
 The plays (``search_plays.py``, about an hour on two cores) and the real searches (``search_study.py``,
 another hour) lie under ``.bench``: a stopped benchmark goes on where it was.
@@ -47,7 +47,7 @@ NORMAL_90 = 1.645
 OBSERVED = (100, 500)
 BATCH = 4
 SHOWN = ("cost_aware", "transfer", "expected_improvement", "mfms")
-"""Whose figures are told by objective."""
+"""Whose figures are listed by objective."""
 
 Plays = Mapping[Play, Trajectory]
 
@@ -164,11 +164,11 @@ def surrogate() -> Table:
             single.append(_relative(missed[:, one], true[rest][:, one]))
         rows.append((count, float(np.mean(mean)), float(np.mean(single)), f"{np.mean(inside):.0%}"))
     return Table(
-        "The surrogate: RegMix's other 60M runs foretold",
+        "The surrogate: RegMix's other 60M runs predicted",
         ("60M runs", "relative error, mean of 13", "relative error, Pile-CC", "in 90 % intervals"),
         tuple(rows),
         (
-            f"Root mean squared errors in standard deviations of what is foretold; means over {SPLITS} "
+            f"Root mean squared errors in standard deviations of what is predicted; means over {SPLITS} "
             "splits. The intervals are those of all 13 metrics. Goals: .37, then .22; 85 to 95 %.",
         ),
     )

@@ -2,8 +2,8 @@
 
 One is that of ``make bench-ablation``: its trained mixtures go on from the seed model, as branches do. The
 other are the real searches of ``search_study.py``, whose trainings begin anew: the random trainings of two
-arms, and merges and ensembles of the same mixtures from the pool of a third. A surrogate is told of few
-trainings and many proxies, and asked for the trainings it was not told of.
+arms, and merges and ensembles of the same mixtures from the pool of a third. A surrogate observes few
+trainings and many proxies, and predicts the trainings that it did not observe.
 """
 
 from collections import defaultdict
@@ -33,7 +33,7 @@ from cuvee.study.opening import opened
 from cuvee.types import FloatArray, IntArray
 
 TRAINED = (4, 8, 16)
-"""Trainings told of."""
+"""Trainings observed."""
 FURTHER = 24
 """Mixtures of which only proxies are told, beside all that were trained."""
 SPLITS = 20
@@ -91,7 +91,7 @@ class _Replay:
         return result
 
     def splits(self, count: int) -> list[tuple[IntArray, IntArray]]:
-        """Trainings told of, and asked for."""
+        """Trainings observed, and predicted."""
         orders = (
             np.random.default_rng([split, count]).permutation(len(self.truth)) for split in range(SPLITS)
         )
@@ -103,7 +103,7 @@ def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table
 
     Args:
         final_losses: trainings of the same mixtures with several seeds, for the noise of one.
-        progress: told of what has to be scored.
+        progress: where scoring is reported.
     """
     replays = {
         "ablation, two domains outside the pool": _of_study("the two others"),
@@ -119,21 +119,21 @@ def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table
     counts = ", ".join(f"{len(replay.truth)} ({study})" for study, replay in replays.items())
     return [
         Table(
-            "Our own studies replayed: trainings foretold from other trainings and from proxies",
+            "Our own studies replayed: trainings predicted from other trainings and from proxies",
             (
-                "study", "trainings told of", "told of", "relative RMSE", "± spread", "rank correlation",
+                "study", "trainings observed", "observed", "relative RMSE", "± spread", "rank correlation",
                 "in 90 % intervals",
             ),
             tuple(errors),
             (
-                f"Mixtures really trained: {counts}; the median of {SPLITS} random choices of those told "
+                f"Mixtures really trained: {counts}; the median of {SPLITS} random choices of those observed "
                 "of, asked for all others; spread: half the distance between quartiles. Proxies were "
-                f"told of all of them and of {FURTHER} further mixtures. Relative RMSE: over the standard "
-                "deviation of what was asked for.",
+                f"observed of all of them and of {FURTHER} further mixtures. Relative RMSE: over the "
+                "standard deviation of what was asked for.",
             ),
         ),
         Table(
-            f"What was learnt of each kind ({TRAINED[-1]} trainings told of)",
+            f"What was learnt of each kind ({TRAINED[-1]} trainings observed)",
             (
                 "study", "kind", "slope", "true slope", "bias (nats)", "true bias", "noise (nats)",
                 "true noise",
@@ -141,8 +141,8 @@ def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table
             tuple((study, *row) for study, replay in replays.items() for row in _learnt(replay)),
             (
                 "Slope: how much a difference between trainings moves the kind, as believed of the mixtures "
-                "not told of; true: of a line through all trained mixtures. Bias: the kind less the "
-                "training, over the mixtures not told of, as believed and as it was. Noise: of one "
+                "not observed; true: of a line through all trained mixtures. Bias: the kind less the "
+                "training, over the mixtures not observed, as believed and as it was. Noise: of one "
                 "experiment, as learnt; the true one is that of "
                 "trainings with several seeds, proxies are deterministic. Medians.",
             ),

@@ -13,7 +13,7 @@ def row_named(table: Mapping[str, Row], name: str, what: str) -> Row:
     """The row of that name; ``what`` is what a row is called in the message.
 
     Raises:
-        ConfigError: there is none; the nearest name and all names are told.
+        ConfigError: there is none; the nearest name and all names are named.
     """
     if name in table:
         return table[name]

@@ -1,6 +1,6 @@
 """Names for the arrays that cross package borders.
 
-Shapes are told in docstrings with these letters, the same everywhere:
+Shapes stand in docstrings with these letters, the same everywhere:
 ``S`` sources, ``K`` pool members (units), ``M`` mixtures or merges, ``R`` observed runs,
 ``E`` evaluations, ``N`` parameters of one model, ``W`` evaluation windows, ``T`` context length.
 """

@@ -1,5 +1,6 @@
 """Documents under older keys open as what they are now; ``docs/renamed.md`` lists the keys."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,8 @@ def test_search_had_levels() -> None:
 
 def test_scale_had_a_level() -> None:
     document = back(ladder().as_json(), {"confidence": "level"})
+    document["checks"] = [back(one, {"predicted": "foretold"}) for one in document["checks"]]
+    assert document["checks"]
     assert ScaleDecision.from_json(document | {"schema": 2}) == ladder()
 
 
@@ -54,8 +57,10 @@ def test_fit_had_a_level_and_params(tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_simulate_had_levels() -> None:
     document = back(simulation().as_json(), {"fidelities": "levels"})
+    document["verdict"] = "not told"
+    unclear = replace(simulation(), verdict="not clear")
     document["levels"] = [back(one, {"parameters": "params"}) for one in document["levels"]]
-    assert Simulation.from_json(document | {"schema": 1}) == simulation()
+    assert Simulation.from_json(document | {"schema": 1}) == unclear
 
 
 @pytest.mark.parametrize("kind", [Decision, LawDecision, ScaleDecision, SearchDecision, Simulation])

@@ -97,7 +97,7 @@ def test_costs_may_fall_below_zero(name: str) -> None:
 
 
 def test_bimix_refuses_costs_below_zero() -> None:
-    with pytest.raises(ConfigError, match=r"'books_loss': bimix foretells positive losses only"):
+    with pytest.raises(ConfigError, match=r"'books_loss': bimix predicts positive losses only"):
         law_named("bimix").fit(changed("bimix", contract.DATA.costs - 10.0))
 
 

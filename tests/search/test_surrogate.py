@@ -65,7 +65,7 @@ def test_the_search_for_hyperparameters_follows_true_slopes() -> None:
     surrogate = Surrogate.of(told)
     one = surrogate.processes[1]
     z = ((told.trials.costs - surrogate.law.shift) / surrogate.law.spread)[:, 1]
-    search = Search(surrogate.told.select(one.rows), z, 1, KINDS, *prior_of(surrogate.law, 1, KINDS))
+    search = Search(surrogate.observed.select(one.rows), z, 1, KINDS, *prior_of(surrogate.law, 1, KINDS))
     theta = one.theta + 0.2 * np.random.default_rng(0).normal(size=len(one.theta))
     _, slope = search.objective(theta)
     step = 1e-5
@@ -156,7 +156,7 @@ def test_what_a_run_missed_is_told_by_all_others() -> None:
     one = surrogate.processes[0]
     whole = one.factor @ one.factor.T
     z = (told.trials.costs[:, 0] - surrogate.law.shift[0]) / surrogate.law.spread[0]
-    centred = z - surrogate.told.scaled_mean(0, one.kinds)
+    centred = z - surrogate.observed.scaled_mean(0, one.kinds)
     for row in (0, 7, 15):
         rest = np.arange(16) != row
         gain = np.linalg.solve(whole[np.ix_(rest, rest)], whole[rest, row])
@@ -207,7 +207,7 @@ def test_believing_is_conditioning_on_what_is_expected() -> None:
     surrogate = Surrogate.of(told)
     added = surrogate.believing(ASKED[:2], np.array([2, 1]))
     for before, after in zip(surrogate.processes, added.processes, strict=True):
-        places = added.told
+        places = added.observed
         whole = Between.of(places, places).covariance(after.metric, after.theta, after.kinds)
         noise = before.factor @ before.factor.T - whole[:16, :16]
         assert np.abs(noise - np.diag(np.diag(noise))).max() < 1e-9

@@ -36,10 +36,10 @@ def decode(cls: type[T], document: object, where: str) -> T:
         cls: a dataclass of str, int, bool, float, literals, tuples, string-keyed dicts, optionals
             and further dataclasses.
         document: the JSON object.
-        where: path told in errors.
+        where: path named in errors.
 
     Raises:
-        ConfigError: a key is unknown or missing, or a value has the wrong type; its path is told.
+        ConfigError: a key is unknown or missing, or a value has the wrong type; its path is named.
     """
     if not isinstance(document, dict):
         raise ConfigError(f"{where}: an object is needed, found {document!r}")

@@ -1,4 +1,4 @@
-"""The doctor of tables of runs: every fault that is known, told before compute is spent.
+"""The doctor of tables of runs: every known fault, found before compute is spent.
 
 diagnosis = diagnose([Path("runs.csv")], question=Question(maximum={"web": 0.5}))
 for finding in diagnosis.findings:

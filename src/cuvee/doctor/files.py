@@ -1,6 +1,6 @@
 """Checks of files as they are written: cells, shares and names of columns.
 
-They read the cells themselves, so that a file that cannot be read is told whole, not up to its first fault.
+They read the cells themselves, so that a broken file is examined whole, not up to its first fault.
 """
 
 import math
@@ -136,7 +136,7 @@ def notes_of_the_reader(subject: Subject) -> Iterator[Finding]:
     """What was mended or left out in reading each file."""
     for part in subject.parts:
         for told in part.notes:
-            if "divided by their sum" not in told:  # told by its own check
+            if "divided by their sum" not in told:  # has its own check
                 yield note(part.title, told, "Nothing, if that is what was meant.")
 
 

@@ -81,7 +81,7 @@ class Diagnosis:
         return f"{counts} in {size} ({_counted(len(self.checks), 'check')})"
 
     def as_json(self) -> Json:
-        """As plain JSON; ``ok`` and ``summary`` are told beside the fields."""
+        """As plain JSON; ``ok`` and ``summary`` stand beside the fields."""
         return {"ok": self.ok, "summary": self.summary, **encode(self)}
 
     @classmethod

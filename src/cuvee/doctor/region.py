@@ -70,7 +70,7 @@ def infeasible_region(subject: Subject) -> Iterator[Finding]:
             "the mixtures asked for", f"No mixture is allowed: {refused}.", "Loosen one of these bounds."
         )
     except CuveeError:
-        return  # unknown names and counts that are missing are told by their own checks
+        return  # unknown names and missing counts have their own checks
 
 
 def far_region(subject: Subject) -> Iterator[Finding]:

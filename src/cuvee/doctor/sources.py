@@ -65,7 +65,7 @@ def collinear_sources(subject: Subject) -> Iterator[Finding]:
     """Sources whose shares are tied by an equation besides the sum, exactly or nearly."""
     moving = _moving(subject)
     shares = subject.runs.shares[:, moving]
-    # Runs that are too few are told by a check of their own.
+    # Too few runs have a check of their own.
     if len(moving) < 3 or len(shares) <= len(moving):
         return
     centred = shares - shares.mean(axis=0)
@@ -125,7 +125,7 @@ def rarely_used(subject: Subject) -> Iterator[Finding]:
     if rare and len(subject.runs) >= 10:
         yield warning(
             f"source {listed(rare)}",
-            "Only one or two runs have it: what it does and their luck cannot be told apart.",
+            "Only one or two runs have it: its effect cannot be separated from their noise.",
             "Add runs with it, or hold it at zero with --cap.",
         )
 

@@ -203,7 +203,7 @@ class Subject:
 
     @cached_property
     def repeated(self) -> tuple[IntArray, ...]:
-        """Rows of equal mixture, told apart by their step if they have one; groups of two or more."""
+        """Rows of equal mixture, kept apart by their step if they have one; groups of two or more."""
         steps = self.one_scale.labels.get("step", ("",) * len(self.runs))
         groups: dict[tuple[bytes, str, str], list[int]] = {}
         for row, shares in enumerate(np.round(self.runs.shares, 9)):
@@ -220,7 +220,7 @@ class Subject:
 
 
 def _opened(paths: Sequence[Path]) -> list[File]:
-    """The files that can be opened; the others are told by ``import_runs``."""
+    """The files that can be opened; ``import_runs`` names the others."""
     inside: dict[Path, None] = {}
     for path in paths:
         inside |= dict.fromkeys(files_inside(path) if path.is_dir() else [path])

@@ -36,9 +36,9 @@ class Decided:
 
     mixture: Mixture
     tokens: Mapping[str, int]
-    """Unique tokens, where told."""
+    """Unique tokens, where known."""
     target_tokens: float
-    """NaN where not told."""
+    """NaN where not known."""
     notes: tuple[str, ...] = ()
     """What to know of it: which answer it is, and that no training has confirmed it."""
     path: Path | None = None
@@ -54,7 +54,7 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
         candidate: in place of the chosen mixture, one of those that stand beside it (``BESIDE``).
 
     Raises:
-        ConfigError: the file cannot be read, or holds no mixture (the key is told).
+        ConfigError: the file cannot be read, or holds no mixture (the key is named).
     """
     if path.is_dir():
         found = [path / name for name in DECISIONS if (path / name).exists()]

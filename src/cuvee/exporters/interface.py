@@ -204,7 +204,7 @@ class Exporter:
     read_from: str
     """The files of that version which say how a weight is read."""
     documentation: str
-    """Where that syntax is told."""
+    """Where that syntax is named."""
     unit: Unit
     """What a weight counts there."""
     filename: str

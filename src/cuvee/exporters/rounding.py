@@ -1,4 +1,4 @@
-"""Shares with few digits that still sum to one, and those too small to be told to a trainer."""
+"""Shares with few digits that still sum to one, and those too small for a trainer."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Tokens of every source that a run read, told in fresh ones, with derivatives.
+"""Tokens of every source that a run read, in units of fresh ones, with derivatives.
 
     n' = n                                                  up to one epoch, n <= U
     n' = U + U R (1 - exp(-(n / U - 1) / R))                beyond

@@ -162,7 +162,7 @@ class BiMix:
                 raise ConfigError(f"metric {one.metrics[0]!r} was measured in none of the runs; leave it out")
             if (one.costs < 0).any():  # powers times positive factors never fall below zero
                 raise ConfigError(
-                    f"metric {one.metrics[0]!r}: bimix foretells positive losses only; use another law for "
+                    f"metric {one.metrics[0]!r}: bimix predicts positive losses only; use another law for "
                     "metrics that are to be high or that fall below zero"
                 )
             parts.append(

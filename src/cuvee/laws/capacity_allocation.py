@@ -14,7 +14,7 @@ sources, with factors v >= 0 that are fitted; the paper has no such metrics.
 
 At w = 0 the paper's law diverges: it keeps a floor under x, and leaves sources of small shares out of the
 fit. Here each share counts as w + eps, in x and in the data, with 0 < eps <= 1 fitted for each source: what
-the other sources teach of it, told as a share. The law is finite and smooth everywhere. It is not convex.
+the other sources teach of it, as a share. The law is finite and smooth everywhere. It is not convex.
 
 Where all runs have the same N or D the law stays there, whatever is asked (``laws/axes.py``).
 
@@ -125,7 +125,7 @@ class CapacityAllocation:
     paper: str = "https://arxiv.org/abs/2606.08167"
     needs: str = (
         "runs of known parameters and tokens, at several of each; losses on held-out text of the sources, in "
-        "one unit; c and b of a source without one are told only by what the others lose to it"
+        "one unit; c and b of a source without one are known only by what the others lose to it"
     )
     cost: str = (
         "tenths of a second for 4 sources and 250 rows, 3 seconds for 17 sources, 13 metrics and 500 rows; "

@@ -22,13 +22,13 @@ class CapacityFormula:
     """theta = (log c, log b, log A, log a and log eps, [S] each; E [E]; log v [F])."""
 
     params: float
-    """In which N and x are told."""
+    """In which N and x are named."""
     tokens: float
-    """In which D is told."""
+    """In which D is named."""
     shift: FloatArray
     """[E]: where E is zero."""
     spread: FloatArray
-    """[E]: in which E is told."""
+    """[E]: in which E is named."""
     fixed: BoolArray
     """[E, S] where v is one."""
     free: BoolArray

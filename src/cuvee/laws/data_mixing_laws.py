@@ -82,7 +82,7 @@ class SumOfExponentials:
 
 @dataclass(frozen=True)
 class ExponentialOfSum:
-    """M4 and Olmix's law: theta = (c, t [S]); k, where the paper has one, is told as one."""
+    """M4 and Olmix's law: theta = (c, t [S]); k, where the paper has one, is given as one."""
 
     law: str
     text: str

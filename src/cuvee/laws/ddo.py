@@ -3,8 +3,8 @@
     L(n) = sum_i (n_i + a_i)^-b_i + c_i                                   direct data optimisation
     n_i(s) = n_i(0) (n_i(1) / n_i(0))^s                                   AutoScale
 
-(Kang et al. 2025, https://arxiv.org/abs/2407.20177; their notebooks.) n_i is the amount of source i, told in
-its amount in a base run; the law of a source is fitted to the base run and runs in which only its amount
+(Kang et al. 2025, https://arxiv.org/abs/2407.20177; their notebooks.) n_i is the amount of source i over its
+amount in a base run; the law of a source is fitted to the base run and runs in which only its amount
 was changed. Three runs are met exactly by three parameters, as published (``PowerLaw.fit``); where the
 noise of a run is known, ``PowerLaw.likeliest`` weighs it against what power laws of data are like, and always
 falls. Optimal amounts at two scales lie on a geometric progression for every source, because marginal
@@ -35,7 +35,7 @@ _PRIOR_DEVIATION = (1.0, 1.5, 1.0)
 _REACH = 8.0  # of the prior's deviations
 _STEPS = 300
 _POINTS = 3
-_MET = 1e-6  # of a loss told in that of the base run, far below what it was measured to
+_MET = 1e-6  # of a loss in units of that of the base run, far below what it was measured to
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class PowerLaw:
     """[3, 3] of (a, b, c); infinite where three runs are met exactly, which says nothing of their noise."""
 
     def __call__(self, amount: FloatArray) -> FloatArray:
-        """The loss, told in that of the base run, at amounts [M] told in those of the base run."""
+        """The loss over that of the base run, at amounts [M] over those of the base run."""
         result: FloatArray = (np.asarray(amount) + self.a) ** -self.b + self.c
         return result
 
@@ -87,9 +87,7 @@ class PowerLaw:
         if len(set(amounts)) < _POINTS or len(amounts) != len(losses):
             raise ConfigError(f"a power law needs {_POINTS} different amounts, found {sorted(set(amounts))}")
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", OptimizeWarning
-            )  # no covariance from three runs: told as infinite
+            warnings.simplefilter("ignore", OptimizeWarning)  # no covariance from three runs: infinite
             try:
                 found, covariance = curve_fit(
                     lambda n, a, b, c: np.power(np.maximum(n + a, 1e-12), -b) + c,

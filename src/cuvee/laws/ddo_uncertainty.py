@@ -38,7 +38,7 @@ class SourceRuns:
             )
 
     def moved(self, noise: float, base: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Losses drawn again [K, R], told in those of base runs drawn as ``base`` [K]."""
+        """Losses drawn again [K, R], over those of base runs drawn as ``base`` [K]."""
         drawn = 1.0 + noise * rng.normal(size=(len(base), len(self.losses)))
         moved: FloatArray = np.asarray(self.losses) * drawn / base[:, None]
         return np.where(np.asarray(self.amounts) == 1.0, 1.0, moved)

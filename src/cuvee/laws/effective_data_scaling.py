@@ -13,10 +13,10 @@ Where all runs have the same N or D the law stays there, whatever is asked (``la
 power in tokens is then known from the bend of its share's effect alone.
 
 The term in T is ours: losses early in a training lie above the power law, and without a word for that the
-powers g have to explain them, which spoils what is foretold for longer trainings.
+powers g have to explain them, which spoils predictions for longer trainings.
 
-N and D are told in their geometric means over the runs while fitting. Priors are learnt over metrics; where
-no run repeats anything, R is that of Muennighoff et al.
+N and D are divided by their geometric means over the runs while fitting. Priors are learnt over metrics;
+where no run repeats anything, R is that of Muennighoff et al.
 """
 
 from dataclasses import dataclass
@@ -45,9 +45,9 @@ class EffectiveDataScalingFormula:
     """theta = (log of fall, eps, b, A, alpha, T and R; log C [S], logit g [S], B [S])."""
 
     params: float
-    """In which N is told."""
+    """In which N is named."""
     tokens: float
-    """In which D is told."""
+    """In which D is named."""
     law: str = "effective_data_scaling"
     text: str = (
         "E + (eps + sum_i C[i] * n[i]**g[i])**-b + A * N**-alpha + T * D**-tau + sum_i B[i] * w[i]; "

@@ -8,7 +8,7 @@ ladder of two rungs gives one, from the lower rung to the upper. What the law mi
     deviation^2 = m^2 ((floor^2 + slope^2 x^2) s^2 + trust^2 d^2),    x = |(log N / N_max, log D / D_max)|
 
 with s the spread of a metric among the runs, d what the parameters leave open, N_max and D_max the largest of
-the runs (x counts only what lies beyond them). From one rung alone a law foretells far worse than from all of
+the runs (x counts only what lies beyond them). From one rung alone a law predicts far worse than from all of
 them, and d tells so: ``trust`` carries over to the fit to all runs where the misses themselves would not.
 
 A chain moves along every axis that all runs span, also where its own first rung does not. Along an axis that
@@ -16,7 +16,7 @@ no run has moved along the law is held (``laws/axes.py``), and what it holds bac
 
 All misses of a metric in one chain share one mistake, so they count as two and not as their number. Floor,
 slope and trust are the likeliest ones for all metrics together under a prior; m, how much worse than others a
-metric is foretold, is drawn towards one. Quantiles are Student's, with one degree of freedom for each chain
+metric is predicted, is drawn towards one. Quantiles are Student's, with one degree of freedom for each chain
 beside those of the prior, so that a single chain makes wide intervals; the more chains and metrics there are,
 the more they are those of the misses themselves, which have a sharper peak and longer tails.
 """

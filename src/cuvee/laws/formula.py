@@ -3,7 +3,7 @@
 A paper's law is a ``Formula`` here: names of parameters, values and derivatives. How it is fitted is shared:
 ``fit_from_starts`` below, as published, or with learnt priors (``laws/hierarchical.py``).
 
-Formulas work on standardised costs z = (y - shift) / scale and are told in the metric's own unit by
+Formulas work on standardised costs z = (y - shift) / scale and are given in the metric's own unit by
 ``natural``; shift and scale are the metric's smallest cost and its standard deviation among the runs. So the
 unit of a metric changes no fit: limits and first steps are parts of its spread.
 """
@@ -169,10 +169,10 @@ class Standardised:
 
     @classmethod
     def like(
-        cls, data: LawData, shift: FloatArray, spread: FloatArray, foretold: FloatArray
+        cls, data: LawData, shift: FloatArray, spread: FloatArray, predicted: FloatArray
     ) -> "Standardised":
         """Standardise so that predictions of another fit, brought to these runs by a straight line, stay what
-        they were: shift and spread [E] are that fit's, ``foretold`` [R, E] what it says of the runs.
+        they were: shift and spread [E] are that fit's, ``predicted`` [R, E] what it says of the runs.
 
         Raises:
             ConfigError: fewer than three runs have a metric.
@@ -185,7 +185,7 @@ class Standardised:
                 raise ConfigError(
                     f"metric {name!r}: {int(rows.sum())} runs are too few to bring a law to them"
                 )
-            x, y = foretold[rows, index], data.costs[rows, index]
+            x, y = predicted[rows, index], data.costs[rows, index]
             agreement = float(np.corrcoef(x, y)[0, 1]) if np.ptp(x) > 0 and np.ptp(y) > 0 else 0.0
             slope = max(agreement, _LEAST_AGREEMENT) * float(y.std() / x.std()) if x.std() > 0 else 1.0
             slope = slope or 1.0

@@ -79,7 +79,7 @@ class HierarchicalFit(FittedFormula):
         return result
 
     def resampled(self, data: LawData, counts: FloatArray, steps: int = 8) -> FloatArray:
-        """Parameters [K, E, P] for K resamples of the runs, told as how often each was drawn [K, R].
+        """Parameters [K, E, P] for K resamples of the runs, given as how often each was drawn [K, R].
 
         Priors, standardisation and variances stay. Cost: ``steps`` steps on K E problems.
         """
@@ -184,8 +184,8 @@ def transferred(
     """
     if (base.sources, base.metrics) != (data.sources, data.metrics):
         raise ConfigError("a law is transferred to runs of the same sources and metrics, in the same order")
-    foretold = base.costs(data.shares, data.scale)
-    costs = Standardised.like(data, base.shift, base.spread, foretold)
+    predicted = base.costs(data.shares, data.scale)
+    costs = Standardised.like(data, base.shift, base.spread, predicted)
     theta, residual = base.theta, np.full(len(data.metrics), 0.02)
     variance = np.full_like(theta, deviation**2)
     for _ in range(ROUNDS):

@@ -33,7 +33,7 @@ def fit_to_logs(
     """The best end of several starts, for each metric, gone on from as the noise that is found says.
 
     Args:
-        formula: the law, of costs told in their median.
+        formula: the law, of costs divided by their median.
         data: positive costs.
         starts: [E, K, P], K starts for each metric.
         deviation: of the parameters [P] from the mean of the starts, beforehand; infinity for no prior.

@@ -83,7 +83,7 @@ class FittedNested(CheckedQuestions):
         """See ``FittedLaw.costs``.
 
         Raises:
-            ConfigError: the scale is not told; there are no mixing laws without one.
+            ConfigError: the scale is unknown; there are no mixing laws without one.
         """
         shares = np.atleast_2d(shares)
         result = np.empty((len(shares), len(self.metrics)))
@@ -147,7 +147,7 @@ class FittedNested(CheckedQuestions):
             axis=1,
         )
         if not np.isfinite(asked).all():
-            raise ConfigError("nested foretells mixtures at a scale; give the parameters and tokens of each")
+            raise ConfigError("nested predicts mixtures at a scale; give the parameters and tokens of each")
         scales, place = np.unique(asked, axis=0, return_inverse=True)
         return [
             (np.flatnonzero(place.ravel() == index), self.mixing(params, tokens))

@@ -39,6 +39,6 @@ def law_named(name: str) -> Law:
     """A row of ``LAWS``.
 
     Raises:
-        ConfigError: there is none of that name; the names are told.
+        ConfigError: there is none of that name; the names are named.
     """
     return row_named(LAWS, name, "law")

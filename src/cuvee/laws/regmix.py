@@ -74,7 +74,7 @@ class RegMix:
     paper: str = "https://arxiv.org/abs/2407.01492"
     needs: str = "mixtures at one scale, 40 at the least: a leaf holds 20 runs; the extra 'trees'"
     cost: str = "about a second a metric"
-    deviations: str = "All 1000 trees are kept: the runs to be foretold do not say when to stop."
+    deviations: str = "All 1000 trees are kept: the runs to be predicted do not say when to stop."
 
     def parameters(self, sources: int) -> int:
         """See ``Law.parameters``: trees grow with the runs; none are fixed."""

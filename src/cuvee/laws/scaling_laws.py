@@ -4,9 +4,9 @@
     joint      E + (sum_i C_i w_i^g_i)^-1 + (sum_i P_i w_i)^p N^-alpha + (sum_i Q_i w_i)^q D^-beta
 
 (Shukor et al. 2025, https://arxiv.org/abs/2507.09404.) Under the additive law the best mixture is the same at
-every scale; under the joint one it moves. N and D are told in their geometric means over the runs. Fitted to
-logarithms (``laws/log_residuals.py``). Where all runs have the same N or D the laws stay there, whatever is
-asked (``laws/axes.py``).
+every scale; under the joint one it moves. N and D are divided by their geometric means over the runs. Fitted
+to logarithms (``laws/log_residuals.py``). Where all runs have the same N or D the laws stay there, whatever
+is asked (``laws/axes.py``).
 """
 
 from dataclasses import dataclass
@@ -53,9 +53,9 @@ class ScaleFormula:
     text: str
     joint: bool
     params: float
-    """In which N is told."""
+    """In which N is named."""
     tokens: float
-    """In which D is told."""
+    """In which D is named."""
 
     @property
     def convex(self) -> bool:

@@ -43,7 +43,7 @@ class Checkpoint:
     ancestor: str | None = None
     """``content_hash`` of the checkpoint it branched from; None for a seed."""
     recipe: str | None = None
-    """Hash of the training recipe; None for a model that was brought along."""
+    """Hash of the training recipe; None for a given checkpoint."""
     tokenizer: str | None = None
     details: Json = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)

@@ -169,7 +169,7 @@ def checked_directions(runs: Runs, question: Question) -> Question:
     ]
     if unknown := [name for name in matters if name not in runs.directions]:
         raise ConfigError(
-            f"whether {unknown[0]!r} is better lower or higher cannot be told from the table"
+            f"whether {unknown[0]!r} is better lower or higher does not follow from the table"
             f"{f' ({len(unknown)} such metrics)' if len(unknown) > 1 else ''}; say --lower {unknown[0]!r} or "
             f"--higher {unknown[0]!r} (or --lower all, --higher 'quiz*'), or choose metrics with --target"
         )

@@ -49,7 +49,7 @@ class FitView:
     front_words: tuple[Words, ...]
     """Of the two metrics of the front."""
     panel: Panel | None
-    """Left-out runs: what the law foretold and what was measured."""
+    """Left-out runs: what the law predicted and what was measured."""
 
     @classmethod
     def of(cls, decision: LawDecision) -> Self:

@@ -137,7 +137,7 @@ def _environment() -> Environment:
     environment.filters.update({word.__name__: word for word in words})
     environment.filters["breakable"] = _breakable
     environment.tests["known"] = math.isfinite
-    environment.globals.update(  # the word that an interval's ends are told with
+    environment.globals.update(  # the word for the ends of an interval
         row_percent=wording.percent, correlation_word=wording.correlation, gap_word=wording.gap
     )
     return environment

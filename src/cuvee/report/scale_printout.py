@@ -40,7 +40,7 @@ def _trained(view: ScaleView) -> Grid:
                 row.name,
                 plain_loss(row.loss.mean),
                 plain_ends(row.loss.low, row.loss.high, plain_loss),
-                plain_loss(row.foretold.mean),
+                plain_loss(row.predicted.mean),
                 plain(view.against_uniform(row).mean, 2),
             )
             for row in decision.checks

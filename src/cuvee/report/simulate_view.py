@@ -92,7 +92,7 @@ def _badge(simulation: Simulation) -> Badge:
     badges: dict[Adaptivity, Badge] = {
         "pays": Badge("believed", "Adaptivity pays here", f"{told}."),
         "costs": Badge("not-believed", "The simple strategy does better here", f"{told}."),
-        "not told": Badge("untested", "Adaptive or simple: no clear difference here", f"{told}."),
+        "not clear": Badge("untested", "Adaptive or simple: no clear difference here", f"{told}."),
         "not compared": Badge(
             "untested",
             "Adaptivity was not judged",

@@ -64,7 +64,7 @@ class Run:
         if self.status not in ("done", "failed"):
             raise self._wrong("status", self.status, "done or failed")
         if (self.status == "failed") != (self.error is not None):
-            raise self._wrong("error", self.error, "told for failed runs, and only for them")
+            raise self._wrong("error", self.error, "given for failed runs, and only for them")
         for name in self.mixture.names:
             check_text("source", name)
         for name in ("params", "tokens"):

@@ -123,7 +123,7 @@ def _offered(history: History, rng: np.random.Generator) -> FloatArray:
     corners = np.stack([space.region.linear_minimum(-axis).shares for axis in np.eye(len(space.sources))])
     shares, costs = history.target_costs()
     best = shares[np.argsort(costs, kind="stable")[:_STARTS]]
-    # What was told may lie outside.
+    # What was observed may lie outside.
     starts = np.stack([space.region.project(row).shares for row in best])
     return np.concatenate([drawn, corners, _steps(history, starts, drawn, corners, rng)])
 

@@ -22,8 +22,8 @@ def candidates(history: History, surrogate: Surrogate, rng: np.random.Generator)
     even = space.drawn(half, rng)
     alpha = np.full(len(space.sources), _SPARSE)
     sparse = np.stack([one.shares for one in space.region.sample(half, rng, alpha)])
-    told = [space.region.project(row).shares for row in history.trials.shares]
-    drawn = np.concatenate([even, sparse, np.array(told).reshape(len(told), len(space.sources))])
+    observed = [space.region.project(row).shares for row in history.trials.shares]
+    drawn = np.concatenate([even, sparse, np.array(observed).reshape(len(observed), len(space.sources))])
     places = surrogate.places(drawn, np.full(len(drawn), space.target))
     order = np.argsort(surrogate.mean(places) @ history.weights[surrogate.metrics])
     roots = np.sqrt(drawn[order[:_BEST]])

@@ -1,4 +1,4 @@
-"""Checkpoints: of a run that was told at several lengths the last is kept.
+"""Checkpoints: of a run that was observed at several lengths the last is kept.
 
 Losses early in a training fall by another law than later ones, and errors along one run go together. A
 surrogate that takes them for independent measurements is sure of what it should not be. Shorter trainings

@@ -58,7 +58,7 @@ class Opening:
         return cls(far, first, far if near is None else near, second)
 
     def next(self, history: History, rng: np.random.Generator) -> Experiment | None:
-        """The next one that can be told without a surrogate; None after them."""
+        """The next one that needs no surrogate; None after them."""
         shares, fidelities = history.asked_for()
         if (fidelities == self.far).sum() < self.first:
             return _spread(history, self.far, rng)
@@ -71,7 +71,7 @@ class Opening:
     def goes_on_with_best(self, history: History) -> bool:
         """Whether the second ones are at the same fidelity, and there are fewer than there should be.
 
-        Then they are the mixtures expected to be best: among these has to be told which it is.
+        Then they are the mixtures expected to be best: among these the best has to be found.
         """
         if self.near != self.far or self.far == history.space.target:
             return False

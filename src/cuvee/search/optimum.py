@@ -83,7 +83,7 @@ def minimise(
         seed: of the starts, where the law is not convex.
 
     Raises:
-        InfeasibleRegion: no mixture keeps all guards (the closest is told).
+        InfeasibleRegion: no mixture keeps all guards (the message names the closest).
         ConfigError: a metric is unknown, or the sources are not those of the law.
 
     Cost: some hundred predictions of one mixture; six times that where the law is not convex.

@@ -36,7 +36,7 @@ class HistoryProcess:
     @classmethod
     def of(
         cls,
-        told: Places,
+        observed: Places,
         z: FloatArray,
         metric: int,
         law: HierarchicalFit,
@@ -47,7 +47,7 @@ class HistoryProcess:
         """Find hyperparameters, and condition on what was measured.
 
         Args:
-            told: all trials.
+            observed: all trials.
             z: what they measured [n], standardised; NaN where nothing.
             metric: which.
             law: its priors tell how large the residual may be.
@@ -59,9 +59,9 @@ class HistoryProcess:
         chosen = rows
         if len(rows) > SEARCH_RUNS:
             chosen = np.sort(np.random.default_rng(seed).permutation(rows)[:SEARCH_RUNS])
-        search = Search(told.select(chosen), z[chosen], metric, kinds, *prior_of(law, metric, kinds))
+        search = Search(observed.select(chosen), z[chosen], metric, kinds, *prior_of(law, metric, kinds))
         theta = search.best(start)
-        mine, found = told.select(rows), Kinds.of(theta, kinds)
+        mine, found = observed.select(rows), Kinds.of(theta, kinds)
         covariance = Between.of(mine, mine).covariance(metric, theta, found)
         covariance[np.diag_indices(len(rows))] += found.noise[mine.kind] + _JITTER
         factor = cholesky(covariance, lower=True, check_finite=False)
@@ -69,10 +69,10 @@ class HistoryProcess:
         weights = cho_solve((factor, True), centred, check_finite=False)
         return cls(metric, rows, theta, found, factor, weights)
 
-    def mean(self, told: Between) -> FloatArray:
-        """Expected at places [A], standardised; ``told`` is between all trials and these."""
-        cross = self.covariance(told.select(self.rows))
-        return told.right.scaled_mean(self.metric, self.kinds) + self.weights @ cross
+    def mean(self, observed: Between) -> FloatArray:
+        """Expected at places [A], standardised; ``observed`` is between all trials and these."""
+        cross = self.covariance(observed.select(self.rows))
+        return observed.right.scaled_mean(self.metric, self.kinds) + self.weights @ cross
 
     def variance(self, places: Places) -> FloatArray:
         """Before any run [n]."""
@@ -82,9 +82,9 @@ class HistoryProcess:
         """Before any run [A, B]."""
         return between.covariance(self.metric, self.theta, self.kinds)
 
-    def whitened(self, told: Between) -> FloatArray:
+    def whitened(self, observed: Between) -> FloatArray:
         """Covariances between all trials and places, divided by the factor [n, A]."""
-        prior = self.covariance(told.select(self.rows))
+        prior = self.covariance(observed.select(self.rows))
         result: FloatArray = solve_triangular(self.factor, prior, lower=True, check_finite=False)
         return result
 
@@ -98,14 +98,14 @@ class HistoryProcess:
         result: FloatArray = self.weights / np.sqrt((inverse**2).sum(axis=0))
         return result
 
-    def believing(self, told: Places, more: Places) -> "HistoryProcess":
+    def believing(self, observed: Places, more: Places) -> "HistoryProcess":
         """After places that measure what is expected of them: they get no weight, and the factor grows."""
-        white = self.whitened(Between.of(told, more))
+        white = self.whitened(Between.of(observed, more))
         left = self.covariance(Between.of(more, more)) - white.T @ white
         left[np.diag_indices(len(left))] += self.kinds.noise[more.kind] + _JITTER
         corner = cholesky(left, lower=True, check_finite=False)
         factor = np.block([[self.factor, np.zeros_like(white)], [white.T, corner]])
-        rows = np.concatenate([self.rows, len(told.kind) + np.arange(len(left))])
+        rows = np.concatenate([self.rows, len(observed.kind) + np.arange(len(left))])
         weights = np.concatenate([self.weights, np.zeros(len(left))])
         return replace(self, rows=rows, factor=factor, weights=weights)
 

@@ -81,8 +81,8 @@ class ProcessPosterior:
     def predict(self, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean [A] and standard deviation [A], without noise. O(A n^2)."""
         between = covariance(squared_distances(self.points, asked), self.prior.lengths)
-        told = solve_triangular(self.factor, between, lower=True, check_finite=False)
-        variance = np.maximum(1.0 - (told**2).sum(axis=0), 0.0)
+        observed = solve_triangular(self.factor, between, lower=True, check_finite=False)
+        variance = np.maximum(1.0 - (observed**2).sum(axis=0), 0.0)
         return self.prior.mean(asked) + self.residual @ between, np.sqrt(variance)
 
     def expected_improvement(self, asked: FloatArray, lowest: float) -> FloatArray:
@@ -96,10 +96,10 @@ class ProcessPosterior:
         From one factor, whose leading blocks are those of fewer data. O(A n^2).
         """
         between = covariance(squared_distances(self.points, asked), self.prior.lengths)
-        told = solve_triangular(self.factor, between, lower=True, check_finite=False)
+        observed = solve_triangular(self.factor, between, lower=True, check_finite=False)
         missed = solve_triangular(self.factor, values - self.prior.mean(self.points), lower=True)
-        mean = self.prior.mean(asked) + np.cumsum(told * missed[:, None], axis=0)
-        variance = np.maximum(1.0 - np.cumsum(told**2, axis=0), 0.0)
+        mean = self.prior.mean(asked) + np.cumsum(observed * missed[:, None], axis=0)
+        variance = np.maximum(1.0 - np.cumsum(observed**2, axis=0), 0.0)
         fall = np.minimum.accumulate(values)[:, None] - mean
         result: FloatArray = expected_fall(fall, np.sqrt(variance)).max(axis=1)
         return result

@@ -1,7 +1,7 @@
-"""A proposer: asked for the next experiments, told what they measured.
+"""A proposer: asks for the next experiments, given what was observed.
 
 A ``Method`` says what to try next as a pure function of what was tried, what is running, and a seed. So a
-proposer has no state worth keeping: after a break it is told the store again and goes on as it would have.
+proposer has no state worth keeping: after a break it is given the store again and goes on as it would have.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class History:
     """Of the metrics in the target [E], at least zero."""
     trials: Trials
     running: tuple[Experiment, ...] = ()
-    """Asked for and not told yet."""
+    """Pending: asked for and not observed yet."""
 
     @property
     def asked(self) -> int:
@@ -42,7 +42,7 @@ class History:
         return self.trials.shares[rows], self.trials.costs[rows] @ self.weights
 
     def asked_for(self) -> tuple[FloatArray, IntArray]:
-        """Mixtures [n, S] and fidelities [n] of all that was ever asked for: told of, then running."""
+        """Mixtures [n, S] and fidelities [n] of all that was ever asked for: observed, then pending."""
         shares = np.concatenate([self.trials.shares, *(one.row[None] for one in self.running)])
         running = np.array([one.fidelity for one in self.running], dtype=np.int64)
         return shares, np.concatenate([self.trials.fidelity, running])
@@ -125,7 +125,7 @@ class Proposer:
         self.history = History(self.space, self.weights, Trials.none(self.space, self.metrics))
 
     def ask(self, count: int = 1) -> list[Experiment]:
-        """The next experiments; they count as running until they are told."""
+        """The next experiments; they count as running until they are named."""
         asked = self.method.ask(self.history, count, self.seed)
         for experiment in asked:
             self.history = self.history.plus(experiment)
@@ -141,7 +141,7 @@ class Proposer:
             if not 0 <= one.fidelity < len(self.space.fidelities) or len(one.shares) != len(
                 self.space.sources
             ):
-                raise ConfigError(f"told of {one}, which is no experiment of this search")
+                raise ConfigError(f"observed {one}, which is no experiment of this search")
         running = list(self.history.running)
         for one in experiments:
             if one in running:

@@ -1,6 +1,6 @@
 """Replay: a search played against results that are already there, to judge methods by.
 
-What would have been trained is looked up in a table of runs, or foretold by a fitted law. The unit of cost
+What would have been trained is looked up in a table of runs, or predicted by a fitted law. The unit of cost
 is one run at the target fidelity, and every experiment is charged, also one that fails. ``play``
 (``search/trajectory.py``) lets a method search here.
 """

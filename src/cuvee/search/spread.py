@@ -1,4 +1,4 @@
-"""An objective told in its own spread, so that no search depends on the unit of a metric.
+"""An objective divided by its own spread, so that no search depends on the unit of a metric.
 
 Tolerances, first steps and limits of optimisers are numbers near one. So what they are given is the
 objective over the spread that it has under the law, and each guard over that of its metric: the median

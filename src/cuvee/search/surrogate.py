@@ -47,7 +47,7 @@ class Surrogate:
     law: HierarchicalFit
     kinds: tuple[str, ...]
     """That of the target first."""
-    told: Places
+    observed: Places
     """Of the trials."""
     processes: tuple[HistoryProcess, ...]
     reach: Reach = EVERYWHERE
@@ -67,7 +67,7 @@ class Surrogate:
             history: with at least a few measured trials.
             near: after fewer trials of the same search, where the search for hyperparameters begins.
             seed: chooses the runs of that search where there are many.
-            metrics: which have a process, and so a column or row in all that is told; default all [E]. The
+            metrics: which have a process, and so a column or row in what is returned; default all [E]. The
                 law is fitted to every metric, as they share its priors.
 
         Cost: about a second for 13 metrics and 100 trials.
@@ -78,13 +78,13 @@ class Surrogate:
         rows = trials.measured
         law, reach = _fitted_law(history, rows, kinds)
         empty = cls(space, law, kinds, _nowhere(law), (), reach)
-        told = empty.places(trials.shares, trials.fidelity)
+        observed = empty.places(trials.shares, trials.fidelity)
         z = (trials.costs - law.shift) / law.spread
         processes = []
         for place, metric in enumerate(range(len(trials.metrics)) if metrics is None else metrics.tolist()):
             start = near.processes[place].theta if near is not None else None
-            processes.append(HistoryProcess.of(told, z[:, metric], metric, law, kinds, start, seed))
-        return cls(space, law, kinds, told, tuple(processes), reach)
+            processes.append(HistoryProcess.of(observed, z[:, metric], metric, law, kinds, start, seed))
+        return cls(space, law, kinds, observed, tuple(processes), reach)
 
     @classmethod
     def of_target(cls, history: History, seed: int) -> "Surrogate":
@@ -113,8 +113,8 @@ class Surrogate:
 
     def mean(self, asked: Places) -> FloatArray:
         """Expected costs [n, E] at places; the fidelity of another kind is its own."""
-        told = Between.of(self.told, asked)
-        found = [one.mean(told) for one in self.processes]
+        observed = Between.of(self.observed, asked)
+        found = [one.mean(observed) for one in self.processes]
         result: FloatArray = np.stack(found, axis=1) * self._spread + self.law.shift[self.metrics]
         return result
 
@@ -124,7 +124,7 @@ class Surrogate:
         first: list[FloatArray] = []
         second: list[FloatArray] = []
         both = Between.of(left, right)
-        sides = [Between.of(self.told, side) for side in (left, right)]
+        sides = [Between.of(self.observed, side) for side in (left, right)]
         for one in self.processes:
             whitened = [one.whitened(side) for side in sides]
             between.append(one.covariance(both) - whitened[0].T @ whitened[1])
@@ -146,11 +146,11 @@ class Surrogate:
 
         That of the runs' leave-one-out errors, as if 10 further runs had shown 0.2.
         """
-        count, processes = len(self.told.kind), self.processes
+        count, processes = len(self.observed.kind), self.processes
         missed = np.full((len(processes), count), np.nan)
         for row, one in zip(missed, processes, strict=True):
             row[one.rows] = one.missed
-        missed = missed[:, (self.told.kind == 0) & np.isfinite(missed).all(axis=0)]
+        missed = missed[:, (self.observed.kind == 0) & np.isfinite(missed).all(axis=0)]
         if len(processes) < 2 or not missed.shape[1]:
             return _TOGETHER
         products = missed @ missed.T
@@ -174,8 +174,8 @@ class Surrogate:
         if not len(fidelity):
             return self
         more = self.places(shares, fidelity)
-        processes = tuple(one.believing(self.told, more) for one in self.processes)
-        return replace(self, told=self.told.plus(more), processes=processes)
+        processes = tuple(one.believing(self.observed, more) for one in self.processes)
+        return replace(self, observed=self.observed.plus(more), processes=processes)
 
     @property
     def metrics(self) -> list[int]:
@@ -203,8 +203,8 @@ class Surrogate:
 
 @lru_cache(maxsize=1)
 def _of_target(trials: Trials, space: Space, weights: tuple[float, ...], seed: int) -> Surrogate:
-    told = History(space, np.array(weights), without_checkpoints(trials, space))
-    return Surrogate.of(told, seed=seed, metrics=np.flatnonzero(told.weights))
+    observed = History(space, np.array(weights), without_checkpoints(trials, space))
+    return Surrogate.of(observed, seed=seed, metrics=np.flatnonzero(observed.weights))
 
 
 def _fitted_law(history: History, rows: IntArray, kinds: tuple[str, ...]) -> tuple[HierarchicalFit, Reach]:

@@ -43,7 +43,7 @@ class Trials:
         """Observations at fidelities of the space; rows at others are left out. Metrics: default all.
 
         Raises:
-            ConfigError: other sources than those of the space (told).
+            ConfigError: other sources than those of the space (the message names it).
         """
         if set(observations.sources) != set(space.sources):
             odd = sorted(set(observations.sources) ^ set(space.sources))

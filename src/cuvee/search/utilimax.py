@@ -57,8 +57,8 @@ def utilities_of(data: LawData) -> FloatArray | None:
             return None
         costs[source] = np.nanmean(rows, axis=0)
     worst, best = costs.max(axis=0), costs.min(axis=0)
-    told = worst > best
-    if not told.any():
+    ranked = worst > best
+    if not ranked.any():
         return None
-    result: FloatArray = ((worst - costs) / np.where(told, worst - best, 1.0))[:, told]
+    result: FloatArray = ((worst - costs) / np.where(ranked, worst - best, 1.0))[:, ranked]
     return result

@@ -118,7 +118,7 @@ def prepare(
         evaluations: for each evaluation the name of the training source whose held-out part it is,
             or files of its own. All documents of those are evaluated, and dropped from training.
         options: how training sources are divided, all alike or each by its name.
-        progress: told of each source.
+        progress: where each source is reported.
         overlaps: a folder that keeps what was counted of evaluations in training text, so that the same
             text is not looked through again.
         same_text: for a source the earlier ones whose documents it may have again: a part has those of the

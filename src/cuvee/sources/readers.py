@@ -78,7 +78,7 @@ class SourceSpec:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a reader is told besides the file."""
+    """What a reader is given besides the file."""
 
     spec: SourceSpec
     """The source that is read."""
@@ -95,7 +95,7 @@ def read_source(spec: SourceSpec, on_broken: OnBroken | None = None) -> Iterator
 
     Args:
         spec: the source.
-        on_broken: told each record skipped under ``allow_broken``.
+        on_broken: called with each record skipped under ``allow_broken``.
 
     Raises:
         MissingSource: a path does not exist, or a folder or pattern has no file that can be read.

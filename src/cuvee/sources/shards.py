@@ -178,7 +178,7 @@ def write_shard(
         source: name of the source.
         part: name of the part.
         expected: the content hash that the documents must have.
-        report: told the bytes of text done since the last call.
+        report: called with the bytes of text done since the last call.
 
     Raises:
         EmptySource: there is no document.

@@ -100,7 +100,7 @@ def tokenize(
         tokenizer_folder: the tokenizer.
         root: the folder of all shards.
         executor: where the jobs run.
-        progress: told the bytes of text done.
+        progress: called with the bytes of text done.
         only: the (source, part) pairs wanted; None takes all, those of evaluations included.
 
     Returns:

@@ -52,7 +52,7 @@ def train(
         state_file: where the state is saved every 20 seconds; a usable one found there is resumed.
         evaluate: called with the parameters every ``evaluate_every`` steps, and kept in the state.
         until: go no further than this step; ``state_file`` then holds all that is needed to go on.
-        report: told of tokens done, with loss, rate and realised learning rate as a note.
+        report: called with tokens done, with loss, rate and realised learning rate as a note.
 
     Raises:
         NonFiniteLoss: with the step and what became infinite. Nothing is overwritten.

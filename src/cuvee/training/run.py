@@ -75,7 +75,7 @@ class Start:
     """The checkpoint that a run branches from."""
 
     key: str
-    """Of the run that made it, or its content hash where it was brought along."""
+    """Of the run that made it, or the content hash of a given checkpoint."""
     folder: Path
 
 

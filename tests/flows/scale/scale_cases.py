@@ -21,7 +21,7 @@ def checked(
     name: str,
     shares: Shares,
     loss: float,
-    foretold: Interval,
+    predicted: Interval,
     trainings: int = 2,
     document_error: float = 0.0,
 ) -> Checked:
@@ -33,7 +33,7 @@ def checked(
         shares,
         (loss,) * trainings,
         Interval(loss, loss, loss),
-        foretold,
+        predicted,
         faster,
         document_error=errors,
     )

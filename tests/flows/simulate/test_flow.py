@@ -135,7 +135,7 @@ def test_adaptive_and_simple_are_compared(tmp_path: Path) -> None:
     question = SimulationQuestion(methods=("cost_aware", "transfer"), seeds=2, budget=3.0)
     simulation = played(tmp_path, question).simulation
     assert [one.gap for one in simulation.comparisons] == [0.1, 0.01]
-    assert simulation.verdict == "not told"  # two searches each cannot tell
+    assert simulation.verdict == "not clear"  # two searches each cannot tell
     assert simulation.headline[1].startswith("Whether adaptivity pays is not clear here")
     one = simulation.comparisons[0]
     assert one.adaptive == simulation.method("cost_aware").reach[0].median
@@ -353,11 +353,11 @@ def test_when_adaptivity_pays() -> None:
     assert costs == "costs"
     assert (found[1].adaptive, found[1].chance) == (math.inf, 0.0)
     alike, found = told(never, never)
-    assert alike == "not told"
+    assert alike == "not clear"
     assert (found[0].chance, found[0].p_value) == (0.5, 1.0)
     assert verdict(()) == "not compared"
     mixed = (MethodComparison(0.1, 1, 2, 0.9, 0.001), MethodComparison(0.01, 2, 1, 0.1, 0.001))
-    assert verdict(mixed) == "not told"
+    assert verdict(mixed) == "not clear"
 
 
 def test_a_play_is_the_same_as_json() -> None:

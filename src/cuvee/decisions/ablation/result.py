@@ -233,7 +233,7 @@ class AblationResult(Checkable):
     """The answer of a study. Two decisions are equal when their JSON is.
 
     Raises:
-        ConfigError: shares, matrices or names do not fit together (what and where is told).
+        ConfigError: shares, matrices or names do not fit together (the message says what and where).
     """
 
     study: str

@@ -116,11 +116,9 @@ def _more(decision: LawResult) -> str:
         f"{expected} ({decision.confidence:.0%}: by less than {likely})"
     )
     if decision.distance.extrapolates:
-        return (
-            f"{told}, as far as the law holds outside of the runs: a run near this mixture tells that first."
-        )
+        return f"{told}, as far as the law holds outside of the runs: a run near this mixture comes first."
     if math.isfinite(width) and decision.likely_gain < _NEGLIGIBLE * width:
         return f"{told}, less than runs of one mixture differ: further runs at this scale are not worth it."
     if not decision.next_runs:
-        return f"{told}; no single run would tell much of that."
-    return f"{told}; {len(decision.next_runs)} runs that would tell most are listed."
+        return f"{told}; no single run would show much of that."
+    return f"{told}; {len(decision.next_runs)} runs that would show most are listed."

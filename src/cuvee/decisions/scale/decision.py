@@ -28,9 +28,12 @@ class ScaleDecision(ScaleResult):
 
     @classmethod
     def from_older(cls, schema: int, body: Json) -> Self | None:
-        """Schema 2 had another key; 1 had no verdict, and its first lines spoke of what was trained as of
+        """Schema 2 had other keys; 1 had no verdict, and its first lines spoke of what was trained as of
         what is recommended."""
         body = renamed(body, {"level": "confidence"})
+        checks = body.get("checks")
+        if isinstance(checks, list) and all(isinstance(one, dict) for one in checks):
+            body["checks"] = [renamed(one, {"foretold": "predicted"}) for one in checks]
         if schema == 1:
             known = {key: value for key, value in body.items() if key != "checked"}
             return decode(cls, {**known, "verdict": encode(UNJUDGED)}, cls.by).judged()

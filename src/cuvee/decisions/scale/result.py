@@ -44,7 +44,7 @@ class RungRow:
     runs: int
     flops: float
     seconds: float
-    """Of one processor core, where told."""
+    """Of one processor core, where known."""
     noise: float
     """Standard deviation of a training's target loss, as a part of it."""
     base: float
@@ -74,7 +74,7 @@ class Checked:
     """Target loss of every training."""
     loss: Interval
     """Their mean, with the noise of a training."""
-    foretold: Interval
+    predicted: Interval
     """The target loss as the law of the rungs had it."""
     speedup: dict[str, Interval]
     """Name of another -> its tokens over those this one needed to reach its final loss, with the ends over
@@ -88,7 +88,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class LawCheck:
-    """How well a law of the rungs foretold the trainings above them."""
+    """How well a law of the rungs predicted the trainings above them."""
 
     law: str
     error: float

@@ -218,8 +218,8 @@ def law_missed(checks: Sequence["Checked"]) -> bool:
 def _misses(checks: Sequence["Checked"]) -> tuple[float, float, float]:
     """Mean error of the law, mean half width of its intervals, mean loss."""
     return (
-        _mean(abs(row.loss.mean - row.foretold.mean) for row in checks),
-        _mean((row.foretold.high - row.foretold.low) / 2.0 for row in checks),
+        _mean(abs(row.loss.mean - row.predicted.mean) for row in checks),
+        _mean((row.predicted.high - row.predicted.low) / 2.0 for row in checks),
         _mean(row.loss.mean for row in checks),
     )
 

@@ -38,7 +38,7 @@ class FidelityRow:
     spent: float
     """FLOPs of all of them."""
     seconds: float = _NAN
-    """Of one processor core, where told."""
+    """Of one processor core, where known."""
     slope: float = _NAN
     """How much a difference at the target fidelity moves this one, as believed of the mixtures tried."""
     bias: float = _NAN

@@ -20,7 +20,7 @@ from cuvee.types import Json
 ADAPTIVE, SIMPLE = "cost_aware", "transfer"
 """The methods whose comparison says whether adaptivity pays."""
 
-Adaptivity = Literal["pays", "costs", "not told", "not compared"]
+Adaptivity = Literal["pays", "costs", "not clear", "not compared"]
 """Whether the adaptive method gets there for less than the simple one, for more, or neither beyond chance."""
 
 
@@ -168,8 +168,10 @@ class Simulation(JsonDocument):
 
     @classmethod
     def from_older(cls, schema: int, body: Json) -> Self | None:
-        """Schema 1 had other keys."""
+        """Schema 1 had other keys, and another word where adaptivity makes no clear difference."""
         body = renamed(body, {"levels": "fidelities"})
+        if body.get("verdict") == "not told":
+            body["verdict"] = "not clear"
         found = body.get("fidelities")
         if isinstance(found, list) and all(isinstance(one, dict) for one in found):
             body["fidelities"] = [renamed(one, {"params": "parameters"}) for one in found]

@@ -41,8 +41,8 @@ def _adaptivity(simulation: Simulation) -> list[str]:
     begin = {
         "pays": f"Adaptivity pays here: {ADAPTIVE} needs less than {SIMPLE}.",
         "costs": f"Adaptivity does not pay here: {ADAPTIVE} needs more than the simple {SIMPLE}.",
-        "not told": f"Whether adaptivity pays is not clear here: {ADAPTIVE} differs from the simple {SIMPLE} "
-        "by no more than chance, or in both directions.",
+        "not clear": f"Whether adaptivity pays is not clear here: {ADAPTIVE} differs from the simple "
+        f"{SIMPLE} by no more than chance, or in both directions.",
     }
     return [f"{begin[simulation.verdict]} In the median {ADAPTIVE} takes {told}."]
 

@@ -55,7 +55,7 @@ def run(
     Args:
         config: what the user wrote.
         folder: where everything is kept.
-        progress: told all the way.
+        progress: where work is reported.
         executor: where jobs run; by default ``config.workers`` processes on this machine.
 
     Raises:

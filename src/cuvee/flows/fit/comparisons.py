@@ -73,7 +73,7 @@ def conditions(question: Question, baseline: str) -> tuple[str, ...]:
     told = []
     if question.aim == "worst":
         told.append(
-            f"The mixture lowers the largest weighted rise of a metric over {baseline}; the target told is "
+            f"The mixture lowers the largest weighted rise of a metric over {baseline}; the target shown is "
             "still the weighted mean."
         )
     bounds = (

@@ -57,7 +57,7 @@ def fitted_laws(
         compared: laws that stand beside it.
         seed: of folds and laws.
         executor: where; it changes no number.
-        progress: told of the price first, then of every law and fold.
+        progress: where the price is reported first, then every law and fold.
         known: what laws said of these runs before; they are not validated again.
     """
     fold = folds(len(data), seed)

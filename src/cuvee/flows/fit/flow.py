@@ -93,10 +93,10 @@ def decide(
             none.
         kept: from an earlier answer about the same runs, directions and seed. It changes no number.
         executor: where laws are fitted and runs resampled; default here. It changes no number.
-        progress: told of laws, resamples and optima.
+        progress: where laws, resamples and optima are reported.
 
     Raises:
-        ConfigError: too few runs, or all alike; unknown metrics or sources (told).
+        ConfigError: too few runs, or all alike; unknown metrics or sources (the message names it).
         InfeasibleRegion: no mixture is allowed.
     """
     progress, executor = progress or Silent(), executor or InProcess()

@@ -14,14 +14,14 @@ from cuvee.types import BoolArray, IntArray
 
 CHANCE = 0.05
 _FEWEST = 4
-"""Runs, from which on a residual can be told from the others."""
+"""Runs, from which on a residual can be distinguished from the others."""
 
 
 def measured_better(held_out: HeldOut, allowed: BoolArray, expected: float) -> IntArray:
     """Rows of the runs that were measured better than a mixture can be expected to be, the best first.
 
     Args:
-        held_out: one cost, the target, with what was foretold of each run without it.
+        held_out: one cost, the target, with the prediction for each run without it.
         allowed: the runs [R] that could be chosen.
         expected: the target of the mixture that was chosen.
     """

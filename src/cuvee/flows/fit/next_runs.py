@@ -5,7 +5,7 @@ each draw. With mu their mean targets over the draws and c(x) the covariance of 
 x, a result moves the means by c(x) / sqrt(var(x) + noise^2) times a standard normal. A run is worth how much
 lower the lowest mean is expected to be after it (knowledge gradient for correlated beliefs; Frazier, Powell &
 Dayanik 2009, https://doi.org/10.1287/ijoc.1080.0314). The noise is the held-out error of the law, so that a
-law that misses by much is not told much by one run.
+law that misses by much learns little from one run.
 """
 
 from collections.abc import Sequence

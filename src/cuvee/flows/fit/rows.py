@@ -66,7 +66,7 @@ def metrics_of(
 
 
 def law_row(name: str, held_out: HeldOut, sources: int, weights: FloatArray, chosen: bool) -> d.LawRow:
-    """How well a law foretold the target of runs it had not seen."""
+    """How well a law predicted the target of runs it had not seen."""
     target = held_out.combined(weights)
     inside = coverage(target, (0.8, 0.95))
     return d.LawRow(

@@ -1,4 +1,4 @@
-"""What the trainings above the rungs say: of mixtures, and of the laws that foretold them."""
+"""What the trainings above the rungs say: of mixtures, and of the laws that predicted them."""
 
 import math
 
@@ -56,7 +56,7 @@ def checked_rows(findings: ScaleFindings, runner: Runner) -> list[d.Checked]:
                 tuple(mixture.shares.tolist()),
                 tuple(losses),
                 Interval(mean, mean - half, mean + half),
-                checks.foretold[name],
+                checks.predicted[name],
                 {other: _over_seeds([speedup_of(*pair) for pair in of]) for other, of in pairs.items() if of},
                 tuple(other for other, of in pairs.items() if any(first_reaches(*pair) for pair in of)),
                 {other: _document_error(runner, checks, name, other) for other in others},
@@ -83,7 +83,7 @@ def noise_above(findings: ScaleFindings) -> float:
 
 
 def law_checks(findings: ScaleFindings, runner: Runner) -> list[d.LawCheck]:
-    """How well the laws of the rungs foretold the trainings above them."""
+    """How well the laws of the rungs predicted the trainings above them."""
     checks, law = findings.checks, findings.law
     if checks is None:
         return []

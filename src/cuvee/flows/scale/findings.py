@@ -30,8 +30,8 @@ class CheckRuns:
     """Of every training."""
     observed: Observations
     """A row for every training."""
-    foretold: dict[str, Interval]
-    """Target losses, told before they were measured."""
+    predicted: dict[str, Interval]
+    """Target losses, predicted before they were measured."""
 
     def of(self, name: str) -> list[int]:
         """The trainings of a mixture, by seed."""

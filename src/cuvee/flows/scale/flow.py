@@ -51,7 +51,7 @@ def run(
     Args:
         config: what the user wrote.
         folder: where everything is kept.
-        progress: told all the way; FLOPs and hours before anything is trained.
+        progress: where work is reported; FLOPs and hours before anything is trained.
         executor: where jobs run; by default ``config.workers`` processes on this machine.
 
     Raises:
@@ -143,7 +143,7 @@ class _Climb:
         )
 
     def _checked(self, optima: Optima, law: ScaleLaw) -> CheckRuns | None:
-        """Train the mixtures found, one scale above; what the law says of them is told before."""
+        """Train the mixtures found, one scale above; the law's predictions are reported before."""
         check = self.ladder.check
         if check is None:
             return None
@@ -160,8 +160,8 @@ class _Climb:
         trainings = self._trainings(check, mixtures)
         planned = self._planned(check, trainings, MEASURED_ALONG)
         observed = self._observed(planned, FOUND)
-        foretold = dict(zip(mixtures, law.target(list(mixtures.values()), scale), strict=True))
-        return CheckRuns(check, mixtures, tuple(trainings), tuple(planned), observed, foretold)
+        predicted = dict(zip(mixtures, law.target(list(mixtures.values()), scale), strict=True))
+        return CheckRuns(check, mixtures, tuple(trainings), tuple(planned), observed, predicted)
 
     def _even(self) -> dict[str, Mixture]:
         """What needs no runs; inside the limits."""

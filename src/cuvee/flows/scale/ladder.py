@@ -63,7 +63,7 @@ def asked_for(config: StudyConfig) -> int:
     """Tokens of the target run; to be asked before any text is read.
 
     Raises:
-        ConfigError: they are not told, or there is one source only.
+        ConfigError: they are not known, or there is one source only.
     """
     if config.target_run.tokens is None:
         raise ConfigError("target_run.tokens: missing; `cuvee scale` decides for a run of so many tokens")
@@ -90,8 +90,8 @@ class Ladder:
             training_flops: a token, of a model of so many parameters.
 
         Raises:
-            ConfigError: the target run is unknown, there is one source only, or the budget is too small (told
-                with the least that would do).
+            ConfigError: the target run is unknown, there is one source only, or the budget is too small (the
+                message names the least that would do).
         """
         target = asked_for(config)
         settings = config.scale

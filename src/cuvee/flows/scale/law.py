@@ -116,7 +116,7 @@ def scale_of(plan: Plan, available: Mapping[str, int], parameters: int, tokens: 
     Args:
         plan: of the study.
         available: tokens of each source that the target run can draw on.
-        parameters: of the model that is asked for; told as those of the one that can be built.
+        parameters: of the model that is asked for; given as those of the one that can be built.
         tokens: trained on.
     """
     unique = np.array([float(count) for count in available.values()]) * tokens / asked_for(plan.config)

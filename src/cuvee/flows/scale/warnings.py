@@ -49,7 +49,7 @@ def warnings(findings: ScaleFindings, runner: Runner, law: ScaleLaw, method: str
     if law.extrapolation is None:
         yield "Too few runs to see how far the law can be believed: its predictions have no intervals."
     if config.model.folder is not None and config.target_run.parameters is not None:
-        yield "The model was brought along, so all runs are of its size: `target_run.parameters` is not used."
+        yield "The model is a given checkpoint, so all runs have its size: `target_run.parameters` is unused."
     asked = optima.at(findings.ladder.target.tokens)
     if method == AUTOSCALE and not findings.region.contains(asked, 1e-3):
         yield "The limits moved the mixture away from where AutoScale had it."

@@ -42,7 +42,7 @@ def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
     """The mixture of the lowest expected target loss among those trained at the target fidelity.
 
     Raises:
-        TrainingError: too few experiments measured anything (the last reason is told).
+        TrainingError: too few experiments measured anything (the message names the last reason).
     """
     measured = len(findings.history.trials.measured)
     if measured < LEAST_BELIEVED:
@@ -73,7 +73,7 @@ def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
         fidelities=tuple(end.fidelity(place) for place in range(len(space.fidelities))),
         tried=end.tried(),
         trained=end.trained(),
-        known=len(findings.history.trials) - end.told,
+        known=len(findings.history.trials) - end.observed,
         pool_flops=findings.spent - sum(one.flops for one in findings.made),
         flops=findings.spent,
         budget_flops=config.search.budget_flops,
@@ -121,9 +121,9 @@ class _SearchEnd:
         return baselines(self.findings.menu.space.region, self.findings.menu.available)[0]
 
     @property
-    def told(self) -> int:
+    def observed(self) -> int:
         """Trials of this search, parts of trainings included."""
-        return sum(one.told for one in self.findings.made)
+        return sum(one.observed for one in self.findings.made)
 
     def at_target(self, shares: FloatArray) -> FloatArray:
         """Expected target losses [n] of mixtures at the target fidelity."""
@@ -240,7 +240,7 @@ class _SearchEnd:
         dearest = target.tokens
         if config.target_run.tokens is None:
             found.append(
-                "The tokens of the target run are not told (`target_run.tokens`): repetition is neither "
+                "The tokens of the target run are unknown (`target_run.tokens`): repetition is neither "
                 "capped nor matched."
             )
         elif config.target_run.tokens > 1.5 * dearest:

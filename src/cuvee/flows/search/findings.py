@@ -23,8 +23,8 @@ class Made:
     """What was expected before of knowing everything; see ``Asked.gain``."""
     error: str
     """Why it failed; empty where it did not."""
-    told: int = 1
-    """Trials it told of: itself, and parts of its training that were not known."""
+    observed: int = 1
+    """Trials it gave: itself, and parts of its training that were not known."""
 
 
 @dataclass(frozen=True, eq=False)

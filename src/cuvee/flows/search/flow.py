@@ -60,11 +60,11 @@ def run(
     Args:
         config: what the user wrote.
         folder: where everything is kept.
-        progress: told all the way; a line for every experiment.
+        progress: where work is reported; a line for every experiment.
         executor: where jobs run; by default ``config.workers`` processes on this machine.
 
     Raises:
-        ConfigError: the budget is too small (told with what it would take), or an unknown method.
+        ConfigError: the budget is too small (the message names what it would take), or an unknown method.
         CuveeError: anything else that cannot go on; what is done so far is kept. A training that fails is
             no error: it is an experiment that measured nothing.
     """

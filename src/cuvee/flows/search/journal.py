@@ -75,12 +75,12 @@ class Journal:
 
     @classmethod
     def opened(cls, path: Path, pool_flops: float, known: Sequence[str]) -> "Journal":
-        """The journal of that name, or a new one that begins with what is told.
+        """The journal of that name, or a new one that begins with what is named.
 
         A last line that was cut off by a kill is taken away: its experiments were never begun.
 
         Raises:
-            StoreError: it is damaged elsewhere (line told), or another version wrote it.
+            StoreError: it is damaged elsewhere (the message names the line), or another version wrote it.
         """
         if not path.is_file():
             journal = cls(path, pool_flops, tuple(known))

@@ -140,7 +140,7 @@ class Menu:
 
     def question(self, method: Method) -> str:
         """Digest of all that decides what is asked for, but the budget where ``search.target_tokens`` is
-        told."""
+        given."""
         region, plan, config = self.space.region, self.runner.plan, self.runner.plan.config
         pool = list(_pool(plan)) if config.search.proxies else []
         return digest(

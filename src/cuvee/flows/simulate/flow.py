@@ -60,7 +60,7 @@ def simulate(
         command: that asks the same again; kept in the answer.
         notes_before: on the table; kept in the answer.
         executor: where trajectories are made; default here. It changes no number.
-        progress: told of every trajectory.
+        progress: where every trajectory is reported.
 
     Raises:
         ConfigError: the runs cannot be searched (see ``benchmark_of``), or the budget ends before a method's

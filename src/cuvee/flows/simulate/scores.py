@@ -89,7 +89,7 @@ def verdict(found: Sequence[MethodComparison]) -> Adaptivity:
     sure = [one.chance > 0.5 for one in found if one.p_value < _SURE]
     if sure and all(sure):
         return "pays"
-    return "costs" if sure and not any(sure) else "not told"
+    return "costs" if sure and not any(sure) else "not clear"
 
 
 def quantile(values: Sequence[float], part: float) -> float:

@@ -60,7 +60,7 @@ def trajectories_of(
         question: methods, seeds, budget and batch.
         folder: where trajectories are kept.
         executor: where trajectories are made. It changes no number.
-        progress: told of every trajectory.
+        progress: where every trajectory is reported.
 
     Raises:
         ConfigError: no trajectory of some method makes a run at the target within the budget, or a file

@@ -52,7 +52,7 @@ class MultiFidelityMultiScale:
     )
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
-        """See ``Method.ask``. It waits until all of the first runs are told."""
+        """See ``Method.ask``. It waits until all of the first runs are named."""
         asked: list[Experiment] = []
         known: FittedSurrogate | None = None
         for _ in range(count):
@@ -124,14 +124,14 @@ class FittedSurrogate:
         prior = ProcessPrior.fitted(points[: len(first)], values[: len(first)], noise, _STEPS, rng)
         checked = _candidates(space, space.target, trials.shares[:0], _CHECKED, rng)
         asked = _points(space, checked, np.full(len(checked), space.target))
-        told = len(first)  # at each later ask
-        while told < len(rows):
+        observed = len(first)  # at each later ask
+        while observed < len(rows):
             gains = ProcessPosterior.of(prior, points, values, noise).largest_improvements(asked, values)
-            little = np.flatnonzero(gains[told - 1 : -1] < _LITTLE)
+            little = np.flatnonzero(gains[observed - 1 : -1] < _LITTLE)
             if not len(little):
                 break
             prior = prior.scaled(_SHORTER)
-            told += int(little[0]) + 1
+            observed += int(little[0]) + 1
         return cls(prior, points, values, len({runs[row] for row in later.tolist()}))
 
     def best(self, history: History, noise: float, seed: int) -> Experiment | None:

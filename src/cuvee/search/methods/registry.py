@@ -32,6 +32,6 @@ def method_named(name: str) -> Method:
     """A row of ``PROPOSERS``.
 
     Raises:
-        ConfigError: there is none of that name; the names are told.
+        ConfigError: there is none of that name; the names are named.
     """
     return row_named(PROPOSERS, name, "search method")

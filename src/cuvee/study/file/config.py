@@ -40,7 +40,7 @@ from cuvee.study.file.settings import (
     TargetSettings,
     TokenizerSettings,
 )
-from cuvee.study.file.yaml_file import did_you_mean, read_yaml, told
+from cuvee.study.file.yaml_file import did_you_mean, in_plain_words, read_yaml
 from cuvee.types import Json
 
 SCHEMA = 1
@@ -128,7 +128,7 @@ class StudyConfig(Settings):
         try:
             return cls.model_validate(with_defaults(raw), context={"folder": folder})
         except ValidationError as error:
-            raise told(error, cls, raw, name) from None
+            raise in_plain_words(error, cls, raw, name) from None
 
     def searching(self, changes: Mapping[str, Any]) -> "StudyConfig":
         """The same with other settings of ``search``, such as a budget given on the command line.

@@ -50,7 +50,7 @@ class StudyFolder:
 
     @classmethod
     def of(cls, path: Path) -> "StudyFolder":
-        """The folder of a study, told as the folder itself or as its ``study.yaml``.
+        """The folder of a study, given as the folder itself or as its ``study.yaml``.
 
         Raises:
             ConfigError: nothing is there, or a folder without a ``study.yaml``.

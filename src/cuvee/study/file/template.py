@@ -27,7 +27,7 @@ _HEAD = """\
 # `#key: value` shows a default: remove the # to change it. Sizes, tokens and counts are those of
 # `effort: {effort}`; other efforts have other defaults.
 """
-# These sections take names that only the user knows; their keys are told as words.
+# These sections take names that only the user knows; their keys are explained in words.
 _NAMED: Mapping[str, type[BaseModel]] = {"sources": SourceSettings, "evaluations": EvaluationSettings}
 
 

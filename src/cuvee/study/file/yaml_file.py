@@ -110,7 +110,9 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     return value
 
 
-def told(error: ValidationError, model: type[BaseModel], raw: Mapping[str, Any], name: str) -> ConfigError:
+def in_plain_words(
+    error: ValidationError, model: type[BaseModel], raw: Mapping[str, Any], name: str
+) -> ConfigError:
     """A validation error as one ConfigError: a line for each problem, each with file and dotted key."""
     order = {str(key): index for index, key in enumerate(raw)}
     problems: dict[str, int] = {}

@@ -216,7 +216,7 @@ class Plan:
         """The study's model, or a new one of another size.
 
         Raises:
-            ConfigError: no model of that size can be built, or the study's was brought along.
+            ConfigError: no model of that size can be built, or the study's is a given checkpoint.
         """
         if self.model.config is None or parameters == self.config.model.parameters:
             return self.model
@@ -243,7 +243,7 @@ class Plan:
     def alone(
         self, mixture: Mixture, model: ModelSpec, tokens: int, scale_tokens: int, replica: int = 0
     ) -> TrainingRun:
-        """A run that owes nothing to a pool: all training text, from scratch or from the model brought along.
+        """A run that owes nothing to a pool: all training text, from scratch or from a given checkpoint.
 
         It is trained as references are; from scratch with a warm-up no shorter than the seed model's, and at
         another size with a learning rate that falls as the default does.
@@ -382,7 +382,7 @@ def _bench(config: StudyConfig, material: Material, model: ModelSpec) -> Bench:
 
 
 def _check_fit(config: StudyConfig, model: CausalModel, vocabulary: int) -> None:
-    """Tell what a model that was brought along cannot do."""
+    """Warn of what a given checkpoint cannot do."""
     folder = config.model.folder
     if vocabulary > model.vocabulary_size:
         raise ConfigError(

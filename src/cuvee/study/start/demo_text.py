@@ -1,4 +1,4 @@
-"""Real text of different kinds from what the installation brought along.
+"""Real text of different kinds, from files that the installation holds.
 
 Nothing is downloaded and nothing outside the Python installation and its packages is read. The text
 follows the versions installed, so it serves a demonstration, not a benchmark.
