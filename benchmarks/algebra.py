@@ -25,7 +25,7 @@ from cuvee.sources.evaluation_set import Half
 from cuvee.sources.shards import TokenShard
 from cuvee.types import FloatArray
 
-STEP = 0.05
+STEP = 0.0125
 """Of the differences: in float32 a smaller one loses more digits than the fourth order wins."""
 
 
