@@ -31,7 +31,8 @@ def main() -> None:
 
 def tables(trees: Sequence[Tree]) -> list[Table]:
     """The counts, the sentences, and the lists of each tree that are not empty."""
-    found = [counts(trees), rewritten(trees[0], trees[-1])]
+    first, last = trees[0], trees[-1]
+    found = [counts(trees), rewritten(first, last), said_otherwise(first, last)]
     lists = (doubled, unreached, circles, layers, among_flows, rooms, reused)
     return found + [table for make in lists for tree in trees if (table := make(tree)).rows]
 
@@ -54,7 +55,7 @@ def counts(trees: Sequence[Tree]) -> Table:
         ("import circles among rooms", lambda tree: len(house_counts.room_circles(tree)), "0"),
         ("imports against the layers", lambda tree: len(house_counts.against_layers(tree)), "0"),
         ("imports among the flows", lambda tree: len(house_counts.among_flows(tree)), "0"),
-        ("files reached by no command", lambda tree: len(house_counts.unreached(tree)), "0"),
+        ("files reached by no command nor `cuvee.open`", lambda tree: len(house_counts.unreached(tree)), "0"),
         ("their lines", lambda tree: sum(module.lines for module in house_counts.unreached(tree)), "0"),
         ("class names in two files", lambda tree: len(house_counts.classes_twice(tree)), "0"),
         ("of which public", _public_twice, "0"),
@@ -123,6 +124,12 @@ def rewritten(before: Tree, after: Tree) -> Table:
             f"another file word for word is kept. Counted are, for {where}.",
         ),
     )
+
+
+def said_otherwise(before: Tree, after: Tree) -> Table:
+    """Headlines and verdicts, sentence by sentence."""
+    rows: list[Row] = list(house_words.replaced(before, after))
+    return Table(f"Headlines and verdicts, {before.name} to {after.name}", ("when", "sentence"), tuple(rows))
 
 
 # --- the lists --------------------------------------------------------------------------------------

@@ -76,6 +76,14 @@ def changes(before: Tree, after: Tree) -> list[tuple[Texts, Change]]:
     return found
 
 
+def replaced(before: Tree, after: Tree) -> list[tuple[str, str]]:
+    """Sentences of headlines and verdicts that stand in one tree alone, each with ``before`` or ``now``."""
+    (kind,) = (one for one in KINDS if one.name == "headlines and verdicts")
+    gone = sentences(kind, before) - everything(after)
+    new = sentences(kind, after) - everything(before)
+    return [("before", one) for one in sorted(gone)] + [("now", one) for one in sorted(new)]
+
+
 def sentences(kind: Texts, tree: Tree) -> frozenset[str]:
     """All different ones of one kind."""
     found: set[str] = set()

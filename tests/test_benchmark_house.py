@@ -171,7 +171,7 @@ def test_the_page_lists_what_it_counts() -> None:
     after = Tree("after", {**small().files, **flow, **tests})
     tables = {table.title: table for table in house.tables((small(), after))}
     counts = {row[0]: row[1:3] for row in tables["Before and after"].rows}
-    assert counts["files reached by no command"] == (1, 1)
+    assert counts["files reached by no command nor `cuvee.open`"] == (1, 1)
     assert counts["lines of the smallest flow"] == ("not there", 3)
     assert tables["Files reached by no command: after"].rows == (("`laws/dead.py`", 3, "`laws/__init__.py`"),)
     assert tables["What the smallest flow reuses: after"].rows == (("`laws/linear.py`", 2),)
