@@ -309,3 +309,16 @@ def test_order_and_rounding_change_nothing_else(
                 table.observations.metric(metric)[row], straight.observations.metric(metric)[i]
             )
     assert table.directions == straight.directions
+
+
+def test_runs_are_left_out_by_name(tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").write_text("run,w:web,w:code,m:loss\na,1,0,3\nb,0.5,0.5,900\nc,0,1,2\n")
+    table = import_runs([tmp_path / "runs.csv"])
+    kept = table.without(["b"])
+    assert kept.observations.keys == ("a", "c")
+    assert kept.notes[-1] == "Left out as asked: b."
+    assert table.without([]) is table
+    with pytest.raises(ConfigError, match="no run 'd' to leave out; there are: a, b, c"):
+        table.without(["d"])
+    with pytest.raises(ConfigError, match="keep some"):
+        table.without(["a", "b", "c"])

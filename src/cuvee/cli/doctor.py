@@ -16,6 +16,7 @@ from cuvee.cli.fit import (
     Targets,
     TargetTokens,
     Tokens,
+    Without,
 )
 from cuvee.cli.options import AsJson
 
@@ -34,6 +35,7 @@ def doctor(
         list[str] | None,
         typer.Option("--where", metavar="COLUMN=VALUE", help="Check only these rows, such as split=train."),
     ] = None,
+    without: Without = None,
     target: Targets = None,
     guard: Guards = None,
     lower: Lower = None,
@@ -62,7 +64,8 @@ def doctor(
         target_tokens=math.nan if target_tokens is None else target_tokens,
         max_epochs=math.nan if max_epochs is None else max_epochs,
     )
-    found = diagnose(tables, given.pairs(where, "--where"), lower or (), higher or (), question, FIT)
+    rows = given.pairs(where, "--where")
+    found = diagnose(tables, rows, lower or (), higher or (), question, FIT, without or ())
     if as_json:
         print_json(found.as_json())
     else:

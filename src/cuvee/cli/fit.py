@@ -111,6 +111,10 @@ LawName = Annotated[
         f"left-out runs. {one_of(LAWS)}",
     ),
 ]
+Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", metavar="RUN", help="Leave out this run, such as one that diverged."),
+]
 Level = Annotated[float | None, typer.Option("--level", help="Level of all intervals. Default: 0.8.")]
 
 
@@ -136,6 +140,7 @@ def fit(
         list[str] | None,
         typer.Option("--where", metavar="COLUMN=VALUE", help="Use only these rows, such as split=train."),
     ] = None,
+    without: Without = None,
     out: Annotated[Path, typer.Option("--out", help="Output folder.")] = Path("fit"),
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +153,8 @@ def fit(
     from cuvee.question.runs import every_scale, one_scale
 
     question = _changed(Question(), context.params)
-    subject = Subject.read(tables, pairs(where, "--where"), lower or (), higher or (), question)
+    rows = pairs(where, "--where")
+    subject = Subject.read(tables, rows, lower or (), higher or (), question, without=without or ())
     said = subject.all_runs, tables, lower or (), higher or ()
     # Laws of one scale have nothing to say of a table of several.
     several = law in OF_SCALE

@@ -122,6 +122,11 @@ class TrainingCheck:
         return "" if all(math.isclose(one, equal[0]) for one in equal) else ", as near as the limits allow"
 
     @property
+    def _lowest(self) -> str:
+        """The baseline whose trainings ended lowest."""
+        return max(self.comparisons, key=lambda one: one.difference).baseline
+
+    @property
     def verdict(self) -> Verdict:
         """What may be said of the pick."""
         trained = f"{self.trained} at {self.extent}" + ("" if self.unseen else f" ({self.measured_on})")
@@ -136,7 +141,9 @@ class TrainingCheck:
             )
         if worse := [one.baseline for one in self.comparisons if one.worse]:
             return Verdict(
-                "refuted", f"In {trained} it is worse than {' and '.join(worse)} ({told}). Do not use it."
+                "refuted",
+                f"In {trained} it is worse than {' and '.join(worse)} ({told}). Do not use it: "
+                f"{self._lowest} ended lowest.",
             )
         same = {arm.name for arm in self.arms[1:]} - {one.baseline for one in self.comparisons}
         if same:

@@ -18,6 +18,7 @@ def diagnose(
     higher: Sequence[str] = (),
     question: Question | None = None,
     answer: Path | None = None,
+    without: Sequence[str] = (),
 ) -> Diagnosis:
     """Examine runs and what is asked of them. Nothing is fitted; some tenths of a second for 1000 runs.
 
@@ -30,8 +31,9 @@ def diagnose(
         higher: see ``lower``.
         question: target, guards, bounds, token counts and caps of the mixture that is to be chosen.
         answer: a folder of an earlier ``cuvee fit``, compared with the runs if there is one.
+        without: runs that are left out.
     """
-    subject = Subject.read(paths, where, lower, higher, question, answer)
+    subject = Subject.read(paths, where, lower, higher, question, answer, without)
     return examine(subject)
 
 

@@ -68,6 +68,7 @@ class Subject:
         higher: Sequence[str] = (),
         question: Question | None = None,
         answer: Path | None = None,
+        without: Sequence[str] = (),
     ) -> Self:
         """Read files as ``import_runs`` does; where it refuses them, as far as they can be understood."""
         table, refusal = None, ""
@@ -75,7 +76,7 @@ class Subject:
         try:
             files = open_files(paths, notes)
             parts = read_parts(files)
-            table = table_of(parts, notes).where(**(where or {}))
+            table = table_of(parts, notes).where(**(where or {})).without(without)
         except CuveeError as refused:
             refusal = str(refused)
             files = _opened(paths)

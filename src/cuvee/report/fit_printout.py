@@ -2,7 +2,6 @@
 
 import math
 
-from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.fit.result import LawRow, Sensitivity
 from cuvee.precision import Precision
 from cuvee.report.fit_view import FitView
@@ -20,7 +19,7 @@ def fit_printout(view: FitView) -> Printout:
         _candidates(view),
         _laws(view),
         *([_front(view)] if decision.front else []),
-        *([_next_runs(decision)] if decision.next_runs else []),
+        *([_next_runs(view)] if view.next_runs else []),
         *noted(decision.notes),
     )
 
@@ -104,9 +103,9 @@ def _front(view: FitView) -> Grid:
     )
 
 
-def _next_runs(decision: LawDecision) -> Grid:
+def _next_runs(view: FitView) -> Grid:
     return Grid(
         "Runs worth making (their mixtures stand in fit.json)",
         ("run", "gain", "what it tells"),
-        tuple((run.name, Precision.alone(run.gain).word(run.gain), run.tells) for run in decision.next_runs),
+        tuple((run.name, Precision.alone(run.gain).word(run.gain), run.tells) for run in view.next_runs),
     )

@@ -9,7 +9,8 @@ from cuvee.decisions.ablation.result import Loss, PredictedLosses
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.fit.headline import scale_of_runs
 from cuvee.decisions.fit.precision import front_precisions, metric_precision, target_precision
-from cuvee.decisions.fit.result import BEST_OBSERVED, PICK, LawRow, Sensitivity
+from cuvee.decisions.fit.result import BEST_OBSERVED, PICK, LawRow, ProposedRun, Sensitivity
+from cuvee.decisions.fit.verdict import believed
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.shares import largest_first
 from cuvee.report.badge import Badge, badge_of
@@ -93,6 +94,11 @@ class FitView:
             front_words=tuple(map(Words, front_precisions(decision))),
             panel=panel,
         )
+
+    @property
+    def next_runs(self) -> tuple[ProposedRun, ...]:
+        """What further runs are worth is what the law says of them: nothing, where it is not believed."""
+        return self.decision.next_runs if believed(self.decision) else ()
 
     @property
     def scale(self) -> str:

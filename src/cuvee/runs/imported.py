@@ -4,6 +4,7 @@
 they tell. Every row keeps its other columns as labels, by which rows can be chosen.
 """
 
+import difflib
 import math
 import re
 from collections import Counter
@@ -130,6 +131,26 @@ class ImportedTable:
                 raise ConfigError(f"no row has {name} = {wanted}; there are: {listed(there, 8)}")
             mask = hit
         return self.select(mask)
+
+    def without(self, runs: Sequence[str]) -> Self:
+        """The rows but those of some runs, which are named in the notes.
+
+        Raises:
+            ConfigError: no such run, or no other one.
+        """
+        keys, gone = self.observations.keys, list(dict.fromkeys(runs))
+        if not gone:
+            return self
+        if unknown := [name for name in gone if name not in keys]:
+            near = difflib.get_close_matches(unknown[0], keys, n=3)
+            hint = (
+                f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {listed(keys, 8)}"
+            )
+            raise ConfigError(f"no run {unknown[0]!r} to leave out; {hint}")
+        if len(gone) == len(self):
+            raise ConfigError("all runs are left out; keep some")
+        kept = self.select([place for place, key in enumerate(keys) if key not in gone])
+        return replace(kept, notes=(*self.notes, f"Left out as asked: {listed(gone, 8)}."))
 
     def _column(self, name: str) -> Sequence[Any]:
         if name in self.labels:
