@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from cuvee.search.initial_design import InitialDesign
 from cuvee.search.methods.cost_aware import CostAware
-from cuvee.search.opening import Opening
 from cuvee.search.proposer import History, Method
 from cuvee.search.space import Experiment, Space
 from cuvee.search.untried import at_fidelity, untried_draws
@@ -75,8 +75,8 @@ class MaxValueEntropy:
         from botorch.acquisition.max_value_entropy_search import qMultiFidelityMaxValueEntropy as Acquisition
 
         space, rng, ours = history.space, history.rng(seed), CostAware()
-        opening = Opening.of(space, ours.first, ours.second, ours.opening)
-        if first := opening.next(history, rng):
+        design = InitialDesign.of(space, ours.first, ours.second, ours.opening)
+        if first := design.next(history, rng):
             return [first]
         fidelities = range(len(space.fidelities))
         each = {
@@ -96,7 +96,7 @@ class MaxValueEntropy:
             model = _fitted(told, trials.costs[known] @ history.weights, sizes)
             _, asked = history.asked_for()
             enough = ours.patience * space.fidelities[space.target].flops
-            if space.target not in asked or opening.spent_since(history) >= enough:
+            if space.target not in asked or design.spent_since(history) >= enough:
                 place = int(model.posterior(best).mean.argmax())
                 return at_fidelity(drawn[space.target][[place]], space.target)
             acquisition = Acquisition(model, candidate_set=best, project=lambda x: _at_target(x, sizes))

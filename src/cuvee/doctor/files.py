@@ -115,8 +115,8 @@ def numbered_sources(subject: Subject) -> Iterator[Finding]:
     if numbered:
         yield warning(
             subject.title,
-            f"Sources are called by number: {listed(numbered)}. Which text that is hangs on an order that no"
-            " file tells, and it changes in silence when a source is added.",
+            f"Sources are called by number: {listed(numbered)}. Which text that is depends on an order that"
+            " no file names, and it changes in silence when a source is added.",
             "Name the columns by their sources.",
         )
 

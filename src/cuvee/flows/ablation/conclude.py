@@ -162,7 +162,7 @@ def _why(choice: ProxyChoice | None, evidence: Evidence | None) -> str:
         )
     return (
         f"Left-out references are predicted with smaller errors than by what needs no proxy only {part} "
-        f"(the best of that: '{choice.best_baseline}'). More references tell more: raise `references.count` "
+        f"(the best of that: '{choice.best_baseline}'). More references help: raise `references.count` "
         "and run again."
     )
 

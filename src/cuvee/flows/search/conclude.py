@@ -246,7 +246,7 @@ class _SearchEnd:
         elif config.target_run.tokens > 1.5 * dearest:
             found.append(
                 f"The target run has {config.target_run.tokens / dearest:.1f} times the tokens of the "
-                "dearest training: the best mixture may move on the way; `cuvee scale` looks for that."
+                "longest training: the best mixture may move on the way; `cuvee scale` looks for that."
             )
         if config.target_run.tokens is not None and not config.target_run.simulated_epoching:
             found.append(EPOCHING_OFF)

@@ -198,7 +198,7 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]
         if price(least) * settings.target_runs > budget:
             raise ConfigError(
                 f"search.budget_flops: {flops(settings.budget_flops, 3)} are too few; "
-                f"{settings.target_runs:g} trainings of {least:,} tokens, the shortest that tell anything, "
+                f"{settings.target_runs:g} trainings of {least:,} tokens, the shortest of any use, "
                 f"take {flops(price(least) * settings.target_runs, 3)}"
                 + _pool_told(settings.budget_flops - budget)
             )
@@ -213,7 +213,7 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]
         key = "search.target_tokens" if settings.target_tokens is not None else "target_run.tokens"
         raise ConfigError(
             f"{key}: {highest:,} are fewer than the {least:,} tokens ({LEAST_STEPS} steps) of the shortest "
-            "training that tells anything; raise them, or lower `reference_training.batch_tokens`"
+            "training of any use; raise them, or lower `reference_training.batch_tokens`"
         )
     lengths = [highest / settings.step**below for below in range(settings.scales, -1, -1)]
     trainings = [Training(sized(tokens, highest), round(tokens)) for tokens in lengths if tokens >= least]

@@ -60,14 +60,14 @@ def _check_halves(bases: Sequence[Part], additions: Sequence[Part]) -> None:
         marked = [name for part in additions for name in part.metrics if may_be_share(name)]
         why = f"; {listed(marked)} may be shares, but do not sum to one" if len(marked) > 1 else ""
         raise ConfigError(
-            f"there are metrics in {_titles(additions)}, but no file tells the shares of the runs; add a"
+            f"there are metrics in {_titles(additions)}, but no file has the shares of the runs; add a"
             " table of one row a run, with a column run and a column w:<source> for the share of each source"
             f" (or Olmix ratios, RegMix mixtures){why}"
         )
     half = [part for part in bases if _is_half(part)]
     if half and not additions:
         raise ConfigError(
-            f"there are shares in {_titles(half)}, but no file tells what was measured; add columns"
+            f"there are shares in {_titles(half)}, but no file has metrics; add columns"
             " m:<metric>, or the file of metrics (Olmix metrics, RegMix losses, results of"
             " lm-evaluation-harness)"
         )

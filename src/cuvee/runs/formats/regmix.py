@@ -74,7 +74,7 @@ def read(files: Sequence[File]) -> list[Part]:
             )
         if mine != theirs:
             notes[mixture] = (
-                f"{mixture.path} and {loss.path} were joined by index; their names do not tell it."
+                f"{mixture.path} and {loss.path} were joined by index; their names do not confirm it."
             )
         sets[loss.path] = mine
     elif mixtures and losses:
