@@ -179,7 +179,7 @@ def attempt(root: Path, seconds: float | None = None) -> tuple[bool, float]:
         text=True,
     )
     try:
-        _, told = process.communicate(timeout=seconds)
+        _, printed = process.communicate(timeout=seconds)
     except BaseException as error:  # an interrupted benchmark must not leave its study running
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -187,7 +187,7 @@ def attempt(root: Path, seconds: float | None = None) -> tuple[bool, float]:
             raise
         return False, time.monotonic() - began
     if process.returncode:
-        raise RuntimeError(f"{root}: the study ended with {process.returncode}: {told[-2000:]}")
+        raise RuntimeError(f"{root}: the study ended with {process.returncode}: {printed[-2000:]}")
     return True, time.monotonic() - began
 
 

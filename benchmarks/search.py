@@ -152,8 +152,8 @@ def surrogate() -> Table:
         mean, single, inside = [], [], []
         for seed in range(SPLITS):
             order = np.random.default_rng(seed).permutation(len(pool))
-            told, rest = order[:count], order[count:]
-            trials = Trials(replay.metrics, pool[told], np.full(count, target), true[told])
+            observed, rest = order[:count], order[count:]
+            trials = Trials(replay.metrics, pool[observed], np.full(count, target), true[observed])
             believed = Surrogate.of(History(replay.space, weights, trials))
             places = believed.places(pool[rest], np.full(len(rest), target))
             missed = believed.mean(places) - true[rest]

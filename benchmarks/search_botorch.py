@@ -89,11 +89,11 @@ class MaxValueEntropy:
             return []
         trials, places = history.trials, _sizes(space)
         known = trials.measured
-        told = np.hstack([trials.shares[known], places[trials.fidelity[known]]])
-        sizes = list(range(rows.shape[1], told.shape[1]))
+        observed = np.hstack([trials.shares[known], places[trials.fidelity[known]]])
+        sizes = list(range(rows.shape[1], observed.shape[1]))
         best = torch.tensor(np.hstack([drawn[space.target], np.ones((len(drawn[space.target]), len(sizes)))]))
         with _quiet(seed):
-            model = _fitted(told, trials.costs[known] @ history.weights, sizes)
+            model = _fitted(observed, trials.costs[known] @ history.weights, sizes)
             _, asked = history.asked_for()
             enough = ours.patience * space.fidelities[space.target].flops
             if space.target not in asked or design.spent_since(history) >= enough:
@@ -116,11 +116,11 @@ def _fitted(places: FloatArray, costs: FloatArray, fidelities: list[int]) -> Any
     from botorch.models import SingleTaskGP, SingleTaskMultiFidelityGP
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
-    told, values = torch.tensor(places), torch.tensor(-costs)[:, None]
+    observed, values = torch.tensor(places), torch.tensor(-costs)[:, None]
     if fidelities:
-        model = SingleTaskMultiFidelityGP(told, values, data_fidelities=fidelities)
+        model = SingleTaskMultiFidelityGP(observed, values, data_fidelities=fidelities)
     else:
-        model = SingleTaskGP(told, values)
+        model = SingleTaskGP(observed, values)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     return model
 

@@ -249,7 +249,7 @@ class Law(Protocol):
         """Fit all metrics.
 
         Raises:
-            ConfigError: the data cannot carry the law (what is missing is told).
+            ConfigError: the data cannot carry the law (the message names what is missing).
         """
         ...
 

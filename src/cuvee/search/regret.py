@@ -1,4 +1,4 @@
-"""What a search could still gain: draws of all that is believed of the target fidelity."""
+"""What a search could still gain: draws from the posterior at the target fidelity."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -97,7 +97,7 @@ def _root(covariance: FloatArray) -> FloatArray:
 
 
 def believed(history: History, seed: int, tested_only: bool = True) -> Regret:
-    """The regret that is believed after a history, of the metrics that count.
+    """The expected regret after a history, of the metrics that count.
 
     Cost: a fit of the surrogate, about a second at 100 experiments.
     """

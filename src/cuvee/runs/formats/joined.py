@@ -189,13 +189,13 @@ class _Runs:
         return all(base.marks[mark] == row.marks[mark] for mark in marks)
 
     def _child(self, place: int, row: Row) -> int:
-        """The row of a run for the marks of one row of metrics; the run itself where marks tell nothing."""
+        """The row of a run for the marks of one row of metrics; the run itself where there are no marks."""
         marks = [mark for mark in self._added_apart if mark not in self._apart and mark in row.marks]
         if not marks:
             return place
         children = self._children.setdefault(place, {})
-        told = tuple(f"{mark} {row.marks[mark]}" for mark in marks)
-        if told not in children:
+        marked = tuple(f"{mark} {row.marks[mark]}" for mark in marks)
+        if marked not in children:
             base = self._rows[place]
             key = key_of(_name(base), row.marks, marks)
             self._rows.append(
@@ -207,8 +207,8 @@ class _Runs:
                     run=_run(base.run or _name(base), row.marks, marks),
                 )
             )
-            children[told] = len(self._rows) - 1
-        return children[told]
+            children[marked] = len(self._rows) - 1
+        return children[marked]
 
     def _add(self, place: int, row: Row) -> None:
         base = self._rows[place]
@@ -245,7 +245,7 @@ def _is_half(part: Part) -> bool:
 
 
 def _directions(parts: Sequence[Part]) -> tuple[dict[str, KnownDirection], list[str]]:
-    """The known ones, and the metrics of which two files tell the opposite."""
+    """The known ones, and the metrics of which two files say the opposite."""
     result: dict[str, KnownDirection] = {}
     unsure: dict[str, None] = {}
     for part in parts:
