@@ -49,7 +49,7 @@ KILLS = 10
 SAVE_SECONDS = 0.5
 """How often a training under way is saved here; in a study every 20 seconds, longer than these trainings."""
 COMMAND = (sys.executable, "-m", "benchmarks.economy", "run")
-"""Runs the study of the folder that is named behind it."""
+"""Runs the study of the folder that stands behind it."""
 GOALS = {16: 0.75, 500: 1 / 15}
 """Numbers of mixtures, and the share of the FLOPs of training them all that proxies may cost."""
 

@@ -134,7 +134,7 @@ class FittedRepetition:
     law: RepetitionLaw
     parameters: dict[str, float]
     units: tuple[float, float]
-    """In which N and D are named."""
+    """The units of N and D."""
 
     def predict(self, runs: RepeatedRuns) -> FloatArray:
         """Losses [R]."""

@@ -45,9 +45,9 @@ class EffectiveDataScalingFormula:
     """theta = (log of fall, eps, b, A, alpha, T and R; log C [S], logit g [S], B [S])."""
 
     params: float
-    """In which N is named."""
+    """The unit of N."""
     tokens: float
-    """In which D is named."""
+    """The unit of D."""
     law: str = "effective_data_scaling"
     text: str = (
         "E + (eps + sum_i C[i] * n[i]**g[i])**-b + A * N**-alpha + T * D**-tau + sum_i B[i] * w[i]; "

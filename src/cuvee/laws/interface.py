@@ -56,7 +56,7 @@ class Scale:
 
     @property
     def known(self) -> bool:
-        """Anything is named."""
+        """True if parameters, tokens or unique tokens are given."""
         sizes = (self.params, self.tokens)
         return self.unique is not None or not all(np.isnan(size).all() for size in sizes)
 

@@ -53,9 +53,9 @@ class ScaleFormula:
     text: str
     joint: bool
     params: float
-    """In which N is named."""
+    """The unit of N."""
     tokens: float
-    """In which D is named."""
+    """The unit of D."""
 
     @property
     def convex(self) -> bool:

@@ -93,7 +93,7 @@ class Question:
         """The mixtures that may be chosen.
 
         Raises:
-            MixtureError: an unknown source is named.
+            MixtureError: a source is unknown.
             ConfigError: tokens of some of the sources, or of others.
             InfeasibleRegion: no mixture is allowed.
         """
@@ -109,7 +109,7 @@ class Question:
         """Weight of every metric, in order; they sum to one.
 
         Raises:
-            ConfigError: a metric is named that is not there.
+            ConfigError: a metric is not there.
         """
         for name in (*self.weights, *self.guards, *self.front):
             if name not in metrics:

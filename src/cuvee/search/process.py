@@ -98,7 +98,7 @@ class HistoryProcess:
         result: FloatArray = self.weights / np.sqrt((inverse**2).sum(axis=0))
         return result
 
-    def believing(self, observed: Places, more: Places) -> "HistoryProcess":
+    def conditioned(self, observed: Places, more: Places) -> "HistoryProcess":
         """Conditioned on pending inputs at their posterior mean: they get no weight, and the factor grows."""
         white = self.whitened(Between.of(observed, more))
         left = self.covariance(Between.of(more, more)) - white.T @ white

@@ -82,9 +82,9 @@ class Regret:
         """That more than ``tolerance`` is lost."""
         return float((self.lost > tolerance).mean())
 
-    def interval(self, fidelity: float) -> tuple[FloatArray, FloatArray]:
+    def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Ends [S] of the central interval of every share of the best mixture."""
-        low, high = np.quantile(self.winners, [0.5 - fidelity / 2, 0.5 + fidelity / 2], axis=0)
+        low, high = np.quantile(self.winners, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         return np.minimum(low, self.pick), np.maximum(high, self.pick)
 
 

@@ -42,7 +42,7 @@ class Row:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Other cells, by column."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of ``Run`` by name, those that are named."""
+    """Fields of ``Run`` by name, those that the file gives."""
     marks: Mapping[str, str] = field(default_factory=dict)
     """What tells it apart from other rows of its run (``marks.py``)."""
     run: str = ""

@@ -25,6 +25,8 @@ from cuvee.search.surrogate import Surrogate
 from cuvee.search.untried import at_fidelity, untried_draws
 from cuvee.types import FloatArray, IntArray
 
+# These and the settings below are chosen by hand: no table in ``benchmarks/`` compares others. ``search.md``
+# there has the method with these, also on objectives that were not used in development.
 _LEAST_RUNS = 4
 _SIDE = 128  # of the lowest means, and as many others: mixtures among which the best is sought
 _IMPROVING = 256  # mixtures of the lowest means that may improve on the best
@@ -70,7 +72,7 @@ class CostAware:
             elif found is None:
                 outlook = outlook or _Outlook.of(history, rng, seed)
                 found = self._next(history, design, outlook, rng)
-                outlook = outlook.believing(found)
+                outlook = outlook.conditioned(found)
             if found is None:
                 break
             asked.append(found)
@@ -124,7 +126,7 @@ class _Outlook:
         space, running = history.space, history.running
         surrogate = Surrogate.of_target(history, seed)
         weights = history.weights[surrogate.metrics]
-        surrogate = surrogate.believing(
+        surrogate = surrogate.conditioned(
             np.array([one.shares for one in running]).reshape(len(running), len(space.sources)),
             np.array([one.fidelity for one in running], dtype=np.int64),
         )
@@ -134,11 +136,13 @@ class _Outlook:
         order = np.argsort(mean, kind="stable")
         return cls(surrogate, weights, shares[order], target.select(order), mean[order])
 
-    def believing(self, asked: Experiment | None) -> "_Outlook":
+    def conditioned(self, asked: Experiment | None) -> "_Outlook":
         """Conditioned on one more pending experiment at its mean."""
         if asked is None:
             return self
-        return replace(self, surrogate=self.surrogate.believing(asked.row[None], np.array([asked.fidelity])))
+        return replace(
+            self, surrogate=self.surrogate.conditioned(asked.row[None], np.array([asked.fidelity]))
+        )
 
     @property
     def span(self) -> float:

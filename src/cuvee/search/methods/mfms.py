@@ -52,7 +52,7 @@ class MultiFidelityMultiScale:
     )
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
-        """See ``Method.ask``. It waits until all of the first runs are named."""
+        """See ``Method.ask``. It waits until all of the first runs are observed."""
         asked: list[Experiment] = []
         known: FittedSurrogate | None = None
         for _ in range(count):
