@@ -1,4 +1,4 @@
-"""Does averaging fail where it must, is failure told, and is the algebra exact?
+"""Does averaging fail where it must, is failure reported, and is the algebra exact?
 
 Works on the seed and the branches of ``make bench-ablation`` and trains only what they lack, into
 ``.bench/controls``. Run that benchmark first; without it the seed and the branches are trained here.
@@ -167,14 +167,14 @@ def learning_rates(bench: Bench, folder: Path, sources: Sequence[str]) -> list[C
     checks = []
     for label, members, expected in (("the study's", normal, False), (f"{RATE_FACTOR:g} times", runs, True)):
         pool = bench.pool(members)
-        told, highest = _told(bench.evaluator(), pool)
+        warned, highest = _warned(bench.evaluator(), pool)
         norm = Geometry.of(pool).norms.max() / Geometry.of(pool).seed_norm
         checks += [
             Check(
                 f"warnings at {label} learning rate",
-                told,
+                warned,
                 "some" if expected else "none",
-                bool(told) == expected,
+                bool(warned) == expected,
             ),
             Check("- highest barrier, nats", highest, "", None),
             Check("- longest branch over the seed's length", float(norm), "", None),
@@ -182,7 +182,7 @@ def learning_rates(bench: Bench, folder: Path, sources: Sequence[str]) -> list[C
     return checks
 
 
-def _told(evaluator: Evaluator, pool: FlatPool) -> tuple[int, float]:
+def _warned(evaluator: Evaluator, pool: FlatPool) -> tuple[int, float]:
     """Number of warnings of lengths and barriers, and the highest barrier over all subsets of two or more."""
     members = _losses(evaluator, pool, np.eye(len(pool.roster.members)))
     rows = [
@@ -192,8 +192,8 @@ def _told(evaluator: Evaluator, pool: FlatPool) -> tuple[int, float]:
     ]
     weights = np.array(rows)
     heights = barrier(_losses(evaluator, pool, weights), members, weights)
-    told = barrier_warnings(evaluator.documents.evaluations, heights)
-    return len(told) + len(Geometry.of(pool).warnings()), float(heights.max())
+    warned = barrier_warnings(evaluator.documents.evaluations, heights)
+    return len(warned) + len(Geometry.of(pool).warnings()), float(heights.max())
 
 
 def exactness(bench: Bench, merges: int, windows: int) -> tuple[list[Check], list[algebra.Slope]]:
@@ -295,7 +295,7 @@ def main(
     columns = "check", "measured", "goal", "holds"
     write(
         "controls",
-        "Does averaging fail where it must, is that told, and is the algebra exact?",
+        "Does averaging fail where it must, is that reported, and is the algebra exact?",
         [
             Table(
                 "Negative controls",

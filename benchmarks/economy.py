@@ -49,7 +49,7 @@ KILLS = 10
 SAVE_SECONDS = 0.5
 """How often a training under way is saved here; in a study every 20 seconds, longer than these trainings."""
 COMMAND = (sys.executable, "-m", "benchmarks.economy", "run")
-"""Runs the study of the folder that is named behind it."""
+"""Runs the study of the folder that stands behind it."""
 GOALS = {16: 0.75, 500: 1 / 15}
 """Numbers of mixtures, and the share of the FLOPs of training them all that proxies may cost."""
 
@@ -141,8 +141,9 @@ class Print:
         with RunStore(StudyFolder(root).store) as store:
             store.observations().write_csv(table)
         hashes = {}
+        kept = {".lock", ".observed"}  # by which commands know of each other
         leftovers = {
-            path for path in root.rglob(".*") if path.name != ".lock" and not path.name.startswith(".store")
+            path for path in root.rglob(".*") if path.name not in kept and not path.name.startswith(".store")
         }
         for path in sorted(root.rglob("*")):
             name = str(path.relative_to(root))
@@ -179,7 +180,7 @@ def attempt(root: Path, seconds: float | None = None) -> tuple[bool, float]:
         text=True,
     )
     try:
-        _, told = process.communicate(timeout=seconds)
+        _, printed = process.communicate(timeout=seconds)
     except BaseException as error:  # an interrupted benchmark must not leave its study running
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -187,7 +188,7 @@ def attempt(root: Path, seconds: float | None = None) -> tuple[bool, float]:
             raise
         return False, time.monotonic() - began
     if process.returncode:
-        raise RuntimeError(f"{root}: the study ended with {process.returncode}: {told[-2000:]}")
+        raise RuntimeError(f"{root}: the study ended with {process.returncode}: {printed[-2000:]}")
     return True, time.monotonic() - began
 
 

@@ -117,10 +117,10 @@ def learning_curves() -> list[Table]:
             away.append(float(np.mean(there)))
             if within:
                 inside.append(np.mean(within, axis=0))
-        told = [f"{m:.1f} ± {s:.1f}" if s else f"{m:.1f}" for m, s in zip(mean, spread, strict=True)]
+        cells = [f"{m:.1f} ± {s:.1f}" if s else f"{m:.1f}" for m, s in zip(mean, spread, strict=True)]
         goal = GOALS.get(name, ())
         held = ["yes" if m >= g else "NO" for m, g in zip(mean, goal, strict=False)]
-        rows.append((name, *told, " / ".join(map(str, goal)), " ".join(held)))
+        rows.append((name, *cells, " / ".join(map(str, goal)), " ".join(held)))
         transfer.append((name, *(round(value, 1) for value in away)))
         if inside:
             covered += [
@@ -265,7 +265,7 @@ def _five_sources() -> Table:
         everything[complete][:, parts], everything[complete, total], rcond=None
     )[0].astype(np.float64)
     summed = partial(_summed, weights, parts, total)
-    told: list[tuple[Cell, ...]] = []
+    cells: list[tuple[Cell, ...]] = []
     for name in ("linear", "log_linear", "data_mixing_m4", "gp_sqrt", "effective_data", "ensemble"):
         for way, predict in (("22 subsets, summed", summed), ("the total alone", partial(_alone, total))):
             errors = []
@@ -278,11 +278,11 @@ def _five_sources() -> Table:
                     errors.append(float(np.abs(guess - data.costs[asked, total]).mean()))
             mean = float(np.mean(errors))
             goal = name == "effective_data" and way.startswith("22")
-            told.append((name, way, round(mean, 4), ("yes" if mean <= 0.0081 else "NO") if goal else ""))
+            cells.append((name, way, round(mean, 4), ("yes" if mean <= 0.0081 else "NO") if goal else ""))
     return Table(
         f"Data Mixing Laws, five sources, 70M, {len(data)} runs: mean absolute error of the total (nats)",
         ("law", "fitted to", "5-fold cross-validation (goal 0.0081)", "reached"),
-        tuple(told),
+        tuple(cells),
         ("Mean over 5 random divisions into folds.",),
     )
 

@@ -99,12 +99,12 @@ class RepetitionLaw:
         if not (np.isfinite(losses).all() and (losses > 0).all()):
             raise ConfigError(f"{self.name}: losses must be finite and positive")
         units = (float(np.exp(np.log(runs.params).mean())), float(np.exp(np.log(runs.tokens).mean())))
-        told = RepeatedRuns(runs.params / units[0], runs.tokens / units[1], runs.unique / units[1])
+        scaled = RepeatedRuns(runs.params / units[0], runs.tokens / units[1], runs.unique / units[1])
         logs, rng = np.log(losses), np.random.default_rng(seed)
 
         def missed(theta: FloatArray) -> FloatArray:
             with np.errstate(over="ignore", invalid="ignore"):  # what is too large is cut off
-                predicted = self.value(dict(zip(self.names, np.exp(theta).tolist(), strict=True)), told)
+                predicted = self.value(dict(zip(self.names, np.exp(theta).tolist(), strict=True)), scaled)
             result: FloatArray = (
                 np.log(np.clip(np.nan_to_num(predicted, nan=_LARGEST), 1.0 / _LARGEST, _LARGEST)) - logs
             )
@@ -134,7 +134,7 @@ class FittedRepetition:
     law: RepetitionLaw
     parameters: dict[str, float]
     units: tuple[float, float]
-    """In which N and D are named."""
+    """The units of N and D."""
 
     def predict(self, runs: RepeatedRuns) -> FloatArray:
         """Losses [R]."""

@@ -92,7 +92,7 @@ def two_scales() -> Table:
         ways: dict[str, Callable[[LawData], FittedLaw]] = {
             "512 runs at 1M": lambda few: base,
             f"{count} runs at 60M": law.fit,
-            "both: the law of 1M brought to 60M": lambda few: law.transfer(base, few),
+            "both: the law of 1M transferred to 60M": lambda few: law.transfer(base, few),
         }
         for way, fit in ways.items():
             mean, each = [], []
@@ -102,8 +102,8 @@ def two_scales() -> Table:
                 predicted = fit(large.select(order[:count])).predict(rest.shares)
                 mean.append(_rank_of_mean(predicted, rest.costs))
                 each.append(ranks(predicted, rest.costs))
-            told = [f"{np.mean(values):.1f} ± {np.std(values):.1f}" for values in (mean, each)]
-            rows.append((count, way, *told))
+            cells = [f"{np.mean(values):.1f} ± {np.std(values):.1f}" for values in (mean, each)]
+            rows.append((count, way, *cells))
     return Table(
         "RegMix: Spearman x 100 on the other 60M runs",
         ("runs at 60M", "learnt from", "the mean metric", "mean over 13 metrics"),
@@ -119,7 +119,7 @@ def two_scales() -> Table:
 def repetition() -> Table:
     """Laws of repeated data on 296 runs of up to 9,000 epochs, as refitted and on runs left out."""
     here = table("datablations_repeat")
-    whole = np.array([told != "True" for told in here.labels["dedup"]])
+    whole = np.array([cell != "True" for cell in here.labels["dedup"]])
     losses = here.observations.metric("c4")
     unique = np.array([float(cell) for cell in here.labels["unique_tokens"]])
     rows: list[tuple[Cell, ...]] = []

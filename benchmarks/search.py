@@ -30,8 +30,8 @@ from benchmarks.search_tables import random_costs, simulator, tables
 from cuvee.cli.progress_display import progress_display
 from cuvee.laws.effective_data import EffectiveData
 from cuvee.laws.interface import UNKNOWN_SCALE, LawData, own_sources
+from cuvee.search.initial_design import InitialDesign
 from cuvee.search.methods.cost_aware import CostAware
-from cuvee.search.opening import Opening
 from cuvee.search.proposer import History
 from cuvee.search.replay import Replay
 from cuvee.search.space import Experiment, Space
@@ -152,8 +152,8 @@ def surrogate() -> Table:
         mean, single, inside = [], [], []
         for seed in range(SPLITS):
             order = np.random.default_rng(seed).permutation(len(pool))
-            told, rest = order[:count], order[count:]
-            trials = Trials(replay.metrics, pool[told], np.full(count, target), true[told])
+            observed, rest = order[:count], order[count:]
+            trials = Trials(replay.metrics, pool[observed], np.full(count, target), true[observed])
             believed = Surrogate.of(History(replay.space, weights, trials))
             places = believed.places(pool[rest], np.full(len(rest), target))
             missed = believed.mean(places) - true[rest]
@@ -221,12 +221,12 @@ def _continuous() -> Sequence[tuple[str, Replay, FloatArray]]:
 
 
 def _observed(replay: Replay, weights: FloatArray, count: int, seed: int) -> History:
-    """Random mixtures: a third at each fidelity of the opening, so that it is over, and a third at any."""
+    """Random mixtures: a third at each fidelity of the initial design, which is then over; a third at any."""
     space, rng = replay.space, np.random.default_rng(seed)
     method = CostAware()
-    opening = Opening.of(space, method.first, method.second, method.opening)
+    design = InitialDesign.of(space, method.first, method.second, method.opening)
     fidelities = rng.integers(len(space.fidelities), size=count)
-    fidelities[: count // 3], fidelities[count // 3 : 2 * count // 3] = opening.far, opening.near
+    fidelities[: count // 3], fidelities[count // 3 : 2 * count // 3] = design.far, design.near
     shares = space.drawn(count, rng).tolist()
     asked = [Experiment(tuple(row), int(fidelity)) for row, fidelity in zip(shares, fidelities, strict=True)]
     trials = Trials.none(space, replay.metrics).plus(asked, replay.measure(asked))

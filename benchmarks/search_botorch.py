@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from cuvee.search.initial_design import InitialDesign
 from cuvee.search.methods.cost_aware import CostAware
-from cuvee.search.opening import Opening
 from cuvee.search.proposer import History, Method
 from cuvee.search.space import Experiment, Space
 from cuvee.search.untried import at_fidelity, untried_draws
@@ -75,8 +75,8 @@ class MaxValueEntropy:
         from botorch.acquisition.max_value_entropy_search import qMultiFidelityMaxValueEntropy as Acquisition
 
         space, rng, ours = history.space, history.rng(seed), CostAware()
-        opening = Opening.of(space, ours.first, ours.second, ours.opening)
-        if first := opening.next(history, rng):
+        design = InitialDesign.of(space, ours.first, ours.second, ours.opening)
+        if first := design.next(history, rng):
             return [first]
         fidelities = range(len(space.fidelities))
         each = {
@@ -89,14 +89,14 @@ class MaxValueEntropy:
             return []
         trials, places = history.trials, _sizes(space)
         known = trials.measured
-        told = np.hstack([trials.shares[known], places[trials.fidelity[known]]])
-        sizes = list(range(rows.shape[1], told.shape[1]))
+        observed = np.hstack([trials.shares[known], places[trials.fidelity[known]]])
+        sizes = list(range(rows.shape[1], observed.shape[1]))
         best = torch.tensor(np.hstack([drawn[space.target], np.ones((len(drawn[space.target]), len(sizes)))]))
         with _quiet(seed):
-            model = _fitted(told, trials.costs[known] @ history.weights, sizes)
+            model = _fitted(observed, trials.costs[known] @ history.weights, sizes)
             _, asked = history.asked_for()
             enough = ours.patience * space.fidelities[space.target].flops
-            if space.target not in asked or opening.spent_since(history) >= enough:
+            if space.target not in asked or design.spent_since(history) >= enough:
                 place = int(model.posterior(best).mean.argmax())
                 return at_fidelity(drawn[space.target][[place]], space.target)
             acquisition = Acquisition(model, candidate_set=best, project=lambda x: _at_target(x, sizes))
@@ -116,11 +116,11 @@ def _fitted(places: FloatArray, costs: FloatArray, fidelities: list[int]) -> Any
     from botorch.models import SingleTaskGP, SingleTaskMultiFidelityGP
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
-    told, values = torch.tensor(places), torch.tensor(-costs)[:, None]
+    observed, values = torch.tensor(places), torch.tensor(-costs)[:, None]
     if fidelities:
-        model = SingleTaskMultiFidelityGP(told, values, data_fidelities=fidelities)
+        model = SingleTaskMultiFidelityGP(observed, values, data_fidelities=fidelities)
     else:
-        model = SingleTaskGP(told, values)
+        model = SingleTaskGP(observed, values)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     return model
 

@@ -35,9 +35,9 @@ from cuvee.types import FloatArray, IntArray
 TRAINED = (4, 8, 16)
 """Trainings observed."""
 FURTHER = 24
-"""Mixtures of which only proxies are told, beside all that were trained."""
+"""Mixtures of which only proxies are observed, beside all that were trained."""
 SPLITS = 20
-TOLD: dict[str, tuple[str, ...]] = {
+OBSERVED: dict[str, tuple[str, ...]] = {
     "trainings alone": (),
     "and merges": ("merged",),
     "and ensembles": ("ensembled",),
@@ -64,14 +64,14 @@ class _Replay:
     """Standard deviation of the target loss of one training, measured with several seeds."""
 
     def learnt(self, rows: IntArray, kinds: tuple[str, ...], seed: int) -> Surrogate:
-        """Told of the trainings of some mixtures, and of proxies of all."""
+        """The posterior given the trainings of some mixtures, and proxies of all."""
         count, everything = len(rows), len(self.shares)
         shares = np.concatenate([self.shares[rows], *(self.shares for _ in kinds)])
         fidelity = [np.full(count, self.space.target)]
         fidelity += [np.full(everything, self.fidelity(kind)) for kind in kinds]
         costs = np.concatenate([self.truth[rows], *(self.proxies[kind] for kind in kinds)])
-        told = Trials(self.metrics, shares, np.concatenate(fidelity), costs)
-        return Surrogate.of(History(self.space, self.weights, told), seed=seed)
+        observed = Trials(self.metrics, shares, np.concatenate(fidelity), costs)
+        return Surrogate.of(History(self.space, self.weights, observed), seed=seed)
 
     def fidelity(self, kind: str) -> int:
         """Where a proxy stands."""
@@ -111,10 +111,10 @@ def kinds(final_losses: dict[str, FloatArray], progress: Progress) -> list[Table
         "the searches above": _of_searches(final_losses, progress),
     }
     errors = [
-        (study, count, name, *_errors(replay, count, told))
+        (study, count, name, *_errors(replay, count, observed))
         for study, replay in replays.items()
         for count in TRAINED
-        for name, told in TOLD.items()
+        for name, observed in OBSERVED.items()
     ]
     counts = ", ".join(f"{len(replay.truth)} ({study})" for study, replay in replays.items())
     return [
@@ -211,10 +211,10 @@ def _of_searches(final_losses: dict[str, FloatArray], progress: Progress) -> _Re
         return _Replay(menu.space, metrics, weights, np.array(shares), truth, proxies, noise)
 
 
-def _errors(replay: _Replay, count: int, told: tuple[str, ...]) -> list[Cell]:
+def _errors(replay: _Replay, count: int, observed: tuple[str, ...]) -> list[Cell]:
     rows = []
     for split, (known, asked) in enumerate(replay.splits(count)):
-        surrogate = replay.learnt(known, told, split)
+        surrogate = replay.learnt(known, observed, split)
         mean, truth = replay.mean(surrogate, asked, replay.space.target), replay.truth[asked] @ replay.weights
         inside = np.abs(mean - truth) <= _Z90 * replay.deviation(surrogate, asked)
         error = np.sqrt(np.square(mean - truth).mean()) / truth.std()
@@ -227,11 +227,11 @@ def _errors(replay: _Replay, count: int, told: tuple[str, ...]) -> list[Cell]:
 
 def _learnt(replay: _Replay) -> list[tuple[Cell, ...]]:
     weights, target = replay.weights, replay.space.target
-    told = TOLD["and both"]
+    observed = OBSERVED["and both"]
     truth = replay.truth @ weights
-    found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in ("trained", *told)}
+    found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in ("trained", *observed)}
     for split, (known, asked) in enumerate(replay.splits(TRAINED[-1])):
-        surrogate = replay.learnt(known, told, split)
+        surrogate = replay.learnt(known, observed, split)
         expected = replay.mean(surrogate, asked, target)
         for kind, entries in found.items():
             place = surrogate.kinds.index(kind)

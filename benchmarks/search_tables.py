@@ -91,7 +91,7 @@ def simulator(
     Args:
         steps: of the fidelities; 19,700 is the target's.
         sizes: of the fidelities, million parameters; 1000 is the target's.
-        curves: runs also tell their checkpoints.
+        curves: runs also measure their checkpoints.
         seed: of the pool.
     """
     pairs = [(size, step) for size in sizes for step in steps]
@@ -202,8 +202,8 @@ def _simulated(places: FloatArray, shares: FloatArray, fidelity: int) -> FloatAr
         hidden = hidden @ net[f"layers_{layer}_weight"].T + net[f"layers_{layer}_bias"]
         if layer != _LAYERS[-1]:
             hidden = np.maximum(hidden, 0.0)
-    told = hidden * net["y_std"] + net["y_mean"]
-    result: FloatArray = np.hstack([told[:, 1:8], 1.0 - told[:, 8:]])  # the first is the training loss
+    losses = hidden * net["y_std"] + net["y_mean"]
+    result: FloatArray = np.hstack([losses[:, 1:8], 1.0 - losses[:, 8:]])  # the first is the training loss
     return result
 
 

@@ -42,7 +42,7 @@ EARLIER_PICK = "earlier pick"
 
 
 def row_of(study: TrustStudy, progress: Progress, earlier: bool = False) -> Json:
-    """Answer a study, tell the truth of its answer, and forget its models.
+    """Answer a study, measure the truth of its answer, and forget its models.
 
     Args:
         study: which.

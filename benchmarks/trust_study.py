@@ -45,7 +45,7 @@ NOISE = range(500, 520)
 DEMOS = range(600, 610)
 """The demonstration's text under other seeds."""
 FRESH_SEEDS = 3_000_000
-"""Added to a study's seed for the trainings that tell the truth; no run of a study has such a seed."""
+"""Added to a study's seed for the trainings that measure the truth; no run of a study has such a seed."""
 TRUTH_TOKENS = 40_960
 """Least tokens of text, never seen by the study, on which the truth of an evaluation is measured."""
 _TRUTH_BYTES = 400_000

@@ -7,7 +7,7 @@
     │   └── InfeasibleRegion    bounds or caps that no mixture can meet
     ├── SourceError             text that cannot be used
     │   ├── MissingSource       a path that is not there, or a pattern that matches nothing
-    │   ├── BrokenRecord        a line or row that cannot be read (file and line are told)
+    │   ├── BrokenRecord        a line or row that cannot be read (names file and line)
     │   └── EmptySource         nothing left to train or to evaluate on
     ├── CheckpointError         a checkpoint that cannot be read or trusted
     │   └── IncompatibleMembers models that must not be averaged
@@ -15,7 +15,7 @@
     │   └── NonFiniteLoss
     ├── StoreError              the run store refused
     ├── DiskFull                no room for a file; what was there before is still there
-    └── WorkerError             a job died in another process (its traceback is told)
+    └── WorkerError             a job died in another process (shows its traceback)
 
 Catch ``CuveeError`` at the edge; recover from the leaves. A message says what was wrong, where,
 and what to do about it; the command line prints it and leaves with ``exit_code``.

@@ -24,7 +24,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         DiskFull: there is no room for the file.
     """
-    with _telling(path):
+    with _naming_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
@@ -48,7 +48,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         DiskFull: there is no room for it.
     """
-    with _telling(path):
+    with _naming_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         try:
@@ -75,7 +75,7 @@ def out_of_room(error: Exception) -> bool:
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def _naming_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except DiskFull:

@@ -13,7 +13,7 @@ def row_named(table: Mapping[str, Row], name: str, what: str) -> Row:
     """The row of that name; ``what`` is what a row is called in the message.
 
     Raises:
-        ConfigError: there is none; the nearest name and all names are named.
+        ConfigError: there is none; the message gives the nearest name and all names.
     """
     if name in table:
         return table[name]

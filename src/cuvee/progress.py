@@ -1,4 +1,4 @@
-"""How long work tells what it is doing. The library tells, the command line prints."""
+"""How long work reports its progress. The library reports, the command line prints."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -64,7 +64,7 @@ RULES: dict[str, tuple[dict[str, Any], str, str]] = {
         "refuted",
         "It was never trained; the mixture of 'AutoScale' at 900,000 tokens",
     ),
-    "nothing trained": ({"trainings": 0}, "not checked", "nothing but runs around 300,000 tokens"),
+    "nothing trained": ({"trainings": 0}, "not checked", "the only evidence is runs around 300,000 tokens"),
     "equal shares did best": (
         {"mixture": EVEN, "losses": (4.1, 4.0, 4.05), "method": "uniform"},
         "not confirmed",

@@ -137,8 +137,8 @@ def test_olmix_runs_of_one_file_only_are_told_and_left_out(folder: Path) -> None
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"ratios": RATIOS}, "there are shares in .*ratios.csv, but no file tells what was measured"),
-        ({"metrics": METRICS}, "there are metrics in .*metrics.csv, but no file tells the shares"),
+        ({"ratios": RATIOS}, "there are shares in .*ratios.csv, but no file has metrics"),
+        ({"metrics": METRICS}, "there are metrics in .*metrics.csv, but no file has the shares"),
         (
             {
                 "ratios": RATIOS,
@@ -200,7 +200,7 @@ def test_regmix_sets_are_not_mixed_up(folder: Path) -> None:
 def test_regmix_files_of_other_names_are_joined_and_that_is_told(folder: Path) -> None:
     table = import_runs(put(folder, shares=MIXTURES, values=LOSSES))
     assert table.observations.keys == ("shares_1", "shares_2")
-    assert "were joined by index; their names do not tell it" in table.notes[0]
+    assert "were joined by index; their names do not confirm it" in table.notes[0]
     assert import_runs(put(folder, mixture=MIXTURES, losses=LOSSES)).observations.keys == ("1", "2")
 
 
@@ -219,8 +219,8 @@ def test_regmix_files_of_other_names_are_joined_and_that_is_told(folder: Path) -
             {"a_mixture": MIXTURES, "a_loss": LOSSES, "a_losses": LOSSES},
             "a_mixture.csv is of the set a, and 2 of the tables of losses are",
         ),
-        ({"a_mixture": MIXTURES}, "there are shares in .*but no file tells what was measured"),
-        ({"a_loss": LOSSES}, "there are metrics in .*but no file tells the shares"),
+        ({"a_mixture": MIXTURES}, "there are shares in .*but no file has metrics"),
+        ({"a_loss": LOSSES}, "there are metrics in .*but no file has the shares"),
         ({"a_mixture": MIXTURES.replace("\n2,", "\n,"), "a_loss": LOSSES}, "row 2: index is empty"),
         (
             {"a_mixture": MIXTURES, "a_loss": LOSSES.replace("\n1,", "\n2,")},
@@ -395,7 +395,7 @@ def test_results_on_some_samples_and_of_two_minds_are_told(folder: Path) -> None
     [
         (
             {"r1": results(0.5)},
-            "there are metrics in .*r1.json, but no file tells the shares of the runs; add a table",
+            "there are metrics in .*r1.json, but no file has the shares of the runs; add a table",
         ),
         (
             {"x1": results(0.5), "shares": SHARES},

@@ -56,7 +56,7 @@ def test_rows_of_published_tables_can_be_chosen() -> None:
 
 
 def test_a_table_without_metrics_is_half_a_table() -> None:
-    with pytest.raises(ConfigError, match="no file tells what was measured"):
+    with pytest.raises(ConfigError, match="no file has metrics"):
         table("autoscale_optima")
 
 

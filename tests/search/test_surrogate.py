@@ -192,9 +192,9 @@ def test_intervals_hold_what_they_say() -> None:
     assert 0.78 < np.mean(inside) < 0.98  # 24 noisy runs; nominal is 0.9
 
 
-def test_believing_leaves_means_and_lowers_variances() -> None:
+def test_conditioning_leaves_means_and_lowers_variances() -> None:
     surrogate = Surrogate.of(history((0, 8, 8)))
-    more = surrogate.believing(ASKED[:3], np.full(3, 2))
+    more = surrogate.conditioned(ASKED[:3], np.full(3, 2))
     assert at_target(more) == pytest.approx(at_target(surrogate), abs=1e-6)
     places = surrogate.places(ASKED, np.full(len(ASKED), 2))
     before, after = (one.covariances(places, places.select(np.arange(1)))[1] for one in (surrogate, more))
@@ -202,10 +202,10 @@ def test_believing_leaves_means_and_lowers_variances() -> None:
     assert (after[:, :3] < 0.7 * before[:, :3]).all()
 
 
-def test_believing_is_conditioning_on_what_is_expected() -> None:
+def test_conditioning_on_the_mean_adds_its_rows() -> None:
     told = history((0, 8, 8))
     surrogate = Surrogate.of(told)
-    added = surrogate.believing(ASKED[:2], np.array([2, 1]))
+    added = surrogate.conditioned(ASKED[:2], np.array([2, 1]))
     for before, after in zip(surrogate.processes, added.processes, strict=True):
         places = added.observed
         whole = Between.of(places, places).covariance(after.metric, after.theta, after.kinds)

@@ -235,7 +235,7 @@ CHOICES: dict[str, tuple[Recommendation, Recommendation, frozenset[str], str]] =
         answer("run", "confirmed", 900_000),
         answer("scale", "confirmed", 900_000),
         frozenset(),
-        "Both are confirmed: either will do, as far as trainings tell.",
+        "Both are confirmed: either will do, as far as trainings show.",
     ),
     "of the study as it is": (
         answer("run", "confirmed", 900_000),

@@ -29,7 +29,7 @@ def check_export(
             "--samples",
             metavar="ORDER",
             help="Samples in training order: CSV or JSON lines with the source of each sample and, if the "
-            "trainer tells them, its tokens.",
+            "trainer writes them, its tokens.",
         ),
     ],
     source_column: Annotated[
@@ -135,7 +135,7 @@ def _notes(draws: "Draws", found: "ShareComparison") -> list[str]:
         notes.append(f"sources are read from {draws.source_column}, tokens from {draws.token_column}")
     else:
         notes.append(
-            f"sources are read from {draws.source_column}; no column tells tokens, so every sample counts as "
+            f"sources are read from {draws.source_column}; no column has tokens, so every sample counts as "
             "one of equal length"
         )
     if draws.passed_over:

@@ -1,4 +1,4 @@
-"""``cuvee search``: one experiment after another, whichever tells most for its price."""
+"""``cuvee search``: one experiment after another, whichever is most informative for its price."""
 
 from typing import TYPE_CHECKING, Annotated
 

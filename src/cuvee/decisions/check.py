@@ -130,34 +130,35 @@ class TrainingCheck:
     def verdict(self) -> Verdict:
         """What may be said of the pick."""
         trained = f"{self.trained} at {self.extent}" + ("" if self.unseen else f" ({self.measured_on})")
-        told = "; ".join(_told(one) for one in self.comparisons)
+        differences = "; ".join(_difference_in_words(one) for one in self.comparisons)
         if not self.comparisons:
             names = " and ".join(sorted(arm.name for arm in self.arms[1:]))
             return Verdict("not confirmed", f"The pick is {names} at once{self._limited}: nothing to gain.")
         if self.documents < FEWEST_DOCUMENTS:
             count = f"{self.documents} document{'s' if self.documents > 1 else ''}"
             return Verdict(
-                "not confirmed", f"An evaluation has {count} to check with, too few; in {trained}: {told}."
+                "not confirmed",
+                f"An evaluation has {count} to check with, too few; in {trained}: {differences}.",
             )
         if worse := [one.baseline for one in self.comparisons if one.worse]:
             return Verdict(
                 "refuted",
-                f"In {trained} it is worse than {' and '.join(worse)} ({told}). Do not use it: "
+                f"In {trained} it is worse than {' and '.join(worse)} ({differences}). Do not use it: "
                 f"{self._lowest} ended lowest.",
             )
         same = {arm.name for arm in self.arms[1:]} - {one.baseline for one in self.comparisons}
         if same:
             return Verdict(
                 "not confirmed",
-                f"The pick is {' and '.join(sorted(same))}{self._limited}; in {trained}: {told}.",
+                f"The pick is {' and '.join(sorted(same))}{self._limited}; in {trained}: {differences}.",
             )
         if undecided := [one.baseline for one in self.comparisons if not one.better]:
             return Verdict(
                 "not confirmed",
-                f"In {trained} it does not beat {' and '.join(undecided)} beyond noise ({told}).",
+                f"In {trained} it does not beat {' and '.join(undecided)} beyond noise ({differences}).",
             )
         beaten = " and ".join(one.baseline for one in self.comparisons)
-        return Verdict("confirmed", f"In {trained} it beats {beaten} beyond noise ({told}).")
+        return Verdict("confirmed", f"In {trained} it beats {beaten} beyond noise ({differences}).")
 
 
 def borne_out(baseline: str, low: float, high: float, check: TrainingCheck | None) -> str:
@@ -168,7 +169,7 @@ def borne_out(baseline: str, low: float, high: float, check: TrainingCheck | Non
     return " Training did not bear this out: go by what was measured, and by no other prediction here."
 
 
-def _told(one: BaselineComparison) -> str:
+def _difference_in_words(one: BaselineComparison) -> str:
     if math.isnan(one.low):
         return f"{one.difference:+.4f} nats per token against {one.baseline}, its error unknown"
     return f"{one.difference:+.4f} nats per token against {one.baseline}, {one.low:+.4f} to {one.high:+.4f}"

@@ -39,7 +39,7 @@ def decode(cls: type[T], document: object, where: str) -> T:
         where: path named in errors.
 
     Raises:
-        ConfigError: a key is unknown or missing, or a value has the wrong type; its path is named.
+        ConfigError: a key is unknown or missing, or a value has the wrong type; the message names its path.
     """
     if not isinstance(document, dict):
         raise ConfigError(f"{where}: an object is needed, found {document!r}")
@@ -82,7 +82,7 @@ class JsonDocument:
 
         Raises:
             SchemaError: another flow wrote it, a newer version of cuvee, or one that is too old.
-            ConfigError: a field is missing, unknown or of the wrong type (the field is named).
+            ConfigError: a field is missing, unknown or of the wrong type (the message names it).
         """
         schema = document.get("schema")
         if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:

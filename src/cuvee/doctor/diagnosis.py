@@ -27,7 +27,7 @@ def diagnose(
     Args:
         paths: files or folders, see ``import_runs``.
         where: column -> value of the rows to examine.
-        lower: metrics that are better when lower, where the table does not tell.
+        lower: metrics that are better when lower, where the table does not say.
         higher: see ``lower``.
         question: target, guards, bounds, token counts and caps of the mixture that is to be chosen.
         answer: a folder of an earlier ``cuvee fit``, compared with the runs if there is one.

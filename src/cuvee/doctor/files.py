@@ -115,8 +115,8 @@ def numbered_sources(subject: Subject) -> Iterator[Finding]:
     if numbered:
         yield warning(
             subject.title,
-            f"Sources are called by number: {listed(numbered)}. Which text that is hangs on an order that no"
-            " file tells, and it changes in silence when a source is added.",
+            f"Sources are called by number: {listed(numbered)}. Which text that is depends on an order that"
+            " no file names, and it changes in silence when a source is added.",
             "Name the columns by their sources.",
         )
 
@@ -135,9 +135,9 @@ def columns_as_labels(subject: Subject) -> Iterator[Finding]:
 def notes_of_the_reader(subject: Subject) -> Iterator[Finding]:
     """What was mended or left out in reading each file."""
     for part in subject.parts:
-        for told in part.notes:
-            if "divided by their sum" not in told:  # has its own check
-                yield note(part.title, told, "Nothing, if that is what was meant.")
+        for sentence in part.notes:
+            if "divided by their sum" not in sentence:  # has its own check
+                yield note(part.title, sentence, "Nothing, if that is what was meant.")
 
 
 def _share_tables(subject: Subject) -> Iterator[tuple[Table, list[str]]]:
@@ -154,8 +154,8 @@ def _share_tables(subject: Subject) -> Iterator[tuple[Table, list[str]]]:
 
 def _sums(table: Table, columns: list[str]) -> Mapping[int, float]:
     """What the shares of each row sum to, of the rows in which all are numbers from 0 on."""
-    told = [row for row in range(len(table)) if any(table.text(row, name) for name in columns)]
-    rows = {r: [_number(table.columns[name][r], nan=0.0) for name in columns] for r in told}
+    filled = [row for row in range(len(table)) if any(table.text(row, name) for name in columns)]
+    rows = {r: [_number(table.columns[name][r], nan=0.0) for name in columns] for r in filled}
     return {
         row: math.fsum(cells) for row, cells in rows.items() if all(-ROUNDING <= x < math.inf for x in cells)
     }

@@ -70,8 +70,8 @@ class Diagnosis:
     @property
     def summary(self) -> str:
         """One line: how many findings of which severity, in what."""
-        told = [(len(self.of(severity)), severity) for severity in SEVERITIES]
-        counts = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in told)
+        by_severity = [(len(self.of(severity)), severity) for severity in SEVERITIES]
+        counts = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in by_severity)
         size = (
             f"{_counted(self.runs, 'run')}, {_counted(len(self.sources), 'source')} and"
             f" {_counted(len(self.metrics), 'metric')}"
@@ -93,8 +93,8 @@ class Diagnosis:
         """
         if not isinstance(document, dict):
             raise ConfigError(f"diagnosis: an object is needed, found {document!r}")
-        told = {key: value for key, value in document.items() if key not in ("ok", "summary")}
-        return decode(cls, told, "diagnosis")
+        body = {key: value for key, value in document.items() if key not in ("ok", "summary")}
+        return decode(cls, body, "diagnosis")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -75,11 +75,11 @@ def unnamed_runs(subject: Subject) -> Iterator[Finding]:
 
 def conflicting_directions(subject: Subject) -> Iterator[Finding]:
     """Files that disagree about what is better."""
-    told: dict[str, dict[str, str]] = {}
+    by_metric: dict[str, dict[str, str]] = {}
     for part in subject.parts:
         for metric, known in part.directions.items():
-            told.setdefault(metric, {}).setdefault(known.direction, part.title)
-    for metric, ways in told.items():
+            by_metric.setdefault(metric, {}).setdefault(known.direction, part.title)
+    for metric, ways in by_metric.items():
         if len(ways) > 1 and metric not in (*subject.lower, *subject.higher):
             yield warning(
                 f"metric {metric}",

@@ -42,11 +42,11 @@ def missing_values(subject: Subject) -> Iterator[Finding]:
     total = len(subject.runs)
     gaps = [(name, len(values)) for name, values in _columns(subject) if 0 < len(values) < total]
     if gaps:
-        told = listed([f"{name} {count}" for name, count in gaps], 6)
+        counts = listed([f"{name} {count}" for name, count in gaps], 6)
         yield warning(
             f"metric {listed([name for name, _ in gaps])}",
-            f"Not measured in all {total} runs; measured in: {told}. If a value is missing because a run went"
-            " badly, what is left looks better than it is.",
+            f"Not measured in all {total} runs; measured in: {counts}. If a value is missing because a run"
+            " went badly, what is left looks better than it is.",
             "Measure the rest, or leave the metric out of the target.",
         )
 
@@ -90,10 +90,10 @@ def outlying_values(subject: Subject) -> Iterator[Finding]:
             values, middle = subject.runs.values[:, index], float(np.nanmedian(subject.runs.values[:, index]))
             others = np.delete(values, rows)
             exact = Precision.of([middle], spread=float(np.nanmax(others) - np.nanmin(others)))
-            told = [f"{subject.runs.keys[i]} ({exact.word(float(values[i]))})" for i in rows]
+            places = [f"{subject.runs.keys[i]} ({exact.word(float(values[i]))})" for i in rows]
             yield warning(
                 f"metric {name}",
-                f"Far from all other runs (median {exact.word(middle)}): {listed(told, 4)}.",
+                f"Far from all other runs (median {exact.word(middle)}): {listed(places, 4)}.",
                 "Look at these runs; a slip in a cell or a run that broke off is better left empty.",
             )
 

@@ -112,11 +112,11 @@ def repetition(subject: Subject) -> Iterator[Finding]:
     epochs = {name: upper[name] * asked.target_tokens / asked.tokens[name] for name in known}
     many = [name for name in known if epochs[name] > FEW_EPOCHS]
     if many:
-        told = listed([f"{name} {epochs[name]:.3g}" for name in many], 6)
+        counts = listed([f"{name} {epochs[name]:.3g}" for name in many], 6)
         yield warning(
             f"source {listed(many)}",
-            f"The mixture may read it more than {FEW_EPOCHS:g} times; at most: {told} epochs. The runs cannot"
-            " warn of that unless they repeated it as often.",
+            f"The mixture may read it more than {FEW_EPOCHS:g} times; at most: {counts} epochs. The runs"
+            " cannot warn of that unless they repeated it as often.",
             f"Say --max-epochs {FEW_EPOCHS:g}, or cap the source.",
         )
 

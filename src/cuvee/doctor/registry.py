@@ -37,7 +37,7 @@ CHECKS: tuple[Fault, ...] = (
     Fault("few_for_held_out", "Too few runs to judge laws", runs.few_for_held_out, serious=True),
     Fault("few_complete_runs", "Few runs with all metrics", runs.few_complete_runs, serious=True),
     Fault("duplicates", "Rows that repeat another row", runs.duplicates, serious=True),
-    Fault("replicates", "Repeated runs, which tell the noise", runs.replicates),
+    Fault("replicates", "Repeated runs, which measure the noise", runs.replicates),
     Fault("within_noise", "Metrics that vary no more than noise", runs.within_noise, serious=True),
     Fault("several_scales", "Several scales in one table", runs.several_scales, serious=True),
     Fault("tiny_counts", "Parameters or tokens in millions or billions", runs.tiny_counts, serious=True),

@@ -17,7 +17,7 @@ from cuvee.types import FloatArray
 
 FEWEST_FOR_FIT = 3
 FEWEST_FOR_CHECKS = 10
-"""Left-out runs from which a rank correlation tells anything."""
+"""Left-out runs from which a rank correlation is informative."""
 HARDLY_MORE = 1.2
 """Spread over mixtures, in units of the noise of one run, that is taken for noise."""
 _TOKENIZER_WORDS = ("tokenizer", "tokeniser", "vocab")
@@ -66,12 +66,12 @@ def fewer_runs_than_parameters(subject: Subject) -> Iterator[Finding]:
     short = {name: need for name, need in needs.items() if need > measured}
     if not short or measured < FEWEST_FOR_FIT:
         return
-    told = listed([f"{name} {need}" for name, need in short.items()], 8)
+    listing = listed([f"{name} {need}" for name, need in short.items()], 8)
     chosen = subject.question.law or LAW
     grave = warning if chosen in short else note
     yield grave(
         subject.title,
-        f"{measured} runs are fewer than the numbers that these laws fit for a metric: {told}.",
+        f"{measured} runs are fewer than the numbers that these laws fit for a metric: {listing}.",
         "What the runs leave open comes from the prior of the law or stays arbitrary. Add runs, or choose a"
         f" law by its score on left-out runs among {', '.join(LAWS_COMPARED)}.",
     )
@@ -123,11 +123,11 @@ def replicates(subject: Subject) -> Iterator[Finding]:
     noise = _noise(subject)
     known = [i for i in range(len(noise)) if noise[i] > 0]
     if known:
-        told = listed([f"{subject.runs.metrics[i]} {noise[i]:.2g}" for i in known], 4)
+        listing = listed([f"{subject.runs.metrics[i]} {noise[i]:.2g}" for i in known], 4)
         yield note(
             subject.title,
             f"{sum(map(len, subject.repeated))} runs share their mixture with another run. By their"
-            f" differences the standard deviation of one run is: {told}.",
+            f" differences the standard deviation of one run is: {listing}.",
             "Nothing: no law can predict single runs better than this.",
         )
 
@@ -153,10 +153,10 @@ def within_noise(subject: Subject) -> Iterator[Finding]:
 
 def several_scales(subject: Subject) -> Iterator[Finding]:
     """Runs of several sizes or lengths in one table."""
-    if told := subject.scales.sentence(subject.scale, subject.question.target_tokens):
+    if sentence := subject.scales.sentence(subject.scale, subject.question.target_tokens):
         yield warning(
             subject.title,
-            f"{told} Size moves losses more than mixture does.",
+            f"{sentence} Size moves losses more than mixture does.",
             "Choose another with --where, such as params=..., tokens=..., size=... or step=..., or name the"
             " tokens of your run with --target-tokens.",
         )

@@ -56,7 +56,7 @@ def sources_in_step(subject: Subject) -> Iterator[Finding]:
         if len(group) > 1:
             yield warning(
                 f"source {listed([subject.runs.sources[i] for i in group])}",
-                "Their shares keep one ratio in all runs: which of them helps cannot be told.",
+                "Their shares keep one ratio in all runs: the effect of each is not identifiable.",
                 "Lay them together into one source, or add runs in which they differ.",
             )
 

@@ -44,7 +44,7 @@ class Subject:
     tables: tuple[Table, ...]
     """The tables with their cells as written, as far as they can be opened."""
     parts: tuple[Part, ...]
-    """What each file tells, before it is joined, as far as it can be read."""
+    """The content of each file, before it is joined, as far as it can be read."""
     table: ImportedTable | None
     """The runs of all files, those rows that were chosen; None where they could not be read."""
     refusal: str = ""
@@ -235,7 +235,7 @@ def _opened(paths: Sequence[Path]) -> list[File]:
 
 
 def _parts(files: Sequence[File]) -> list[Part]:
-    """What each file tells, as far as the files of its format can be read."""
+    """The content of each file, as far as the files of its format can be read."""
     by_format: dict[str, list[File]] = {}
     for file in files:
         if known := format_of(file):

@@ -52,7 +52,7 @@ def said_of_unknown_metrics(subject: Subject) -> Iterator[Finding]:
 
 
 def unknown_directions(subject: Subject) -> Iterator[Finding]:
-    """Metrics of which nothing tells whether lower is better."""
+    """Metrics of unknown direction: whether lower is better stands nowhere."""
     asked = [name for name in subject.target if name not in subject.directions]
     others = [n for n in subject.runs.metrics if n not in subject.directions and n not in subject.target]
     others = [name for name in others if not no_target(name)]
@@ -60,7 +60,7 @@ def unknown_directions(subject: Subject) -> Iterator[Finding]:
         grave = error if len(asked) == len(subject.target) else warning
         yield grave(
             f"metric {listed(asked)}",
-            f"Nothing tells whether {len(asked)} of {len(subject.target)} metrics of the target are better"
+            f"It is unknown whether {len(asked)} of {len(subject.target)} metrics of the target are better"
             " lower or higher, and `cuvee fit` will not guess.",
             f"Say --lower {asked[0]!r} or --higher {asked[0]!r} (or a pattern, or all), or choose others with"
             " --target.",
@@ -68,7 +68,7 @@ def unknown_directions(subject: Subject) -> Iterator[Finding]:
     elif others and not subject.question.weights:
         yield note(
             f"metric {listed(others)}",
-            "Nothing tells whether lower is better, and nothing is asked of it.",
+            "It is unknown whether lower is better, and no target names it.",
             f"Say --lower {others[0]!r} or --higher {others[0]!r} before it is named as a target.",
         )
 

@@ -55,7 +55,7 @@ class LearningCurves:
     def substituted(self, shares: FloatArray, nats: FloatArray) -> FloatArray:
         """A proxy's nats [M, D], with the curve in the place of evaluations whose own source takes part.
 
-        Between positions the nats are linear in the square root of the amount: early tokens tell the most.
+        Between positions the nats are linear in the square root of the amount: early tokens matter most.
         """
         knots = np.sqrt(np.concatenate(([0.0], self.positions)))
         curve = np.concatenate([self.start[None], self.nats])

@@ -4,7 +4,7 @@ One rung of successive halving (Jamieson & Talwalkar, https://arxiv.org/abs/1502
 on a part of the windows; those that look best are scored on the rest. What the part lacks is known of the
 *ensemble*, which costs next to nothing on all tokens, so a merge's loss there is the ensemble's plus the
 difference of the two on the part (the difference estimator; Cochran, Sampling Techniques, 3rd ed., ch. 7).
-Merge and ensemble differ far less from token to token than either varies, so an eighth of the tokens tells
+Merge and ensemble differ far less from token to token than either varies, so an eighth of the tokens shows
 nearly as much as all.
 """
 

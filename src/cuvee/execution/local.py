@@ -332,7 +332,7 @@ def _has_message(connection: Connection) -> bool:
     try:
         return connection.poll()
     except OSError:
-        return True  # the other end is gone; receiving tells the same
+        return True  # the other end is gone; receiving finds the same
 
 
 def _understood(data: bytes) -> worker.Message:

@@ -75,7 +75,7 @@ def serve(connection: Connection, parent: int, started_by_main_thread: bool) -> 
             else:
                 _send(connection, _attempt(job, received[1:], connection))
     except (EOFError, OSError, _Stop):
-        pass  # the parent has closed the pipe, has died, or wants an end: there is nobody to tell
+        pass  # the parent has closed the pipe, has died, or wants an end: nobody is listening
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -162,7 +162,7 @@ def _watch(parent: int) -> None:
     process = multiprocessing.parent_process()
     assert process is not None
     while not wait([process.sentinel], timeout=_WATCH_SECONDS):
-        # A forked copy of the parent may hold the other end of the pipe open; the process id tells.
+        # A forked copy of the parent may hold the other end of the pipe open; the process id decides.
         if sys.platform != "win32" and os.getppid() != parent:
             break
     os._exit(1)

@@ -54,7 +54,7 @@ def read_decided(path: Path, candidate: str = "") -> Decided:
         candidate: in place of the chosen mixture, one of those that stand beside it (``BESIDE``).
 
     Raises:
-        ConfigError: the file cannot be read, or holds no mixture (the key is named).
+        ConfigError: the file cannot be read, or holds no mixture (the message names the key).
     """
     if path.is_dir():
         found = [path / name for name in DECISIONS if (path / name).exists()]

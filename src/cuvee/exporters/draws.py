@@ -21,7 +21,7 @@ SOURCE_COLUMNS = (
 """Columns or keys that may name the source of a sample; the first that is there is read."""
 
 TOKEN_COLUMNS = ("tokens", "token_count", "num_tokens", "n_tokens", "ntokens", "length", "seq_len")
-"""Columns or keys that may tell the tokens of a sample."""
+"""Columns or keys that may hold the tokens of a sample."""
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson", ".json", ".log")
@@ -36,10 +36,10 @@ class Draws:
     sources: IntArray
     """Index into ``names`` [N]."""
     tokens: FloatArray
-    """Of each sample [N]; ones where the file tells none."""
+    """Of each sample [N]; ones where the file has none."""
     source_column: str
     token_column: str
-    """Empty where the file tells no tokens."""
+    """Empty where the file has no tokens."""
     passed_over: int
     """Rows or lines without a source."""
 
@@ -50,7 +50,7 @@ def read_draws(path: Path, source_column: str = "", token_column: str = "") -> D
     Args:
         path: one row or line for each sample.
         source_column: which column names the source; empty: the first of ``SOURCE_COLUMNS``.
-        token_column: which one tells its tokens; empty: the first of ``TOKEN_COLUMNS``, if any is there.
+        token_column: which one holds its tokens; empty: the first of ``TOKEN_COLUMNS``, if any is there.
 
     Raises:
         ConfigError: the file cannot be read, names no source, or a count of tokens is none (with its row).

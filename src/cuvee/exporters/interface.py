@@ -115,7 +115,7 @@ class ExportRequest:
         """Unique tokens of the sources that are used.
 
         Raises:
-            ConfigError: some are unknown (all of them are told).
+            ConfigError: some are unknown (the message names all of them).
         """
         self._check_known("tokens")
         return {name: self._fact(name).tokens for name in self.kept}
@@ -133,7 +133,7 @@ class ExportRequest:
         """Shares of documents that give the shares of tokens, from the mean length of documents, rounded.
 
         Raises:
-            ConfigError: tokens or documents of some sources are unknown (all of them are told).
+            ConfigError: tokens or documents of some sources are unknown (the message names all of them).
         """
         self._check_known("tokens", "documents")
         part = self.mixture.restrict(self.kept)
@@ -175,11 +175,11 @@ class ExportRequest:
         missing = {
             what: [name for name in self.kept if not getattr(self._fact(name), what)] for what in facts
         }
-        told = [f"the {what} of {', '.join(names)}" for what, names in missing.items() if names]
-        if told:
+        unknown = [f"the {what} of {', '.join(names)}" for what, names in missing.items() if names]
+        if unknown:
             options = [f"--{what} {name}=COUNT" for what, names in missing.items() for name in names]
             raise ConfigError(
-                f"this trainer's weights depend on {' and '.join(told)}, which are unknown; say "
+                f"this trainer's weights depend on {' and '.join(unknown)}, which are unknown; say "
                 f"{' '.join(options)}"
             )
 
@@ -250,18 +250,18 @@ class Exporter:
         if self.by_name or not open_:
             return ()
         several = [name for name, fact in open_.items() if not fact.text_path]
-        told = []
+        sentences = []
         if self.expects and len(several) < len(open_):
-            told.append(
+            sentences.append(
                 f"Paths are those of the study's text, but {self.title} reads {self.expects}; say --path "
                 "SOURCE=PATH where that lies."
             )
         if several:
-            told.append(
+            sentences.append(
                 f"By name, as the study reads them from several places or from the hub: "
                 f"{', '.join(several)}; say --path SOURCE=PATH."
             )
-        return tuple(told)
+        return tuple(sentences)
 
 
 def _plain_text(fact: SourceFacts) -> bool:
@@ -271,16 +271,16 @@ def _plain_text(fact: SourceFacts) -> bool:
 
 def _left_out(recipe: ExportRequest) -> tuple[str, ...]:
     """Sentences on sources of the mixture that are not written."""
-    told = []
+    sentences = []
     if small := recipe.negligible:
         shares = ", ".join(f"{name} ({100 * recipe.mixture.share(name):.2g}%)" for name in small)
-        told.append(
+        sentences.append(
             f"Left out, as less than {LEAST_SHARE:.2%} of the tokens or than one document: {shares}; the "
             "other shares make up for it."
         )
     if nothing := [name for name in recipe.mixture.names if recipe.mixture.share(name) == 0]:
-        told.append(f"Left out, at a share of zero: {', '.join(nothing)}.")
-    return tuple(told)
+        sentences.append(f"Left out, at a share of zero: {', '.join(nothing)}.")
+    return tuple(sentences)
 
 
 def repeats(recipe: ExportRequest) -> tuple[str, ...]:

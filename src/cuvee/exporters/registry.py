@@ -44,6 +44,6 @@ def exporter_named(name: str) -> Exporter:
     """A row of ``EXPORTERS``.
 
     Raises:
-        ConfigError: there is none of that name; the names are named.
+        ConfigError: there is none of that name; the message lists all names.
     """
     return row_named(EXPORTERS, name, "trainer")

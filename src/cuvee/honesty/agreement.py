@@ -206,7 +206,7 @@ def _scope_rows(
         name: statistics(drawn([one.losses(name) for one in resampled], column), truths, counts)
         for name, column in columns.items()
     }
-    rivals = [samples[name][0] for name in evidence.baselines]
+    baselines = [samples[name][0] for name in evidence.baselines]
     rows = []
     for name, column in columns.items():
         values = statistics(column, truth, ones)
@@ -237,7 +237,7 @@ def _scope_rows(
                 ceiling=ceiling,
                 ceiling_low=ceiling_low,
                 ceiling_high=ceiling_high,
-                beats_baselines=math.nan if is_baseline else _advantage(samples[name][0], rivals),
+                beats_baselines=math.nan if is_baseline else _advantage(samples[name][0], baselines),
             )
         )
     return rows
@@ -251,11 +251,11 @@ def _controls(evidence: Evidence, subset: Subset, weights: FloatArray) -> tuple[
     return (parts,)
 
 
-def _advantage(samples: FloatArray, rivals: list[FloatArray]) -> float:
+def _advantage(samples: FloatArray, baselines: list[FloatArray]) -> float:
     kept = np.isfinite(samples)
-    if not rivals or kept.sum() < 0.5 * len(samples):
+    if not baselines or kept.sum() < 0.5 * len(samples):
         return math.nan
-    best = np.max([np.where(np.isfinite(rival), rival, -1.0) for rival in rivals], axis=0)
+    best = np.max([np.where(np.isfinite(one), one, -1.0) for one in baselines], axis=0)
     return float((samples > best)[kept].mean())
 
 

@@ -44,7 +44,7 @@ def own_share(shares: FloatArray, own: IntArray) -> FloatArray:
 
 
 def own_curve(shares: FloatArray, own: IntArray) -> FloatArray:
-    """[M, E, 2] that share and its square root: the first tokens of a source tell the most."""
+    """[M, E, 2] that share and its square root: the first tokens of a source matter most."""
     share = own_share(shares, own)
     return np.concatenate([share, np.sqrt(share)], axis=2)
 

@@ -47,7 +47,7 @@ class Difference:
 
 
 def pooled_noise(layouts: Sequence[FloatArray]) -> TrainingNoise:
-    """Over layouts [mixtures, seeds] of losses; those of one mixture or one seed tell nothing."""
+    """Over layouts [mixtures, seeds] of losses; those of one mixture or one seed add nothing."""
     squares, freedom = 0.0, 0
     for losses in layouts:
         squares += float(np.square(_residuals(losses)).sum())

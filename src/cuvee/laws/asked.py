@@ -52,7 +52,7 @@ def shares_of(mixtures: Asked, sources: tuple[str, ...]) -> FloatArray:
 
     Raises:
         MixtureError: a mixture has a source that the law does not know; or shares are too many or too few,
-            negative, not finite, or do not sum to one within 1e-6 (the row is told).
+            negative, not finite, or do not sum to one within 1e-6 (the message names the row).
     """
     if isinstance(mixtures, Mixture):
         return _by_name(mixtures, sources)[None]

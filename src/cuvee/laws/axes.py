@@ -28,7 +28,7 @@ class Axes:
     """Where all runs stand on the axes that they do not span."""
 
     params: float = math.nan
-    """NaN where they span it, or tell nothing of it."""
+    """NaN where they span it, or where it is unknown."""
     tokens: float = math.nan
 
     @classmethod

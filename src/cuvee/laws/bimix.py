@@ -32,7 +32,7 @@ class Powers:
 
     used: tuple[int, ...]
     tokens: float
-    """In which D is told, such as their geometric mean; NaN: they do not vary."""
+    """The unit of D, such as their geometric mean; NaN: they do not vary."""
     law: str = "bimix"
     text: str = f"sum_i F[i] * (w[i] + {_EPS})**-a[i] * (1 + B * D**-beta)"
     convex: bool = True
@@ -55,7 +55,7 @@ class Powers:
         parts = [terms, -terms * logs * exponents[:, None, :]]
         if np.isfinite(self.tokens):
             falling = terms.sum(axis=2) / (1.0 + step) * step
-            reach = np.log(self._told(scale, shares)) * np.exp(theta[:, -1:])
+            reach = np.log(self._relative_tokens(scale, shares)) * np.exp(theta[:, -1:])
             parts += [falling[..., None], (-falling * reach)[..., None]]
         return terms.sum(axis=2), np.concatenate(parts, axis=2)
 
@@ -72,11 +72,11 @@ class Powers:
         count = len(self.used)
         factors[list(self.used)] = scale * np.exp(theta[:count])
         exponents[list(self.used)] = np.exp(theta[count : 2 * count])
-        told: Json = {"F": factors.tolist(), "a": exponents.tolist(), "B": 0.0, "beta": 1.0}
+        values: Json = {"F": factors.tolist(), "a": exponents.tolist(), "B": 0.0, "beta": 1.0}
         if np.isfinite(self.tokens):
             beta = float(np.exp(theta[-1]))
-            told |= {"B": float(np.exp(theta[-2])) * self.tokens**beta, "beta": beta}
-        return told
+            values |= {"B": float(np.exp(theta[-2])) * self.tokens**beta, "beta": beta}
+        return values
 
     def _exponents(self, theta: FloatArray) -> FloatArray:
         count = len(self.used)
@@ -95,11 +95,11 @@ class Powers:
         """B D^-beta, [B, R]."""
         if not np.isfinite(self.tokens):
             return np.zeros((len(theta), len(shares)))
-        logs = np.log(self._told(scale, shares))
+        logs = np.log(self._relative_tokens(scale, shares))
         result: FloatArray = np.exp(theta[:, -2:-1] - np.exp(theta[:, -1:]) * logs)
         return result
 
-    def _told(self, scale: Scale, shares: FloatArray) -> FloatArray:
+    def _relative_tokens(self, scale: Scale, shares: FloatArray) -> FloatArray:
         result: FloatArray = np.broadcast_to(np.asarray(scale.tokens) / self.tokens, (len(shares),))
         return result
 
@@ -150,7 +150,7 @@ class BiMix:
     def fit(self, data: LawData, seed: int = 0) -> FittedBiMix:
         """See ``Law.fit``; nothing is random."""
         tokens = np.broadcast_to(np.asarray(data.scale.tokens, dtype=np.float64), (len(data),))
-        # Rounding to whole steps tells nothing of beta (``laws/axes.py``).
+        # Rounding to whole steps does not identify beta (``laws/axes.py``).
         varies = bool(np.isfinite(tokens).all() and tokens.max() > SAME * tokens.min())
         middle = float(np.exp(np.log(tokens).mean())) if varies else float("nan")
         parts = []

@@ -22,13 +22,13 @@ class CapacityFormula:
     """theta = (log c, log b, log A, log a and log eps, [S] each; E [E]; log v [F])."""
 
     params: float
-    """In which N and x are named."""
+    """The units of N and x."""
     tokens: float
-    """In which D is named."""
+    """The unit of D."""
     shift: FloatArray
     """[E]: where E is zero."""
     spread: FloatArray
-    """[E]: in which E is named."""
+    """[E]: the units of E."""
     fixed: BoolArray
     """[E, S] where v is one."""
     free: BoolArray

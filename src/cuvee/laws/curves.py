@@ -9,7 +9,7 @@ from cuvee.laws.interface import LawData
 from cuvee.types import FloatArray, IntArray
 
 LEAST = 3
-"""Lengths of a curve, or sizes of a mixture, that tell an exponent."""
+"""Lengths of a curve, or sizes of a mixture, that identify an exponent."""
 EARLY = 1 / 3
 """Part of a curve that is left out as far as ``LEAST`` other lengths remain."""
 
@@ -41,7 +41,7 @@ class Curves:
             ConfigError: the scale of a row is unknown, or no curve has three lengths.
         """
         params, tokens = (
-            _known(data, *told) for told in ((data.scale.params, "parameters"), (data.scale.tokens, "tokens"))
+            _known(data, *axis) for axis in ((data.scale.params, "parameters"), (data.scale.tokens, "tokens"))
         )
         _, first, kind = np.unique(data.shares.round(_DIGITS), axis=0, return_index=True, return_inverse=True)
         sizes, size = np.unique(params, return_inverse=True)

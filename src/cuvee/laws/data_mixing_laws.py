@@ -114,12 +114,12 @@ class ExponentialOfSum:
 
     def natural(self, theta: FloatArray, shift: float, scale: float, sources: int) -> Json:
         """See ``Formula.natural``."""
-        told = {"c": shift + scale * float(theta[0])}
+        values = {"c": shift + scale * float(theta[0])}
         exponents = theta[1:] + np.log(scale)
         if not self.factor:
-            return {**told, "t": exponents.tolist()}
+            return {**values, "t": exponents.tolist()}
         middle = float(exponents.mean())
-        return {**told, "k": float(np.exp(middle)), "t": (exponents - middle).tolist()}
+        return {**values, "k": float(np.exp(middle)), "t": (exponents - middle).tolist()}
 
     def _term(self, theta: FloatArray, shares: FloatArray) -> FloatArray:
         result: FloatArray = np.exp(np.minimum(theta[:, 1:] @ shares.T, _LARGEST))
@@ -128,7 +128,7 @@ class ExponentialOfSum:
 
 @dataclass(frozen=True)
 class ExponentialOfProduct:
-    """M3: theta = (c, log k, t), with t the product of all t_i, of which only it can be told."""
+    """M3: theta = (c, log k, t), with t the product of all t_i, the only part that is identifiable."""
 
     law: str
     text: str
@@ -152,8 +152,8 @@ class ExponentialOfProduct:
     def slopes(self, theta: FloatArray, shares: FloatArray, scale: Scale) -> FloatArray:
         """See ``Formula.slopes``."""
         sources = shares.shape[1]
-        told = sources * shares
-        others = np.stack([np.delete(told, i, axis=1).prod(axis=1) for i in range(sources)], axis=1)
+        scaled = sources * shares
+        others = np.stack([np.delete(scaled, i, axis=1).prod(axis=1) for i in range(sources)], axis=1)
         result: FloatArray = (self._term(theta, shares) * theta[:, 2:])[..., None] * others * sources
         return result
 

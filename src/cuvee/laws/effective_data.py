@@ -137,7 +137,9 @@ class EffectiveData:
 
 
 def effective_data_groups(sources: int) -> tuple[Group, ...]:
-    """What is known of the parameters beforehand, in units of a metric's standard deviation."""
+    """Priors of the parameters, in units of a metric's standard deviation."""
+    # Chosen by hand: no table in ``benchmarks/`` compares others; ``laws.md`` has the law with these. log b
+    # is there as an exponent near one predicts better than exactly one from 64 runs on.
     first = 3 + sources
     return (
         Group("log fall", slice(0, 1), mean=-0.5, deviation=1.0, freedom=2.0),

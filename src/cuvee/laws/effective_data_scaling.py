@@ -2,7 +2,7 @@
 
     L(w, N, D) = E + (eps + sum_i C_i n_i^g_i)^-b + A N^-alpha + T D^-tau + sum_i B_i w_i,   tau = 1.5
 
-n_i is the amount w_i D of source i, as ``laws/amounts.py`` tells it in fresh tokens. So every source has a
+n_i is the amount w_i D of source i, as ``laws/amounts.py`` counts it in fresh tokens. So every source has a
 power of its own in the tokens, as in AutoScale (Kang et al. 2025, https://arxiv.org/abs/2407.20177): one of a
 small power saturates, and the best mixture moves away from it as runs become longer. The term in N is that of
 Hoffmann et al. (2022, https://arxiv.org/abs/2203.15556); at one scale without repetition the law is that of
@@ -45,9 +45,9 @@ class EffectiveDataScalingFormula:
     """theta = (log of fall, eps, b, A, alpha, T and R; log C [S], logit g [S], B [S])."""
 
     params: float
-    """In which N is named."""
+    """The unit of N."""
     tokens: float
-    """In which D is named."""
+    """The unit of D."""
     law: str = "effective_data_scaling"
     text: str = (
         "E + (eps + sum_i C[i] * n[i]**g[i])**-b + A * N**-alpha + T * D**-tau + sum_i B[i] * w[i]; "

@@ -9,7 +9,7 @@ ladder of two rungs gives one, from the lower rung to the upper. What the law mi
 
 with s the spread of a metric among the runs, d what the parameters leave open, N_max and D_max the largest of
 the runs (x counts only what lies beyond them). From one rung alone a law predicts far worse than from all of
-them, and d tells so: ``trust`` carries over to the fit to all runs where the misses themselves would not.
+them, and d shows it: ``trust`` carries over to the fit to all runs where the misses themselves would not.
 
 A chain moves along every axis that all runs span, also where its own first rung does not. Along an axis that
 no run has moved along the law is held (``laws/axes.py``), and what it holds back is part of d.

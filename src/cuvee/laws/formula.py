@@ -138,7 +138,7 @@ class FittedFormula(CheckedQuestions):
 
 @dataclass(frozen=True, eq=False)
 class Standardised:
-    """Costs brought to one size, with weight zero where a metric was not measured."""
+    """Standardised costs, with weight zero where a metric was not measured."""
 
     values: FloatArray
     """[E, R]."""
@@ -171,7 +171,7 @@ class Standardised:
     def like(
         cls, data: LawData, shift: FloatArray, spread: FloatArray, predicted: FloatArray
     ) -> "Standardised":
-        """Standardise so that predictions of another fit, brought to these runs by a straight line, stay what
+        """Standardise so that predictions of another fit, mapped to these runs by a straight line, stay what
         they were: shift and spread [E] are that fit's, ``predicted`` [R, E] what it says of the runs.
 
         Raises:
@@ -218,7 +218,7 @@ def fit_from_starts(
         lower: bounds [P] of the parameters.
         upper: see ``lower``.
         steps: of Levenberg-Marquardt.
-        shifted: costs may be shifted when they are brought to one size (formulas that are closed under a
+        shifted: costs may be shifted when they are standardised (formulas that are closed under a
             factor only say no).
     """
     costs = Standardised.of(data, shifted)

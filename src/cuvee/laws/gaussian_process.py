@@ -2,7 +2,7 @@
 
     y ~ GP(0, s^2 Matern-5/2(r) + v (x . x' / S + 1)) + noise,    r^2 = sum_i (x_i - x_i')^2 / l_i^2
 
-x is the square root or the logarithm of the shares, brought to one size by a single factor, so that a source
+x is the square root or the logarithm of the shares, scaled by a single factor, so that a source
 that hardly varied counts little. One length scale a source (ARD); they and the variances are the maximum of
 the marginal likelihood with priors on their logarithms (Rasmussen & Williams 2006, 5.4.1; MAP-II). A metric's
 own source is expected to have a length scale e^2 times shorter. Length scales are found on at most

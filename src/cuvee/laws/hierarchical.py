@@ -170,14 +170,14 @@ def transferred(
 ) -> HierarchicalFit:
     """Fit the law of ``base`` to few runs of another scale, with priors around its parameters.
 
-    It begins as ``base`` with each metric brought to the level of the new runs by a straight line; from there
+    It begins as ``base`` with each metric mapped to the level of the new runs by a straight line; from there
     parameters move as far as the new runs say. How far they may is learnt for each group over all metrics.
 
     Args:
         base: a fit to many runs at the scale where they are cheap.
         data: the runs at the other scale, of the same sources and metrics.
         groups: those of the law.
-        deviation: of a parameter around that of ``base``, before the runs have spoken.
+        deviation: of a parameter around that of ``base``, a priori.
 
     Raises:
         ConfigError: other sources or metrics than those of ``base``, or fewer than three runs of a metric.

@@ -56,7 +56,7 @@ class Scale:
 
     @property
     def known(self) -> bool:
-        """Anything is named."""
+        """True if parameters, tokens or unique tokens are given."""
         sizes = (self.params, self.tokens)
         return self.unique is not None or not all(np.isnan(size).all() for size in sizes)
 
@@ -249,7 +249,7 @@ class Law(Protocol):
         """Fit all metrics.
 
         Raises:
-            ConfigError: the data cannot carry the law (what is missing is told).
+            ConfigError: the data cannot carry the law (the message names what is missing).
         """
         ...
 

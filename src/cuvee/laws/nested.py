@@ -163,7 +163,7 @@ class Nested:
     paper: str = "https://arxiv.org/abs/2403.16952"
     needs: str = (
         "learning curves of three lengths or more, of known parameters and tokens: more mixtures than "
-        "sources, each at several sizes, of which three tell alpha; poor where shares come near zero"
+        "sources, each at several sizes, three of which determine alpha; poor where shares come near zero"
     )
     cost: str = "tenths of a second, and as much as data_mixing_m4 for each scale that is asked for"
     deviations: str = (

@@ -39,6 +39,6 @@ def law_named(name: str) -> Law:
     """A row of ``LAWS``.
 
     Raises:
-        ConfigError: there is none of that name; the names are named.
+        ConfigError: there is none of that name; the message lists all names.
     """
     return row_named(LAWS, name, "law")

@@ -25,7 +25,7 @@ from cuvee.types import BoolArray, FloatArray, Json
 HUBER = 0.06
 """Of a metric's spread, where costs are fitted as they are."""
 _DEVIATION, _JOINT_DEVIATION = 1.0, 0.13
-"""Of the parameters around the middle of the starts. What the smaller sizes do not tell stays there, instead
+"""Of the parameters around the middle of the starts. What the smaller sizes leave open stays there, instead
 of at what a few curves happen to like best. The second, of log P, p, log Q and q, was chosen on rows that
 ``make bench-scale`` predicts. On other rows it helps where few mixtures were seen at the larger size, and
 does nothing elsewhere; mean errors with it and with 1.0, in nats, measured by hand:
@@ -53,9 +53,9 @@ class ScaleFormula:
     text: str
     joint: bool
     params: float
-    """In which N is named."""
+    """The unit of N."""
     tokens: float
-    """In which D is named."""
+    """The unit of D."""
 
     @property
     def convex(self) -> bool:
@@ -122,7 +122,7 @@ class ScaleFormula:
         """See ``Formula.natural``."""
         at = 1 + 2 * sources
         alpha, beta = (float(x) for x in np.exp(theta[at : at + 2]))
-        told: Json = {
+        values: Json = {
             "E": shift + scale * float(theta[0]),
             "C": (np.exp(theta[1 : 1 + sources]) / scale).tolist(),
             "g": sigmoid(theta[1 + sources : at]).tolist(),
@@ -132,14 +132,14 @@ class ScaleFormula:
         sizes = (scale * self.params**alpha, scale * self.tokens**beta)
         if not self.joint:
             for name, place, size in zip("AB", (at + 2, at + 3), sizes, strict=True):
-                told[name] = float(np.exp(theta[place])) * size
-            return told
+                values[name] = float(np.exp(theta[place])) * size
+            return values
         for place, ((name, exponent), size) in enumerate(zip((("P", "p"), ("Q", "q")), sizes, strict=True)):
             first = self._first(place, sources)
-            told[name] = np.exp(theta[first : first + sources]).tolist()
-            told[exponent] = float(theta[first + sources])
-            told[f"{name}0"] = float(np.exp(theta[first - 1])) * size
-        return told
+            values[name] = np.exp(theta[first : first + sources]).tolist()
+            values[exponent] = float(theta[first + sources])
+            values[f"{name}0"] = float(np.exp(theta[first - 1])) * size
+        return values
 
     def sizes(self, sources: int) -> list[int]:
         """Where log A and log B stand in the parameters of the joint law."""

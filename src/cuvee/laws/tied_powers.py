@@ -51,7 +51,7 @@ class TiedPowers:
             sizes: x, [G, P]; any number where there are no values.
             values: y, [G, P, Q], NaN where not measured.
             spread: what is as much in one curve as in another, [Q]; squares are divided by its square.
-            unit: in which x is named.
+            unit: of x.
             exponent: [G] where it is known.
         """
         logs, weights = np.log(sizes / unit), np.isfinite(values) / spread**2

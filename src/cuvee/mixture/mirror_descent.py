@@ -7,7 +7,7 @@ exponentiated gradient, Kivinen & Warmuth 1997). The step is shortened until the
 f + <g, w' - w> + KL(w' || w) / step, and grows again after (Lu, Freund & Nesterov,
 https://arxiv.org/abs/1610.05708). Rounding of the loss ends the descent at gaps of about 1e-7.
 
-The gap <g, w> - min over the region of <g, v> (Frank & Wolfe 1956) tells when to stop. For a convex loss it
+The gap <g, w> - min over the region of <g, v> (Frank & Wolfe 1956) decides when to stop. For a convex loss it
 bounds what is left: f(w) - min f <= gap. For others it measures how far the point is from stationary.
 """
 

@@ -25,7 +25,7 @@ from cuvee.types import FloatArray, IntArray
 TOLERANCE = 1e-9
 """Bounds that miss each other by less than this are taken to meet: they were computed with rounding."""
 
-_NAMES_TOLD = 12
+_NAMES_SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -369,11 +369,11 @@ def _totals(
             )
     need, reach = math.fsum(low), math.fsum(high)
     if need > 1.0 + TOLERANCE:
-        told = [f"{label} (min {v:.10g})" for label, v in zip(labels, low.tolist(), strict=True) if v > 0.0]
-        raise InfeasibleRegion(f"sources {_shortened(told)} need {need:.10g}, more than 1")
+        bounds = [f"{label} (min {v:.10g})" for label, v in zip(labels, low.tolist(), strict=True) if v > 0.0]
+        raise InfeasibleRegion(f"sources {_shortened(bounds)} need {need:.10g}, more than 1")
     if reach < 1.0 - TOLERANCE:
-        told = [f"{label} (max {v:.10g})" for label, v in zip(labels, high.tolist(), strict=True)]
-        raise InfeasibleRegion(f"sources {_shortened(told)} reach only {reach:.10g} of 1")
+        bounds = [f"{label} (max {v:.10g})" for label, v in zip(labels, high.tolist(), strict=True)]
+        raise InfeasibleRegion(f"sources {_shortened(bounds)} reach only {reach:.10g} of 1")
     low = np.minimum(low, high) / max(1.0, need)
     high = high / min(1.0, reach)
     low.setflags(write=False)
@@ -392,5 +392,5 @@ def _label(names: tuple[str, ...], group: IntArray, part: FloatArray, index: int
 
 def _shortened(parts: Iterable[str]) -> str:
     listed = list(parts)
-    rest = len(listed) - _NAMES_TOLD
-    return ", ".join(listed[:_NAMES_TOLD]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(listed) - _NAMES_SHOWN
+    return ", ".join(listed[:_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

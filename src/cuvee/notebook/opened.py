@@ -19,7 +19,7 @@ By = Literal["merge", "ensemble"]
 
 
 class Opened(ABC):
-    """Everything is read from the folder when it is asked for: it tells the state of that moment."""
+    """Everything is read from the folder when it is asked for: it is the state of that moment."""
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ import numpy as np
 
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.errors import ConfigError
-from cuvee.flows.fit.comparisons import objective_of, rivals_of
+from cuvee.flows.fit.comparisons import baselines_of, objective_of
 from cuvee.flows.fit.folder import load_decision
 from cuvee.laws.interface import LawData
 from cuvee.notebook.law import FittedToRuns
@@ -89,4 +89,4 @@ class OpenedFit(Opened):
         """With the baseline that guards and the worst case compare with."""
         target = self.question.target(runs.metrics)
         weights, region = np.array(list(target.values())), self.question.region(runs.sources)
-        return objective_of(target, self.question, runs, rivals_of(data, weights, region, self.question))
+        return objective_of(target, self.question, runs, baselines_of(data, weights, region, self.question))

@@ -34,7 +34,7 @@ def load(folder: Path) -> tuple[Runs, Question]:
     """What was asked in a folder.
 
     Raises:
-        ConfigError: there is no fit in it, or a file is damaged (it is named).
+        ConfigError: there is no fit in it, or a file is damaged (the message names it).
     """
     for name in (_RUNS, _QUESTION):
         if not (folder / name).exists():

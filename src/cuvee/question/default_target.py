@@ -55,7 +55,7 @@ class DefaultTarget:
 
         Args:
             runs: their metrics.
-            members: metric -> the metric of the group that it is counted in, where files tell groups.
+            members: metric -> the metric of the group that it is counted in, where files name groups.
         """
         left_out: dict[str, str] = {}
         with np.errstate(over="ignore", invalid="ignore"):
@@ -85,8 +85,12 @@ class DefaultTarget:
         reasons: dict[str, list[str]] = {}
         for name, why in self.left_out.items():
             reasons.setdefault(why, []).append(name)
-        told = "; ".join(f"{', '.join(_some(names))} ({why})" for why, names in reasons.items())
-        return f"Left out of the target: {told}. Name metrics with --target to choose others." if told else ""
+        listing = "; ".join(f"{', '.join(_some(names))} ({why})" for why, names in reasons.items())
+        return (
+            f"Left out of the target: {listing}. Name metrics with --target to choose others."
+            if listing
+            else ""
+        )
 
 
 def is_perplexity(name: str) -> bool:
@@ -162,7 +166,7 @@ def _averages(runs: Observations, there: Sequence[str], members: Mapping[str, st
 
 
 def _groups(runs: Observations, there: Sequence[str], members: Mapping[str, str]) -> Left:
-    """Members of a group that its name tells: ``mmlu_stem/acc`` beside ``mmlu/acc``, their mean."""
+    """Members of a group, by its name: ``mmlu_stem/acc`` beside ``mmlu/acc``, their mean."""
     tasks = {name: _task(name) for name in there}
     for group, (task, metric) in tasks.items():
         inner = [

@@ -71,9 +71,9 @@ class Question:
             raise ConfigError(
                 "a cap on epochs needs the tokens of every source and the tokens of the target run"
             )
-        for told, what in ((self.target_tokens, "tokens"), (self.target_params, "parameters")):
-            if not math.isnan(told) and not 0 < told < math.inf:
-                raise ConfigError(f"target {what} {told}: give a positive number")
+        for given, what in ((self.target_tokens, "tokens"), (self.target_params, "parameters")):
+            if not math.isnan(given) and not 0 < given < math.inf:
+                raise ConfigError(f"target {what} {given}: give a positive number")
         if not 0.0 <= self.prior_strength < math.inf:
             raise ConfigError(f"prior {self.prior_strength:g}: a pull towards the baseline is at least 0")
         values = list(self.weights.values())
@@ -93,7 +93,7 @@ class Question:
         """The mixtures that may be chosen.
 
         Raises:
-            MixtureError: an unknown source is named.
+            MixtureError: a source is unknown.
             ConfigError: tokens of some of the sources, or of others.
             InfeasibleRegion: no mixture is allowed.
         """
@@ -109,7 +109,7 @@ class Question:
         """Weight of every metric, in order; they sum to one.
 
         Raises:
-            ConfigError: a metric is named that is not there.
+            ConfigError: a metric is not there.
         """
         for name in (*self.weights, *self.guards, *self.front):
             if name not in metrics:

@@ -1,6 +1,6 @@
 """Scales of a table of runs, and the one that laws are fitted at.
 
-A scale is what the files tell of size and length: parameters, tokens, a size or a set in words, a step. Laws
+A scale is what the files say of size and length: parameters, tokens, a size or a set in words, a step. Laws
 of mixtures are fitted at one. Of several the largest is taken that nearly all runs reach, or the nearest to
 the tokens of the target run. Several rows of one run at several points are a curve, of which the end counts.
 The order of rows changes nothing.
@@ -87,12 +87,12 @@ class RunScales:
             else "the largest"
         )
         others = sorted((one for one in self.every if one.words != chosen.words), key=len, reverse=True)
-        told = listed([f"{len(one)} at {one.words or 'no known scale'}" for one in others], 4)
+        listing = listed([f"{len(one)} at {one.words or 'no known scale'}" for one in others], 4)
         stopped = self._not_there(chosen) if self.curves else []
         short = f" Not there: {listed(stopped)}." if stopped else ""
         return (
             f"Of {len(self.every)} scales {why} with nearly as many runs as any is used: the {len(chosen)} "
-            f"runs at {chosen.words or 'no known scale'}, not {told}.{short}"
+            f"runs at {chosen.words or 'no known scale'}, not {listing}.{short}"
         )
 
     # Rows and runs
@@ -165,7 +165,7 @@ class RunScales:
 
     @cached_property
     def _texts(self) -> tuple[tuple[str, ...], ...]:
-        """Columns that tell a scale in words: a size where parameters are not known, and a set."""
+        """Columns that name a scale in words: a size where parameters are not known, and a set."""
         labels = self.table.labels
         known = bool(np.isfinite(self.table.observations.params).all())
         by_lower = {name.lower(): name for name in reversed(list(labels))}
@@ -175,8 +175,8 @@ class RunScales:
             if name in by_lower
             and (name != "model" or all(map(amount, filter(None, labels[by_lower[name]]))))
         ]
-        told = [] if known else [tuple(map(plain_size, labels[name])) for name in sizes[:1]]
-        return (*told, *([labels[_SET]] if _SET in labels else []))
+        columns = [] if known else [tuple(map(plain_size, labels[name])) for name in sizes[:1]]
+        return (*columns, *([labels[_SET]] if _SET in labels else []))
 
     @cached_property
     def _steps(self) -> FloatArray:

@@ -18,7 +18,7 @@ from cuvee.runs.formats.tidy import BY_DEFINITION
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.observations import Observations
 
-_NAMES_TOLD = 6
+_NAMES_SHOWN = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def read_runs(
     Args:
         paths: files or folders, see ``import_runs``.
         where: column -> value of the rows to keep.
-        lower: metrics that are better when lower, where the table does not tell; patterns, or ``all``.
+        lower: metrics that are better when lower, where the table does not say; patterns, or ``all``.
         higher: see ``lower``.
         target_tokens: of the run that the mixture is for; NaN where unknown.
 
@@ -84,8 +84,8 @@ def one_scale(
     scales = RunScales(table)
     chosen = scales.chosen(target_tokens)
     runs = _with_target(table.select(chosen.rows), paths, lower, higher)
-    told = scales.sentence(chosen, target_tokens)
-    return replace(runs, warnings=(told,) if told else ())
+    sentence = scales.sentence(chosen, target_tokens)
+    return replace(runs, warnings=(sentence,) if sentence else ())
 
 
 def every_scale(
@@ -184,7 +184,7 @@ def _understood(table: ImportedTable, asked: Mapping[str, Direction]) -> tuple[s
         if name not in asked:
             groups.setdefault((way, table.reasons.get(name, "")), []).append(name)
     return tuple(
-        f"Better when {way}{f' ({reason})' if reason else ''}: {listed(names, _NAMES_TOLD)}."
+        f"Better when {way}{f' ({reason})' if reason else ''}: {listed(names, _NAMES_SHOWN)}."
         for (way, reason), names in groups.items()
     )
 

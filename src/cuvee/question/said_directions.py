@@ -1,8 +1,8 @@
 """Directions that the user says of metrics: by name, by pattern, or of all.
 
-A name says it of one metric, and of that whatever the files tell. A pattern (``quiz*``) stands behind names,
+A name says it of one metric, and of that whatever the files say. A pattern (``quiz*``) stands behind names,
 and ``all`` (or ``*``) behind patterns: it is for the metrics of which nothing is known, and turns no metric
-around whose name or file tells its direction.
+around whose name or file gives its direction.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A decision by laws on a terminal: first lines, the mixture, its rivals, the laws, and runs worth making."""
+"""A decision by laws on a terminal: first lines, the mixture, its baselines, the laws, runs worth making."""
 
 import math
 
@@ -106,6 +106,6 @@ def _front(view: FitView) -> Grid:
 def _next_runs(view: FitView) -> Grid:
     return Grid(
         "Runs worth making (their mixtures stand in fit.json)",
-        ("run", "gain", "what it tells"),
+        ("run", "gain", "what it shows"),
         tuple((run.name, Precision.alone(run.gain).word(run.gain), run.tells) for run in view.next_runs),
     )

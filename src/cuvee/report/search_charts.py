@@ -36,8 +36,8 @@ def way(steps: Sequence[DrawnExperiment], budget: float) -> Markup:
     Losses far above most are drawn at the upper edge. Cheaper experiments have losses of their own level, so
     that only when they were made is drawn: as marks on the lower edge.
     """
-    dear = [one for one in steps if one.dearest and math.isfinite(one.loss)]
-    losses = sorted(one.loss for one in dear) or [0.0, 1.0]
+    trained = [one for one in steps if one.at_target and math.isfinite(one.loss)]
+    losses = sorted(one.loss for one in trained) or [0.0, 1.0]
     low, high = losses[0], losses[min(len(losses) - 1, int(_WORST * len(losses)))]
     span = (high - low) or abs(high) or 1.0
     low, high = low - _ROOM * span, high + _ROOM * span
@@ -67,7 +67,7 @@ def way(steps: Sequence[DrawnExperiment], budget: float) -> Markup:
             )
         )
     best, line = math.inf, ""
-    for one in dear:
+    for one in trained:
         if one.loss < best:
             line += (
                 f"H{x(one.spent):.1f}V{y(one.loss):.1f}" if line else f"M{x(one.spent):.1f} {y(one.loss):.1f}"
@@ -76,7 +76,7 @@ def way(steps: Sequence[DrawnExperiment], budget: float) -> Markup:
     if line:
         parts.append(Markup('<path class="way chosen" d="{}H{:.1f}"/>').format(line, x(end)))
     for one in steps:
-        if one.dearest and math.isfinite(one.loss):
+        if one.at_target and math.isfinite(one.loss):
             css = "pick" if one.loss == best else ""
             parts.append(
                 Markup(
@@ -89,7 +89,7 @@ def way(steps: Sequence[DrawnExperiment], budget: float) -> Markup:
                     x(one.spent), bottom, one.words
                 )
             )
-    words = f"{len(dear)} trainings at the target fidelity; the best ended at {wording.number(best, 4)}"
+    words = f"{len(trained)} trainings at the target fidelity; the best ended at {wording.number(best, 4)}"
     return Markup(
         '<svg class="path large" role="img" viewBox="0 0 {:.0f} {:.0f}" aria-label="{}">{}</svg>'
     ).format(_WIDTH, _HEIGHT, words, Markup("").join(parts))

@@ -22,7 +22,7 @@ class DrawnExperiment:
     """FLOPs after it."""
     loss: float
     """NaN where it failed."""
-    dearest: bool
+    at_target: bool
     """It was made at the target fidelity."""
     words: str
 

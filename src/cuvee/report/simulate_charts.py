@@ -39,7 +39,9 @@ def progress(chart: Chart) -> Markup:
         _WIDTH,
         _HEIGHT,
         "Distance of the best mixture found from the best there is, against runs at the target; "
-        + "; ".join(f"{course.method} ends at {_told(course.points[-1].median)}" for course in chart.courses),
+        + "; ".join(
+            f"{course.method} ends at {_gap_in_words(course.points[-1].median)}" for course in chart.courses
+        ),
         Markup("").join(parts),
     )
 
@@ -59,8 +61,8 @@ def _line(course: Course, x: Callable[[float], float], y: Callable[[float], floa
     return Markup('<path class="way" style="{}" d="M{}"><title>{}</title></path>').format(
         course.style,
         _steps(known, x, y),
-        f"{course.method}: {_told(known[0][1])} after {known[0][0]:.1f} runs, "
-        f"{_told(known[-1][1])} after {known[-1][0]:.1f}",
+        f"{course.method}: {_gap_in_words(known[0][1])} after {known[0][0]:.1f} runs, "
+        f"{_gap_in_words(known[-1][1])} after {known[-1][0]:.1f}",
     )
 
 
@@ -114,5 +116,5 @@ def _frame(x: Callable[[float], float], y: Callable[[float], float], chart: Char
     return Markup("").join(parts)
 
 
-def _told(gap: float) -> str:
+def _gap_in_words(gap: float) -> str:
     return wording.percent(gap) if math.isfinite(gap) else "no run at the target"

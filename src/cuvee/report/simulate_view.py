@@ -84,15 +84,15 @@ class SimulateView:
 
 
 def _badge(simulation: Simulation) -> Badge:
-    told = "; ".join(
+    chances = "; ".join(
         f"{ADAPTIVE} came within {one.gap:.0%} for less than {SIMPLE} in {one.chance:.0%} of all pairs of "
         f"searches ({_probability(one.p_value)})"
         for one in simulation.comparisons
     )
     badges: dict[Adaptivity, Badge] = {
-        "pays": Badge("believed", "Adaptivity pays here", f"{told}."),
-        "costs": Badge("not-believed", "The simple strategy does better here", f"{told}."),
-        "not clear": Badge("untested", "Adaptive or simple: no clear difference here", f"{told}."),
+        "pays": Badge("believed", "Adaptivity pays here", f"{chances}."),
+        "costs": Badge("not-believed", "The simple strategy does better here", f"{chances}."),
+        "not clear": Badge("untested", "Adaptive or simple: no clear difference here", f"{chances}."),
         "not compared": Badge(
             "untested",
             "Adaptivity was not judged",

@@ -1,7 +1,7 @@
 """Tables of somebody else's runs, read as observations of kind ``imported``.
 
 ``import_runs`` opens files, finds out which format each is of (``formats/registry.py``), and joins what
-they tell. Every row keeps its other columns as labels, by which rows can be chosen.
+they hold. Every row keeps its other columns as labels, by which rows can be chosen.
 """
 
 import difflib
@@ -62,7 +62,7 @@ class ImportedTable:
     runs: tuple[str, ...] = ()
     """The run that each row is of [R], with its size and seed; rows at several points are of one run."""
     members: Mapping[str, str] = field(default_factory=dict)
-    """Metric -> the metric of the group that it is counted in, where a file tells groups."""
+    """Metric -> the metric of the group that it is counted in, where a file names groups."""
 
     def __post_init__(self) -> None:
         if not self.runs:
@@ -119,7 +119,7 @@ class ImportedTable:
         compared as numbers: ``table.where(split="train", step=1000)`` finds the cell ``1000.0``.
 
         Raises:
-            ConfigError: no such column, or no row has the value; the message tells the values there are.
+            ConfigError: no such column, or no row has the value; the message names the values there are.
         """
         mask = np.ones(len(self), dtype=np.bool_)
         for name, wanted in conditions.items():
@@ -173,8 +173,8 @@ def import_runs(
 
     Args:
         paths: CSV, Parquet (``.parquet``, ``.pq``) and JSON (``.json``) files, or folders of them.
-        role: role of rows that tell none.
-        estimand: estimand of rows that tell none.
+        role: role of rows that name none.
+        estimand: estimand of rows that name none.
 
     Raises:
         ConfigError: a file or a cell cannot be read, a file is of no known format, or its counterpart is
@@ -194,7 +194,7 @@ def table_of(
     """The runs of parts that were read.
 
     Args:
-        parts: what each file tells.
+        parts: the content of each file.
         notes: sentences that stand before those of the parts.
         role: see ``import_runs``; so is ``estimand``.
 
@@ -219,7 +219,7 @@ def table_of(
 
 
 def read_parts(files: Sequence[File]) -> list[Part]:
-    """What each file tells, before it is joined, by the first format that recognises it.
+    """The content of each file, before it is joined, by the first format that recognises it.
 
     Raises:
         ConfigError: a file is of no known format, or a cell cannot be read.

@@ -119,7 +119,7 @@ CREATE TABLE timings (           -- seconds measured; never part of exported obs
 """
 
 _DOCUMENTS = """
-CREATE TABLE documents (         -- how much each document adds to a loss: errors are told from these
+CREATE TABLE documents (         -- how much each document adds to a loss: errors come from these
   run_id INTEGER NOT NULL REFERENCES runs (run_id) ON DELETE CASCADE,
   evaluation TEXT NOT NULL,
   nats BLOB NOT NULL,            -- one sum a document, float64, little endian

@@ -65,7 +65,7 @@ def acquired(history: History, score: Score, count: int, rng: np.random.Generato
     belief = _Belief.of(history)
     running = [one.row for one in history.running if one.fidelity == target]
     if running:
-        belief = belief.believing(np.stack(running))
+        belief = belief.conditioned(np.stack(running))
     offered = _offered(history, rng)
     asked: list[Experiment] = []
     while len(asked) < count:
@@ -73,7 +73,7 @@ def acquired(history: History, score: Score, count: int, rng: np.random.Generato
         if not len(offered):
             break
         if asked:
-            belief = belief.believing(asked[-1].row[None])
+            belief = belief.conditioned(asked[-1].row[None])
         scores = score(*belief.of_mixtures(offered), float(belief.costs.min()))
         best = int(scores.argmax())
         asked += at_fidelity(offered[best : best + 1], target)
@@ -96,8 +96,8 @@ class _Belief:
         sources = history.space.sources
         return cls(_LAW.fit(_data(sources, shares, costs)), sources, shares, costs)
 
-    def believing(self, shares: FloatArray) -> "_Belief":
-        """As if these mixtures [m, S] had measured what is expected."""
+    def conditioned(self, shares: FloatArray) -> "_Belief":
+        """Conditioned on these mixtures [m, S] at their posterior mean."""
         costs = np.concatenate([self.costs, self.of_mixtures(shares)[0]])
         shares = np.concatenate([self.shares, shares])
         fitted = _LAW.refit(_data(self.sources, shares, costs), self.fitted)

@@ -1,4 +1,4 @@
-"""The hyperparameters of a surrogate's process, and what is known of them before any run.
+"""The hyperparameters of a surrogate's process, and their priors.
 
 theta = (log l, log s, log s_N, log s_D, log noise of the target's kind; then rho, log w, log o and log noise
 of each further kind), as in ``search/surrogate.py``; variances in that of a metric.
@@ -19,6 +19,8 @@ from cuvee.types import FloatArray
 
 SINGLE = ("log l", "log s", "log s_N", "log s_D", "log noise")
 OF_KIND = ("rho", "log w", "log o", "log noise")
+# These and the numbers of ``prior_of`` are chosen by hand: no table in ``benchmarks/`` compares others.
+# ``search.md`` there has the errors of the surrogate with these.
 LEAST_NOISE = 1e-5
 _DRIFT = 0.1  # variance a decade
 _LEAST_RHO = 0.01

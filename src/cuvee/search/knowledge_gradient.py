@@ -28,7 +28,7 @@ def knowledge_gradient(
     """Expected fall of the lowest target mean [A] by each experiment asked about alone.
 
     Args:
-        surrogate: what is believed.
+        surrogate: the posterior.
         weights: of the metrics [E].
         target: the mixtures among which the best is sought, at the target fidelity [J].
         asked: experiments [A].

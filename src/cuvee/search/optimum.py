@@ -283,7 +283,7 @@ class _Programme:
         slopes, guards = spreads.part_slopes(shares), spreads.violation_slopes(shares)
         above = _with_last(slopes, guards)
         limit = np.r_[slopes @ shares - parts, guards @ shares - broken]
-        # Slopes at shares near zero are larger than others by orders: rows are brought to one size.
+        # Slopes at shares near zero are larger than others by orders: rows are scaled to one size.
         size = np.maximum(np.abs(above).max(axis=1), 1e-12)
         found = linprog(
             np.r_[np.zeros(len(shares)), 1.0],

@@ -29,7 +29,7 @@ def pareto_front(
 ) -> tuple[ParetoPoint, ...]:
     """Mixtures from the best for ``first`` to the best for ``second``.
 
-    Weighted sums with the weight moved evenly, after both are brought to the size of their difference
+    Weighted sums with the weight moved evenly, after both are divided by their difference
     between the two ends. With a convex law they reach the whole front (Miettinen 1999, theorem 3.1.4). Guards
     and prior are those of ``first``.
 

@@ -1,4 +1,4 @@
-"""Mixtures at fidelities as a surrogate sees them, and how their costs vary together before any run."""
+"""Inputs of a surrogate: mixtures at fidelities, and the prior covariances of their costs."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from cuvee.types import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Mixtures at fidelities, as the law and the process see them; E metrics."""
+    """Inputs: mixtures at fidelities, as the law and the process see them; E metrics."""
 
     roots: FloatArray
     """x, [n, S]."""
@@ -55,7 +55,7 @@ class Places:
 
 @dataclass(frozen=True, eq=False)
 class Between:
-    """What covariances of all metrics have in common between places [A] and places [B]."""
+    """What covariances of all metrics have in common between inputs [A] and inputs [B]."""
 
     left: Places
     right: Places
@@ -71,7 +71,7 @@ class Between:
         return cls(left, right, squared(left.roots, right.roots), (params, tokens))
 
     def select(self, rows: IntArray) -> "Between":
-        """With some of the left places."""
+        """With some of the left inputs."""
         if len(rows) == len(self.left.kind):
             return self
         params, tokens = (one[rows] for one in self.shared)

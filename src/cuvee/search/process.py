@@ -50,7 +50,7 @@ class HistoryProcess:
             observed: all trials.
             z: what they measured [n], standardised; NaN where nothing.
             metric: which.
-            law: its priors tell how large the residual may be.
+            law: its priors say how large the residual may be.
             kinds: names, that of the target first.
             start: hyperparameters where the search for them begins; default the middle of their prior.
             seed: chooses the runs of that search where there are many.
@@ -70,7 +70,7 @@ class HistoryProcess:
         return cls(metric, rows, theta, found, factor, weights)
 
     def mean(self, observed: Between) -> FloatArray:
-        """Expected at places [A], standardised; ``observed`` is between all trials and these."""
+        """Expected at inputs [A], standardised; ``observed`` is between all trials and these."""
         cross = self.covariance(observed.select(self.rows))
         return observed.right.scaled_mean(self.metric, self.kinds) + self.weights @ cross
 
@@ -83,7 +83,7 @@ class HistoryProcess:
         return between.covariance(self.metric, self.theta, self.kinds)
 
     def whitened(self, observed: Between) -> FloatArray:
-        """Covariances between all trials and places, divided by the factor [n, A]."""
+        """Covariances between all trials and inputs, divided by the factor [n, A]."""
         prior = self.covariance(observed.select(self.rows))
         result: FloatArray = solve_triangular(self.factor, prior, lower=True, check_finite=False)
         return result
@@ -98,8 +98,8 @@ class HistoryProcess:
         result: FloatArray = self.weights / np.sqrt((inverse**2).sum(axis=0))
         return result
 
-    def believing(self, observed: Places, more: Places) -> "HistoryProcess":
-        """After places that measure what is expected of them: they get no weight, and the factor grows."""
+    def conditioned(self, observed: Places, more: Places) -> "HistoryProcess":
+        """Conditioned on pending inputs at their posterior mean: they get no weight, and the factor grows."""
         white = self.whitened(Between.of(observed, more))
         left = self.covariance(Between.of(more, more)) - white.T @ white
         left[np.diag_indices(len(left))] += self.kinds.noise[more.kind] + _JITTER

@@ -98,7 +98,7 @@ class Method(Protocol):
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
         """The next experiments, to be made side by side. Deterministic for one history and seed.
 
-        Fewer than ``count`` where no more make sense before these are told, none where a pool is exhausted.
+        Fewer than ``count`` where no more make sense before these are known, none where a pool is exhausted.
         """
         ...
 
@@ -125,7 +125,7 @@ class Proposer:
         self.history = History(self.space, self.weights, Trials.none(self.space, self.metrics))
 
     def ask(self, count: int = 1) -> list[Experiment]:
-        """The next experiments; they count as running until they are named."""
+        """The next experiments; they are pending until their costs are given."""
         asked = self.method.ask(self.history, count, self.seed)
         for experiment in asked:
             self.history = self.history.plus(experiment)
@@ -141,7 +141,7 @@ class Proposer:
             if not 0 <= one.fidelity < len(self.space.fidelities) or len(one.shares) != len(
                 self.space.sources
             ):
-                raise ConfigError(f"observed {one}, which is no experiment of this search")
+                raise ConfigError(f"costs of {one}, which is no experiment of this search")
         running = list(self.history.running)
         for one in experiments:
             if one in running:

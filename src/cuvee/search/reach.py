@@ -1,12 +1,12 @@
-"""Reach: axes of scale along which the runs have hardly moved, and what is believed beyond them.
+"""Reach: axes of scale along which the runs have hardly moved, and the prior beyond them.
 
-    law(p; N, D) = law(p; N, D0) + lambda (m(p) - m(u)) + fidelity,     m(p) = what the law would move by to D
-    lambda ~ N(0, 0.3^2),   fidelity ~ N(0, (4 decades from N0)^2 + (4 decades from D0)^2)
+    law(p; N, D) = law(p; N, D0) + lambda (m(p) - m(u)) + level,     m(p) = what the law would move by to D
+    lambda ~ N(0, 0.3^2),   level ~ N(0, (4 decades from N0)^2 + (4 decades from D0)^2)
 
 A law fitted at D0 tokens knows each source's power in tokens by how its share counts, and carried to other
 tokens would order mixtures anew by that alone. So it is fitted to the runs at D0, the tokens of most, and
 held there until half as many have others. How far its own move is right is one number a metric, lambda, which
-the runs at other tokens tell. u are equal shares: what they move by is fidelity, the same for all mixtures. A
+the runs at other tokens show. u are equal shares: what they move by is level, the same for all mixtures. A
 decade may move it by several spreads of the runs, and so may a decade of parameters where all have N0.
 """
 

@@ -1,4 +1,4 @@
-"""What a search could still gain: draws of all that is believed of the target fidelity."""
+"""What a search could still gain: draws from the posterior at the target fidelity."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -82,9 +82,9 @@ class Regret:
         """That more than ``tolerance`` is lost."""
         return float((self.lost > tolerance).mean())
 
-    def interval(self, fidelity: float) -> tuple[FloatArray, FloatArray]:
+    def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Ends [S] of the central interval of every share of the best mixture."""
-        low, high = np.quantile(self.winners, [0.5 - fidelity / 2, 0.5 + fidelity / 2], axis=0)
+        low, high = np.quantile(self.winners, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         return np.minimum(low, self.pick), np.maximum(high, self.pick)
 
 
@@ -97,7 +97,7 @@ def _root(covariance: FloatArray) -> FloatArray:
 
 
 def believed(history: History, seed: int, tested_only: bool = True) -> Regret:
-    """The regret that is believed after a history, of the metrics that count.
+    """The expected regret after a history, of the metrics that count.
 
     Cost: a fit of the surrogate, about a second at 100 experiments.
     """

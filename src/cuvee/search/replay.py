@@ -158,7 +158,7 @@ class Replay:
         return parts, self.measure(parts)
 
     def with_checkpoints(self, experiment: Experiment, trials: Trials) -> list[Experiment]:
-        """What an experiment tells: with curves its checkpoints that are not known yet, then itself."""
+        """What an experiment measures: with curves its checkpoints that are not known yet, then itself."""
         mine = self.space.fidelities[experiment.fidelity]
         size = (mine.kind, mine.params)
         earlier = [

@@ -50,5 +50,5 @@ def _spread(at_equal: float, others: FloatArray) -> float:
     away = np.abs(others - at_equal)
     least = _ROUNDING * abs(at_equal)
     seen = away[away > least]
-    # Of a metric that most sources leave alone, the few that do not tell the spread.
+    # Of a metric that most sources leave alone, the few that do not give the spread.
     return float(np.median(seen)) if len(seen) else least or 1.0

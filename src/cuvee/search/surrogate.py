@@ -1,4 +1,4 @@
-"""What is believed of a mixture at any fidelity: a law, and a Gaussian process of what it misses.
+"""The posterior of a mixture at any fidelity: a law, and a Gaussian process of its residual.
 
     z(p; N, D, kind) = rho_kind (law(p; N, D; theta) + r(p; N, D)) + delta_kind(p) + noise_kind
     theta ~ N(prior of the law),   r ~ GP(0, RBF(x / l) (s + s_N min(n, n') + s_D min(d, d'))),   x = p^0.3
@@ -112,14 +112,14 @@ class Surrogate:
         return Places(np.maximum(shares, 0.0) ** _POWER, scale, kind, mean, features)
 
     def mean(self, asked: Places) -> FloatArray:
-        """Expected costs [n, E] at places; the fidelity of another kind is its own."""
+        """Expected costs [n, E] at inputs; the fidelity of another kind is its own."""
         observed = Between.of(self.observed, asked)
         found = [one.mean(observed) for one in self.processes]
         result: FloatArray = np.stack(found, axis=1) * self._spread + self.law.shift[self.metrics]
         return result
 
     def covariances(self, left: Places, right: Places) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Posterior covariances [E, M, A] of costs between places, and variances [E, M] and [E, A]."""
+        """Posterior covariances [E, M, A] of costs between inputs, and variances [E, M] and [E, A]."""
         between: list[FloatArray] = []
         first: list[FloatArray] = []
         second: list[FloatArray] = []
@@ -169,12 +169,12 @@ class Surrogate:
         result: FloatArray = (1.0 - self.together) * alone + self.together * deviations**2
         return result
 
-    def believing(self, shares: FloatArray, fidelity: IntArray) -> "Surrogate":
-        """After experiments that measure what is expected of them: means stay, variances fall."""
+    def conditioned(self, shares: FloatArray, fidelity: IntArray) -> "Surrogate":
+        """Condition on pending experiments at their posterior mean: means stay, variances fall."""
         if not len(fidelity):
             return self
         more = self.places(shares, fidelity)
-        processes = tuple(one.believing(self.observed, more) for one in self.processes)
+        processes = tuple(one.conditioned(self.observed, more) for one in self.processes)
         return replace(self, observed=self.observed.plus(more), processes=processes)
 
     @property

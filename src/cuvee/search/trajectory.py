@@ -116,7 +116,7 @@ def trajectory_of(
     """Let a method search until it asks for more than the budget allows, or for nothing.
 
     A method that does not recommend is taken to recommend its best target run, and before it has one the best
-    of its dearest runs. Of a batch, the recommendation is known after its last experiment.
+    of its most expensive runs. Of a batch, the recommendation is known after its last experiment.
 
     Args:
         method: a row of ``PROPOSERS``.

@@ -128,7 +128,7 @@ def _several_lines(path: Path, broken: OnBroken, limit: int) -> Iterator[Record]
 
 
 class _Text:
-    """Text that is read as it is needed; errors tell the line through ``line``."""
+    """Text that is read as it is needed; errors name the line through ``line``."""
 
     def __init__(self, fragments: Iterator[str], limit: int) -> None:
         self._fragments = fragments

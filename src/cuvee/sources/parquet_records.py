@@ -150,7 +150,7 @@ def _paths(kind: pa.DataType, name: str) -> Iterator[str]:
 
 
 def _rows_at_once(file: pq.ParquetFile) -> int:
-    """How many rows stay below ``_BATCH_BYTES``, as far as the file tells.
+    """How many rows stay below ``_BATCH_BYTES``, as far as the file says.
 
     By the size of whole row groups: to ask for that of a column aborts the process where the file is damaged
     (pyarrow 26).

@@ -38,7 +38,7 @@ def outdated(
 
 
 def outdated_files(folder: StudyFolder) -> dict[str, str]:
-    """The same of the answers that lie in a folder, as far as their study file tells: what they hold besides
+    """The same of the answers that lie in a folder, as far as their study file shows: what they hold besides
     is not read."""
     made: dict[str, tuple[str, dict[str, Any]]] = {}
     for flow, path in (("run", folder.decision), ("search", folder.search), ("scale", folder.scale)):

@@ -150,7 +150,7 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a finished run tells."""
+    """The result of a finished run."""
 
     key: str
     checkpoint: Checkpoint

@@ -179,7 +179,7 @@ def test_a_search_keeps_its_sizes_while_its_pool_is_trained(tmp_path: Path) -> N
     ("changes", "told"),
     [
         (with_search(UNPOOLED, budget_flops=1e9), "two trainings of 12,000 tokens take"),
-        (with_search(UNPOOLED, budget_flops=1e9, target_tokens=None), "the shortest that tell anything"),
+        (with_search(UNPOOLED, budget_flops=1e9, target_tokens=None), "the shortest of any use"),
         (
             with_search(UNPOOLED, target_tokens=300),
             r"search.target_tokens: 300 are fewer than the [\d,]+ tokens",

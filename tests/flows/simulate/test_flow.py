@@ -177,7 +177,7 @@ def test_one_level_is_searched_all_the_same(tmp_path: Path) -> None:
     assert (fidelity.is_target, fidelity.price, fidelity.mixtures) == (True, 1.0, 12)
     assert all(math.isnan(size) for size in (fidelity.parameters, fidelity.tokens, fidelity.flops))
     assert any("one fidelity" in note for note in simulation.notes)
-    assert any("No run tells its tokens" in note for note in simulation.notes)
+    assert any("No run has its tokens" in note for note in simulation.notes)
     assert "one fidelity only" in simulation.headline[-1]
     assert all(row.curve[0].spent == 1.0 and row.curve[-1].spent == 6.0 for row in simulation.methods)
 

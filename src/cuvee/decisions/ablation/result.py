@@ -88,7 +88,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class TiedMixture:
-    """A mixture that the evidence cannot tell from the pick."""
+    """A mixture that is tied with the pick under the evidence."""
 
     name: str
     shares: tuple[float, ...]

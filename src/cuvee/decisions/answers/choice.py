@@ -17,7 +17,7 @@ _NEARER = math.log(1.05)
 """Difference of distances, in logarithms of FLOPs, below which two trainings are of one scale."""
 
 _ALIKE: dict[Standing, str] = {
-    "confirmed": "Both are confirmed: either will do, as far as trainings tell",
+    "confirmed": "Both are confirmed: either will do, as far as trainings show",
     "not confirmed": "Neither is confirmed; run `cuvee check`",
     "refuted": "Both are refuted: neither will do",
     "not checked": "Neither is checked; run `cuvee check`",

@@ -109,14 +109,14 @@ def _of_run(decision: Decision) -> Recommendation:
 
 
 def _of_search(decision: SearchDecision) -> Recommendation:
-    dearest = decision.fidelities[-1]
+    longest = decision.fidelities[-1]
     return Recommendation(
         "search",
         decision.verdict,
         _shares(decision.mixture),
         decision.confidence,
-        RunSize(dearest.parameters, decision.target_tokens),
-        _trained(dearest.parameters, dearest.tokens, int(decision.tested) + _fresh(decision.check)),
+        RunSize(longest.parameters, decision.target_tokens),
+        _trained(longest.parameters, longest.tokens, int(decision.tested) + _fresh(decision.check)),
         decision.created_from,
         {"budget_flops": decision.budget_flops, "method": decision.method},
     )

@@ -51,9 +51,9 @@ def _measured_better(decision: LawResult) -> tuple[str, ...]:
     if not decision.measured_better:
         return ()
     names = decision.measured_better
-    told = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} others" if len(names) > _NAMED else "")
+    runs = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} others" if len(names) > _NAMED else "")
     return (
-        f"Measured better than this mixture can be expected to be: {told}. The law does not explain that: "
+        f"Measured better than this mixture can be expected to be: {runs}. The law does not explain that: "
         "look at these runs; if they are right, take what they were trained on.",
     )
 
@@ -64,22 +64,22 @@ def _law(decision: LawResult) -> tuple[str, ...]:
 
 def _mixture(decision: LawResult) -> str:
     shares = [decision.mixture[place] for place in largest_first(decision.mixture)]
-    told = parts_in_words(((entry.source, entry.share) for entry in shares[:4]), digits=1)
-    rest = [entry.share for entry in shares[len(told) :] if entry.share > 0]
-    told += [f"{math.fsum(rest):.1%} in {len(rest)} others"] if math.fsum(rest) >= LEAST_NAMED else []
-    return ", ".join(told)
+    parts = parts_in_words(((entry.source, entry.share) for entry in shares[:4]), digits=1)
+    rest = [entry.share for entry in shares[len(parts) :] if entry.share > 0]
+    parts += [f"{math.fsum(rest):.1%} in {len(rest)} others"] if math.fsum(rest) >= LEAST_NAMED else []
+    return ", ".join(parts)
 
 
 def _gains(decision: LawResult) -> str:
     pick = decision.pick
     others = [one for one in decision.candidates if one.name != pick.name]
     exact = target_precision(decision)
-    told = ", ".join(f"{exact.signed(one.target.mean - pick.target.mean)} at {one.name}" for one in others)
+    against = ", ".join(f"{exact.signed(one.target.mean - pick.target.mean)} at {one.name}" for one in others)
     low, high = exact.word(pick.target.low), exact.word(pick.target.high)
     return (
         f"Its target is expected at {exact.word(pick.target.mean)} {scale_of_runs(decision)} "
         f"({decision.confidence:.0%} of runs between {low} and {high}); "
-        f"against it, {told}.{_OUTSIDE if decision.distance.extrapolates else ''}"
+        f"against it, {against}.{_OUTSIDE if decision.distance.extrapolates else ''}"
     )
 
 
@@ -97,28 +97,28 @@ def scale_of_runs(decision: LawResult) -> str:
         for amount, unit in zip(sizes, ("parameters", "tokens"), strict=True)
         if math.isfinite(amount)
     ]
-    told = f" of {' and '.join(known)}" if known else ""
+    sizes_in_words = f" of {' and '.join(known)}" if known else ""
     asked = (
         (decision.target_parameters, decision.parameters, "parameters"),
         (decision.target_tokens, decision.tokens, "tokens"),
     )
     other = [f"{size(named)} {unit}" for named, own, unit in asked if not math.isnan(named) and named != own]
     if decision.at_target or not other:
-        return f"in runs{told}" if known else "at the scale of the runs"
-    return f"at the scale of the runs{told}, not of {' and '.join(other)}"
+        return f"in runs{sizes_in_words}" if known else "at the scale of the runs"
+    return f"at the scale of the runs{sizes_in_words}, not of {' and '.join(other)}"
 
 
 def _more(decision: LawResult) -> str:
     width = decision.pick.target.high - decision.pick.target.low
     expected, likely = (Precision.alone(x).word(x) for x in (decision.expected_gain, decision.likely_gain))
-    told = (
+    gain = (
         "Knowing the law exactly is expected to lower the target of the choice by "
         f"{expected} ({decision.confidence:.0%}: by less than {likely})"
     )
     if decision.distance.extrapolates:
-        return f"{told}, as far as the law holds outside of the runs: a run near this mixture comes first."
+        return f"{gain}, as far as the law holds outside of the runs: a run near this mixture comes first."
     if math.isfinite(width) and decision.likely_gain < _NEGLIGIBLE * width:
-        return f"{told}, less than runs of one mixture differ: further runs at this scale are not worth it."
+        return f"{gain}, less than runs of one mixture differ: further runs at this scale are not worth it."
     if not decision.next_runs:
-        return f"{told}; no single run would show much of that."
-    return f"{told}; {len(decision.next_runs)} runs that would show most are listed."
+        return f"{gain}; no single run would show much of that."
+    return f"{gain}; {len(decision.next_runs)} runs that would show most are listed."

@@ -6,17 +6,17 @@ from cuvee.precision import Precision
 
 def target_precision(decision: LawResult) -> Precision:
     """Of the target, of its changes and of the errors of laws."""
-    told = [one.target for one in decision.candidates]
+    targets = [one.target for one in decision.candidates]
     measured = [one.measured for one in decision.candidates]
     return Precision.of(
-        [*(one.mean for one in told), *measured], [one.high - one.low for one in told], decision.spread
+        [*(one.mean for one in targets), *measured], [one.high - one.low for one in targets], decision.spread
     )
 
 
 def metric_precision(metric: "Metric") -> Precision:
     """Of one metric under all candidates."""
-    told = metric.predicted.values()
-    return Precision.of([one.mean for one in told], [one.high - one.low for one in told])
+    predicted = metric.predicted.values()
+    return Precision.of([one.mean for one in predicted], [one.high - one.low for one in predicted])
 
 
 def front_precisions(decision: LawResult) -> tuple[Precision, ...]:

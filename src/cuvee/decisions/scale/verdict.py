@@ -143,7 +143,7 @@ def _trained(decision: ScaleResult) -> Verdict:
         largest = max(row.tokens for row in decision.rungs)
         return Verdict(
             "not checked",
-            f"It was never trained: nothing but runs around {largest:,} tokens speaks for it.",
+            f"It was never trained: the only evidence is runs around {largest:,} tokens.",
         )
     nearest = trials[0]
     if nearest.away <= SAME:
@@ -208,7 +208,7 @@ def _law_missed(decision: ScaleResult) -> Iterator[str]:
 
 def law_missed(checks: Sequence["Checked"]) -> bool:
     """Whether the law of the rungs was wrong by far about the trainings above them: then neither its
-    predictions nor the intervals of its optima are to be believed."""
+    predictions nor the intervals of its optima are to be trusted."""
     if not checks:
         return False
     missed, allowed, loss = _misses(checks)

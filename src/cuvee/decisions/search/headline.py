@@ -25,7 +25,7 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
         f"Another mixture is better by more than {decision.tolerance:g} with probability "
         f"{decision.better_probability:.0%}; {decision.regret.mean:.4f} nats are expected to be hidden."
     )
-    # What speaks against the mixture stands before what speaks for it.
+    # Evidence against the mixture stands before evidence for it.
     early = decision.better_probability > MORE_LIKELY_THAN_NOT
     return (
         advice(decision.verdict, in_words(decision.mixture)),

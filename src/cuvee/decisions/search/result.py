@@ -26,7 +26,7 @@ _NAN = math.nan
 
 @dataclass(frozen=True)
 class FidelityRow:
-    """A way of measuring a mixture, what it took and what it told."""
+    """A way of measuring a mixture, its costs and how far it can be trusted."""
 
     kind: str
     parameters: int
@@ -40,7 +40,7 @@ class FidelityRow:
     seconds: float = _NAN
     """Of one processor core, where known."""
     slope: float = _NAN
-    """How much a difference at the target fidelity moves this one, as believed of the mixtures tried."""
+    """How much a difference at the target fidelity moves this one: posterior mean over the mixtures tried."""
     bias: float = _NAN
     """Target loss here less that expected at the target fidelity, mean over the mixtures tried here."""
     noise: float = _NAN
@@ -77,7 +77,7 @@ class TrainedMixture:
     measured: float
     """Target loss."""
     expected: Interval
-    """What is believed of it after all experiments."""
+    """Posterior of its target loss after all experiments."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class SearchResult(Checkable):
     against_uniform: Interval
     """The same less that of equal shares."""
     regret: Interval
-    """How much lower the best mixture is believed to be: mean, and the ends of the interval."""
+    """How much lower the best mixture is expected to be: mean, and the ends of the interval."""
     better_probability: float
     """That another mixture is better by more than ``tolerance``."""
     tolerance: float
@@ -115,7 +115,7 @@ class SearchResult(Checkable):
     """From the cheapest to the target fidelity."""
     tried: tuple[Tried, ...]
     trained: tuple[TrainedMixture, ...]
-    """At the dearest level, the best first."""
+    """At the target fidelity, the best first."""
     known: int
     """Experiments of earlier searches that were known before the first."""
     pool_flops: float

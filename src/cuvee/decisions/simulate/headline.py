@@ -37,17 +37,17 @@ def _best(simulation: Simulation) -> str:
 def _adaptivity(simulation: Simulation) -> list[str]:
     if not simulation.comparisons:
         return []
-    told = ", ".join(_told(one, simulation.budget) for one in simulation.comparisons)
+    savings = ", ".join(_saving_in_words(one, simulation.budget) for one in simulation.comparisons)
     begin = {
         "pays": f"Adaptivity pays here: {ADAPTIVE} needs less than {SIMPLE}.",
         "costs": f"Adaptivity does not pay here: {ADAPTIVE} needs more than the simple {SIMPLE}.",
         "not clear": f"Whether adaptivity pays is not clear here: {ADAPTIVE} differs from the simple "
         f"{SIMPLE} by no more than chance, or in both directions.",
     }
-    return [f"{begin[simulation.verdict]} In the median {ADAPTIVE} takes {told}."]
+    return [f"{begin[simulation.verdict]} In the median {ADAPTIVE} takes {savings}."]
 
 
-def _told(one: MethodComparison, budget: float) -> str:
+def _saving_in_words(one: MethodComparison, budget: float) -> str:
     times = one.simple / one.adaptive if math.isfinite(one.simple) and math.isfinite(one.adaptive) else 1.0
     by = ""
     if times >= 1.05:

@@ -31,7 +31,7 @@ from cuvee.types import FloatArray
 
 DOCUMENT_DRAWS = 100
 """Resamples of the documents behind the intervals of agreement."""
-TIED_TOLD = 8
+TIED_SHOWN = 8
 ADDED = 0.1
 """Share that the ablation 'add' gives to a source, taken from all others in proportion."""
 
@@ -162,7 +162,7 @@ def _why(choice: ProxyChoice | None, evidence: Evidence | None) -> str:
         )
     return (
         f"Left-out references are predicted with smaller errors than by what needs no proxy only {part} "
-        f"(the best of that: '{choice.best_baseline}'). More references tell more: raise `references.count` "
+        f"(the best of that: '{choice.best_baseline}'). More references help: raise `references.count` "
         "and run again."
     )
 
@@ -229,7 +229,7 @@ def _tied(judge: Judge, pick: int) -> tuple[d.TiedMixture, ...]:
         found.append(
             d.TiedMixture(_label(mixture), _tuple(mixture), float(value[-1]), float(low), float(high))
         )
-        if len(found) == TIED_TOLD:
+        if len(found) == TIED_SHOWN:
             break
     return tuple(found)
 
@@ -337,17 +337,17 @@ def _next_runs(judge: Judge, checked: TrainingCheck | None) -> tuple[d.NextRun, 
         runs = []
     shares = judge.scored.shares
     trained = judge.evidence.shares if judge.evidence is not None else judge.pick.shares[None]
-    rivals = np.array(judge.order[: max(2, len(judge.order) // 10)])
-    distance = total_variation(shares[rivals][:, None], trained).min(axis=1)
-    far = judge.scored.mixtures[int(rivals[np.argmax(distance)])]
+    contenders = np.array(judge.order[: max(2, len(judge.order) // 10)])
+    distance = total_variation(shares[contenders][:, None], trained).min(axis=1)
+    far = judge.scored.mixtures[int(contenders[np.argmax(distance)])]
     runs.append(
         d.NextRun(
             _label(far), _tuple(far), "among the best candidates the farthest from all trained mixtures"
         )
     )
-    disputed = (judge.halves[:, rivals] @ judge.target).std(axis=0)
+    disputed = (judge.halves[:, contenders] @ judge.target).std(axis=0)
     if disputed.max() > 0:
-        unsure = judge.scored.mixtures[int(rivals[np.argmax(disputed)])]
+        unsure = judge.scored.mixtures[int(contenders[np.argmax(disputed)])]
         runs.append(
             d.NextRun(
                 _label(unsure), _tuple(unsure), "among the best candidates the one the references disagree on"

@@ -48,8 +48,8 @@ def merge_optimum(
     runs = _descents(proxies, region, _starts(region, near), target)
     ends = [run.mixture.reindexed(names) for run in runs]
     ended = proxies.whole_merges(ends, OPTIMUM) @ target
-    rivals = [one for one, loss in zip(candidates, losses, strict=True) if loss < ended.min()]
-    mixtures = [*ends, *rivals]
+    lower = [one for one, loss in zip(candidates, losses, strict=True) if loss < ended.min()]
+    mixtures = [*ends, *lower]
     found = proxies.whole_merges(mixtures, OPTIMUM) @ target
     lowest = int(np.argmin(found))
     gap = float(runs[lowest].details["gap"]) if lowest < len(runs) else float("nan")

@@ -87,9 +87,9 @@ def _check_target(config: StudyConfig, answer: AnyDecision) -> None:
         for name in asked.keys() | before.keys()
     ):
         return
-    told = ", ".join(f"{name} {weight:.3g}" for name, weight in before.items())
+    weights = ", ".join(f"{name} {weight:.3g}" for name, weight in before.items())
     raise ConfigError(
-        f"target: the answer was chosen for other weights ({told}) than those of the study file; run it "
+        f"target: the answer was chosen for other weights ({weights}) than those of the study file; run it "
         "again, or give them back to the file"
     )
 

@@ -114,14 +114,14 @@ class Belief:
         low, high = self.between(self.resampled(shares) - self.resampled(self.pick[None]))
         return [Interval(*(float(part[i]) for part in (fitted, low, high))) for i in range(len(shares))]
 
-    def tied(self, names: Sequence[str], rivals: FloatArray) -> tuple[TiedMixture, ...]:
-        """Mixtures that the runs cannot tell from the pick: rivals [M, S], then the most different optima."""
-        shares = np.vstack([rivals, self.optima])
+    def tied(self, names: Sequence[str], baselines: FloatArray) -> tuple[TiedMixture, ...]:
+        """Mixtures tied with the pick: baselines [M, S], then the most different optima."""
+        shares = np.vstack([baselines, self.optima])
         low, high = self.between(self.resampled(shares) - self.resampled(self.pick[None]))
         fitted = self.target(shares) - self.target(self.pick[None])
         undecided = np.flatnonzero(low <= 0.0).tolist()
-        kept = [i for i in undecided if i < len(rivals)]
-        rest = [i for i in undecided if i >= len(rivals)]
+        kept = [i for i in undecided if i < len(baselines)]
+        rest = [i for i in undecided if i >= len(baselines)]
         chosen = [self.pick, *(shares[i] for i in kept)]
         while rest and len(kept) < _TIED_SHOWN:
             apart = [float(total_variation(shares[i], np.stack(chosen)).min()) for i in rest]

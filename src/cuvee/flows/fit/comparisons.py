@@ -19,7 +19,9 @@ from cuvee.search.utilimax import utilimax, utilities_of
 from cuvee.types import FloatArray
 
 
-def rivals_of(data: LawData, weights: FloatArray, region: Region, question: Question) -> tuple[Baseline, ...]:
+def baselines_of(
+    data: LawData, weights: FloatArray, region: Region, question: Question
+) -> tuple[Baseline, ...]:
     """Mixtures beside which the pick stands: baselines, UtiliMax and the best run."""
     found = list(baselines(region, question.tokens, question.target_tokens, question.max_epochs))
     utilities = utilities_of(data)
@@ -36,15 +38,15 @@ def objective_of(
     target: Mapping[str, float],
     question: Question,
     observations: Observations,
-    rivals: Sequence[Baseline],
+    baselines: Sequence[Baseline],
 ) -> Objective:
     """The question with its baseline looked up.
 
     Raises:
         ConfigError: no run and no baseline has the name.
     """
-    named = {one.name: one.mixture for one in rivals}
-    name = baseline_name(question, rivals)
+    named = {one.name: one.mixture for one in baselines}
+    name = baseline_name(question, baselines)
     if name in named:
         baseline = named[name]
     elif name in observations.keys:
@@ -62,17 +64,17 @@ def objective_of(
     return Objective(target, guards, question.aim, baseline, prior, question.prior_strength)
 
 
-def baseline_name(question: Question, rivals: Sequence[Baseline]) -> str:
+def baseline_name(question: Question, baselines: Sequence[Baseline]) -> str:
     """The name of what guards, the worst case and the prior compare with."""
-    there = any(one.name == "proportional" for one in rivals)
+    there = any(one.name == "proportional" for one in baselines)
     return question.baseline or ("proportional" if there else "uniform")
 
 
 def conditions(question: Question, baseline: str) -> tuple[str, ...]:
     """What was asked beyond the target, in sentences."""
-    told = []
+    sentences = []
     if question.aim == "worst":
-        told.append(
+        sentences.append(
             f"The mixture lowers the largest weighted rise of a metric over {baseline}; the target shown is "
             "still the weighted mean."
         )
@@ -81,16 +83,18 @@ def conditions(question: Question, baseline: str) -> tuple[str, ...]:
         *((name, "at most", share) for name, share in question.maximum.items() if share < 1),
     )
     if bounds:
-        told.append(
+        sentences.append(
             "Kept: " + ", ".join(f"{what} {share:.4g} of {name}" for name, what, share in bounds) + "."
         )
-    told += [
+    sentences += [
         f"Kept: {metric} no worse than at {baseline} by more than {slack:g}, under the law."
         for metric, slack in question.guards.items()
     ]
     if question.prior_strength > 0:
-        told.append(f"The mixture is drawn towards {baseline} by {question.prior_strength:g} a nat of KL.")
-    return tuple(told)
+        sentences.append(
+            f"The mixture is drawn towards {baseline} by {question.prior_strength:g} a nat of KL."
+        )
+    return tuple(sentences)
 
 
 def hardly_seen(data: LawData) -> tuple[str, ...]:

@@ -87,20 +87,20 @@ def _affordable(
 ) -> tuple[list[str], tuple[str, ...]]:
     """Names of laws, members before their ensemble, and what is to be said of those left out."""
     names: dict[str, None] = {}
-    dear: dict[str, float] = {}
+    slow: dict[str, float] = {}
     for name in (*compared, wanted):
         law = law_named(name)
         parts = [member.name for member in law.members] if isinstance(law, LawEnsemble) else [name]
         prices = {part: price_of(law_named(part), data, count) for part in parts}
         if name != wanted and any(price.much for part, price in prices.items() if part != wanted):
-            dear[name] = max(price.seconds for price in prices.values())
+            slow[name] = max(price.seconds for price in prices.values())
             continue
         names |= dict.fromkeys((*parts, name))
-    if not dear:
+    if not slow:
         return list(names), ()
     return list(names), (
-        f"Not compared, for their price on this table: {listed(list(dear), 6)} (the dearest about "
-        f"{in_words(max(dear.values()))} of one core). Name one with --law to have it.",
+        f"Not compared, as they are slow on this table: {listed(list(slow), 6)} (the slowest takes about "
+        f"{in_words(max(slow.values()))} of one core). Name one with --law to have it.",
     )
 
 

@@ -20,7 +20,7 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.local import InProcess
 from cuvee.flows.fit.belief import Belief
-from cuvee.flows.fit.comparisons import baseline_name, conditions, hardly_seen, objective_of, rivals_of
+from cuvee.flows.fit.comparisons import baseline_name, baselines_of, conditions, hardly_seen, objective_of
 from cuvee.flows.fit.distance import distance
 from cuvee.flows.fit.fitting import fitted_laws
 from cuvee.flows.fit.front import front_of
@@ -108,8 +108,8 @@ def decide(
     # Products here are small; more threads than one cost more in waking than they give. Workers have one.
     with threadpool_limits(limits=1):
         target_scale = TargetScale.of(question, data)
-        rivals = rivals_of(target_scale.nearest(data), weights, region, question)
-        objective = objective_of(target, question, observations, rivals)
+        baselines = baselines_of(target_scale.nearest(data), weights, region, question)
+        objective = objective_of(target, question, observations, baselines)
         before = kept or Kept({})
         fitted = fitted_laws(
             data, question.law or LAW, compared, question.seed, executor, progress, before.held_out
@@ -117,8 +117,8 @@ def decide(
         law, reason = (question.law, "") if question.law else chosen_law(fitted.held_out, weights)
         raw, spread = fitted.validated(law), spread_of(target_scale.nearest(data).costs, weights)
         chosen = replace(raw, fitted=target_scale.of_law(raw.fitted))
-        names = (*(one.name for one in rivals), *observations.keys)
-        beside = np.vstack([*(one.mixture.shares for one in rivals), data.shares])
+        names = (*(one.name for one in baselines), *observations.keys)
+        beside = np.vstack([*(one.mixture.shares for one in baselines), data.shares])
         best, better = pick(objective, chosen.fitted, region, names, beside, spread, question.seed)
         surrogate = CalibratedLaw.of(chosen, data, question.directions)
         redraw = _Redraw(
@@ -135,7 +135,7 @@ def decide(
         )
         belief, draws = _belief(weights, chosen, redraw, question.level, executor, progress)
         worth = worth_of_more(belief)
-        candidates = candidates_of(belief, rivals, target_scale.measured(data))
+        candidates = candidates_of(belief, baselines, target_scale.measured(data))
         lower: tuple[str, ...] = ()
         if question.lowest_mean and not target_scale.known:
             could_be = could_be_picked(data.shares, objective.of(chosen.fitted), region)
@@ -159,7 +159,9 @@ def decide(
             gap=best.gap,
             metrics=metrics_of(surrogate, target, candidates, question),
             candidates=candidates,
-            tied=belief.tied([one.name for one in rivals], np.stack([one.mixture.shares for one in rivals])),
+            tied=belief.tied(
+                [one.name for one in baselines], np.stack([one.mixture.shares for one in baselines])
+            ),
             sensitivities=belief.sensitivities(),
             distance=distance(observations, belief.pick),
             next_runs=worth.runs,
@@ -167,7 +169,7 @@ def decide(
             likely_gain=worth.likely_gain,
             held_out=held_out_runs(observations.keys, chosen, weights),
             notes=(
-                *conditions(question, baseline_name(question, rivals)),
+                *conditions(question, baseline_name(question, baselines)),
                 *hardly_seen(data),
                 *target_scale.notes,
                 *fitted.notes,

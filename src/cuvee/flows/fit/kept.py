@@ -86,7 +86,7 @@ def _digest(arrays: Mapping[str, Any]) -> str:
 
 
 def _key(data: LawData, seed: int) -> str:
-    told = {
+    parts = {
         "format": _FORMAT,
         "seed": seed,
         "sources": list(data.sources),
@@ -97,7 +97,7 @@ def _key(data: LawData, seed: int) -> str:
         "costs": digest_bytes(np.ascontiguousarray(data.costs).tobytes()),
         "sizes": [digest_bytes(np.asarray(x).tobytes()) for x in (data.scale.params, data.scale.tokens)],
     }
-    return digest(told)
+    return digest(parts)
 
 
 def _code() -> str:

@@ -31,19 +31,19 @@ def chosen_law(held_out: Mapping[str, HeldOut], weights: FloatArray) -> tuple[st
     squares = {name: _squares(held_out[name], weights) for name in CHOICES if name in held_out}
     errors = {name: float(np.sqrt(one.mean())) for name, one in squares.items()}
     best = min(errors, key=errors.__getitem__)
-    told = {name: Precision.alone(one, 3).word(one) for name, one in errors.items()}
+    words = {name: Precision.alone(one, 3).word(one) for name, one in errors.items()}
     compared = len(errors) - 1
     if best != LAW and _clearly_better(squares[best], squares[LAW]):
         return best, (
-            f"it did clearly better on left-out runs (error of the target {told[best]}) than {LAW} "
-            f"({told[LAW]})"
+            f"it did clearly better on left-out runs (error of the target {words[best]}) than {LAW} "
+            f"({words[LAW]})"
         )
     if not compared:
-        return LAW, f"the recommended one (error of the target on left-out runs {told[LAW]})"
-    rival = min((name for name in errors if name != LAW), key=errors.__getitem__)
+        return LAW, f"the recommended one (error of the target on left-out runs {words[LAW]})"
+    runner_up = min((name for name in errors if name != LAW), key=errors.__getitem__)
     return LAW, (
-        f"the recommended one: on left-out runs its error of the target is {told[LAW]}, and {rival} "
-        f"did not do clearly better ({told[rival]})"
+        f"the recommended one: on left-out runs its error of the target is {words[LAW]}, and {runner_up} "
+        f"did not do clearly better ({words[runner_up]})"
     )
 
 

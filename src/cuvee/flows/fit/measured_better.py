@@ -1,7 +1,7 @@
 """Runs that were measured to be better than the pick can be expected to be.
 
 A law is smooth: a run far below it is either wrong or something that the law does not know. Which of the two,
-nobody can tell from the table, so it has to be said. A run is far below where its distance from what is
+the table does not show, so such runs are reported. A run is far below where its distance from what is
 expected of the pick is too large for the error of a prediction: left-out residuals without its own, Student's
 t, and a chance of 5 % that any of the runs is named without reason (Bonferroni).
 """

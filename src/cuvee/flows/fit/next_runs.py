@@ -1,4 +1,4 @@
-"""Next runs: what knowing more would be worth, and which run tells most.
+"""Next runs: what knowing more would be worth, and which run is most informative.
 
 The resampled laws are draws of what may be true; mixtures to choose from are the pick and the optimum of
 each draw. With mu their mean targets over the draws and c(x) the covariance of all targets with that of a run
@@ -60,7 +60,7 @@ def worth_of_more(belief: Belief) -> Worth:
             f"run {position + 1}",
             tuple(choices[index].tolist()),
             float(gains[index]),
-            _tells(belief.data.sources, belief.pick, choices[index], losses[:, index] - losses[:, 0]),
+            _shows(belief.data.sources, belief.pick, choices[index], losses[:, index] - losses[:, 0]),
         )
         for position, index in enumerate(chosen)
     )
@@ -74,13 +74,13 @@ def _gain(mean: FloatArray, covariance: FloatArray, variance: float, noise: floa
     return max(0.0, float(mean.min() - _WEIGHTS @ after / _WEIGHTS.sum()))
 
 
-def _tells(sources: Sequence[str], pick: FloatArray, asked: FloatArray, difference: FloatArray) -> str:
+def _shows(sources: Sequence[str], pick: FloatArray, asked: FloatArray, difference: FloatArray) -> str:
     moved = asked - pick
     order = np.argsort(-np.abs(moved), kind="stable")
-    told = [
+    moves = [
         f"{moved[i] * 100:+.0f} points of {sources[i]}" for i in order[:2].tolist() if abs(moved[i]) >= 0.005
     ]
-    if not told:
+    if not moves:
         return "whether the pick does what the law says"
     better = float((difference < 0).mean())
-    return f"whether {' and '.join(told)} is better than the pick ({better:.0%} of resamples say so)"
+    return f"whether {' and '.join(moves)} is better than the pick ({better:.0%} of resamples say so)"

@@ -21,9 +21,9 @@ from cuvee.types import FloatArray
 _SHOWN = 500  # left-out runs in a decision
 
 
-def candidates_of(belief: Belief, rivals: Sequence[Baseline], runs: LawData) -> tuple[d.Candidate, ...]:
-    """The pick and its rivals, with the target that is expected of each and what runs measured of it."""
-    named = [(d.PICK, belief.pick, ""), *((one.name, one.mixture.shares, one.note) for one in rivals)]
+def candidates_of(belief: Belief, baselines: Sequence[Baseline], runs: LawData) -> tuple[d.Candidate, ...]:
+    """The pick and its baselines, with the target that is expected of each and what runs measured of it."""
+    named = [(d.PICK, belief.pick, ""), *((one.name, one.mixture.shares, one.note) for one in baselines)]
     return tuple(
         d.Candidate(
             name,

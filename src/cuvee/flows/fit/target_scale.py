@@ -49,8 +49,8 @@ class TargetScale:
         """The runs of this size."""
         if not self.known:
             return data
-        same = np.isclose(_told(data, "params"), self.scale.params) & np.isclose(
-            _told(data, "tokens"), self.scale.tokens
+        same = np.isclose(_amounts(data, "params"), self.scale.params) & np.isclose(
+            _amounts(data, "tokens"), self.scale.tokens
         )
         return data.select(same)
 
@@ -61,7 +61,7 @@ class TargetScale:
 
 def _size(question: Question, data: LawData, what: str) -> float:
     named = question.target_params if what == "params" else question.target_tokens
-    there = np.unique(_told(data, what))
+    there = np.unique(_amounts(data, what))
     option, word = ("--target-params", "parameters") if what == "params" else ("--target-tokens", "tokens")
     if math.isnan(named):
         if len(there) == 1 and np.isfinite(there[0]):
@@ -79,20 +79,20 @@ def _size(question: Question, data: LawData, what: str) -> float:
 
 
 def _beyond(data: LawData, sizes: tuple[float, float]) -> tuple[str, ...]:
-    told = []
+    times = []
     for named, what, word in zip(sizes, ("params", "tokens"), ("parameters", "tokens"), strict=True):
-        largest = float(_told(data, what).max())
+        largest = float(_amounts(data, what).max())
         if named > largest * (1.0 + 1e-9):
-            told.append(f"{named / largest:.3g} times the {word}")
-    if not told:
+            times.append(f"{named / largest:.3g} times the {word}")
+    if not times:
         return ()
     return (
-        f"The target run has {' and '.join(told)} of the largest run: the law extrapolates, and intervals, "
+        f"The target run has {' and '.join(times)} of the largest run: the law extrapolates, and intervals, "
         "which come from left-out runs of the sizes at hand, are too narrow for that.",
     )
 
 
-def _told(data: LawData, what: str) -> FloatArray:
+def _amounts(data: LawData, what: str) -> FloatArray:
     result: FloatArray = np.broadcast_to(
         np.asarray(getattr(data.scale, what), dtype=np.float64), (len(data),)
     )
@@ -100,6 +100,6 @@ def _told(data: LawData, what: str) -> FloatArray:
 
 
 def _largest(data: LawData) -> BoolArray:
-    work = _told(data, "params") * _told(data, "tokens")
+    work = _amounts(data, "params") * _amounts(data, "tokens")
     result: BoolArray = np.isclose(work, work.max())
     return result

@@ -99,11 +99,11 @@ def law_checks(findings: ScaleFindings, runner: Runner) -> list[d.LawCheck]:
         apart = np.delete(relative, even)
         inside = float("nan")
         if name == LAW and law.extrapolation is not None:
-            told = [
+            intervals = [
                 law.target([one.mixture], data.scale.select(np.array([i])))[0]
                 for i, one in enumerate(checks.trainings)
             ]
-            inside = float(np.mean([t.low <= m <= t.high for t, m in zip(told, measured, strict=True)]))
+            inside = float(np.mean([t.low <= m <= t.high for t, m in zip(intervals, measured, strict=True)]))
         rows.append(
             d.LawCheck(
                 name,

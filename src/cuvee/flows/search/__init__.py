@@ -1,4 +1,4 @@
-"""One experiment after another, whichever tells most for its price: the flow of ``cuvee search``.
+"""One experiment after another, whichever is most informative for its price: the flow of ``cuvee search``.
 
 config = StudyConfig.load(path)
 print(outlook(config, folder).statement)

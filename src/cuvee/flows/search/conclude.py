@@ -92,7 +92,7 @@ def _command(config: StudyConfig) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _SearchEnd:
-    """What is believed when the search has stopped."""
+    """The posterior when the search has stopped."""
 
     findings: SearchFindings
     runner: Runner
@@ -237,16 +237,16 @@ class _SearchEnd:
         if failed:
             found.append(f"{failed} experiments failed and were charged; their reasons stand with them.")
         target = findings.menu.space.fidelities[findings.menu.space.target]
-        dearest = target.tokens
+        longest = target.tokens
         if config.target_run.tokens is None:
             found.append(
                 "The tokens of the target run are unknown (`target_run.tokens`): repetition is neither "
                 "capped nor matched."
             )
-        elif config.target_run.tokens > 1.5 * dearest:
+        elif config.target_run.tokens > 1.5 * longest:
             found.append(
-                f"The target run has {config.target_run.tokens / dearest:.1f} times the tokens of the "
-                "dearest training: the best mixture may move on the way; `cuvee scale` looks for that."
+                f"The target run has {config.target_run.tokens / longest:.1f} times the tokens of the "
+                "longest training: the best mixture may move on the way; `cuvee scale` looks for that."
             )
         if config.target_run.tokens is not None and not config.target_run.simulated_epoching:
             found.append(EPOCHING_OFF)

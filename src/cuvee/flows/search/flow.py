@@ -41,8 +41,8 @@ from cuvee.study.opening import opened
 from cuvee.study.rechecking import rechecked
 from cuvee.study.runner import Runner
 
-LEAST_TOLD = 8
-"""Experiments before anything is believed of the mixtures that were not tried."""
+LEAST_OBSERVED = 8
+"""Experiments before the posterior is used for mixtures that were not tried."""
 SURE = 0.05
 """The search stops when a better mixture is less probable than this ..."""
 SURE_TIMES = 2
@@ -106,7 +106,7 @@ class _Search:
     sure: int = 0
     """How often in a row nothing better was probable."""
     regret: Regret | None = None
-    """After the last batch; None before anything is believed."""
+    """After the last batch; None before there are enough experiments."""
     stopped: str = ""
     """Why it ended."""
 
@@ -196,18 +196,18 @@ class _Search:
             if not history.tried(first.row[None], target)[0]:
                 more = self._asked(history.plus(first), self._side_by_side - 1, self.loop.price(first))
                 return self._batch([first, *more], ["baseline", *self._by_method(more)])
-        dearest = self.menu.space.fidelities[target].flops
+        price_of_target = self.menu.space.fidelities[target].flops
         self._believe()
         if self.sure >= SURE_TIMES:
             return "nothing better is probable"
-        if self.loop.left < dearest:
+        if self.loop.left < price_of_target:
             return "budget"
         asked = self._asked(history, self._side_by_side)
         after = self.loop.left - sum(map(self.loop.price, asked))
-        if asked and (after >= dearest or any(one.fidelity == target for one in asked)):
+        if asked and (after >= price_of_target or any(one.fidelity == target for one in asked)):
             return self._batch(asked, self._by_method(asked))
         # Another cheap experiment would leave nothing to try the best mixture with: try it now.
-        if verified := self._verified(int(self.loop.left // dearest)):
+        if verified := self._verified(int(self.loop.left // price_of_target)):
             return self._batch(verified, ["verify"] * len(verified))
         return "budget" if asked else "nothing is left to ask"
 
@@ -245,7 +245,7 @@ class _Search:
     def _verified(self, count: int) -> list[Experiment]:
         """The mixtures of the lowest posterior mean that were not run at the target fidelity yet."""
         history, target = self.loop.history, self.menu.space.target
-        if len(history.trials.measured) < LEAST_TOLD:
+        if len(history.trials.measured) < LEAST_OBSERVED:
             return []
         regret = self._regret(tested_only=False)
         left = untried(history, np.stack([regret.pick, *regret.winners]), target)
@@ -253,7 +253,7 @@ class _Search:
 
     def _believe(self) -> None:
         history, tolerance = self.loop.history, self._runner.plan.config.search.tolerance
-        if len(history.trials.measured) < LEAST_TOLD:
+        if len(history.trials.measured) < LEAST_OBSERVED:
             return
         self.regret = self._regret()
         quiet = tolerance > 0 and self.regret.tested and self.regret.probability(tolerance) < SURE

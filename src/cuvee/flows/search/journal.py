@@ -75,7 +75,7 @@ class Journal:
 
     @classmethod
     def opened(cls, path: Path, pool_flops: float, known: Sequence[str]) -> "Journal":
-        """The journal of that name, or a new one that begins with what is named.
+        """The journal of that name, or a new one that begins with the given facts.
 
         A last line that was cut off by a kill is taken away: its experiments were never begun.
 

@@ -1,7 +1,7 @@
 """What a search can ask for, at which price. Plans only; nothing is trained.
 
-the target fidelity is a training as long as the budget allows, at most the target run. Below it stand shorter
-trainings, the dearest ones frozen on their way, and the merges and ensembles of a pool of branches.
+The target fidelity is a training as long as the budget allows, at most the target run. Below it stand shorter
+trainings, the longest ones paused on their way, and the merges and ensembles of a pool of branches.
 """
 
 import math
@@ -79,7 +79,7 @@ class Menu:
         if left <= 0:
             raise ConfigError(
                 f"search.budget_flops: {flops(config.search.budget_flops, 3)} do not pay for the pool"
-                + _pool_told(charge.flops)
+                + _price_of_pool(charge.flops)
             )
         trainings, fidelities = _trained(plan, left)
         proxies = _proxies(plan, fidelities[-1])
@@ -91,7 +91,7 @@ class Menu:
 
     @property
     def target(self) -> Training:
-        """The dearest."""
+        """At the target fidelity."""
         return self.trainings[self.space.target]
 
     @property
@@ -168,7 +168,7 @@ def _run(plan: Plan, mixture: Mixture, training: Training, replica: int = 0) -> 
 
 
 def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]:
-    """Trainings with their fidelities, the dearest last; its frozen parts stand before it."""
+    """Trainings with their fidelities, the longest last; its checkpoints stand before it."""
     config = plan.config
     settings, size = config.search, config.model.parameters or plan.parameters
     batch = config.reference_training.batch_tokens
@@ -198,34 +198,34 @@ def _trained(plan: Plan, budget: float) -> tuple[list[Training], list[Fidelity]]
         if price(least) * settings.target_runs > budget:
             raise ConfigError(
                 f"search.budget_flops: {flops(settings.budget_flops, 3)} are too few; "
-                f"{settings.target_runs:g} trainings of {least:,} tokens, the shortest that tell anything, "
+                f"{settings.target_runs:g} trainings of {least:,} tokens, the shortest of any use, "
                 f"take {flops(price(least) * settings.target_runs, 3)}"
-                + _pool_told(settings.budget_flops - budget)
+                + _price_of_pool(settings.budget_flops - budget)
             )
         highest = round(_largest(price, budget / settings.target_runs, least, limit))
     elif 2.0 * price(highest) > budget:
         raise ConfigError(
             f"search.target_tokens: two trainings of {highest:,} tokens take "
             f"{flops(2 * price(highest), 3)} FLOPs; {flops(budget, 3)} of the budget are there for them"
-            + _pool_told(settings.budget_flops - budget)
+            + _price_of_pool(settings.budget_flops - budget)
         )
     if highest < least:
         key = "search.target_tokens" if settings.target_tokens is not None else "target_run.tokens"
         raise ConfigError(
             f"{key}: {highest:,} are fewer than the {least:,} tokens ({LEAST_STEPS} steps) of the shortest "
-            "training that tells anything; raise them, or lower `reference_training.batch_tokens`"
+            "training of any use; raise them, or lower `reference_training.batch_tokens`"
         )
     lengths = [highest / settings.step**below for below in range(settings.scales, -1, -1)]
     trainings = [Training(sized(tokens, highest), round(tokens)) for tokens in lengths if tokens >= least]
     whole = trainings.pop()
     along = settings.checkpoints + 1 if settings.checkpoints else 0
-    dearest = Training(whole.parameters, whole.tokens, 0, along)
-    every = steps_between(_run(plan, even, dearest).recipe, along)
+    longest = Training(whole.parameters, whole.tokens, 0, along)
+    every = steps_between(_run(plan, even, longest).recipe, along)
     parts = [
         Training(whole.parameters, whole.tokens, every * place, along)
         for place in range(1, settings.checkpoints + 1)
     ]
-    found = [*trainings, *parts, dearest]
+    found = [*trainings, *parts, longest]
     return found, [fidelity(one) for one in found]
 
 
@@ -265,7 +265,7 @@ def _pool(plan: Plan) -> dict[str, TrainingRun]:
     return {trained_key(plan, one.run): one.run for one in planned}
 
 
-def _pool_told(price: float) -> str:
+def _price_of_pool(price: float) -> str:
     if not price:
         return ""
     return f" (the pool takes {flops(price, 3)}; without merges and ensembles: `search.proxies: []`)"

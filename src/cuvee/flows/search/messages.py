@@ -9,7 +9,7 @@ from cuvee.flows.search.findings import Made
 from cuvee.flows.search.menu import Menu
 from cuvee.search.proposer import Proposer
 
-_SHARES_TOLD = 3
+_SHARES_SHOWN = 3
 
 
 def told_line(menu: Menu, proposer: Proposer, made: Sequence[Made], spent: float) -> str:
@@ -41,7 +41,7 @@ def fidelity_name(kind: str, tokens: float, menu: Menu) -> str:
 
 def _main_shares(menu: Menu, made: Made) -> str:
     row = made.experiment.row
-    order = np.argsort(-row, kind="stable")[:_SHARES_TOLD]
+    order = np.argsort(-row, kind="stable")[:_SHARES_SHOWN]
     parts = parts_in_words((menu.space.sources[i], row[i]) for i in order)
     rest = float(row.sum() - row[order].sum())
     return ", ".join([*parts, *([f"{rest:.0%} others"] if rest >= LEAST_NAMED else [])])

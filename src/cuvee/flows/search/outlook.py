@@ -28,7 +28,7 @@ class SearchOutlook:
     """Fidelities with prices."""
 
     rows: tuple[OfferedRow, ...]
-    """The dearest last."""
+    """The target fidelity last."""
     pool_flops: float
     """Of the pool, as far as it is not trained yet."""
     budget_flops: float
@@ -38,11 +38,11 @@ class SearchOutlook:
     @property
     def statement(self) -> str:
         """In a sentence."""
-        dearest = self.rows[-1]
+        longest = self.rows[-1]
         pool = f", {flops(self.pool_flops)} of them for the pool" if self.pool_flops else ""
         return (
-            f"at most {flops(self.budget_flops)} FLOPs{pool}; a training of {dearest.tokens:,} tokens takes "
-            f"{flops(dearest.flops)}; about {in_words(self.hours)} on this machine"
+            f"at most {flops(self.budget_flops)} FLOPs{pool}; a training of {longest.tokens:,} tokens takes "
+            f"{flops(longest.flops)}; about {in_words(self.hours)} on this machine"
         )
 
     def as_json(self) -> Json:

@@ -41,7 +41,7 @@ class Benchmark:
     content: str
     """Digest of the runs: mixtures, sizes, costs and metrics."""
     unknown: tuple[str, ...]
-    """Of ``params`` and ``tokens`` those that no run tells: they are 1 here, and FLOPs mean nothing."""
+    """Of ``params`` and ``tokens`` those that no run has: they are 1 here, and FLOPs mean nothing."""
     counts: tuple[int, ...]
     """Different mixtures that were run at each fidelity."""
 
@@ -100,19 +100,19 @@ def _check_measured(runs: Observations) -> None:
 
 
 def _with_sizes(runs: Observations) -> tuple[Observations, tuple[str, ...]]:
-    """With ones for the sizes that no run tells, and which these are."""
+    """With ones for the sizes that no run has, and which these are."""
     unknown = tuple(name for name in ("params", "tokens") if np.isnan(getattr(runs, name)).all())
     filled: dict[str, Any] = {name: np.ones(len(runs)) for name in unknown}
     return replace(runs, **filled), unknown
 
 
 def _prices(runs: Observations) -> dict[FidelityKey, float]:
-    """FLOPs of the fidelities of which every run tells them."""
-    told: dict[FidelityKey, list[float]] = {}
+    """FLOPs of the fidelities of which every run has them."""
+    by_fidelity: dict[FidelityKey, list[float]] = {}
     sizes = zip(runs.kind, runs.params.tolist(), runs.tokens.tolist(), strict=True)
     for key, flops in zip(sizes, runs.flops.tolist(), strict=True):
-        told.setdefault(key, []).append(flops)
-    return {key: float(np.mean(flops)) for key, flops in told.items() if all(one > 0 for one in flops)}
+        by_fidelity.setdefault(key, []).append(flops)
+    return {key: float(np.mean(flops)) for key, flops in by_fidelity.items() if all(one > 0 for one in flops)}
 
 
 def _check_choice(replay: Replay, weights: FloatArray, counts: tuple[int, ...]) -> None:
@@ -120,11 +120,11 @@ def _check_choice(replay: Replay, weights: FloatArray, counts: tuple[int, ...]) 
     names = fidelity_names(space.fidelities)
     if counts[space.target] < _LEAST_MIXTURES:
         order = sorted(range(len(counts)), key=lambda fidelity: -counts[fidelity])
-        told = listed([f"{names[fidelity]} ({counts[fidelity]})" for fidelity in order], _FIDELITIES_SHOWN)
+        listing = listed([f"{names[fidelity]} ({counts[fidelity]})" for fidelity in order], _FIDELITIES_SHOWN)
         raise ConfigError(
             f"only {counts[space.target]} mixture was run at the target fidelity {names[space.target]}: "
             f"there is nothing to search; choose another with --target-fidelity. Fidelities and their "
-            f"mixtures: {told}."
+            f"mixtures: {listing}."
         )
     if np.ptp(replay.truth(replay.reference()) @ weights) == 0:
         raise ConfigError(

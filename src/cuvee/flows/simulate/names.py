@@ -12,7 +12,7 @@ _SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _CLOSE = 0.01
 """Part by which a written size may be off: names are rounded."""
 
-_TOLD = 12
+_SHOWN = 12
 
 
 def fidelity_names(fidelities: Sequence[Fidelity]) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def fidelity_named(fidelities: Sequence[Fidelity], name: str) -> int:
         ConfigError: the name is not of that form, no fidelity is so near, or two are as near; the error
             lists all.
     """
-    known = f"there are: {listed(fidelity_names(fidelities), _TOLD)}"
+    known = f"there are: {listed(fidelity_names(fidelities), _SHOWN)}"
     kind, _, sizes = name.rpartition(":")
     params, slash, tokens = sizes.partition("/")
     wanted = (_number(params), _number(tokens))

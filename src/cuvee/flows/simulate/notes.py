@@ -14,16 +14,16 @@ def notes(question: SimulationQuestion, simulation: Simulation) -> Iterator[str]
         noise = ", ".join(
             f"{name} {Precision.alone(size, 3).word(size)}" for name, size in simulation.noise.items()
         )
-        told = "its error on runs left out" if math.isnan(question.noise) else "as asked"
+        origin = "its error on runs left out" if math.isnan(question.noise) else "as asked"
         yield (
             f"The truth is the law {simulation.law}, fitted to the runs; every run measures it with noise of "
-            f"a standard deviation of {noise} ({told})."
+            f"a standard deviation of {noise} ({origin})."
         )
     else:
         yield "Only mixtures that were run can be asked for; runs of a mixture at a fidelity are averaged."
     for name in ("parameters", "tokens"):
         if all(math.isnan(getattr(fidelity, name)) for fidelity in simulation.fidelities):
-            yield f"No run tells its {name}: they are taken to be 1 for all, and FLOPs are not known."
+            yield f"No run has its {name}: they are set to 1 for all, and FLOPs are not known."
     if len(simulation.fidelities) == 1:
         yield (
             "The table has one fidelity: methods that need a cheaper one make their cheap runs at the "

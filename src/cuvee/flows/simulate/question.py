@@ -17,7 +17,7 @@ class SimulationQuestion:
     """What is asked of a table of runs.
 
     Raises:
-        ConfigError: an unknown method or law (the names are told), a method twice, or a number out of range.
+        ConfigError: an unknown method or law (the message names all), a method twice, a number out of range.
     """
 
     weights: dict[str, float] = field(default_factory=dict)

@@ -64,7 +64,7 @@ def trajectories_of(
 
     Raises:
         ConfigError: no trajectory of some method makes a run at the target within the budget, or a file
-            of the folder is damaged (it is named).
+            of the folder is damaged (the message names it).
     """
     parts = [_Part(method, seed) for method in question.methods for seed in range(question.seeds)]
     decided = _decided_by(benchmark, question)

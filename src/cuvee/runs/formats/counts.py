@@ -26,7 +26,7 @@ _UNIT = "|".join(filter(None, (*_WORDS, *POWERS)))
 
 
 def count(text: str, of: str = "") -> float:
-    """The number that a text tells.
+    """The number that a text means.
 
     Args:
         text: a cell.
@@ -50,9 +50,9 @@ def count(text: str, of: str = "") -> float:
 
 def without_unit(texts: Iterable[str]) -> int | None:
     """The place of a plain small number in a column of which other cells have a unit: 7 beside ``13B``."""
-    told = {place: text for place, text in enumerate(texts) if text}
-    plain = {place: value for place, text in told.items() if (value := _plain(text)) is not None}
-    if len(plain) == len(told):
+    filled = {place: text for place, text in enumerate(texts) if text}
+    plain = {place: value for place, text in filled.items() if (value := _plain(text)) is not None}
+    if len(plain) == len(filled):
         return None
     return next((place for place, value in plain.items() if 0.0 < abs(value) < SMALL), None)
 

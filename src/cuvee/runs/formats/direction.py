@@ -55,7 +55,7 @@ class KnownDirection:
 
 
 def tells_change(name: str) -> bool:
-    """Whether a name is that of a change or a spread, whose direction no word in it can tell."""
+    """Whether a name is that of a change or a spread, whose direction no word in it can give."""
     words = words_of(name)
     return any(word in _CHANGE_WORDS or word.endswith(_CHANGE_ENDING) for word in words)
 
@@ -67,7 +67,7 @@ def may_be_score(name: str) -> bool:
 
 
 def named_direction(name: str) -> KnownDirection | None:
-    """What the words of a metric's name tell; none where they tell nothing, or both."""
+    """The direction that a metric's name gives; none where its words give none, or both."""
     words = words_of(name)
     if tells_change(name):
         return None

@@ -60,14 +60,14 @@ def _check_halves(bases: Sequence[Part], additions: Sequence[Part]) -> None:
         marked = [name for part in additions for name in part.metrics if may_be_share(name)]
         why = f"; {listed(marked)} may be shares, but do not sum to one" if len(marked) > 1 else ""
         raise ConfigError(
-            f"there are metrics in {_titles(additions)}, but no file tells the shares of the runs; add a"
+            f"there are metrics in {_titles(additions)}, but no file has the shares of the runs; add a"
             " table of one row a run, with a column run and a column w:<source> for the share of each source"
             f" (or Olmix ratios, RegMix mixtures){why}"
         )
     half = [part for part in bases if _is_half(part)]
     if half and not additions:
         raise ConfigError(
-            f"there are shares in {_titles(half)}, but no file tells what was measured; add columns"
+            f"there are shares in {_titles(half)}, but no file has metrics; add columns"
             " m:<metric>, or the file of metrics (Olmix metrics, RegMix losses, results of"
             " lm-evaluation-harness)"
         )
@@ -189,13 +189,13 @@ class _Runs:
         return all(base.marks[mark] == row.marks[mark] for mark in marks)
 
     def _child(self, place: int, row: Row) -> int:
-        """The row of a run for the marks of one row of metrics; the run itself where marks tell nothing."""
+        """The row of a run for the marks of one row of metrics; the run itself where there are no marks."""
         marks = [mark for mark in self._added_apart if mark not in self._apart and mark in row.marks]
         if not marks:
             return place
         children = self._children.setdefault(place, {})
-        told = tuple(f"{mark} {row.marks[mark]}" for mark in marks)
-        if told not in children:
+        marked = tuple(f"{mark} {row.marks[mark]}" for mark in marks)
+        if marked not in children:
             base = self._rows[place]
             key = key_of(_name(base), row.marks, marks)
             self._rows.append(
@@ -207,8 +207,8 @@ class _Runs:
                     run=_run(base.run or _name(base), row.marks, marks),
                 )
             )
-            children[told] = len(self._rows) - 1
-        return children[told]
+            children[marked] = len(self._rows) - 1
+        return children[marked]
 
     def _add(self, place: int, row: Row) -> None:
         base = self._rows[place]
@@ -245,7 +245,7 @@ def _is_half(part: Part) -> bool:
 
 
 def _directions(parts: Sequence[Part]) -> tuple[dict[str, KnownDirection], list[str]]:
-    """The known ones, and the metrics of which two files tell the opposite."""
+    """The known ones, and the metrics of which two files say the opposite."""
     result: dict[str, KnownDirection] = {}
     unsure: dict[str, None] = {}
     for part in parts:

@@ -1,8 +1,8 @@
 """lm-evaluation-harness: a ``results_*.json`` for each run; metrics only.
 
 ``results`` has values by task, with names such as ``acc,none`` (metric, filter); they are called
-``task/acc`` here, or ``task/exact_match,strict-match`` under a named filter. ``higher_is_better`` tells
-their directions. Which run a file is of, its name or one of its folders must tell, for instance
+``task/acc`` here, or ``task/exact_match,strict-match`` under a named filter. ``higher_is_better`` gives
+their directions. Its name or one of its folders must name the run that a file is of, for instance
 ``evals/run-7/results_2026-01-05T10-00-00.json``; the shares of the runs come from another file.
 """
 
@@ -84,9 +84,9 @@ def _members(documents: Sequence[JsonFile]) -> dict[str, str]:
     found: dict[str, str] = {}
     for document in documents:
         measured = {name for name, value, _ in _measured(document) if value is not None}
-        told = document.object(GROUPS)
-        for group in told:
-            for inner in _inside(group, told, ()):
+        groups = document.object(GROUPS)
+        for group in groups:
+            for inner in _inside(group, groups, ()):
                 for name in measured:
                     task, _, metric = name.rpartition("/")
                     if task == inner and f"{group}/{metric}" in measured:
@@ -94,13 +94,13 @@ def _members(documents: Sequence[JsonFile]) -> dict[str, str]:
     return {name: _outermost(name, found) for name in found}
 
 
-def _inside(group: str, told: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+def _inside(group: str, groups: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
     """The subtasks of a group at any depth."""
-    inner = told.get(group)
+    inner = groups.get(group)
     for name in inner if isinstance(inner, list) else ():
         if isinstance(name, str) and name not in (group, *above):
             yield name
-            yield from _inside(name, told, (*above, group))
+            yield from _inside(name, groups, (*above, group))
 
 
 def _outermost(name: str, found: Mapping[str, str]) -> str:
@@ -113,9 +113,9 @@ def _outermost(name: str, found: Mapping[str, str]) -> str:
 
 def _measured(document: JsonFile) -> Iterator[tuple[str, float | None, KnownDirection | None]]:
     """Name, value and direction of everything measured; standard errors are not."""
-    told = document.object(HIGHER)
+    directions = document.object(HIGHER)
     for task, values in document.object(RESULTS).items():
-        better = told.get(task)
+        better = directions.get(task)
         for key, value in values.items():
             metric, _, filtered = key.partition(",")
             if metric in _NO_METRIC or metric.endswith("_stderr") or not metric:

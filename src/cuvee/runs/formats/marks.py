@@ -53,7 +53,7 @@ _NUMBER = re.compile(r"(?P<digits>\d+(?:[.p]\d+)?)\s*(?P<unit>[kmbt]?)(?![a-z0-9
 
 
 def size_of_file(path: Path) -> str:
-    """The one size that a file's name tells, ``1m`` of ``train_mixture_1m.csv``, or else its folder's."""
+    """The one size in a file's name, ``1m`` of ``train_mixture_1m.csv``, or else its folder's."""
     for name in (path.stem, path.absolute().parent.name):
         found = set(_SIZE_IN_NAME.findall(name.lower()))
         if found:
@@ -63,8 +63,8 @@ def size_of_file(path: Path) -> str:
 
 def amount(text: str) -> float | None:
     """A size as a number: 3e7 for ``30M`` or ``size-30m``; none where there is none, or more than one."""
-    if (told := _counted(text)) is not None:
-        return told
+    if (number := _counted(text)) is not None:
+        return number
     found = list(_NUMBER.finditer(text.lower()))
     found = [match for match in found if match["unit"]] or found  # the size of llama-3-8b is 8b
     if len(found) != 1:
@@ -73,7 +73,7 @@ def amount(text: str) -> float | None:
 
 
 def point_columns(names: Sequence[str]) -> tuple[str, ...]:
-    """The columns that tell how far a run was: a step before tokens, exact names before others."""
+    """The columns that say how far a run was: a step before tokens, exact names before others."""
     ends = {name.lower().replace("/", ".").rpartition(".")[2]: name for name in reversed(list(names))}
     exact = [ends[one] for one in (*STEP_COLUMNS, *TOKEN_COLUMNS) if one in ends]
     others = [
@@ -88,17 +88,17 @@ def point_columns(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def mark_columns(table: Table) -> dict[str, tuple[str, ...]]:
-    """Mark -> the columns that tell it, the best first."""
+    """Mark -> the columns that hold it, the best first."""
     seeds: dict[str, str] = {}
     for name in table.names:
         if match := _SEED.fullmatch(name.lower()):
             seeds.setdefault(f"{match['of']}_seed" if match["of"] else "seed", name)
-    told = {
+    columns_of = {
         POINT: point_columns(table.names),
         SIZE: _there(table, SIZE_COLUMNS),
         **{seed: (name,) for seed, name in seeds.items()},
     }
-    return {mark: columns for mark, columns in told.items() if columns}
+    return {mark: columns for mark, columns in columns_of.items() if columns}
 
 
 def marks_of(table: Table, row: int, columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -107,8 +107,8 @@ def marks_of(table: Table, row: int, columns: Mapping[str, Sequence[str]]) -> di
     for mark, names in columns.items():
         if text := next(filter(None, (table.text(row, name) for name in names)), ""):
             marks[mark] = plain_size(text) if mark == SIZE else _plain(text)
-    if SIZE not in marks and (told := size_of_file(table.path)):
-        marks[SIZE] = plain_size(told)
+    if SIZE not in marks and (named := size_of_file(table.path)):
+        marks[SIZE] = plain_size(named)
     return marks
 
 
@@ -118,7 +118,7 @@ def needed(groups: Sequence[Sequence[Mapping[str, str]]]) -> tuple[str, ...]:
     Runs of several seeds end at steps of their own: they are no points of one curve.
     """
     alone = _telling(groups, [mark for mark in MARKS if mark != POINT])
-    whole = all(len({_told(row, alone) for row in rows}) == len(rows) for rows in groups)
+    whole = all(len({_values_of(row, alone) for row in rows}) == len(rows) for rows in groups)
     return alone if whole else _telling(groups, MARKS)
 
 
@@ -127,14 +127,14 @@ def _telling(groups: Sequence[Sequence[Mapping[str, str]]], marks: Sequence[str]
     for mark in marks:
         more = (*chosen, mark)
         if any(
-            len({_told(row, more) for row in rows}) > len({_told(row, chosen) for row in rows})
+            len({_values_of(row, more) for row in rows}) > len({_values_of(row, chosen) for row in rows})
             for rows in groups
         ):
             chosen = more
     return chosen
 
 
-def _told(row: Mapping[str, str], marks: Sequence[str]) -> tuple[str, ...]:
+def _values_of(row: Mapping[str, str], marks: Sequence[str]) -> tuple[str, ...]:
     return tuple(row.get(mark, "") for mark in marks)
 
 

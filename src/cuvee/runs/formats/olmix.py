@@ -1,7 +1,7 @@
 """Olmix: ``ratios.csv`` and ``metrics.csv``, joined by the id of the run.
 
 Both have a column ``run`` (or ``run_id``), perhaps ``name``, ``index`` and an unnamed counter; then one
-column a leaf (``source:topic:quality``), or one a metric. Which of the two a file is, its name tells
+column a leaf (``source:topic:quality``), or one a metric. Its name says which of the two a file is
 (``ratios``, ``metrics``), or else its rows: those of shares sum to one. Columns of text are labels, and a
 column that is the sum of the others is left out.
 """
@@ -89,11 +89,11 @@ def _values(table: Table) -> list[str]:
 
 def _shares(table: Table) -> Found:
     words = set(re.findall("[a-z]+", table.path.stem.lower()))
-    told = bool(words & SHARE_WORDS) != bool(words & METRIC_WORDS)
-    if told and words & METRIC_WORDS:
+    named = bool(words & SHARE_WORDS) != bool(words & METRIC_WORDS)
+    if named and words & METRIC_WORDS:
         return Found({})
     found = without_strangers(table, {name: name for name in _values(table)})
-    if told:
+    if named:
         return found
     percent = not any(map(named_direction, found.columns)) and sum_to_hundred(table, found.columns)
     return found if percent or sum_to_one(table, found.columns) else Found({})

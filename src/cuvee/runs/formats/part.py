@@ -1,4 +1,4 @@
-"""Part: what one file, or the files of one kind, tell of runs: shares, metrics, or both.
+"""Part: what one file, or the files of one kind, hold of runs: shares, metrics, or both.
 
 Every format reads its files as parts; ``joined.py`` joins the parts by the names of the runs. A tabular
 format only says which column is what (``Columns``).
@@ -20,7 +20,7 @@ TEXT_FACTS = ("role", "estimand")
 COUNT_FACTS = ("params", "tokens")
 WHOLE_FACTS = ("seed", *COUNT_FACTS)
 FACTS = (*TEXT_FACTS, *WHOLE_FACTS, "flops")
-"""Columns of any table that tell a field of ``Run`` when they are called so."""
+"""Columns of any table that hold a field of ``Run`` when they are called so."""
 
 KEYS = ("run", "set", "id", "name", "file", "index")
 """By what runs are known, the best first: a run's own name, its number within a named set, the id of another
@@ -29,20 +29,20 @@ program, a name beside that, the name of a file, a number."""
 
 @dataclass(frozen=True)
 class Row:
-    """What one row of a file, or one file, tells of a run."""
+    """What one row of a file, or one file, holds of a run."""
 
     where: str
     """File and row, for messages."""
     by: Mapping[str, tuple[str, ...]]
     """What the run is called, by the key that calls it so (``KEYS``); empty where it has no name."""
     mixture: Mixture | None
-    """None where the file tells no shares."""
+    """None where the file has no shares."""
     metrics: Mapping[str, float]
     """What was measured."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Other cells, by column."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of ``Run`` by name, those that are named."""
+    """Fields of ``Run`` by name, those that the file gives."""
     marks: Mapping[str, str] = field(default_factory=dict)
     """What tells it apart from other rows of its run (``marks.py``)."""
     run: str = ""
@@ -64,7 +64,7 @@ class Part:
     """Name of the row of ``FORMATS`` that read it."""
     rows: tuple[Row, ...]
     sources: tuple[str, ...]
-    """In the order of the file; empty where it tells no shares."""
+    """In the order of the file; empty where it has no shares."""
     metrics: tuple[str, ...]
     directions: Mapping[str, KnownDirection]
     """Of the metrics whose direction is known."""
@@ -76,7 +76,7 @@ class Part:
     stands_alone: bool = False
     """Mixtures without metrics are an answer, not half of one."""
     members: Mapping[str, str] = field(default_factory=dict)
-    """Metric -> the metric of the group that it is counted in, where the file tells groups."""
+    """Metric -> the metric of the group that it is counted in, where the file names groups."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def read_table(
     key: str = KEYS[0],
     directions: Mapping[str, KnownDirection] | None = None,
     notes: Sequence[str] = (),
-    told: Mapping[str, str] | None = None,
+    by_name: Mapping[str, str] | None = None,
 ) -> Part:
     """The rows of a table as a part.
 
@@ -116,7 +116,7 @@ def read_table(
         key: the key (``KEYS``) of ``keys``.
         directions: of metrics; default by their names.
         notes: go into the part.
-        told: labels of all rows, that the name of the file tells; a size is read from any name.
+        by_name: labels of all rows, read from the name of the file; a size is read from any name.
 
     Raises:
         ConfigError: a cell is not what its column is for, or two rows have the same key.
@@ -127,7 +127,7 @@ def read_table(
     used = {*columns.shares, *columns.metrics, *facts.values()}
     labels = [name for name in table.names if name and name not in used]
     marking = mark_columns(table)
-    everywhere = {**_size_of_file(table, marking), **(told or {})}
+    everywhere = {**_size_of_file(table, marking), **(by_name or {})}
     sums: list[float] = []
     result: list[Row] = []
     seen: dict[tuple[str, ...], int] = {}
@@ -251,8 +251,8 @@ def _check_units(table: Table, facts: Mapping[str, str]) -> None:
             )
 
 
-def _was_rounded(table: Table, row: int, fact: str, name: str, told: str | float | None) -> bool:
-    return fact in COUNT_FACTS and told != table.counted(row, name, fact) and abs(float(told or 0)) < 2**53
+def _was_rounded(table: Table, row: int, fact: str, name: str, value: str | float | None) -> bool:
+    return fact in COUNT_FACTS and value != table.counted(row, name, fact) and abs(float(value or 0)) < 2**53
 
 
 def _mending(path: Path, sums: Sequence[float], rounded: set[str]) -> list[str]:

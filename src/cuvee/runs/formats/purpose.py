@@ -114,8 +114,8 @@ def no_target(name: str) -> str:
 
 
 def _on_training(parts: list[list[str]]) -> bool:
-    told = [set(parts[-1]) & (_TRAIN | _HELD_OUT), {word for part in parts for word in part}]
-    words = next((one for one in told if one & (_TRAIN | _HELD_OUT)), set())
+    places = [set(parts[-1]) & (_TRAIN | _HELD_OUT), {word for part in parts for word in part}]
+    words = next((one for one in places if one & (_TRAIN | _HELD_OUT)), set())
     return bool(words & _TRAIN) and not words & _HELD_OUT
 
 
@@ -140,9 +140,9 @@ def _counted(parts: list[list[str]], known: bool) -> str:
         return ""
     if last[-1] in _SHORT or spoken.startswith("time per"):
         return TIMER
-    told = [kind for word in last for kind, words in _WORDS.items() if word in words]
-    if len(told) > 1:
-        return told[0]
+    kinds = [kind for word in last for kind, words in _WORDS.items() if word in words]
+    if len(kinds) > 1:
+        return kinds[0]
     # Longer names rather name a text or a task, such as time_travel_stories.
     inside = [*last[:-1], *parts[0]] if len(last) <= 2 else parts[0] if len(parts) > 1 else []
     return next((kind for kind, words in _WORDS.items() if words & set(inside)), "")

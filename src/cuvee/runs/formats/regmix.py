@@ -74,7 +74,7 @@ def read(files: Sequence[File]) -> list[Part]:
             )
         if mine != theirs:
             notes[mixture] = (
-                f"{mixture.path} and {loss.path} were joined by index; their names do not tell it."
+                f"{mixture.path} and {loss.path} were joined by index; their names do not confirm it."
             )
         sets[loss.path] = mine
     elif mixtures and losses:
@@ -114,7 +114,7 @@ def _read(table: Table, name: str, note: str | None) -> Part:
         key="set",
         directions=dict.fromkeys((m for m in metrics.values() if m.endswith(LOSS_ENDING)), _LOSS),
         notes=[note] if note else [],
-        told=_told(name),
+        by_name=_labels_of(name),
     )
 
 
@@ -142,13 +142,13 @@ def _set_of(table: Table) -> str:
     )
 
 
-def _told(name: str) -> dict[str, str]:
-    """What the name of a set tells of its runs: their size and split, and whatever else it says."""
+def _labels_of(name: str) -> dict[str, str]:
+    """Labels that the name of a set gives its runs: their size and split, and whatever else it says."""
     words = [word for word in name.split("_") if word]
     splits = [word for word in words if _SPLIT_WORD.fullmatch(word)]
     others = [word for word in words if not _TELLING_WORD.fullmatch(word)]
-    told = {"split": "_".join(splits), "set": "_".join(others)}
-    return {label: text for label, text in told.items() if text}
+    labels = {"split": "_".join(splits), "set": "_".join(others)}
+    return {label: text for label, text in labels.items() if text}
 
 
 def _telling(name: str) -> set[str]:

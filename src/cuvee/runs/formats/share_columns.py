@@ -180,16 +180,16 @@ def _numbers(
     ``60%`` is 60 where percent are looked for.
     """
     result = np.full((len(table) if rows is None else len(rows), len(names)), np.nan)
-    told = np.zeros(len(result), dtype=np.bool_)
+    filled = np.zeros(len(result), dtype=np.bool_)
     for place, name in enumerate(names):
         for at, row in enumerate(range(len(table)) if rows is None else rows):
             there = bool(table.text(row, name))
-            told[at] |= there
+            filled[at] |= there
             value: float | None = 0.0
             if there:
                 value = _percent(table, row, name) if in_percent else _number(table, row, name)
             result[at, place] = np.nan if value is None else value
-    return result[told]
+    return result[filled]
 
 
 def _good(sums: FloatArray, values: FloatArray, within: float = IMPORT_TOLERANCE) -> BoolArray:

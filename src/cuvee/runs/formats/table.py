@@ -1,4 +1,4 @@
-"""Table: a CSV or Parquet file of somebody else's runs, with cells that tell their place."""
+"""Table: a CSV or Parquet file of somebody else's runs, with cells that know their place."""
 
 import math
 import re
@@ -78,7 +78,7 @@ class Table:
         return f"{self.path}, row {row + 1}"
 
     def wrong(self, row: int, what: str) -> ConfigError:
-        """An error that tells file and row."""
+        """An error that names file and row."""
         return ConfigError(f"{self.where(row)}: {what}")
 
     def text(self, row: int, name: str) -> str:

@@ -66,14 +66,14 @@ def _read(table: Table) -> Part:
     wanted = {"id": table.column("id"), "name": table.column("name")}
     names = tuple((key, name) for key, name in wanted.items() if name)
     state, states = table.column("state") or "", _states(table)
-    finished = [row for row, told in enumerate(states) if told == FINISHED]
+    finished = [row for row, one in enumerate(states) if one == FINISHED]
     notes = []
     if len(finished) < len(table):
         left = [row for row in range(len(table)) if row not in set(finished)]
         counts = Counter(states[row] for row in left)
         notes.append(
             f"{table.path}: {len(left)} of {len(table)} runs did not finish"
-            f" ({', '.join(f'{count} {told}' for told, count in sorted(counts.items()))}) and were left out:"
+            f" ({', '.join(f'{count} {one}' for one, count in sorted(counts.items()))}) and were left out:"
             f" {listed([table.text(row, names[-1][1]) or f'row {row + 1}' for row in left])}."
         )
     found = _shares(table, finished)
@@ -96,7 +96,7 @@ def _read(table: Table) -> Part:
 
 def share_columns(table: Table) -> Mapping[str, str]:
     """Source of each column of shares, by the runs that finished."""
-    rows = [row for row, told in enumerate(_states(table)) if told == FINISHED]
+    rows = [row for row, one in enumerate(_states(table)) if one == FINISHED]
     return _shares(table, rows).columns
 
 

@@ -27,8 +27,8 @@ def recognises(file: File) -> bool:
         return False
     lines = file.names[1:]
     axis = file.names[0].lower()
-    told = axis in _AXES or axis.startswith(_AXIS_WORDS) or any(n.endswith(BORDERS) for n in lines)
-    return told and all(BETWEEN in name for name in lines)
+    recognised = axis in _AXES or axis.startswith(_AXIS_WORDS) or any(n.endswith(BORDERS) for n in lines)
+    return recognised and all(BETWEEN in name for name in lines)
 
 
 def read(files: Sequence[File]) -> list[Part]:

@@ -48,11 +48,11 @@ class MultiFidelityMultiScale:
         "EI is maximised over random candidates, not from five starts of L-BFGS-B. Tokens stand for steps. "
         "The noise stays, while the published program loses it when it adds its first run. Checkpoints at "
         "fidelities that it asks for count in later runs too. Without short ones it begins at all that are "
-        "cheaper than the target. Runs on their way are believed to end at their mean."
+        "cheaper than the target. Pending runs are set to their posterior mean."
     )
 
     def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
-        """See ``Method.ask``. It waits until all of the first runs are named."""
+        """See ``Method.ask``. It waits until all of the first runs are observed."""
         asked: list[Experiment] = []
         known: FittedSurrogate | None = None
         for _ in range(count):

@@ -32,6 +32,6 @@ def method_named(name: str) -> Method:
     """A row of ``PROPOSERS``.
 
     Raises:
-        ConfigError: there is none of that name; the names are named.
+        ConfigError: there is none of that name; the message lists all names.
     """
     return row_named(PROPOSERS, name, "search method")

@@ -62,7 +62,7 @@ DEFAULT_EFFORT = "small"
 def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     """``raw`` (what the YAML says) with all that the dial decides filled in.
 
-    A top-level key without a value has its default. Wrong types are left for the validation to tell.
+    A top-level key without a value has its default. Wrong types are left for the validation to report.
     """
     raw = {key: value for key, value in raw.items() if value is not None}
     effort = EFFORTS.get(_text(raw.get("effort")), EFFORTS[DEFAULT_EFFORT])

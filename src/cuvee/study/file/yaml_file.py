@@ -118,7 +118,7 @@ def in_plain_words(
     problems: dict[str, int] = {}
     for problem in error.errors(include_url=False):
         place = _place(problem)
-        # One check may find several things; it then tells one a line, with its own keys.
+        # One check may find several things; it then writes one a line, with its own keys.
         for reason in _reason(problem, model).splitlines():
             line = ": ".join(part for part in (name, place, reason) if part)
             top = str(problem["loc"][0]) if problem["loc"] else reason.split(":")[0].split(".")[0]
@@ -157,9 +157,9 @@ def _reason(problem: ErrorDetails, model: type[BaseModel]) -> str:
         return f"must be {context['expected']}, not {_shown(given)}"
     if kind in _BOUNDS:
         word, key = _BOUNDS[kind]
-        told = f"must be {word} {context[key]:g}, not {_shown(given)}"
+        reason = f"must be {word} {context[key]:g}, not {_shown(given)}"
         in_percent = context[key] == 1 and key == "le" and isinstance(given, int | float) and given <= 100
-        return f"{told}; {not_percent(given)}" if in_percent else told
+        return f"{reason}; {not_percent(given)}" if in_percent else reason
     for prefix, wanted in _TYPES.items():
         if kind.startswith(prefix):
             return f"must be {wanted}, not {_shown(given)}"

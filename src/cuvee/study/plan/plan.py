@@ -227,7 +227,7 @@ class Plan:
         )
 
     def built(self, parameters: int) -> ModelSpec:
-        """The model of exactly so many parameters, as an answer tells them; the study's where it has as many.
+        """The model of exactly so many parameters, as an answer names them; the study's where it has as many.
 
         Raises:
             ConfigError: there is none, as the study has another vocabulary or model than it had.

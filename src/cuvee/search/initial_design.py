@@ -1,4 +1,4 @@
-"""How a search opens: mixtures far apart at a cheap fidelity, then the same ones nearer to the target.
+"""The initial design of a search: mixtures far apart at a cheap fidelity, then the same nearer to the target.
 
 Fidelities are chosen by their price: of those at which so many experiments can be had for a part of a target
 run the one whose size is nearest to the target's, in decades of parameters and of tokens. Where fidelities
@@ -14,12 +14,12 @@ from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
 from cuvee.search.untried import at_fidelity, untried, untried_draws
 
-_FAR_PART = 1 / 6  # of the price: what is asked first tells least for its price
+_FAR_PART = 1 / 6  # of the price: the first experiments are the least informative for theirs
 _DRAWN = 1024  # to choose the farthest from
 
 
 @dataclass(frozen=True)
-class Opening:
+class InitialDesign:
     """Two fidelities with the numbers of experiments to begin with."""
 
     far: int

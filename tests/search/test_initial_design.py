@@ -8,7 +8,7 @@ import pytest
 from cuvee.mixture.region import Region
 from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.first_runs import FirstRuns, missing_runs
-from cuvee.search.opening import Opening
+from cuvee.search.initial_design import InitialDesign
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.search.trials import Trials
@@ -37,10 +37,10 @@ def nothing(space: Space = SPACE) -> History:
     return History(space, np.ones(1), Trials.none(space, ("loss",)))
 
 
-def opened(space: Space, opening: Opening, seed: int = 0) -> list[Experiment]:
-    """All that an opening asks for, one after the other."""
+def opened(space: Space, design: InitialDesign, seed: int = 0) -> list[Experiment]:
+    """All experiments of an initial design, one after the other."""
     history, asked = nothing(space), []
-    while (one := opening.next(history, history.rng(seed))) is not None:
+    while (one := design.next(history, history.rng(seed))) is not None:
         asked.append(one)
         history = history.plus(one)
     return asked
@@ -52,45 +52,45 @@ def told(space: Space, shares: FloatArray, fidelities: list[int], costs: list[fl
 
 
 def test_levels_are_the_nearest_that_can_be_paid() -> None:
-    opening = Opening.of(SPACE, 8, 6, 0.25)
-    assert (opening.far, opening.near) == (1, 2)  # not the cheapest, which is farther in tokens
-    assert opening.flops(SPACE) == pytest.approx(8 * 0.004 + 6 * 0.03)
-    assert Opening.of(SPACE, 8, 6, 2.0).near == 3
+    design = InitialDesign.of(SPACE, 8, 6, 0.25)
+    assert (design.far, design.near) == (1, 2)  # not the cheapest, which is farther in tokens
+    assert design.flops(SPACE) == pytest.approx(8 * 0.004 + 6 * 0.03)
+    assert InitialDesign.of(SPACE, 8, 6, 2.0).near == 3
 
 
 def test_without_cheap_levels_the_cheapest_serves_for_both() -> None:
     space = Space(REGION, LEVELS[3:], 1)
-    opening = Opening.of(space, 3, 2, 0.25)
-    assert (opening.far, opening.near) == (0, 0)
-    asked = opened(space, opening)
+    design = InitialDesign.of(space, 3, 2, 0.25)
+    assert (design.far, design.near) == (0, 0)
+    asked = opened(space, design)
     assert len(asked) == 3 and {one.fidelity for one in asked} == {0}
     history = nothing(space)
     for one in asked:
         history = history.plus(one)
-    assert opening.goes_on_with_best(history)
+    assert design.goes_on_with_best(history)
     more = REGION.sample(2, np.random.default_rng(0))
     for mixture in more:
         history = history.plus(Experiment(tuple(mixture.shares.tolist()), 0))
-    assert not opening.goes_on_with_best(history)
+    assert not design.goes_on_with_best(history)
 
 
 def test_a_target_alone_is_opened_with_its_own_runs() -> None:
-    opening = Opening.of(Space(REGION, LEVELS[4:], 0), 3, 2, 0.25)
-    assert (opening.far, opening.near) == (0, 0)
-    assert not opening.goes_on_with_best(nothing(Space(REGION, LEVELS[4:], 0)))
+    design = InitialDesign.of(Space(REGION, LEVELS[4:], 0), 3, 2, 0.25)
+    assert (design.far, design.near) == (0, 0)
+    assert not design.goes_on_with_best(nothing(Space(REGION, LEVELS[4:], 0)))
 
 
 def test_a_cheap_kind_begins_and_the_targets_kind_follows() -> None:
     merged = fidelity(1e8, 1e9, 0.002, "merged")
-    opening = Opening.of(Space(REGION, (*LEVELS, merged), 4), 8, 6, 0.25)
-    assert (opening.far, opening.near) == (5, 2)
+    design = InitialDesign.of(Space(REGION, (*LEVELS, merged), 4), 8, 6, 0.25)
+    assert (design.far, design.near) == (5, 2)
 
 
 def test_the_same_mixtures_follow_nearer_to_the_target() -> None:
-    asked = opened(SPACE, Opening.of(SPACE, 5, 3, 0.25))
+    asked = opened(SPACE, InitialDesign.of(SPACE, 5, 3, 0.25))
     assert [one.fidelity for one in asked] == [1] * 5 + [2] * 3
     assert [one.shares for one in asked[5:]] == [one.shares for one in asked[:3]]
-    assert asked == opened(SPACE, Opening.of(SPACE, 5, 3, 0.25))
+    assert asked == opened(SPACE, InitialDesign.of(SPACE, 5, 3, 0.25))
 
 
 def test_what_a_pool_does_not_offer_nearer_is_replaced() -> None:
@@ -98,12 +98,12 @@ def test_what_a_pool_does_not_offer_nearer_is_replaced() -> None:
     offered = np.ones((10, 5), dtype=np.bool_)
     offered[:9, 2] = False
     space = Space(REGION, LEVELS, 4, pool, offered)
-    asked = opened(space, Opening.of(space, 9, 1, 0.1))
+    asked = opened(space, InitialDesign.of(space, 9, 1, 0.1))
     assert asked[-1] == Experiment(tuple(pool[9].tolist()), 2)
 
 
 def test_the_first_mixtures_lie_far_apart() -> None:
-    asked = np.array([one.shares for one in opened(SPACE, Opening.of(SPACE, 8, 1, 0.25))])[:8]
+    asked = np.array([one.shares for one in opened(SPACE, InitialDesign.of(SPACE, 8, 1, 0.25))])[:8]
     random = np.stack([one.shares for one in REGION.sample(8, np.random.default_rng(0))])
 
     def nearest(shares: FloatArray) -> float:
