@@ -56,7 +56,7 @@ def size(value: float) -> str:
 
 def flops(value: float, digits: int = 2) -> str:
     """So many significant digits and the power of ten: ``2.6e12``."""
-    if math.isnan(value):
+    if not math.isfinite(value):
         return MISSING
     if value == 0:
         return "0"

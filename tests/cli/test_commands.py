@@ -267,9 +267,11 @@ def test_report_without_a_decision(flow: FakeFlow, study: Path, content: str | N
 def test_add_source_edits_the_file_and_runs(
     flow: FakeFlow, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (study.parent / "new").mkdir()
+    for name in ("new/a.jsonl", "other/b.txt", "far/away"):
+        (study.parent / name).parent.mkdir()
+        (study.parent / name).write_text("x")
     monkeypatch.chdir(study.parent / "new")
-    paths = ["a.jsonl", "../other/*.txt", "/far/away", "hub:owner/name:train"]
+    paths = ["a.jsonl", "../other/*.txt", str(study.parent / "far/away"), "hub:owner/name:train"]
     result = cuvee("add-source", "..", "books", *paths, "--json")
     assert Decision.from_json(printed(result)) == small()
     assert study.read_text().startswith(STUDY)
@@ -277,7 +279,7 @@ def test_add_source_edits_the_file_and_runs(
     root = study.parent
     assert folder.root.samefile(root)
     *files, far = config.sources["books"].paths
-    wanted = [root / "new/a.jsonl", root / "other/*.txt", Path("/far/away")]
+    wanted = [root / "new/a.jsonl", root / "other/*.txt", root / "far/away"]
     assert [Path(path).resolve() for path in files] == [path.resolve() for path in wanted]
     assert far == "hub:owner/name:train"
     assert config.seed_sources == ("web", "code")
@@ -292,6 +294,9 @@ def test_add_source_leads_to_data_beside_the_study(
     (root / "study.yaml").write_text(STUDY)
     (tmp_path / "link").symlink_to(root)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts").mkdir()
+    for name in ("books", "more"):
+        (tmp_path / "texts" / name).write_text("x")
     assert cuvee("add-source", "texts.cuvee", "books", "texts/books").exit_code == 0
     assert "paths: [../texts/books]" in (root / "study.yaml").read_text()
     assert cuvee("add-source", "link", "more", "texts/more").exit_code == 0
@@ -310,6 +315,7 @@ def test_add_source_goes_on_after_a_kill(
     flow: FakeFlow, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(study.parent)
+    (study.parent / "b").write_text("x")
     flow.raises = KeyboardInterrupt()
     assert cuvee("add-source", study, "books", "b", "hub:owner/name:train").exit_code == 130
     flow.raises, text = None, study.read_text()
@@ -324,9 +330,18 @@ def test_add_source_goes_on_after_a_kill(
 
 
 def test_add_source_says_where_the_target_counts_nothing_of_it(flow: FakeFlow, study: Path) -> None:
-    assert "note:" not in cuvee("add-source", study, "books", "b").stderr
+    books = study.parent / "b"
+    books.write_text("x")
+    assert "note:" not in cuvee("add-source", study, "books", books).stderr
     study.write_text(f"{STUDY}target: {{weights: {{web: 1}}}}\n")
-    assert "note: target.weights does not name 'books'" in cuvee("add-source", study, "books", "b").stderr
+    assert "note: target.weights does not name 'books'" in cuvee("add-source", study, "books", books).stderr
+
+
+def test_add_source_writes_nothing_for_files_that_are_not_there(flow: FakeFlow, study: Path) -> None:
+    result = cuvee("add-source", study, "books", study.parent / "nowhere.jsonl")
+    assert result.exit_code == 3 and "of source 'books' does not exist" in result.stderr
+    assert study.read_text() == STUDY
+    assert flow.asked == []
 
 
 def test_add_source_waits_for_no_other_run(flow: FakeFlow, study: Path) -> None:

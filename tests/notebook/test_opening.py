@@ -1,6 +1,7 @@
 """``cuvee.open`` on a study that was really trained (an old one, with three answers) and on a fit."""
 
 import html.parser
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -114,7 +115,9 @@ def test_a_damaged_answer_is_named(answered: Path, tmp_path: Path) -> None:
     opened = cuvee.open(root)
     with pytest.raises(ConfigError, match=r"scale\.json.*`cuvee scale` writes it again"):
         _ = opened.decisions
-    assert opened.decision.by != "scale", "another one is whole"
+    with pytest.raises(ConfigError, match=r"scale\.json.*`cuvee scale` writes it again"):
+        _ = opened.decision  # the damaged one might be the one to take
+    assert "scale.json" in opened._repr_html_()
     for name in ("search.json", "decision.json"):
         (root / name).write_text("{")
     with pytest.raises(ConfigError, match=r"decision\.json"):
@@ -126,7 +129,7 @@ def test_a_fit_opens_by_its_folder_and_by_its_answer(fitted: OpenedFit) -> None:
     assert isinstance(again.decision, LawDecision)
     assert again.decisions == {"fit": fitted.decision}
     assert again.observations == fitted.observations and len(again.observations) == 24
-    assert again.config == fitted.question
+    assert again.config == fitted.config
 
 
 def test_where_nothing_lies_is_said(tmp_path: Path) -> None:
@@ -394,3 +397,19 @@ def test_open_is_found_when_it_is_asked_for() -> None:
     with pytest.raises(AttributeError, match="'cuvee' has no attribute 'opne'"):
         _ = cuvee.opne
     assert os.fspath(Path(cuvee.__file__).parent).endswith("cuvee")
+
+
+def test_a_law_is_asked_only_at_sizes_that_it_knows(fitted: OpenedFit) -> None:
+    law = fitted.fit("joint_scaling")
+    sources = fitted.observations.sources
+    even = {name: 1.0 / len(sources) for name in sources}
+    own = Scale(float(fitted.observations.params[0]), float(fitted.observations.tokens[0]))
+    assert np.isfinite(law.predict(even, scale=own).values.mean).all()
+    for scale in (Scale(1e12, 1e14), Scale(own.params, 1e14)):
+        with pytest.raises(ConfigError, match="they say nothing of"):
+            law.predict(even, scale=scale)
+    for scale in (Scale(0.0, 0.0), Scale(-1.0, 5.0), Scale(math.inf, 1e9)):
+        with pytest.raises(ConfigError, match="must be positive numbers"):
+            law.optimum(scale)
+    with pytest.raises(ConfigError, match="knows no sizes"):
+        fitted.fit("effective_data").predict(even, scale=own)

@@ -27,6 +27,8 @@ def add_source(
 ) -> None:
     """Add a source to a study and run it again: only new models are trained."""
     from cuvee.cli.run import decide
+    from cuvee.sources.source_files import files_of
+    from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.edit import append_source
     from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 
@@ -34,6 +36,10 @@ def add_source(
     file = study / CONFIG_NAME if study.is_dir() else study
     with folder.locked():  # a run at work has read the file already
         places = [from_study(path, folder.root) for path in paths]
+        if name not in StudyConfig.load(file).sources:  # nothing is written for files that are not there
+            for place in places:
+                if not place.startswith("hub:"):
+                    files_of(str(folder.root / place), name)
         config = append_source(file, name, places, None if tokens is None else round(tokens))
     if config.target.weights and config.target_weights.get(name) == 0.0:
         print(

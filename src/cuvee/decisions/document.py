@@ -17,6 +17,7 @@ from cuvee.types import Json
 
 T = TypeVar("T")
 
+_LARGEST = 2**63
 _INFINITIES = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -84,6 +85,8 @@ class JsonDocument:
             SchemaError: another flow wrote it, a newer version of cuvee, or one that is too old.
             ConfigError: a field is missing, unknown or of the wrong type (the message names it).
         """
+        if not isinstance(document, dict):
+            raise ConfigError(f"{cls.by}: an object is needed, found {type(document).__name__}")
         schema = document.get("schema")
         if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
             raise SchemaError(f"{cls.by}: key 'schema' must be a positive number, found {schema!r}")
@@ -150,6 +153,8 @@ def _decode(hint: Any, value: object, where: str) -> Any:
     if hint is float:
         return _decode_float(value, where)
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > _LARGEST:
+            raise ConfigError(f"{where}: a whole number of more than 63 bits")
         return value
     if hint in (str, bool) and isinstance(value, hint):
         return value
@@ -164,6 +169,8 @@ def _decode_float(value: object, where: str) -> float:
     if isinstance(value, str) and value in _INFINITIES:
         return _INFINITIES[value]
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ConfigError(f"{where}: a whole number of more than 63 bits")
         return float(value)
     raise ConfigError(f"{where}: {value!r} is not a number")
 

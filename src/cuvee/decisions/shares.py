@@ -83,6 +83,27 @@ def parts_in_words(parts: Iterable[tuple[str, float]], digits: int = 0) -> list[
     return [f"{share:.{digits}%} {source}" for source, share in parts if share >= LEAST_NAMED]
 
 
+def check_lengths(named: str, rows: Iterable[tuple[str, Sequence[object]]], count: int) -> None:
+    """Of mixtures beside the pick: each has an entry for every source.
+
+    Raises:
+        ConfigError: one has more or fewer (it is named).
+    """
+    for name, shares in rows:
+        if len(shares) != count:
+            raise ConfigError(f"decision on {named!r}: {name!r} has {len(shares)} shares, not {count}")
+
+
+def check_confidence(named: str, confidence: float) -> None:
+    """Of the intervals of a decision.
+
+    Raises:
+        ConfigError: it does not lie between 0 and 1.
+    """
+    if not 0.0 < confidence < 1.0:
+        raise ConfigError(f"decision on {named!r}: confidence {confidence:g} does not lie between 0 and 1")
+
+
 def in_words(mixture: Sequence[SourceShare]) -> str:
     """Shares of half a per cent and more, the largest first, and what the others have together."""
     rows = sorted(mixture, key=lambda entry: (entry.share, entry.source), reverse=True)

@@ -43,7 +43,8 @@ class Mixture:
         if shares.shape != (len(names),):
             raise MixtureError(f"{len(names)} sources need {len(names)} shares; got shape {shares.shape}")
         _check_weights(names, shares, "share")
-        total = math.fsum(shares)
+        # Of what is far off, a sum that does not raise where it overflows.
+        total = math.fsum(shares) if shares.max(initial=0.0) <= 2.0 else sum(shares.tolist())
         if abs(total - 1.0) > SUM_TOLERANCE:
             raise MixtureError(
                 f"shares sum to {total:.10g}, not to 1; use Mixture.normalised for weights of any sum"
@@ -60,7 +61,11 @@ class Mixture:
     @classmethod
     def of(cls, shares: Mapping[str, float]) -> Self:
         """The mixture ``{name: share}``; the shares must sum to one."""
-        return cls(tuple(shares), np.array(list(shares.values()), dtype=np.float64))
+        try:
+            values = np.array(list(shares.values()), dtype=np.float64)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise MixtureError(f"shares must be numbers from 0 to 1: {error}") from error
+        return cls(tuple(shares), values)
 
     @classmethod
     def normalised(cls, weights: Mapping[str, float]) -> Self:

@@ -17,7 +17,7 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.notebook.law_runs import check_alike, in_words
 from cuvee.notebook.shares import Shares, mixtures_of
-from cuvee.quantities import number
+from cuvee.quantities import number, size
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
@@ -134,11 +134,30 @@ class FittedToRuns:
             return minimise(objective, self.surrogate.fitted, self.region())
 
     def _check_scale(self, scale: Scale) -> None:
+        given = [("parameters", scale.params, self.runs.params), ("tokens", scale.tokens, self.runs.tokens)]
+        for word, asked, runs in given:
+            self._check_size(word, np.asarray(asked, dtype=np.float64), runs)
         if self.law in OF_SCALE and (np.isnan(scale.params).any() or np.isnan(scale.tokens).any()):
             raise ConfigError(
                 f"the law {self.law} predicts at a size; say which, as in scale=Scale(1e9, 20e9): parameters "
                 "and tokens (cuvee.laws.Scale)"
             )
+
+    def _check_size(self, word: str, asked: FloatArray, runs: FloatArray) -> None:
+        """A size that the law can say something of."""
+        if np.isnan(asked).all():
+            return
+        if not (np.isfinite(asked) & (asked > 0)).all():
+            raise ConfigError(f"scale: {word} must be positive numbers")
+        if self.law not in OF_SCALE:
+            raise ConfigError(
+                f"the law {self.law} knows no sizes: it speaks of runs of the size of its own; leave `scale` "
+                f"out, or fit one of {', '.join(sorted(OF_SCALE))}"
+            )
+        there = np.unique(runs[np.isfinite(runs)])
+        if len(there) == 1 and not np.allclose(asked, there[0], rtol=1e-6):
+            own, named = size(float(there[0])), size(float(asked.max()))
+            raise ConfigError(f"all runs have {own} {word}: they say nothing of {named}")
 
     def _repr_html_(self) -> str:
         agreement = zip(self.held_out.spearman(), self.held_out.mean_absolute_error(), strict=True)

@@ -11,7 +11,7 @@ from cuvee.excerpt import excerpt
 from cuvee.notebook.law import FittedToRuns
 from cuvee.notebook.score_sheet import ScoreSheet
 from cuvee.notebook.shares import Shares
-from cuvee.question.question import LAW, Question
+from cuvee.question.question import Question
 from cuvee.runs.observations import Observations
 from cuvee.study.file.config import StudyConfig
 
@@ -74,11 +74,11 @@ class Opened(ABC):
         """
 
     @abstractmethod
-    def fit(self, law: str = LAW, runs: Observations | None = None) -> FittedToRuns:
+    def fit(self, law: str | None = None, runs: Observations | None = None) -> FittedToRuns:
         """Fit a law to runs and judge it on runs that it did not see.
 
         Args:
-            law: a name of `docs/registries.md`.
+            law: a name of `docs/registries.md`; default that of the decision of a fit, else effective_data.
             runs: some of ``observations``, of one kind and size. By default those that a decision rests on;
                 ``FittedToRuns.on`` says which.
 

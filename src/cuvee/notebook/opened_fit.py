@@ -17,8 +17,7 @@ from cuvee.notebook.opened import By, Opened
 from cuvee.notebook.score_sheet import ScoreSheet
 from cuvee.notebook.shares import Shares
 from cuvee.question.asked_runs import load
-from cuvee.question.question import LAW, Question
-from cuvee.question.runs import Runs
+from cuvee.question.question import Question
 from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
 
@@ -28,17 +27,16 @@ class OpenedFit(Opened):
     """Runs, question and answer of a fit."""
 
     folder: Path
-    runs: Runs
-    question: Question
 
     @classmethod
     def of(cls, folder: Path) -> "OpenedFit":
-        """Read the runs and the question.
+        """Check that runs and question can be read.
 
         Raises:
             ConfigError: they are not there, or damaged.
         """
-        return cls(folder, *load(folder))
+        load(folder)
+        return cls(folder)
 
     @property
     def root(self) -> Path:
@@ -48,7 +46,7 @@ class OpenedFit(Opened):
     @property
     def config(self) -> Question:
         """See ``Opened``."""
-        return self.question
+        return load(self.folder)[1]
 
     @property
     def decisions(self) -> Mapping[str, LawDecision]:
@@ -63,7 +61,7 @@ class OpenedFit(Opened):
     @property
     def observations(self) -> Observations:
         """See ``Opened``."""
-        return self.runs.observations
+        return load(self.folder)[0].observations
 
     def score(
         self, mixtures: Shares | Sequence[Shares], by: By | Sequence[By] = ("merge", "ensemble")
@@ -78,15 +76,26 @@ class OpenedFit(Opened):
             "open a study"
         )
 
-    def fit(self, law: str = LAW, runs: Observations | None = None) -> FittedToRuns:
-        """See ``Opened``; default all runs. The optimum keeps what the question asks."""
+    def fit(self, law: str | None = None, runs: Observations | None = None) -> FittedToRuns:
+        """See ``Opened``; default all runs, and the law of the decision. The optimum keeps what the question
+        asks."""
+        question = self.config
         runs = self.observations if runs is None else runs
-        data = LawData.of(runs, directions=self.question.directions)
-        region, objective = partial(self.question.region, runs.sources), partial(self._objective, runs, data)
-        return FittedToRuns.of(law, runs, data, objective, region, self.question.directions)
+        asked = question.target(self.observations.metrics)
+        if missing := [name for name in asked if name not in runs.metrics]:
+            raise ConfigError(
+                f"{self.folder}: these runs have no metric {missing[0]!r}, which the question names; give "
+                "runs of this fit"
+            )
+        data = LawData.of(runs, directions=question.directions)
+        region = partial(question.region, runs.sources)
+        objective = partial(_objective, question, runs, data)
+        law = law or question.law or self.decision.law
+        return FittedToRuns.of(law, runs, data, objective, region, question.directions)
 
-    def _objective(self, runs: Observations, data: LawData) -> Objective:
-        """With the baseline that guards and the worst case compare with."""
-        target = self.question.target(runs.metrics)
-        weights, region = np.array(list(target.values())), self.question.region(runs.sources)
-        return objective_of(target, self.question, runs, baselines_of(data, weights, region, self.question))
+
+def _objective(question: Question, runs: Observations, data: LawData) -> Objective:
+    """With the baseline that guards and the worst case compare with."""
+    target = question.target(runs.metrics)
+    weights, region = np.array(list(target.values())), question.region(runs.sources)
+    return objective_of(target, question, runs, baselines_of(data, weights, region, question))

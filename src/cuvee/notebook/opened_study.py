@@ -30,8 +30,6 @@ class OpenedStudy(Opened):
     """A study as its folder holds it."""
 
     folder: StudyFolder
-    study: StudyConfig
-    """The study file with its defaults."""
 
     @property
     def root(self) -> Path:
@@ -41,7 +39,7 @@ class OpenedStudy(Opened):
     @property
     def config(self) -> StudyConfig:
         """See ``Opened``."""
-        return self.study
+        return StudyConfig.load(self.root)
 
     @property
     def decisions(self) -> Mapping[str, AnyDecision]:
@@ -58,10 +56,11 @@ class OpenedStudy(Opened):
     @property
     def decision(self) -> AnyDecision:
         """See ``Opened``; which one, as pages and `cuvee run` say it (``decisions/answers/choice.py``)."""
-        preferred = self.answers.preferred
-        if preferred is None:
-            _ = self.decisions  # one that is damaged is named
-        elif (decision := read_answer(self.root, preferred.flow)) is not None:
+        answers = self.answers
+        preferred = answers.preferred
+        if preferred is None or answers.passed_over:
+            _ = self.decisions  # one that is damaged is named: it might be the one to take
+        if preferred is not None and (decision := read_answer(self.root, preferred.flow)) is not None:
             return decision
         raise nothing_there(f"{self.root} holds no answer yet", f"cuvee run {self.root}")
 
@@ -77,9 +76,9 @@ class OpenedStudy(Opened):
         self, mixtures: Shares | Sequence[Shares], by: By | Sequence[By] = ("merge", "ensemble")
     ) -> ScoreSheet:
         """See ``Opened``. What was scored is kept in the store and not scored again."""
-        return scored(self.study, self.folder, mixtures, by)
+        return scored(self.config, self.folder, mixtures, by)
 
-    def fit(self, law: str = LAW, runs: Observations | None = None) -> FittedToRuns:
+    def fit(self, law: str | None = None, runs: Observations | None = None) -> FittedToRuns:
         """See ``Opened``; default all really trained references, repeated ones too. The optimum keeps the
         limits of the study and the weights of its target.
 
@@ -87,10 +86,11 @@ class OpenedStudy(Opened):
             ConfigError: see ``Opened``; or the references are of several recipes.
             MixtureError: a run reads a source that the pool does not have.
         """
-        runs = over(self._references() if runs is None else runs, self.study.pool_sources)
-        weights = {NATS + name: weight for name, weight in self.study.target_weights.items()}
-        data = LawData.of(runs, tuple(weights), own=self.study.own_columns)
-        return FittedToRuns.of(law, runs, data, lambda: Objective(weights), self._region)
+        config = self.config
+        runs = over(self._references() if runs is None else runs, config.pool_sources)
+        weights = {NATS + name: weight for name, weight in config.target_weights.items()}
+        data = LawData.of(runs, tuple(weights), own=config.own_columns)
+        return FittedToRuns.of(law or LAW, runs, data, lambda: Objective(weights), self._region)
 
     def _references(self) -> Observations:
         references = self.observations.where(kind="trained", role=(REFERENCE, REPLICATE))
@@ -105,9 +105,10 @@ class OpenedStudy(Opened):
 
     def _region(self) -> Region:
         """What the study allows; unique tokens that its file does not say are those of its answer."""
-        needed = self.study.pool_sources if self.study.target_run.tokens is not None else ()
-        tokens = {name: self.study.sources[name].tokens or self._unique(name) for name in needed}
-        return region_of(self.study, tokens)
+        config = self.config
+        needed = config.pool_sources if config.target_run.tokens is not None else ()
+        tokens = {name: config.sources[name].tokens or self._unique(name) for name in needed}
+        return region_of(config, tokens)
 
     def _unique(self, source: str) -> int:
         for entry in self.decision.mixture:

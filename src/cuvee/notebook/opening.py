@@ -23,7 +23,7 @@ def open(path: str | os.PathLike[str]) -> Opened:
     """
     place = Path(path)
     if place.name == DECISION:
-        place = place.parent
+        return OpenedFit.of(place.parent)
     if (place / DECISION).is_file() and not (place / CONFIG_NAME).is_file():
         return OpenedFit.of(place)
     if not (place.is_file() or (place / CONFIG_NAME).is_file()):
@@ -31,4 +31,9 @@ def open(path: str | os.PathLike[str]) -> Opened:
             f"{place}: neither a study ({CONFIG_NAME}) nor a fit ({DECISION}) lies there; `cuvee init` "
             "begins the one, `cuvee fit` makes the other"
         )
-    return OpenedStudy(StudyFolder.of(place), StudyConfig.load(place))
+    return _study(place)
+
+
+def _study(place: Path) -> OpenedStudy:
+    StudyConfig.load(place)  # a study file that cannot be used is refused at once
+    return OpenedStudy(StudyFolder.of(place))

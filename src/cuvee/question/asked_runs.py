@@ -45,8 +45,11 @@ def load(folder: Path) -> tuple[Runs, Question]:
             raise ConfigError(f"{folder}: {wrong}; run `cuvee fit` again")
         table = str(document.pop("table"))
         kept: dict[str, Any] = {name: tuple(map(str, document.pop(name, ()))) for name in _KEPT}
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ConfigError(f"{folder / _QUESTION} cannot be read ({error}); run `cuvee fit` again") from error
-    question = decode(Question, document, str(folder / _QUESTION))
+    try:
+        question = decode(Question, document, "question")
+    except ConfigError as error:
+        raise ConfigError(f"{folder / _QUESTION} cannot be read ({error}); run `cuvee fit` again") from error
     runs = Runs(Observations.read_parquet(folder / _RUNS), question.directions, table, **kept)
     return runs, question

@@ -21,7 +21,7 @@ from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.evaluations import EvaluationRow
 from cuvee.decisions.provenance import Provenance
-from cuvee.decisions.shares import SourceShare, check_shares
+from cuvee.decisions.shares import SourceShare, check_confidence, check_shares
 from cuvee.decisions.verdict import UNTRAINED, Verdict
 from cuvee.errors import ConfigError
 from cuvee.honesty import scopes
@@ -295,6 +295,7 @@ class AblationResult(Checkable):
     def __post_init__(self) -> None:
         count = len(self.mixture)
         check_shares(self.study, self.mixture)
+        check_confidence(self.study, self.confidence)
         if TARGET in self.target:
             raise ConfigError(
                 f"decision on {self.study!r}: no evaluation may be called {TARGET!r}; rename it"

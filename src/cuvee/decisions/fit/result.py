@@ -19,7 +19,7 @@ from cuvee.decisions.ablation.result import TiedMixture
 from cuvee.decisions.concluded import Concluded
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Origin
-from cuvee.decisions.shares import SourceShare, check_shares
+from cuvee.decisions.shares import SourceShare, check_confidence, check_lengths, check_shares
 from cuvee.decisions.verdict import Verdict
 from cuvee.errors import ConfigError
 from cuvee.runs.formats.direction import Direction
@@ -212,11 +212,16 @@ class LawResult(Concluded):
         listed += [(one.name, one.shares) for one in self.tied]
         listed += [(one.name, one.shares) for one in self.next_runs]
         listed += [(one.name, one.shares) for one in self.front]
-        for name, shares in listed:
-            if len(shares) != count:
-                raise ConfigError(
-                    f"decision on {self.table!r}: {name!r} has {len(shares)} shares, not {count}"
-                )
+        check_lengths(self.table, listed, count)
+        check_confidence(self.table, self.confidence)
+        if len(self.sensitivities) != count:
+            raise ConfigError(f"decision on {self.table!r}: sensitivities are not one for each source")
+        if PICK not in {one.name for one in self.candidates}:
+            raise ConfigError(f"decision on {self.table!r}: no candidate is the pick")
+        if self.law not in {one.law for one in self.laws}:
+            raise ConfigError(f"decision on {self.table!r}: its law {self.law!r} is not among the laws")
+        if self.target_tokens <= 0:
+            raise ConfigError(f"decision on {self.table!r}: target_tokens must be positive")
 
     @property
     def pick(self) -> Candidate:

@@ -8,14 +8,16 @@ The flow fills them, ``scale.json`` keeps them, the command line and ``report/``
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
-from cuvee.decisions.shares import SourceShare, check_shares
+from cuvee.decisions.shares import SourceShare, check_confidence, check_lengths, check_shares
 from cuvee.decisions.verdict import Verdict
+from cuvee.errors import ConfigError
 
 _NAN = math.nan
 
@@ -148,6 +150,17 @@ class ScaleResult(Checkable):
 
     def __post_init__(self) -> None:
         check_shares(self.study, self.mixture)
+        check_confidence(self.study, self.confidence)
+        rows: list[tuple[str, Sequence[object]]] = [("a rung", one.optimum) for one in self.rungs]
+        rows += [("a point of the path", one.shares) for one in self.path]
+        rows += [(one.name, one.shares) for one in self.checks]
+        check_lengths(self.study, rows, len(self.mixture))
+        if not self.rungs or min(self._tokens) < 1:
+            raise ConfigError(f"decision on {self.study!r}: rungs and points of the path need tokens")
+
+    @property
+    def _tokens(self) -> list[int]:
+        return [*(one.tokens for one in self.rungs), *(one.tokens for one in self.path)]
 
     @property
     def largest(self) -> tuple[int, int]:

@@ -15,8 +15,9 @@ from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.provenance import Provenance
-from cuvee.decisions.shares import SourceShare, check_shares
+from cuvee.decisions.shares import SourceShare, check_confidence, check_lengths, check_shares
 from cuvee.decisions.verdict import Verdict
+from cuvee.errors import ConfigError
 
 Why = Literal["baseline", "method", "verify"]
 """What an experiment was asked for: to compare with, by the method, or to try what looked best at the end."""
@@ -131,6 +132,12 @@ class SearchResult(Checkable):
 
     def __post_init__(self) -> None:
         check_shares(self.study, self.mixture)
+        check_confidence(self.study, self.confidence)
+        rows = [(one.name, one.shares) for one in self.tried]
+        rows += [(one.name, one.shares) for one in self.trained]
+        check_lengths(self.study, rows, len(self.mixture))
+        if not self.fidelities or any(not 0 <= one.fidelity < len(self.fidelities) for one in self.tried):
+            raise ConfigError(f"decision on {self.study!r}: an experiment has an unlisted fidelity")
 
     @property
     def largest(self) -> tuple[int, int]:

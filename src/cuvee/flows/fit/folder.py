@@ -14,7 +14,7 @@ be asked for again. The decision has a digest of itself.
 from pathlib import Path
 
 from cuvee.decisions.fit.decision import LawDecision
-from cuvee.errors import ConfigError
+from cuvee.errors import ConfigError, CuveeError
 from cuvee.files import write_json
 from cuvee.flows.fit.flow import FitResult
 from cuvee.flows.fit.kept import Kept
@@ -52,5 +52,5 @@ def load_decision(folder: Path) -> LawDecision:
         return LawDecision.from_json(read_sealed(path))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; make it with `cuvee fit TABLE --out {folder}`") from error
-    except ValueError as error:
+    except (ValueError, CuveeError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); run `cuvee fit` again") from error

@@ -124,6 +124,8 @@ class StudyConfig(Settings):
     @classmethod
     def parse(cls, raw: Mapping[str, Any], folder: Path, name: str = CONFIG_NAME) -> "StudyConfig":
         """The same from a mapping; relative paths are meant from ``folder``, messages say ``name``."""
+        if "by" in raw and "mixture" in raw:
+            raise ConfigError(f"{name} is an answer of cuvee and no study file; name the folder of the study")
         _check_schema(raw, name)
         try:
             return cls.model_validate(with_defaults(raw), context={"folder": folder})
