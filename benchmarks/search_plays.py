@@ -22,7 +22,7 @@ from benchmarks.search_tables import LONG_STEPS, SHORT_STEPS, Benchmark, Objecti
 from benchmarks.search_unspanned import BEFORE, unspanned_simulator, unspanned_tables
 from cuvee.files import write_json
 from cuvee.progress import Progress
-from cuvee.search.methods.registry import PROPOSERS, method_named
+from cuvee.search.methods.registry import SEARCH_METHODS, method_named
 from cuvee.search.trajectory import Trajectory, trajectory_of
 from cuvee.types import FloatArray
 
@@ -164,7 +164,7 @@ def weighted(seeds: tuple[int, ...] = WEIGHTINGS) -> Objectives:
     return {f"weighting {seed}": np.random.default_rng(seed).dirichlet(np.ones(count)) for seed in seeds}
 
 
-_ALL = tuple(PROPOSERS)
+_ALL = tuple(SEARCH_METHODS)
 _AND_BEFORE = ("cost_aware", "cost_aware, before", "transfer", "transfer, before")
 _ON_STUDY = ("cost_aware", "transfer", "expected_improvement", "mfms", RESAMPLED)
 _BESIDE = 5  # seeds: entropy search takes minutes a play

@@ -59,7 +59,7 @@ def _of_fits() -> Iterator[str]:
         "Methods of search",
         "`method` under `search` in a study file, and `cuvee simulate --method NAME`.",
         ("method", *PUBLISHED),
-        _published(methods.PROPOSERS, methods),
+        _published(methods.SEARCH_METHODS, methods),
     )
 
 

@@ -21,7 +21,7 @@ from cuvee.honesty.calibrators import FEATURES, calibrators_for
 from cuvee.laws.registry import LAWS
 from cuvee.merging.registry import MERGERS
 from cuvee.runs.formats.registry import FORMATS
-from cuvee.search.methods.registry import PROPOSERS
+from cuvee.search.methods.registry import SEARCH_METHODS
 from cuvee.sources.readers import READERS
 from docs import registries
 from tests.test_fixtures import unpacked
@@ -153,7 +153,7 @@ def test_every_row_of_a_registry_has_its_line() -> None:
     rows = re.findall(r"^\| (?:\[)?`([^`]+)`", registries.page(), re.MULTILINE)
     tables = (
         LAWS,
-        PROPOSERS,
+        SEARCH_METHODS,
         READERS,
         EXPORTERS,
         [one.name for one in FORMATS],

@@ -18,7 +18,7 @@ from cuvee.exporters.registry import EXPORTERS
 from cuvee.flows.simulate.question import METHODS
 from cuvee.laws.registry import LAWS
 from cuvee.question.question import LAW
-from cuvee.search.methods.registry import PROPOSERS
+from cuvee.search.methods.registry import SEARCH_METHODS
 from cuvee.study.file.effort import EFFORTS
 from cuvee.study.start.demo import DEMO_EFFORT
 
@@ -85,7 +85,7 @@ def test_a_wrong_command_line(arguments: list[str]) -> None:
     ("listed", "table"),
     [
         (names.LAWS, LAWS),
-        (names.METHODS, PROPOSERS),
+        (names.METHODS, SEARCH_METHODS),
         (names.TRAINERS, EXPORTERS),
         (names.METHODS_COMPARED, METHODS),
         ((names.DEFAULT_LAW,), (LAW,)),

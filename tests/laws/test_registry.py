@@ -101,7 +101,7 @@ def test_bimix_refuses_costs_below_zero() -> None:
         law_named("bimix").fit(changed("bimix", contract.DATA.costs - 10.0))
 
 
-def test_a_metric_that_never_changes_is_foretold() -> None:
+def test_a_metric_that_never_changes_is_predicted() -> None:
     for name in sorted(NAMES - {"regmix", "effective_data", "effective_data_scaling", "ensemble"}):
         costs = contract.data_of(name).costs.copy()
         costs[:, 0] = 3.0

@@ -110,7 +110,7 @@ def test_a_transfer_wants_the_same_metrics_and_three_runs() -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])
-def test_longer_trainings_are_foretold_from_shorter_ones(seed: int) -> None:
+def test_longer_trainings_are_predicted_from_shorter_ones(seed: int) -> None:
     data = sized(160, seed)
     small = np.asarray(data.scale.tokens) < 3e9
     fitted = EffectiveDataScaling().fit(data.select(small))
@@ -141,7 +141,7 @@ def test_intervals_widen_beyond_the_runs_and_hold_what_lies_there() -> None:
     assert 0.6 < (missed[measured] <= half[measured]).mean() < 0.95
 
 
-def test_sources_with_powers_of_their_own_are_foretold_at_nine_times_the_tokens() -> None:
+def test_sources_with_powers_of_their_own_are_predicted_at_nine_times_the_tokens() -> None:
     missed, alike = [], []
     for seed in range(6):
         data, asked = ladder(seed)

@@ -15,7 +15,7 @@ from cuvee.search.methods.duet import Duet
 from cuvee.search.methods.expected_improvement import ExpectedImprovement
 from cuvee.search.methods.law_optimum import LawOptimum
 from cuvee.search.methods.random_draws import RANDOM_DRAWS
-from cuvee.search.methods.registry import PROPOSERS
+from cuvee.search.methods.registry import SEARCH_METHODS
 from cuvee.search.methods.sobol import Sobol
 from cuvee.search.methods.successive_halving import SUCCESSIVE_HALVING, ladder
 from cuvee.search.proposer import Method, Proposer
@@ -23,7 +23,7 @@ from cuvee.search.space import Experiment, Fidelity, Space
 from cuvee.types import FloatArray
 from tests.laws.samples import METRICS, SOURCES, mixtures, truth
 
-METHODS: tuple[Method, ...] = (*PROPOSERS.values(), LawOptimum("effective_data", runs=6))
+METHODS: tuple[Method, ...] = (*SEARCH_METHODS.values(), LawOptimum("effective_data", runs=6))
 WITH_TREES = pytest.mark.skipif(find_spec("lightgbm") is None, reason="the extra 'trees' is not installed")
 EVERY = pytest.mark.parametrize(
     "method",

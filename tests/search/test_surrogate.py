@@ -236,7 +236,7 @@ def test_what_is_asked_twice_of_the_same_trials_is_fitted_once() -> None:
     assert np.array_equal(first.mean(places), Surrogate.of(told).mean(places))
 
 
-def test_a_metric_that_is_missing_here_and_there_is_still_foretold() -> None:
+def test_a_metric_that_is_missing_here_and_there_is_still_predicted() -> None:
     told = history((0, 10, 14))
     costs = told.trials.costs.copy()
     costs[::4, 1] = np.nan

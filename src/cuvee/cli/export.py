@@ -75,7 +75,7 @@ def export(
     from cuvee.cli.given import counts
     from cuvee.cli.output import print_json
     from cuvee.errors import ConfigError
-    from cuvee.exporters.decided import read_decided
+    from cuvee.exporters.decided import UNNAMED_RUN, read_decided
     from cuvee.exporters.interface import ExportRequest
     from cuvee.exporters.registry import exporter_named
     from cuvee.files import write_text
@@ -91,7 +91,8 @@ def export(
     exporter = exporter_named(to)
     source = source.parent if source.name == CONFIG_NAME else source
     decided = read_decided(source, mixture)
-    notes = (*decided.notes, *(stale_note(decided.path) if decided.path else ()))
+    known = [one for one in decided.notes if target_tokens is None or one != UNNAMED_RUN]
+    notes = (*known, *(stale_note(decided.path) if decided.path else ()))
     facts = _facts(
         decided,
         facts_beside(source),

@@ -1,5 +1,7 @@
 """The check of a decision: the pick and the baselines, trained at fresh seeds side by side.
 
+Here it is decided whether a pick is *confirmed*, *not confirmed* or *refuted*.
+
 These are values: ``study/checking.py`` makes them, decisions keep them, reports show them. Losses are nats
 per token of the target, on the half of the documents that checks what was chosen on the other.
 """

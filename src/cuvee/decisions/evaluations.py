@@ -10,7 +10,7 @@ from cuvee.types import AnyArray, BoolArray
 FEWEST_DOCUMENTS = 20
 """Documents of an evaluation, in each half, from which on it can decide."""
 FEW = "Few held-out documents"
-"""How the sentence begins that says that they do not suffice. It stands in the first lines of every
+"""The first words of the warning of too few documents. It stands in the first lines of every
 answer."""
 COUNTS_FROM = 0.01
 """Part of the largest weight in the target from which on an evaluation counts: one of less decides nothing,

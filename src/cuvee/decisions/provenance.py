@@ -1,4 +1,4 @@
-"""What a decision was made from, and how to make it again."""
+"""Provenance: digests of all that determines a decision, and the command that makes it again."""
 
 import platform
 from collections.abc import Iterable

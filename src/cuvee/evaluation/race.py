@@ -15,7 +15,7 @@ from cuvee.evaluation.scores import Scores
 from cuvee.types import FloatArray, IntArray
 
 PART = 8
-"""Every so manieth window is in the part."""
+"""One window of so many is in the part."""
 SURVIVORS = 0.125
 """Part of the mixtures that is scored on all tokens."""
 

@@ -24,10 +24,11 @@ _Answer = Decision | ScaleDecision | SearchDecision | LawDecision
 BESIDE = ("front", "next_runs", "references", "tied", "candidates", "checks", "trained")
 """Fields of the mixtures beside the chosen one; of two with one name, that of the later field is meant."""
 
-_UNNAMED = (
+UNNAMED_RUN = (
     "the study names no `target_run.tokens`, so nothing is cut or repeated for the length of the run; say "
     "--target-tokens"
 )
+"""Said of an answer that is one for the study's own trainings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,7 @@ def _decision(path: Path, answer: _Answer, candidate: str) -> Decided:
     mixture, notes = mixture_of(shares, str(path))
     tokens = {entry.source: entry.unique_tokens for entry in answer.mixture if entry.unique_tokens}
     if _run_unnamed(answer):
-        return Decided(mixture, tokens, math.nan, (*notes, _UNNAMED))
+        return Decided(mixture, tokens, math.nan, (*notes, UNNAMED_RUN))
     return Decided(mixture, tokens, _target_tokens(answer), notes)
 
 

@@ -1,4 +1,4 @@
-"""The table of exporters. A new trainer is a file beside this one and a row here."""
+"""The table of exporters. A new one is a file beside this one, a row here, and its name in `cli/names.py`."""
 
 from cuvee.exporters.axolotl import AXOLOTL
 from cuvee.exporters.gpt_neox import GPT_NEOX

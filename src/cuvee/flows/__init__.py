@@ -7,6 +7,10 @@ fit        which mixture a table of runs speaks for (``cuvee fit``, ``cuvee opti
 simulate   which method of search finds the best mixture of a table (``cuvee simulate``)
 check      whether fresh trainings bear an answer out (``cuvee check``)
 change     what runs are worth after sources changed (``cuvee change``)
+
+A new flow is a folder here, a decision in ``decisions/``, a view and a row of ``REPORTS`` in ``report/``, and
+a command in ``cli/``; an answer to a study has its row in ``FLOWS`` of ``study/answers.py``, too.
+``tests/house/smallest_flow`` is a whole flow; CONTRIBUTING.md says how to add one.
 """
 
 from importlib import import_module

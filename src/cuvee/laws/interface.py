@@ -1,7 +1,7 @@
 """What a law is: from observations to predicted metrics of any mixture.
 
 All laws of this package speak of *costs*: metrics turned so that lower is better. A metric that is to be
-high enters with its sign changed, and ``Surrogate`` (``laws/surrogate.py``) turns predictions back.
+high enters with its sign changed, and ``CalibratedLaw`` (``laws/surrogate.py``) turns predictions back.
 
 Letters: ``R`` runs, ``S`` sources, ``E`` metrics, ``M`` mixtures asked about.
 """

@@ -1,4 +1,4 @@
-"""The table of laws. A new law is a file beside this one and a row here."""
+"""The table of laws. A new law is a file beside this one, a row here, and its name in `cli/names.py`."""
 
 from cuvee.laws.bimix import BiMix
 from cuvee.laws.capacity_allocation import CapacityAllocation

@@ -1,4 +1,4 @@
-"""A law fitted to runs, and asked: predictions with intervals, agreement on runs not seen, the optimum."""
+"""A law that a notebook fitted: predictions with intervals, agreement on runs not seen, the optimum."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +58,7 @@ class Predicted:
         return self.values.mean, self.values.low, self.values.high
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FittedToRuns:
     """A fitted law with the runs behind it. Made by ``Opened.fit``."""
 
@@ -132,6 +132,9 @@ class FittedToRuns:
         objective = replace(self.objective(), scale=scale)
         with threadpool_limits(limits=1):
             return minimise(objective, self.surrogate.fitted, self.region())
+
+    def __repr__(self) -> str:
+        return f"FittedToRuns({self.law!r}, fitted to {self.on})"
 
     def _check_scale(self, scale: Scale) -> None:
         given = [("parameters", scale.params, self.runs.params), ("tokens", scale.tokens, self.runs.tokens)]

@@ -1,4 +1,4 @@
-"""The same decision as compact Markdown, for a pull request or a notebook.
+"""The decision of `cuvee run` as compact Markdown, for a pull request or a notebook.
 
 GitHub's dialect: tables by pipes, no HTML. What comes from a study is escaped, so that a source named
 ``a|b`` or ``<script>`` is shown as it is called.

@@ -1,8 +1,8 @@
-"""Numbers as words: the one place where a report rounds.
+"""Numbers as words, as reports and terminals show them.
 
 Every function takes NaN for "not measured" and answers with an en dash. Nothing here knows HTML or
-Markdown; the characters used (−, –) are plain Unicode. Counts and FLOPs are worded on the ground floor
-(``cuvee/quantities.py``), since sentences of lower floors hold them, too. Words that begin with ``plain``
+Markdown; the characters used (−, –) are plain Unicode. Counts and FLOPs are worded in
+``cuvee/quantities.py``, since sentences of lower layers hold them, too. Words that begin with ``plain``
 stand in the tables of a terminal, in ASCII.
 """
 

@@ -68,7 +68,7 @@ class History:
 
 
 class Method(Protocol):
-    """A way to search. A row of ``PROPOSERS``: immutable, without data."""
+    """A way to search. A row of ``SEARCH_METHODS``: immutable, without data."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,7 @@
-"""What a search could still gain: draws from the posterior at the target fidelity."""
+"""Regret: what a search could still gain, and so which mixture it ends with.
+
+From draws from the posterior at the target fidelity.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Self

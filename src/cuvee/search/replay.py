@@ -123,7 +123,7 @@ class Replay:
         spread = (
             None if noise is None else np.broadcast_to(np.asarray(noise, dtype=np.float64), len(law.metrics))
         )
-        return cls(space, law.metrics, partial(_foretold, law, space, order), spread, seed)
+        return cls(space, law.metrics, partial(_predicted, law, space, order), spread, seed)
 
     # Asking it
 
@@ -239,7 +239,7 @@ def _looked_up(pool: FloatArray, table: FloatArray, shares: FloatArray, fidelity
     return result
 
 
-def _foretold(
+def _predicted(
     law: FittedLaw, space: Space, order: list[int], shares: FloatArray, fidelity: int
 ) -> FloatArray:
     """Costs [m, E] from a law whose sources stand in another order."""

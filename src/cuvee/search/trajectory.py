@@ -119,7 +119,7 @@ def trajectory_of(
     of its most expensive runs. Of a batch, the recommendation is known after its last experiment.
 
     Args:
-        method: a row of ``PROPOSERS``.
+        method: a row of ``SEARCH_METHODS``.
         replay: what it is played against.
         weights: of the metrics [E].
         seed: of the method.

@@ -208,6 +208,7 @@ def read_records(path: Path, spec: SourceSpec) -> Iterator[Record]:
     raise ConfigError(f"{path}: a file of this type has no records")
 
 
+# A new type needs its suffix in ``sources/file_types.py``, too.
 READERS: dict[str, Reader] = {
     ".txt": read_text,
     ".md": read_text,

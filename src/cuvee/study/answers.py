@@ -1,4 +1,4 @@
-"""The answers of one study beside each other, read from its folder.
+"""The answers that lie in the folder of a study, read and set beside each other.
 
 What lies there is read when it is shown, so that a page shows the state of the study and not that of the day
 on which its own answer was made. An answer that cannot be read is named and passed over.

@@ -143,7 +143,7 @@ class _Fresh:
 
 
 def _halves_differ(runner: Runner, fresh: Runner) -> bool:
-    """Whether no evaluation that counts is measured on a document that was chosen by: a single one is."""
+    """Whether the check measures other documents than the choice: a single document cannot be split."""
     counting = that_count(runner.documents.target(runner.plan.config.target_weights))
     several = (runner.documents.counts > 1) | (fresh.documents.counts > 1)
     return bool(several[counting].all())

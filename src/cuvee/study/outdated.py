@@ -1,4 +1,4 @@
-"""Which answers of a study belong to another state of it."""
+"""Outdated answers: those made from another study file or other text than lie in the folder now."""
 
 import json
 from collections.abc import Mapping, Sequence

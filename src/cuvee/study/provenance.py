@@ -1,4 +1,4 @@
-"""What a decision was made from, and how to make it again."""
+"""The provenance of a decision on a study, filled from its runner."""
 
 from cuvee.decisions.provenance import Provenance, versions
 from cuvee.study.runner import Runner

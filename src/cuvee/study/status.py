@@ -1,4 +1,4 @@
-"""How far a study is."""
+"""The status of a study as a value: its stages, and how much of each is done."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -290,7 +290,7 @@ def test_what_a_mixture_saves_is_read_off_one_yardstick(climbed: Climbed) -> Non
     assert best.document_error["uniform"] > 0.0 and climbed.decision.documents > 0
 
 
-def test_the_law_foretold_the_trainings_above(climbed: Climbed) -> None:
+def test_the_law_predicted_the_trainings_above(climbed: Climbed) -> None:
     rows = {row.law: row for row in climbed.decision.laws}
     ours = rows["effective_data_scaling"]
     even = next(row for row in climbed.decision.checks if row.name == "uniform")

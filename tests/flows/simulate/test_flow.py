@@ -25,7 +25,7 @@ from cuvee.runs.observations import Observations
 from cuvee.runs.roles import OTHER_RECIPE
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
-from cuvee.search.methods.registry import PROPOSERS
+from cuvee.search.methods.registry import SEARCH_METHODS
 from cuvee.search.methods.transfer import Transfer
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Fidelity
@@ -292,7 +292,7 @@ def test_a_method_that_crashes_is_not_hidden(tmp_path: Path, monkeypatch: pytest
         def ask(self, history: History, count: int, seed: int) -> list[Experiment]:
             raise ZeroDivisionError
 
-    monkeypatch.setitem(PROPOSERS, "broken", Broken())
+    monkeypatch.setitem(SEARCH_METHODS, "broken", Broken())
     with pytest.raises(ZeroDivisionError):
         played(tmp_path, replace(QUICK, methods=("random", "broken"), seeds=1))
 
@@ -509,5 +509,5 @@ def test_regmix_at_two_sizes(tmp_path: Path) -> None:
 
 
 def test_the_methods_played_by_default_are_there() -> None:
-    assert set(METHODS) <= set(PROPOSERS)
+    assert set(METHODS) <= set(SEARCH_METHODS)
     assert SimulationQuestion().methods == METHODS

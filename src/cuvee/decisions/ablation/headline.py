@@ -10,7 +10,7 @@ from cuvee.decisions.shares import in_words
 from cuvee.quantities import size
 
 FAR = 10.0
-"""Times the parameters or the tokens of what was trained from which on a target run is far."""
+"""A target run is far from what was trained beyond so many times its parameters or tokens."""
 
 
 def headline(decision: AblationResult) -> tuple[str, ...]:
@@ -59,8 +59,8 @@ def _predicted_worse(decision: AblationResult) -> list[str]:
 
 
 def _predicted_better(decision: AblationResult) -> list[str]:
-    """Said of mixtures within the limits that all evidence prefers to the pick beyond their intervals, even
-    after what having been chosen flatters them."""
+    """Names allowed mixtures that all evidence together prefers to the pick, beyond their intervals and after
+    the optimism of choosing is taken off."""
     flattered = decision.optimism if math.isfinite(decision.optimism) else 0.0
     found = [row for row in decision.tied if row.high + flattered < 0]
     if not found:
@@ -121,8 +121,10 @@ def _proxy(decision: AblationResult) -> list[str]:
     chosen = next((row for row in decision.calibrators if row.chosen), None)
     if chosen is None:
         return ["Too few references were trained to say how far the proxy can be believed."]
+    doubt = [] if decision.believed else [f"The proxy is not believed. {decision.why}"]
     return [
+        *doubt,
         f"On {len(decision.references)} really trained mixtures, each predicted without itself, "
         f"'{chosen.calibrator}' has rank correlation {chosen.loo_spearman:.2f} and is off by "
-        f"{chosen.loo_rmse:.4f} nats on differences."
+        f"{chosen.loo_rmse:.4f} nats on differences.",
     ]

@@ -1,6 +1,6 @@
 """What a study concludes: the value objects of a decision.
 
-A flow of ``study/`` fills these objects, ``decision.json`` keeps them, ``report/`` shows them.
+The flow ``flows/ablation/`` fills these objects, ``decision.json`` keeps them, ``report/`` shows them.
 They hold results only: nothing is fitted, judged or recomputed here.
 
 Conventions of every object in this file:

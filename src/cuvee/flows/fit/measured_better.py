@@ -1,4 +1,4 @@
-"""Runs that were measured to be better than the pick can be expected to be.
+"""Runs whose measured target is lower than the prediction for the pick can explain.
 
 A law is smooth: a run far below it is either wrong or something that the law does not know. Which of the two,
 the table does not show, so such runs are reported. A run is far below where its distance from what is

@@ -22,7 +22,7 @@ from cuvee.flows.search.findings import Made, SearchFindings
 from cuvee.flows.search.journal import Asked, Journal
 from cuvee.flows.search.measuring import Measuring
 from cuvee.flows.search.menu import Menu
-from cuvee.flows.search.messages import told_line
+from cuvee.flows.search.messages import experiment_line
 from cuvee.flows.search.outlook import SearchOutlook, outlook_of
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
@@ -173,7 +173,9 @@ class _Search:
         )
         self.made.append(made)
         self._runner.progress.advance(outcome.price)
-        self._runner.progress.message(told_line(self.menu, self.loop.proposer, self.made, self.loop.spent))
+        self._runner.progress.message(
+            experiment_line(self.menu, self.loop.proposer, self.made, self.loop.spent)
+        )
 
     def _asked_before(self) -> Asked | str:
         batch = self.again.pop(0)

@@ -12,7 +12,7 @@ from cuvee.search.proposer import Proposer
 _SHARES_SHOWN = 3
 
 
-def told_line(menu: Menu, proposer: Proposer, made: Sequence[Made], spent: float) -> str:
+def experiment_line(menu: Menu, proposer: Proposer, made: Sequence[Made], spent: float) -> str:
     """What was tried last, the best so far, what was spent, and what was expected to be hidden before."""
     last = made[-1]
     weights, fidelity = proposer.weights, menu.space.fidelities[last.experiment.fidelity]

@@ -83,7 +83,7 @@ def benchmark_of(observations: Observations, question: SimulationQuestion, execu
     _check_choice(replay, np.array(list(target.values())), counts)
     if question.law:
         data = LawData.of(runs, directions=directions)
-        replay = _foretold(data, target, space, question, executor)
+        replay = _predicted(data, target, space, question, executor)
     return Benchmark(replay, target, _content(runs), unknown, counts)
 
 
@@ -133,7 +133,7 @@ def _check_choice(replay: Replay, weights: FloatArray, counts: tuple[int, ...]) 
         )
 
 
-def _foretold(
+def _predicted(
     data: LawData, weights: dict[str, float], space: Space, question: SimulationQuestion, executor: Executor
 ) -> Replay:
     validated = validate(law_named(question.law), data, executor=executor)

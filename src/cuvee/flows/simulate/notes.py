@@ -1,4 +1,4 @@
-"""On what terms the numbers of a simulation are to be read."""
+"""Notes of a simulation: what was assumed of the table and of the runs in it."""
 
 import math
 from collections.abc import Iterator

@@ -9,7 +9,7 @@ from cuvee.runs.formats.direction import Direction
 from cuvee.search.methods.registry import method_named
 
 METHODS = ("cost_aware", "transfer", "law_optimum_effective_data", "expected_improvement", "random")
-"""Trajectory where none is named: ours, and cheap ones to compare with."""
+"""Methods that are compared where none is named: ours, and cheap ones beside it."""
 
 
 @dataclass(frozen=True)

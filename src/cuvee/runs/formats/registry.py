@@ -1,4 +1,4 @@
-"""The table of formats."""
+"""The formats of runs. A new one is a file beside this one and a row here; the first that fits is used."""
 
 from cuvee.runs.formats.doremi import DOREMI
 from cuvee.runs.formats.interface import Format

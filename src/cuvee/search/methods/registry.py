@@ -1,4 +1,4 @@
-"""The table of search methods. A new method is a file beside this one and a row here."""
+"""The search methods. A new one is a file beside this one, a row here, and its name in `cli/names.py`."""
 
 from cuvee.lookup import row_named
 from cuvee.search.methods.cost_aware import CostAware
@@ -12,7 +12,7 @@ from cuvee.search.methods.successive_halving import SUCCESSIVE_HALVING
 from cuvee.search.methods.transfer import Transfer
 from cuvee.search.proposer import Method
 
-PROPOSERS: dict[str, Method] = {
+SEARCH_METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         CostAware(),
@@ -29,9 +29,9 @@ PROPOSERS: dict[str, Method] = {
 
 
 def method_named(name: str) -> Method:
-    """A row of ``PROPOSERS``.
+    """A row of ``SEARCH_METHODS``.
 
     Raises:
         ConfigError: there is none of that name; the message lists all names.
     """
-    return row_named(PROPOSERS, name, "search method")
+    return row_named(SEARCH_METHODS, name, "search method")

@@ -144,7 +144,7 @@ def _along(task: TrainTask) -> tuple[Callable[[Tensor], dict[str, float]], int]:
 
 
 def part_key(evaluation: str) -> str:
-    """Under what the loss on the part of an evaluation of this key is kept.
+    """The key under which the loss on a part of this evaluation is kept.
 
     A run keeps what was measured on its way for as long as its checkpoint lies there, whatever evaluations
     the study comes to have: kept by name, old losses would pass for those on new text.

@@ -382,7 +382,7 @@ def _bench(config: StudyConfig, material: Material, model: ModelSpec) -> Bench:
 
 
 def _check_fit(config: StudyConfig, model: CausalModel, vocabulary: int) -> None:
-    """Warn of what a given checkpoint cannot do."""
+    """Refuse a given checkpoint that cannot do what the study asks."""
     folder = config.model.folder
     if vocabulary > model.vocabulary_size:
         raise ConfigError(

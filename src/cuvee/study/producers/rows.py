@@ -1,4 +1,4 @@
-"""What scores are in the store: metrics by name, and nats document by document."""
+"""Scores as rows of the store: metrics by name, and nats document by document."""
 
 from math import isfinite
 
