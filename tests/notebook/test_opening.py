@@ -413,3 +413,12 @@ def test_a_law_is_asked_only_at_sizes_that_it_knows(fitted: OpenedFit) -> None:
             law.optimum(scale)
     with pytest.raises(ConfigError, match="knows no sizes"):
         fitted.fit("effective_data").predict(even, scale=own)
+
+
+def test_a_study_file_of_another_name_is_the_one_that_is_read(answered: Path, tmp_path: Path) -> None:
+    root = unpacked("answered", tmp_path)
+    settings = yaml.safe_load((root / "study.yaml").read_text())
+    (root / "other.yaml").write_text(yaml.safe_dump(settings | {"name": "another"}))
+    opened = cuvee.open(root / "other.yaml")
+    assert isinstance(opened, OpenedStudy)
+    assert opened.config.name == "another" and opened.root.samefile(root)

@@ -62,6 +62,14 @@ def renamed(body: Json, keys: Mapping[str, str]) -> Json:
     return {keys.get(key, key): value for key, value in body.items()}
 
 
+def rows_renamed(body: Json, key: str, keys: Mapping[str, str]) -> Json:
+    """The same with other keys in the objects of the list at ``key``; what is no such list stays."""
+    rows = body.get(key)
+    if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+        return body
+    return {**body, key: [renamed(row, keys) for row in rows]}
+
+
 class JsonDocument:
     """What a frozen dataclass inherits that is kept as a file of JSON. Two are equal when their JSON is."""
 

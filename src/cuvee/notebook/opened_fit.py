@@ -79,9 +79,9 @@ class OpenedFit(Opened):
     def fit(self, law: str | None = None, runs: Observations | None = None) -> FittedToRuns:
         """See ``Opened``; default all runs, and the law of the decision. The optimum keeps what the question
         asks."""
-        question = self.config
-        runs = self.observations if runs is None else runs
-        asked = question.target(self.observations.metrics)
+        kept, question = load(self.folder)
+        runs = kept.observations if runs is None else runs
+        asked = question.target(kept.observations.metrics)
         if missing := [name for name in asked if name not in runs.metrics]:
             raise ConfigError(
                 f"{self.folder}: these runs have no metric {missing[0]!r}, which the question names; give "

@@ -19,7 +19,7 @@ from cuvee.runs.observations import Observations
 from cuvee.runs.roles import REFERENCE, REPLICATE
 from cuvee.runs.store import RunStore
 from cuvee.search.objective import Objective
-from cuvee.study.answers import FLOWS, AnyDecision, read_answer, read_answers
+from cuvee.study.answers import AnyDecision, KeptAnswers, read_answers
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.plan.mixtures import region_of
@@ -30,6 +30,8 @@ class OpenedStudy(Opened):
     """A study as its folder holds it."""
 
     folder: StudyFolder
+    file: Path
+    """The study file; in the folder."""
 
     @property
     def root(self) -> Path:
@@ -39,13 +41,13 @@ class OpenedStudy(Opened):
     @property
     def config(self) -> StudyConfig:
         """See ``Opened``."""
-        return StudyConfig.load(self.root)
+        return StudyConfig.load(self.file)
 
     @property
     def decisions(self) -> Mapping[str, AnyDecision]:
         """See ``Opened``."""
-        found = {flow: read_answer(self.root, flow) for flow in FLOWS}
-        return {flow: answer for flow, answer in found.items() if answer is not None}
+        kept = KeptAnswers.read(self.root)
+        return {flow: kept.decision(flow) for flow in kept.flows}
 
     @property
     def answers(self) -> Answers:
@@ -56,13 +58,14 @@ class OpenedStudy(Opened):
     @property
     def decision(self) -> AnyDecision:
         """See ``Opened``; which one, as pages and `cuvee run` say it (``decisions/answers/choice.py``)."""
-        answers = self.answers
-        preferred = answers.preferred
-        if preferred is None or answers.passed_over:
-            _ = self.decisions  # one that is damaged is named: it might be the one to take
-        if preferred is not None and (decision := read_answer(self.root, preferred.flow)) is not None:
-            return decision
-        raise nothing_there(f"{self.root} holds no answer yet", f"cuvee run {self.root}")
+        kept = KeptAnswers.read(self.root)
+        decisions = {
+            flow: kept.decision(flow) for flow in kept.flows
+        }  # a damaged one might be the one to take
+        preferred = kept.beside().preferred
+        if preferred is None:
+            raise nothing_there(f"{self.root} holds no answer yet", f"cuvee run {self.root}")
+        return decisions[preferred.flow]
 
     @property
     def observations(self) -> Observations:

@@ -36,4 +36,4 @@ def open(path: str | os.PathLike[str]) -> Opened:
 
 def _study(place: Path) -> OpenedStudy:
     StudyConfig.load(place)  # a study file that cannot be used is refused at once
-    return OpenedStudy(StudyFolder.of(place))
+    return OpenedStudy(StudyFolder.of(place), place)

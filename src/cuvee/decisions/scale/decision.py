@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from cuvee.decisions.document import decode, encode, renamed
+from cuvee.decisions.document import decode, encode, renamed, rows_renamed
 from cuvee.decisions.scale.headline import headline
 from cuvee.decisions.scale.result import ScaleResult
 from cuvee.decisions.scale.verdict import verdict_of
@@ -31,9 +31,7 @@ class ScaleDecision(ScaleResult):
         """Schema 2 had other keys; 1 had no verdict, and its first lines spoke of what was trained as of
         what is recommended."""
         body = renamed(body, {"level": "confidence"})
-        checks = body.get("checks")
-        if isinstance(checks, list) and all(isinstance(one, dict) for one in checks):
-            body["checks"] = [renamed(one, {"foretold": "predicted"}) for one in checks]
+        body = rows_renamed(body, "checks", {"foretold": "predicted"})
         if schema == 1:
             known = {key: value for key, value in body.items() if key != "checked"}
             return decode(cls, {**known, "verdict": encode(UNJUDGED)}, cls.by).judged()

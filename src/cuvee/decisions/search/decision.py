@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from cuvee.decisions.document import decode, encode, renamed
+from cuvee.decisions.document import decode, encode, renamed, rows_renamed
 from cuvee.decisions.search.headline import headline
 from cuvee.decisions.search.result import SearchResult
 from cuvee.decisions.search.verdict import verdict_of
@@ -32,9 +32,7 @@ class SearchDecision(SearchResult):
         if schema not in (2, 3):
             return None
         body = renamed(body, {"level": "confidence", "levels": "fidelities"})
-        tried = body.get("tried")
-        if isinstance(tried, list) and all(isinstance(one, dict) for one in tried):
-            body["tried"] = [renamed(one, {"level": "fidelity"}) for one in tried]
+        body = rows_renamed(body, "tried", {"level": "fidelity"})
         if schema == 2:
             return decode(cls, {**body, "verdict": encode(UNJUDGED)}, cls.by).judged()
         return decode(cls, body, cls.by)

@@ -13,7 +13,7 @@ Conventions of every object in this file:
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
-from cuvee.decisions.document import JsonDocument, decode, renamed
+from cuvee.decisions.document import JsonDocument, decode, renamed, rows_renamed
 from cuvee.decisions.provenance import Origin
 from cuvee.types import Json
 
@@ -172,10 +172,7 @@ class Simulation(JsonDocument):
         body = renamed(body, {"levels": "fidelities"})
         if body.get("verdict") == "not told":
             body["verdict"] = "not clear"
-        found = body.get("fidelities")
-        if isinstance(found, list) and all(isinstance(one, dict) for one in found):
-            body["fidelities"] = [renamed(one, {"params": "parameters"}) for one in found]
-        return decode(cls, body, cls.by)
+        return decode(cls, rows_renamed(body, "fidelities", {"params": "parameters"}), cls.by)
 
     def with_headline(self, headline: tuple[str, ...]) -> Self:
         """The same simulation under other first lines."""
