@@ -189,6 +189,18 @@ class HuggingFaceModel:
             goal.shape
         )
 
+    def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
+        """The last states [B, T, C] that the architecture reports."""
+        views = self.layout.views(flat.to(self.dtype))
+        arguments = {
+            "input_ids": inputs.to(self.device),
+            "use_cache": False,
+            "output_hidden_states": True,
+            "logits_to_keep": 1,
+        }
+        states: Tensor = torch.func.functional_call(self._module, views, (), arguments).hidden_states[-1]
+        return states
+
 
 def _load_module(folder: Path) -> Any:
     from transformers import AutoModelForCausalLM

@@ -113,3 +113,7 @@ class CausalModel(Protocol):
     def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """log p(target) of every token, float32 [B, T]; differentiable in ``flat`` [N]."""
         ...
+
+    def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
+        """The last normed states [B, T, C], from which the head predicts, for ``inputs`` int64 [B, T]."""
+        ...

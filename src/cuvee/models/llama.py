@@ -90,12 +90,16 @@ class Llama:
         embedding = self._embedding(low)
         goal = targets.to(self.device).flatten()
         chunks = [
-            -F.cross_entropy((piece @ embedding.T).float(), wanted, reduction="none")
+            -F.cross_entropy(_wide(piece @ embedding.T), wanted, reduction="none")
             for piece, wanted in zip(
                 states.split(HEAD_CHUNK_TOKENS), goal.split(HEAD_CHUNK_TOKENS), strict=True
             )
         ]
         return torch.cat(chunks).view(targets.shape)
+
+    def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
+        """The last normed states [B, T, C] in the type of the products; ``inputs`` int64 [B, T]."""
+        return self._body(flat.to(self.dtype), inputs.to(self.device), *self._rotation)
 
     def _embedding(self, low: Tensor) -> Tensor:
         c = self.config
@@ -141,8 +145,13 @@ def _hidden_states(c: ModelConfig, low: Tensor, inputs: Tensor, cos: Tensor, sin
     return _rms_norm(x, norms[-1], c.norm_epsilon)
 
 
+def _wide(x: Tensor) -> Tensor:
+    """In float32, or in float64 where it is computed in that (exact derivatives, in tests)."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def _rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    wide = x.float()
+    wide = _wide(x)
     return weight * (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)).to(x.dtype)
 
 

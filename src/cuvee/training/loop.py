@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +19,7 @@ from cuvee.types import IntArray
 
 SAVE_EVERY_SECONDS = 20.0
 _NOTE_EVERY_SECONDS = 0.5
+_MeanLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Batches(Protocol):
@@ -25,6 +28,39 @@ class Batches(Protocol):
     def batch(self, step: int) -> tuple[IntArray, IntArray]:
         """Inputs and targets, int64 [B, T]."""
         ...
+
+
+class Watcher(Protocol):
+    """Looks on while a model is trained, and changes nothing but how the same loss is computed."""
+
+    def loss(self, model: CausalModel, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean nats per token of one part of a batch, as ``CausalModel.mean_loss``."""
+        ...
+
+    def begin(self, step: "WatchedStep") -> None:
+        """A batch is read; its gradient is still zero."""
+        ...
+
+    def end(self, step: "WatchedStep") -> None:
+        """All parts of the batch are differentiated; the parameters are still those that it met."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class WatchedStep:
+    """A step before the update. The tensors belong to the loop."""
+
+    step: int
+    flat: Tensor
+    """Parameters [N]."""
+    gradient: Tensor
+    """Of the mean loss so far, not clipped [N]."""
+    second_moment: Tensor
+    """Adam's, before this update [N]."""
+    updates: int
+    """Updates behind it."""
+    inputs: Tensor
+    targets: Tensor
 
 
 def train(
@@ -40,6 +76,7 @@ def train(
     until: int | None = None,
     report: Callable[[float, str], None] = lambda tokens, note: None,
     device: str = "cpu",
+    watcher: Watcher | None = None,
 ) -> TrainingState:
     """Train from ``state`` to the end of ``recipe`` and return the final state.
 
@@ -53,6 +90,7 @@ def train(
         evaluate: called with the parameters every ``evaluate_every`` steps, and kept in the state.
         until: go no further than this step; ``state_file`` then holds all that is needed to go on.
         report: called with tokens done, with loss, rate and realised learning rate as a note.
+        watcher: looks on.
 
     Raises:
         NonFiniteLoss: with the step and what became infinite. Nothing is overwritten.
@@ -69,10 +107,16 @@ def train(
     while state.step < last:
         inputs, targets = (torch.from_numpy(part) for part in batches.batch(state.step))
         loss = 0.0
+        mean_loss = model.mean_loss if watcher is None else partial(watcher.loss, model)
+        watched = optimizer.watched(state, inputs, targets)
+        if watcher is not None:
+            watcher.begin(watched)
         for part, goal in zip(
             inputs.chunk(recipe.accumulation), targets.chunk(recipe.accumulation), strict=True
         ):
-            loss += optimizer.accumulate(model, part, goal, 1.0 / recipe.accumulation)
+            loss += optimizer.accumulate(mean_loss, part, goal, 1.0 / recipe.accumulation)
+        if watcher is not None:
+            watcher.end(watched)
         norm = optimizer.update(recipe.learning_rate_at(state.step))
         if not (isfinite(loss) and isfinite(norm)):
             what = "loss" if not isfinite(loss) else "gradient"
@@ -142,14 +186,20 @@ class _FlatAdamW:
                 "exp_avg_sq": self._moments[1][piece],
             }
 
-    def accumulate(self, model: CausalModel, inputs: Tensor, targets: Tensor, share: float) -> float:
+    def accumulate(self, mean_loss: _MeanLoss, inputs: Tensor, targets: Tensor, share: float) -> float:
         """Add the gradient of one part of a batch; returns its share of the mean loss."""
         low = self.flat.to(self._dtype).detach().requires_grad_()
-        loss = model.mean_loss(low, inputs, targets) * share
+        loss = mean_loss(low, inputs, targets) * share
         loss.backward()
         assert low.grad is not None
         self._gradient += low.grad
         return float(loss.item())
+
+    def watched(self, state: TrainingState, inputs: Tensor, targets: Tensor) -> WatchedStep:
+        """What a watcher sees of this step."""
+        return WatchedStep(
+            state.step, self.flat, self._gradient, self._moments[1], state.updates, inputs, targets
+        )
 
     def update(self, learning_rate: float) -> float:
         """One step; returns the norm of the gradient before clipping."""

@@ -1,0 +1,95 @@
+"""Embeddings of documents: unit vectors, near for documents that are alike (valuation).
+
+The default takes no further model: the mean over tokens of the last states of the study's own proxy, less
+their mean over documents where a table is embedded for comparison. Encoders of others are options
+(``encoders.py``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from cuvee.errors import ConfigError
+from cuvee.evaluation.likelihood import BATCH_TOKENS
+from cuvee.types import Float32Array, IntArray
+from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.proxy_model import ProxyModel
+
+BLOCK_TOKENS = 1 << 17
+"""Tokens between two notes of progress: a second or some on a CPU core with a model of 1M parameters."""
+
+
+class Embedder(Protocol):
+    """Makes a vector of a document."""
+
+    @property
+    def key(self) -> str:
+        """Hash of all that determines the vectors."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector, d."""
+        ...
+
+    def embed(self, documents: DocumentTable, rows: IntArray) -> Float32Array:
+        """Vectors [len(rows), d], of any length."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ProxyStates:
+    """The mean of a proxy model's last states over the tokens of a document."""
+
+    proxy: ProxyModel
+
+    @property
+    def key(self) -> str:
+        """Of the model."""
+        return f"states-{self.proxy.key}"
+
+    @property
+    def width(self) -> int:
+        """Of the model's states."""
+        with torch.no_grad():
+            one = torch.zeros((1, 1), dtype=torch.int64)
+            return int(self.proxy.model.hidden_states(self.proxy.flat, one).shape[-1])
+
+    def embed(self, documents: DocumentTable, rows: IntArray) -> Float32Array:
+        """See ``Embedder.embed``; one forward pass without the head."""
+        windows = self.proxy.windows(documents, rows)
+        first = int(rows[0]) if len(rows) else 0
+        place = np.empty(int(rows.max()) - first + 1 if len(rows) else 0, dtype=np.int64)
+        place[rows - first] = np.arange(len(rows))
+        total = np.zeros((len(rows), self.width))
+        with torch.no_grad():
+            for chosen, inputs, _, counted in windows.batches(BATCH_TOKENS[False]):
+                states = self.proxy.model.hidden_states(self.proxy.flat, inputs).double()
+                sums = (states * counted[..., None]).sum(dim=1).numpy()
+                np.add.at(total, place[windows.row[chosen] - first], sums)
+        count = np.bincount(place[windows.row - first], weights=windows.length, minlength=len(rows))
+        return (total / count[:, None]).astype(np.float32)
+
+
+def embedded(embedder: Embedder, documents: DocumentTable, done: int = 0) -> Iterator[Float32Array]:
+    """Unit vectors of documents from number ``done`` on, block by block.
+
+    Raises:
+        ConfigError: a vector is not finite, or has no length.
+    """
+    for rows, _, _ in documents.blocks(BLOCK_TOKENS):
+        rows = rows[rows >= done]
+        if not len(rows):
+            continue
+        vectors = embedder.embed(documents, rows).astype(np.float64)
+        lengths = np.linalg.norm(vectors, axis=1)
+        if not np.isfinite(vectors).all() or not (lengths > 0).all():
+            wrong = rows[np.flatnonzero(~np.isfinite(vectors).all(axis=1) | ~(lengths > 0))[0]]
+            raise ConfigError(
+                f"document {documents.id_of(int(wrong))}: its embedding is not finite or has no length; the "
+                "model behind it is damaged, or the document holds nothing that it knows"
+            )
+        yield (vectors / lengths[:, None]).astype(np.float32)

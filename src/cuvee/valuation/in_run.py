@@ -1,0 +1,297 @@
+"""A training that is watched: what each token that it reads does to the loss on the target, step by step.
+
+The local game of a step is U(S) = loss of the target after a step on the documents S alone, less the loss
+before. Its Shapley values, to first and second order (Wang et al. 2024, In-Run Data Shapley,
+https://arxiv.org/abs/2406.11011, theorems 3 and 4), as a gain (higher = keep), for a step -eta P g:
+
+    first    eta <P g_t, g_i>
+    second   eta <P g_t, g_i> - eta^2 / 2 <P H_t P g_B, g_i>
+
+g_i, g_B and g_t are the gradients of a document's share of the batch loss, of the batch and of the target,
+H_t the Hessian of the target's loss. P is Adam's 1 / (sqrt(v) + eps) at this step (``metric="adam"``), which
+the paper leaves open, or 1 (``"sgd"``, the paper's proxy for AdamW). Momentum spreads the effect of a
+document over the steps that follow; all of it is counted where the document is read.
+
+Two ways: ``forward`` takes a pass with tangents after the backward pass, and P with this batch in it.
+``hooks`` reads the derivatives off the backward pass itself, and P from the step before; first order alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cuvee.errors import ConfigError
+from cuvee.hashing import digest
+from cuvee.models.interface import CausalModel
+from cuvee.progress import Progress
+from cuvee.training.loop import WatchedStep, train
+from cuvee.training.recipe import Recipe
+from cuvee.training.state import TrainingState
+from cuvee.types import AnyArray, FloatArray, IntArray
+from cuvee.valuation.derivatives import ParameterUses, forward_mode, plain_attention
+from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.kept_rows import KeptRows
+from cuvee.valuation.proxy_model import LEAST_TOKENS, WINDOWS
+from cuvee.valuation.windows import DocumentWindows
+
+Metric = Literal["adam", "sgd"]
+Back = Literal["forward", "hooks"]
+PER_TOKENS = 1e6
+"""Values are gains for so many tokens: of one token they would be numbers with eight zeros."""
+TARGET_TOKENS = 2048
+"""Tokens of the target whose gradient a step takes, other ones each step: chosen by hand, a batch or some of
+a small
+model; over a run every document of a target of usual size takes part."""
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """What is read off a training.
+
+    Raises:
+        ConfigError: second order by hooks, which do not know the batch's gradient in time.
+    """
+
+    order: int = 1
+    metric: Metric = "adam"
+    back: Back = "forward"
+
+    def __post_init__(self) -> None:
+        if self.order == 2 and self.back == "hooks":
+            raise ConfigError("in-run values of second order need the batch's gradient: take 'forward'")
+
+
+@dataclass(frozen=True, eq=False)
+class InRun:
+    """A training that may be watched, once over all documents of a pool."""
+
+    model: CausalModel = field(repr=False)
+    """Its architecture; not compiled where values are read by hooks."""
+    start: TrainingState = field(repr=False)
+    """Where the training starts; it is not changed."""
+    start_key: str
+    """Hash of that."""
+    recipe: Recipe
+    """Its number of steps is not used: there are as many as one epoch has."""
+
+    def gains(
+        self,
+        pool: DocumentTable,
+        target: DocumentTable,
+        accounting: Accounting,
+        seed: int,
+        kept: KeptRows,
+        progress: Progress,
+    ) -> FloatArray:
+        """The gain of each document of the pool in nats of target loss per million tokens [n].
+
+        Cost: a training epoch over the pool; each step also takes a gradient on 2048 tokens of the target and
+        two forward passes (``forward``) or one product more for each product (``hooks``).
+
+        Raises:
+            ConfigError: the pool is shorter than one batch.
+            NonFiniteLoss: the training diverged.
+        """
+        stream = DocumentStream.of(pool, self.recipe, seed)
+        recipe = replace(self.recipe, steps=stream.steps, seed=seed, snapshots=(), tail_average=0.0)
+        facts = [self.model.model_hash, self.start_key, recipe.as_json(), pool.key, target.key]
+        key = digest(["in-run", 1, facts, vars(accounting), seed])
+
+        def fill(rows: AnyArray, done: int, note: Callable[[int], None]) -> None:
+            note(0)  # what is written below stays there for a training that is gone on with
+            watcher = _Watcher(self.model, target, accounting, recipe, rows)
+            progress.stage("training while values are read", recipe.tokens, "tokens")
+            train(
+                self.model, _copy(self.start), stream, recipe, key=key, state_file=kept.state_file(key),
+                report=progress.advance, watcher=watcher,
+            )  # fmt: skip
+
+        rows = kept.array(key, (stream.steps, recipe.batch_tokens), "float32", fill)
+        return stream.summed(rows) / np.maximum(pool.length, LEAST_TOKENS) * PER_TOKENS
+
+
+def _copy(state: TrainingState) -> TrainingState:
+    """The loop owns the state that it is given."""
+    return state.branch(keep_moments=True)
+
+
+@dataclass(frozen=True, eq=False)
+class DocumentStream:
+    """The documents of a pool in a seeded order, one behind the other, in batches; once.
+
+    Documents end with an end-of-text token; windows may hold parts of several, as in any training. The last
+    tokens, less than a batch, are read first: the first batch begins before the first document ends the
+    order.
+    """
+
+    pool: DocumentTable
+    order: IntArray = field(repr=False)
+    """Rows [n]."""
+    ends: IntArray = field(repr=False)
+    """Where each ends in the stream, its end-of-text token counted [n]."""
+    context_length: int
+    batch_sequences: int
+
+    @classmethod
+    def of(cls, pool: DocumentTable, recipe: Recipe, seed: int) -> "DocumentStream":
+        """Shuffled.
+
+        Raises:
+            ConfigError: the pool is shorter than one batch.
+        """
+        order = np.random.default_rng([seed, len(pool)]).permutation(len(pool))
+        ends = np.cumsum(pool.length[order] + 1)
+        if ends[-1] < recipe.batch_tokens:
+            raise ConfigError(
+                f"in-run values: the pool has {int(ends[-1]):,} tokens, less than one batch of "
+                f"{recipe.batch_tokens:,}; give more text or smaller batches"
+            )
+        return cls(pool, order, ends, recipe.context_length, recipe.batch_sequences)
+
+    @property
+    def steps(self) -> int:
+        """Batches that hold every token once; the last is filled up from the beginning."""
+        return -(-int(self.ends[-1]) // (self.context_length * self.batch_sequences))
+
+    def batch(self, step: int) -> tuple[IntArray, IntArray]:
+        """Inputs and targets of a step, int64 [B, T]."""
+        positions = self._positions(step)
+        tokens = self._tokens(np.concatenate([positions[:1] - 1, positions]))
+        shape = (self.batch_sequences, self.context_length)
+        return tokens[:-1].reshape(shape), tokens[1:].reshape(shape)
+
+    def summed(self, rows: AnyArray) -> FloatArray:
+        """Sums over the tokens of each document [n]; a token that was read twice counts once, on the mean."""
+        total, count = np.zeros(len(self.pool)), np.zeros(len(self.pool))
+        length = int(self.ends[-1])
+        for step in range(self.steps):
+            owner = self.order[np.searchsorted(self.ends, self._positions(step) % length, side="right")]
+            np.add.at(total, owner, np.asarray(rows[step], dtype=np.float64))
+            np.add.at(count, owner, 1.0)
+        result: FloatArray = total * (self.pool.length + 1) / np.maximum(count, 1.0)
+        return result
+
+    def _positions(self, step: int) -> IntArray:
+        width = self.context_length * self.batch_sequences
+        return np.arange(step * width, (step + 1) * width)
+
+    def _tokens(self, positions: IntArray) -> IntArray:
+        """Tokens at consecutive places of the endless stream."""
+        length = int(self.ends[-1])
+        found = np.full(len(positions), self.pool.tokenizer.end_of_text, dtype=np.int64)
+        filled = 0
+        while filled < len(positions):
+            here = int(positions[filled]) % length
+            place = int(np.searchsorted(self.ends, here, side="right"))
+            row = int(self.order[place])
+            begin = here - (int(self.ends[place]) - int(self.pool.length[row]) - 1)
+            piece = self.pool.document(row)[begin : begin + len(positions) - filled]
+            found[filled : filled + len(piece)] = piece
+            filled += min(int(self.ends[place]) - here, len(positions) - filled)
+        return found
+
+
+class _Watcher:
+    """Writes what each token of a batch gains into the row of its step."""
+
+    def __init__(
+        self,
+        model: CausalModel,
+        target: DocumentTable,
+        accounting: Accounting,
+        recipe: Recipe,
+        rows: AnyArray,
+    ) -> None:
+        self._model, self._accounting, self._recipe, self._rows = model, accounting, recipe, rows
+        self._target = _Target.of(model, target, recipe.seed)
+        self._direction: Tensor | None = None
+        self._uses: list[ParameterUses] = []
+
+    def begin(self, step: WatchedStep) -> None:
+        """See ``Watcher.begin``: by hooks the direction must be known before the backward pass."""
+        self._uses = []
+        if self._accounting.back == "hooks":
+            self._direction = self._preconditioned(self._target.gradient(step.flat, step.step), step, None)
+
+    def loss(self, model: CausalModel, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """See ``Watcher.loss``."""
+        if self._direction is None:
+            return model.mean_loss(flat, inputs, targets)
+        uses = ParameterUses(flat, self._direction.to(flat.dtype), inputs.numel())
+        self._uses.append(uses)
+        with uses:
+            return -model.token_log_probs(flat, inputs, targets).mean()
+
+    def end(self, step: WatchedStep) -> None:
+        """See ``Watcher.end``: eta <P g_t, g_i> of every token's share g_i of the batch's gradient."""
+        rate = self._recipe.learning_rate_at(step.step)
+        clip = min(1.0, self._recipe.clip / max(float(torch.linalg.vector_norm(step.gradient)), 1e-12))
+        if self._direction is not None:  # what went backwards is the mean: derivatives are of shares already
+            found = rate * clip * torch.cat([uses.found() for uses in self._uses])
+        else:
+            found = rate * clip / step.inputs.numel() * self._by_tangents(step, rate, clip).flatten()
+        self._rows[step.step] = found.cpu().numpy()
+
+    def _by_tangents(self, step: WatchedStep, rate: float, clip: float) -> Tensor:
+        clipped = clip * step.gradient
+        direction = self._preconditioned(self._target.gradient(step.flat, step.step), step, clipped)
+        if self._accounting.order == 2:
+            move = self._preconditioned(clipped, step, clipped)
+            curved = self._target.hessian_product(step.flat, step.step, move)
+            direction = direction - 0.5 * rate * self._preconditioned(curved, step, clipped)
+        return forward_mode(self._model, step.flat, direction, step.inputs, step.targets)
+
+    def _preconditioned(self, vector: Tensor, step: WatchedStep, clipped: Tensor | None) -> Tensor:
+        """P times a vector: with this batch's gradient in P, or without it where it is not known yet."""
+        if self._accounting.metric == "sgd":
+            return vector
+        beta, moment, updates = self._recipe.beta2, step.second_moment, step.updates
+        if clipped is not None:
+            moment, updates = beta * moment + (1.0 - beta) * clipped**2, updates + 1
+        if not updates:  # the first step of a fresh run, by hooks: nothing else is known yet
+            moment, updates = (1.0 - beta) * vector**2, 1
+        return vector / ((moment / (1.0 - beta**updates)).sqrt() + self._recipe.epsilon)
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """Windows of the target, other ones each step."""
+
+    model: CausalModel
+    windows: DocumentWindows
+    order: IntArray
+
+    @classmethod
+    def of(cls, model: CausalModel, target: DocumentTable, seed: int) -> "_Target":
+        rows = np.arange(len(target))
+        windows = DocumentWindows.of(target, rows, model.context_length, WINDOWS)
+        order = np.random.default_rng([seed, len(windows.row), 1]).permutation(len(windows.row))
+        return cls(model, windows, order)
+
+    def gradient(self, flat: Tensor, step: int) -> Tensor:
+        """Of the mean nats per token, where the parameters are [N]."""
+        leaf = flat.detach().requires_grad_()
+        self._mean_loss(leaf, step).backward()
+        assert leaf.grad is not None
+        return leaf.grad
+
+    def hessian_product(self, flat: Tensor, step: int, vector: Tensor) -> Tensor:
+        """H v, by a forward derivative of the gradient."""
+        with plain_attention():
+            slope = torch.func.grad(lambda here: self._mean_loss(here, step))
+            found: Tensor = torch.func.jvp(slope, (flat,), (vector,))[1]
+        return found
+
+    def _mean_loss(self, flat: Tensor, step: int) -> Tensor:
+        count = max(1, TARGET_TOKENS // self.windows.inputs.shape[1])
+        chosen = self.order[np.arange(step * count, (step + 1) * count) % len(self.order)]
+        inputs, targets = (
+            torch.from_numpy(one[chosen]) for one in (self.windows.inputs, self.windows.targets)
+        )
+        counted = torch.from_numpy(np.arange(inputs.shape[1]) < self.windows.length[chosen, None])
+        nats = -self.model.token_log_probs(flat, inputs, targets)
+        return (nats * counted).sum() / counted.sum()

@@ -1,0 +1,1 @@
+"""Methods of valuation, one file each; ``valuation/registry.py`` has the table."""
