@@ -32,6 +32,7 @@ from cuvee.cli import (
     search,
     simulate,
     status,
+    value,
 )
 from cuvee.cli.streams import spelling
 from cuvee.errors import CuveeError, DiskFull
@@ -111,6 +112,8 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("scale")(scale.scale)
 app.command("search")(search.search)
+app.command("value")(value.value)
+app.command("select")(value.select)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("add-source")(add_source.add_source)

@@ -40,6 +40,16 @@ METHODS = (
 )
 METHODS_COMPARED = ("cost_aware", "transfer", "law_optimum_effective_data", "expected_improvement", "random")
 """That are played where none is named."""
+VALUERS = (
+    "in_run",
+    "in_run_second_order",
+    "in_run_sgd",
+    "forward_inf",
+    "forward_inf_raw",
+    "forward_inf_newton",
+    "rho",
+    "random",
+)
 TRAINERS = (
     "megatron",
     "megatron-bridge",

@@ -11,7 +11,7 @@ from cuvee.laws.at_scale import OF_SCALE
 from cuvee.quantities import quantity
 from cuvee.question.run_scales import ALIKE
 from cuvee.runs.observations import KINDS, Observations
-from cuvee.runs.roles import FRESH
+from cuvee.runs.roles import FRESH, SELECTED
 from cuvee.types import FloatArray
 
 _HOW = "choose some by runs=observations.where(...)"
@@ -46,6 +46,10 @@ def check_alike(runs: Observations, several_sizes: bool) -> None:
         raise ConfigError(
             f"fresh trainings (role {FRESH!r}) are measured on the documents that no choice has seen, the "
             f"other runs on other ones; {_HOW}"
+        )
+    if SELECTED in runs.role:
+        raise ConfigError(
+            f"trainings on selected documents (role {SELECTED!r}) say nothing of whole sources; {_HOW}"
         )
     for what, values in _sizes(runs).items() if not several_sizes else ():
         if values[-1] > ALIKE * values[0]:

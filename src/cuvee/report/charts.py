@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from cuvee.precision import Precision
 from cuvee.report import wording
+from cuvee.report.value_view import SourceLine
 from cuvee.report.view import Cell, LossRow, MixtureRow, Panel
 
 _DEFINITIONS = Markup(
@@ -79,6 +80,19 @@ def share_bar(row: MixtureRow, top: float) -> Markup:
     if not math.isnan(row.low) and not math.isnan(row.high):
         parts.append(_whisker(100 * row.low / top, 100 * row.high / top, "whisker"))
     parts += [_placed(name, 100 * at / top) for name, at in places if at <= top]
+    return _row(words, parts)
+
+
+def value_line(line: SourceLine) -> Markup:
+    """The value of a source with its interval, among the values of all sources."""
+    value = line.row.value
+    words = f"{line.row.source}: {wording.alone(value.mean)}"
+    parts = []
+    if not math.isnan(line.low) and not math.isnan(line.high):
+        words += f" {wording.interval(value.low, value.high, wording.alone)}"
+        parts.append(_whisker(100 * line.low, 100 * line.high, "whisker"))
+    if not math.isnan(line.mean):
+        parts.append(_placed("uniform", 100 * line.mean))
     return _row(words, parts)
 
 

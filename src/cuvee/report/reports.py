@@ -13,6 +13,7 @@ from cuvee.decisions.fit.decision import LawDecision
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.simulate.decision import Simulation
+from cuvee.decisions.value.decision import Valuation
 from cuvee.files import write_text
 from cuvee.invisible import spelt_out
 from cuvee.report.fit_printout import fit_printout
@@ -23,6 +24,7 @@ from cuvee.report.html import (
     render_scale_html,
     render_search_html,
     render_simulation_html,
+    render_value_html,
 )
 from cuvee.report.markdown import render_markdown
 from cuvee.report.printout import Printout
@@ -33,6 +35,8 @@ from cuvee.report.search_view import SearchView
 from cuvee.report.simulate_printout import simulate_printout
 from cuvee.report.simulate_view import SimulateView
 from cuvee.report.study_printout import study_printout
+from cuvee.report.value_printout import value_printout
+from cuvee.report.value_view import ValueView
 from cuvee.report.view import Observed, StudyView
 from cuvee.seal import sealed
 from cuvee.types import Json
@@ -105,6 +109,12 @@ REPORTS: Mapping[type[JsonDocument], Reports] = {
         "search.html",
         {"search.json": render_json, "search.html": render_search_html},
         search_printout,
+    ),
+    Valuation: Reports(
+        lambda decision, beside: ValueView.of(decision),
+        "value.html",
+        {"value.json": render_json, "value.html": render_value_html},
+        value_printout,
     ),
     Simulation: Reports(
         lambda decision, beside: SimulateView.of(decision, beside.seconds),

@@ -29,6 +29,9 @@ CHECK = "check"
 """A mixture found, trained above the rungs of a ladder."""
 SEARCH = "search"
 """An experiment of a search."""
+SELECTED = "selected"
+"""Trained on chosen documents of the sources, to see what values are worth. It says nothing of whole
+sources."""
 OTHER_RECIPE = "other recipe"
 """Made by another recipe than what the study compares."""
 

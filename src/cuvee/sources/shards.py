@@ -32,6 +32,7 @@ FORMAT = 1
 """Raised whenever the bytes of a shard would change; part of every shard's key."""
 
 _TOKENS, _OFFSETS, _BYTES = "tokens.bin", "document_offsets.npy", "document_bytes.npy"
+_UNORDERED = "unordered.bin"
 _BLOCK_CHARACTERS = 1 << 20
 _BLOCK_DOCUMENTS = 4096
 
@@ -186,11 +187,10 @@ def write_shard(
     """
     if folder.exists():
         return TokenShard.open(folder)
-    dtype = np.dtype("<u2" if tokenizer.vocabulary_size <= 1 << 16 else "<u4")
+    dtype = _dtype(tokenizer)
     with atomic_folder(folder) as temporary:
-        unordered = temporary / "unordered.bin"
         digests, lengths, sizes = bytearray(), [], []
-        with unordered.open("wb") as stream:
+        with (temporary / _UNORDERED).open("wb") as stream:
             for block in _blocks(documents):
                 encoded = tokenizer.encode_batch([document.text for document in block])
                 for document, tokens in zip(block, encoded, strict=True):
@@ -210,27 +210,86 @@ def write_shard(
                 f"the files of source '{source}' changed while they were read (content {content}, "
                 f"expected {expected}); run again"
             )
-        order = digest_order(table)
-        _reorder(unordered, temporary / _TOKENS, dtype, np.array(lengths), order)
-        unordered.unlink()
-        offsets = np.concatenate(([0], np.cumsum(np.array(lengths)[order]))).astype(np.int64)
-        np.save(temporary / _OFFSETS, offsets)
-        np.save(temporary / _BYTES, np.array(sizes, dtype=np.int64)[order])
-        meta = {
-            "format": FORMAT,
-            "source": source,
-            "part": part,
-            "tokenizer_hash": tokenizer.hash,
-            "content_hash": content,
-            "end_of_text": tokenizer.end_of_text,
-            "dtype": dtype.str,
-            "documents": len(sizes),
-            "tokens": int(offsets[-1]),
-            "bytes": sum(sizes),
-            FILES: digests_of(temporary, (_TOKENS, _OFFSETS, _BYTES)),
-        }
-        write_sealed(temporary / "meta.json", meta)
+        _finish(temporary, table, np.array(lengths), np.array(sizes, dtype=np.int64), tokenizer, source, part)
     return TokenShard.open(folder)
+
+
+def copy_documents(
+    folder: Path,
+    documents: Iterable[tuple[AnyArray, int]],
+    tokenizer: Tokenizer,
+    *,
+    source: str,
+    part: str,
+) -> TokenShard:
+    """A shard of documents that are tokens already; an existing folder is opened and kept.
+
+    The order and the content hash are those of the tokens, as the text is not at hand; both are the same for
+    the same documents, whatever their order here.
+
+    Args:
+        folder: where the shard shall lie; appears only when complete.
+        documents: tokens of each, without the end-of-text token, and the bytes of its text.
+        tokenizer: whose tokens they are.
+        source: name of the source.
+        part: name of the part.
+
+    Raises:
+        EmptySource: there is no document.
+    """
+    if folder.exists():
+        return TokenShard.open(folder)
+    dtype = _dtype(tokenizer)
+    with atomic_folder(folder) as temporary:
+        digests, lengths, sizes = bytearray(), [], []
+        with (temporary / _UNORDERED).open("wb") as stream:
+            for tokens, size in documents:
+                data = np.append(tokens, tokenizer.end_of_text).astype(dtype).tobytes()
+                stream.write(data)
+                digests += hashlib.sha256(data).digest()
+                lengths.append(len(tokens) + 1)
+                sizes.append(size)
+        if not sizes:
+            raise EmptySource(f"part '{part}' of source '{source}' has no document")
+        table = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+        _finish(temporary, table, np.array(lengths), np.array(sizes, dtype=np.int64), tokenizer, source, part)
+    return TokenShard.open(folder)
+
+
+def _dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
+    return np.dtype("<u2" if tokenizer.vocabulary_size <= 1 << 16 else "<u4")
+
+
+def _finish(
+    folder: Path,
+    digests: AnyArray,
+    lengths: IntArray,
+    sizes: IntArray,
+    tokenizer: Tokenizer,
+    source: str,
+    part: str,
+) -> None:
+    """Put the documents in order, and write what describes them."""
+    order, dtype = digest_order(digests), _dtype(tokenizer)
+    _reorder(folder / _UNORDERED, folder / _TOKENS, dtype, lengths, order)
+    (folder / _UNORDERED).unlink()
+    offsets = np.concatenate(([0], np.cumsum(lengths[order]))).astype(np.int64)
+    np.save(folder / _OFFSETS, offsets)
+    np.save(folder / _BYTES, sizes[order])
+    meta = {
+        "format": FORMAT,
+        "source": source,
+        "part": part,
+        "tokenizer_hash": tokenizer.hash,
+        "content_hash": content_hash(digests),
+        "end_of_text": tokenizer.end_of_text,
+        "dtype": dtype.str,
+        "documents": len(sizes),
+        "tokens": int(offsets[-1]),
+        "bytes": int(sizes.sum()),
+        FILES: digests_of(folder, (_TOKENS, _OFFSETS, _BYTES)),
+    }
+    write_sealed(folder / "meta.json", meta)
 
 
 def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:

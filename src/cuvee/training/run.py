@@ -178,7 +178,7 @@ def execute(
         return TrainedModel(run.key, checkpoint, 0.0, run.flops, _log_of(checkpoint))
     began = time.process_time()
     stream = _stream(run)
-    ancestor, state = _start(run, model)
+    ancestor, state = start_of(run, model)
     state = _trained(run, model, state, stream, report, evaluate, evaluate_every)
     log = {
         "losses": state.losses,
@@ -233,7 +233,7 @@ def begin(
     if run.done:
         return Begun(_measured(_log_of(Checkpoint.load(run.folder))["evaluations"], until), 0.0)
     model, began = run.model.build(), time.process_time()
-    _, state = _start(run, model)
+    _, state = start_of(run, model)
     state = _trained(run, model, state, _stream(run), report, evaluate, evaluate_every, until)
     return Begun(_measured(state.evaluations, until), time.process_time() - began)
 
@@ -310,8 +310,12 @@ def read_snapshots(folder: Path) -> dict[int, Tensor]:
         ) from error
 
 
-def _start(run: TrainingRun, model: CausalModel) -> tuple[str | None, TrainingState]:
-    """Content hash of the ancestor, and the state to begin with."""
+def start_of(run: TrainingRun, model: CausalModel) -> tuple[str | None, TrainingState]:
+    """Content hash of the ancestor, and the state to begin with.
+
+    Raises:
+        CheckpointError: the checkpoint or its moments are damaged.
+    """
     if run.start is None:
         return None, TrainingState.fresh(model.initial(run.recipe.seed))
     checkpoint = Checkpoint.load(run.start.folder)

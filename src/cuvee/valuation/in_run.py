@@ -17,7 +17,7 @@ Two ways: ``forward`` takes a pass with tangents after the backward pass, and P 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -30,22 +30,23 @@ from cuvee.models.interface import CausalModel
 from cuvee.progress import Progress
 from cuvee.training.loop import WatchedStep, train
 from cuvee.training.recipe import Recipe
-from cuvee.training.state import TrainingState
 from cuvee.types import AnyArray, FloatArray, IntArray
 from cuvee.valuation.derivatives import ParameterUses, forward_mode, plain_attention
+from cuvee.valuation.document_stream import DocumentStream
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.kept_rows import KeptRows
 from cuvee.valuation.proxy_model import LEAST_TOKENS, WINDOWS
+from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.windows import DocumentWindows
 
 Metric = Literal["adam", "sgd"]
 Back = Literal["forward", "hooks"]
 PER_TOKENS = 1e6
 """Values are gains for so many tokens: of one token they would be numbers with eight zeros."""
-TARGET_TOKENS = 2048
-"""Tokens of the target whose gradient a step takes, other ones each step: chosen by hand, a batch or some of
-a small
-model; over a run every document of a target of usual size takes part."""
+TARGET_PART = 4
+"""A step takes the gradient of the target on a part of as many tokens as its batch has, other ones each step:
+chosen
+by hand. Over a run every document of a target of usual size takes part many times."""
 
 
 @dataclass(frozen=True)
@@ -65,134 +66,40 @@ class Accounting:
             raise ConfigError("in-run values of second order need the batch's gradient: take 'forward'")
 
 
-@dataclass(frozen=True, eq=False)
-class InRun:
-    """A training that may be watched, once over all documents of a pool."""
+def gains(
+    training: ProxyTraining,
+    pool: DocumentTable,
+    target: DocumentTable,
+    accounting: Accounting,
+    seed: int,
+    kept: KeptRows,
+    progress: Progress,
+) -> FloatArray:
+    """The gain of each document of a pool over one epoch, in nats of target loss per million tokens [n].
 
-    model: CausalModel = field(repr=False)
-    """Its architecture; not compiled where values are read by hooks."""
-    start: TrainingState = field(repr=False)
-    """Where the training starts; it is not changed."""
-    start_key: str
-    """Hash of that."""
-    recipe: Recipe
-    """Its number of steps is not used: there are as many as one epoch has."""
+    Cost: a training epoch over the pool; each step also takes a gradient on a quarter of its tokens of the
+    target and two forward passes (``forward``) or one product more for each product (``hooks``).
 
-    def gains(
-        self,
-        pool: DocumentTable,
-        target: DocumentTable,
-        accounting: Accounting,
-        seed: int,
-        kept: KeptRows,
-        progress: Progress,
-    ) -> FloatArray:
-        """The gain of each document of the pool in nats of target loss per million tokens [n].
-
-        Cost: a training epoch over the pool; each step also takes a gradient on 2048 tokens of the target and
-        two forward passes (``forward``) or one product more for each product (``hooks``).
-
-        Raises:
-            ConfigError: the pool is shorter than one batch.
-            NonFiniteLoss: the training diverged.
-        """
-        stream = DocumentStream.of(pool, self.recipe, seed)
-        recipe = replace(self.recipe, steps=stream.steps, seed=seed, snapshots=(), tail_average=0.0)
-        facts = [self.model.model_hash, self.start_key, recipe.as_json(), pool.key, target.key]
-        key = digest(["in-run", 1, facts, vars(accounting), seed])
-
-        def fill(rows: AnyArray, done: int, note: Callable[[int], None]) -> None:
-            note(0)  # what is written below stays there for a training that is gone on with
-            watcher = _Watcher(self.model, target, accounting, recipe, rows)
-            progress.stage("training while values are read", recipe.tokens, "tokens")
-            train(
-                self.model, _copy(self.start), stream, recipe, key=key, state_file=kept.state_file(key),
-                report=progress.advance, watcher=watcher,
-            )  # fmt: skip
-
-        rows = kept.array(key, (stream.steps, recipe.batch_tokens), "float32", fill)
-        return stream.summed(rows) / np.maximum(pool.length, LEAST_TOKENS) * PER_TOKENS
-
-
-def _copy(state: TrainingState) -> TrainingState:
-    """The loop owns the state that it is given."""
-    return state.branch(keep_moments=True)
-
-
-@dataclass(frozen=True, eq=False)
-class DocumentStream:
-    """The documents of a pool in a seeded order, one behind the other, in batches; once.
-
-    Documents end with an end-of-text token; windows may hold parts of several, as in any training. The last
-    tokens, less than a batch, are read first: the first batch begins before the first document ends the
-    order.
+    Raises:
+        ConfigError: the pool is shorter than one batch.
+        NonFiniteLoss: the training diverged.
     """
+    stream = DocumentStream.of(pool, training.recipe, seed)
+    recipe = training.recipe_of(stream.steps, seed)
+    facts = [training.key, recipe.as_json(), pool.key, target.key]
+    key = digest(["in-run", 2, facts, vars(accounting), seed])
 
-    pool: DocumentTable
-    order: IntArray = field(repr=False)
-    """Rows [n]."""
-    ends: IntArray = field(repr=False)
-    """Where each ends in the stream, its end-of-text token counted [n]."""
-    context_length: int
-    batch_sequences: int
+    def fill(rows: AnyArray, done: int, note: Callable[[int], None]) -> None:
+        note(0)  # what is written below stays there for a training that is gone on with
+        watcher = _Watcher(training.model, target, accounting, recipe, rows)
+        progress.stage("training while values are read", recipe.tokens, "tokens")
+        train(
+            training.model, training.begun(), stream, recipe, key=key, state_file=kept.state_file(key),
+            report=progress.advance, watcher=watcher,
+        )  # fmt: skip
 
-    @classmethod
-    def of(cls, pool: DocumentTable, recipe: Recipe, seed: int) -> "DocumentStream":
-        """Shuffled.
-
-        Raises:
-            ConfigError: the pool is shorter than one batch.
-        """
-        order = np.random.default_rng([seed, len(pool)]).permutation(len(pool))
-        ends = np.cumsum(pool.length[order] + 1)
-        if ends[-1] < recipe.batch_tokens:
-            raise ConfigError(
-                f"in-run values: the pool has {int(ends[-1]):,} tokens, less than one batch of "
-                f"{recipe.batch_tokens:,}; give more text or smaller batches"
-            )
-        return cls(pool, order, ends, recipe.context_length, recipe.batch_sequences)
-
-    @property
-    def steps(self) -> int:
-        """Batches that hold every token once; the last is filled up from the beginning."""
-        return -(-int(self.ends[-1]) // (self.context_length * self.batch_sequences))
-
-    def batch(self, step: int) -> tuple[IntArray, IntArray]:
-        """Inputs and targets of a step, int64 [B, T]."""
-        positions = self._positions(step)
-        tokens = self._tokens(np.concatenate([positions[:1] - 1, positions]))
-        shape = (self.batch_sequences, self.context_length)
-        return tokens[:-1].reshape(shape), tokens[1:].reshape(shape)
-
-    def summed(self, rows: AnyArray) -> FloatArray:
-        """Sums over the tokens of each document [n]; a token that was read twice counts once, on the mean."""
-        total, count = np.zeros(len(self.pool)), np.zeros(len(self.pool))
-        length = int(self.ends[-1])
-        for step in range(self.steps):
-            owner = self.order[np.searchsorted(self.ends, self._positions(step) % length, side="right")]
-            np.add.at(total, owner, np.asarray(rows[step], dtype=np.float64))
-            np.add.at(count, owner, 1.0)
-        result: FloatArray = total * (self.pool.length + 1) / np.maximum(count, 1.0)
-        return result
-
-    def _positions(self, step: int) -> IntArray:
-        width = self.context_length * self.batch_sequences
-        return np.arange(step * width, (step + 1) * width)
-
-    def _tokens(self, positions: IntArray) -> IntArray:
-        """Tokens at consecutive places of the endless stream."""
-        length = int(self.ends[-1])
-        found = np.full(len(positions), self.pool.tokenizer.end_of_text, dtype=np.int64)
-        filled = 0
-        while filled < len(positions):
-            here = int(positions[filled]) % length
-            place = int(np.searchsorted(self.ends, here, side="right"))
-            row = int(self.order[place])
-            begin = here - (int(self.ends[place]) - int(self.pool.length[row]) - 1)
-            piece = self.pool.document(row)[begin : begin + len(positions) - filled]
-            found[filled : filled + len(piece)] = piece
-            filled += min(int(self.ends[place]) - here, len(positions) - filled)
-        return found
+    rows = kept.array(key, (stream.steps, recipe.batch_tokens), "float32", fill)
+    return stream.summed(rows) / np.maximum(pool.length, LEAST_TOKENS) * PER_TOKENS
 
 
 class _Watcher:
@@ -207,7 +114,7 @@ class _Watcher:
         rows: AnyArray,
     ) -> None:
         self._model, self._accounting, self._recipe, self._rows = model, accounting, recipe, rows
-        self._target = _Target.of(model, target, recipe.seed)
+        self._target = _Target.of(model, target, recipe)
         self._direction: Tensor | None = None
         self._uses: list[ParameterUses] = []
 
@@ -264,13 +171,16 @@ class _Target:
     model: CausalModel
     windows: DocumentWindows
     order: IntArray
+    count: int
+    """Windows a step."""
 
     @classmethod
-    def of(cls, model: CausalModel, target: DocumentTable, seed: int) -> "_Target":
+    def of(cls, model: CausalModel, target: DocumentTable, recipe: Recipe) -> "_Target":
         rows = np.arange(len(target))
         windows = DocumentWindows.of(target, rows, model.context_length, WINDOWS)
-        order = np.random.default_rng([seed, len(windows.row), 1]).permutation(len(windows.row))
-        return cls(model, windows, order)
+        order = np.random.default_rng([recipe.seed, len(windows.row), 1]).permutation(len(windows.row))
+        count = max(1, recipe.batch_tokens // TARGET_PART // windows.inputs.shape[1])
+        return cls(model, windows, order, count)
 
     def gradient(self, flat: Tensor, step: int) -> Tensor:
         """Of the mean nats per token, where the parameters are [N]."""
@@ -287,8 +197,8 @@ class _Target:
         return found
 
     def _mean_loss(self, flat: Tensor, step: int) -> Tensor:
-        count = max(1, TARGET_TOKENS // self.windows.inputs.shape[1])
-        chosen = self.order[np.arange(step * count, (step + 1) * count) % len(self.order)]
+        places = np.arange(step * self.count, (step + 1) * self.count)
+        chosen = self.order[places % len(self.order)]
         inputs, targets = (
             torch.from_numpy(one[chosen]) for one in (self.windows.inputs, self.windows.targets)
         )

@@ -1,4 +1,5 @@
-"""Judge: a language model that says how probable an answer is. What Ask-LLM, MEDU and FASTTRACK ask (``clients.py``)."""
+"""Judge: a language model that says how probable an answer is. What Ask-LLM, MEDU and FASTTRACK ask
+(``clients.py``)."""
 
 from collections.abc import Sequence
 from typing import Protocol

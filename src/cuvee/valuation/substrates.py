@@ -18,8 +18,8 @@ from cuvee.valuation.kept_rows import KeptRows, by_blocks
 from cuvee.valuation.proxy_model import ProxyModel
 
 if TYPE_CHECKING:
-    from cuvee.valuation.in_run import InRun
     from cuvee.valuation.judge import Judge
+    from cuvee.valuation.proxy_training import ProxyTraining
 
 
 class NotAtHand(ConfigError):
@@ -32,8 +32,8 @@ class Substrates:
 
     proxy: ProxyModel | None = None
     """The study's own small model."""
-    in_run: "InRun | None" = None
-    """A training that can be watched while it reads the pool."""
+    training: "ProxyTraining | None" = None
+    """A training of that model which can be given any documents."""
     judge: "Judge | None" = None
     """A language model that gives log-probabilities of answers."""
     encoder: Embedder | None = None
@@ -61,6 +61,16 @@ class Substrates:
         if self.proxy is None:
             raise NotAtHand(f"{what}: a proxy model is needed; value inside a study, whose seed is one")
         return self.proxy
+
+    def needed_training(self, what: str) -> "ProxyTraining":
+        """The training.
+
+        Raises:
+            NotAtHand: there is none.
+        """
+        if self.training is None:
+            raise NotAtHand(f"{what}: a training of a proxy is needed; value inside a study, which has one")
+        return self.training
 
     def embeddings(self, documents: DocumentTable) -> Float32Array:
         """Unit vectors of documents [n, d], memory-mapped where rows are kept.

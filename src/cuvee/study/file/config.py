@@ -199,6 +199,13 @@ class StudyConfig(Settings):
         above: list[str] = []
         for name, source in self.sources.items():
             yield from _unknown(f"sources.{name}.made_from", source.made_from, above, "source above it")
+            yield from _unknown(
+                f"sources.{name}.selected_from", source.selected_from, above, "source above it"
+            )
+            if source.selected_from and source.made_from:
+                yield f"sources.{name}: is either made from other sources or selected from them"
+            if source.selected_from and source.in_seed:
+                yield f"sources.{name}.in_seed: what is selected is for training alone; say false"
             if source.made_from and source.in_seed:
                 yield f"sources.{name}.in_seed: the seed model sees what it was made from; say false"
             above.append(name)
@@ -216,6 +223,13 @@ class StudyConfig(Settings):
     def descent(self) -> Descent:
         """Which sources were split off or merged from which others."""
         return Descent({name: source.made_from for name, source in self.sources.items()})
+
+    def same_text(self, name: str) -> frozenset[str]:
+        """The sources above whose documents are no duplicates of those of a source, though they are the
+        same."""
+        selected = self.sources[name].selected_from
+        origins = self.descent.ancestors(name).union(selected)
+        return origins.union(*(self.descent.ancestors(one) for one in selected))
 
     def seen_by_seed(self, name: str) -> bool:
         """Whether the seed model sees a source, or what it was made from."""
@@ -242,7 +256,9 @@ class StudyConfig(Settings):
         held_out = {
             name: EvaluationSettings(source=name)
             for name in self.descent.measured
-            if self.evaluations.held_out and (name not in renamed or name in named)
+            if self.evaluations.held_out
+            and not self.sources[name].selected_from
+            and (name not in renamed or name in named)
         }
         return held_out | named
 

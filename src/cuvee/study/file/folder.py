@@ -129,6 +129,14 @@ class StudyFolder:
     def searches(self) -> Path:
         return self.root / "searches"
 
+    @property
+    def valuation(self) -> Path:
+        return self.root / "valuation"
+
+    def valued(self, target: str) -> Path:
+        """Where values for a target are written."""
+        return self.valuation / target
+
     def tokenizer(self, key: str) -> Path:
         return self.tokenizers / key
 
@@ -219,6 +227,7 @@ GENERATED = frozenset(
         "fits",
         "searches",
         "study_files",
+        "valuation",
     }
 )
 """The sub-folders that cuvee makes itself; never taken for sources."""

@@ -99,6 +99,9 @@ class SourceSettings(TextSettings):
     made_from: tuple[str, ...] = ()
     """Written by `cuvee change`: the source above of which this one is a part, or the sources that it
     merges. Their documents do not count as duplicates of its own."""
+    selected_from: tuple[str, ...] = ()
+    """Written by `cuvee select`: the sources above whose documents this one holds in part. Nothing of it is
+    held out or given to the seed model."""
 
     @model_validator(mode="after")
     def _has_paths(self) -> "SourceSettings":

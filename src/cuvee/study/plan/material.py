@@ -100,17 +100,8 @@ def prepare_material(
         name: one.source if one.source is not None else source_spec(f"{name} (evaluation)", one)
         for name, one in config.evaluation_sets.items()
     }
-    options = {
-        name: SplitOptions(
-            eval_fraction=config.split.evaluation,
-            seed_fraction=config.split.seed
-            if config.seen_by_seed(name) and config.seed_training.tokens
-            else 0.0,
-            units=source.units,
-        )
-        for name, source in config.sources.items()
-    }
-    same_text = {name: config.descent.ancestors(name) for name in config.sources}
+    options = {name: _split_options(config, name) for name in config.sources}
+    same_text = {name: config.same_text(name) for name in config.sources}
     corpus = prepare(specs, evaluations, options, progress, folder.overlaps, same_text)
     for entry in corpus.report.contamination:
         if entry.exact_removed:
@@ -129,6 +120,14 @@ def prepare_material(
             f"{other.documents} ({other.tokens:,}) to check with"
         )
     return Material(corpus, tokenizer_folder, tokenizer_hash(tokenizer_folder), shards, halves)
+
+
+def _split_options(config: StudyConfig, name: str) -> SplitOptions:
+    units = config.sources[name].units
+    if config.sources[name].selected_from:  # what is held out of its origins was not there to be selected
+        return SplitOptions(eval_fraction=0.0, seed_fraction=0.0, units=units)
+    seen = config.seen_by_seed(name) and config.seed_training.tokens
+    return SplitOptions(config.split.evaluation, config.split.seed if seen else 0.0, units)
 
 
 def _evaluation_sets(

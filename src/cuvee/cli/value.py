@@ -1,0 +1,109 @@
+"""``cuvee value`` and ``cuvee select``: what documents are worth for a target, and which of them to keep."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cuvee.cli.names import VALUERS, one_of
+from cuvee.cli.options import HERE, AsJson, Study
+
+Target = Annotated[
+    str,
+    typer.Option("--target", metavar="EVALUATION", help="Evaluation of the study to value documents for."),
+]
+
+
+def value(
+    target: Target,
+    study: Study = HERE,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help=f"Method of valuation; repeat it for several, the first decides. {one_of(VALUERS)} "
+            "Default: in_run.",
+        ),
+    ] = None,
+    retrain: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the tokens that each method keeps to be trained on and compared. 0: none.",
+        ),
+    ] = 0.0,
+    seeds: Annotated[int, typer.Option(min=2, help="Trainings of each selection.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Value the documents of a study for a target, beside DSIR and random values."""
+    from cuvee.cli.output import print_json, show
+    from cuvee.cli.progress_display import progress_display
+    from cuvee.cli.run import forbid_the_hub
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
+
+    folder, config = StudyFolder.of(study), StudyConfig.load(study)
+
+    from cuvee.flows.value import flow  # torch with it: a study that is wrong is refused before
+    from cuvee.flows.value.question import ValueQuestion
+    from cuvee.report.reports import printout_of, write_reports
+
+    question = ValueQuestion(target, tuple(method or ("in_run",)), retrain, seeds)
+    forbid_the_hub(config)
+    with folder.locked(), progress_display() as progress:
+        answer = flow.run(config, folder, question, progress)
+        page, *_ = write_reports(answer, folder.valued(question.target))
+    if as_json:
+        print_json(answer.as_json())
+        return
+    show(printout_of(answer))
+    print(f"report: {page}")
+
+
+def select(
+    name: Annotated[str, typer.Argument(help="Name of the new source.")],
+    target: Target,
+    budget: Annotated[
+        float, typer.Option("--budget", min=1, metavar="TOKENS", help="Tokens to keep, such as 2e6.")
+    ],
+    study: Annotated[
+        Path, typer.Option("--study", metavar="STUDY", help="A study.yaml, or its folder.")
+    ] = HERE,
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help=f"Whose values decide. {one_of(VALUERS)}")
+    ] = "in_run",
+    gate: Annotated[
+        float, typer.Option(min=0, help="Share of the documents, the lowest values, that are never kept.")
+    ] = 0.0,
+    temperature: Annotated[
+        float,
+        typer.Option(min=0, help="0 keeps the best; else documents are drawn with odds exp(value / it)."),
+    ] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Keep the documents of the highest values as a new source of the study."""
+    from cuvee.cli.output import print_json
+    from cuvee.cli.progress_display import progress_display
+    from cuvee.cli.run import forbid_the_hub
+    from cuvee.quantities import counted, quantity
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
+
+    folder, config = StudyFolder.of(study), StudyConfig.load(study)
+    file = study / CONFIG_NAME if study.is_dir() else study
+
+    from cuvee.flows.value.selecting import SelectionRequest, keep
+
+    request = SelectionRequest(
+        name, target.removeprefix("evaluations."), method, round(budget), gate, temperature
+    )
+    forbid_the_hub(config)
+    with folder.locked(), progress_display() as progress:
+        kept = keep(config, folder, file, request, progress)
+    if as_json:
+        print_json(kept.as_json())
+        return
+    parts = ", ".join(f"{quantity(tokens)} of {source}" for source, tokens in kept.sources.items())
+    print(f"{kept.name}: {counted(kept.documents, 'document')}, {quantity(kept.tokens)} tokens ({parts})")
+    print(f"written to {kept.file}, and added to {file}; `cuvee run` trains its branch")

@@ -1,0 +1,1 @@
+"""The decision of ``cuvee value``: what documents and sources are worth for a target."""

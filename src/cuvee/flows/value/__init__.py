@@ -1,0 +1,1 @@
+"""What documents and sources of a study are worth for a target."""

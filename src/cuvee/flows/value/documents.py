@@ -1,0 +1,34 @@
+"""The documents of a study as tables: the pool that is valued, and the target that it is valued for."""
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.sources.split import EVAL
+from cuvee.sources.tokenizer import load_tokenizer
+from cuvee.study.plan.material import Material
+from cuvee.study.plan.plan import Plan
+from cuvee.valuation.document_table import DocumentTable
+
+
+def pool_documents(plan: Plan) -> DocumentTable:
+    """What branches and references read of the sources of the pool; the seed model has seen none of it."""
+    material = plan.material
+    shards = {name: material.unit_shards(name) for name in plan.config.pool_sources}
+    return DocumentTable.of_shards(shards, load_tokenizer(material.tokenizer_folder))
+
+
+def target_documents(material: Material, target: str) -> DocumentTable:
+    """The documents of an evaluation by which mixtures are chosen; those that check are left for trainings.
+
+    Raises:
+        ConfigError: the study has no such evaluation; the message lists those that it has.
+    """
+    homes = material.corpus.evaluations
+    names = [one.name for one in material.evaluations]
+    if target not in names:
+        raise ConfigError(f"--target {target}: the study has no such evaluation; it has {', '.join(names)}")
+    shard = material.shards[homes[target], EVAL]
+    table = DocumentTable.of_shards({target: (shard,)}, load_tokenizer(material.tokenizer_folder))
+    begins = np.asarray(shard.document_offsets[:-1])
+    choosing = begins[::2] if shard.documents > 1 else begins
+    return table.select(np.isin(table.start, choosing))

@@ -1,0 +1,180 @@
+"""Trainings on what each method keeps, beside random documents and everything: what values are worth.
+
+Every arm is trained from scratch as references are, on the same number of tokens and read once, and measured
+on the documents that no method has seen.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.value.result import Retraining, SelectionArm
+from cuvee.errors import ConfigError
+from cuvee.evaluation.paired import compare
+from cuvee.evaluation.scores import Scores
+from cuvee.flows.value.question import ValueQuestion
+from cuvee.hashing import digest
+from cuvee.honesty.trainings import deviation, difference, pooled_noise
+from cuvee.mixture.mixture import Mixture
+from cuvee.runs.roles import SELECTED
+from cuvee.sources.shards import TokenShard, copy_documents
+from cuvee.study.evaluation_rows import of_known_error
+from cuvee.study.plan.planned import Planned
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.runner import Runner
+from cuvee.types import FloatArray, IntArray
+from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.selection import select
+
+EVERYTHING, ONE_EPOCH = "all documents, as many tokens", "all documents, one epoch"
+SELECTION_SEEDS = 3_000_000
+"""Added to the study's seed, beyond those of checks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arms:
+    """What is trained on: a shard and a number of tokens each, in the order in which they are shown."""
+
+    shards: Mapping[str, tuple[TokenShard, int]]
+    """Name -> shard and documents."""
+    tokens: Mapping[str, int]
+    """Name -> tokens of the training."""
+    mixtures: Mapping[str, Mixture]
+    """Name -> realised shares."""
+
+
+def retrained(
+    runner: Runner, pool: DocumentTable, values: Mapping[str, FloatArray], question: ValueQuestion
+) -> Retraining:
+    """Train what is missing, and compare.
+
+    Args:
+        runner: of the study.
+        pool: what was valued.
+        values: of each method that was run [n].
+        question: share, seeds, target.
+
+    Raises:
+        ConfigError: the share is less than one batch.
+    """
+    runner = replace(runner, plan=runner.plan.checking)
+    arms = _arms(runner, pool, values, question)
+    planned = [[_planned(runner, arms, name, seed) for seed in range(question.seeds)] for name in arms.shards]
+    trainings = Trainings(runner.plan, "training on selections")
+    runner.make(trainings, [one for row in planned for one in row])
+    scores = [runner.scores(trainings, row) for row in planned]
+    return _compared(runner, arms, planned, scores, question)
+
+
+def _arms(
+    runner: Runner, pool: DocumentTable, values: Mapping[str, FloatArray], question: ValueQuestion
+) -> Arms:
+    budget = int(question.retrain * pool.size)
+    kept = {name: select(one, pool, budget, seed=runner.plan.config.seed) for name, one in values.items()}
+    batch = runner.plan.config.reference_training.batch_tokens
+    fewest = min(one.tokens for one in kept.values())
+    if fewest <= batch:
+        raise ConfigError(
+            f"value: --retrain {question.retrain:g} keeps {fewest:,} tokens, less than a batch of {batch:,}; "
+            "keep more, or lower reference_training.batch_tokens"
+        )
+    every = np.arange(len(pool))
+    shards = {name: (_shard(runner, pool, one.rows), len(one.rows)) for name, one in kept.items()}
+    everything = (_shard(runner, pool, every), len(pool))
+    named = {**shards, EVERYTHING: everything, ONE_EPOCH: everything}
+    tokens = {**dict.fromkeys((*shards, EVERYTHING), fewest), ONE_EPOCH: pool.size}
+    whole = _mixture(runner, pool.tokens_by_source() / pool.size)
+    mixtures = {name: _mixture(runner, one.shares) for name, one in kept.items()}
+    return Arms(named, tokens, {**mixtures, EVERYTHING: whole, ONE_EPOCH: whole})
+
+
+def _mixture(runner: Runner, shares: FloatArray) -> Mixture:
+    return Mixture.of(dict(zip(runner.plan.config.pool_sources, shares.tolist(), strict=True)))
+
+
+def _shard(runner: Runner, pool: DocumentTable, rows: IntArray) -> TokenShard:
+    rows = np.sort(rows)
+    folder = runner.plan.folder.valuation / "shards" / digest([pool.key, rows.tolist()])
+    documents = ((pool.document(int(row)), len(pool.text(int(row)).encode())) for row in rows)
+    return copy_documents(folder, documents, pool.tokenizer, source=SELECTED, part="unit-0")
+
+
+def _planned(runner: Runner, arms: Arms, name: str, seed: int) -> Planned:
+    plan = runner.plan
+    batch = plan.config.reference_training.batch_tokens
+    tokens = (arms.tokens[name] - 1) // batch * batch  # no more than there is to read once
+    somewhere = Mixture.uniform(plan.config.pool_sources)
+    run = plan.alone(somewhere, plan.model, tokens, tokens, SELECTION_SEEDS + seed)
+    shard = arms.shards[name][0]
+    run = replace(
+        run,
+        mixture=Mixture.vertex((SELECTED,), SELECTED),
+        shards={SELECTED: (shard.folder,)},
+        content={SELECTED: (shard.content_hash,)},
+        fractions={},
+    )
+    return Planned(run, SELECTED, arms.mixtures[name])
+
+
+def _compared(
+    runner: Runner,
+    arms: Arms,
+    planned: Sequence[Sequence[Planned]],
+    scores: Sequence[Scores],
+    question: ValueQuestion,
+) -> Retraining:
+    names = list(arms.shards)
+    evaluations = list(runner.documents.evaluations)
+    target = runner.documents.target({question.target: 1.0})
+    losses = np.stack([one.nats_per_token @ target for one in scores])
+    rest = [place for place, name in enumerate(evaluations) if name != question.target]
+    others = [one.nats_per_token[:, rest].mean(axis=1) if rest else np.zeros(0) for one in scores]
+    comparison = _Comparison(runner, scores, losses, target, question.confidence)
+    rows = [
+        SelectionArm(
+            name,
+            arms.shards[name][1],
+            planned[place][0].run.recipe.tokens,
+            tuple(losses[place].tolist()),
+            tuple(others[place].tolist()),
+            comparison.between(place, names.index("random")),
+            comparison.between(place, names.index("dsir")),
+        )
+        for place, name in enumerate(names)
+    ]
+    flops = sum(one.run.flops for row in planned for one in row)
+    return Retraining(
+        question.retrain,
+        planned[0][0].run.model.build().layout.size,
+        int(runner.documents.counts[evaluations.index(question.target)]),
+        deviation([losses]),
+        flops,
+        tuple(sorted(rows, key=lambda one: sum(one.target) / len(one.target))),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    runner: Runner
+    scores: Sequence[Scores]
+    losses: FloatArray
+    target: FloatArray
+    confidence: float
+
+    def between(self, place: int, base: int) -> Interval:
+        """Loss of one arm minus another's, with the noise of trainings and of documents."""
+        if place == base:
+            return Interval()
+        documents = self.runner.documents
+        one, other = (Scores(documents, self.scores[i].nats.mean(axis=0)) for i in (place, base))
+        paired, unsure = compare(one, other), of_known_error(documents, self.target)
+        _, error = paired.weighted(unsure)
+        freedom = float(paired.freedom(unsure))
+        noise = pooled_noise([self.losses])
+        found = difference(self.losses, (place, base), noise, float(error), freedom, self.confidence)
+        if not math.isfinite(found.mean):
+            return Interval()
+        return Interval(found.mean, found.low, found.high)

@@ -1,0 +1,144 @@
+"""Selecting documents of a study by their values, and adding them to it as a new source.
+
+The text is read again from the sources, so that a document keeps its hash, and with it its part.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.execution.interface import Executor
+from cuvee.files import atomic_path
+from cuvee.flows.value.documents import pool_documents
+from cuvee.flows.value.value_table import FILE, read_values
+from cuvee.progress import Progress
+from cuvee.sources.shards import TokenShard, digest_order
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.file.study_file import StudyFile
+from cuvee.study.opening import opened
+from cuvee.study.runner import Runner
+from cuvee.types import FloatArray, IntArray, Json
+from cuvee.valuation.selection import Selection, select
+
+FOLDER = "selections"
+"""Beside the study file; what lies there is a source like others."""
+
+
+@dataclass(frozen=True)
+class SelectionRequest:
+    """Which documents to keep, and what they are called.
+
+    Raises:
+        ConfigError: no name, or one that is no name of a file.
+    """
+
+    name: str
+    """Of the new source."""
+    target: str
+    """The evaluation that documents were valued for."""
+    method: str
+    budget_tokens: int
+    gate: float = 0.0
+    temperature: float = 0.0
+    max_epochs: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.name.strip() or Path(self.name).name != self.name or self.name.startswith("."):
+            raise ConfigError(f"select: {self.name!r} is no name of a source; letters and digits will do")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was selected."""
+
+    name: str
+    file: str
+    documents: int
+    tokens: int
+    sources: dict[str, int]
+    """Tokens from each."""
+
+    def as_json(self) -> Json:
+        """Plain JSON."""
+        return vars(self)
+
+
+def keep(
+    config: StudyConfig,
+    folder: StudyFolder,
+    study_file: Path,
+    request: SelectionRequest,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Kept:
+    """Select, write the text, and add the source to the study file; the file before is kept.
+
+    Raises:
+        ConfigError: there are no values of that method, the source is there already, or nothing fits.
+    """
+    if request.name in config.sources:
+        raise ConfigError(f"{study_file}: sources.{request.name}: is there already; take another name")
+    with opened(config, folder, progress, executor) as runner:
+        pool = pool_documents(runner.plan)
+        values = read_values(folder.valued(request.target) / FILE, pool, request.method)
+        selection = select(
+            values, pool, request.budget_tokens, gate=request.gate, max_epochs=request.max_epochs,
+            temperature=request.temperature, seed=config.seed,
+        )  # fmt: skip
+        file = folder.root / FOLDER / f"{request.name}.jsonl"
+        _write(file, runner, selection, values)
+    counts = np.bincount(
+        pool.source[selection.rows], weights=pool.length[selection.rows], minlength=len(pool.sources)
+    )
+    used = {name: int(count) for name, count in zip(pool.sources, counts, strict=True) if count}
+    settings = {"paths": f"{FOLDER}/{file.name}", "in_seed": False, "selected_from": list(used)}
+    changed = StudyFile.read(study_file).with_source(request.name, settings)
+    if config.pool:
+        changed = changed.with_pool((*config.pool, request.name))
+    _ = changed.config  # it must be a study before it is written
+    changed.write()
+    return Kept(request.name, str(file), len(selection.rows), selection.tokens, used)
+
+
+def _write(file: Path, runner: Runner, selection: Selection, values: FloatArray) -> None:
+    """One line a document: its text, id, source and value; one that is kept twice stands twice."""
+    times: dict[str, list[int]] = {}
+    for row in selection.rows.tolist():
+        times.setdefault(selection.documents.id_of(row), []).append(row)
+    with atomic_path(file) as temporary, temporary.open("w", encoding="utf-8") as lines:
+        for number, (source, part, shard) in enumerate(_shards(runner)):
+            for place, text in _texts(runner, source, part, shard):
+                begin = int(shard.document_offsets[place])
+                name = f"{source}/{selection.documents.content[number]}/{begin}"
+                for row in times.get(name, ()):
+                    entry = {"text": text, "id": name, "source": source, "value": float(values[row])}
+                    lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+def _shards(runner: Runner) -> Iterator[tuple[str, str, TokenShard]]:
+    material = runner.plan.material
+    for source in runner.plan.config.pool_sources:
+        for (name, part), shard in material.shards.items():
+            if name == source and part.startswith("unit-"):
+                yield source, part, shard
+
+
+def _texts(runner: Runner, source: str, part: str, shard: TokenShard) -> Iterator[tuple[int, str]]:
+    """Documents of a part with their places in its shard, in reading order; the source is read twice."""
+    corpus = runner.plan.material.corpus
+    digests = np.frombuffer(
+        b"".join(hashlib.sha256(one.text.encode()).digest() for one in corpus.documents(source, part)),
+        dtype=np.uint8,
+    ).reshape(-1, 32)
+    if len(digests) != shard.documents:
+        raise ConfigError(f"source '{source}' changed while it was read; run again")
+    place: IntArray = np.empty(len(digests), dtype=np.int64)
+    place[digest_order(digests)] = np.arange(len(digests))
+    for number, one in enumerate(corpus.documents(source, part)):
+        yield int(place[number]), one.text

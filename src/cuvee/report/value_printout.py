@@ -1,0 +1,75 @@
+"""What a terminal shows of a valuation."""
+
+from cuvee.decisions.value.result import Valued
+from cuvee.quantities import plain, tally
+from cuvee.report.printout import Grid, Printout, first_lines, warned
+from cuvee.report.value_view import ValueView
+
+
+def value_printout(view: ValueView) -> Printout:
+    """First lines, sources by every method, agreement, trainings."""
+    decision = view.decision
+    trained = (_trained(view),) if decision.retraining else ()
+    return (
+        *first_lines(decision.headline, decision.verdict),
+        *(_sources(view, one) for one in view.ran),
+        _agreement(view),
+        *trained,
+        *warned(decision.warnings),
+    )
+
+
+def _sources(view: ValueView, method: Valued) -> Grid:
+    level = f"{view.decision.confidence:.0%}"
+    return Grid(
+        f"{method.method} ({method.unit})",
+        ("source", "value", level, "documents", "tokens"),
+        tuple(
+            (
+                line.row.source,
+                _figure(line.row.value.mean),
+                f"{_figure(line.row.value.low)} to {_figure(line.row.value.high)}",
+                str(line.row.documents),
+                tally(line.row.tokens),
+            )
+            for line in view.lines(method)
+        ),
+    )
+
+
+def _agreement(view: ValueView) -> Grid:
+    names = [one.method for one in view.ran]
+    return Grid(
+        "Rank correlation over documents",
+        ("method", *names),
+        tuple((one, *(plain(view.rank(one, other), 2) for other in names)) for one in names),
+    )
+
+
+def _trained(view: ValueView) -> Grid:
+    retraining = view.decision.retraining
+    assert retraining is not None  # the caller has seen it
+    return Grid(
+        f"Trained on {retraining.share:.0%} of the tokens (nats per token)",
+        ("kept by", "documents", "tokens", "target", "to random", "to dsir", "other evaluations"),
+        tuple(
+            (
+                arm.name,
+                str(arm.documents),
+                tally(arm.tokens),
+                plain(view.mean(arm.target), 4),
+                _difference(arm.to_random.low, arm.to_random.mean, arm.to_random.high),
+                _difference(arm.to_dsir.low, arm.to_dsir.mean, arm.to_dsir.high),
+                plain(view.mean(arm.others), 4),
+            )
+            for arm in view.arms()
+        ),
+    )
+
+
+def _difference(low: float, mean: float, high: float) -> str:
+    return "-" if mean != mean else f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _figure(value: float) -> str:
+    return "-" if value != value else f"{value:.4g}"

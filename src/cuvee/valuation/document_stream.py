@@ -1,0 +1,86 @@
+"""The documents of a table in a seeded order, as training batches; every token once."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cuvee.errors import ConfigError
+from cuvee.training.recipe import Recipe
+from cuvee.types import AnyArray, FloatArray, IntArray
+from cuvee.valuation.document_table import DocumentTable
+
+
+@dataclass(frozen=True, eq=False)
+class DocumentStream:
+    """The documents of a pool in a seeded order, one behind the other, in batches; once.
+
+    Documents end with an end-of-text token; windows may hold parts of several, as in any training. The last
+    tokens, less than a batch, are read first: the first batch begins before the first document ends the
+    order.
+    """
+
+    pool: DocumentTable
+    order: IntArray = field(repr=False)
+    """Rows [n]."""
+    ends: IntArray = field(repr=False)
+    """Where each ends in the stream, its end-of-text token counted [n]."""
+    context_length: int
+    batch_sequences: int
+
+    @classmethod
+    def of(cls, pool: DocumentTable, recipe: Recipe, seed: int) -> "DocumentStream":
+        """Shuffled.
+
+        Raises:
+            ConfigError: the pool is shorter than one batch.
+        """
+        order = np.random.default_rng([seed, len(pool)]).permutation(len(pool))
+        ends = np.cumsum(pool.length[order] + 1)
+        if ends[-1] < recipe.batch_tokens:
+            raise ConfigError(
+                f"in-run values: the pool has {int(ends[-1]):,} tokens, less than one batch of "
+                f"{recipe.batch_tokens:,}; give more text or smaller batches"
+            )
+        return cls(pool, order, ends, recipe.context_length, recipe.batch_sequences)
+
+    @property
+    def steps(self) -> int:
+        """Batches that hold every token once; the last is filled up from the beginning."""
+        return -(-int(self.ends[-1]) // (self.context_length * self.batch_sequences))
+
+    def batch(self, step: int) -> tuple[IntArray, IntArray]:
+        """Inputs and targets of a step, int64 [B, T]."""
+        positions = self._positions(step)
+        tokens = self._tokens(np.concatenate([positions[:1] - 1, positions]))
+        shape = (self.batch_sequences, self.context_length)
+        return tokens[:-1].reshape(shape), tokens[1:].reshape(shape)
+
+    def summed(self, rows: AnyArray) -> FloatArray:
+        """Sums over the tokens of each document [n]; a token that was read twice counts once, on the mean."""
+        total, count = np.zeros(len(self.pool)), np.zeros(len(self.pool))
+        length = int(self.ends[-1])
+        for step in range(self.steps):
+            owner = self.order[np.searchsorted(self.ends, self._positions(step) % length, side="right")]
+            np.add.at(total, owner, np.asarray(rows[step], dtype=np.float64))
+            np.add.at(count, owner, 1.0)
+        result: FloatArray = total * (self.pool.length + 1) / np.maximum(count, 1.0)
+        return result
+
+    def _positions(self, step: int) -> IntArray:
+        width = self.context_length * self.batch_sequences
+        return np.arange(step * width, (step + 1) * width)
+
+    def _tokens(self, positions: IntArray) -> IntArray:
+        """Tokens at consecutive places of the endless stream."""
+        length = int(self.ends[-1])
+        found = np.full(len(positions), self.pool.tokenizer.end_of_text, dtype=np.int64)
+        filled = 0
+        while filled < len(positions):
+            here = int(positions[filled]) % length
+            place = int(np.searchsorted(self.ends, here, side="right"))
+            row = int(self.order[place])
+            begin = here - (int(self.ends[place]) - int(self.pool.length[row]) - 1)
+            piece = self.pool.document(row)[begin : begin + len(positions) - filled]
+            found[filled : filled + len(piece)] = piece
+            filled += min(int(self.ends[place]) - here, len(positions) - filled)
+        return found
