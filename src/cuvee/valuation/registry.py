@@ -1,6 +1,7 @@
 """The methods of valuation. A new one is a file in ``methods/``, a row here, a name in ``cli/names.py``."""
 
 from cuvee.lookup import row_named
+from cuvee.valuation.methods.dsir import Dsir
 from cuvee.valuation.methods.forward_inf import FORWARD_INF
 from cuvee.valuation.methods.in_run_shapley import IN_RUN
 from cuvee.valuation.methods.random_values import RandomValues
@@ -8,7 +9,14 @@ from cuvee.valuation.methods.rho import Rho
 from cuvee.valuation.valuer import Valuer
 
 VALUERS: dict[str, Valuer] = {
-    method.name: method for method in (*IN_RUN, *FORWARD_INF, Rho(), RandomValues())
+    method.name: method
+    for method in (
+        *IN_RUN,
+        *FORWARD_INF,
+        Rho(),
+        Dsir(),
+        RandomValues(),
+    )
 }
 
 

@@ -1,0 +1,73 @@
+"""What tests of valuation share: a tiny tokenizer, two topics of made-up words, a small model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cuvee.models.config import ModelConfig
+from cuvee.models.llama import Llama
+from cuvee.sources.tokenizer import Tokenizer, train_tokenizer
+from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.proxy_model import ProxyModel
+
+LETTERS = {"herbs": "aeiou bcdlm", "ships": "aeiou knprt"}
+"""Vowels and consonants of the words of each topic."""
+WORDS = 60
+"""Of a topic."""
+
+
+def words_of(topic: str) -> list[str]:
+    """The words of a topic, the same in every run."""
+    rng = np.random.default_rng([17, *topic.encode()])
+    vowels, consonants = LETTERS[topic].split()
+    return [
+        "".join(rng.choice(list(one)) for _ in range(3) for one in (consonants, vowels)) for _ in range(WORDS)
+    ]
+
+
+def texts_of(topic: str, count: int, words: int, seed: int) -> list[str]:
+    """Documents of so many words, frequent ones first as in text."""
+    rng = np.random.default_rng([seed, *topic.encode()])
+    known, frequency = words_of(topic), 1.0 / np.arange(1, WORDS + 1)
+    drawn = rng.choice(WORDS, size=(count, words), p=frequency / frequency.sum())
+    return [" ".join(known[one] for one in row) for row in drawn]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A pool of two sources, of which the target is like the first."""
+
+    pool: DocumentTable
+    target: DocumentTable
+
+    def reordered(self, rows: Sequence[int]) -> "Tables":
+        """The same documents in another order."""
+        return Tables(self.pool.select(np.asarray(rows)), self.target)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    """Some 400 tokens, trained on both topics."""
+    folder: Path = tmp_path_factory.mktemp("tokenizer") / "tokenizer"
+    return train_tokenizer([one for topic in LETTERS for one in texts_of(topic, 50, 40, 5)], 400, folder)
+
+
+@pytest.fixture(scope="session")
+def tables(tokenizer: Tokenizer) -> Tables:
+    """40 documents of two topics, 12 more of the first as the target and 2 of the second."""
+    pool = texts_of("herbs", 20, 30, 1) + texts_of("ships", 20, 30, 1)
+    target = texts_of("herbs", 12, 30, 2) + texts_of("ships", 2, 30, 2)
+    return Tables(
+        DocumentTable.of_texts(pool, tokenizer, sources=["herbs"] * 20 + ["ships"] * 20),
+        DocumentTable.of_texts(target, tokenizer, sources=["herbs"] * 12 + ["ships"] * 2),
+    )
+
+
+@pytest.fixture(scope="session")
+def proxy(tokenizer: Tokenizer) -> ProxyModel:
+    """A model that has learnt nothing."""
+    model = Llama(ModelConfig.for_parameters(100_000, tokenizer.vocabulary_size, 32))
+    return ProxyModel(model, model.initial(3))
