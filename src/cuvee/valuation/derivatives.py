@@ -18,7 +18,8 @@ Source of the formulae: Wang et al. 2024 (In-Run Data Shapley, https://arxiv.org
 do.
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,7 +45,7 @@ def forward_mode(
     model: CausalModel, flat: Tensor, direction: Tensor, inputs: Tensor, targets: Tensor
 ) -> Tensor:
     """Derivatives of every token's own nats [B, T], by a forward pass with tangents."""
-    with plain_attention():
+    with with_tangents():
         found = torch.func.jvp(
             lambda here: -model.token_log_probs(here, inputs, targets), (flat,), (direction,)
         )
@@ -91,9 +92,13 @@ def back_end_named(name: str) -> BackEnd:
 
 
 @contextmanager
-def plain_attention() -> Any:
-    """Attention as products and a softmax: fused kernels have no derivatives of derivatives, nor tangents."""
-    with sdpa_kernel(SDPBackend.MATH):
+def with_tangents() -> Iterator[None]:
+    """Where tangents are taken: attention as products and a softmax, as fused kernels have none.
+
+    PyTorch compiles some of its own rules for tangents by a function that it warns of since 2.9.
+    """
+    with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+        warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
         yield
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cuvee.valuation.derivatives import plain_attention
+from cuvee.valuation.derivatives import with_tangents
 
 Direction = Literal["raw", "adam", "newton"]
 DAMPING = 1e-2
@@ -30,7 +30,7 @@ Loss = Callable[[Tensor], Tensor]
 
 def hessian_product(loss: Loss, flat: Tensor, vector: Tensor) -> Tensor:
     """H v [N], by a forward derivative of the gradient: about five forward passes."""
-    with plain_attention():
+    with with_tangents():
         found: Tensor = torch.func.jvp(torch.func.grad(loss), (flat,), (vector,))[1]
     return found
 

@@ -31,7 +31,7 @@ from cuvee.progress import Progress
 from cuvee.training.loop import WatchedStep, train
 from cuvee.training.recipe import Recipe
 from cuvee.types import AnyArray, FloatArray, IntArray
-from cuvee.valuation.derivatives import ParameterUses, forward_mode, plain_attention
+from cuvee.valuation.derivatives import ParameterUses, forward_mode, with_tangents
 from cuvee.valuation.document_stream import DocumentStream
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.kept_rows import KeptRows
@@ -191,7 +191,7 @@ class _Target:
 
     def hessian_product(self, flat: Tensor, step: int, vector: Tensor) -> Tensor:
         """H v, by a forward derivative of the gradient."""
-        with plain_attention():
+        with with_tangents():
             slope = torch.func.grad(lambda here: self._mean_loss(here, step))
             found: Tensor = torch.func.jvp(slope, (flat,), (vector,))[1]
         return found
