@@ -26,6 +26,12 @@ def value(
             "Default: in_run.",
         ),
     ] = None,
+    sources: Annotated[
+        bool,
+        typer.Option(
+            "--sources", help="Value sources exactly, too: merges and ensembles of every coalition of them."
+        ),
+    ] = False,
     retrain: Annotated[
         float,
         typer.Option(
@@ -49,7 +55,7 @@ def value(
     from cuvee.flows.value.question import ValueQuestion
     from cuvee.report.reports import printout_of, write_reports
 
-    question = ValueQuestion(target, tuple(method or ("in_run",)), retrain, seeds)
+    question = ValueQuestion(target, tuple(method or ("in_run",)), sources, retrain, seeds)
     forbid_the_hub(config)
     with folder.locked(), progress_display() as progress:
         answer = flow.run(config, folder, question, progress)

@@ -1,9 +1,10 @@
 """What a terminal shows of a valuation."""
 
-from cuvee.decisions.value.result import Valued
+from cuvee.decisions.value.result import SourceGame, Valued
 from cuvee.quantities import plain, tally
 from cuvee.report.printout import Grid, Printout, first_lines, warned
 from cuvee.report.value_view import ValueView
+from cuvee.report.wording import plain_ends, plain_loss
 
 
 def value_printout(view: ValueView) -> Printout:
@@ -14,6 +15,7 @@ def value_printout(view: ValueView) -> Printout:
         *first_lines(decision.headline, decision.verdict),
         *(_sources(view, one) for one in view.ran),
         _agreement(view),
+        *(_game(view, one) for one in decision.games),
         *trained,
         *warned(decision.warnings),
     )
@@ -33,6 +35,24 @@ def _sources(view: ValueView, method: Valued) -> Grid:
                 tally(line.row.tokens),
             )
             for line in view.lines(method)
+        ),
+    )
+
+
+def _game(view: ValueView, game: SourceGame) -> Grid:
+    level = f"{view.decision.confidence:.0%}"
+    return Grid(
+        f"All {game.coalitions} coalitions by {game.by} (nats per token of the target)",
+        ("source", "Shapley", level, "left out", level),
+        tuple(
+            (
+                one.source,
+                plain(one.shapley.mean, 4),
+                plain_ends(one.shapley.low, one.shapley.high, plain_loss),
+                plain(one.left_out.mean, 4),
+                plain_ends(one.left_out.low, one.left_out.high, plain_loss),
+            )
+            for one in sorted(game.players, key=lambda one: -one.shapley.mean)
         ),
     )
 

@@ -3,10 +3,10 @@
     Shapley     phi_i = sum over S without i of |S|! (m - |S| - 1)! / m!  [u(S + i) - u(S)]
     leave one out   u(all) - u(all but i)
 
-u(S) is the utility of training on the sources of S: minus the loss of a merge or an ensemble of the pool, which makes
-all 2^m coalitions affordable, or of a model that was really trained. Shapley 1953; Ghorbani & Zou 2019 (Data Shapley,
-https://arxiv.org/abs/1904.02868) take trained models. Coalitions are numbered by their bits: source i is in coalition
-c where bit i of c is set.
+u(S) is the utility of training on the sources of S: minus the loss of a merge or an ensemble of the pool,
+which makes all 2^m coalitions affordable, or of a model that was really trained. Shapley 1953; Ghorbani & Zou
+2019 (Data Shapley, https://arxiv.org/abs/1904.02868) take trained models. Coalitions are numbered by their
+bits: source i is in coalition c where bit i of c is set.
 """
 
 from math import comb
@@ -17,7 +17,8 @@ from cuvee.errors import ConfigError
 from cuvee.types import BoolArray, FloatArray
 
 MOST_SOURCES = 12
-"""4,096 coalitions: minutes of merges on a core with a small model, and twice as many for each source more."""
+"""4,096 coalitions: minutes of merges on a core with a small model, and twice as many for each source
+more."""
 
 
 def coalitions(sources: int) -> BoolArray:

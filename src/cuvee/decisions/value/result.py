@@ -65,6 +65,28 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class SourcePlayer:
+    """A source in the game of all sources, in nats per token of the target; higher is better."""
+
+    source: str
+    shapley: Interval
+    """The mean over all orders of what it adds."""
+    left_out: Interval
+    """What is lost without it, all others being there."""
+
+
+@dataclass(frozen=True)
+class SourceGame:
+    """Exact values of sources, by one proxy of coalitions."""
+
+    by: str
+    """The proxy."""
+    coalitions: int
+    players: tuple[SourcePlayer, ...]
+    """In the order of the study."""
+
+
+@dataclass(frozen=True)
 class SelectionArm:
     """Trainings on the documents that one method keeps."""
 
@@ -124,6 +146,8 @@ class ValueResult(Concluded):
     methods: tuple[Valued, ...]
     """In the order in which they were asked for, baselines last."""
     agreement: tuple[Agreement, ...]
+    games: tuple[SourceGame, ...]
+    """Empty where sources were not valued exactly."""
     retraining: Retraining | None
     warnings: tuple[str, ...]
     confidence: float

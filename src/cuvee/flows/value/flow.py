@@ -10,7 +10,14 @@ from scipy.stats import spearmanr
 from cuvee.decisions.interval import Interval
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.value.decision import Valuation
-from cuvee.decisions.value.result import Agreement, Retraining, Valued, ValuedDocument, ValuedSource
+from cuvee.decisions.value.result import (
+    Agreement,
+    Retraining,
+    SourceGame,
+    Valued,
+    ValuedDocument,
+    ValuedSource,
+)
 from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
@@ -18,6 +25,7 @@ from cuvee.flows.value.at_hand import at_hand
 from cuvee.flows.value.documents import pool_documents, target_documents
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.flows.value.retraining import retrained
+from cuvee.flows.value.source_values import source_games
 from cuvee.flows.value.value_table import FILE, write_values
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
@@ -73,8 +81,9 @@ def run(
         place = folder.valued(question.target)
         place.mkdir(parents=True, exist_ok=True)
         write_values(place / FILE, pool, known, {one.name: one.unit for one in valuers})
+        games = source_games(runner, question.target, question.confidence) if question.sources else ()
         trained = retrained(runner, pool, known, question) if question.retrain else None
-        return _concluded(runner, _Found(valuers, found, pool, target), question, trained)
+        return _concluded(runner, _Found(valuers, found, pool, target), question, games, trained)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,18 +176,22 @@ def _rank(one: Values, other: Values) -> float:
 
 
 def _concluded(
-    runner: Runner, found: _Found, question: ValueQuestion, trained: Retraining | None
+    runner: Runner,
+    found: _Found,
+    question: ValueQuestion,
+    games: tuple[SourceGame, ...],
+    trained: Retraining | None,
 ) -> Valuation:
     config = runner.plan.config
     rows = found.rows(question.confidence, config.seed)
     first = next(one for one in rows if not one.not_run)
-    methods = " ".join(question.methods)
+    methods = " ".join(f"--method {name}" for name in question.methods)
     return Valuation(
         study=config.name,
         created_from=provenance(
             runner,
             runner.plan.reference(Mixture.uniform(config.pool_sources)),
-            f"cuvee value study.yaml --target {question.target} --method {methods}",
+            f"cuvee value study.yaml --target {question.target} {methods}",
         ),
         headline=(),
         verdict=UNJUDGED,
@@ -189,6 +202,7 @@ def _concluded(
         mixture=_prior(runner, first),
         methods=rows,
         agreement=found.agreement(),
+        games=games,
         retraining=trained,
         warnings=_warnings(found, rows),
         confidence=question.confidence,

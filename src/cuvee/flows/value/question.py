@@ -23,6 +23,8 @@ class ValueQuestion:
     """Name of an evaluation of the study."""
     methods: tuple[str, ...]
     """Rows of ``VALUERS``; the first decides about the mixture and the verdict."""
+    sources: bool = False
+    """Value sources exactly as well, by merges and ensembles of all their coalitions."""
     retrain: float = 0.0
     """Share of the pool's tokens that each method keeps to be trained on; 0 trains nothing."""
     seeds: int = 3

@@ -1,0 +1,93 @@
+"""Exact values of sources: every coalition of them merged, or ensembled, and judged on the target.
+
+The utility of a coalition is minus the target's loss of the equal mixture of its sources, as a proxy says it;
+that of none is the seed model's. Intervals are over the documents of the target; another training of the
+branches is not in them.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.value.result import SourceGame, SourcePlayer
+from cuvee.mixture.mixture import Mixture
+from cuvee.models.checkpoint import Checkpoint
+from cuvee.runs.roles import ASKED
+from cuvee.study.pooling import planned_branches
+from cuvee.study.producers.trained import Trainings
+from cuvee.study.proxies import Proxies
+from cuvee.study.runner import Runner
+from cuvee.types import FloatArray
+from cuvee.valuation.source_game import coalitions, leave_one_out, shapley
+
+RESAMPLES = 1000
+"""Bootstrap samples of the target's documents."""
+
+
+def source_games(runner: Runner, target: str, confidence: float) -> tuple[SourceGame, ...]:
+    """A game for every proxy of the study's pool; branches are trained where they are missing.
+
+    Cost: the pool, and 2^m merges and ensembles.
+
+    Raises:
+        ConfigError: there are more sources than can be enumerated.
+    """
+    members = coalitions(len(runner.plan.config.pool_sources))
+    runner.make(Trainings(runner.plan, "training the pool"), planned_branches(runner.plan))
+    scored = Proxies.of(runner).score(
+        [_equal(runner, row.tolist()) for row in members[1:]], [ASKED] * (len(members) - 1)
+    )
+    none = _seed_nats(runner)
+    return tuple(
+        _game(runner, name, np.concatenate([none[None], nats]), target, confidence)
+        for name, nats in scored.nats.items()
+    )
+
+
+def _equal(runner: Runner, member: list[bool]) -> Mixture:
+    names = runner.plan.config.pool_sources
+    count = sum(member)
+    return Mixture.of({name: is_in / count for name, is_in in zip(names, member, strict=True)})
+
+
+def _seed_nats(runner: Runner) -> FloatArray:
+    """Nats of every document under the model that all branches start from [D]."""
+    plan = runner.plan
+    flat = Checkpoint.load(plan.start.folder).read_flat(plan.model.build())
+    return plan.bench.evaluator().score(flat.to(plan.bench.model.device)).nats
+
+
+def _game(runner: Runner, name: str, nats: FloatArray, target: str, confidence: float) -> SourceGame:
+    documents = runner.documents
+    chosen = documents.evaluation == documents.evaluations.index(target)
+    tokens = documents.tokens[chosen].astype(np.float64)
+    by_document = {"shapley": shapley(-nats[:, chosen]), "left": leave_one_out(-nats[:, chosen])}
+    counts = _resamples(len(tokens), runner.plan.config.seed)
+    rows = {what: _intervals(one, tokens, counts, confidence) for what, one in by_document.items()}
+    return SourceGame(name, len(nats), _players(runner.plan.config.pool_sources, rows))
+
+
+def _resamples(documents: int, seed: int) -> FloatArray:
+    rng = np.random.default_rng([seed, documents])
+    return rng.multinomial(documents, np.full(documents, 1.0 / documents), size=RESAMPLES).astype(np.float64)
+
+
+def _intervals(
+    values: FloatArray, tokens: FloatArray, counts: FloatArray, confidence: float
+) -> list[Interval]:
+    """Nats per token of each source, with where other documents of the target would put it."""
+    means = values.sum(axis=1) / tokens.sum()
+    if len(tokens) < 2:
+        return [Interval(float(one), -np.inf, np.inf) for one in means]
+    drawn = (counts @ values.T) / (counts @ tokens)[:, None]
+    tail = (1.0 - confidence) / 2.0
+    ends = np.quantile(drawn, [tail, 1.0 - tail], axis=0)
+    return [
+        Interval(float(one), float(low), float(high)) for one, low, high in zip(means, *ends, strict=True)
+    ]
+
+
+def _players(names: tuple[str, ...], rows: Mapping[str, list[Interval]]) -> tuple[SourcePlayer, ...]:
+    pairs = zip(names, rows["shapley"], rows["left"], strict=True)
+    return tuple(SourcePlayer(name, value, left) for name, value, left in pairs)
