@@ -47,7 +47,11 @@ class Arms:
 
 
 def retrained(
-    runner: Runner, pool: DocumentTable, values: Mapping[str, FloatArray], question: ValueQuestion
+    runner: Runner,
+    pool: DocumentTable,
+    values: Mapping[str, FloatArray],
+    question: ValueQuestion,
+    whole: bool = False,
 ) -> Retraining:
     """Train what is missing, and compare.
 
@@ -56,12 +60,13 @@ def retrained(
         pool: what was valued.
         values: of each method that was run [n].
         question: share, seeds, target.
+        whole: train one epoch of all documents, too.
 
     Raises:
         ConfigError: the share is less than one batch.
     """
     runner = replace(runner, plan=runner.plan.checking)
-    arms = _arms(runner, pool, values, question)
+    arms = _arms(runner, pool, values, question, whole)
     planned = [[_planned(runner, arms, name, seed) for seed in range(question.seeds)] for name in arms.shards]
     trainings = Trainings(runner.plan, "training on selections")
     runner.make(trainings, [one for row in planned for one in row])
@@ -70,7 +75,11 @@ def retrained(
 
 
 def _arms(
-    runner: Runner, pool: DocumentTable, values: Mapping[str, FloatArray], question: ValueQuestion
+    runner: Runner,
+    pool: DocumentTable,
+    values: Mapping[str, FloatArray],
+    question: ValueQuestion,
+    whole: bool,
 ) -> Arms:
     budget = int(question.retrain * pool.size)
     kept = {name: select(one, pool, budget, seed=runner.plan.config.seed) for name, one in values.items()}
@@ -84,11 +93,14 @@ def _arms(
     every = np.arange(len(pool))
     shards = {name: (_shard(runner, pool, one.rows), len(one.rows)) for name, one in kept.items()}
     everything = (_shard(runner, pool, every), len(pool))
-    named = {**shards, EVERYTHING: everything, ONE_EPOCH: everything}
-    tokens = {**dict.fromkeys((*shards, EVERYTHING), fewest), ONE_EPOCH: pool.size}
-    whole = _mixture(runner, pool.tokens_by_source() / pool.size)
+    tokens = {EVERYTHING: fewest} | ({ONE_EPOCH: pool.size} if whole else {})
+    proportional = _mixture(runner, pool.tokens_by_source() / pool.size)
     mixtures = {name: _mixture(runner, one.shares) for name, one in kept.items()}
-    return Arms(named, tokens, {**mixtures, EVERYTHING: whole, ONE_EPOCH: whole})
+    return Arms(
+        shards | dict.fromkeys(tokens, everything),
+        dict.fromkeys(shards, fewest) | tokens,
+        mixtures | dict.fromkeys(tokens, proportional),
+    )
 
 
 def _mixture(runner: Runner, shares: FloatArray) -> Mixture:

@@ -1,0 +1,192 @@
+"""``cuvee value`` and ``cuvee select`` on a real study of some seconds."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from cuvee.cli.app import app
+from cuvee.decisions.interval import Interval
+from cuvee.decisions.value.decision import Valuation
+from cuvee.errors import ConfigError
+from cuvee.execution.local import InProcess
+from cuvee.flows.value import flow
+from cuvee.flows.value.question import ValueQuestion
+from cuvee.flows.value.retraining import EVERYTHING
+from cuvee.report.reports import write_reports
+from cuvee.runs.roles import SELECTED
+from cuvee.runs.store import RunStore
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from tests.study.tiny_study import LANGUAGES, Listener, hashes, texts, write_study, write_texts
+
+HOSTILE = "<script>alert(1)</script> \u202e turned"
+QUESTION = ValueQuestion("evaluations.ka", ("in_run", "dsir"), sources=True, retrain=0.25, seeds=2)
+
+
+def prepared(root: Path) -> StudyFolder:
+    """Four languages, a document of a hostile author among them."""
+    folder = write_study(root)
+    documents = texts("lo")
+    write_texts(root / "text" / "lo.jsonl", [*documents, *(f"{HOSTILE} {one}" for one in documents[:20])])
+    return folder
+
+
+def valued(folder: StudyFolder, question: ValueQuestion = QUESTION) -> Valuation:
+    return flow.run(StudyConfig.load(folder.root), folder, question, Listener(), InProcess())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyFolder, Valuation]:
+    folder = prepared(tmp_path_factory.mktemp("valued"))
+    answer = valued(folder)
+    write_reports(answer, folder.valued("ka"))
+    return folder, answer
+
+
+def test_the_targets_own_source_is_worth_most_by_every_method(study: tuple[StudyFolder, Valuation]) -> None:
+    _, answer = study
+    assert [one.method for one in answer.methods] == ["in_run", "dsir", "random"]
+    for method in answer.methods[:2]:
+        best = max(method.sources, key=lambda one: one.value.mean)
+        assert best.source == "ka"
+        assert best.value.low <= best.value.mean <= best.value.high
+        assert {one.source for one in method.best} == {"ka"}
+    for game in answer.games:
+        assert game.coalitions == 2 ** len(LANGUAGES)
+        assert max(game.players, key=lambda one: one.shapley.mean).source == "ka"
+        assert max(game.players, key=lambda one: one.left_out.mean).source == "ka"
+    assert max(answer.mixture, key=lambda one: one.share).source == "ka"
+
+
+def test_shapley_values_of_sources_sum_to_what_all_gain(study: tuple[StudyFolder, Valuation]) -> None:
+    _, answer = study
+    by = {game.by: sum(one.shapley.mean for one in game.players) for game in answer.games}
+    assert {"merge", "ensemble"} <= set(by)
+    assert all(np.isfinite(one) for one in by.values())
+
+
+def test_retraining_says_what_values_are_worth(study: tuple[StudyFolder, Valuation]) -> None:
+    folder, answer = study
+    assert answer.retraining is not None
+    arms = {one.name: one for one in answer.retraining.arms}
+    assert set(arms) == {"in_run", "dsir", "random", EVERYTHING}
+    assert len({one.tokens for one in arms.values()}) == 1
+    assert arms["dsir"].to_random.high < 0.0  # four invented languages: no harder than that
+    assert np.isnan(arms["random"].to_random.mean)
+    assert answer.verdict.standing == "confirmed"
+    with RunStore(folder.store) as store:
+        assert len(store.runs(role=SELECTED)) == 2 * len(arms)
+
+
+def test_the_same_question_gives_the_same_bytes_and_makes_nothing_again(
+    study: tuple[StudyFolder, Valuation], tmp_path: Path
+) -> None:
+    folder, answer = study
+    before = hashes(folder.checkpoints)
+    listener = Listener()
+    again = flow.run(StudyConfig.load(folder.root), folder, QUESTION, listener, InProcess())
+    assert again == answer
+    assert hashes(folder.checkpoints) == before
+    assert not any("training" in one for one in listener.stages)
+    assert Valuation.from_json(json.loads(json.dumps(answer.as_json()))) == answer
+    elsewhere = valued(prepared(tmp_path))
+    assert elsewhere.methods == answer.methods
+    assert elsewhere.retraining == answer.retraining
+
+
+def test_values_lie_beside_the_page_one_row_a_document(study: tuple[StudyFolder, Valuation]) -> None:
+    folder, answer = study
+    table = pq.read_table(folder.valued("ka") / "values.parquet")
+    assert table.column_names == ["id", "source", "tokens", "in_run", "dsir", "random"]
+    assert table.num_rows == answer.documents
+    assert len(set(table.column("id").to_pylist())) == answer.documents
+    best = answer.methods[0].best[0]
+    row = table.column("id").to_pylist().index(best.id)
+    assert table.column("in_run")[row].as_py() == best.value
+
+
+def test_hostile_text_cannot_script_the_page(study: tuple[StudyFolder, Valuation]) -> None:
+    folder, answer = study
+    first = answer.methods[0]
+    shown = replace(first, best=(replace(first.best[0], text=HOSTILE, id="<b>x</b>"), *first.best[1:]))
+    paths = write_reports(replace(answer, methods=(shown, *answer.methods[1:])), folder.root / "hostile")
+    page = paths[0].read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "\u202e" not in page
+    assert "<b>x</b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("interval", "standing"),
+    [
+        (Interval(-0.1, -0.2, -0.01), "confirmed"),
+        (Interval(0.1, 0.01, 0.2), "refuted"),
+        (Interval(-0.1, -0.3, 0.1), "not confirmed"),
+    ],
+)
+def test_the_verdict_is_of_the_first_methods_selection(
+    study: tuple[StudyFolder, Valuation], interval: Interval, standing: str
+) -> None:
+    _, answer = study
+    assert answer.retraining is not None
+    arms = tuple(
+        replace(one, to_random=interval if one.name == "in_run" else Interval())
+        for one in answer.retraining.arms
+    )
+    judged = replace(answer, retraining=replace(answer.retraining, arms=arms)).judged()
+    assert judged.verdict.standing == standing
+    assert replace(answer, retraining=None).judged().verdict.standing == "not checked"
+
+
+def test_a_selection_becomes_a_source_and_the_study_goes_on(tmp_path: Path) -> None:
+    folder = prepared(tmp_path)
+    study = str(folder.root)
+    asked = CliRunner().invoke(app, ["value", "--target", "ka", "--method", "dsir", study])
+    assert asked.exit_code == 0, asked.output
+    assert "verdict: not checked" in asked.stdout
+    select = ["select", "picked", "--target", "ka", "--method", "dsir", "--budget", "3000", "--study", study]
+    made = CliRunner().invoke(app, [*select, "--json"])
+    assert made.exit_code == 0, made.output
+    kept = json.loads(made.stdout)
+    assert kept["tokens"] <= 3000
+    assert set(kept["sources"]) == {"ka"}
+    lines = [json.loads(one) for one in Path(kept["file"]).read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == kept["documents"]
+    assert {one["text"] for one in lines} <= set(texts("ka"))
+    config = StudyConfig.load(folder.root)
+    assert config.sources["picked"].selected_from == ("ka",)
+    assert "picked" not in config.evaluation_sets
+    assert list((folder.root / "study_files").iterdir())  # as it was before
+    again = CliRunner().invoke(app, [*select])
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+    # The selection is a source like others: it is valued, too.
+    more = CliRunner().invoke(app, ["value", "--target", "ka", "--method", "dsir", study, "--json"])
+    assert more.exit_code == 0, more.output
+    sources = json.loads(more.stdout)["methods"][0]["sources"]
+    values = {one["source"]: one["value"]["mean"] for one in sources}
+    assert max(values, key=values.__getitem__) == "picked"
+
+
+def test_what_cannot_be_asked_is_refused_in_words(
+    study: tuple[StudyFolder, Valuation], tmp_path: Path
+) -> None:
+    folder, _ = study
+    with pytest.raises(ConfigError, match="no such evaluation; it has ka, lo, mi, nu$"):
+        valued(folder, ValueQuestion("zu", ("dsir",)))
+    with pytest.raises(ConfigError, match="method of valuation"):
+        valued(folder, ValueQuestion("ka", ("lava2",)))
+    with pytest.raises(ConfigError, match="at least one method"):
+        ValueQuestion("ka", ())
+    with pytest.raises(ConfigError, match="say 0.25 for 25 percent"):
+        ValueQuestion("ka", ("dsir",), retrain=25)
+    with pytest.raises(ConfigError, match="no noise"):
+        ValueQuestion("ka", ("dsir",), retrain=0.25, seeds=1)
+    with pytest.raises(ConfigError, match="less than a batch"):
+        valued(folder, ValueQuestion("ka", ("dsir",), retrain=0.01))
