@@ -1,11 +1,12 @@
 """The methods of valuation. A new one is a file in ``methods/``, a row here, a name in ``cli/names.py``."""
 
 from cuvee.lookup import row_named
+from cuvee.valuation.methods.d4 import D4
 from cuvee.valuation.methods.dsir import Dsir
 from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.valuer import Valuer
 
-VALUERS: dict[str, Valuer] = {method.name: method for method in (RandomValues(), Dsir())}
+VALUERS: dict[str, Valuer] = {method.name: method for method in (RandomValues(), Dsir(), D4())}
 
 
 def valuer_named(name: str) -> Valuer:
