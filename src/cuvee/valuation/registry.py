@@ -3,11 +3,15 @@
 from cuvee.lookup import row_named
 from cuvee.valuation.methods.d4 import D4
 from cuvee.valuation.methods.density import Density
+from cuvee.valuation.methods.disf import Disf
 from cuvee.valuation.methods.dsir import Dsir
+from cuvee.valuation.methods.knn_shapley import KnnShapley
 from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.valuer import Valuer
 
-VALUERS: dict[str, Valuer] = {method.name: method for method in (RandomValues(), Dsir(), Density(), D4())}
+VALUERS: dict[str, Valuer] = {
+    method.name: method for method in (RandomValues(), Dsir(), Density(), D4(), Disf(), KnnShapley())
+}
 
 
 def valuer_named(name: str) -> Valuer:

@@ -44,7 +44,7 @@ class Density:
     paper: str = "https://arxiv.org/abs/2402.09668"
     unit: str = "nats of inverse density"
     needs: str = "embeddings: a proxy model or an encoder"
-    cost: str = "embeddings, then rows x hashes products a document; 5 minutes for 1e6 on a core"
+    cost: str = "embeddings, then rows x hashes products a document; 2 minutes for 1e6 on a core"
     deviations: str = (
         "Four hashes a row: the kernel of one has a tail so heavy that copies hardly stand out. The width is "
         "found from distances to nearest neighbours. 2^20 buckets a row, as rows are counted in turn."
