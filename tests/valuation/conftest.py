@@ -1,6 +1,5 @@
 """What tests of valuation share: a tiny tokenizer, two topics of made-up words, a small model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cuvee.models.llama import Llama
 from cuvee.sources.tokenizer import Tokenizer, train_tokenizer
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.proxy_model import ProxyModel
+from cuvee.valuation.substrates import Substrates
 
 LETTERS = {"herbs": "aeiou bcdlm", "ships": "aeiou knprt"}
 """Vowels and consonants of the words of each topic."""
@@ -43,10 +43,6 @@ class Tables:
     pool: DocumentTable
     target: DocumentTable
 
-    def reordered(self, rows: Sequence[int]) -> "Tables":
-        """The same documents in another order."""
-        return Tables(self.pool.select(np.asarray(rows)), self.target)
-
 
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
@@ -68,6 +64,12 @@ def tables(tokenizer: Tokenizer) -> Tables:
 
 @pytest.fixture(scope="session")
 def proxy(tokenizer: Tokenizer) -> ProxyModel:
-    """A model that has learnt nothing."""
+    """A model of 100k parameters that has learnt nothing."""
     model = Llama(ModelConfig.for_parameters(100_000, tokenizer.vocabulary_size, 32))
     return ProxyModel(model, model.initial(3))
+
+
+@pytest.fixture(scope="session")
+def proxy_substrates(proxy: ProxyModel) -> Substrates:
+    """What a study has at hand before any training: its proxy."""
+    return Substrates(proxy=proxy)

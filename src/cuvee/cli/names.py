@@ -48,6 +48,11 @@ VALUERS = (
     "forward_inf_raw",
     "forward_inf_newton",
     "rho",
+    "dsir",
+    "density",
+    "d4",
+    "disf",
+    "knn_shapley",
     "random",
 )
 TRAINERS = (

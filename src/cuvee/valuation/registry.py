@@ -1,9 +1,13 @@
 """The methods of valuation. A new one is a file in ``methods/``, a row here, a name in ``cli/names.py``."""
 
 from cuvee.lookup import row_named
+from cuvee.valuation.methods.d4 import D4
+from cuvee.valuation.methods.density import Density
+from cuvee.valuation.methods.disf import Disf
 from cuvee.valuation.methods.dsir import Dsir
 from cuvee.valuation.methods.forward_inf import FORWARD_INF
 from cuvee.valuation.methods.in_run_shapley import IN_RUN
+from cuvee.valuation.methods.knn_shapley import KnnShapley
 from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.methods.rho import Rho
 from cuvee.valuation.valuer import Valuer
@@ -15,6 +19,10 @@ VALUERS: dict[str, Valuer] = {
         *FORWARD_INF,
         Rho(),
         Dsir(),
+        Density(),
+        D4(),
+        Disf(),
+        KnnShapley(),
         RandomValues(),
     )
 }

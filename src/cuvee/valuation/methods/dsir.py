@@ -27,9 +27,7 @@ class Dsir:
     paper: str = "https://arxiv.org/abs/2302.03169"
     unit: str = "nats per token"
     needs: str = ""
-    cost: str = (
-        "two passes over the tokens of the pool and one over the target's; under a minute a 1e9 tokens"
-    )
+    cost: str = "two passes over the tokens of the pool; under a minute a 1e9 tokens"
     deviations: str = (
         "N-grams of the study's tokens, not of words. The target's frequencies shrink towards the pool's. "
         "Weights are per token, and a short document is filled up with average tokens, so that none wins by "
