@@ -1,6 +1,6 @@
 """What tests of valuation share: a tiny tokenizer, two topics of made-up words, a small model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,14 @@ import pytest
 from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
 from cuvee.sources.tokenizer import Tokenizer, train_tokenizer
+from cuvee.training.loop import train
+from cuvee.training.recipe import Recipe
+from cuvee.training.state import TrainingState
+from cuvee.valuation.document_stream import DocumentStream
 from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.hashed_ngrams import HashedNgrams
 from cuvee.valuation.proxy_model import ProxyModel
+from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.substrates import Substrates
 
 LETTERS = {"herbs": "aeiou bcdlm", "ships": "aeiou knprt"}
@@ -73,3 +79,18 @@ def proxy(tokenizer: Tokenizer) -> ProxyModel:
 def proxy_substrates(proxy: ProxyModel) -> Substrates:
     """What a study has at hand before any training: its proxy."""
     return Substrates(proxy=proxy)
+
+
+@pytest.fixture(scope="session")
+def learnt(tables: Tables, proxy: ProxyModel) -> Substrates:
+    """A proxy that has read the pool once, Adam's moments, and a training that goes on from there."""
+    recipe = Recipe(steps=1, batch_sequences=4, context_length=32, learning_rate=3e-3)
+    fresh = TrainingState.fresh(proxy.flat)
+    stream = DocumentStream.of(tables.pool, recipe, 0)
+    state = train(proxy.model, fresh, stream, replace(recipe, steps=stream.steps), key="learnt")
+    moments = state.second_moment / (1.0 - recipe.beta2**state.updates)
+    return Substrates(
+        proxy=ProxyModel(proxy.model, state.flat, moments),
+        training=ProxyTraining(proxy.model, state, "learnt", recipe),
+        encoder=HashedNgrams.fitted(tables.pool),
+    )

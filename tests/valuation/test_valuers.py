@@ -7,9 +7,7 @@ import pytest
 
 from cuvee.errors import ConfigError
 from cuvee.types import FloatArray
-from cuvee.valuation.hashed_ngrams import HashedNgrams
 from cuvee.valuation.methods.knn_shapley import KnnShapley
-from cuvee.valuation.proxy_model import ProxyModel
 from cuvee.valuation.registry import VALUERS, valuer_named
 from cuvee.valuation.substrates import NotAtHand, Substrates
 from cuvee.valuation.valuer import Valuer
@@ -19,9 +17,9 @@ ROWS = pytest.mark.parametrize("method", VALUERS.values(), ids=VALUERS)
 
 
 @pytest.fixture
-def at_hand(tables: Tables, proxy: ProxyModel) -> Substrates:
+def at_hand(learnt: Substrates) -> Substrates:
     """What rows of the table may need, as far as a test of all of them can have it."""
-    return Substrates(proxy=proxy, encoder=HashedNgrams.fitted(tables.pool))
+    return learnt
 
 
 def valued(method: Valuer, tables: Tables, substrates: Substrates, seed: int) -> FloatArray:

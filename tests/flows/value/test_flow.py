@@ -178,13 +178,13 @@ def test_what_cannot_be_asked_is_refused_in_words(
     study: tuple[StudyFolder, Valuation], tmp_path: Path
 ) -> None:
     folder, _ = study
-    with pytest.raises(ConfigError, match="no such evaluation; it has ka, lo, mi, nu$"):
+    with pytest.raises(ConfigError, match=r"no such evaluation; it has ka, lo, mi, nu$"):
         valued(folder, ValueQuestion("zu", ("dsir",)))
     with pytest.raises(ConfigError, match="method of valuation"):
         valued(folder, ValueQuestion("ka", ("lava2",)))
     with pytest.raises(ConfigError, match="at least one method"):
         ValueQuestion("ka", ())
-    with pytest.raises(ConfigError, match="say 0.25 for 25 percent"):
+    with pytest.raises(ConfigError, match="say 0\\.25 for 25 percent"):
         ValueQuestion("ka", ("dsir",), retrain=25)
     with pytest.raises(ConfigError, match="no noise"):
         ValueQuestion("ka", ("dsir",), retrain=0.25, seeds=1)
