@@ -23,6 +23,8 @@ from cuvee.merging import registry as mergers
 from cuvee.runs.formats import registry as formats
 from cuvee.search.methods import registry as methods
 from cuvee.sources.readers import READERS
+from cuvee.valuation import registry as valuers
+from cuvee.valuation.registry import VALUERS
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).with_name("registries.md")
@@ -46,7 +48,7 @@ def main() -> None:
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *_of_fits(), *_of_files(), *_of_models()])
+    return "\n".join([HEAD, *_of_fits(), *_of_documents(), *_of_files(), *_of_models()])
 
 
 # --- sections ---------------------------------------------------------------------------------------
@@ -60,6 +62,16 @@ def _of_fits() -> Iterator[str]:
         "`method` under `search` in a study file, and `cuvee simulate --method NAME`.",
         ("method", *PUBLISHED),
         _published(methods.SEARCH_METHODS, methods),
+    )
+
+
+def _of_documents() -> Iterator[str]:
+    """What documents are valued by."""
+    yield _section(
+        "Methods of valuation",
+        "`cuvee value STUDY --target EVALUATION --method NAME`. Values are higher for documents to keep.",
+        ("method", *PUBLISHED, "unit"),
+        ((*row, one.unit) for row, one in zip(_published(VALUERS, valuers), VALUERS.values(), strict=True)),
     )
 
 

@@ -21,10 +21,11 @@ from cuvee.question.question import LAW
 from cuvee.search.methods.registry import SEARCH_METHODS
 from cuvee.study.file.effort import EFFORTS
 from cuvee.study.start.demo import DEMO_EFFORT
+from cuvee.valuation.registry import VALUERS
 
 COMMANDS = [
-    "init", "run", "check", "scale", "search", "status", "report", "add-source", "change", "demo", "doctor",
-    "fit", "optimise", "simulate", "export", "check-export",
+    "init", "run", "check", "scale", "search", "value", "select", "status", "report",
+    "add-source", "change", "demo", "doctor", "fit", "optimise", "simulate", "export", "check-export",
 ]  # fmt: skip
 SOURCE = Path(cuvee.__file__).parents[1]
 HEAVY = {"torch", "transformers", "scipy", "pydantic", "numpy", "pyarrow", "yaml", "tokenizers", "pandas"}
@@ -87,6 +88,7 @@ def test_a_wrong_command_line(arguments: list[str]) -> None:
         (names.LAWS, LAWS),
         (names.METHODS, SEARCH_METHODS),
         (names.TRAINERS, EXPORTERS),
+        (names.VALUERS, VALUERS),
         (names.METHODS_COMPARED, METHODS),
         ((names.DEFAULT_LAW,), (LAW,)),
     ],
@@ -103,6 +105,8 @@ def test_the_names_that_help_lists_are_those_of_the_table(listed: tuple[str, ...
         ("simulate", "law", names.LAWS),
         ("simulate", "method", names.METHODS),
         ("search", "method", names.METHODS),
+        ("value", "method", names.VALUERS),
+        ("select", "method", names.VALUERS),
         ("export", "to", names.TRAINERS),
     ],
 )

@@ -6,6 +6,7 @@ search     which experiment to make next, until a rule ends it (``cuvee search``
 fit        which mixture a table of runs speaks for (``cuvee fit``, ``cuvee optimise``)
 simulate   which method of search finds the best mixture of a table (``cuvee simulate``)
 check      whether fresh trainings bear an answer out (``cuvee check``)
+value      what documents and sources are worth for a target (``cuvee value``, ``cuvee select``)
 change     what runs are worth after sources changed (``cuvee change``)
 
 A new flow is a folder here, a decision in ``decisions/``, a view and a row of ``REPORTS`` in ``report/``, and
@@ -16,7 +17,7 @@ a command in ``cli/``; an answer to a study has its row in ``FLOWS`` of ``study/
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["ablation", "change", "check", "fit", "scale", "search", "simulate"]
+__all__ = ["ablation", "change", "check", "fit", "scale", "search", "simulate", "value"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -17,6 +17,7 @@ from cuvee.execution.local import InProcess
 from cuvee.flows.value import flow
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.flows.value.retraining import EVERYTHING
+from cuvee.flows.value.selecting import SelectionRequest, keep
 from cuvee.report.reports import write_reports
 from cuvee.runs.roles import SELECTED
 from cuvee.runs.store import RunStore
@@ -84,7 +85,7 @@ def test_retraining_says_what_values_are_worth(study: tuple[StudyFolder, Valuati
 
 
 def test_the_same_question_gives_the_same_bytes_and_makes_nothing_again(
-    study: tuple[StudyFolder, Valuation], tmp_path: Path
+    study: tuple[StudyFolder, Valuation],
 ) -> None:
     folder, answer = study
     before = hashes(folder.checkpoints)
@@ -94,6 +95,13 @@ def test_the_same_question_gives_the_same_bytes_and_makes_nothing_again(
     assert hashes(folder.checkpoints) == before
     assert not any("training" in one for one in listener.stages)
     assert Valuation.from_json(json.loads(json.dumps(answer.as_json()))) == answer
+
+
+@pytest.mark.slow
+def test_the_same_text_elsewhere_gives_the_same_values(
+    study: tuple[StudyFolder, Valuation], tmp_path: Path
+) -> None:
+    _, answer = study
     elsewhere = valued(prepared(tmp_path))
     assert elsewhere.methods == answer.methods
     assert elsewhere.retraining == answer.retraining
@@ -144,34 +152,47 @@ def test_the_verdict_is_of_the_first_methods_selection(
     assert replace(answer, retraining=None).judged().verdict.standing == "not checked"
 
 
-def test_a_selection_becomes_a_source_and_the_study_goes_on(tmp_path: Path) -> None:
+def test_a_selection_becomes_a_source_that_is_valued_like_others(tmp_path: Path) -> None:
     folder = prepared(tmp_path)
-    study = str(folder.root)
+    question = ValueQuestion("ka", ("dsir",))
+    valued(folder, question)
+    config, file = StudyConfig.load(folder.root), folder.root / "study.yaml"
+    request = SelectionRequest("picked", "ka", "dsir", 3000)
+    kept = keep(config, folder, file, request, Listener(), InProcess())
+    assert kept.tokens <= 3000
+    assert set(kept.sources) == {"ka"}
+    lines = [json.loads(one) for one in Path(kept.file).read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == kept.documents
+    assert {one["text"] for one in lines} <= set(texts("ka"))
+    changed = StudyConfig.load(folder.root)
+    assert changed.sources["picked"].selected_from == ("ka",)
+    assert "picked" not in changed.evaluation_sets
+    assert list((folder.root / "study_files").iterdir())  # as it was before
+    with pytest.raises(ConfigError, match="is there already"):
+        keep(changed, folder, file, request, Listener(), InProcess())
+    sources = {one.source: one.value.mean for one in valued(folder, question).methods[0].sources}
+    assert max(sources, key=sources.__getitem__) == "picked"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "../up", ".hidden"])
+def test_a_selection_has_the_name_of_a_file(name: str) -> None:
+    with pytest.raises(ConfigError, match="no name of a source"):
+        SelectionRequest(name, "ka", "dsir", 3000)
+
+
+@pytest.mark.slow
+def test_the_commands_value_and_select(tmp_path: Path) -> None:
+    study = str(prepared(tmp_path).root)
     asked = CliRunner().invoke(app, ["value", "--target", "ka", "--method", "dsir", study])
     assert asked.exit_code == 0, asked.output
     assert "verdict: not checked" in asked.stdout
     select = ["select", "picked", "--target", "ka", "--method", "dsir", "--budget", "3000", "--study", study]
     made = CliRunner().invoke(app, [*select, "--json"])
     assert made.exit_code == 0, made.output
-    kept = json.loads(made.stdout)
-    assert kept["tokens"] <= 3000
-    assert set(kept["sources"]) == {"ka"}
-    lines = [json.loads(one) for one in Path(kept["file"]).read_text(encoding="utf-8").splitlines()]
-    assert len(lines) == kept["documents"]
-    assert {one["text"] for one in lines} <= set(texts("ka"))
-    config = StudyConfig.load(folder.root)
-    assert config.sources["picked"].selected_from == ("ka",)
-    assert "picked" not in config.evaluation_sets
-    assert list((folder.root / "study_files").iterdir())  # as it was before
-    again = CliRunner().invoke(app, [*select])
+    assert json.loads(made.stdout)["tokens"] <= 3000
+    again = CliRunner().invoke(app, select)
     assert again.exit_code == 2
     assert "is there already" in again.stderr
-    # The selection is a source like others: it is valued, too.
-    more = CliRunner().invoke(app, ["value", "--target", "ka", "--method", "dsir", study, "--json"])
-    assert more.exit_code == 0, more.output
-    sources = json.loads(more.stdout)["methods"][0]["sources"]
-    values = {one["source"]: one["value"]["mean"] for one in sources}
-    assert max(values, key=values.__getitem__) == "picked"
 
 
 def test_what_cannot_be_asked_is_refused_in_words(

@@ -1,1 +1,5 @@
-"""The decision of ``cuvee value``: what documents and sources are worth for a target."""
+"""What ``cuvee value`` concludes."""
+
+from cuvee.decisions.value.decision import Valuation
+
+__all__ = ["Valuation"]

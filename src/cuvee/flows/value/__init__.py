@@ -1,1 +1,12 @@
-"""What documents and sources of a study are worth for a target."""
+"""What documents of a study are worth for a target: the flow of ``cuvee value`` and ``cuvee select``.
+
+question = ValueQuestion("questions", ("in_run",))
+valuation = run(StudyConfig.load(path), StudyFolder.of(path), question)
+"""
+
+from cuvee.decisions.value.decision import Valuation
+from cuvee.flows.value.flow import run
+from cuvee.flows.value.question import ValueQuestion
+from cuvee.flows.value.selecting import SelectionRequest, keep
+
+__all__ = ["SelectionRequest", "Valuation", "ValueQuestion", "keep", "run"]
