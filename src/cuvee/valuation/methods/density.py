@@ -46,18 +46,17 @@ class Density:
     needs: str = "embeddings: a proxy model or an encoder"
     cost: str = "embeddings, then rows x hashes products a document; 2 minutes for 1e6 on a core"
     deviations: str = (
-        "Four hashes a row: the kernel of one has a tail so heavy that copies hardly stand out. The width is "
+        "Four hashes a row: the kernel of one has a tail so heavy that copies stand out little. The width is "
         "found from distances to nearest neighbours. 2^20 buckets a row, as rows are counted in turn, and "
         "what shares a bucket by chance is taken off."
     )
     rows: int = 1000
     """R, the paper's."""
     hashes: int = 4
-    """m: with 4, planted copies that are 19 % of a pool are below 5 % of what is kept; with 1 they stay."""
+    """m: with 4, planted copies that are 19 % of a pool are 1 % of what is kept, with 1 they are 12 %."""
     at_neighbour: float = 0.01
     """Kernel at the median distance to the nearest neighbour. All usual neighbours together then weigh about
-    half as much as the document itself, and a near copy nearly as much; at 0.1 the neighbourhood weighs more
-    than copies do."""
+    half as much as the document itself, and a near copy nearly as much; at 0.1 they weigh thrice as much."""
 
     def value(
         self, pool: DocumentTable, target: DocumentTable, substrates: Substrates, seed: int
