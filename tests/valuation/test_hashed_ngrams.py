@@ -56,3 +56,12 @@ def test_the_key_says_what_decides_the_vectors(tables: Tables) -> None:
     assert one.key == HashedNgrams.fitted(tables.pool).key
     assert len({one.key, other.key, HashedNgrams.fitted(tables.pool, 64).key}) == 3
     assert one.width == 256
+
+
+def test_no_document_cancels_itself(tokenizer: Tokenizer) -> None:
+    """With one place for all n-grams, half of the documents of a single token would have no length."""
+    texts = [tokenizer.decode([one]) for one in range(40, 90)]
+    pool = DocumentTable.of_texts([text for text in texts if text.isascii()], tokenizer)
+    vectors = HashedNgrams.fitted(pool, 1).embed(pool, np.arange(len(pool)))
+    assert len(pool) > 20 and (np.abs(vectors) > 0).all()
+    assert np.isfinite(Substrates(encoder=HashedNgrams.fitted(pool, 1)).embeddings(pool)).all()

@@ -2,8 +2,8 @@
 
 Documents are looked at in an order. One is dropped if its cosine to an earlier one *that stays* is above a
 threshold, so every dropped document has a near copy among those kept, and no two kept ones are near. A chain
-A ~ B ~ C with A not near C loses B alone. Only pairs that share a cell of a spherical k-means are compared: a
-document with those of the two cells nearest to it.
+A ~ B ~ C with A not near C loses B alone. Among many documents only those of the two nearest cells of a
+spherical k-means are compared with one.
 
 Abbas et al. 2023, SemDeDup, https://arxiv.org/abs/2303.09540. It compares within one cell, with earlier
 documents whether they stay or not, and so drops C for the sake of B, which is gone. Its threshold fits one
@@ -24,7 +24,7 @@ EXACT = 4096
 CELLS = 2
 """Cells that a document is compared in: near copies on either side of a border still meet."""
 STEPS = 12
-"""Of the bisection for a threshold: the share dropped is within 1/4096 of the documents above it."""
+"""Of the bisection for a threshold, which is found among 2^12 documents, or as many parts of more."""
 
 
 def duplicates(
@@ -77,14 +77,14 @@ class NearCopies:
         In rounds, one for each further link of the longest chain: whoever is near one that stays is dropped,
         then whoever has no earlier near one left stays.
         """
-        open_ = np.asarray(self.nearest > similarity)
-        stays, dropped = ~open_, np.zeros(len(open_), dtype=np.bool_)
-        while open_.any():
-            near = open_ & (self._earlier(open_, stays) > similarity)
+        undecided = np.asarray(self.nearest > similarity)
+        stays, dropped = ~undecided, np.zeros(len(undecided), dtype=np.bool_)
+        while undecided.any():
+            near = undecided & (self._earlier(undecided, stays) > similarity)
             dropped |= near
-            open_ = open_ & ~near
-            stays = open_ & ~(self._earlier(open_, open_) > similarity)
-            open_ = open_ & ~stays
+            undecided = undecided & ~near
+            stays = undecided & ~(self._earlier(undecided, undecided) > similarity)
+            undecided = undecided & ~stays
         return dropped
 
     def similarity_for(self, share: float) -> float:
@@ -122,10 +122,8 @@ class NearCopies:
         asks, at = np.nonzero(np.broadcast_to(asking[:, None], self.cells.shape))
         visited, home = self.cells[asks, at], self.cells[:, 0]
         answers = np.flatnonzero(among)
-        asks, answers = (
-            asks[np.argsort(visited, kind="stable")],
-            answers[np.argsort(home[answers], kind="stable")],
-        )
+        asks = asks[np.argsort(visited, kind="stable")]
+        answers = answers[np.argsort(home[answers], kind="stable")]
         bounds = np.arange(int(self.cells.max()) + 2)
         asked = np.searchsorted(np.sort(visited), bounds)
         found = np.searchsorted(home[answers], bounds)

@@ -24,9 +24,8 @@ NGRAMS = 2
 BUCKETS = 1 << 16
 """Whose frequencies are known to ``HashedNgrams``: half a MiB."""
 FREQUENT = 3e-4
-"""An n-gram of this frequency counts half. The middle of the range that the paper found to do well. Copies
-with a
-tenth of their words changed stand apart there from documents of one layout; at 1e-3 and 1e-4 less so."""
+"""An n-gram of this frequency counts half. The middle of the range that the paper found to do well: copies
+with a tenth of their words changed stand apart from documents of one layout, at 1e-3 and 1e-4 less so."""
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -117,7 +116,11 @@ class HashedNgrams:
             mass = signs * self.weights[buckets_of(hashes, len(self.weights))]
             # The lower half of a hash: what shares a bucket of weights need not share a place.
             place = buckets_of(hashes << _HALF, self.size)
-            place += np.repeat(np.arange(len(places)) * self.size, np.diff(begins))
-            sums = np.bincount(place.ravel(), mass.ravel(), minlength=len(places) * self.size)
-            result[places] = sums.reshape(len(places), self.size)
+            flat_place = place + np.repeat(np.arange(len(places)) * self.size, np.diff(begins))
+            sums = np.bincount(flat_place.ravel(), mass.ravel(), minlength=len(places) * self.size)
+            sums = sums.reshape(len(places), self.size)
+            # One token in 512 that stands alone cancels itself: its bigram has its place and the other sign.
+            lost = np.flatnonzero(~sums.any(axis=1))
+            sums[lost, place[0, begins[lost]]] = 1.0
+            result[places] = sums
         return result

@@ -6,6 +6,7 @@ from scipy.stats import spearmanr
 
 from cuvee.errors import ConfigError
 from cuvee.types import AnyArray, Float32Array
+from cuvee.valuation.methods import density
 from cuvee.valuation.methods.density import Density, kernel, neighbour_distance, race, relative_width
 from cuvee.valuation.neighbours import unit_vectors
 
@@ -33,6 +34,16 @@ def test_the_sketch_is_its_kernel(hashes: int, agreement: float) -> None:
     found = race(vectors, width, 1000, hashes, 0)
     assert spearmanr(found, exact).statistic >= 0.97
     assert float((found / exact).mean()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_buckets_shared_by_chance_are_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """800 documents in 64 buckets: each shares one with a dozen others that it is not near to."""
+    vectors = uneven(800, 0)
+    width = neighbour_distance(vectors, 0) * relative_width(0.1, 4)
+    exact = kernel(distances(vectors), width, 4).mean(axis=1)
+    monkeypatch.setattr(density, "_BITS", 6)
+    found = race(vectors, width, 1000, 4, 0)
+    assert float((found / exact).mean()) == pytest.approx(1.0, abs=0.05)
 
 
 def test_the_kernel_is_the_probability_that_hashes_agree() -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from cuvee.errors import ConfigError
 from cuvee.sources.tokenizer import Tokenizer, train_tokenizer
+from cuvee.types import FloatArray
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.methods.dsir import Dsir, log_weights
 from cuvee.valuation.substrates import Substrates
 from tests.valuation.conftest import Tables, texts_of
+from tests.valuation.corpus import CORPUS, domain_texts, needs_corpus
 
 NOTHING = Substrates()
 
@@ -85,3 +87,22 @@ def test_another_tokenizer_is_refused(tables: Tables, tmp_path: Path) -> None:
     target = DocumentTable.of_texts(["some words"], other)
     with pytest.raises(ConfigError, match="dsir: the pool was tokenized by 'tokenizer' and the target by"):
         Dsir().value(tables.pool, target, NOTHING, 0)
+
+
+@needs_corpus
+def test_medical_text_is_found_among_eight_domains(tmp_path: Path) -> None:
+    """Pieces of 512 characters; ten of the medical ones are noise, the letters of a text in any order."""
+    others = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and path.name != "medical")
+    medical, rng = domain_texts("medical", 100, 512), np.random.default_rng(0)
+    noise = ["".join(rng.permutation(list(text))) for text in medical[:10]]
+    texts = [*noise, *medical[10:60], *(text for one in others for text in domain_texts(one, 60, 512))]
+    tokenizer = train_tokenizer(texts, 1024, tmp_path / "tokenizer")
+    pool, target = (DocumentTable.of_texts(one, tokenizer) for one in (texts, medical[60:]))
+    values = Dsir().value(pool, target, NOTHING, 0)
+    assert won(values[10:60], values[60:]) >= 0.99
+    assert won(values[10:60], values[:10]) >= 0.99
+
+
+def won(better: FloatArray, worse: FloatArray) -> float:
+    """Area under the curve: share of pairs in which the first is higher."""
+    return float((better[:, None] > worse).mean())

@@ -7,7 +7,7 @@ side is the same number from k x k products instead of d x d. Greedy inside rand
 with a drawn document, and takes whichever document of the batch raises E least; then the next set begins from
 what is left, until the batch is in order. Pure diversity: noise is diverse, so see to quality first.
 
-DiSF, ICLR 2025, Combatting Dimensional Collapse in LLM Pre-Training Data via Diversified File Selection,
+Fan et al. 2025, Combatting Dimensional Collapse in LLM Pre-Training Data via Diversified File Selection,
 https://arxiv.org/abs/2504.20644.
 """
 
