@@ -39,6 +39,9 @@ class Bigram:
         log_probs = (torch.tanh(views["embedding"]) @ views["head"]).log_softmax(-1)
         return log_probs[inputs, targets]
 
+    def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
+        return torch.tanh(self.layout.views(flat)["embedding"])[inputs]
+
     def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         return -self.token_log_probs(flat, inputs, targets).mean()
 

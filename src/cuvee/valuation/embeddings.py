@@ -1,12 +1,11 @@
 """Embeddings of documents: unit vectors, near for documents that are alike (valuation).
 
-The default takes no further model: the mean over tokens of the last states of the study's own proxy, less
-their mean over documents where a table is embedded for comparison. Encoders of others are options
-(``encoders.py``).
+The default takes no further model: the mean over tokens of the last states of the study's own proxy, less the
+mean over documents. Encoders of others are options (``encoders.py``).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -14,12 +13,16 @@ import torch
 
 from cuvee.errors import ConfigError
 from cuvee.evaluation.likelihood import BATCH_TOKENS
-from cuvee.types import Float32Array, IntArray
+from cuvee.hashing import digest_bytes
+from cuvee.types import Float32Array, FloatArray, IntArray
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.proxy_model import ProxyModel
 
 BLOCK_TOKENS = 1 << 17
 """Tokens between two notes of progress: a second or some on a CPU core with a model of 1M parameters."""
+
+CENTRED_ON = 256
+"""Documents behind a centre: its error is a sixteenth of the spread of documents."""
 
 
 class Embedder(Protocol):
@@ -42,14 +45,30 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ProxyStates:
-    """The mean of a proxy model's last states over the tokens of a document."""
+    """The mean of a proxy model's last states over the tokens of a document, less a centre."""
 
     proxy: ProxyModel
+    centre: FloatArray | None = field(default=None, repr=False)
+    """Mean over documents [d]; None is zero."""
+
+    @classmethod
+    def fitted(cls, proxy: ProxyModel, documents: DocumentTable) -> "ProxyStates":
+        """With the mean over some hundred documents as the centre, evenly spread over a table.
+
+        States of a model share a large part, which says nothing of a document: without a centre all
+        documents look alike.
+        """
+        rows = np.unique(np.linspace(0, len(documents) - 1, CENTRED_ON).astype(np.int64))
+        if len(rows) < 2:  # less its own centre one document would be nothing
+            return cls(proxy)
+        chosen = documents.select(rows)
+        return cls(proxy, cls(proxy).embed(chosen, np.arange(len(chosen))).astype(np.float64).mean(axis=0))
 
     @property
     def key(self) -> str:
-        """Of the model."""
-        return f"states-{self.proxy.key}"
+        """Of the model and the centre."""
+        centre = digest_bytes(self.centre.tobytes()) if self.centre is not None else ""
+        return f"states-{self.proxy.key}-{centre}"
 
     @property
     def width(self) -> int:
@@ -71,7 +90,8 @@ class ProxyStates:
                 sums = (states * counted[..., None]).sum(dim=1).numpy()
                 np.add.at(total, place[windows.row[chosen] - first], sums)
         count = np.bincount(place[windows.row - first], weights=windows.length, minlength=len(rows))
-        return (total / count[:, None]).astype(np.float32)
+        means = total / count[:, None]
+        return (means if self.centre is None else means - self.centre).astype(np.float32)
 
 
 def embedded(embedder: Embedder, documents: DocumentTable, done: int = 0) -> Iterator[Float32Array]:

@@ -55,7 +55,7 @@ class Valued:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class MethodAgreement:
     """How two methods rank the same documents."""
 
     one: str
@@ -145,7 +145,7 @@ class ValueResult(Concluded):
     """A prior of the mixture, by UtiliMax from the values of the first method."""
     methods: tuple[Valued, ...]
     """In the order in which they were asked for, baselines last."""
-    agreement: tuple[Agreement, ...]
+    agreement: tuple[MethodAgreement, ...]
     games: tuple[SourceGame, ...]
     """Empty where sources were not valued exactly."""
     retraining: Retraining | None

@@ -9,6 +9,8 @@ from cuvee.study.pooling import planned_seed
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
 from cuvee.training.run import start_of
+from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.embeddings import ProxyStates
 from cuvee.valuation.judge import Judge
 from cuvee.valuation.kept_rows import KeptRows
 from cuvee.valuation.proxy_model import ProxyModel
@@ -16,7 +18,7 @@ from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.substrates import Substrates
 
 
-def at_hand(runner: Runner, judge: Judge | None = None) -> Substrates:
+def at_hand(runner: Runner, pool: DocumentTable, judge: Judge | None = None) -> Substrates:
     """The substrates of a study; its seed model is trained where it is not there yet.
 
     Derivatives are taken of the model in float32 on the processor and not compiled, whatever it is trained
@@ -31,8 +33,10 @@ def at_hand(runner: Runner, judge: Judge | None = None) -> Substrates:
     run = plan.reference(Mixture.uniform(plan.config.pool_sources))
     _, state = start_of(replace(run, model=spec), model)
     moments = state.second_moment / (1.0 - run.recipe.beta2**state.updates) if state.updates else None
+    proxy = ProxyModel(model, flat, moments, run.recipe.epsilon)
     return Substrates(
-        proxy=ProxyModel(model, flat, moments, run.recipe.epsilon),
+        proxy=proxy,
+        encoder=ProxyStates.fitted(proxy, pool),
         training=ProxyTraining(
             model, state, digest([plan.start.key, state.updates]), replace(run.recipe, dtype="float32")
         ),

@@ -11,7 +11,6 @@ from cuvee.decisions.interval import Interval
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.value.decision import Valuation
 from cuvee.decisions.value.result import (
-    Agreement,
     Retraining,
     SourceGame,
     Valued,
@@ -74,7 +73,7 @@ def run(
     with opened(config, folder, progress, executor) as runner:
         target = target_documents(runner.plan.material, question.target)
         pool = pool_documents(runner.plan)
-        substrates = at_hand(runner, judge)
+        substrates = at_hand(runner, pool, judge)
         found = _values(valuers, pool, target, substrates, config.seed)
         _check_asked(question, found)
         known = {name: one.of_document for name, one in found.values.items()}
@@ -157,11 +156,11 @@ class _Found:
             self.pool.text(row)[:SHOWN_CHARACTERS],
         )
 
-    def agreement(self) -> tuple[Agreement, ...]:
+    def agreement(self) -> tuple[MethodAgreement, ...]:
         """Of every two methods."""
         names = list(self.run.values)
         return tuple(
-            Agreement(one, other, _rank(self.run.values[one], self.run.values[other]))
+            MethodAgreement(one, other, _rank(self.run.values[one], self.run.values[other]))
             for place, one in enumerate(names)
             for other in names[place + 1 :]
         )
