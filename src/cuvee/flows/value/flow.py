@@ -11,6 +11,7 @@ from cuvee.decisions.interval import Interval
 from cuvee.decisions.shares import SourceShare
 from cuvee.decisions.value.decision import Valuation
 from cuvee.decisions.value.result import (
+    MethodAgreement,
     Retraining,
     SourceGame,
     Valued,

@@ -54,7 +54,7 @@ class SelectionRequest:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptSelection:
     """What was selected."""
 
     name: str
@@ -76,7 +76,7 @@ def keep(
     request: SelectionRequest,
     progress: Progress | None = None,
     executor: Executor | None = None,
-) -> Kept:
+) -> KeptSelection:
     """Select, write the text, and add the source to the study file; the file before is kept.
 
     Raises:
@@ -103,7 +103,7 @@ def keep(
         changed = changed.with_pool((*config.pool, request.name))
     _ = changed.config  # it must be a study before it is written
     changed.write()
-    return Kept(request.name, str(file), len(selection.rows), selection.tokens, used)
+    return KeptSelection(request.name, str(file), len(selection.rows), selection.tokens, used)
 
 
 def _write(file: Path, runner: Runner, selection: Selection, values: FloatArray) -> None:
