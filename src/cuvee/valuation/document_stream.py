@@ -15,8 +15,7 @@ class DocumentStream:
     """The documents of a pool in a seeded order, one behind the other, in batches; once.
 
     Documents end with an end-of-text token; windows may hold parts of several, as in any training. The last
-    tokens, less than a batch, are read first: the first batch begins before the first document ends the
-    order.
+    batch is filled up from the beginning.
     """
 
     pool: DocumentTable
@@ -55,12 +54,16 @@ class DocumentStream:
         shape = (self.batch_sequences, self.context_length)
         return tokens[:-1].reshape(shape), tokens[1:].reshape(shape)
 
+    def owners(self, step: int) -> IntArray:
+        """The document of each target of a step, a row of the pool [B T]."""
+        places = self._positions(step) % int(self.ends[-1])
+        return self.order[np.searchsorted(self.ends, places, side="right")]
+
     def summed(self, rows: AnyArray) -> FloatArray:
         """Sums over the tokens of each document [n]; a token that was read twice counts once, on the mean."""
         total, count = np.zeros(len(self.pool)), np.zeros(len(self.pool))
-        length = int(self.ends[-1])
         for step in range(self.steps):
-            owner = self.order[np.searchsorted(self.ends, self._positions(step) % length, side="right")]
+            owner = self.owners(step)
             np.add.at(total, owner, np.asarray(rows[step], dtype=np.float64))
             np.add.at(count, owner, 1.0)
         result: FloatArray = total * (self.pool.length + 1) / np.maximum(count, 1.0)
