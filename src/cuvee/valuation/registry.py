@@ -1,10 +1,13 @@
 """The methods of valuation. A new one is a file in ``methods/``, a row here, a name in ``cli/names.py``."""
 
 from cuvee.lookup import row_named
+from cuvee.valuation.methods.gotd import GotD
+from cuvee.valuation.methods.lava import Lava
+from cuvee.valuation.methods.projektor import Projektor
 from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.valuer import Valuer
 
-VALUERS: dict[str, Valuer] = {method.name: method for method in (RandomValues(),)}
+VALUERS: dict[str, Valuer] = {method.name: method for method in (RandomValues(), Lava(), GotD(), Projektor())}
 
 
 def valuer_named(name: str) -> Valuer:
