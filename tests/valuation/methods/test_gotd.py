@@ -1,7 +1,5 @@
 """GOT-D fills the gap between pool and target."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -30,7 +28,7 @@ def gap(seed: int) -> tuple[FloatArray, FloatArray, IntArray]:
     return pool, target, kind
 
 
-def shares(kind: IntArray, order: Sequence[int]) -> list[float]:
+def shares(kind: IntArray, order: IntArray) -> list[float]:
     return (np.bincount(kind[order], minlength=3) / len(order)).tolist()
 
 

@@ -138,7 +138,8 @@ def fit_projektor(shares: FloatArray, distances: FloatArray, losses: FloatArray)
     terms = _terms(shares, distances)
     if not (np.isfinite(terms).all() and np.isfinite(losses).all()):
         raise ConfigError("projektor: shares, distances and losses must be finite; leave failed runs out")
-    return ProjektorFit(np.linalg.lstsq(terms, losses, rcond=None)[0])
+    coefficients: FloatArray = np.linalg.lstsq(terms, losses, rcond=None)[0].astype(np.float64)
+    return ProjektorFit(coefficients)
 
 
 def log_linear_loss(small: float, large: float, sizes: tuple[float, float], size: float) -> float:
