@@ -75,7 +75,8 @@ class SquaredDistances:
         """See ``GroundCost.block``."""
         x, y = self.x[rows].astype(np.float64), self.y[columns].astype(np.float64)
         squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)
-        return np.maximum(squares - 2.0 * x @ y.T, 0.0)
+        result: FloatArray = np.maximum(squares - 2.0 * x @ y.T, 0.0)
+        return result
 
 
 def _mean_square(vectors: AnyArray) -> float:
