@@ -167,6 +167,12 @@ def test_masses_that_are_none_are_refused(masses: FloatArray) -> None:
         Transport().duals(SquaredDistances(cloud(0, 2), cloud(1, 3)), 0, masses)
 
 
+@pytest.mark.parametrize(("smoothing", "batch"), [(0.0, 8), (-1.0, 8), (np.nan, 8), (0.1, 0)])
+def test_settings_that_are_none_are_refused(smoothing: float, batch: int) -> None:
+    with pytest.raises(ConfigError, match="smoothing must be positive"):
+        Transport(smoothing, batch)
+
+
 def test_without_pot_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ot", None)
     with pytest.raises(NotAtHand, match=r"cuvee\[ot\]"):

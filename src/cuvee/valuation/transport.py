@@ -60,7 +60,7 @@ class Duals:
     cost: float
     """OT(a, b), the entropy counted: <a, f> + <b, g>."""
     plan_cost: float
-    """<P, C>, what the plan alone costs."""
+    """<P, C>, what the plan alone costs; in batches, the plan between them."""
 
     @property
     def calibrated(self) -> FloatArray:
@@ -72,12 +72,23 @@ class Duals:
 
 @dataclass(frozen=True)
 class Transport:
-    """How mass is transported; the smoothing is that of all batches."""
+    """How mass is transported; the smoothing is that of all batches.
+
+    Raises:
+        ConfigError: the smoothing is not positive, or a batch holds nothing.
+    """
 
     smoothing: float = SMOOTHING
     """e as a share of the mean cost."""
     batch: int = BATCH
     """Rows, and columns, of a batch at most."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.smoothing < np.inf or self.batch < 1:
+            raise ConfigError(
+                f"transport: smoothing must be positive and a batch hold a document, not {self.smoothing} and "
+                f"{self.batch}"
+            )
 
     def duals(
         self,
@@ -184,7 +195,7 @@ def entropic_duals(costs: FloatArray, a: FloatArray, b: FloatArray, epsilon: flo
         warnings.simplefilter("ignore")  # what POT warns of is looked at below
         plan, log = solve(a, b, costs - least, epsilon, numItermax=ITERATIONS, stopThr=close, log=True)
     wrong = float(np.abs(plan.sum(axis=0) - b).sum() + np.abs(plan.sum(axis=1) - a).sum())
-    if not wrong < REFUSED:
+    if not wrong < REFUSED:  # NaN is refused as well
         raise ConfigError(
             f"optimal transport between {len(a):,} and {len(b):,} vectors: {wrong:.1e} of the mass is "
             f"in a wrong place after {log['niter'] + 1:,} iterations; raise the smoothing (now {epsilon:.3g} "

@@ -102,6 +102,16 @@ def test_a_label_of_one_side_alone_is_a_class_of_its_own(digits_tokenizer: Token
     assert np.isfinite(values).all()
 
 
+def test_labels_of_one_side_are_said_to_be_of_no_use(digits_tokenizer: Tokenizer) -> None:
+    sources = ["web", "law"] * 20, ["law", "web"] * 10
+    plain = tables(digits_tokenizer, *small(), sources=sources)
+    pool, target, given = tables(digits_tokenizer, *small(), sources=sources, labels=([0, 1] * 20, None))
+    heard = Heard()
+    values = Lava().value(pool, target, Substrates(encoder=given.encoder, progress=heard), 0)
+    assert values.tobytes() == Lava().value(*plain, seed=0).tobytes()
+    assert heard.messages == ["lava: only the pool has labels; they are not used"]
+
+
 def test_a_negative_label_is_refused(digits_tokenizer: Tokenizer) -> None:
     labels = [0] * 39 + [-1], [0] * 20
     with pytest.raises(ConfigError, match="document 39 of the pool has label -1"):

@@ -79,6 +79,9 @@ class Lava:
     ) -> FloatArray:
         """See ``Valuer.value``."""
         distances = SquaredDistances(substrates.embeddings(pool), substrates.embeddings(target))
+        if (pool.labels is None) != (target.labels is None):
+            side = "target" if pool.labels is None else "pool"
+            substrates.progress.message(f"lava: only the {side} has labels; they are not used")
         if (classes := shared_classes(pool, target)) is None:
             substrates.progress.message(
                 "lava: no labels and no source on both sides; values are those of gotd"
