@@ -6,8 +6,11 @@ from cuvee.valuation.methods.density import Density
 from cuvee.valuation.methods.disf import Disf
 from cuvee.valuation.methods.dsir import Dsir
 from cuvee.valuation.methods.forward_inf import FORWARD_INF
+from cuvee.valuation.methods.gotd import GotD
 from cuvee.valuation.methods.in_run_shapley import IN_RUN
 from cuvee.valuation.methods.knn_shapley import KnnShapley
+from cuvee.valuation.methods.lava import Lava
+from cuvee.valuation.methods.projektor import Projektor
 from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.methods.rho import Rho
 from cuvee.valuation.valuer import Valuer
@@ -18,6 +21,9 @@ VALUERS: dict[str, Valuer] = {
         *IN_RUN,
         *FORWARD_INF,
         Rho(),
+        GotD(),
+        Lava(),
+        Projektor(),
         Dsir(),
         Density(),
         D4(),
