@@ -1,8 +1,8 @@
-"""Which source would be missed: values of sources against trainings without them (part of ``bench-valuation``).
+"""Which source would be missed: values of sources against trainings without them.
 
-Eight domains, 100 chunks of 512 bytes each; a small model reads them once in a fixed order. Without a source, its
-tokens still stand in the batches and count nothing, so that order and length stay. The rise of the target's loss
-is what the source was worth; a method's value of a source is the sum over its chunks.
+Eight domains, 100 chunks of 512 bytes each; a small model reads them once in a fixed order. Without a source,
+its tokens still stand in the batches and count nothing, so that order and length stay. The rise of the loss on
+the target is what the source was worth; a method's value of a source is the sum over its chunks.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ from cuvee.valuation.document_stream import DocumentStream
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.in_run import Accounting, gains
 from cuvee.valuation.kept_rows import KeptRows
+from cuvee.valuation.methods.registry import valuer_named
 from cuvee.valuation.proxy_model import LEAST_TOKENS, ProxyModel
 from cuvee.valuation.proxy_training import ProxyTraining
-from cuvee.valuation.registry import valuer_named
 from cuvee.valuation.substrates import Substrates
 
 DOMAINS = ("chess", "dialogue", "docs", "german", "gsm8k", "legal", "medical", "novels")
@@ -142,7 +142,7 @@ class Cell:
         return self.summed(values * self.pool.length)
 
     def summed(self, values: FloatArray) -> FloatArray:
-        return np.bincount(self.pool.source, weights=values, minlength=len(DOMAINS))
+        return np.bincount(self.pool.source, weights=values, minlength=len(DOMAINS)).astype(np.float64)
 
 
 METHODS: dict[str, Callable[[Cell, str], FloatArray]] = {
@@ -166,7 +166,8 @@ def _cosine(cell: Cell, target: str) -> FloatArray:
         return np.sqrt(result)
 
     pool, wanted = counts(cell.pool), counts(cell.target(target))[0]
-    return pool @ wanted / (np.linalg.norm(pool, axis=1) * np.linalg.norm(wanted))
+    result: FloatArray = pool @ wanted / (np.linalg.norm(pool, axis=1) * np.linalg.norm(wanted))
+    return result
 
 
 def agreement(cell: Cell, target: str, name: str) -> tuple[float, bool]:

@@ -23,8 +23,8 @@ from cuvee.merging import registry as mergers
 from cuvee.runs.formats import registry as formats
 from cuvee.search.methods import registry as methods
 from cuvee.sources.readers import READERS
-from cuvee.valuation import registry as valuers
-from cuvee.valuation.registry import VALUERS
+from cuvee.valuation.methods import registry as valuers
+from cuvee.valuation.methods.registry import VALUERS
 
 ROOT = Path(__file__).parent.parent
 PAGE = Path(__file__).with_name("registries.md")

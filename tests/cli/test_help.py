@@ -21,7 +21,7 @@ from cuvee.question.question import LAW
 from cuvee.search.methods.registry import SEARCH_METHODS
 from cuvee.study.file.effort import EFFORTS
 from cuvee.study.start.demo import DEMO_EFFORT
-from cuvee.valuation.registry import VALUERS
+from cuvee.valuation.methods.registry import VALUERS
 
 COMMANDS = [
     "init", "run", "check", "scale", "search", "value", "select", "status", "report",

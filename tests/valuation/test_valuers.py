@@ -8,7 +8,7 @@ import pytest
 from cuvee.errors import ConfigError
 from cuvee.types import FloatArray
 from cuvee.valuation.methods.knn_shapley import KnnShapley
-from cuvee.valuation.registry import VALUERS, valuer_named
+from cuvee.valuation.methods.registry import VALUERS, valuer_named
 from cuvee.valuation.substrates import NotAtHand, Substrates
 from cuvee.valuation.valuer import Valuer
 from tests.valuation.conftest import Tables

@@ -1,7 +1,7 @@
 """The worth of documents and sources: what a pool's text does for a target.
 
 One table of documents, three substrates (embeddings, directional derivatives, optimal transport), one short
-file a method; ``registry.VALUERS`` lists the methods.
+file a method; ``methods.VALUERS`` lists the methods.
 
     values = valuer_named("dsir").value(pool, target, Substrates(), seed=0)
     kept = select(values, pool, budget_tokens=1_000_000)
@@ -11,7 +11,6 @@ from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.kept_rows import KeptRows
 from cuvee.valuation.proxy_model import ProxyModel
 from cuvee.valuation.proxy_training import ProxyTraining
-from cuvee.valuation.registry import VALUERS, valuer_named
 from cuvee.valuation.selection import Selection, select
 from cuvee.valuation.source_game import coalitions, leave_one_out, shapley
 from cuvee.valuation.substrates import NotAtHand, Substrates
@@ -19,7 +18,6 @@ from cuvee.valuation.valuer import Valuer
 from cuvee.valuation.values import SourceValue, Values
 
 __all__ = [
-    "VALUERS",
     "DocumentTable",
     "KeptRows",
     "NotAtHand",
@@ -34,5 +32,4 @@ __all__ = [
     "leave_one_out",
     "select",
     "shapley",
-    "valuer_named",
 ]

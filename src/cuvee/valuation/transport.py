@@ -86,8 +86,8 @@ class Transport:
     def __post_init__(self) -> None:
         if not 0 < self.smoothing < np.inf or self.batch < 1:
             raise ConfigError(
-                f"transport: smoothing must be positive and a batch hold a document, not {self.smoothing} and "
-                f"{self.batch}"
+                "transport: smoothing must be positive and a batch hold a document, not "
+                f"{self.smoothing} and {self.batch}"
             )
 
     def duals(

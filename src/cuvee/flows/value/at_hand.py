@@ -10,7 +10,7 @@ from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
 from cuvee.training.run import start_of
 from cuvee.valuation.document_table import DocumentTable
-from cuvee.valuation.embeddings import ProxyStates
+from cuvee.valuation.embeddings import Embedder, ProxyStates
 from cuvee.valuation.judge import Judge
 from cuvee.valuation.kept_rows import KeptRows
 from cuvee.valuation.proxy_model import ProxyModel
@@ -18,7 +18,9 @@ from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.substrates import Substrates
 
 
-def at_hand(runner: Runner, pool: DocumentTable, judge: Judge | None = None) -> Substrates:
+def at_hand(
+    runner: Runner, pool: DocumentTable, judge: Judge | None = None, encoder: Embedder | None = None
+) -> Substrates:
     """The substrates of a study; its seed model is trained where it is not there yet.
 
     Derivatives are taken of the model in float32 on the processor and not compiled, whatever it is trained
@@ -36,7 +38,7 @@ def at_hand(runner: Runner, pool: DocumentTable, judge: Judge | None = None) -> 
     proxy = ProxyModel(model, flat, moments, run.recipe.epsilon)
     return Substrates(
         proxy=proxy,
-        encoder=ProxyStates.fitted(proxy, pool),
+        encoder=encoder or ProxyStates.fitted(proxy, pool),
         training=ProxyTraining(
             model, state, digest([plan.start.key, state.updates]), replace(run.recipe, dtype="float32")
         ),

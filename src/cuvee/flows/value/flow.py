@@ -37,8 +37,9 @@ from cuvee.study.plan.mixtures import region_of
 from cuvee.study.provenance import provenance
 from cuvee.study.runner import Runner
 from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.embeddings import Embedder
 from cuvee.valuation.judge import Judge
-from cuvee.valuation.registry import valuer_named
+from cuvee.valuation.methods.registry import valuer_named
 from cuvee.valuation.substrates import NotAtHand, Substrates
 from cuvee.valuation.valuer import Valuer
 from cuvee.valuation.values import Values
@@ -55,6 +56,7 @@ def run(
     progress: Progress | None = None,
     executor: Executor | None = None,
     judge: Judge | None = None,
+    encoder: Embedder | None = None,
 ) -> Valuation:
     """Value all documents of the pool; what is there is not made again.
 
@@ -65,6 +67,7 @@ def run(
         progress: listens.
         executor: where trainings run; default worker processes of its own.
         judge: a language model, for the methods that ask one.
+        encoder: embeds documents; default the study's own proxy.
 
     Raises:
         ConfigError: an unknown evaluation or method, or no method could be run.
@@ -74,7 +77,7 @@ def run(
     with opened(config, folder, progress, executor) as runner:
         target = target_documents(runner.plan.material, question.target)
         pool = pool_documents(runner.plan)
-        substrates = at_hand(runner, pool, judge)
+        substrates = at_hand(runner, pool, judge, encoder)
         found = _values(valuers, pool, target, substrates, config.seed)
         _check_asked(question, found)
         known = {name: one.of_document for name, one in found.values.items()}

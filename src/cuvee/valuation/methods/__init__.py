@@ -1,5 +1,5 @@
-"""Methods of valuation, one file each; ``valuation/registry.py`` has the table."""
+"""Methods of valuation, one file each; ``registry.py`` has the table."""
 
-from cuvee.valuation.methods.random_values import RandomValues
+from cuvee.valuation.methods.registry import VALUERS, valuer_named
 
-__all__ = ["RandomValues"]
+__all__ = ["VALUERS", "valuer_named"]
