@@ -46,8 +46,8 @@ def value(
         str,
         typer.Option(
             metavar="LIBRARY=FOLDER",
-            help="What embeds documents: model2vec=FOLDER or sentence-transformers=FOLDER. Default: the study's "
-            "own seed model.",
+            help="What embeds documents: model2vec=FOLDER or sentence-transformers=FOLDER. Default: the "
+            "study's own seed model.",
         ),
     ] = "",
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each selection.")] = 3,
