@@ -1,10 +1,12 @@
 """The methods of valuation. A new one is a file in ``methods/``, a row here, a name in ``cli/names.py``."""
 
 from cuvee.lookup import row_named
+from cuvee.valuation.methods.ask_llm import AskLLM
+from cuvee.valuation.methods.medu import Medu
 from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.valuer import Valuer
 
-VALUERS: dict[str, Valuer] = {method.name: method for method in (RandomValues(),)}
+VALUERS: dict[str, Valuer] = {method.name: method for method in (RandomValues(), AskLLM(), Medu())}
 
 
 def valuer_named(name: str) -> Valuer:
