@@ -29,7 +29,7 @@ def test_groups_that_are_apart_stay_apart() -> None:
 
 
 def test_documents_that_are_all_alike_are_divided_too() -> None:
-    leaves = leaves_of(np.ones((50, 4), dtype=np.float32) / 2, 8, seed=0)
+    leaves = leaves_of(unit(np.ones((50, 4))), 8, seed=0)
     assert max(map(len, leaves)) <= 8 and sum(map(len, leaves)) == 50
     assert [one.tolist() for one in leaves_of(np.ones((1, 1), dtype=np.float32), 8, 0)] == [[0]]
 

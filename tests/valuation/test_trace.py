@@ -111,13 +111,14 @@ def rows_of(traced: list[Traced]) -> list[set[int]]:
 
 
 def test_planted_facts_are_found_better_than_by_bm25(planted: Planted) -> None:
-    """BM25 is given how many documents there are to find, and still ranks near misses first."""
+    """BM25 is given the length of list that suits it best, and still ranks near misses before paraphrases."""
     tracer = Tracer(planted.documents, Substrates(judge=READER, encoder=Bags()))
     traced = [tracer.trace(claim) for claim in planted.claims]
     truth = [set(np.flatnonzero(planted.fact == place).tolist()) for place in range(FACTS)]
     ours = f1(rows_of(traced), truth)
-    theirs = f1([{one.row for one in answer.by_words[:2]} for answer in traced], truth)
-    assert ours >= 0.9 and theirs <= 0.75, (ours, theirs)
+    lists = [[{one.row for one in answer.by_words[:length]} for answer in traced] for length in (1, 2, 3, 4)]
+    theirs = max(f1(one, truth) for one in lists)
+    assert ours >= 0.9 and theirs <= 0.7, (ours, theirs)
     assert all(answer.judged and not answer.notes for answer in traced)
 
 

@@ -3,8 +3,9 @@
 Before any claim: documents are divided into small leaves by their embeddings, and a language model names the
 keywords of each leaf. For a claim it chooses leaves by their keywords, then reads their documents some at a
 time and votes for each whether it supports the claim; the score is the mean vote over other orders and
-company (Chen et al. 2024, FASTTRACK: Reliable Fact Tracing via Clustering and LLM-Powered Evidence Validation,
-https://aclanthology.org/2024.findings-emnlp.334). Sizes and prompts are ours; no code of the paper was found.
+company (Chen et al. 2024, FASTTRACK: Reliable Fact Tracing via Clustering and LLM-Powered Evidence
+Validation, https://aclanthology.org/2024.findings-emnlp.334). Sizes and prompts are ours; no code of the
+paper was found.
 
 BM25 stands beside every answer. Without a judge nothing is voted on: documents are ranked by words and
 embeddings, and the answer says so.
