@@ -42,6 +42,10 @@ class Bigram:
     def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
         return torch.tanh(self.layout.views(flat)["embedding"])[inputs]
 
+    def next_log_probs(self, flat: Tensor, inputs: Tensor, last: Tensor) -> Tensor:
+        states = self.hidden_states(flat, inputs)[torch.arange(len(inputs)), last]
+        return (states @ self.layout.views(flat)["head"]).log_softmax(-1)
+
     def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         return -self.token_log_probs(flat, inputs, targets).mean()
 

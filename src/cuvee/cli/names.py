@@ -56,6 +56,8 @@ VALUERS = (
     "d4",
     "disf",
     "knn_shapley",
+    "ask_llm",
+    "medu",
     "random",
 )
 TRAINERS = (

@@ -189,6 +189,14 @@ class HuggingFaceModel:
             goal.shape
         )
 
+    def next_log_probs(self, flat: Tensor, inputs: Tensor, last: Tensor) -> Tensor:
+        """log p of any token after position ``last`` [B] of each row of ``inputs`` [B, T], float32 [B, V]."""
+        views = self.layout.views(flat.to(self.dtype))
+        arguments = {"input_ids": inputs.to(self.device), "use_cache": False}
+        logits = torch.func.functional_call(self._module, views, (), arguments).logits
+        rows = torch.arange(len(inputs), device=self.device)
+        return F.log_softmax(logits[rows, last.to(self.device)].float(), dim=-1)
+
     def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
         """The last states [B, T, C] that the architecture reports."""
         views = self.layout.views(flat.to(self.dtype))

@@ -114,6 +114,10 @@ class CausalModel(Protocol):
         """log p(target) of every token, float32 [B, T]; differentiable in ``flat`` [N]."""
         ...
 
+    def next_log_probs(self, flat: Tensor, inputs: Tensor, last: Tensor) -> Tensor:
+        """log p of any token after position ``last`` [B] of each row of ``inputs`` [B, T], float32 [B, V]."""
+        ...
+
     def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
         """The last normed states [B, T, C], from which the head predicts, for ``inputs`` int64 [B, T]."""
         ...

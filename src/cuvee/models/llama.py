@@ -101,6 +101,13 @@ class Llama:
         """The last normed states [B, T, C] in the type of the products; ``inputs`` int64 [B, T]."""
         return self._body(flat.to(self.dtype), inputs.to(self.device), *self._rotation)
 
+    def next_log_probs(self, flat: Tensor, inputs: Tensor, last: Tensor) -> Tensor:
+        """log p of any token after position ``last`` [B] of each row of ``inputs`` [B, T], float32 [B, V]."""
+        low = flat.to(self.dtype)
+        states = self._body(low, inputs.to(self.device), *self._rotation)
+        states = states[torch.arange(len(inputs), device=states.device), last.to(states.device)]
+        return F.log_softmax(_wide(states @ self._embedding(low).T), dim=-1)
+
     def _embedding(self, low: Tensor) -> Tensor:
         c = self.config
         return low[: c.vocabulary_size * c.width].view(c.vocabulary_size, c.width)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cuvee.errors import CuveeError
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
-from cuvee.study.file.yaml_file import read_yaml
+from cuvee.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from cuvee.decisions.answers.recommendation import Recommendation

@@ -18,7 +18,7 @@ from cuvee.valuation.kept_rows import KeptRows, by_blocks
 from cuvee.valuation.proxy_model import ProxyModel
 
 if TYPE_CHECKING:
-    from cuvee.valuation.judge import Judge
+    from cuvee.valuation.judge import LanguageJudge
     from cuvee.valuation.proxy_training import ProxyTraining
 
 
@@ -34,7 +34,7 @@ class Substrates:
     """The study's own small model."""
     training: "ProxyTraining | None" = None
     """A training of that model which can be given any documents."""
-    judge: "Judge | None" = None
+    judge: "LanguageJudge | None" = None
     """A language model that gives log-probabilities of answers."""
     encoder: Embedder | None = None
     """What embeds documents; None takes the proxy's states."""

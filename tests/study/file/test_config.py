@@ -24,8 +24,8 @@ from cuvee.study.file.edit import append_source
 from cuvee.study.file.effort import EFFORTS, learning_rate, with_defaults
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.template import commented_study, yaml_value
-from cuvee.study.file.yaml_file import parse_yaml
 from cuvee.study.start.inspection import inspect
+from cuvee.yaml_file import parse_yaml
 
 SMALLEST: dict[str, Any] = {"schema": 1, "sources": {"web": "web", "code": "code"}}
 FULL = """

@@ -8,7 +8,7 @@ from cuvee.errors import ConfigError
 from cuvee.sources.hub import HUB_PREFIX
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.edit import same_places
-from cuvee.study.file.yaml_file import did_you_mean
+from cuvee.yaml_file import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from cuvee.study.runner import Runner
 from cuvee.training.run import start_of
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.embeddings import Embedder, ProxyStates
-from cuvee.valuation.judge import Judge
+from cuvee.valuation.judge import LanguageJudge
 from cuvee.valuation.kept_rows import KeptRows
 from cuvee.valuation.proxy_model import ProxyModel
 from cuvee.valuation.proxy_training import ProxyTraining
@@ -19,7 +19,7 @@ from cuvee.valuation.substrates import Substrates
 
 
 def at_hand(
-    runner: Runner, pool: DocumentTable, judge: Judge | None = None, encoder: Embedder | None = None
+    runner: Runner, pool: DocumentTable, judge: LanguageJudge | None = None, encoder: Embedder | None = None
 ) -> Substrates:
     """The substrates of a study; its seed model is trained where it is not there yet.
 

@@ -38,7 +38,7 @@ from cuvee.study.provenance import provenance
 from cuvee.study.runner import Runner
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.embeddings import Embedder
-from cuvee.valuation.judge import Judge
+from cuvee.valuation.judge import LanguageJudge
 from cuvee.valuation.methods.registry import valuer_named
 from cuvee.valuation.substrates import NotAtHand, Substrates
 from cuvee.valuation.valuer import Valuer
@@ -55,7 +55,7 @@ def run(
     question: ValueQuestion,
     progress: Progress | None = None,
     executor: Executor | None = None,
-    judge: Judge | None = None,
+    judge: LanguageJudge | None = None,
     encoder: Embedder | None = None,
 ) -> Valuation:
     """Value all documents of the pool; what is there is not made again.

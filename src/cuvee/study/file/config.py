@@ -40,8 +40,8 @@ from cuvee.study.file.settings import (
     TargetSettings,
     TokenizerSettings,
 )
-from cuvee.study.file.yaml_file import did_you_mean, in_plain_words, read_yaml
 from cuvee.types import Json
+from cuvee.yaml_file import did_you_mean, in_plain_words, read_yaml
 
 SCHEMA = 1
 

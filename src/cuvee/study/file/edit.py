@@ -10,7 +10,7 @@ from cuvee.files import write_text
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.template import yaml_value
 from cuvee.study.file.yaml_edit import with_entry
-from cuvee.study.file.yaml_file import parse_yaml, read_yaml
+from cuvee.yaml_file import parse_yaml, read_yaml
 
 
 def append_source(path: Path, name: str, paths: Sequence[str], tokens: int | None = None) -> StudyConfig:

@@ -12,7 +12,7 @@ from cuvee.files import atomic_path, write_text
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.template import yaml_value
 from cuvee.study.file.yaml_edit import with_entry, with_value, without_entry
-from cuvee.study.file.yaml_file import parse_yaml
+from cuvee.yaml_file import parse_yaml
 
 COPIES = "study_files"
 """Sub-folder of a study with the files that it had before, as they were."""

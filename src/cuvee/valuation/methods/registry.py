@@ -1,6 +1,7 @@
 """The methods of valuation. A new one is a file in ``methods/``, a row here, a name in ``cli/names.py``."""
 
 from cuvee.lookup import row_named
+from cuvee.valuation.methods.ask_llm import AskLLM
 from cuvee.valuation.methods.d4 import D4
 from cuvee.valuation.methods.density import Density
 from cuvee.valuation.methods.disf import Disf
@@ -10,6 +11,7 @@ from cuvee.valuation.methods.gotd import GotD
 from cuvee.valuation.methods.in_run_shapley import IN_RUN
 from cuvee.valuation.methods.knn_shapley import KnnShapley
 from cuvee.valuation.methods.lava import Lava
+from cuvee.valuation.methods.medu import Medu
 from cuvee.valuation.methods.projektor import Projektor
 from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.methods.rho import Rho
@@ -29,6 +31,8 @@ VALUERS: dict[str, Valuer] = {
         D4(),
         Disf(),
         KnnShapley(),
+        AskLLM(),
+        Medu(),
         RandomValues(),
     )
 }

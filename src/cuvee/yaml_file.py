@@ -1,4 +1,4 @@
-"""Strict YAML, and validation errors in plain words. Knows no key of a study.
+"""Strict YAML, and validation errors in plain words. Knows no key of any file.
 
 Numbers and words are read as YAML 1.2 says: ``1e9`` is a number, ``no`` and ``on`` are words (names of
 sources among them), dates stay text. A key that stands twice in one mapping is refused, and so is an alias: a
@@ -21,7 +21,7 @@ from cuvee.quantities import not_percent
 
 _MISSING = object()
 _MOST_BYTES = 1 << 21
-"""Of a study file; reading takes about twelve seconds a megabyte."""
+"""Of a file; reading takes about twelve seconds a megabyte."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -82,7 +82,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if not path.is_file():
             raise ConfigError(f"{path}: {'is no regular file' if path.exists() else 'no such file'}")
         if path.stat().st_size > _MOST_BYTES:
-            raise ConfigError(f"{path}: larger than {_MOST_BYTES >> 20} MB, which no study file is")
+            raise ConfigError(f"{path}: larger than {_MOST_BYTES >> 20} MB, which no file written by hand is")
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error

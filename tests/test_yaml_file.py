@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cuvee.errors import ConfigError
-from cuvee.study.file.yaml_file import parse_yaml, read_yaml
+from cuvee.yaml_file import parse_yaml, read_yaml
 
 
 def bomb(levels: int = 9) -> str:
