@@ -1,8 +1,8 @@
 """Which source would be missed: values of sources against trainings without them.
 
-Eight domains, 100 chunks of 512 bytes each; a small model reads them once in a fixed order. Without a
-source, its tokens still stand in the batches and count nothing, so that order and length stay. The rise of the
-loss on the target is what the source was worth; a method's value of a source is the sum over its chunks.
+Eight domains, 100 chunks of 512 bytes each; a small model reads them once in a fixed order. Without a source,
+its tokens still stand in the batches and count nothing, so that order and length stay. The rise of the loss
+on the target is what the source was worth; a method's value of a source is the sum over its chunks.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.offer import Offer, PriceCurve, samples_of
 from cuvee.valuation.offers import Market, Purchases, acquire
 from cuvee.valuation.substrates import Substrates
-from cuvee.valuation.worth import Worth, worths_of
+from cuvee.valuation.worth import TokenWorth, worths_of
 from tests.valuation.judging import ReadingJudge
 
 READER = Substrates(judge=ReadingJudge(lambda prompt: 0.9 if "fact" in prompt else 0.1))
@@ -34,7 +34,7 @@ def offer(
 
 
 def market(tokenizer: Tokenizer, worths: list[float], offers: list[Offer], budget: float) -> Market:
-    known = tuple(Worth(5, one, (one, one)) for one in worths)
+    known = tuple(TokenWorth(5, one, (one, one)) for one in worths)
     return Market(tuple(offers), known, budget, run_tokens=400.0, method="given", unit="none")
 
 
@@ -199,7 +199,7 @@ def test_offers_that_are_none_are_refused(tokenizer: Tokenizer) -> None:
         (("a", sample, 100.0, curve, 101.0), "least lot of 101"),
     ):
         with pytest.raises(ConfigError, match=said):
-            Offer(*wrong)  # type: ignore[arg-type]
+            Offer(*wrong)
     one = Offer("a", sample, 100.0, curve)
     with pytest.raises(ConfigError, match="there is none"):
         samples_of([])

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from cuvee.cli import (
+    acquire,
     add_source,
     change,
     check,
@@ -32,6 +33,7 @@ from cuvee.cli import (
     search,
     simulate,
     status,
+    trace,
     value,
 )
 from cuvee.cli.streams import spelling
@@ -114,6 +116,8 @@ app.command("scale")(scale.scale)
 app.command("search")(search.search)
 app.command("value")(value.value)
 app.command("select")(value.select)
+app.command("acquire")(acquire.acquire)
+app.command("trace")(trace.trace)
 app.command("status")(status.status)
 app.command("report")(report.report)
 app.command("add-source")(add_source.add_source)

@@ -25,5 +25,9 @@ Study = Annotated[
     Path,
     typer.Argument(metavar="STUDY", help="A study.yaml, or its folder.", show_default=True),
 ]
+Target = Annotated[
+    str,
+    typer.Option("--target", metavar="EVALUATION", help="Evaluation of the study to value documents for."),
+]
 HERE = Path("study.yaml")
 """The study that is meant where none is named."""

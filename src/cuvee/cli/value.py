@@ -1,20 +1,13 @@
 """``cuvee value`` and ``cuvee select``: what documents are worth for a target, and which of them to keep."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from cuvee.cli.models_at_hand import Encoder, Judge, encoder_of, judge_of
 from cuvee.cli.names import VALUERS, one_of
-from cuvee.cli.options import HERE, AsJson, Study
-
-if TYPE_CHECKING:
-    from cuvee.valuation.encoders import FolderEncoder
-
-Target = Annotated[
-    str,
-    typer.Option("--target", metavar="EVALUATION", help="Evaluation of the study to value documents for."),
-]
+from cuvee.cli.options import HERE, AsJson, Study, Target
 
 
 def value(
@@ -42,14 +35,8 @@ def value(
             help="Share of the tokens that each method keeps to be trained on and compared. 0: none.",
         ),
     ] = 0.0,
-    encoder: Annotated[
-        str,
-        typer.Option(
-            metavar="LIBRARY=FOLDER",
-            help="What embeds documents: model2vec=FOLDER or sentence-transformers=FOLDER. Default: the "
-            "study's own seed model.",
-        ),
-    ] = "",
+    encoder: Encoder = "",
+    judge: Judge = "",
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each selection.")] = 3,
     as_json: AsJson = False,
 ) -> None:
@@ -67,26 +54,16 @@ def value(
     from cuvee.report.reports import printout_of, write_reports
 
     question = ValueQuestion(target, tuple(method or ("in_run",)), sources, retrain, seeds)
-    embedder = _encoder(encoder) if encoder else None
+    embedder, asked = encoder_of(encoder), judge_of(judge)
     forbid_the_hub(config)
     with folder.locked(), progress_display() as progress:
-        answer = flow.run(config, folder, question, progress, encoder=embedder)
+        answer = flow.run(config, folder, question, progress, judge=asked, encoder=embedder)
         page, *_ = write_reports(answer, folder.valued(question.target))
     if as_json:
         print_json(answer.as_json())
         return
     show(printout_of(answer))
     print(f"report: {page}")
-
-
-def _encoder(given: str) -> "FolderEncoder":
-    from cuvee.errors import ConfigError
-    from cuvee.valuation.encoders import FolderEncoder
-
-    library, equals, path = given.partition("=")
-    if not equals or not path:
-        raise ConfigError(f"--encoder {given}: say LIBRARY=FOLDER, such as model2vec=models/potion")
-    return FolderEncoder(library, Path(path))
 
 
 def select(

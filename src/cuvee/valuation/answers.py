@@ -33,7 +33,7 @@ def needed_judge(substrates: Substrates, what: str) -> LanguageJudge:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptAnswers:
+class JudgeAnswers:
     """A judge that remembers."""
 
     judge: LanguageJudge

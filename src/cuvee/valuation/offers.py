@@ -23,7 +23,7 @@ from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.offer import Offer, samples_of
 from cuvee.valuation.substrates import Substrates
 from cuvee.valuation.valuer import Valuer
-from cuvee.valuation.worth import Worth, worths_of
+from cuvee.valuation.worth import TokenWorth, worths_of
 
 LOTS = 200
 """Lots into which an offer is divided: chosen by hand, half a per cent of it is left unbought at most."""
@@ -87,7 +87,7 @@ class Market:
     """Offers whose worth is known."""
 
     offers: tuple[Offer, ...]
-    worths: tuple[Worth, ...]
+    worths: tuple[TokenWorth, ...]
     budget: float
     run_tokens: float
     method: str

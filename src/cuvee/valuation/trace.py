@@ -19,7 +19,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.types import BoolArray, FloatArray, IntArray
-from cuvee.valuation.answers import KeptAnswers, needed_judge, of_any_spelling
+from cuvee.valuation.answers import JudgeAnswers, needed_judge, of_any_spelling
 from cuvee.valuation.bm25 import BM25, words
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.leaves import leaves_of, typical_words
@@ -150,9 +150,9 @@ class Tracer:
         return (f"the judge wrote no keywords for {silent} of {len(self.leaves)} leaves: tf-idf names them",)
 
     @property
-    def _answers(self) -> KeptAnswers:
+    def _answers(self) -> JudgeAnswers:
         judge = needed_judge(self.substrates, "trace")
-        return KeptAnswers(judge, self.substrates.kept, self.substrates.progress)
+        return JudgeAnswers(judge, self.substrates.kept, self.substrates.progress)
 
     @cached_property
     def _written(self) -> tuple[tuple[str, ...], ...]:

@@ -1,4 +1,4 @@
-"""Worth: what a token of each seller is worth for the target, from its sample alone, with an interval.
+"""TokenWorth: what a token of each seller is worth for the target, from its sample alone, with an interval.
 
     q_s = token-weighted mean over the sample of  max(v_i - m, 0)
 
@@ -27,7 +27,7 @@ CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True)
-class Worth:
+class TokenWorth:
     """Of a token of one seller."""
 
     documents: int
@@ -38,7 +38,7 @@ class Worth:
     """What other documents of the same seller would change; infinite where one is all there is."""
 
 
-def worths_of(samples: DocumentTable, values: FloatArray, seed: int) -> tuple[Worth, ...]:
+def worths_of(samples: DocumentTable, values: FloatArray, seed: int) -> tuple[TokenWorth, ...]:
     """The worth of each source of a table, in order.
 
     Args:
@@ -63,7 +63,7 @@ def worths_of(samples: DocumentTable, values: FloatArray, seed: int) -> tuple[Wo
         moved = [float(centre + factor[place] * (end - centre)) for end in ends]
         mean = float(centre + factor[place] * (raw[place] - centre)) if len(one) else 0.0
         low, high = (max(moved[0], 0.0), moved[1]) if len(one) > 1 else (0.0, np.inf)
-        found.append(Worth(len(one), mean, (low, high)))
+        found.append(TokenWorth(len(one), mean, (low, high)))
     return tuple(found)
 
 

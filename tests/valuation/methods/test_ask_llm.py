@@ -8,7 +8,7 @@ import pytest
 from cuvee.sources.tokenizer import Tokenizer, train_tokenizer
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.methods.ask_llm import AskLLM
-from cuvee.valuation.registry import valuer_named
+from cuvee.valuation.methods.registry import valuer_named
 from cuvee.valuation.substrates import NotAtHand, Substrates
 from tests.valuation.judging import ReadingJudge
 

@@ -61,10 +61,10 @@ def test_the_expected_grade_in_closed_form() -> None:
 
 def test_samples_of_the_target_are_few_cut_and_the_same_for_a_seed(tokenizer: Tokenizer) -> None:
     from cuvee.progress import Silent
-    from cuvee.valuation.answers import KeptAnswers
+    from cuvee.valuation.answers import JudgeAnswers
 
     target = DocumentTable.of_texts([f"w{place} {'long ' * 99}" for place in range(30)], tokenizer)
-    answers = KeptAnswers(Grader(), KeptRows(), Silent())
+    answers = JudgeAnswers(Grader(), KeptRows(), Silent())
     method = Medu(samples=3, sample_characters=3)
     first, again, other = (method.description(target, answers, seed) for seed in (0, 0, 1))
     assert first == again != other

@@ -9,7 +9,7 @@ Data-Efficient LLMs, https://arxiv.org/abs/2402.09668). The target plays no part
 from dataclasses import dataclass
 
 from cuvee.types import FloatArray
-from cuvee.valuation.answers import KeptAnswers, needed_judge, of_any_spelling
+from cuvee.valuation.answers import JudgeAnswers, needed_judge, of_any_spelling
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.substrates import Substrates
 
@@ -44,7 +44,7 @@ class AskLLM:
     ) -> FloatArray:
         """See ``Valuer.value``."""
         judge = needed_judge(substrates, self.name)
-        found = KeptAnswers(judge, substrates.kept, substrates.progress).log_probabilities(
+        found = JudgeAnswers(judge, substrates.kept, substrates.progress).log_probabilities(
             "asking the judge whether documents are worth reading",
             [self.name, pool.key, self.question, self.characters],
             len(pool),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cuvee.types import FloatArray
-from cuvee.valuation.answers import KeptAnswers, needed_judge
+from cuvee.valuation.answers import JudgeAnswers, needed_judge
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.substrates import Substrates
 
@@ -55,7 +55,7 @@ class Medu:
     ) -> FloatArray:
         """See ``Valuer.value``; NaN where no grade is known."""
         judge = needed_judge(substrates, self.name)
-        answers = KeptAnswers(judge, substrates.kept, substrates.progress)
+        answers = JudgeAnswers(judge, substrates.kept, substrates.progress)
         question = GRADE.format(description=self.description(target, answers, seed))
         found = answers.log_probabilities(
             "asking the judge to grade documents",
@@ -66,7 +66,7 @@ class Medu:
         )
         return expected_grade(found)
 
-    def description(self, target: DocumentTable, answers: KeptAnswers, seed: int) -> str:
+    def description(self, target: DocumentTable, answers: JudgeAnswers, seed: int) -> str:
         """What the judge writes of the target."""
         rng = np.random.default_rng([seed, len(target)])
         rows = np.sort(rng.permutation(len(target))[: self.samples])
