@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from cuvee.cli.app import app
@@ -15,15 +16,17 @@ from cuvee.decisions.value.decision import Valuation
 from cuvee.errors import ConfigError
 from cuvee.execution.local import InProcess
 from cuvee.flows.value import flow
+from cuvee.flows.value.buying import buy
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.flows.value.retraining import EVERYTHING
 from cuvee.flows.value.selecting import SelectionRequest, keep
+from cuvee.flows.value.tracing import trace
 from cuvee.report.reports import write_reports
 from cuvee.runs.roles import SELECTED
 from cuvee.runs.store import RunStore
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
-from tests.study.tiny_study import LANGUAGES, Listener, hashes, texts, write_study, write_texts
+from tests.study.tiny_study import LANGUAGES, Listener, change_study, hashes, texts, write_study, write_texts
 
 HOSTILE = "<script>alert(1)</script> \u202e turned"
 QUESTION = ValueQuestion("evaluations.ka", ("in_run", "dsir"), sources=True, retrain=0.25, seeds=2)
@@ -211,3 +214,42 @@ def test_what_cannot_be_asked_is_refused_in_words(
         ValueQuestion("ka", ("dsir",), retrain=0.25, seeds=1)
     with pytest.raises(ConfigError, match="less than a batch"):
         valued(folder, ValueQuestion("ka", ("dsir",), retrain=0.01))
+
+
+def test_offers_like_the_target_are_bought_first(
+    study: tuple[StudyFolder, Valuation], tmp_path: Path
+) -> None:
+    folder, _ = study
+    change_study(folder, target_run={"tokens": 100_000})
+    rows = []
+    for seller, language in (("near", "ka"), ("far", "nu")):
+        write_texts(tmp_path / f"{seller}.jsonl", texts(language, documents=12, seed=9))
+        rows.append(
+            {"seller": seller, "sample": f"{seller}.jsonl", "tokens": 50_000.0, "price_per_million": 1000.0}
+        )
+    offers = tmp_path / "offers.yaml"
+    offers.write_text(yaml.safe_dump({"offers": rows}))
+    config = StudyConfig.load(folder.root)
+    found = buy(config, folder, offers, "ka", "dsir", 30.0, Listener(), InProcess())
+    bought = {one.seller: one for one in found.purchases.rows}
+    assert bought["near"].tokens > bought["far"].tokens
+    assert found.purchases.price <= 30.0
+    assert all(one.price <= 30.0 for one in found.baselines)
+    assert max(one.utility for one in found.baselines) <= found.purchases.utility + 1e-9
+    change_study(folder)
+    config = StudyConfig.load(folder.root)
+    with pytest.raises(ConfigError, match=r"target_run\.tokens is missing"):
+        buy(config, folder, offers, "ka", "dsir", 30.0, Listener(), InProcess())
+
+
+def test_a_claim_finds_the_document_that_holds_it(study: tuple[StudyFolder, Valuation]) -> None:
+    folder, _ = study
+    config = StudyConfig.load(folder.root)
+    pool = texts("mi")
+    claim = pool[7].split(".")[0]
+    found = trace(config, folder, claim, Listener(), InProcess())
+    assert not found.judged
+    assert found.by_words[0].source == "mi"
+    assert found.supports[0].source == "mi"
+    with pytest.raises(ConfigError, match="no word"):
+        trace(config, folder, "...", Listener(), InProcess())
