@@ -82,9 +82,13 @@ def select(
         float, typer.Option(min=0, help="Share of the documents, the lowest values, that are never kept.")
     ] = 0.0,
     temperature: Annotated[
-        float,
-        typer.Option(min=0, help="0 keeps the best; else documents are drawn with odds exp(value / it)."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0,
+            help="0 keeps the best; else documents are drawn with odds exp(value / it). Default: as the "
+            "method's paper does.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Keep the documents of the highest values as a new source of the study."""

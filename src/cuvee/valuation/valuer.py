@@ -30,6 +30,11 @@ class Valuer(Protocol):
         ...
 
     @property
+    def temperature(self) -> float:
+        """At which documents are drawn by its values where nobody says otherwise; 0 takes the best."""
+        ...
+
+    @property
     def needs(self) -> str:
         """What must be at hand besides the documents; empty: nothing."""
         ...

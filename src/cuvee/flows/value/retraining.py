@@ -27,6 +27,7 @@ from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, IntArray
 from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.methods.registry import valuer_named
 from cuvee.valuation.selection import select
 
 EVERYTHING, ONE_EPOCH = "all documents, as many tokens", "all documents, one epoch"
@@ -82,7 +83,11 @@ def _arms(
     whole: bool,
 ) -> Arms:
     budget = int(question.retrain * pool.size)
-    kept = {name: select(one, pool, budget, seed=runner.plan.config.seed) for name, one in values.items()}
+    seed = runner.plan.config.seed
+    kept = {
+        name: select(one, pool, budget, temperature=valuer_named(name).temperature, seed=seed)
+        for name, one in values.items()
+    }
     batch = runner.plan.config.reference_training.batch_tokens
     fewest = min(one.tokens for one in kept.values())
     if fewest <= batch:

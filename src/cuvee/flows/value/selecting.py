@@ -24,6 +24,7 @@ from cuvee.study.file.study_file import StudyFile
 from cuvee.study.opening import opened
 from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, IntArray, Json
+from cuvee.valuation.methods.registry import valuer_named
 from cuvee.valuation.selection import Selection, select
 
 FOLDER = "selections"
@@ -45,7 +46,8 @@ class SelectionRequest:
     method: str
     budget_tokens: int
     gate: float = 0.0
-    temperature: float = 0.0
+    temperature: float | None = None
+    """None: as the method's paper draws."""
     max_epochs: int = 1
 
     def __post_init__(self) -> None:
@@ -89,7 +91,7 @@ def keep(
         values = read_values(folder.valued(request.target) / FILE, pool, request.method)
         selection = select(
             values, pool, request.budget_tokens, gate=request.gate, max_epochs=request.max_epochs,
-            temperature=request.temperature, seed=config.seed,
+            temperature=_temperature(request), seed=config.seed,
         )  # fmt: skip
         file = folder.root / FOLDER / f"{request.name}.jsonl"
         _write(file, runner, selection, values)
@@ -104,6 +106,10 @@ def keep(
     _ = changed.config  # it must be a study before it is written
     changed.write()
     return KeptSelection(request.name, str(file), len(selection.rows), selection.tokens, used)
+
+
+def _temperature(request: SelectionRequest) -> float:
+    return valuer_named(request.method).temperature if request.temperature is None else request.temperature
 
 
 def _write(file: Path, runner: Runner, selection: Selection, values: FloatArray) -> None:

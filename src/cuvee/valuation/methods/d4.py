@@ -28,6 +28,7 @@ from cuvee.valuation.substrates import Substrates
 class D4:
     """De-duplication, then distance to prototypes. The target plays no part."""
 
+    temperature: float = 0.0
     name: str = "d4"
     paper: str = "https://arxiv.org/abs/2308.12284"
     unit: str = "1 - cosine to the nearest prototype; below zero for near-duplicates"

@@ -40,6 +40,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, without pattern
 class Density:
     """Minus the logarithm of a sketched kernel density. The target plays no part."""
 
+    temperature: float = 1.0
     name: str = "density"
     paper: str = "https://arxiv.org/abs/2402.09668"
     unit: str = "nats of inverse density"

@@ -33,6 +33,7 @@ _LEAST_VARIANCE = 1e-12
 class Disf:
     """How early a document is picked in its batch. The target plays no part."""
 
+    temperature: float = 0.0
     name: str = "disf"
     paper: str = "https://arxiv.org/abs/2504.20644"
     unit: str = "share of a random batch that is picked no earlier"

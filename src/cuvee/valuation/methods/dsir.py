@@ -23,6 +23,7 @@ from cuvee.valuation.substrates import Substrates
 class Dsir:
     """Importance weights on hashed n-grams."""
 
+    temperature: float = 0.0
     name: str = "dsir"
     paper: str = "https://arxiv.org/abs/2302.03169"
     unit: str = "nats per token"

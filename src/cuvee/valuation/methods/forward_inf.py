@@ -35,6 +35,7 @@ class ForwardInf:
     """The method, for one direction."""
 
     direction: Direction = "adam"
+    temperature: float = 0.0
     name: str = "forward_inf"
     paper: str = "https://arxiv.org/abs/2402.08922"
     unit: str = "nats of a document per nat of the target"

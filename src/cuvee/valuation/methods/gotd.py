@@ -27,6 +27,7 @@ class GotD:
 
     transport: Transport = field(default_factory=Transport)
 
+    temperature: float = 0.0
     name: str = "gotd"
     paper: str = "https://arxiv.org/abs/2405.02774"
     unit: str = "OT cost (squared distance of unit vectors)"

@@ -20,6 +20,7 @@ class InRunShapley:
     """The method; a row for each way of accounting."""
 
     accounting: Accounting = field(default_factory=Accounting)
+    temperature: float = 0.0
     name: str = "in_run"
     paper: str = "https://arxiv.org/abs/2406.11011"
     unit: str = "nats of target loss per million tokens"

@@ -27,6 +27,7 @@ from cuvee.valuation.substrates import NotAtHand, Substrates
 class KnnShapley:
     """Classes are labels where both sides have them, else names of sources."""
 
+    temperature: float = 0.0
     name: str = "knn_shapley"
     paper: str = "https://arxiv.org/abs/1908.08619"
     unit: str = "accuracy of a k-nearest-neighbour vote"

@@ -64,6 +64,7 @@ class Lava:
     """c; the paper's, and the best one for finding flipped labels of digits: at ten few are found."""
     transport: Transport = field(default_factory=Transport)
 
+    temperature: float = 0.0
     name: str = "lava"
     paper: str = "https://arxiv.org/abs/2305.00054"
     unit: str = "OT cost (squared distance of unit vectors)"

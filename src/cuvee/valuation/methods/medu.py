@@ -32,6 +32,7 @@ GRADES = (" 1", " 2", " 3", " 4", " 5")
 class Medu:
     """A description of the target, and one prompt a document."""
 
+    temperature: float = 0.0
     name: str = "medu"
     paper: str = "https://arxiv.org/abs/2501.11747"
     unit: str = "grade (1 to 5)"

@@ -31,6 +31,7 @@ class Projektor:
 
     transport: Transport = field(default_factory=Transport)
 
+    temperature: float = 0.0
     name: str = "projektor"
     paper: str = "https://arxiv.org/abs/2307.02460"
     unit: str = "OT cost (squared distance of unit vectors)"

@@ -13,6 +13,7 @@ from cuvee.valuation.substrates import Substrates
 class RandomValues:
     """Independent uniform numbers."""
 
+    temperature: float = 0.0
     name: str = "random"
     paper: str = ""
     unit: str = "none"

@@ -26,6 +26,7 @@ class Rho:
 
     epochs: int = 8
     """Over half of the target, at most: the other half ends it where its loss no longer falls."""
+    temperature: float = 0.0
     name: str = "rho"
     paper: str = "https://arxiv.org/abs/2206.07137"
     unit: str = "nats per token"
