@@ -138,7 +138,7 @@ def _of_models() -> Iterator[str]:
 def _published(table: Mapping[str, Any], registry: ModuleType) -> Iterator[Cells]:
     """Rows of laws or methods, which say what they need, their paper, and where they differ from it."""
     for name, row in table.items():
-        rest = (_escaped(row.needs), _source(row.paper), _escaped(row.deviations))
+        rest = (_escaped(row.needs), _source(row.paper) if row.paper else "", _escaped(row.deviations))
         yield (*_named(name, row, registry), *rest)
 
 

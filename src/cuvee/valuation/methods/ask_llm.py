@@ -27,7 +27,7 @@ class AskLLM:
     """One prompt a document, the document first."""
 
     temperature: float = 0.0
-    name: str = "ask-llm"
+    name: str = "ask_llm"
     paper: str = "https://arxiv.org/abs/2402.09668"
     unit: str = "log-odds"
     needs: str = "a judge"
