@@ -29,6 +29,8 @@ class ValueQuestion:
     """Share of the pool's tokens that each method keeps to be trained on; 0 trains nothing."""
     seeds: int = 3
     """Trainings of each selection."""
+    whole: bool = False
+    """Train one epoch of all documents beside them."""
     confidence: float = 0.95
 
     def __post_init__(self) -> None:

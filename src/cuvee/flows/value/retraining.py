@@ -52,7 +52,6 @@ def retrained(
     pool: DocumentTable,
     values: Mapping[str, FloatArray],
     question: ValueQuestion,
-    whole: bool = False,
 ) -> Retraining:
     """Train what is missing, and compare.
 
@@ -61,13 +60,12 @@ def retrained(
         pool: what was valued.
         values: of each method that was run [n].
         question: share, seeds, target.
-        whole: train one epoch of all documents, too.
 
     Raises:
         ConfigError: the share is less than one batch.
     """
     runner = replace(runner, plan=runner.plan.checking)
-    arms = _arms(runner, pool, values, question, whole)
+    arms = _arms(runner, pool, values, question)
     planned = [[_planned(runner, arms, name, seed) for seed in range(question.seeds)] for name in arms.shards]
     trainings = Trainings(runner.plan, "training on selections")
     runner.make(trainings, [one for row in planned for one in row])
@@ -76,11 +74,7 @@ def retrained(
 
 
 def _arms(
-    runner: Runner,
-    pool: DocumentTable,
-    values: Mapping[str, FloatArray],
-    question: ValueQuestion,
-    whole: bool,
+    runner: Runner, pool: DocumentTable, values: Mapping[str, FloatArray], question: ValueQuestion
 ) -> Arms:
     budget = int(question.retrain * pool.size)
     seed = runner.plan.config.seed
@@ -98,7 +92,7 @@ def _arms(
     every = np.arange(len(pool))
     shards = {name: (_shard(runner, pool, one.rows), len(one.rows)) for name, one in kept.items()}
     everything = (_shard(runner, pool, every), len(pool))
-    tokens = {EVERYTHING: fewest} | ({ONE_EPOCH: pool.size} if whole else {})
+    tokens = {EVERYTHING: fewest} | ({ONE_EPOCH: pool.size} if question.whole else {})
     proportional = _mixture(runner, pool.tokens_by_source() / pool.size)
     mixtures = {name: _mixture(runner, one.shares) for name, one in kept.items()}
     return Arms(
