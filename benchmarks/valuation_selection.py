@@ -125,7 +125,7 @@ def settings() -> Json:
             "target": {"paths": "target.jsonl"},
             "others": {"paths": "others.jsonl"},
         },
-        "split": {"evaluation": 0.0, "seed": 0.15},
+        "split": {"evaluation": 0.01, "seed": 0.15},
         "tokenizer": {"vocabulary": 2048},
         "model": {"parameters": 500_000, "context_length": 128},
         "seed_training": {"tokens": 400_000, "batch_tokens": 2048},
@@ -193,8 +193,8 @@ def retraining_table(answer: Valuation) -> Table:
 def _note(answer: Valuation, retraining: Retraining) -> str:
     return (
         f"{answer.documents:,} documents, {answer.tokens:,} tokens, {NOISY:.0%} noise, {COPIED:.0%} "
-        f"near-duplicates; {retraining.parameters:,} parameters from scratch, {SEEDS} seeds, nats per token on "
-        f"{retraining.documents} documents of the target that no method has seen. Differences with 95 % "
+        f"near-duplicates; {retraining.parameters:,} parameters from scratch, {SEEDS} seeds, nats per token "
+        f"on {retraining.documents} documents of the target that no method has seen. Differences with 95 % "
         f"intervals of trainings and documents; one training scatters by {retraining.noise:.4f}."
     )
 
