@@ -122,7 +122,7 @@ def settings() -> Json:
         "sources": {name: f"pool/{name}.jsonl" for name in DOMAINS},
         "evaluations": {
             "held_out": False,
-            "target": {"paths": "target.jsonl"},
+            "wanted": {"paths": "target.jsonl"},
             "others": {"paths": "others.jsonl"},
         },
         "split": {"evaluation": 0.01, "seed": 0.15},
@@ -131,7 +131,7 @@ def settings() -> Json:
         "seed_training": {"tokens": 400_000, "batch_tokens": 2048},
         "branch_training": {"tokens": 100_000, "batch_tokens": 2048},
         "evaluation_tokens": 40_000,
-        "target": {"weights": {"target": 1.0}},
+        "target": {"weights": {"wanted": 1.0}},
     }
 
 
@@ -157,7 +157,7 @@ def _write(path: Path, rows: list[Json]) -> None:
 def valued(progress: Progress, methods: tuple[str, ...] = METHODS) -> Valuation:
     """Value and retrain, or go on with it."""
     folder = prepared()
-    question = ValueQuestion("target", methods, retrain=SHARE, seeds=SEEDS, whole=True)
+    question = ValueQuestion("wanted", methods, retrain=SHARE, seeds=SEEDS, whole=True)
     return flow.run(StudyConfig.load(folder.root), folder, question, progress)
 
 
