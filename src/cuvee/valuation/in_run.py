@@ -12,8 +12,10 @@ H_t the Hessian of the target's loss. P is Adam's 1 / (sqrt(v) + eps) at this st
 the paper leaves open, or 1 (``"sgd"``, the paper's proxy for AdamW). Momentum spreads the effect of a
 document over the steps that follow; all of it is counted where the document is read.
 
-Two ways: ``forward`` takes a pass with tangents after the backward pass, and P with this batch in it.
-``hooks`` reads the derivatives off the backward pass itself, and P from the step before; first order alone.
+Three ways to the derivatives (``derivatives.py``): ``finite`` and ``forward`` take passes of their own after
+the backward pass, and P with this batch in it. ``hooks`` reads them off the backward pass itself, and P from
+the step before; first order alone. On a CPU core a step takes 1.9, 2.6 and 1.8 times that of a plain training
+(``benchmarks/valuation.md``).
 """
 
 from collections.abc import Callable
@@ -31,7 +33,7 @@ from cuvee.progress import Progress
 from cuvee.training.loop import WatchedStep, train
 from cuvee.training.recipe import Recipe
 from cuvee.types import AnyArray, FloatArray, IntArray
-from cuvee.valuation.derivatives import ParameterUses, forward_mode, with_tangents
+from cuvee.valuation.derivatives import BACK_ENDS, ParameterUses, with_tangents
 from cuvee.valuation.document_stream import DocumentStream
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.kept_rows import KeptRows
@@ -40,7 +42,7 @@ from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.windows import DocumentWindows
 
 Metric = Literal["adam", "sgd"]
-Back = Literal["forward", "hooks"]
+Back = Literal["finite", "forward", "hooks"]
 PER_TOKENS = 1e6
 """Values are gains for so many tokens: of one token they would be numbers with eight zeros."""
 TARGET_PART = 4
@@ -59,11 +61,11 @@ class Accounting:
 
     order: int = 1
     metric: Metric = "adam"
-    back: Back = "forward"
+    back: Back = "finite"
 
     def __post_init__(self) -> None:
         if self.order == 2 and self.back == "hooks":
-            raise ConfigError("in-run values of second order need the batch's gradient: take 'forward'")
+            raise ConfigError("in-run values of second order need the batch's gradient: take 'finite'")
 
 
 def gains(
@@ -78,7 +80,7 @@ def gains(
     """The gain of each document of a pool over one epoch, in nats of target loss per million tokens [n].
 
     Cost: a training epoch over the pool; each step also takes a gradient on a quarter of its tokens of the
-    target and two forward passes (``forward``) or one product more for each product (``hooks``).
+    target and two forward passes (``finite``).
 
     Raises:
         ConfigError: the pool is shorter than one batch.
@@ -140,17 +142,18 @@ class _Watcher:
         if self._direction is not None:  # what went backwards is the mean: derivatives are of shares already
             found = rate * clip * torch.cat([uses.found() for uses in self._uses])
         else:
-            found = rate * clip / step.inputs.numel() * self._by_tangents(step, rate, clip).flatten()
+            found = rate * clip / step.inputs.numel() * self._by_passes(step, rate, clip).flatten()
         self._rows[step.step] = found.cpu().numpy()
 
-    def _by_tangents(self, step: WatchedStep, rate: float, clip: float) -> Tensor:
+    def _by_passes(self, step: WatchedStep, rate: float, clip: float) -> Tensor:
         clipped = clip * step.gradient
         direction = self._preconditioned(self._target.gradient(step.flat, step.step), step, clipped)
         if self._accounting.order == 2:
             move = self._preconditioned(clipped, step, clipped)
             curved = self._target.hessian_product(step.flat, step.step, move)
             direction = direction - 0.5 * rate * self._preconditioned(curved, step, clipped)
-        return forward_mode(self._model, step.flat, direction, step.inputs, step.targets)
+        derivatives = BACK_ENDS[self._accounting.back]
+        return derivatives(self._model, step.flat, direction, step.inputs, step.targets)
 
     def _preconditioned(self, vector: Tensor, step: WatchedStep, clipped: Tensor | None) -> Tensor:
         """P times a vector: with this batch's gradient in P, or without it where it is not known yet."""
