@@ -33,25 +33,30 @@ def source_games(runner: Runner, target: str, confidence: float) -> tuple[Source
     Raises:
         ConfigError: there are more sources than can be enumerated.
     """
-    members = coalitions(len(runner.plan.config.pool_sources))
+    mixtures = equal_mixtures(runner)
     runner.make(Trainings(runner.plan, "training the pool"), planned_branches(runner.plan))
-    scored = Proxies.of(runner).score(
-        [_equal(runner, row.tolist()) for row in members[1:]], [ASKED] * (len(members) - 1)
-    )
-    none = _seed_nats(runner)
+    scored = Proxies.of(runner).score(mixtures, [ASKED] * len(mixtures))
+    none = seed_nats(runner)
     return tuple(
         _game(runner, name, np.concatenate([none[None], nats]), target, confidence)
         for name, nats in scored.nats.items()
     )
 
 
-def _equal(runner: Runner, member: list[bool]) -> Mixture:
+def equal_mixtures(runner: Runner) -> list[Mixture]:
+    """The equal mixture of every coalition but the empty one, in the order of ``coalitions``.
+
+    Raises:
+        ConfigError: there are more sources than can be enumerated.
+    """
     names = runner.plan.config.pool_sources
-    count = sum(member)
-    return Mixture.of({name: is_in / count for name, is_in in zip(names, member, strict=True)})
+    return [
+        Mixture.of(dict(zip(names, (row / row.sum()).tolist(), strict=True)))
+        for row in coalitions(len(names))[1:]
+    ]
 
 
-def _seed_nats(runner: Runner) -> FloatArray:
+def seed_nats(runner: Runner) -> FloatArray:
     """Nats of every document under the model that all branches start from [D]."""
     plan = runner.plan
     flat = Checkpoint.load(plan.start.folder).read_flat(plan.model.build())
