@@ -14,12 +14,12 @@ from scipy.stats import spearmanr
 
 from benchmarks.ablation_study import ROOT, SHARED
 from benchmarks.harness import Cell, Table
-from cuvee.flows.value.at_hand import at_hand
-from cuvee.flows.value.documents import pool_documents, target_documents
 from cuvee.flows.value.source_values import equal_mixtures, seed_nats, source_games
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
 from cuvee.runs.roles import ASKED
+from cuvee.study.at_hand import at_hand
+from cuvee.study.document_tables import pool_documents, target_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened

@@ -6,10 +6,10 @@ from pathlib import Path
 from cuvee.decisions.document import encode
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
-from cuvee.flows.value.at_hand import at_hand
-from cuvee.flows.value.documents import target_documents
 from cuvee.progress import Progress
 from cuvee.sources.tokenizer import load_tokenizer
+from cuvee.study.at_hand import at_hand
+from cuvee.study.document_tables import target_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened

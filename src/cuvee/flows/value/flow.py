@@ -21,8 +21,6 @@ from cuvee.decisions.value.result import (
 from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
-from cuvee.flows.value.at_hand import at_hand
-from cuvee.flows.value.documents import pool_documents, target_documents
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.flows.value.retraining import retrained
 from cuvee.flows.value.source_values import source_games
@@ -30,6 +28,8 @@ from cuvee.flows.value.value_table import FILE, write_values
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
 from cuvee.search.allocation import allocate, allocated_ends
+from cuvee.study.at_hand import at_hand
+from cuvee.study.document_tables import pool_documents, target_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import available_tokens, opened

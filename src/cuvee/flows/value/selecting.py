@@ -14,10 +14,10 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.files import atomic_path
-from cuvee.flows.value.documents import pool_documents
 from cuvee.flows.value.value_table import FILE, read_values
 from cuvee.progress import Progress
 from cuvee.sources.shards import TokenShard, digest_order
+from cuvee.study.document_tables import pool_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.study_file import StudyFile

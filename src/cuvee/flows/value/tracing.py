@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from cuvee.decisions.document import encode
 from cuvee.execution.interface import Executor
-from cuvee.flows.value.at_hand import at_hand
-from cuvee.flows.value.documents import pool_documents
 from cuvee.progress import Progress
+from cuvee.study.at_hand import at_hand
+from cuvee.study.document_tables import pool_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
