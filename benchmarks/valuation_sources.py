@@ -76,7 +76,7 @@ class WithoutSource:
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class SourceCell:
     """One seed: text, a model that starts, and its trainings."""
 
     tokenizer: Tokenizer
@@ -100,7 +100,7 @@ class Cell:
     @cached_property
     def recipe(self) -> Recipe:
         return Recipe(
-            steps=1, batch_sequences=16, context_length=64, learning_rate=3e-3, warmup_steps=10,
+            steps=1, batch_sequences=16, context_length=64, learning_rate=1e-3, warmup_steps=20,
             schedule="linear", weight_decay=0.0, seed=self.seed,
         )  # fmt: skip
 
@@ -145,7 +145,7 @@ class Cell:
         return np.bincount(self.pool.source, weights=values, minlength=len(DOMAINS)).astype(np.float64)
 
 
-METHODS: dict[str, Callable[[Cell, str], FloatArray]] = {
+METHODS: dict[str, Callable[[SourceCell, str], FloatArray]] = {
     "in_run": lambda cell, target: cell.in_run(target, Accounting()),
     "in_run, hooks": lambda cell, target: cell.in_run(target, Accounting(1, "adam", "hooks")),
     "in_run_sgd": lambda cell, target: cell.in_run(target, Accounting(1, "sgd")),
@@ -154,7 +154,7 @@ METHODS: dict[str, Callable[[Cell, str], FloatArray]] = {
 }
 
 
-def _cosine(cell: Cell, target: str) -> FloatArray:
+def _cosine(cell: SourceCell, target: str) -> FloatArray:
     """Between the bigram counts of each source and those of the target."""
     size = cell.tokenizer.vocabulary_size
 
@@ -170,7 +170,7 @@ def _cosine(cell: Cell, target: str) -> FloatArray:
     return result
 
 
-def agreement(cell: Cell, target: str, name: str) -> tuple[float, bool]:
+def agreement(cell: SourceCell, target: str, name: str) -> tuple[float, bool]:
     """Rank correlation with what was missed, and whether the best source is the same."""
     true, found = cell.missed[target], METHODS[name](cell, target)
     return float(spearmanr(found, true).statistic), int(np.argmax(found)) == int(np.argmax(true))
