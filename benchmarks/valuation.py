@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.harness import Cell, Table, write
 from benchmarks.laws import RUNS
+from benchmarks.valuation_acquire import acquire_table
 from benchmarks.valuation_cost import million_table, overhead_table, tokenizer_in
 from benchmarks.valuation_selection import WORK, retraining_table, valued
 from benchmarks.valuation_shapley import compared, costs, shapley_table
@@ -39,8 +40,8 @@ def sources_table(tokenizer: Tokenizer) -> Table:
         ("by", "cells", "mean rank correlation", "95%", "range", "best source right"),
         tuple(rows),
         (
-            "Against the rise of the target's loss without each source, by training. Goals: mean at least .75 "
-            "over nine cells, best source in eight of nine, above n-grams.",
+            "Against the rise of the target's loss without each source, by training. Goals: mean at least "
+            ".75 over nine cells, best source in eight of nine, above n-grams.",
         ),
     )
 
@@ -57,6 +58,7 @@ def main() -> None:
             retraining_table(valued(progress)),
             shapley_table(list(compared(progress))),
             costs(progress),
+            acquire_table(progress),
             million_table(tokenizer),
         ]
     write(
