@@ -175,7 +175,7 @@ def _table(bought: Mapping[str, Purchases], losses: Mapping[str, FloatArray]) ->
         tuple(rows),
         (
             f"{len(DOMAINS) * 2} sellers, a tenth of each shown, {BUDGET:.0%} of the price of everything to "
-            f"spend; {RUN_TOKENS:,} tokens trained on each purchase, {SEEDS} seeds. The intervals hold the noise "
-            "of trainings, not of documents.",
+            f"spend; {RUN_TOKENS:,} tokens trained on each purchase, {SEEDS} seeds. The intervals hold the "
+            "noise of trainings, not of documents.",
         ),
     )
