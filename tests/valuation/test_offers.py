@@ -104,7 +104,7 @@ def test_good_text_is_bought_and_baselines_buy_by_what_they_say(tokenizer: Token
     settled = Market.of(offers, target, 6.0, 1e7, AskLLM(), READER, seed=0)
     best = settled.best()
     assert best == acquire(offers, target, 6.0, run_tokens=1e7, valuer=AskLLM(), substrates=READER, seed=0)
-    assert best.rows[1].tokens == pytest.approx(2e6, rel=0.01) and best.method == "ask-llm"
+    assert best.rows[1].tokens == pytest.approx(2e6, rel=0.01) and best.method == "ask_llm"
     assert best.rows[0].tokens == 0 and best.rows[1].why.startswith("number 1 of 3")
     low, high = best.rows[1].interval
     assert 0 <= low <= best.rows[1].utility <= high

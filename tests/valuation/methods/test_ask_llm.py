@@ -44,7 +44,7 @@ def test_the_document_stands_before_the_question_and_is_cut(tokenizer: Tokenizer
 
 def test_without_a_judge_it_says_what_is_needed(tokenizer: Tokenizer) -> None:
     pool = DocumentTable.of_texts(["a"], tokenizer)
-    for name in ("ask-llm", "medu"):
+    for name in ("ask_llm", "medu"):
         with pytest.raises(NotAtHand, match=f"{name}: a language model is needed"):
             valuer_named(name).value(pool, pool, Substrates(), 0)
 
