@@ -7,28 +7,42 @@ file a method; ``methods.VALUERS`` lists the methods.
     kept = select(values, pool, budget_tokens=1_000_000)
 """
 
+from cuvee.valuation.clients import EndpointJudge, LocalJudge
 from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.duplicates import duplicates
+from cuvee.valuation.encoders import FolderEncoder
 from cuvee.valuation.kept_rows import KeptRows
+from cuvee.valuation.offer import Offer, PriceCurve
+from cuvee.valuation.offers import acquire
 from cuvee.valuation.proxy_model import ProxyModel
 from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.selection import Selection, select
 from cuvee.valuation.source_game import coalitions, leave_one_out, shapley
 from cuvee.valuation.substrates import NotAtHand, Substrates
+from cuvee.valuation.trace import Tracer
 from cuvee.valuation.valuer import Valuer
 from cuvee.valuation.values import SourceValue, Values
 
 __all__ = [
     "DocumentTable",
+    "EndpointJudge",
+    "FolderEncoder",
     "KeptRows",
+    "LocalJudge",
     "NotAtHand",
+    "Offer",
+    "PriceCurve",
     "ProxyModel",
     "ProxyTraining",
     "Selection",
     "SourceValue",
     "Substrates",
+    "Tracer",
     "Valuer",
     "Values",
+    "acquire",
     "coalitions",
+    "duplicates",
     "leave_one_out",
     "select",
     "shapley",
