@@ -20,10 +20,12 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.types import FloatArray, IntArray
 from cuvee.valuation.document_table import DocumentTable
-from cuvee.valuation.values import RESAMPLES
 
 CONFIDENCE = 0.9
 """Of intervals."""
+
+RESAMPLES = 1000
+"""Bootstrap samples behind an interval: its ends move by some 3 % of its width from seed to seed."""
 
 
 @dataclass(frozen=True)

@@ -125,10 +125,10 @@ class _Found:
     pool: DocumentTable
     target: DocumentTable
 
-    def rows(self, confidence: float, seed: int) -> tuple[Valued, ...]:
+    def rows(self, confidence: float) -> tuple[Valued, ...]:
         """A row for every method."""
         return tuple(
-            self._row(valuer, confidence, seed)
+            self._row(valuer, confidence)
             if valuer.name in self.run.values
             else Valued(
                 valuer.name, valuer.paper, valuer.unit, self.run.not_run[valuer.name], math.nan, (), (), ()
@@ -136,11 +136,11 @@ class _Found:
             for valuer in self.valuers
         )
 
-    def _row(self, valuer: Valuer, confidence: float, seed: int) -> Valued:
+    def _row(self, valuer: Valuer, confidence: float) -> Valued:
         values = self.run.values[valuer.name]
         sources = tuple(
             ValuedSource(one.source, one.documents, one.tokens, Interval(one.mean, *one.interval))
-            for one in values.by_source(self.pool, confidence, seed)
+            for one in values.by_source(self.pool, confidence)
         )
         known = np.flatnonzero(values.known)
         order = known[np.argsort(-values.of_document[known], kind="stable")]
@@ -186,7 +186,7 @@ def _concluded(
     trained: Retraining | None,
 ) -> Valuation:
     config = runner.plan.config
-    rows = found.rows(question.confidence, config.seed)
+    rows = found.rows(question.confidence)
     first = next(one for one in rows if not one.not_run)
     methods = " ".join(f"--method {name}" for name in question.methods)
     return Valuation(

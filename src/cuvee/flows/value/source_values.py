@@ -19,10 +19,8 @@ from cuvee.study.producers.trained import Trainings
 from cuvee.study.proxies import Proxies
 from cuvee.study.runner import Runner
 from cuvee.types import FloatArray
+from cuvee.valuation.ratio_mean import ratio_mean
 from cuvee.valuation.source_game import coalitions, leave_one_out, shapley
-
-RESAMPLES = 1000
-"""Bootstrap samples of the target's documents."""
 
 
 def source_games(runner: Runner, target: str, confidence: float) -> tuple[SourceGame, ...]:
@@ -68,29 +66,13 @@ def _game(runner: Runner, name: str, nats: FloatArray, target: str, confidence: 
     chosen = documents.evaluation == documents.evaluations.index(target)
     tokens = documents.tokens[chosen].astype(np.float64)
     by_document = {"shapley": shapley(-nats[:, chosen]), "left": leave_one_out(-nats[:, chosen])}
-    counts = _resamples(len(tokens), runner.plan.config.seed)
-    rows = {what: _intervals(one, tokens, counts, confidence) for what, one in by_document.items()}
+    rows = {what: _intervals(one, tokens, confidence) for what, one in by_document.items()}
     return SourceGame(name, len(nats), _players(runner.plan.config.pool_sources, rows))
 
 
-def _resamples(documents: int, seed: int) -> FloatArray:
-    rng = np.random.default_rng([seed, documents])
-    return rng.multinomial(documents, np.full(documents, 1.0 / documents), size=RESAMPLES).astype(np.float64)
-
-
-def _intervals(
-    values: FloatArray, tokens: FloatArray, counts: FloatArray, confidence: float
-) -> list[Interval]:
+def _intervals(values: FloatArray, tokens: FloatArray, confidence: float) -> list[Interval]:
     """Nats per token of each source, with where other documents of the target would put it."""
-    means = values.sum(axis=1) / tokens.sum()
-    if len(tokens) < 2:
-        return [Interval(float(one), -np.inf, np.inf) for one in means]
-    drawn = (counts @ values.T) / (counts @ tokens)[:, None]
-    tail = (1.0 - confidence) / 2.0
-    ends = np.quantile(drawn, [tail, 1.0 - tail], axis=0)
-    return [
-        Interval(float(one), float(low), float(high)) for one, low, high in zip(means, *ends, strict=True)
-    ]
+    return [Interval(*ratio_mean(one, tokens, confidence)) for one in values]
 
 
 def _players(names: tuple[str, ...], rows: Mapping[str, list[Interval]]) -> tuple[SourcePlayer, ...]:
