@@ -18,6 +18,7 @@ from cuvee.report.reports import NOTHING, REPORTS, Beside, printout_of
 from tests.flows.fit.test_flow import observations
 from tests.flows.scale.scale_cases import ladder
 from tests.flows.search.search_cases import searched
+from tests.flows.value.value_cases import valuation
 from tests.report.cases import checked, once_each, small
 from tests.report.test_simulation_page import simulation
 
@@ -33,7 +34,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> LawDecision:
 
 @pytest.fixture(scope="module")
 def decisions(fitted: LawDecision) -> tuple[JsonDocument, ...]:
-    return small(), checked(), ladder().judged(), searched().judged(), fitted, simulation()
+    return small(), checked(), ladder().judged(), searched().judged(), fitted, simulation(), valuation()
 
 
 def grids(printout: Printout) -> dict[str, Grid]:

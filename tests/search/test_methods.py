@@ -337,19 +337,6 @@ def test_duet_begins_with_equal_shares() -> None:
     assert second != first
 
 
-def test_duet_leaves_documents_to_its_chooser() -> None:
-    class Longest:
-        """Sources hold four documents, valued by position."""
-
-        def documents(self, source: str, share: float, seed: int) -> Sequence[int]:
-            return [3, 2, 1, 0][: round(4 * share)]
-
-    experiment = Experiment((0.5, 0.0, 0.25, 0.25), 2)
-    chosen = Duet(chooser=Longest()).documents(experiment, SOURCES, seed=0)
-    assert chosen == {"books": [3, 2], "law": [3], "web": [3]}
-    assert Duet().documents(experiment, SOURCES, seed=0) is None
-
-
 def test_the_expected_improvement_is_that_of_draws_and_never_ends() -> None:
     mean, deviation = np.array([0.0, 0.5, 2.0]), np.array([1.0, 0.3, 0.7])
     draws = mean + deviation * np.random.default_rng(0).normal(size=(400_000, 3))

@@ -2,6 +2,7 @@
 
 from cuvee.decisions.value.result import SourceGame, Valued
 from cuvee.quantities import plain, tally
+from cuvee.report.mixture_printout import mixture_grid
 from cuvee.report.printout import Grid, Printout, first_lines, warned
 from cuvee.report.value_view import ValueView
 from cuvee.report.wording import plain_ends, plain_loss
@@ -17,6 +18,7 @@ def value_printout(view: ValueView) -> Printout:
         _agreement(view),
         *(_game(view, one) for one in decision.games),
         *trained,
+        mixture_grid("Mixture", view.rows, decision.confidence),
         *warned(decision.warnings),
     )
 

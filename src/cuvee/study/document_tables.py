@@ -17,6 +17,13 @@ def pool_documents(plan: Plan) -> DocumentTable:
     return DocumentTable.of_shards(shards, load_tokenizer(material.tokenizer_folder))
 
 
+def training_documents(plan: Plan) -> DocumentTable:
+    """All text of the sources of the pool that may be trained on, the seed model's part too."""
+    material = plan.material
+    shards = {name: material.training_shards(name) for name in plan.config.pool_sources}
+    return DocumentTable.of_shards(shards, load_tokenizer(material.tokenizer_folder))
+
+
 def target_documents(material: Material, target: str) -> DocumentTable:
     """The documents of an evaluation by which mixtures are chosen; those that check are left for trainings.
 

@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cuvee.decisions.check import STAGE
+from cuvee.decisions.search.decision import SearchDecision
 from cuvee.mixture.mixture import Mixture
 from cuvee.study.checking import Checking
+from cuvee.study.chosen_documents import ChosenDocuments
 from cuvee.study.plan.plan import Plan
 from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 
 if TYPE_CHECKING:
     from cuvee.decisions.scale.decision import ScaleDecision
-    from cuvee.decisions.search.decision import SearchDecision
 
-AnswerT = TypeVar("AnswerT", "SearchDecision", "ScaleDecision")
+AnswerT = TypeVar("AnswerT", SearchDecision, "ScaleDecision")
 
 
 def rechecked(runner: Runner, answer: AnswerT) -> AnswerT:
@@ -29,19 +30,28 @@ def rechecked(runner: Runner, answer: AnswerT) -> AnswerT:
 
 def checking_of(runner: Runner, answer: "SearchDecision | ScaleDecision", unseen: bool = True) -> Checking:
     """How its mixture is checked; ``unseen`` as in ``Checking``."""
-    run = _Trainings(runner.plan, *answer.largest).run
-    checking = Checking.of(runner, answer.mixture, run)
+    trainings = _Trainings(runner.plan, *answer.largest)
+    if isinstance(answer, SearchDecision) and answer.document_values:
+        pick = Mixture.of({one.source: one.share for one in answer.mixture})
+        chosen = ChosenDocuments.of(runner, answer.document_values)
+        trainings = replace(trainings, pick=pick.reindexed(runner.plan.config.pool_sources), chosen=chosen)
+    checking = Checking.of(runner, answer.mixture, trainings.run)
     return replace(checking, stage=f"{STAGE} ({answer.by})", unseen=unseen)
 
 
 @dataclass(frozen=True, eq=False)
 class _Trainings:
-    """Of one size and length."""
+    """Of one size and length; those of the pick on chosen documents, where a search chose them."""
 
     plan: Plan
     parameters: int
     tokens: int
+    pick: Mixture | None = None
+    chosen: ChosenDocuments | None = None
 
     def run(self, mixture: Mixture, replica: int) -> TrainingRun:
         model = self.plan.built(self.parameters)
-        return self.plan.alone(mixture, model, self.tokens, self.tokens, replica)
+        run = self.plan.alone(mixture, model, self.tokens, self.tokens, replica)
+        if self.chosen is None or self.pick is None or mixture.key != self.pick.key:
+            return run
+        return self.chosen.applied(run)

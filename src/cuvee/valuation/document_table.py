@@ -181,6 +181,10 @@ class DocumentTable:
         """The text of one document, as its tokens decode."""
         return self.tokenizer.decode(self.document(row).tolist())
 
+    def bytes_of(self, row: int) -> int:
+        """Bytes of the text of one document in UTF-8."""
+        return len(self.text(row).encode())
+
     def id_of(self, row: int) -> str:
         """The user's name of a document, or its source, the hash of its shard and its first token there."""
         if self.ids is not None:

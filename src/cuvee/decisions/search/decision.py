@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from cuvee.decisions.document import decode, encode, renamed, rows_renamed
-from cuvee.decisions.search.headline import headline
+from cuvee.decisions.search.headline import chosen_inside, headline
 from cuvee.decisions.search.result import SearchResult
 from cuvee.decisions.search.verdict import verdict_of
 from cuvee.decisions.verdict import UNJUDGED, Verdict
@@ -25,6 +25,10 @@ class SearchDecision(SearchResult):
     def first_lines(self) -> tuple[str, ...]:
         """What stands at the head of its reports."""
         return headline(self)
+
+    def objections(self) -> tuple[str, ...]:
+        """That shares alone are not what was measured, where documents were chosen."""
+        return (chosen_inside(self.document_values),) if self.document_values else ()
 
     @classmethod
     def from_older(cls, schema: int, body: Json) -> Self | None:

@@ -29,10 +29,19 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
     early = decision.better_probability > MORE_LIKELY_THAN_NOT
     return (
         advice(decision.verdict, in_words(decision.mixture)),
+        *((chosen_inside(decision.document_values),) if decision.document_values else ()),
         *(warning for warning in decision.warnings if warning.startswith(FEW)),
         *((hidden, expected) if early else (expected, hidden)),
         f"{flops(decision.flops)} of {flops(decision.budget_flops)} FLOPs went into "
         f"{', '.join([*kinds, f'{trained} trained'])}; it stopped because: {_reasons(decision.stopped)}.",
+    )
+
+
+def chosen_inside(method: str) -> str:
+    """What to know of a mixture whose trainings read chosen documents."""
+    return (
+        f"Inside each source documents were chosen by their values ({method}): a run on any documents of "
+        "these shares is not what was measured. Those of the pick stand in search-documents.parquet."
     )
 
 

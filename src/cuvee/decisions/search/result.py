@@ -127,6 +127,8 @@ class SearchResult(Checkable):
     simulated_epoching: bool
     warnings: tuple[str, ...]
     confidence: float = 0.8
+    document_values: str = ""
+    """Method by whose values documents were chosen inside each source; empty: any documents were read."""
     check: TrainingCheck | None = None
     """What fresh trainings say of the mixture, where `cuvee check` made them."""
 

@@ -20,6 +20,7 @@ from cuvee.runs.roles import SEARCH
 from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.proposer import History
 from cuvee.search.regret import Regret
+from cuvee.search.space import Experiment
 from cuvee.search.surrogate import Surrogate
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.file.config import StudyConfig
@@ -52,8 +53,9 @@ def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
             f"{reason}"
         )
     end = _SearchEnd(findings, runner)
-    config, space = runner.plan.config, findings.menu.space
-    example = findings.menu.example(findings.menu.target)
+    config, menu = runner.plan.config, findings.menu
+    space = menu.space
+    example = menu.example(menu.target)
     decision = SearchDecision(
         study=config.name,
         created_from=provenance(runner, example, _command(config)),
@@ -80,8 +82,12 @@ def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
         simulated_epoching=config.target_run.simulated_epoching,
         warnings=end.warnings(),
         confidence=LEVEL,
-    )
-    return decision.judged()
+        document_values=menu.chosen.method if menu.chosen is not None else "",
+    ).judged()
+    if menu.chosen is not None:
+        pick = Experiment(tuple(end.regret.pick.tolist()), space.target)
+        menu.chosen.write(runner.plan.folder.search_documents, menu.planned(pick).run)
+    return decision
 
 
 def _command(config: StudyConfig) -> str:

@@ -17,6 +17,7 @@ from cuvee.runs.roles import SEARCH
 from cuvee.runs.run import Run
 from cuvee.search.proposer import Method
 from cuvee.search.space import CHECKPOINT, Experiment, Fidelity, Space
+from cuvee.study.chosen_documents import ChosenDocuments, chosen_documents
 from cuvee.study.opening import available_tokens
 from cuvee.study.plan.job import steps_between
 from cuvee.study.plan.lengths import LEAST_STEPS, interpolated
@@ -58,6 +59,8 @@ class Menu:
     """What sizes the trainings, beside the budget."""
     pool_flops: float
     """Of the trainings of the pool that are not made yet; 0 where no proxy is asked for."""
+    chosen: ChosenDocuments | None
+    """What trainings read inside their sources; None: any documents."""
 
     @classmethod
     def of(cls, runner: Runner) -> "Menu":
@@ -87,7 +90,8 @@ class Menu:
         if region.totals.is_point:
             raise ConfigError("limits: they leave one mixture, so that nothing is left to search; widen them")
         space = Space(region, (*proxies, *fidelities), len(proxies) + len(fidelities) - 1)
-        return cls(runner, space, dict(enumerate(trainings, len(proxies))), available, charge, unpaid)
+        by_fidelity = dict(enumerate(trainings, len(proxies)))
+        return cls(runner, space, by_fidelity, available, charge, unpaid, chosen_documents(runner))
 
     @property
     def target(self) -> Training:
@@ -97,12 +101,18 @@ class Menu:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes proxies worth less than they could be."""
+        chosen = (
+            "Trainings read chosen documents inside their sources, merges and ensembles stand for whole "
+            "sources: they may rank mixtures otherwise. `search.proxies: []` leaves them out.",
+        )
         plan = self.runner.plan
         seed = plan.seed if plan.config.search.proxies else None
         seen = () if seed is None else sorted(set(seed.mixture.support) - set(self.space.sources))
+        mixed = chosen if self.chosen is not None and plan.config.search.proxies else ()
         if not seen:
-            return ()
+            return mixed
         return (
+            *mixed,
             f"The seed model of the pool sees text that no training of the search sees ({', '.join(seen)}): "
             "merges and ensembles may rank mixtures otherwise than trainings. `seed_training.mixture` can "
             "leave it out.",
@@ -113,6 +123,8 @@ class Menu:
         training = self.trainings[experiment.fidelity]
         mixture = self.mixture(experiment)
         run = _run(self.runner.plan, mixture, training, replica)
+        if self.chosen is not None:
+            run = self.chosen.applied(run)
         return Planned(run, SEARCH, mixture, training.measured_along, training.until)
 
     def example(self, training: Training) -> TrainingRun:
@@ -145,6 +157,7 @@ class Menu:
         pool = list(_pool(plan)) if config.search.proxies else []
         return digest(
             ({"pool": pool, **config.merging.key} if pool else {})
+            | ({"documents": self.chosen.method} if self.chosen is not None else {})
             | {
                 "levels": [vars(one) for one in self.space.fidelities],
                 "lower": region.lower.tolist(),

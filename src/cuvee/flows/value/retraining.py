@@ -109,7 +109,7 @@ def _mixture(runner: Runner, shares: FloatArray) -> Mixture:
 def _shard(runner: Runner, pool: DocumentTable, rows: IntArray) -> TokenShard:
     rows = np.sort(rows)
     folder = runner.plan.folder.valuation / "shards" / digest([pool.key, rows.tolist()])
-    documents = ((pool.document(int(row)), len(pool.text(int(row)).encode())) for row in rows)
+    documents = ((pool.document(int(row)), pool.bytes_of(int(row))) for row in rows)
     return copy_documents(folder, documents, pool.tokenizer, source=SELECTED, part="unit-0")
 
 

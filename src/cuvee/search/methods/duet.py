@@ -3,14 +3,12 @@
     outer: w_t = argmax -mean(w) + sqrt(beta) deviation(w),   a Gaussian process on the shares as they are
     inner: which documents of each source make up its share of the run, by their value
 
-Chen, Lau, Foo & Low 2025, https://arxiv.org/abs/2502.00270, and their code. The outer loop stands here. The
-inner choice is a ``Chooser``, as the values of documents come from elsewhere (the paper takes influence
-functions); without one the documents of a source are drawn at random.
+Chen, Lau, Foo & Low 2025, https://arxiv.org/abs/2502.00270, and their code. The outer loop stands here; the
+inner choice is made where documents are (``study/chosen_documents.py``), by values of any method (the paper
+takes influence functions).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -21,24 +19,15 @@ from cuvee.search.untried import at_fidelity, nearest_untried, untried, untried_
 from cuvee.types import FloatArray
 
 
-class Chooser(Protocol):
-    """The inner choice."""
-
-    def documents(self, source: str, share: float, seed: int) -> Sequence[int]:
-        """Which documents of a source, by position, make up its share of a run."""
-        ...
-
-
 @dataclass(frozen=True)
 class Duet:
     """The method, with its settings."""
 
     beta: float = 1.0
     """Weight of what is unknown, squared."""
-    chooser: Chooser | None = None
     name: str = "duet"
     paper: str = "https://arxiv.org/abs/2502.00270"
-    needs: str = "a Chooser that values documents; without one only the outer loop is DUET"
+    needs: str = "values of documents inside a study; on tables of runs only the outer loop is DUET"
     cost: str = "tenths of a second an experiment"
     deviations: str = (
         "A Matern kernel with a linear term; the second experiment is random, as this process needs two; the "
@@ -61,15 +50,6 @@ class Duet:
             return result
 
         return acquired(history, bound, count, rng)
-
-    def documents(
-        self, experiment: Experiment, sources: Sequence[str], seed: int
-    ) -> dict[str, Sequence[int]] | None:
-        """The inner choice for an experiment: documents of each source used; None for random ones."""
-        if self.chooser is None:
-            return None
-        shares = zip(sources, experiment.shares, strict=True)
-        return {name: self.chooser.documents(name, share, seed) for name, share in shares if share > 0}
 
 
 def _equal_shares(history: History) -> FloatArray:

@@ -298,7 +298,10 @@ class StudyConfig(Settings):
     def digest(self) -> str:
         """Hash of all that was decided, where text lies and how many work aside."""
         left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
-        return digest({key: value for key, value in self.as_json().items() if key not in left_out})
+        said = {key: value for key, value in self.as_json().items() if key not in left_out}
+        if self.search.document_values is None:  # files of before the key was known keep their digest
+            del said["search"]["document_values"]
+        return digest(said)
 
 
 def _check_schema(raw: Mapping[str, Any], name: str) -> None:

@@ -22,6 +22,8 @@
     searches/<key>.charge what its pool cost when it began
     search.json           its answer
     search.html           that answer to look at
+    search-documents.parquet  which documents its mixture reads, where it chose them
+    valuation/            what `cuvee value` found, one folder a target
     study_files/          study files as they were before `cuvee change`
 
 A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
@@ -128,6 +130,10 @@ class StudyFolder:
     @property
     def searches(self) -> Path:
         return self.root / "searches"
+
+    @property
+    def search_documents(self) -> Path:
+        return self.root / "search-documents.parquet"
 
     @property
     def valuation(self) -> Path:
@@ -240,6 +246,7 @@ GENERATED_FILES = frozenset(
         "decision.json",
         "scale.json",
         "search.json",
+        "search-documents.parquet",
         "report.md",
     }
 )

@@ -383,6 +383,9 @@ class SearchSettings(Settings):
     """Total budget in FLOPs, including the pool if it is not trained yet."""
     method: str = "cost_aware"
     """Search method that chooses the next experiment."""
+    document_values: str | None = None
+    """Method of valuation by whose values documents are chosen inside each source that is not read whole.
+    Default: `forward_inf` with `method: duet`, else any documents are read."""
     target_tokens: Count | None = None
     """Training tokens at the target fidelity. Default: chosen so that the budget covers `target_runs` such
     runs."""
