@@ -138,7 +138,7 @@ def _of_models() -> Iterator[str]:
 def _published(table: Mapping[str, Any], registry: ModuleType) -> Iterator[Cells]:
     """Rows of laws or methods, which say what they need, their paper, and where they differ from it."""
     for name, row in table.items():
-        rest = (_escaped(row.needs), _source(row.paper), _escaped(row.deviations))
+        rest = (_escaped(row.needs), _source(row.paper) if row.paper else "", _escaped(row.deviations))
         yield (*_named(name, row, registry), *rest)
 
 
@@ -200,9 +200,7 @@ def _folded(text: str) -> str:
 
 
 def _source(address: str) -> str:
-    """A link that says what it is: arXiv or DOI with its number, or else the host; empty for no paper."""
-    if not address:
-        return ""
+    """A link that says what it is: arXiv or DOI with its number, or else the host."""
     host, _, rest = address.partition("://")[2].partition("/")
     known = {"arxiv.org": f"arXiv {rest.removeprefix('abs/')}", "doi.org": f"doi {rest}"}
     return f"[{known.get(host, host)}]({address})"

@@ -20,6 +20,7 @@ from tests.flows.scale.scale_cases import ladder
 from tests.flows.search.search_cases import searched
 from tests.report.cases import checked, once_each, small
 from tests.report.test_simulation_page import simulation
+from tests.report.value_cases import valuation
 
 NAN = math.nan
 
@@ -33,7 +34,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> LawDecision:
 
 @pytest.fixture(scope="module")
 def decisions(fitted: LawDecision) -> tuple[JsonDocument, ...]:
-    return small(), checked(), ladder().judged(), searched().judged(), fitted, simulation()
+    return small(), checked(), ladder().judged(), searched().judged(), fitted, simulation(), valuation()
 
 
 def grids(printout: Printout) -> dict[str, Grid]:

@@ -2,13 +2,14 @@
 
 from cuvee.decisions.value.result import SourceGame, Valued
 from cuvee.quantities import plain, tally
+from cuvee.report.mixture_printout import mixture_grid
 from cuvee.report.printout import Grid, Printout, first_lines, warned
 from cuvee.report.value_view import ValueView
 from cuvee.report.wording import plain_ends, plain_loss
 
 
 def value_printout(view: ValueView) -> Printout:
-    """First lines, sources by every method, agreement, trainings."""
+    """First lines, sources by every method, agreement, games, trainings, a prior of the mixture."""
     decision = view.decision
     trained = (_trained(view),) if decision.retraining else ()
     return (
@@ -17,8 +18,14 @@ def value_printout(view: ValueView) -> Printout:
         _agreement(view),
         *(_game(view, one) for one in decision.games),
         *trained,
+        _prior(view),
         *warned(decision.warnings),
     )
+
+
+def _prior(view: ValueView) -> Grid:
+    title = f"Mixture; a prior of it from values by {view.decision.first.method}"
+    return mixture_grid(title, view.rows, view.decision.confidence)
 
 
 def _sources(view: ValueView, method: Valued) -> Grid:

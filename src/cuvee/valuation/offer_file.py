@@ -83,6 +83,8 @@ def _check_sellers(names: Sequence[str], path: Path) -> None:
 
 def _offer(row: _Row, where: str, folder: Path, tokenizer: Tokenizer) -> Offer:
     try:
+        if not row.seller.strip():
+            raise ConfigError("an offer needs the name of its seller")
         curve = _curve(row)
         return Offer(row.seller, _sample(row, folder, tokenizer), row.tokens, curve, row.least)
     except CuveeError as error:

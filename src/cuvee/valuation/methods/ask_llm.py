@@ -26,6 +26,7 @@ ANSWERS = (" yes", " Yes", " no", " No")
 class AskLLM:
     """One prompt a document, the document first."""
 
+    temperature: float = 0.0
     name: str = "ask_llm"
     paper: str = "https://arxiv.org/abs/2402.09668"
     unit: str = "log-odds"

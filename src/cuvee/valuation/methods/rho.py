@@ -4,7 +4,7 @@
 
 theta is the proxy and theta_t the proxy trained on the target: a document with a high loss that falls with
 the target's is worth learning, noise stays as hard as it was. Mindermann et al. 2022 (ICML), "Prioritized
-Training on Points that are Learnable, TokenWorth Learning, and Not Yet Learnt", https://arxiv.org/abs/2206.07137,
+Training on Points that are Learnable, Worth Learning, and Not Yet Learnt", https://arxiv.org/abs/2206.07137,
 equation 3; Deng, Cui & Zhu 2023 (NeurIPS), "Towards Accelerated Model Training via Bayesian Data Selection",
 https://arxiv.org/abs/2308.10544, replace theta_t by a posterior.
 """
