@@ -24,7 +24,6 @@ from cuvee.valuation.in_run import PER_TOKENS, Accounting, Metric, gains
 from cuvee.valuation.kept_rows import KeptRows
 from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.source_game import coalitions, shapley
-from cuvee.valuation.substrates import NotAtHand
 from tests.valuation.conftest import Tables, texts_of
 
 LENGTH, PLAYERS = 32, 8
@@ -220,9 +219,3 @@ def test_a_killed_valuation_goes_on_to_the_same_bytes(
     assert again.tobytes() == whole.tobytes()
     assert not any((tmp_path / "killed").glob(".*"))
     assert gains(*asked, KeptRows(tmp_path / "killed"), Killed()).tobytes() == whole.tobytes()  # kept
-
-
-def test_a_method_with_less_text_than_a_batch_is_not_run(step: Step) -> None:
-    few = step.pool.select(np.arange(PLAYERS - 1))
-    with pytest.raises(NotAtHand, match="less than one batch of"):
-        DocumentStream.of(few, step.recipe(1.0), 0)

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cuvee.errors import ConfigError
 from cuvee.training.recipe import Recipe
 from cuvee.types import AnyArray, FloatArray, IntArray
 from cuvee.valuation.document_table import DocumentTable
-from cuvee.valuation.substrates import NotAtHand
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +31,12 @@ class DocumentStream:
         """Shuffled.
 
         Raises:
-            NotAtHand: the pool is shorter than one batch.
+            ConfigError: the pool is shorter than one batch.
         """
         order = np.random.default_rng([seed, len(pool)]).permutation(len(pool))
         ends = np.cumsum(pool.length[order] + 1)
         if ends[-1] < recipe.batch_tokens:
-            raise NotAtHand(
+            raise ConfigError(
                 f"training on documents: they have {int(ends[-1]):,} tokens, less than one batch of "
                 f"{recipe.batch_tokens:,}; give more text, or lower reference_training.batch_tokens"
             )

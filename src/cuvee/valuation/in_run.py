@@ -80,7 +80,7 @@ def gains(
     target and two forward passes (``forward``) or one product more for each product (``hooks``).
 
     Raises:
-        NotAtHand: the pool is shorter than one batch.
+        ConfigError: the pool is shorter than one batch.
         NonFiniteLoss: the training diverged.
     """
     stream = DocumentStream.of(pool, training.recipe, seed)

@@ -46,7 +46,7 @@ class ProxyTraining:
         """Parameters [N] after one epoch over some documents; three forward passes over their tokens.
 
         Raises:
-            NotAtHand: they are shorter than one batch.
+            ConfigError: they are shorter than one batch.
             NonFiniteLoss: the training diverged.
         """
         stream = DocumentStream.of(documents, self.recipe, seed)

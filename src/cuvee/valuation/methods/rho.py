@@ -49,6 +49,12 @@ class Rho:
             )
         half = np.arange(len(target)) % 2 == 0
         learning, judging = target.select(half), target.select(~half)
+        if (there := learning.size + len(learning)) < training.recipe.batch_tokens:
+            raise NotAtHand(
+                f"{self.name}: half of the target has {there:,} tokens, less than one batch of "
+                f"{training.recipe.batch_tokens:,}; give the target more text, or lower "
+                "reference_training.batch_tokens"
+            )
         best, lowest = proxy, proxy.mean_loss(judging)
         for epochs in range(1, self.epochs + 1):
             rows = np.tile(np.arange(len(learning)), epochs)
