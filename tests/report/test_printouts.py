@@ -21,6 +21,7 @@ from tests.flows.search.search_cases import searched
 from tests.flows.value.value_cases import valuation
 from tests.report.cases import checked, once_each, small
 from tests.report.test_simulation_page import simulation
+from tests.report.value_cases import valuation
 
 NAN = math.nan
 

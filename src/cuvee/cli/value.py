@@ -25,14 +25,16 @@ def value(
     sources: Annotated[
         bool,
         typer.Option(
-            "--sources", help="Value sources exactly, too: merges and ensembles of every coalition of them."
+            "--sources",
+            help="Also value sources exactly, by merges and ensembles of every coalition of them.",
         ),
     ] = False,
     retrain: Annotated[
         float,
         typer.Option(
             metavar="SHARE",
-            help="Share of the tokens that each method keeps to be trained on and compared. 0: none.",
+            help="Train models on this share of the pool's tokens, as each method keeps it, and compare. "
+            "0 trains nothing.",
         ),
     ] = 0.0,
     encoder: Encoder = "",
@@ -67,7 +69,7 @@ def value(
 
 
 def select(
-    name: Annotated[str, typer.Argument(help="Name of the new source.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new source.")],
     target: Target,
     budget: Annotated[
         float, typer.Option("--budget", min=1, metavar="TOKENS", help="Tokens to keep, such as 2e6.")

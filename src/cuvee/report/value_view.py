@@ -12,8 +12,7 @@ from cuvee.report.view import MixtureRow, mixture_rows
 
 @dataclass(frozen=True)
 class SourceLine:
-    """A source under one method: where its value lies between the lowest and the highest end of all
-    sources."""
+    """A source under one method: where its value lies between the ends of all sources."""
 
     row: ValuedSource
     low: float
@@ -47,6 +46,11 @@ class ValueView:
             tuple(one for one in decision.methods if not one.not_run),
             tuple(one for one in decision.methods if one.not_run),
         )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Sources in the order of the prior mixture."""
+        return tuple(row.source for row in self.rows)
 
     def lines(self, method: Valued) -> tuple[SourceLine, ...]:
         """Sources of one method, the highest value first; those without a value last."""

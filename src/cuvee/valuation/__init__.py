@@ -9,7 +9,6 @@ file a method; ``methods.VALUERS`` lists the methods.
 
 from cuvee.valuation.clients import EndpointJudge, LocalJudge
 from cuvee.valuation.document_table import DocumentTable
-from cuvee.valuation.duplicates import duplicates
 from cuvee.valuation.encoders import FolderEncoder
 from cuvee.valuation.kept_rows import KeptRows
 from cuvee.valuation.offer import Offer, PriceCurve
@@ -42,7 +41,6 @@ __all__ = [
     "Values",
     "acquire",
     "coalitions",
-    "duplicates",
     "leave_one_out",
     "select",
     "shapley",

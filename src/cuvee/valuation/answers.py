@@ -27,7 +27,7 @@ def needed_judge(substrates: Substrates, what: str) -> LanguageJudge:
     if substrates.judge is None:
         raise NotAtHand(
             f"{what}: a language model is needed that judges documents; name a model folder, or an "
-            "OpenAI-compatible server on your machine"
+            "OpenAI-compatible server on your machine (--judge)"
         )
     return substrates.judge
 

@@ -168,8 +168,8 @@ class EndpointJudge:
             raise ConfigError(f"judge: {self.url!r} is no address; write http://localhost:8000/v1")
         if host not in (*THIS_MACHINE, *self.hosts):
             raise ConfigError(
-                f"judge: {host} is not this machine, and documents would be sent to it; name it among the "
-                "hosts if it may read them"
+                f"judge: {host} is not this machine, and documents would be sent to it; if it may "
+                "read them, name it from Python: EndpointJudge(..., hosts=...)"
             )
         if self.kind not in ("completions", "chat"):
             raise ConfigError(f"judge: kind must be completions or chat, not {self.kind!r}")

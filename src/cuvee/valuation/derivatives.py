@@ -37,8 +37,7 @@ BackEnd = Callable[[CausalModel, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 RELATIVE_STEP = 1e-3
 """Of a finite difference, as a part of the length of the parameters over that of the direction. In float32
-the
-error of rounding and that of curvature are of one size there (``benchmarks/valuation.md``)."""
+the error of rounding and that of curvature are of one size there (``benchmarks/valuation.md``)."""
 
 
 def forward_mode(

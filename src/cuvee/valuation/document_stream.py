@@ -1,4 +1,4 @@
-"""The documents of a table in a seeded order, as training batches; every token once."""
+"""The documents of a table in a seeded order, as training batches."""
 
 from dataclasses import dataclass, field
 
@@ -37,8 +37,8 @@ class DocumentStream:
         ends = np.cumsum(pool.length[order] + 1)
         if ends[-1] < recipe.batch_tokens:
             raise ConfigError(
-                f"in-run values: the pool has {int(ends[-1]):,} tokens, less than one batch of "
-                f"{recipe.batch_tokens:,}; give more text or smaller batches"
+                f"training on documents: they have {int(ends[-1]):,} tokens, less than one batch of "
+                f"{recipe.batch_tokens:,}; give more text, or lower reference_training.batch_tokens"
             )
         return cls(pool, order, ends, recipe.context_length, recipe.batch_sequences)
 

@@ -46,9 +46,8 @@ Back = Literal["finite", "forward", "hooks"]
 PER_TOKENS = 1e6
 """Values are gains for so many tokens: of one token they would be numbers with eight zeros."""
 TARGET_PART = 4
-"""A step takes the gradient of the target on a part of as many tokens as its batch has, other ones each step:
-chosen
-by hand. Over a run every document of a target of usual size takes part many times."""
+"""A step takes the gradient of the target on a quarter as many tokens as its batch has, other ones each step:
+chosen by hand. Over a run every document of a target of usual size takes part many times."""
 
 
 @dataclass(frozen=True)

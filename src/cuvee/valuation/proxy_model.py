@@ -16,12 +16,10 @@ from cuvee.valuation.windows import DocumentWindows
 
 WINDOWS = 4
 """Windows of a document that a model reads, at most: chosen by hand, so that one long document costs no more
-than
-some others."""
+than some others."""
 LEAST_TOKENS = 16
 """A sum over the tokens of a document is divided by at least so many: chosen by hand. The mean over two or
-three
-tokens is mostly chance, and the best and the worst documents would all be of two words."""
+three tokens is mostly chance, and the best and the worst documents would all be of two words."""
 
 
 @dataclass(frozen=True, eq=False)

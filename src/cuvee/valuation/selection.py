@@ -127,8 +127,7 @@ def _count(documents: DocumentTable, order: IntArray, budget: int) -> int:
 
 
 def _within(rows: IntArray, lengths: IntArray, budget: int) -> IntArray:
-    """Rows taken in order while they fit; a document that does not is passed over, and shorter ones
-    follow."""
+    """Rows taken in order while they fit; one that does not is passed over, and shorter ones follow."""
     kept, left = [], budget
     shortest = int(lengths[rows].min()) if len(rows) else 0
     for row in rows:

@@ -17,8 +17,7 @@ from cuvee.errors import ConfigError
 from cuvee.types import BoolArray, FloatArray
 
 MOST_SOURCES = 12
-"""4,096 coalitions: minutes of merges on a core with a small model, and twice as many for each source
-more."""
+"""4,096 coalitions: minutes of merges on a core with a small model; each further source doubles them."""
 
 
 def coalitions(sources: int) -> BoolArray:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class NotAtHand(ConfigError):
-    """A method needs a model, a library or labels that are not here; the message says how to get them."""
+    """A method needs a model, a library, labels or more text; the message says how to get them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Substrates:
             NotAtHand: there is none.
         """
         if self.proxy is None:
-            raise NotAtHand(f"{what}: a proxy model is needed; value inside a study, whose seed is one")
+            raise NotAtHand(f"{what}: a proxy model is needed; value inside a study, whose seed model is one")
         return self.proxy
 
     def needed_training(self, what: str) -> "ProxyTraining":

@@ -39,7 +39,7 @@ def _few(result: ValueResult) -> str:
     if result.target_documents >= FEWEST_DOCUMENTS:
         return ""
     return (
-        f"The target is {counted(result.target_documents, 'document')} only: values say what these hold, "
+        f"The target has {counted(result.target_documents, 'document')} only: values say what these hold, "
         "and little of their kind."
     )
 

@@ -1,5 +1,4 @@
-"""What a valuation found: values by source, documents at both ends, agreement of methods, trainings on
-selections."""
+"""What a valuation found: values by source, best and worst documents, agreement, trainings on selections."""
 
 from dataclasses import dataclass
 

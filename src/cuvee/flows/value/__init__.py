@@ -1,4 +1,4 @@
-"""What documents of a study are worth for a target: the flow of ``cuvee value`` and ``cuvee select``.
+"""What documents of a study are worth for a target: ``cuvee value``, ``select``, ``acquire`` and ``trace``.
 
 question = ValueQuestion("questions", ("in_run",))
 valuation = run(StudyConfig.load(path), StudyFolder.of(path), question)

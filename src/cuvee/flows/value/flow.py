@@ -105,8 +105,8 @@ def _values(
         try:
             values = valuer.value(pool, target, substrates, seed)
         except NotAtHand as error:
-            not_run[valuer.name] = str(error)
-            substrates.progress.message(f"{valuer.name} is not run: {error}")
+            not_run[valuer.name] = str(error).removeprefix(f"{valuer.name}: ")
+            substrates.progress.message(f"{valuer.name} is not run: {not_run[valuer.name]}")
             continue
         found[valuer.name] = Values(valuer.name, valuer.unit, values, pool.key)
     return _Run(found, not_run)

@@ -1,4 +1,7 @@
-"""The values of documents as a Parquet file: one row a document, one column a method."""
+"""The values of documents as a Parquet file: one row a document, one column a method.
+
+Each `cuvee value` for a target writes the file anew, with its own methods alone.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +49,10 @@ def read_values(path: Path, pool: DocumentTable, method: str) -> FloatArray:
         raise ConfigError(f"{path}: cannot be read ({error}); `cuvee value` writes it again") from error
     names = [name for name in table.column_names if name not in ("id", "source", "tokens")]
     if method not in names:
-        raise ConfigError(f"{path}: has no values by '{method}'; it has {', '.join(names)}")
+        raise ConfigError(
+            f"{path}: has no values by '{method}'; it has {', '.join(names)}; name one of these, "
+            "or run `cuvee value` with it"
+        )
     if (table.schema.metadata or {}).get(_POOL) != pool.key.encode():
         raise ConfigError(f"{path}: was written for other documents than the study has now; value them again")
     return np.asarray(table.column(method).to_numpy(zero_copy_only=False), dtype=np.float64)

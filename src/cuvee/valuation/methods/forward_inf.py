@@ -1,11 +1,10 @@
-"""Forward-INF: how the loss of a document moves when the model moves along the target (the mirrored
-influence).
+"""Forward-INF: how the loss of a document moves when the model moves along the target.
 
     value_i = [l_i(theta + e d) - l_i(theta - e d)] / [l_t(theta + e d) - l_t(theta - e d)]
 
 d is the direction in which the target's loss l_t rises (``directions.py``): a document whose loss rises with
-it teaches what the target needs. Ko, Kang, Shi, Jin, Yu & Jia 2024 (CVPR), "The Mirrored Influence
-Hypothesis", https://arxiv.org/abs/2402.08922.
+it teaches what the target needs. That mirrors the influence of the document on the target: Ko, Kang, Shi,
+Jin, Yu & Jia 2024 (CVPR), "The Mirrored Influence Hypothesis", https://arxiv.org/abs/2402.08922.
 """
 
 from collections.abc import Callable
@@ -26,8 +25,7 @@ from cuvee.valuation.substrates import NotAtHand, Substrates
 
 CURVATURE_TOKENS = 8192
 """Tokens of the pool behind the Hessian of Newton's direction, drawn by the seed: chosen by hand, as much as
-some
-steps of a small model's training."""
+some steps of a small model's training."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ lowers OT(pool, target). They fill the gap between the two, and are not those th
 what the pool has enough of is worth little, however near.
 
 It is a first-order step, so for a small budget: value anew after each tranche. Copies have equal values;
-select with ``dedup``.
+drop near-duplicates when you select.
 """
 
 from dataclasses import dataclass, field

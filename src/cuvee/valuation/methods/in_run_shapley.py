@@ -1,7 +1,6 @@
 """In-Run Data Shapley: what each document did for the target while a model was trained on it.
 
-    value_i = sum over steps of the first- (and second-) order Shapley value of document i in the game of that
-    step
+    value_i = sum over steps t of the Shapley value of i in the game of step t, to first or second order
 
 Wang, Mittal, Song & Jia 2025 (ICLR), "Data Shapley in One Training Run", https://arxiv.org/abs/2406.11011.
 The equations and Adam's metric stand in ``valuation/in_run.py``.

@@ -69,7 +69,8 @@ def classes_of(pool: DocumentTable, target: DocumentTable) -> tuple[IntArray, In
         what = "name of a source"
     if not np.isin(theirs, ours).any():
         raise NotAtHand(
-            f"knn_shapley: no {what} of the target is one of the pool; give both the same classes"
+            f"knn_shapley: no {what} of the target is one of the pool; take the held-out part of a source of "
+            "the pool as the target, or give labels to both"
         )
     if len(np.unique(ours)) < 2:
         raise NotAtHand(f"knn_shapley: all documents of the pool have one {what}; two classes are needed")

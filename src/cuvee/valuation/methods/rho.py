@@ -4,7 +4,7 @@
 
 theta is the proxy and theta_t the proxy trained on the target: a document with a high loss that falls with
 the target's is worth learning, noise stays as hard as it was. Mindermann et al. 2022 (ICML), "Prioritized
-Training on Points that are Learnable, TokenWorth Learning, and Not Yet Learnt", https://arxiv.org/abs/2206.07137,
+Training on Points that are Learnable, Worth Learning, and Not Yet Learnt", https://arxiv.org/abs/2206.07137,
 equation 3; Deng, Cui & Zhu 2023 (NeurIPS), "Towards Accelerated Model Training via Bayesian Data Selection",
 https://arxiv.org/abs/2308.10544, replace theta_t by a posterior.
 """
@@ -50,6 +50,12 @@ class Rho:
             )
         half = np.arange(len(target)) % 2 == 0
         learning, judging = target.select(half), target.select(~half)
+        if (there := learning.size + len(learning)) < training.recipe.batch_tokens:
+            raise NotAtHand(
+                f"{self.name}: half of the target has {there:,} tokens, less than one batch of "
+                f"{training.recipe.batch_tokens:,}; give the target more text, or lower "
+                "reference_training.batch_tokens"
+            )
         best, lowest = proxy, proxy.mean_loss(judging)
         for epochs in range(1, self.epochs + 1):
             rows = np.tile(np.arange(len(learning)), epochs)
