@@ -29,20 +29,16 @@ class ValueView:
     badge: Badge
     rows: tuple[MixtureRow, ...]
     """Of the prior mixture, largest share first."""
-    sources: tuple[str, ...]
-    """Largest share first."""
     ran: tuple[Valued, ...]
     not_run: tuple[Valued, ...]
 
     @classmethod
     def of(cls, decision: Valuation) -> Self:
         """Order a valuation."""
-        rows = mixture_rows(decision.mixture, 0)
         return cls(
             decision,
             badge_of(decision.verdict),
-            rows,
-            tuple(row.source for row in rows),
+            mixture_rows(decision.mixture, 0),
             tuple(one for one in decision.methods if not one.not_run),
             tuple(one for one in decision.methods if one.not_run),
         )
