@@ -200,7 +200,9 @@ def _folded(text: str) -> str:
 
 
 def _source(address: str) -> str:
-    """A link that says what it is: arXiv or DOI with its number, or else the host."""
+    """A link that says what it is: arXiv or DOI with its number, or else the host; empty for no paper."""
+    if not address:
+        return ""
     host, _, rest = address.partition("://")[2].partition("/")
     known = {"arxiv.org": f"arXiv {rest.removeprefix('abs/')}", "doi.org": f"doi {rest}"}
     return f"[{known.get(host, host)}]({address})"

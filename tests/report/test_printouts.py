@@ -18,9 +18,9 @@ from cuvee.report.reports import NOTHING, REPORTS, Beside, printout_of
 from tests.flows.fit.test_flow import observations
 from tests.flows.scale.scale_cases import ladder
 from tests.flows.search.search_cases import searched
+from tests.flows.value.value_cases import valuation
 from tests.report.cases import checked, once_each, small
 from tests.report.test_simulation_page import simulation
-from tests.report.value_cases import valuation
 
 NAN = math.nan
 

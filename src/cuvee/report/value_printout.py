@@ -9,7 +9,7 @@ from cuvee.report.wording import plain_ends, plain_loss
 
 
 def value_printout(view: ValueView) -> Printout:
-    """First lines, sources by every method, agreement, games, trainings, a prior of the mixture."""
+    """First lines, sources by every method, agreement, trainings."""
     decision = view.decision
     trained = (_trained(view),) if decision.retraining else ()
     return (
@@ -18,14 +18,9 @@ def value_printout(view: ValueView) -> Printout:
         _agreement(view),
         *(_game(view, one) for one in decision.games),
         *trained,
-        _prior(view),
+        mixture_grid("Mixture", view.rows, decision.confidence),
         *warned(decision.warnings),
     )
-
-
-def _prior(view: ValueView) -> Grid:
-    title = f"Mixture; a prior of it from values by {view.decision.first.method}"
-    return mixture_grid(title, view.rows, view.decision.confidence)
 
 
 def _sources(view: ValueView, method: Valued) -> Grid:

@@ -29,24 +29,23 @@ class ValueView:
     badge: Badge
     rows: tuple[MixtureRow, ...]
     """Of the prior mixture, largest share first."""
+    sources: tuple[str, ...]
+    """Largest share first."""
     ran: tuple[Valued, ...]
     not_run: tuple[Valued, ...]
 
     @classmethod
     def of(cls, decision: Valuation) -> Self:
         """Order a valuation."""
+        rows = mixture_rows(decision.mixture, 0)
         return cls(
             decision,
             badge_of(decision.verdict),
-            mixture_rows(decision.mixture, 0),
+            rows,
+            tuple(row.source for row in rows),
             tuple(one for one in decision.methods if not one.not_run),
             tuple(one for one in decision.methods if one.not_run),
         )
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Sources in the order of the prior mixture."""
-        return tuple(row.source for row in self.rows)
 
     def lines(self, method: Valued) -> tuple[SourceLine, ...]:
         """Sources of one method, the highest value first; those without a value last."""
