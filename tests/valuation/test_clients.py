@@ -126,6 +126,14 @@ def test_an_answer_inside_a_token_has_no_probability(server: Server) -> None:
     assert remote.log_probabilities(["the end"], ["less"]).tolist() == [[-1.0]]
 
 
+@pytest.mark.parametrize("score", [0.5, float("nan"), float("inf")])
+def test_an_echo_of_what_is_no_log_probability_is_refused(server: Server, score: float) -> None:
+    names = {"tokens": ["the", " end", " x"], "token_logprobs": [None, score, -2.0]}
+    server.reply = lambda body: {"choices": [{"index": 0, "logprobs": names}]}
+    with pytest.raises(ConfigError, match="gives no log-probabilities of the prompt"):
+        EndpointJudge(server.url, "small", endpoint=QUICK).log_probabilities(["the"], [" end"])
+
+
 def test_a_server_that_is_busy_is_asked_again(judge: LocalJudge, server: Server) -> None:
     server.failures = 2
     remote = EndpointJudge(server.url, "small", endpoint=QUICK)

@@ -1,6 +1,6 @@
 """Rows kept on disk."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,30 @@ def test_rows_are_made_once_and_gone_on_with(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, KeptRows().array("key", SHAPE, "float32", by_blocks(rows_from)))
     np.testing.assert_array_equal(found, again)
     assert isinstance(again, np.memmap)
+
+
+def test_rows_begun_anew_forget_the_training_that_had_begun_them(tmp_path: Path) -> None:
+    kept = KeptRows(tmp_path)
+
+    def training(rows: AnyArray, done: int, note: Callable[[int], None]) -> None:
+        note(0)
+        state = kept.state_file("key")
+        assert state is not None
+        first = int(state.read_text()) if state.is_file() else 0
+        rows[first:5] = 1.0
+        if not state.is_file():
+            state.write_text("5")
+            raise KeyboardInterrupt
+        rows[5:] = 1.0
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.array("key", SHAPE, "float32", training)
+    (tmp_path / ".key.part" / "done.json").unlink()  # as after a kill while the rows are sealed
+    with pytest.raises(KeyboardInterrupt):
+        kept.array("key", SHAPE, "float32", training)
+    np.testing.assert_array_equal(kept.array("key", SHAPE, "float32", training), np.ones(SHAPE))
+    assert kept.state_file("key") is not None
+    assert [one.name for one in tmp_path.iterdir()] == ["key"]
 
 
 def test_rows_that_are_missing_or_damaged_are_never_read(tmp_path: Path) -> None:

@@ -172,6 +172,8 @@ def test_the_part_of_a_giant_document_that_fits_the_claim_is_read(planted: Plant
 
 
 def test_what_is_refused(planted: Planted) -> None:
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        Tracer(planted.documents, Substrates()).trace("a \udcff claim")
     with pytest.raises(ConfigError, match="the claim has no word"):
         Tracer(planted.documents, Substrates()).trace(" ?! ")
     with pytest.raises(NotAtHand, match="embeddings"):

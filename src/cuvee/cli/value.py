@@ -72,7 +72,8 @@ def select(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new source.")],
     target: Target,
     budget: Annotated[
-        float, typer.Option("--budget", min=1, metavar="TOKENS", help="Tokens to keep, such as 2e6.")
+        float,
+        typer.Option("--budget", min=1, max=1e18, metavar="TOKENS", help="Tokens to keep, such as 2e6."),
     ],
     study: Annotated[
         Path, typer.Option("--study", metavar="STUDY", help="A study.yaml, or its folder.")

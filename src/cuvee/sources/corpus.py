@@ -7,8 +7,8 @@ documents (about 150 bytes each), never their texts: ``Corpus.documents`` reads 
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -110,6 +110,7 @@ def prepare(
     progress: Progress | None = None,
     overlaps: Path | None = None,
     same_text: Mapping[str, Collection[str]] | None = None,
+    selected: Collection[str] = (),
 ) -> Corpus:
     """Read, clean and divide the sources of a study.
 
@@ -123,6 +124,8 @@ def prepare(
             text is not looked through again.
         same_text: for a source the earlier ones whose documents it may have again: a part has those of the
             whole.
+        selected: sources that are chosen documents of those in ``same_text``. They have no held-out part, and
+            what the others hold out is left out of them; of several selections each keeps its documents.
 
     Raises:
         ConfigError: names that are not unique or not known, or no held-out part where one is needed.
@@ -155,10 +158,20 @@ def prepare(
         reports[spec.name] = reading.report
         progress.advance(1, str(reading.report))
     seen: dict[bytes, str] = {}
+    held_out: dict[str, set[bytes]] = {}
     for spec in specs:
-        reading = _read(spec, seen, claims, (same_text or {}).get(spec.name, ()))
+        origins = (same_text or {}).get(spec.name, ())
+        if spec.name in selected:
+            reading = _read(
+                spec, ChainMap({}, seen), _with_held_out(claims, held_out, homes, origins), origins
+            )
+        else:
+            reading = _read(spec, seen, claims, origins)
         split = splits[spec.name]
         assigned, moved = split.divide(spec.name, reading.digests, reading.report.shortage)
+        if selected and EVAL in split.parts:
+            held = reading.digests[assigned == split.parts.index(EVAL)]
+            held_out[spec.name] = {one.tobytes() for one in held}
         tables[spec.name] = _Table.of(reading, assigned, split.parts)
         reports[spec.name] = replace(reading.report, moved=moved)
         progress.advance(1, str(reports[spec.name]))
@@ -172,6 +185,20 @@ def prepare(
         if one.broken or one.moved or one.duplicates:
             progress.message(str(one))
     return replace(corpus, report=report)
+
+
+def _with_held_out(
+    claims: Mapping[bytes, list[str]],
+    held_out: Mapping[str, set[bytes]],
+    homes: Mapping[str, str],
+    origins: Collection[str],
+) -> dict[bytes, list[str]]:
+    """Claims of evaluations, those of the held-out parts of some sources among them."""
+    found = {digest: list(names) for digest, names in claims.items()}
+    for name, home in homes.items():
+        for digest in held_out.get(home, ()) if home in origins else ():
+            found.setdefault(digest, []).append(name)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +244,7 @@ def _part_info(digests: npt.NDArray[np.uint8], sizes: IntArray) -> PartInfo:
 
 def _read(
     spec: SourceSpec,
-    seen: dict[bytes, str],
+    seen: MutableMapping[bytes, str],
     claims: Mapping[bytes, list[str]],
     same_text: Collection[str] = (),
 ) -> _Reading:

@@ -1,12 +1,16 @@
 """The documents of a study as tables: the pool that is valued, and the target that it is valued for."""
 
+import hashlib
+
 import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.sources.split import EVAL
 from cuvee.sources.tokenizer import load_tokenizer
+from cuvee.study.file.config import StudyConfig
 from cuvee.study.plan.material import Material
 from cuvee.study.plan.plan import Plan
+from cuvee.types import BoolArray
 from cuvee.valuation.document_table import DocumentTable
 
 
@@ -24,6 +28,22 @@ def training_documents(plan: Plan) -> DocumentTable:
     return DocumentTable.of_shards(shards, load_tokenizer(material.tokenizer_folder))
 
 
+def without_copies(pool: DocumentTable, config: StudyConfig) -> BoolArray:
+    """Which documents stand for themselves [n]: what an earlier selection copied from another source of the
+    pool is to be trained on once."""
+    chosen = [bool(config.sources[name].selected_from) for name in pool.sources]
+    copied = np.array(chosen)[pool.source]
+    alone = np.ones(len(pool), dtype=np.bool_)
+    if not copied.any():
+        return alone
+    seen: set[bytes] = set()
+    for row in np.argsort(copied, kind="stable").tolist():
+        text = hashlib.sha256(pool.document(row).astype(np.uint32).tobytes()).digest()
+        alone[row] = not copied[row] or text not in seen
+        seen.add(text)
+    return alone
+
+
 def target_documents(material: Material, target: str) -> DocumentTable:
     """The documents of an evaluation by which mixtures are chosen; those that check are left for trainings.
 
@@ -39,3 +59,16 @@ def target_documents(material: Material, target: str) -> DocumentTable:
     begins = np.asarray(shard.document_offsets[:-1])
     choosing = begins[::2] if shard.documents > 1 else begins
     return table.select(np.isin(table.start, choosing))
+
+
+def check_unseen(material: Material, target: str) -> None:
+    """Refuse trainings that would be judged by the document that documents were valued for.
+
+    Raises:
+        ConfigError: the evaluation has one document.
+    """
+    if material.shards[material.corpus.evaluations[target], EVAL].documents < 2:
+        raise ConfigError(
+            f"--retrain: evaluation '{target}' has one document; it values, so none is left to judge "
+            "trainings by: give the evaluation more text"
+        )

@@ -150,16 +150,20 @@ def _of_answer(scores: Mapping[str, Any], prompt: str, answer: str) -> float:
         left -= len(tokens[first])
     if left < 0:
         return float("nan")
-    return float(sum(float(one) for one in log_probs[first : ends[0]]))
+    return sum(_log_probability(one) for one in log_probs[first : ends[0]])
 
 
 def _added_up(rows: Sequence[tuple[str, float]]) -> dict[str, float]:
     found: dict[str, float] = {}
     for token, one in rows:
-        if not one <= 1e-6:  # a server that rounds may say a little more than nothing
-            raise ValueError(f"{one} is no log-probability")
-        found[token] = float(np.logaddexp(found.get(token, -np.inf), one))
+        found[token] = float(np.logaddexp(found.get(token, -np.inf), _log_probability(one)))
     return found
+
+
+def _log_probability(given: Any) -> float:
+    if not (one := float(given)) <= 1e-6:  # a server that rounds may say a little more than nothing
+        raise ValueError(f"{one} is no log-probability")
+    return one
 
 
 def _parsed(content: bytes, url: str) -> Json:

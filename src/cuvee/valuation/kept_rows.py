@@ -73,6 +73,7 @@ class KeptRows:
         done = _done(part, shape, dtype)
         if done is None:
             shutil.rmtree(part, ignore_errors=True)
+            self._forget_state(key)  # a training that went on from it would leave the first rows empty
             part.mkdir(parents=True)
             begun = np.lib.format.open_memmap(part / _ROWS, mode="w+", dtype=dtype, shape=shape)
             begun[:] = np.nan  # a row that nobody filled must not pass for zeros
@@ -89,9 +90,12 @@ class KeptRows:
         (part / _DONE).unlink(missing_ok=True)
         write_sealed(part / _META, {FILES: digests_of(part, (_ROWS,))})
         part.rename(folder)
+        self._forget_state(key)
+        return _opened(folder, shape)
+
+    def _forget_state(self, key: str) -> None:
         if (state := self.state_file(key)) is not None:
             state.unlink(missing_ok=True)
-        return _opened(folder, shape)
 
 
 def _opened(folder: Path, shape: tuple[int, ...]) -> AnyArray:

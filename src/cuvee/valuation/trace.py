@@ -108,6 +108,8 @@ class Tracer:
             ConfigError: the claim has no word.
             NotAtHand: a judge is there, but nothing that embeds.
         """
+        if any(0xD800 <= ord(one) < 0xE000 for one in claim):
+            raise ConfigError("trace: the claim is not UTF-8; write it in a terminal that is")
         if not words(claim):
             raise ConfigError("trace: the claim has no word; write a sentence that documents may support")
         by_words = self._best(scores := self.index.scores(claim), scores > 0)

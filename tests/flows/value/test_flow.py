@@ -1,6 +1,7 @@
 """``cuvee value`` and ``cuvee select`` on a real study of some seconds."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from cuvee.flows.value.tracing import trace
 from cuvee.report.reports import write_reports
 from cuvee.runs.roles import SELECTED
 from cuvee.runs.store import RunStore
+from cuvee.sources.split import EVAL
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
+from cuvee.study.opening import opened
 from tests.study.tiny_study import LANGUAGES, Listener, change_study, hashes, texts, write_study, write_texts
 
 HOSTILE = "<script>alert(1)</script> \u202e turned"
@@ -177,10 +180,80 @@ def test_a_selection_becomes_a_source_that_is_valued_like_others(tmp_path: Path)
     assert max(sources, key=sources.__getitem__) == "picked"
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "../up", ".hidden"])
+def test_a_second_selection_keeps_no_document_twice_and_loses_none(tmp_path: Path) -> None:
+    folder, file = prepared(tmp_path), tmp_path / "study.yaml"
+    question = ValueQuestion("ka", ("dsir",), retrain=0.25, seeds=2)
+    for name in ("one", "two"):
+        valued(folder, replace(question, retrain=0.0))
+        request = SelectionRequest(name, "ka", "dsir", 3000)
+        kept = keep(StudyConfig.load(folder.root), folder, file, request, Listener(), InProcess())
+        lines = [
+            json.loads(line)["text"] for line in Path(kept.file).read_text(encoding="utf-8").splitlines()
+        ]
+        assert len(set(lines)) == len(lines) == kept.documents
+    answer = valued(folder, question)
+    rows = {one.source: one for one in answer.methods[0].sources}
+    assert rows["two"].documents == kept.documents  # though most of them stand in "one" as well
+    assert answer.retraining is not None
+    everything = next(one for one in answer.retraining.arms if one.name == EVERYTHING)
+    assert everything.documents == sum(rows[name].documents for name in LANGUAGES)
+
+
+def test_a_selection_never_trains_on_what_its_origin_holds_out_later(tmp_path: Path) -> None:
+    folder, file = prepared(tmp_path), tmp_path / "study.yaml"
+    question = ValueQuestion("ka", ("dsir",))
+    valued(folder, question)
+    request = SelectionRequest("picked", "ka", "dsir", 6000)
+    kept = keep(StudyConfig.load(folder.root), folder, file, request, Listener(), InProcess())
+    file.write_text(file.read_text().replace("evaluation: 0.1", "evaluation: 0.4"))
+    config, listener = StudyConfig.load(folder.root), Listener()
+    with opened(config, folder, listener, InProcess()) as runner:
+        corpus = runner.plan.material.corpus
+        held_out = {one.text for name in LANGUAGES for one in corpus.documents(name, EVAL)}
+        trained = [one.text for one in corpus.documents("picked", "unit-0")]
+    assert 0 < len(trained) < kept.documents
+    assert not held_out & set(trained)
+    assert any("'picked' are also in evaluation 'ka': left out" in one for one in listener.said)
+
+
+@pytest.mark.parametrize("name", ["../../../out", "a/b", "rows", "shards", "..", "w" * 200, "a b-c.d"])
+def test_values_for_any_target_lie_in_a_folder_of_their_own(tmp_path: Path, name: str) -> None:
+    folder = StudyFolder(tmp_path / "study")
+    place = folder.valued(name).resolve()
+    assert place.parent == folder.valuation.resolve()
+    assert place.name not in ("rows", "shards")
+    assert len(place.name.encode()) < 200
+    assert place != folder.valued(f"{name}.").resolve()
+
+
+def test_trainings_are_not_judged_by_the_one_document_that_documents_were_valued_for(tmp_path: Path) -> None:
+    folder = prepared(tmp_path)
+    write_texts(tmp_path / "wanted.jsonl", texts("ka", documents=1, seed=3))
+    change_study(folder, evaluations={"wanted": {"paths": "wanted.jsonl"}})
+    assert valued(folder, ValueQuestion("wanted", ("dsir",))).target_documents == 1
+    with pytest.raises(ConfigError, match="has one document"):
+        valued(folder, ValueQuestion("wanted", ("dsir",), retrain=0.25))
+
+
+def test_the_command_asks_the_same_and_runs_nothing_else() -> None:
+    question = ValueQuestion("$(reboot) it's", ("lava", "dsir"), sources=True, retrain=0.25, seeds=2)
+    assert shlex.split(question.command) == [
+        *("cuvee", "value", "study.yaml", "--target", "$(reboot) it's", "--method", "lava"),
+        *("--method", "dsir", "--sources", "--retrain", "0.25", "--seeds", "2"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "../up", ".hidden", "w" * 300, "a\nb", "\udcff", "\u202e"])
 def test_a_selection_has_the_name_of_a_file(name: str) -> None:
-    with pytest.raises(ConfigError, match="no name of a source"):
+    with pytest.raises(ConfigError, match=r"no name of a source|too long|remove it"):
         SelectionRequest(name, "ka", "dsir", 3000)
+
+
+def test_a_budget_without_end_is_refused(study: tuple[StudyFolder, Valuation]) -> None:
+    select = ["select", "picked", "--target", "ka", "--budget", "inf", "--study", str(study[0].root)]
+    refused = CliRunner().invoke(app, select)
+    assert refused.exit_code == 2
+    assert "Traceback" not in refused.output
 
 
 @pytest.mark.slow

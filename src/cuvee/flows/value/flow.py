@@ -29,13 +29,14 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
 from cuvee.search.allocation import allocate, allocated_ends
 from cuvee.study.at_hand import at_hand
-from cuvee.study.document_tables import pool_documents, target_documents
+from cuvee.study.document_tables import check_unseen, pool_documents, target_documents, without_copies
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.plan.mixtures import region_of
 from cuvee.study.provenance import provenance
 from cuvee.study.runner import Runner
+from cuvee.types import FloatArray
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.embeddings import Embedder
 from cuvee.valuation.judge import LanguageJudge
@@ -76,6 +77,8 @@ def run(
     valuers = [valuer_named(name) for name in question.all_methods]
     with opened(config, folder, progress, executor) as runner:
         target = target_documents(runner.plan.material, question.target)
+        if question.retrain:
+            check_unseen(runner.plan.material, question.target)
         pool = pool_documents(runner.plan)
         substrates = at_hand(runner, pool, judge, encoder)
         found = _values(valuers, pool, target, substrates, config.seed)
@@ -85,8 +88,15 @@ def run(
         place.mkdir(parents=True, exist_ok=True)
         write_values(place / FILE, pool, known, {one.name: one.unit for one in valuers})
         games = source_games(runner, question.target, question.confidence) if question.sources else ()
-        trained = retrained(runner, pool, known, question) if question.retrain else None
+        trained = _trained(runner, pool, known, question) if question.retrain else None
         return _concluded(runner, _Found(valuers, found, pool, target), question, games, trained)
+
+
+def _trained(
+    runner: Runner, pool: DocumentTable, values: Mapping[str, FloatArray], question: ValueQuestion
+) -> Retraining:
+    alone = without_copies(pool, runner.plan.config)
+    return retrained(runner, pool.select(alone), {name: one[alone] for name, one in values.items()}, question)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,13 +198,12 @@ def _concluded(
     config = runner.plan.config
     rows = found.rows(question.confidence)
     first = next(one for one in rows if not one.not_run)
-    methods = " ".join(f"--method {name}" for name in question.methods)
     return Valuation(
         study=config.name,
         created_from=provenance(
             runner,
             runner.plan.reference(Mixture.uniform(config.pool_sources)),
-            f"cuvee value study.yaml --target {question.target} {methods}",
+            question.command,
         ),
         headline=(),
         verdict=UNJUDGED,

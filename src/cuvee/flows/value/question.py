@@ -1,5 +1,6 @@
 """What ``cuvee value`` is asked."""
 
+import shlex
 from dataclasses import dataclass
 
 from cuvee.errors import ConfigError
@@ -43,6 +44,15 @@ class ValueQuestion:
             raise ConfigError(
                 f"value: --seeds {self.seeds}: one training shows no noise; give {FEWEST_SEEDS} or more"
             )
+
+    @property
+    def command(self) -> str:
+        """What asks the same, an encoder and a judge aside."""
+        words = ["cuvee", "value", "study.yaml", "--target", self.target]
+        words += [word for name in self.methods for word in ("--method", name)]
+        words += ["--sources"] if self.sources else []
+        words += ["--retrain", f"{self.retrain:g}", "--seeds", str(self.seeds)] if self.retrain else []
+        return shlex.join(words)
 
     @property
     def all_methods(self) -> tuple[str, ...]:

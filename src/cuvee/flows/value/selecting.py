@@ -16,8 +16,9 @@ from cuvee.execution.interface import Executor
 from cuvee.files import atomic_path
 from cuvee.flows.value.value_table import FILE, read_values
 from cuvee.progress import Progress
+from cuvee.runs.observations import check_text
 from cuvee.sources.shards import TokenShard, digest_order
-from cuvee.study.document_tables import pool_documents
+from cuvee.study.document_tables import pool_documents, without_copies
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.study_file import StudyFile
@@ -29,6 +30,8 @@ from cuvee.valuation.selection import Selection, select
 
 FOLDER = "selections"
 """Beside the study file; what lies there is a source like others."""
+LONGEST_NAME = 200
+"""Bytes: file systems allow 255, and more is written around it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class SelectionRequest:
     def __post_init__(self) -> None:
         if not self.name.strip() or Path(self.name).name != self.name or self.name.startswith("."):
             raise ConfigError(f"select: {self.name!r} is no name of a source; letters and digits will do")
+        check_text("select: the name of a source", self.name)
+        if len(self.name.encode()) > LONGEST_NAME:
+            raise ConfigError(f"select: a name of {len(self.name)} characters is too long for that of a file")
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ def keep(
     with opened(config, folder, progress, executor) as runner:
         pool = pool_documents(runner.plan)
         values = read_values(folder.valued(request.target) / FILE, pool, request.method)
+        alone = without_copies(pool, config)
+        pool, values = pool.select(alone), values[alone]
         selection = select(
             values, pool, request.budget_tokens, gate=request.gate, max_epochs=request.max_epochs,
             temperature=_temperature(request), seed=config.seed,
@@ -118,13 +126,14 @@ def _write(file: Path, runner: Runner, selection: Selection, values: FloatArray)
     for row in selection.rows.tolist():
         times.setdefault(selection.documents.id_of(row), []).append(row)
     with atomic_path(file) as temporary, temporary.open("w", encoding="utf-8") as lines:
-        for number, (source, part, shard) in enumerate(_shards(runner)):
+        for source, part, shard in _shards(runner):
             for place, text in _texts(runner, source, part, shard):
-                begin = int(shard.document_offsets[place])
-                name = f"{source}/{selection.documents.content[number]}/{begin}"
-                for row in times.get(name, ()):
+                name = f"{source}/{shard.content_hash}/{int(shard.document_offsets[place])}"
+                for row in times.pop(name, ()):
                     entry = {"text": text, "id": name, "source": source, "value": float(values[row])}
                     lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        if times:
+            raise ConfigError(f"select: the text of {len(times)} documents was not found again; run again")
 
 
 def _shards(runner: Runner) -> Iterator[tuple[str, str, TokenShard]]:

@@ -30,6 +30,7 @@ A key is the hash of all that determines what lies under it. All but ``study.yam
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,10 +38,17 @@ from pathlib import Path
 from typing import TextIO
 
 from cuvee.errors import ConfigError, StoreError
+from cuvee.hashing import digest
 
 CONFIG_NAME = "study.yaml"
 SUFFIX = ".cuvee"
 """Of the folder of a study beside its data."""
+
+_PLAIN_NAME = re.compile(r"\w[\w .-]*")
+_LONGEST_NAME = 80
+"""Bytes: file systems allow 255, and more is written behind it."""
+_TAKEN = frozenset({"rows", "shards"})
+"""Beside the targets in ``valuation``."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +148,8 @@ class StudyFolder:
         return self.root / "valuation"
 
     def valued(self, target: str) -> Path:
-        """Where values for a target are written."""
-        return self.valuation / target
+        """Where values for a target are written, under its name where that is a plain one."""
+        return self.valuation / _plain(target)
 
     def tokenizer(self, key: str) -> Path:
         return self.tokenizers / key
@@ -207,6 +215,14 @@ class StudyFolder:
                 f"{self.root / name}: cannot be written ({error.strerror or error}); a study needs a folder "
                 "that it may write to: copy it to one, or make this one writable"
             ) from error
+
+
+def _plain(name: str) -> str:
+    """The name of an evaluation as that of one folder of its own, whatever stands in it."""
+    if _PLAIN_NAME.fullmatch(name) and len(name.encode()) <= _LONGEST_NAME and name not in _TAKEN:
+        return name
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:_LONGEST_NAME]
+    return f"{readable or 'evaluation'}-{digest(name)}"
 
 
 def beside(data: Path) -> Path:

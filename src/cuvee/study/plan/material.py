@@ -102,7 +102,8 @@ def prepare_material(
     }
     options = {name: _split_options(config, name) for name in config.sources}
     same_text = {name: config.same_text(name) for name in config.sources}
-    corpus = prepare(specs, evaluations, options, progress, folder.overlaps, same_text)
+    selected = [name for name, source in config.sources.items() if source.selected_from]
+    corpus = prepare(specs, evaluations, options, progress, folder.overlaps, same_text, selected)
     for entry in corpus.report.contamination:
         if entry.exact_removed:
             progress.message(
