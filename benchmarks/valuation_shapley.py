@@ -29,7 +29,6 @@ from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, Json
 from cuvee.valuation.methods.registry import valuer_named
-from cuvee.valuation.proxy_model import LEAST_TOKENS
 from cuvee.valuation.source_game import shapley
 
 WORK = ROOT / ".bench" / "valuation"
@@ -123,7 +122,7 @@ def _in_run(runner: Runner, target: str) -> FloatArray:
     pool = pool_documents(runner.plan)
     wanted = target_documents(runner.plan.material, target)
     values = valuer_named("in_run").value(pool, wanted, at_hand(runner, pool), runner.plan.config.seed)
-    weights = values * np.maximum(pool.length, LEAST_TOKENS)
+    weights = values * pool.length
     return np.bincount(pool.source, weights=weights, minlength=len(pool.sources)).astype(np.float64)
 
 

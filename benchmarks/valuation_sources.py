@@ -30,7 +30,7 @@ from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.in_run import Accounting, gains
 from cuvee.valuation.kept_rows import KeptRows
 from cuvee.valuation.methods.registry import valuer_named
-from cuvee.valuation.proxy_model import LEAST_TOKENS, ProxyModel
+from cuvee.valuation.proxy_model import ProxyModel
 from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.substrates import Substrates
 
@@ -134,7 +134,7 @@ class SourceCell:
         found = gains(
             self.training, self.pool, self.target(target), accounting, self.seed, KeptRows(), Silent()
         )
-        return self.summed(found * np.maximum(self.pool.length, LEAST_TOKENS))
+        return self.summed(found * self.pool.length)
 
     def by_method(self, target: str, name: str) -> FloatArray:
         """Sums by source of a method that needs no training [S]."""

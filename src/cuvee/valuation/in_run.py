@@ -37,7 +37,7 @@ from cuvee.valuation.derivatives import BACK_ENDS, ParameterUses, with_tangents
 from cuvee.valuation.document_stream import DocumentStream
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.kept_rows import KeptRows
-from cuvee.valuation.proxy_model import LEAST_TOKENS, WINDOWS
+from cuvee.valuation.proxy_model import WINDOWS, per_token
 from cuvee.valuation.proxy_training import ProxyTraining
 from cuvee.valuation.windows import DocumentWindows
 
@@ -100,7 +100,7 @@ def gains(
         )  # fmt: skip
 
     rows = kept.array(key, (stream.steps, recipe.batch_tokens), "float32", fill)
-    return stream.summed(rows) / np.maximum(pool.length, LEAST_TOKENS) * PER_TOKENS
+    return per_token(stream.summed(rows), pool.length) * PER_TOKENS
 
 
 class _Watcher:

@@ -18,8 +18,22 @@ WINDOWS = 4
 """Windows of a document that a model reads, at most: chosen by hand, so that one long document costs no more
 than some others."""
 LEAST_TOKENS = 16
-"""A sum over the tokens of a document is divided by at least so many: chosen by hand. The mean over two or
-three tokens is mostly chance, and the best and the worst documents would all be of two words."""
+"""Tokens that a short document is filled up to, with the mean of all: chosen by hand. The mean over two or
+three
+tokens is mostly chance, and the best and the worst documents would all be of two words."""
+
+
+def per_token(sums: FloatArray, tokens: FloatArray | IntArray) -> FloatArray:
+    """Means over the tokens of documents [n]; short ones are filled up with the mean of all documents.
+
+    Args:
+        sums: over the tokens of each document [n].
+        tokens: of each document [n].
+    """
+    mean = float(sums.sum()) / float(tokens.sum())
+    missing = np.maximum(LEAST_TOKENS - tokens, 0)
+    result: FloatArray = (sums + missing * mean) / np.maximum(tokens, LEAST_TOKENS)
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +69,8 @@ class ProxyModel:
         return DocumentWindows.of(documents, rows, self.model.context_length, WINDOWS)
 
     def losses(self, documents: DocumentTable) -> FloatArray:
-        """Mean nats per token of each document [n]; one forward pass over what is read of them."""
+        """Mean nats per token of each document [n], see ``per_token``; one forward pass over what is read
+        of them."""
         total, count = np.zeros(len(documents)), np.zeros(len(documents))
         for rows, _, _ in documents.blocks():
             windows = self.windows(documents, rows)
@@ -64,8 +79,7 @@ class ProxyModel:
                     nats = -self.model.token_log_probs(self.flat, inputs, targets).double() * counted
                     np.add.at(total, windows.row[places], nats.sum(dim=1).numpy())
             np.add.at(count, windows.row, windows.length)
-        result: FloatArray = total / np.maximum(count, LEAST_TOKENS)
-        return result
+        return per_token(total, count)
 
     def mean_loss(self, documents: DocumentTable) -> float:
         """Mean nats per token over the tokens of all documents that are read."""

@@ -22,13 +22,16 @@ from cuvee.flows.value.question import ValueQuestion
 from cuvee.flows.value.retraining import EVERYTHING
 from cuvee.flows.value.selecting import SelectionRequest, keep
 from cuvee.flows.value.tracing import trace
+from cuvee.flows.value.value_table import read_values, write_values
 from cuvee.report.reports import write_reports
 from cuvee.runs.roles import SELECTED
 from cuvee.runs.store import RunStore
 from cuvee.sources.split import EVAL
+from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
+from cuvee.valuation.document_table import DocumentTable
 from tests.study.tiny_study import LANGUAGES, Listener, change_study, hashes, texts, write_study, write_texts
 
 HOSTILE = "<script>alert(1)</script> \u202e turned"
@@ -122,6 +125,22 @@ def test_values_lie_beside_the_page_one_row_a_document(study: tuple[StudyFolder,
     best = answer.methods[0].best[0]
     row = table.column("id").to_pylist().index(best.id)
     assert table.column("in_run")[row].as_py() == best.value
+
+
+def test_values_of_earlier_methods_stay_while_documents_do(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(iter(texts("ka")), 300, tmp_path / "tokenizer")
+    file, pool = tmp_path / "values.parquet", DocumentTable.of_texts(texts("ka"), tokenizer)
+    first, second = np.arange(len(pool), dtype=np.float64), np.full(len(pool), np.nan)
+    write_values(file, pool, {"dsir": first}, {"dsir": "nats"})
+    write_values(file, pool, {"in_run": second + 1}, {"in_run": "nats"})
+    np.testing.assert_array_equal(read_values(file, pool, "dsir"), first)
+    assert np.isnan(read_values(file, pool, "in_run")).all()
+    fewer = pool.select(np.arange(10))
+    with pytest.raises(ConfigError, match="other documents"):
+        read_values(file, fewer, "dsir")
+    write_values(file, fewer, {"in_run": first[:10]}, {"in_run": "nats"})
+    with pytest.raises(ConfigError, match="no values by 'dsir'"):
+        read_values(file, fewer, "dsir")
 
 
 def test_hostile_text_cannot_script_the_page(study: tuple[StudyFolder, Valuation]) -> None:

@@ -19,7 +19,7 @@ from cuvee.decisions.value.result import (
     ValuedSource,
 )
 from cuvee.decisions.verdict import UNJUDGED
-from cuvee.errors import ConfigError
+from cuvee.errors import ConfigError, TrainingError
 from cuvee.execution.interface import Executor
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.flows.value.retraining import retrained
@@ -114,7 +114,7 @@ def _values(
         substrates.progress.stage(f"valuing by {valuer.name}", len(pool), "documents")
         try:
             values = valuer.value(pool, target, substrates, seed)
-        except NotAtHand as error:
+        except (NotAtHand, ConfigError, TrainingError) as error:  # the other methods go on
             not_run[valuer.name] = str(error).removeprefix(f"{valuer.name}: ")
             substrates.progress.message(f"{valuer.name} is not run: {not_run[valuer.name]}")
             continue
