@@ -16,6 +16,7 @@ from cuvee.decisions.interval import Interval
 from cuvee.decisions.value.decision import Valuation
 from cuvee.errors import ConfigError
 from cuvee.execution.local import InProcess
+from cuvee.flows.simulate.table import read_table
 from cuvee.flows.value import flow
 from cuvee.flows.value.buying import buy
 from cuvee.flows.value.question import ValueQuestion
@@ -91,6 +92,13 @@ def test_retraining_says_what_values_are_worth(study: tuple[StudyFolder, Valuati
     assert answer.verdict.standing == "confirmed"
     with RunStore(folder.store) as store:
         assert len(store.runs(role=SELECTED)) == 2 * len(arms)
+
+
+def test_trainings_on_selections_are_no_runs_of_a_simulation(study: tuple[StudyFolder, Valuation]) -> None:
+    folder, _ = study
+    roles = set(read_table([folder.root], {}).observations.role)
+    assert roles
+    assert SELECTED not in roles
 
 
 def test_the_same_question_gives_the_same_bytes_and_makes_nothing_again(
