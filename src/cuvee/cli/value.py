@@ -84,6 +84,23 @@ def select(
     gate: Annotated[
         float, typer.Option(min=0, help="Share of the documents, the lowest values, that are never kept.")
     ] = 0.0,
+    drop_copies: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SHARE",
+            help="Share of the documents to drop as near-duplicates, the most alike first.",
+        ),
+    ] = 0.0,
+    diversify: Annotated[
+        bool,
+        typer.Option(
+            "--diversify", help="Pick documents unlike each other (DiSF) among those that pass the gate."
+        ),
+    ] = False,
+    max_epochs: Annotated[
+        int, typer.Option(min=1, help="How often one document may be kept, where the budget allows.")
+    ] = 1,
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -108,8 +125,10 @@ def select(
     from cuvee.flows.value.selecting import SelectionRequest, keep
 
     request = SelectionRequest(
-        name, target.removeprefix("evaluations."), method, round(budget), gate, temperature
-    )
+        name, target.removeprefix("evaluations."), method, round(budget), gate, temperature, max_epochs,
+        drop_copies, diversify,
+    )  # fmt: skip
+
     forbid_the_hub(config)
     with folder.locked(), progress_display() as progress:
         kept = keep(config, folder, file, request, progress)

@@ -270,6 +270,30 @@ def test_the_command_asks_the_same_and_runs_nothing_else() -> None:
     ]
 
 
+def test_copies_are_dropped_and_what_is_kept_can_be_unlike_each_other(tmp_path: Path) -> None:
+    folder = prepared(tmp_path)
+    documents = texts("ka")
+    write_texts(tmp_path / "text" / "ka.jsonl", [*documents, *(f"{one} ." for one in documents)])
+    valued(folder, ValueQuestion("ka", ("dsir",)))
+    config, file = StudyConfig.load(folder.root), folder.root / "study.yaml"
+    kept = {}
+    for name, changes in (
+        ("plain", {}),
+        ("once", {"drop_copies": 0.3}),
+        ("spread", {"gate": 0.5, "diversify": True}),
+    ):
+        request = SelectionRequest(name, "ka", "dsir", 3000, **changes)  # type: ignore[arg-type]
+        before = file.read_text()
+        found = keep(config, folder, file, request, Listener(), InProcess())
+        file.write_text(before)  # the next one selects from the same pool
+        lines = Path(found.file).read_text(encoding="utf-8").splitlines()
+        kept[name] = [json.loads(one)["text"].removesuffix(" .") for one in lines]
+        assert found.tokens <= 3000
+    assert len(set(kept["plain"])) < len(kept["plain"])
+    assert len(set(kept["once"])) > len(set(kept["plain"]))
+    assert sorted(kept["spread"]) != sorted(kept["plain"])
+
+
 @pytest.mark.parametrize("name", ["", " ", "a/b", "../up", ".hidden", "w" * 300, "a\nb", "\udcff", "\u202e"])
 def test_a_selection_has_the_name_of_a_file(name: str) -> None:
     with pytest.raises(ConfigError, match=r"no name of a source|too long|remove it"):

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,17 @@ from cuvee.flows.value.value_table import FILE, read_values
 from cuvee.progress import Progress
 from cuvee.runs.observations import check_text
 from cuvee.sources.shards import TokenShard, digest_order
+from cuvee.study.at_hand import at_hand
 from cuvee.study.document_tables import pool_documents, without_copies
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.study_file import StudyFile
 from cuvee.study.opening import opened
 from cuvee.study.runner import Runner
-from cuvee.types import FloatArray, IntArray, Json
+from cuvee.types import BoolArray, Float32Array, FloatArray, IntArray, Json
+from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.duplicates import NearCopies
+from cuvee.valuation.methods.disf import diversified
 from cuvee.valuation.methods.registry import valuer_named
 from cuvee.valuation.selection import Selection, select
 
@@ -52,6 +57,11 @@ class SelectionRequest:
     temperature: float | None = None
     """None: as the method's paper draws."""
     max_epochs: int = 1
+    drop_copies: float = 0.0
+    """Share of the documents that are dropped as near-duplicates, the most alike first; of copies the one of
+    the highest value stays."""
+    diversify: bool = False
+    """Pick documents that are unlike each other (DiSF) among those that pass the gate."""
 
     def __post_init__(self) -> None:
         if not self.name.strip() or Path(self.name).name != self.name or self.name.startswith("."):
@@ -97,8 +107,11 @@ def keep(
         values = read_values(folder.valued(request.target) / FILE, pool, request.method)
         alone = without_copies(pool, config)
         pool, values = pool.select(alone), values[alone]
+        neighbours = _Neighbours(runner, pool)
         selection = select(
             values, pool, request.budget_tokens, gate=request.gate, max_epochs=request.max_epochs,
+            dropped=neighbours.copies(values, request.drop_copies) if request.drop_copies else None,
+            diversify=neighbours.unlike if request.diversify else None,
             temperature=_temperature(request), seed=config.seed,
         )  # fmt: skip
         file = folder.root / FOLDER / f"{request.name}.jsonl"
@@ -114,6 +127,28 @@ def keep(
     _ = changed.config  # it must be a study before it is written
     changed.write()
     return KeptSelection(request.name, str(file), len(selection.rows), selection.tokens, used)
+
+
+@dataclass(frozen=True, eq=False)
+class _Neighbours:
+    """What documents are alike, by the embeddings of the study."""
+
+    runner: Runner
+    pool: DocumentTable
+
+    def copies(self, values: FloatArray, share: float) -> BoolArray:
+        """A share of the documents that are near copies of better ones [n]."""
+        best_first = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
+        near = NearCopies.of(self._embeddings, best_first, self.runner.plan.config.seed)
+        return near.dropped(near.similarity_for(share))
+
+    def unlike(self, rows: IntArray, count: int) -> IntArray:
+        """As many of the rows, unlike each other."""
+        return rows[diversified(self._embeddings[rows], count, self.runner.plan.config.seed)]
+
+    @cached_property
+    def _embeddings(self) -> Float32Array:
+        return at_hand(self.runner, self.pool).embeddings(self.pool)
 
 
 def _temperature(request: SelectionRequest) -> float:
