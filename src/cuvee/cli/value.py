@@ -1,5 +1,6 @@
 """``cuvee value`` and ``cuvee select``: what documents are worth for a target, and which of them to keep."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,22 +41,29 @@ def value(
     encoder: Encoder = "",
     judge: Judge = "",
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each selection.")] = 3,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the trainings, FLOPs and time that this takes, and exit.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Value the documents of a study for a target, beside DSIR and random values."""
     from cuvee.cli.output import print_json, show
     from cuvee.cli.progress_display import progress_display
-    from cuvee.cli.run import forbid_the_hub
+    from cuvee.cli.run import forbid_the_hub, look_ahead, print_outlook
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
 
     from cuvee.flows.value import flow  # torch with it: a study that is wrong is refused before
+    from cuvee.flows.value.outlook import outlook
     from cuvee.flows.value.question import ValueQuestion
     from cuvee.report.reports import printout_of, write_reports
 
     question = ValueQuestion(target, tuple(method or ("in_run",)), sources, retrain, seeds)
+    if plan:
+        look_ahead(config, folder, partial(outlook, question=question), print_outlook, as_json)
+        return
     embedder, asked = encoder_of(encoder), judge_of(judge)
     forbid_the_hub(config)
     with folder.locked(), progress_display() as progress:

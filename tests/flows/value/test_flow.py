@@ -19,6 +19,7 @@ from cuvee.execution.local import InProcess
 from cuvee.flows.simulate.table import read_table
 from cuvee.flows.value import flow
 from cuvee.flows.value.buying import buy
+from cuvee.flows.value.outlook import outlook
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.flows.value.retraining import EVERYTHING
 from cuvee.flows.value.selecting import SelectionRequest, keep
@@ -338,6 +339,21 @@ def test_what_cannot_be_asked_is_refused_in_words(
         ValueQuestion("ka", ("dsir",), retrain=0.25, seeds=1)
     with pytest.raises(ConfigError, match="less than a batch"):
         valued(folder, ValueQuestion("ka", ("dsir",), retrain=0.01))
+
+
+def test_the_price_is_known_before(tmp_path: Path) -> None:
+    folder = prepared(tmp_path)
+    config = StudyConfig.load(folder.root)
+    ahead = outlook(config, folder, Listener(), InProcess(), question=QUESTION)
+    rows = {row.title: row for row in ahead.rows}
+    assert list(rows) == ["the seed model", "the pool", "selections", "in-run values"]
+    assert rows["selections"].runs == 2 * 4  # two methods, random documents and all of them
+    assert rows["in-run values"].runs == 1
+    assert all(row.left == row.runs for row in ahead.rows)
+    assert ahead.flops > 0 and ahead.hours_left > 0
+    assert not list(folder.checkpoints.glob("*"))
+    with pytest.raises(ConfigError, match="no such evaluation"):
+        outlook(config, folder, Listener(), InProcess(), question=ValueQuestion("zu", ("dsir",)))
 
 
 def test_offers_like_the_target_are_bought_first(
