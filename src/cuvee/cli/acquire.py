@@ -54,11 +54,12 @@ def acquire(
 def _print(found: "Buying") -> None:
     from cuvee.cli.output import print_table
     from cuvee.quantities import plain, tally
+    from cuvee.valuation.worth import CONFIDENCE
 
     bought = found.purchases
     print_table(
         f"For {found.target}, by {bought.method} ({bought.unit})",
-        ["seller", "tokens", "price", "utility", "95%", "why"],
+        ["seller", "tokens", "price", "utility", f"{CONFIDENCE:.0%}", "why"],
         [
             [
                 one.seller,

@@ -323,6 +323,16 @@ def test_offers_like_the_target_are_bought_first(
         buy(config, folder, offers, "ka", "dsir", 30.0, Listener(), InProcess())
 
 
+@pytest.mark.slow
+def test_no_document_moves_the_cursor_of_a_terminal(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    write_texts(tmp_path / "text" / "ka.jsonl", [f"\x1b[2J {one}" for one in texts("ka")])
+    traced = CliRunner().invoke(app, ["trace", str(folder.root), texts("ka")[3].split(".")[0]])
+    assert traced.exit_code == 0, traced.output
+    assert "[2J" in traced.stdout
+    assert "\x1b[2J" not in traced.stdout
+
+
 def test_a_claim_finds_the_document_that_holds_it(study: tuple[StudyFolder, Valuation]) -> None:
     folder, _ = study
     config = StudyConfig.load(folder.root)
