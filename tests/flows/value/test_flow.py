@@ -317,6 +317,12 @@ def test_offers_like_the_target_are_bought_first(
     assert found.purchases.price <= 30.0
     assert all(one.price <= 30.0 for one in found.baselines)
     assert max(one.utility for one in found.baselines) <= found.purchases.utility + 1e-9
+    write_texts(tmp_path / "far.jsonl", texts("ka"))  # the study's own text, what is held out among it
+    listener = Listener()
+    buy(config, folder, offers, "ka", "dsir", 30.0, listener, InProcess())
+    said = [one for one in listener.said if one.startswith("seller")]
+    assert len(said) == 1
+    assert "'far': 6 of 60 documents of its sample stand in evaluation 'ka'" in said[0]
     change_study(folder)
     config = StudyConfig.load(folder.root)
     with pytest.raises(ConfigError, match=r"target_run\.tokens is missing"):
