@@ -244,12 +244,15 @@ def test_sources_may_be_divided_each_in_its_own_way(tmp_path: Path) -> None:
     assert all(corpus.part("a", part) == alike.part("a", part) for part in PARTS)
 
 
-def test_selections_keep_their_documents_but_not_what_their_origin_holds_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("evaluations", [{"a": "a"}, {}], ids=["measured", "not measured"])
+def test_selections_keep_their_documents_but_not_what_their_origin_holds_out(
+    tmp_path: Path, evaluations: dict[str, str | SourceSpec]
+) -> None:
     lines = texts("a")
     specs = [source(tmp_path, "a", lines), *(source(tmp_path, name, lines[:40]) for name in ("one", "two"))]
     options = {"a": OPTIONS} | dict.fromkeys(("one", "two"), SplitOptions(0.0, 0.0))
     same = {name: {"a"} for name in ("one", "two")}
-    corpus = prepare(specs, {"a": "a"}, options, same_text=same, selected=("one", "two"))
+    corpus = prepare(specs, evaluations, options, same_text=same, selected=("one", "two"))
     held_out = {one.text for one in corpus.documents("a", EVAL)}
     assert held_out & set(lines[:40])
     for name in ("one", "two"):

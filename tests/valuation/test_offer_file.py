@@ -37,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
         '{"text": "first"}\n{"text": ""}\n{"text": "second"}\n', encoding="utf-8"
     )
     (tmp_path / "none.jsonl").write_text('{"text": ""}\n', encoding="utf-8")
+    (tmp_path / "space.jsonl").write_text('{"text": " \\n"}\n', encoding="utf-8")
     return tmp_path
 
 
@@ -74,6 +75,9 @@ def test_offers_are_read_with_their_samples(folder: Path, tokenizer: Tokenizer) 
         ("{tokens: 5e7, price: 250}", "{tokens: 4e7, price: 250}", r"offers\.1: .*prices end at 4e\+07"),
         ("books & sons", "acme", r"offers\.1\.seller: 'acme' stands in offers\.0 already"),
         ("seller: acme", "seller: ''", r"offers\.0: an offer needs the name"),
+        ("seller: acme", 'seller: "a\\e[2J"', r"offers\.0: seller .* has a control character"),
+        ("seller: acme", 'seller: "a\\u202e"', r"offers\.0: seller .* turns the direction"),
+        ("sample: one.txt", "sample: space.jsonl", r"offers\.0: sample: no document has any text"),
         ("sample: one.txt", "sample: gone.txt", r"offers\.0: .*gone\.txt"),
         ("sample: one.txt", "sample: none.jsonl", r"offers\.0: sample: no document has any text"),
         ("sample: one.txt", "sample: []", r"offers\.0: sample: name a file"),

@@ -51,6 +51,6 @@ def _print(found: "Tracing") -> None:
 
 
 def _row(one: "TracedDocument") -> list[str]:
-    from cuvee.invisible import spelt_out
+    from cuvee.invisible import all_spelt_out
 
-    return [one.source, f"{one.score:.3g}", spelt_out(" ".join(one.text.split())[:_WIDTH]), one.id]
+    return [one.source, f"{one.score:.3g}", all_spelt_out(" ".join(one.text.split())[:_WIDTH]), one.id]

@@ -193,11 +193,15 @@ def _with_held_out(
     homes: Mapping[str, str],
     origins: Collection[str],
 ) -> dict[bytes, list[str]]:
-    """Claims of evaluations, those of the held-out parts of some sources among them."""
+    """Claims of evaluations, those of the held-out parts of some sources among them.
+
+    A part on which nothing is measured claims in its source's name: parts of that source may be measured.
+    """
     found = {digest: list(names) for digest, names in claims.items()}
-    for name, home in homes.items():
-        for digest in held_out.get(home, ()) if home in origins else ():
-            found.setdefault(digest, []).append(name)
+    for origin in sorted(held_out.keys() & set(origins)):
+        names = [name for name, home in homes.items() if home == origin] or [origin]
+        for digest in held_out[origin]:
+            found.setdefault(digest, []).extend(names)
     return found
 
 

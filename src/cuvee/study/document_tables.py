@@ -38,10 +38,22 @@ def without_copies(pool: DocumentTable, config: StudyConfig) -> BoolArray:
         return alone
     seen: set[bytes] = set()
     for row in np.argsort(copied, kind="stable").tolist():
-        text = hashlib.sha256(pool.document(row).astype(np.uint32).tobytes()).digest()
+        text = _digest_of(pool, row)
         alone[row] = not copied[row] or text not in seen
         seen.add(text)
     return alone
+
+
+def copies_of_evaluation(documents: DocumentTable, material: Material, name: str) -> BoolArray:
+    """Which documents an evaluation has as well, in either of its halves [n]."""
+    shard = material.shards[material.corpus.evaluations[name], EVAL]
+    held_out = DocumentTable.of_shards({name: (shard,)}, documents.tokenizer)
+    known = {_digest_of(held_out, row) for row in range(len(held_out))}
+    return np.array([_digest_of(documents, row) in known for row in range(len(documents))], dtype=np.bool_)
+
+
+def _digest_of(documents: DocumentTable, row: int) -> bytes:
+    return hashlib.sha256(documents.document(row).astype(np.uint32).tobytes()).digest()
 
 
 def target_documents(material: Material, target: str) -> DocumentTable:

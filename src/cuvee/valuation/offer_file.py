@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cuvee.errors import ConfigError, CuveeError, EmptySource
+from cuvee.runs.observations import check_text
 from cuvee.sources.readers import SourceSpec, read_source
 from cuvee.sources.tokenizer import Tokenizer
 from cuvee.valuation.document_table import DocumentTable
@@ -85,6 +86,7 @@ def _offer(row: _Row, where: str, folder: Path, tokenizer: Tokenizer) -> Offer:
     try:
         if not row.seller.strip():
             raise ConfigError("an offer needs the name of its seller")
+        check_text("seller", row.seller)
         curve = _curve(row)
         return Offer(row.seller, _sample(row, folder, tokenizer), row.tokens, curve, row.least)
     except CuveeError as error:
@@ -112,7 +114,7 @@ def _sample(row: _Row, folder: Path, tokenizer: Tokenizer) -> DocumentTable:
     if not given or not all(given):
         raise ConfigError("sample: name a file that may be looked at")
     spec = SourceSpec(row.seller, tuple(str(folder / one) for one in given), row.text_field)
-    texts = [one.text for one in read_source(spec) if one.text]
+    texts = [one.text for one in read_source(spec) if one.text.strip()]
     if not texts:
         raise EmptySource("sample: no document has any text")
     return DocumentTable.of_texts(texts, tokenizer)

@@ -376,10 +376,26 @@ def test_offers_like_the_target_are_bought_first(
     assert found.purchases.price <= 30.0
     assert all(one.price <= 30.0 for one in found.baselines)
     assert max(one.utility for one in found.baselines) <= found.purchases.utility + 1e-9
+    write_texts(tmp_path / "far.jsonl", texts("ka"))  # the study's own text, what is held out among it
+    listener = Listener()
+    buy(config, folder, offers, "ka", "dsir", 30.0, listener, InProcess())
+    said = [one for one in listener.said if one.startswith("seller")]
+    assert len(said) == 1
+    assert "'far': 6 of 60 documents of its sample stand in evaluation 'ka'" in said[0]
     change_study(folder)
     config = StudyConfig.load(folder.root)
     with pytest.raises(ConfigError, match=r"target_run\.tokens is missing"):
         buy(config, folder, offers, "ka", "dsir", 30.0, Listener(), InProcess())
+
+
+@pytest.mark.slow
+def test_no_document_moves_the_cursor_of_a_terminal(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    write_texts(tmp_path / "text" / "ka.jsonl", [f"\x1b[2J {one}" for one in texts("ka")])
+    traced = CliRunner().invoke(app, ["trace", str(folder.root), texts("ka")[3].split(".")[0]])
+    assert traced.exit_code == 0, traced.output
+    assert "[2J" in traced.stdout
+    assert "\x1b[2J" not in traced.stdout
 
 
 def test_a_claim_finds_the_document_that_holds_it(study: tuple[StudyFolder, Valuation]) -> None:

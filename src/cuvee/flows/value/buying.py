@@ -9,15 +9,16 @@ from cuvee.execution.interface import Executor
 from cuvee.progress import Progress
 from cuvee.sources.tokenizer import load_tokenizer
 from cuvee.study.at_hand import at_hand
-from cuvee.study.document_tables import target_documents
+from cuvee.study.document_tables import copies_of_evaluation, target_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
+from cuvee.study.plan.material import Material
 from cuvee.types import Json
 from cuvee.valuation.embeddings import Embedder
 from cuvee.valuation.judge import LanguageJudge
 from cuvee.valuation.methods.registry import valuer_named
-from cuvee.valuation.offer import samples_of
+from cuvee.valuation.offer import Offer, samples_of
 from cuvee.valuation.offer_file import read_offers
 from cuvee.valuation.offers import Market, Purchases
 
@@ -79,10 +80,20 @@ def buy(
         material = runner.plan.material
         offers = read_offers(offers_file, load_tokenizer(material.tokenizer_folder))
         wanted = target_documents(material, target)
+        for offer in offers:
+            _say_copies(offer, material, target, runner.progress)
         substrates = at_hand(runner, samples_of(offers), judge, encoder)
         market = Market.of(
             offers, wanted, budget, float(config.target_run.tokens), valuer, substrates, config.seed
         )
         return Buying(
             target, market.best(), (market.by_size(), market.by_price(), market.at_random(config.seed))
+        )
+
+
+def _say_copies(offer: Offer, material: Material, target: str, progress: Progress) -> None:
+    if copies := int(copies_of_evaluation(offer.sample, material, target).sum()):
+        progress.message(
+            f"seller '{offer.seller}': {copies} of {len(offer.sample)} documents of its sample stand in "
+            f"evaluation '{target}', where training leaves them out: its worth is too high; ask for others"
         )
