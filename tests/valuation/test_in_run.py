@@ -190,6 +190,23 @@ def test_hooks_and_tangents_agree_on_a_document(step: Step, metric: Metric) -> N
     assert relative(by_hooks, by_tangents) <= (1e-5 if metric == "sgd" else 0.05)
 
 
+def test_it_matters_little_when_a_document_is_read(step: Step, tokenizer: Tokenizer) -> None:
+    """The same documents in ten other orders: how far values agree between two of them."""
+    pool = cut(tokenizer, ("herbs", "ships"), 24, 4)
+    recipe = replace(step.recipe(2e-3), schedule="linear")
+    training = ProxyTraining(Llama(step.model.config), step.state, "state", recipe)
+
+    def agreement(levelled: bool) -> float:
+        accounting = Accounting(levelled=levelled)
+        found = [
+            gains(training, pool, step.target, accounting, seed, KeptRows(), Silent()) for seed in range(6)
+        ]
+        return float(np.mean(np.asarray(np.corrcoef(found))[np.triu_indices(6, 1)]))
+
+    assert agreement(True) > agreement(False)
+    assert agreement(True) > 0.8
+
+
 def run_of(tables: Tables, tokenizer: Tokenizer) -> ProxyTraining:
     """Some steps over the pool."""
     model = Llama(ModelConfig.for_parameters(100_000, tokenizer.vocabulary_size, LENGTH))

@@ -59,14 +59,20 @@ class DocumentStream:
         places = self._positions(step) % int(self.ends[-1])
         return self.order[np.searchsorted(self.ends, places, side="right")]
 
-    def summed(self, rows: AnyArray) -> FloatArray:
-        """Sums over the tokens of each document [n]; a token that was read twice counts once, on the mean."""
+    def summed(self, rows: AnyArray, weights: FloatArray | None = None) -> FloatArray:
+        """Sums over the tokens of each document [n]; a token that was read twice counts once, on the mean.
+
+        Args:
+            rows: a number for each token of each step [steps, B T].
+            weights: of the steps [steps]; None: all count alike.
+        """
         total, length = np.zeros(len(self.pool)), int(self.ends[-1])
         again = self.steps * self.context_length * self.batch_sequences - length  # the first, at the end
         for step in range(self.steps):
             places = self._positions(step)
             twice = (places < again) | (places >= length)
-            read = np.asarray(rows[step], dtype=np.float64) * np.where(twice, 0.5, 1.0)
+            weight = 1.0 if weights is None else float(weights[step])
+            read = np.asarray(rows[step], dtype=np.float64) * np.where(twice, 0.5 * weight, weight)
             np.add.at(total, self.owners(step), read)
         return total
 

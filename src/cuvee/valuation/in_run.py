@@ -12,6 +12,11 @@ H_t the Hessian of the target's loss. P is Adam's 1 / (sqrt(v) + eps) at this st
 the paper leaves open, or 1 (``"sgd"``, the paper's proxy for AdamW). Momentum spreads the effect of a
 document over the steps that follow; all of it is counted where the document is read.
 
+The gain of a document also depends on when it was read: rates fall, gradients shrink, and the order is drawn
+once. So the gains of a step are *levelled*: divided by what the target's own text would gain there, eta <P
+g_t, g_t>, and multiplied by the mean of that over all steps. Sources, which are read all along, keep their
+sums to a good part.
+
 Three ways to the derivatives (``derivatives.py``): ``finite`` and ``forward`` take passes of their own after
 the backward pass, and P with this batch in it. ``hooks`` reads them off the backward pass itself, and P from
 the step before; first order alone. On a CPU core a step takes 1.9, 2.6 and 1.8 times that of a plain training
@@ -61,6 +66,9 @@ class Accounting:
     order: int = 1
     metric: Metric = "adam"
     back: Back = "finite"
+    levelled: bool = True
+    """Gains count in units of their step (see the head of this file); else as they are summed in the
+    paper."""
 
     def __post_init__(self) -> None:
         if self.order == 2 and self.back == "hooks":
@@ -88,7 +96,8 @@ def gains(
     stream = DocumentStream.of(pool, training.recipe, seed)
     recipe = training.recipe_of(stream.steps, seed)
     facts = [training.key, recipe.as_json(), pool.key, target.key]
-    key = digest(["in-run", 2, facts, vars(accounting), seed])
+    how = [accounting.order, accounting.metric, accounting.back]
+    key = digest(["in-run", 3, facts, how, seed])
 
     def fill(rows: AnyArray, done: int, note: Callable[[int], None]) -> None:
         note(0)  # what is written below stays there for a training that is gone on with
@@ -99,8 +108,16 @@ def gains(
             report=progress.advance, watcher=watcher,
         )  # fmt: skip
 
-    rows = kept.array(key, (stream.steps, recipe.batch_tokens), "float32", fill)
-    return per_token(stream.summed(rows), pool.length) * PER_TOKENS
+    # The last column is what the target's own text would gain at that step.
+    rows = kept.array(key, (stream.steps, recipe.batch_tokens + 1), "float32", fill)
+    weights = _levels(np.asarray(rows[:, -1], dtype=np.float64)) if accounting.levelled else None
+    return per_token(stream.summed(rows[:, :-1], weights), pool.length) * PER_TOKENS
+
+
+def _levels(own: FloatArray) -> FloatArray:
+    """By what the gains of each step are multiplied [steps]; a step at which nothing can be gained counts
+    not."""
+    return np.where(own > 0.0, own.mean() / np.where(own > 0.0, own, 1.0), 0.0)
 
 
 class _Watcher:
@@ -116,14 +133,16 @@ class _Watcher:
     ) -> None:
         self._model, self._accounting, self._recipe, self._rows = model, accounting, recipe, rows
         self._target = _Target.of(model, target, recipe)
+        self._gradient = torch.zeros(0)
         self._direction: Tensor | None = None
         self._uses: list[ParameterUses] = []
 
     def begin(self, step: WatchedStep) -> None:
         """See ``Watcher.begin``: by hooks the direction must be known before the backward pass."""
         self._uses = []
+        self._gradient = self._target.gradient(step.flat, step.step)
         if self._accounting.back == "hooks":
-            self._direction = self._preconditioned(self._target.gradient(step.flat, step.step), step, None)
+            self._direction = self._preconditioned(self._gradient, step, None)
 
     def loss(self, model: CausalModel, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """See ``Watcher.loss``."""
@@ -138,15 +157,18 @@ class _Watcher:
         """See ``Watcher.end``: eta <P g_t, g_i> of every token's share g_i of the batch's gradient."""
         rate = self._recipe.learning_rate_at(step.step)
         clip = min(1.0, self._recipe.clip / max(float(torch.linalg.vector_norm(step.gradient)), 1e-12))
+        share = rate * clip / step.inputs.numel()
         if self._direction is not None:  # what went backwards is the mean: derivatives are of shares already
+            direction = self._direction
             found = rate * clip * torch.cat([uses.found() for uses in self._uses])
         else:
-            found = rate * clip / step.inputs.numel() * self._by_passes(step, rate, clip).flatten()
-        self._rows[step.step] = found.cpu().numpy()
+            direction = self._preconditioned(self._gradient, step, clip * step.gradient)
+            found = share * self._by_passes(direction, step, rate, clip).flatten()
+        self._rows[step.step, :-1] = found.cpu().numpy()
+        self._rows[step.step, -1] = share * float(self._gradient.double() @ direction.double())
 
-    def _by_passes(self, step: WatchedStep, rate: float, clip: float) -> Tensor:
+    def _by_passes(self, direction: Tensor, step: WatchedStep, rate: float, clip: float) -> Tensor:
         clipped = clip * step.gradient
-        direction = self._preconditioned(self._target.gradient(step.flat, step.step), step, clipped)
         if self._accounting.order == 2:
             move = self._preconditioned(clipped, step, clipped)
             curved = self._target.hessian_product(step.flat, step.step, move)

@@ -26,8 +26,9 @@ class InRunShapley:
     needs: str = "a training of the study's proxy"
     cost: str = "an epoch over the pool; each step with a gradient of the target and two forward passes"
     deviations: str = (
-        "Adam's metric instead of SGD as its proxy; one epoch over the whole pool; a value is a mean over "
-        "the tokens of a document."
+        "Adam's metric instead of SGD as its proxy; gains in units of their step, so that it does not matter "
+        "when a document was read; one epoch over the whole pool; a value is a mean over the tokens of a "
+        "document."
     )
 
     def value(
@@ -41,7 +42,7 @@ class InRunShapley:
 IN_RUN = (
     InRunShapley(),
     InRunShapley(
-        Accounting(order=2, metric="sgd"),
+        Accounting(order=2, metric="sgd", levelled=False),
         name="in_run_second_order",
         cost="the same and a product with the target's Hessian a step",
         deviations=(
@@ -50,7 +51,7 @@ IN_RUN = (
         ),
     ),
     InRunShapley(
-        Accounting(metric="sgd"),
+        Accounting(metric="sgd", levelled=False),
         name="in_run_sgd",
         deviations="One epoch over the whole pool; a value is a mean over the tokens of a document.",
     ),
