@@ -22,7 +22,7 @@ from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.flows.value.question import ValueQuestion
-from cuvee.flows.value.retraining import retrained
+from cuvee.flows.value.retraining import check_share, retrained
 from cuvee.flows.value.source_values import source_games
 from cuvee.flows.value.value_table import FILE, write_values
 from cuvee.mixture.mixture import Mixture
@@ -77,6 +77,7 @@ def run(
     with opened(config, folder, progress, executor) as runner:
         target = target_documents(runner.plan.material, question.target)
         pool = pool_documents(runner.plan)
+        check_share(runner, pool, question)
         substrates = at_hand(runner, pool, judge, encoder)
         found = _values(valuers, pool, target, substrates, config.seed)
         _check_asked(question, found)

@@ -1,14 +1,23 @@
-"""Methods and proxies that say the same, on a real study whose target is no held-out part of a source."""
+"""What `cuvee value` refuses before it begins, and what it says of methods and proxies that say the same."""
 
 from pathlib import Path
 
 import pytest
 
+from cuvee.errors import ConfigError
 from cuvee.execution.local import InProcess
 from cuvee.flows.value import flow
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.study.file.config import StudyConfig
 from tests.study.tiny_study import Listener, change_study, texts, write_study, write_texts
+
+
+def test_a_share_of_less_than_a_batch_is_refused_before_anything_is_valued(tmp_path: Path) -> None:
+    folder, listener = write_study(tmp_path), Listener()
+    question = ValueQuestion("ka", ("in_run",), retrain=0.001)
+    with pytest.raises(ConfigError, match="less than a batch"):
+        flow.run(StudyConfig.load(folder.root), folder, question, listener, InProcess())
+    assert not any(title.startswith(("training the seed", "valuing")) for title in listener.stages)
 
 
 @pytest.mark.slow
