@@ -28,9 +28,9 @@ UNKNOWN = Interval()
 METHODS = ("in_run", "dsir", "random")
 
 
-def valued(name: str, *means: float) -> Valued:
+def valued(name: str, *means: float, width: float = 0.01) -> Valued:
     rows = [
-        ValuedSource(source, 9, 900, Interval(mean, mean - 0.01, mean + 0.01))
+        ValuedSource(source, 9, 900, Interval(mean, mean - width, mean + width))
         for source, mean in zip(("law", "web"), means, strict=True)
     ]
     return Valued(name, "", "nats", "", 1.0, tuple(rows), (), ())
@@ -134,3 +134,13 @@ def test_the_page_says_what_it_is_of_and_explains_curves_where_they_are() -> Non
     plain, curved = page(valuation(UNKNOWN)), page(valuation(UNKNOWN, "merge, own curve"))
     assert "data mixture decision" not in plain
     assert "With own curve" in curved and "With own curve" not in plain
+
+
+def test_a_value_that_all_documents_of_a_source_share_has_no_interval() -> None:
+    decision = valuation(UNKNOWN)
+    assert "not clearly apart" not in decision.headline[0]
+    alike = replace(decision, methods=(valued("in_run", 2.0, 1.0, width=0.0), *decision.methods[1:])).judged()
+    assert "not clearly apart from web" in alike.headline[0]
+    grid = next(part for part in printout_of(alike) if isinstance(part, Grid))
+    assert [row[2] for row in grid.rows] == ["-", "-"]
+    assert "[2.00, 2.00]" not in page(alike) and "2.00" in page(alike)

@@ -88,7 +88,7 @@ def value_line(line: SourceLine, word: Callable[[float], str]) -> Markup:
     value = line.row.value
     words = f"{line.row.source}: {word(value.mean)}"
     parts = []
-    if not math.isnan(line.low) and not math.isnan(line.high):
+    if line.sure and not math.isnan(line.low) and not math.isnan(line.high):
         words += f" {wording.interval(value.low, value.high, word)}"
         parts.append(_whisker(100 * line.low, 100 * line.high, "whisker"))
     if not math.isnan(line.mean):

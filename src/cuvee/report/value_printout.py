@@ -31,7 +31,7 @@ def _sources(view: ValueView, method: Valued) -> Grid:
             (
                 line.row.source,
                 words.word(line.row.value.mean),
-                words.between(line.row.value.low, line.row.value.high),
+                words.between(line.row.value.low, line.row.value.high) if line.sure else PLAIN_MISSING,
                 str(line.row.documents),
                 tally(line.row.tokens),
             )

@@ -23,6 +23,11 @@ class SourceLine:
     mean: float
     high: float
 
+    @property
+    def sure(self) -> bool:
+        """There is an interval: not where all its documents share one value."""
+        return self.row.value.high > self.row.value.low
+
 
 @dataclass(frozen=True)
 class ValueView:

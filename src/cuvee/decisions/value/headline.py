@@ -25,7 +25,8 @@ def _worth(result: ValueResult) -> str:
     tokens = f"{counted(result.documents, 'document')}, {quantity(result.tokens)} tokens"
     if best is worst:
         return f"For {result.target}, by {first.method}: one source ({tokens})."
-    clear = best.value.low > _second(ranked).value.high
+    # Values that all documents of a source share have intervals of no width, which say nothing.
+    clear = best.value.high > best.value.low > _second(ranked).value.high
     apart = "" if clear else f", not clearly apart from {_second(ranked).source}"
     return (
         f"For {result.target}, by {first.method}, {best.source} is worth most{apart}, {worst.source} least "
