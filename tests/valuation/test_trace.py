@@ -119,7 +119,10 @@ def test_planted_facts_are_found_better_than_by_bm25(planted: Planted) -> None:
     lists = [[{one.row for one in answer.by_words[:length]} for answer in traced] for length in (1, 2, 3, 4)]
     theirs = max(f1(one, truth) for one in lists)
     assert ours >= 0.9 and theirs <= 0.7, (ours, theirs)
-    assert all(answer.judged and not answer.notes for answer in traced)
+    for answer in traced:
+        assert answer.judged
+        (said,) = answer.notes
+        assert re.fullmatch(r"the judge read \d+ of 350 documents and finds support in \d+", said)
 
 
 def test_the_same_seed_gives_the_same_answer(planted: Planted) -> None:
@@ -145,6 +148,12 @@ def test_a_judge_that_writes_no_keywords_leaves_them_to_tf_idf(planted: Planted)
     answer = Tracer(planted.documents, Substrates(judge=silent, encoder=Bags())).trace(planted.claims[0])
     assert "wrote no keywords for" in answer.notes[0]
     assert planted.fact[answer.supports[0].row] == 0
+
+
+def test_a_judge_that_says_yes_to_everything_is_found_out(planted: Planted) -> None:
+    yes = ReadingJudge(lambda _: 0.9)
+    answer = Tracer(planted.documents, Substrates(judge=yes, encoder=Bags())).trace(planted.claims[0])
+    assert answer.notes[-1].endswith(": in all of them, so that its votes tell none apart")
 
 
 def test_a_document_cannot_pass_for_another(planted: Planted) -> None:

@@ -11,6 +11,7 @@ from cuvee.cli.options import AsJson, Target
 
 if TYPE_CHECKING:
     from cuvee.flows.value.buying import Buying
+    from cuvee.valuation.offers import Purchases
 
 
 def acquire(
@@ -48,15 +49,17 @@ def acquire(
     if as_json:
         print_json(found.as_json())
     else:
-        _print(found)
+        printed(found)
 
 
-def _print(found: "Buying") -> None:
+def printed(found: "Buying") -> None:
+    """On standard output."""
     from cuvee.cli.output import print_table
     from cuvee.quantities import plain, tally
     from cuvee.valuation.worth import CONFIDENCE
 
     bought = found.purchases
+    print(_in_one_sentence(bought))
     print_table(
         f"For {found.target}, by {bought.method} ({bought.unit})",
         ["seller", "tokens", "price", "utility", f"{CONFIDENCE:.0%}", "why"],
@@ -81,5 +84,20 @@ def _print(found: "Buying") -> None:
         ],
     )
     print(
+        "utility: tokens times what their values are above the median of all samples; what one seller has "
+        "beyond what the run reads counts less."
+    )
+    print(
         "verdict: not checked. Utilities are what values of samples say; no model was trained on a purchase."
     )
+
+
+def _in_one_sentence(bought: "Purchases") -> str:
+    """The largest purchase first."""
+    from cuvee.quantities import plain, tally
+
+    rows = sorted((one for one in bought.rows if one.tokens), key=lambda one: -one.price)
+    if not rows:
+        return f"Buy nothing: no offer is worth its price within {bought.budget:g}."
+    parts = ", ".join(f"{tally(one.tokens)} tokens of {one.seller} for {plain(one.price, 2)}" for one in rows)
+    return f"Buy {parts}: {plain(bought.price, 2)} of {bought.budget:g}."

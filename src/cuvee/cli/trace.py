@@ -1,5 +1,6 @@
 """``cuvee trace``: which documents support a claim."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,8 @@ from cuvee.cli.options import AsJson
 if TYPE_CHECKING:
     from cuvee.flows.value.tracing import TracedDocument, Tracing
 
-_WIDTH = 90
+_WIDTH = 68
+"""Characters of the beginning of a document: with the indent a line of most terminals."""
 
 
 def trace(
@@ -37,20 +39,31 @@ def trace(
     if as_json:
         print_json(found.as_json())
     else:
-        _print(found)
+        printed(found)
 
 
-def _print(found: "Tracing") -> None:
-    from cuvee.cli.output import print_table
-
-    what = "Voted to support it" if found.judged else "Near, by words and embeddings; no model read them"
-    print_table(what, ["source", "score", "begins", "id"], [_row(one) for one in found.supports])
-    print_table("Best by BM25", ["source", "score", "begins", "id"], [_row(one) for one in found.by_words])
+def printed(found: "Tracing") -> None:
+    """On standard output."""
+    print(f"claim: {_on_one_line(found.claim)}")
+    if found.judged:
+        _print_documents("Voted to support it, by mean vote (0 to 1)", found.supports)
+    else:
+        _print_documents(
+            "Near it, by fused ranks of words and embeddings; no model read them", found.supports
+        )
+    _print_documents("Best by BM25, with its score", found.by_words)
     for note in found.notes:
         print(f"note: {note}")
 
 
-def _row(one: "TracedDocument") -> list[str]:
+def _print_documents(title: str, documents: Sequence["TracedDocument"]) -> None:
+    """Two lines a document, so that its id stands on one line and can be searched for."""
+    print(f"\n{title}:" if documents else f"\n{title}: none")
+    for one in documents:
+        print(f"{one.score:8.3g}  {_on_one_line(one.id)}\n{'':10}{_on_one_line(one.text)[:_WIDTH]}")
+
+
+def _on_one_line(text: str) -> str:
     from cuvee.invisible import all_spelt_out
 
-    return [one.source, f"{one.score:.3g}", all_spelt_out(" ".join(one.text.split())[:_WIDTH]), one.id]
+    return all_spelt_out(" ".join(text.split()))

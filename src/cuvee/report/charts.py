@@ -83,13 +83,13 @@ def share_bar(row: MixtureRow, top: float) -> Markup:
     return _row(words, parts)
 
 
-def value_line(line: SourceLine) -> Markup:
+def value_line(line: SourceLine, word: Callable[[float], str]) -> Markup:
     """The value of a source with its interval, among the values of all sources."""
     value = line.row.value
-    words = f"{line.row.source}: {wording.alone(value.mean)}"
+    words = f"{line.row.source}: {word(value.mean)}"
     parts = []
-    if not math.isnan(line.low) and not math.isnan(line.high):
-        words += f" {wording.interval(value.low, value.high, wording.alone)}"
+    if line.sure and not math.isnan(line.low) and not math.isnan(line.high):
+        words += f" {wording.interval(value.low, value.high, word)}"
         parts.append(_whisker(100 * line.low, 100 * line.high, "whisker"))
     if not math.isnan(line.mean):
         parts.append(_placed("uniform", 100 * line.mean))

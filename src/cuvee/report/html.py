@@ -149,7 +149,6 @@ def _environment() -> Environment:
         row_percent=wording.percent,
         correlation_word=wording.correlation,
         gap_word=wording.gap,
-        alone_word=wording.alone,
     )
     return environment
 

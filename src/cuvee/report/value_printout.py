@@ -1,17 +1,18 @@
 """What a terminal shows of a valuation."""
 
+from cuvee.decisions.interval import Interval
 from cuvee.decisions.value.result import SourceGame, Valued
 from cuvee.quantities import plain, tally
 from cuvee.report.mixture_printout import mixture_grid
 from cuvee.report.printout import Grid, Printout, first_lines, warned
 from cuvee.report.value_view import ValueView
-from cuvee.report.wording import plain_ends, plain_loss
+from cuvee.report.wording import PLAIN_MISSING, plain_ends, plain_loss
 
 
 def value_printout(view: ValueView) -> Printout:
     """First lines, sources by every method, agreement, trainings."""
     decision = view.decision
-    trained = (_trained(view),) if decision.retraining else ()
+    trained = (_trained(view), _differences(view)) if decision.retraining else ()
     return (
         *first_lines(decision.headline, decision.verdict),
         *(_sources(view, one) for one in view.ran),
@@ -24,15 +25,15 @@ def value_printout(view: ValueView) -> Printout:
 
 
 def _sources(view: ValueView, method: Valued) -> Grid:
-    level = f"{view.decision.confidence:.0%}"
+    level, words = f"{view.decision.confidence:.0%}", view.precision(method)
     return Grid(
         f"{method.method} ({method.unit})",
         ("source", "value", level, "documents", "tokens"),
         tuple(
             (
                 line.row.source,
-                _figure(line.row.value.mean),
-                f"{_figure(line.row.value.low)} to {_figure(line.row.value.high)}",
+                words.word(line.row.value.mean),
+                words.between(line.row.value.low, line.row.value.high) if line.sure else PLAIN_MISSING,
                 str(line.row.documents),
                 tally(line.row.tokens),
             )
@@ -72,16 +73,14 @@ def _trained(view: ValueView) -> Grid:
     retraining = view.decision.retraining
     assert retraining is not None  # the caller has seen it
     return Grid(
-        f"Trained on {retraining.share:.0%} of the tokens (nats per token)",
-        ("kept by", "documents", "tokens", "target", "to random", "to dsir", "other evaluations"),
+        f"Loss after training on {retraining.share:.0%} of the tokens (nats per token)",
+        ("kept by", "documents", "tokens", "target", "others"),
         tuple(
             (
                 arm.name,
                 str(arm.documents),
                 tally(arm.tokens),
                 plain(view.mean(arm.target), 4),
-                _difference(arm.to_random.low, arm.to_random.mean, arm.to_random.high),
-                _difference(arm.to_dsir.low, arm.to_dsir.mean, arm.to_dsir.high),
                 plain(view.mean(arm.others), 4),
             )
             for arm in view.arms()
@@ -89,9 +88,17 @@ def _trained(view: ValueView) -> Grid:
     )
 
 
-def _difference(low: float, mean: float, high: float) -> str:
-    return "-" if mean != mean else f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
+def _differences(view: ValueView) -> Grid:
+    """A table of its own, so that a line of a terminal holds both with their intervals."""
+    level = f"{view.decision.confidence:.0%}"
+    return Grid(
+        "Loss on the target minus that of a baseline; below zero is better",
+        ("kept by", "to random", level, "to dsir", level),
+        tuple((arm.name, *_signed(arm.to_random), *_signed(arm.to_dsir)) for arm in view.arms()),
+    )
 
 
-def _figure(value: float) -> str:
-    return "-" if value != value else f"{value:.4g}"
+def _signed(difference: Interval) -> tuple[str, str]:
+    if difference.mean != difference.mean:
+        return PLAIN_MISSING, PLAIN_MISSING
+    return f"{difference.mean:+.4f}", f"{difference.low:+.3f} to {difference.high:+.3f}"

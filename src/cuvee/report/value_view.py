@@ -6,8 +6,10 @@ from typing import Self
 
 from cuvee.decisions.value.decision import Valuation
 from cuvee.decisions.value.result import SelectionArm, Valued, ValuedSource
+from cuvee.precision import Precision
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.view import MixtureRow, mixture_rows
+from cuvee.report.wording import Words
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,11 @@ class SourceLine:
     """In [0, 1], as the others."""
     mean: float
     high: float
+
+    @property
+    def sure(self) -> bool:
+        """There is an interval: not where all its documents share one value."""
+        return self.row.value.high > self.row.value.low
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,15 @@ class ValueView:
             SourceLine(one, place(one.value.low), place(one.value.mean), place(one.value.high))
             for one in (*ordered, *rest)
         )
+
+    def precision(self, method: Valued) -> Precision:
+        """The digits that count among the values of one method."""
+        values = [one.value for one in method.sources]
+        return Precision.of((one.mean for one in values), (one.high - one.low for one in values))
+
+    def words(self, method: Valued) -> Words:
+        """The same for a page."""
+        return Words(self.precision(method))
 
     def rank(self, one: str, other: str) -> float:
         """How two methods agree; one with itself is 1."""

@@ -240,7 +240,7 @@ def mixture_rows(mixture: Sequence[SourceShare], target_tokens: int) -> tuple[Mi
             high=entry.high,
             uniform=1.0 / len(mixture),
             proportional=entry.unique_tokens / total if total else math.nan,
-            share_cap=min(entry.epoch_cap * entry.unique_tokens / max(1, target_tokens), 1.0),
+            share_cap=_share_cap(entry, target_tokens),
             unique_tokens=entry.unique_tokens,
             epochs=entry.epochs,
             epoch_cap=entry.epoch_cap,
@@ -249,6 +249,13 @@ def mixture_rows(mixture: Sequence[SourceShare], target_tokens: int) -> tuple[Mi
         for entry in (mixture[place] for place in largest_first(mixture))
     )
     return tuple(rows)
+
+
+def _share_cap(entry: SourceShare, target_tokens: int) -> float:
+    """Where the epoch cap is reached, at most 1; by the epochs of the share where no tokens are known."""
+    if target_tokens or not entry.epochs > 0:
+        return min(entry.epoch_cap * entry.unique_tokens / max(1, target_tokens), 1.0)
+    return min(entry.epoch_cap * entry.share / entry.epochs, 1.0)
 
 
 def _losses(decision: Decision) -> tuple[LossRow, ...]:

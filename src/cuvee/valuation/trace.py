@@ -122,6 +122,7 @@ class Tracer:
         notes = list(self._keyword_notes)
         if unknown := int(np.isnan(voted).sum()):
             notes.append(f"the judge gave no answer for {unknown} of {len(rows)} documents")
+        notes.append(self._read(found >= self.settings.threshold, len(rows)))
         return Traced(
             claim, self._best(found, found >= self.settings.threshold), by_words, True, tuple(notes)
         )
@@ -149,7 +150,13 @@ class Tracer:
         silent = sum(not one for one in self._written)
         if not silent:
             return ()
-        return (f"the judge wrote no keywords for {silent} of {len(self.leaves)} leaves: tf-idf names them",)
+        return (f"the judge wrote no keywords for {silent} of {len(self.leaves)} groups: tf-idf does",)
+
+    def _read(self, supports: BoolArray, read: int) -> str:
+        """How much of all was read, and whether the votes tell documents apart."""
+        found = int(supports.sum())
+        said = f"the judge read {read} of {len(self.documents)} documents and finds support in {found}"
+        return f"{said}: in all of them, so that its votes tell none apart" if 1 < read == found else said
 
     @property
     def _answers(self) -> JudgeAnswers:
@@ -174,7 +181,7 @@ class Tracer:
             f"claim? {claim}\nAnswer:"
             for one in self.keywords
         ]
-        odds = self._log_odds("choosing leaves for a claim", prompts)
+        odds = self._log_odds("choosing groups of documents for the claim", prompts)
         shared = [len(set(words(claim)) & set(words(" ".join(one)))) for one in self.keywords]
         # Equal odds, and odds that nobody knows, are ranked by shared words.
         order = np.lexsort((-np.array(shared), -np.where(np.isnan(odds), -np.inf, odds)))
@@ -185,7 +192,7 @@ class Tracer:
         rng = np.random.default_rng([self.seed, len(rows)])
         orders = [rng.permutation(len(rows)) for _ in range(self.settings.votes)]
         prompts = [one for order in orders for one in self._vote_prompts(claim, rows[order])]
-        odds = self._log_odds("asking whether documents support the claim", prompts)
+        odds = self._log_odds("reading documents for the claim", prompts)
         votes = np.where(np.isnan(odds), np.nan, (odds > 0).astype(np.float64))
         placed = np.empty((len(orders), len(rows)))
         for place, order in enumerate(orders):

@@ -3,6 +3,7 @@
 import math
 
 from cuvee.decisions.value.result import SelectionArm, ValuedSource, ValueResult
+from cuvee.decisions.value.verdict import arm_of
 from cuvee.quantities import counted, number, quantity
 
 FEWEST_DOCUMENTS = 8
@@ -11,7 +12,8 @@ FEWEST_DOCUMENTS = 8
 
 def headline(result: ValueResult) -> tuple[str, ...]:
     """Sentences, the most important first."""
-    return tuple(line for line in (_worth(result), _few(result), _trained(result), _agree(result)) if line)
+    said = (_worth(result), _few(result), _beside_dsir(result), _trained(result), _agree(result))
+    return tuple(line for line in said if line)
 
 
 def _worth(result: ValueResult) -> str:
@@ -23,7 +25,8 @@ def _worth(result: ValueResult) -> str:
     tokens = f"{counted(result.documents, 'document')}, {quantity(result.tokens)} tokens"
     if best is worst:
         return f"For {result.target}, by {first.method}: one source ({tokens})."
-    clear = best.value.low > _second(ranked).value.high
+    # Values that all documents of a source share have intervals of no width, which say nothing.
+    clear = best.value.high > best.value.low > _second(ranked).value.high
     apart = "" if clear else f", not clearly apart from {_second(ranked).source}"
     return (
         f"For {result.target}, by {first.method}, {best.source} is worth most{apart}, {worst.source} least "
@@ -42,6 +45,23 @@ def _few(result: ValueResult) -> str:
         f"The target has {counted(result.target_documents, 'document')} only: values say what these hold, "
         "and little of their kind."
     )
+
+
+def _beside_dsir(result: ValueResult) -> str:
+    """How the first method stands to the baseline that takes seconds: the verdict is against random alone."""
+    arm = arm_of(result, result.first.method)
+    if arm is None or not math.isfinite(arm.to_dsir.mean):
+        return ""
+    low, high = arm.to_dsir.low, arm.to_dsir.high
+    if low > 0.0:
+        return f"DSIR, which takes seconds, does better: on what it keeps the loss is {_by(low, high)} lower."
+    if high < 0.0:
+        return f"{arm.name} does better than DSIR, too: the loss is {_by(-high, -low)} lower."
+    return f"{arm.name} does not clearly differ from DSIR, which takes seconds."
+
+
+def _by(least: float, most: float) -> str:
+    return f"{number(least, 4)} to {number(most, 4)} nats per token"
 
 
 def _trained(result: ValueResult) -> str:

@@ -22,7 +22,7 @@ from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import ConfigError, TrainingError
 from cuvee.execution.interface import Executor
 from cuvee.flows.value.question import ValueQuestion
-from cuvee.flows.value.retraining import retrained
+from cuvee.flows.value.retraining import check_share, retrained
 from cuvee.flows.value.source_values import source_games
 from cuvee.flows.value.value_table import FILE, write_values
 from cuvee.mixture.mixture import Mixture
@@ -80,6 +80,7 @@ def run(
         if question.retrain:
             check_unseen(runner.plan.material, question.target)
         pool = pool_documents(runner.plan)
+        check_share(runner, pool, question)
         substrates = at_hand(runner, pool, judge, encoder)
         found = _values(valuers, pool, target, substrates, config.seed)
         _check_asked(question, found)
@@ -253,4 +254,18 @@ def _warnings(found: _Found, rows: tuple[Valued, ...]) -> tuple[str, ...]:
         for one in rows
         if not one.not_run and one.coverage < 1.0
     ]
-    return (*left, *partly)
+    return (*left, *partly, *_alike(found.run.values))
+
+
+def _alike(values: Mapping[str, Values]) -> list[str]:
+    """Methods that tell no document apart, and those that say what one before them says."""
+    said: list[str] = []
+    before: dict[str, Values] = {}
+    for name, one in values.items():
+        same = [other for other in before if np.array_equal(before[other].of_document, one.of_document, True)]
+        if len(one.of_document) > 1 and not np.ptp(one.of_document[one.known]):
+            said.append(f"{name} values all documents alike: which of them it keeps is chance.")
+        elif same:
+            said.append(f"{name} has the very values of {same[0]}: here they are one method, not two.")
+        before[name] = one
+    return said

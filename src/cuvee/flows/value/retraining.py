@@ -73,6 +73,25 @@ def retrained(
     return _compared(runner, arms, planned, scores, question)
 
 
+def check_share(runner: Runner, pool: DocumentTable, question: ValueQuestion) -> None:
+    """Refuse a share that no training can be made of, before anything is valued.
+
+    Raises:
+        ConfigError: the share is less than one batch.
+    """
+    if question.retrain:
+        _check_batch(runner, question, int(question.retrain * pool.size))
+
+
+def _check_batch(runner: Runner, question: ValueQuestion, tokens: int) -> None:
+    batch = runner.plan.config.reference_training.batch_tokens
+    if tokens <= batch:
+        raise ConfigError(
+            f"value: --retrain {question.retrain:g} keeps {tokens:,} tokens, less than a batch of {batch:,}; "
+            "keep more, or lower reference_training.batch_tokens"
+        )
+
+
 def _arms(
     runner: Runner, pool: DocumentTable, values: Mapping[str, FloatArray], question: ValueQuestion
 ) -> Arms:
@@ -82,13 +101,8 @@ def _arms(
         name: select(one, pool, budget, temperature=valuer_named(name).temperature, seed=seed)
         for name, one in values.items()
     }
-    batch = runner.plan.config.reference_training.batch_tokens
     fewest = min(one.tokens for one in kept.values())
-    if fewest <= batch:
-        raise ConfigError(
-            f"value: --retrain {question.retrain:g} keeps {fewest:,} tokens, less than a batch of {batch:,}; "
-            "keep more, or lower reference_training.batch_tokens"
-        )
+    _check_batch(runner, question, fewest)
     every = np.arange(len(pool))
     shards = {name: (_shard(runner, pool, one.rows), len(one.rows)) for name, one in kept.items()}
     everything = (_shard(runner, pool, every), len(pool))

@@ -26,6 +26,9 @@ from cuvee.valuation.source_game import coalitions, leave_one_out, shapley
 def source_games(runner: Runner, target: str, confidence: float) -> tuple[SourceGame, ...]:
     """A game for every proxy of the study's pool; branches are trained where they are missing.
 
+    A learning curve is of the held-out part of a source: for other targets it changes nothing, and proxies
+    that say the same of the target have one game.
+
     Cost: the pool, and 2^m merges and ensembles.
 
     Raises:
@@ -37,7 +40,7 @@ def source_games(runner: Runner, target: str, confidence: float) -> tuple[Source
     none = seed_nats(runner)
     return tuple(
         _game(runner, name, np.concatenate([none[None], nats]), target, confidence)
-        for name, nats in scored.nats.items()
+        for name, nats in _distinct(runner, scored.nats, target).items()
     )
 
 
@@ -59,6 +62,16 @@ def seed_nats(runner: Runner) -> FloatArray:
     plan = runner.plan
     flat = Checkpoint.load(plan.start.folder).read_flat(plan.model.build())
     return plan.bench.evaluator().score(flat.to(plan.bench.model.device)).nats
+
+
+def _distinct(runner: Runner, nats: Mapping[str, FloatArray], target: str) -> dict[str, FloatArray]:
+    """Proxies that say something else of the target than those before."""
+    documents, found = runner.documents, dict[str, FloatArray]()
+    chosen = documents.evaluation == documents.evaluations.index(target)
+    for name, one in nats.items():
+        if not any(np.array_equal(one[:, chosen], other[:, chosen]) for other in found.values()):
+            found[name] = one
+    return found
 
 
 def _game(runner: Runner, name: str, nats: FloatArray, target: str, confidence: float) -> SourceGame:

@@ -62,7 +62,10 @@ def read_values(path: Path, pool: DocumentTable, method: str) -> FloatArray:
         ConfigError: there is no such file or method, or it was written for another pool.
     """
     if not path.is_file():
-        raise ConfigError(f"{path}: there are no values yet; `cuvee value` makes them")
+        raise ConfigError(
+            f"{path}: there are no values yet; `cuvee value` makes them for an evaluation of the study, and "
+            "says which there are"
+        )
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
