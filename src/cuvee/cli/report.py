@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def report(study: Study = HERE, as_json: AsJson = False) -> None:
-    """Write the reports of a study again (run, scale and search), without running anything."""
+    """Write the reports of a study again (run, scale, search and value), without running anything."""
     from cuvee.cli.output import print_json, show
     from cuvee.errors import ConfigError
-    from cuvee.report.reports import printout_of
+    from cuvee.report.reports import printout_of, write_reports
     from cuvee.study.answers import KeptAnswers
     from cuvee.study.file.folder import StudyFolder
+    from cuvee.study.valuations import read_valuations
 
     folder = StudyFolder.of(study)
     kept = KeptAnswers.read(folder.root)
@@ -29,6 +30,11 @@ def report(study: Study = HERE, as_json: AsJson = False) -> None:
         written += [page, *others]
         if not as_json:
             show((*printout_of(answer), f"report: {page}"))
+    for place, valuation in read_valuations(folder).items():
+        page, *others = write_reports(valuation, place)
+        written += [page, *others]
+        if not as_json:
+            show((*printout_of(valuation), f"report: {page}"))
     if not written:
         raise ConfigError(f"{folder.decision}: not there yet; `cuvee run {folder.root}` makes it")
     if as_json:

@@ -33,6 +33,7 @@ from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
+from cuvee.study.valuations import read_valuations
 from cuvee.valuation.document_table import DocumentTable
 from tests.study.tiny_study import LANGUAGES, Listener, change_study, hashes, texts, write_study, write_texts
 
@@ -150,6 +151,25 @@ def test_values_of_earlier_methods_stay_while_documents_do(tmp_path: Path) -> No
     write_values(file, fewer, {"in_run": first[:10]}, {"in_run": "nats"})
     with pytest.raises(ConfigError, match="no values by 'dsir'"):
         read_values(file, fewer, "dsir")
+
+
+def test_reports_are_written_again_and_a_damaged_answer_is_named(
+    study: tuple[StudyFolder, Valuation],
+) -> None:
+    folder, answer = study
+    page = folder.valued("ka") / "value.html"
+    before = page.read_bytes()
+    page.unlink()
+    assert CliRunner().invoke(app, ["report", str(folder.root)]).exit_code == 0
+    assert page.read_bytes() == before
+    assert list(read_valuations(folder).values()) == [answer]
+    file = folder.valued("ka") / "value.json"
+    whole = file.read_text()
+    file.write_text(whole.replace("in_run", "in_ran"))
+    broken = CliRunner().invoke(app, ["report", str(folder.root)])
+    file.write_text(whole)
+    assert broken.exit_code == 2
+    assert "value.json" in broken.stderr and "`cuvee value` writes it again" in broken.stderr
 
 
 def test_hostile_text_cannot_script_the_page(study: tuple[StudyFolder, Valuation]) -> None:
