@@ -19,6 +19,7 @@ from cuvee.flows.value.question import ValueQuestion
 from cuvee.hashing import digest
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import flops, quantity
 from cuvee.runs.roles import SELECTED
 from cuvee.sources.shards import TokenShard, copy_documents
 from cuvee.study.evaluation_rows import of_known_error
@@ -68,9 +69,21 @@ def retrained(
     arms = _arms(runner, pool, values, question)
     planned = [[_planned(runner, arms, name, seed) for seed in range(question.seeds)] for name in arms.shards]
     trainings = Trainings(runner.plan, "training on selections")
+    runner.progress.message(_priced(planned))
     runner.make(trainings, [one for row in planned for one in row])
     scores = [runner.scores(trainings, row) for row in planned]
     return _compared(runner, arms, planned, scores, question)
+
+
+def _priced(planned: Sequence[Sequence[Planned]]) -> str:
+    """What all of them take, also those that are there already."""
+    tokens = quantity(planned[0][0].run.recipe.tokens)
+    each = f"{len(planned)} selections, {len(planned[0])} trainings of each on {tokens} tokens"
+    return f"{each}: {flops(_flops(planned))} FLOPs, less what is there already"
+
+
+def _flops(planned: Sequence[Sequence[Planned]]) -> float:
+    return sum(one.run.flops for row in planned for one in row)
 
 
 def check_share(runner: Runner, pool: DocumentTable, question: ValueQuestion) -> None:
@@ -170,13 +183,12 @@ def _compared(
         )
         for place, name in enumerate(names)
     ]
-    flops = sum(one.run.flops for row in planned for one in row)
     return Retraining(
         question.retrain,
         planned[0][0].run.model.build().layout.size,
         int(runner.documents.counts[evaluations.index(question.target)]),
         deviation([losses]),
-        flops,
+        _flops(planned),
         tuple(sorted(rows, key=lambda one: sum(one.target) / len(one.target))),
     )
 
