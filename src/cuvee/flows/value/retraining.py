@@ -28,8 +28,10 @@ from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
 from cuvee.types import FloatArray, IntArray
 from cuvee.valuation.document_table import DocumentTable
+from cuvee.valuation.methods.random_values import RandomValues
 from cuvee.valuation.methods.registry import valuer_named
-from cuvee.valuation.selection import select
+from cuvee.valuation.selection import Selection, select
+from cuvee.valuation.substrates import Substrates
 
 EVERYTHING, ONE_EPOCH = "all documents, as many tokens", "all documents, one epoch"
 SELECTION_SEEDS = 3_000_000
@@ -37,15 +39,23 @@ SELECTION_SEEDS = 3_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Arms:
-    """What is trained on: a shard and a number of tokens each, in the order in which they are shown."""
+class _Drawn:
+    """Documents that are trained on at one seed."""
 
-    shards: Mapping[str, tuple[TokenShard, int]]
-    """Name -> shard and documents."""
-    tokens: Mapping[str, int]
-    """Name -> tokens of the training."""
-    mixtures: Mapping[str, Mixture]
-    """Name -> realised shares."""
+    shard: TokenShard
+    mixture: Mixture
+    """Realised shares."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Arm:
+    """What is trained on and compared."""
+
+    name: str
+    tokens: int
+    """Of a training."""
+    drawn: tuple[_Drawn, ...]
+    """One a seed: where documents are drawn, they are drawn anew."""
 
 
 def retrained(
@@ -67,7 +77,7 @@ def retrained(
     """
     runner = replace(runner, plan=runner.plan.checking)
     arms = _arms(runner, pool, values, question)
-    planned = [[_planned(runner, arms, name, seed) for seed in range(question.seeds)] for name in arms.shards]
+    planned = [[_planned(runner, arm, seed) for seed in range(question.seeds)] for arm in arms]
     trainings = Trainings(runner.plan, "training on selections")
     runner.progress.message(_priced(planned))
     runner.make(trainings, [one for row in planned for one in row])
@@ -107,26 +117,34 @@ def _check_batch(runner: Runner, question: ValueQuestion, tokens: int) -> None:
 
 def _arms(
     runner: Runner, pool: DocumentTable, values: Mapping[str, FloatArray], question: ValueQuestion
-) -> Arms:
-    budget = int(question.retrain * pool.size)
-    seed = runner.plan.config.seed
-    kept = {
-        name: select(one, pool, budget, temperature=valuer_named(name).temperature, seed=seed)
-        for name, one in values.items()
-    }
-    fewest = min(one.tokens for one in kept.values())
+) -> list[_Arm]:
+    kept = {name: _selections(runner, pool, name, one, question) for name, one in values.items()}
+    fewest = min(one.tokens for row in kept.values() for one in row)
     _check_batch(runner, question, fewest)
-    every = np.arange(len(pool))
-    shards = {name: (_shard(runner, pool, one.rows), len(one.rows)) for name, one in kept.items()}
-    everything = (_shard(runner, pool, every), len(pool))
-    tokens = {EVERYTHING: fewest} | ({ONE_EPOCH: pool.size} if question.whole else {})
-    proportional = _mixture(runner, pool.tokens_by_source() / pool.size)
-    mixtures = {name: _mixture(runner, one.shares) for name, one in kept.items()}
-    return Arms(
-        shards | dict.fromkeys(tokens, everything),
-        dict.fromkeys(shards, fewest) | tokens,
-        mixtures | dict.fromkeys(tokens, proportional),
-    )
+    arms = [
+        _Arm(name, fewest, tuple(_drawn(runner, pool, one.rows, one.shares) for one in row))
+        for name, row in kept.items()
+    ]
+    everything = _drawn(runner, pool, np.arange(len(pool)), pool.tokens_by_source() / pool.size)
+    every_seed = (everything,) * question.seeds
+    whole = [_Arm(ONE_EPOCH, pool.size, every_seed)] if question.whole else []
+    return [*arms, _Arm(EVERYTHING, fewest, every_seed), *whole]
+
+
+def _selections(
+    runner: Runner, pool: DocumentTable, name: str, values: FloatArray, question: ValueQuestion
+) -> list[Selection]:
+    """What a method keeps, one a seed; random values are drawn anew, so that their luck is in the noise."""
+    budget, temperature = int(question.retrain * pool.size), valuer_named(name).temperature
+    found = []
+    for seed in range(runner.plan.config.seed, runner.plan.config.seed + question.seeds):
+        own = RandomValues().value(pool, pool, Substrates(), seed) if name == RandomValues.name else values
+        found.append(select(own, pool, budget, temperature=temperature, seed=seed))
+    return found
+
+
+def _drawn(runner: Runner, pool: DocumentTable, rows: IntArray, shares: FloatArray) -> _Drawn:
+    return _Drawn(_shard(runner, pool, rows), _mixture(runner, shares))
 
 
 def _mixture(runner: Runner, shares: FloatArray) -> Mixture:
@@ -140,13 +158,13 @@ def _shard(runner: Runner, pool: DocumentTable, rows: IntArray) -> TokenShard:
     return copy_documents(folder, documents, pool.tokenizer, source=SELECTED, part="unit-0")
 
 
-def _planned(runner: Runner, arms: Arms, name: str, seed: int) -> Planned:
+def _planned(runner: Runner, arm: _Arm, seed: int) -> Planned:
     plan = runner.plan
     batch = plan.config.reference_training.batch_tokens
-    tokens = (arms.tokens[name] - 1) // batch * batch  # no more than there is to read once
+    tokens = (arm.tokens - 1) // batch * batch  # no more than there is to read once
     somewhere = Mixture.uniform(plan.config.pool_sources)
     run = plan.alone(somewhere, plan.model, tokens, tokens, SELECTION_SEEDS + seed)
-    shard = arms.shards[name][0]
+    shard = arm.drawn[seed].shard
     run = replace(
         run,
         mixture=Mixture.vertex((SELECTED,), SELECTED),
@@ -154,17 +172,17 @@ def _planned(runner: Runner, arms: Arms, name: str, seed: int) -> Planned:
         content={SELECTED: (shard.content_hash,)},
         fractions={},
     )
-    return Planned(run, SELECTED, arms.mixtures[name])
+    return Planned(run, SELECTED, arm.drawn[seed].mixture)
 
 
 def _compared(
     runner: Runner,
-    arms: Arms,
+    arms: Sequence[_Arm],
     planned: Sequence[Sequence[Planned]],
     scores: Sequence[Scores],
     question: ValueQuestion,
 ) -> Retraining:
-    names = list(arms.shards)
+    names = [arm.name for arm in arms]
     evaluations = list(runner.documents.evaluations)
     target = runner.documents.target({question.target: 1.0})
     losses = np.stack([one.nats_per_token @ target for one in scores])
@@ -174,7 +192,7 @@ def _compared(
     rows = [
         SelectionArm(
             name,
-            arms.shards[name][1],
+            arms[place].drawn[0].shard.documents,
             planned[place][0].run.recipe.tokens,
             tuple(losses[place].tolist()),
             tuple(others[place].tolist()),
