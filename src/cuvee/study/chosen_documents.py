@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cuvee.files import atomic_path
-from cuvee.hashing import digest
-from cuvee.sources.shards import TokenShard, copy_documents
+from cuvee.sources.shards import TokenShard
 from cuvee.study.at_hand import at_hand
 from cuvee.study.document_tables import target_documents, training_documents
 from cuvee.study.runner import Runner
@@ -125,9 +124,7 @@ class ChosenDocuments:
         return mine[np.sort(kept.rows)]
 
     def _shard(self, name: str, rows: IntArray) -> TokenShard:
-        folder = self.runner.plan.folder.valuation / "shards" / digest([self.pool.key, name, rows.tolist()])
-        documents = ((self.pool.document(int(row)), self.pool.bytes_of(int(row))) for row in rows)
-        return copy_documents(folder, documents, self.pool.tokenizer, source=name, part="unit-0")
+        return self.pool.copied(self.runner.plan.folder.valuation / "shards", rows, name)
 
 
 def _spread(values: FloatArray) -> float:

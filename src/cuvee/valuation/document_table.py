@@ -8,12 +8,13 @@ on every machine, as shards are ordered by content.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from cuvee.errors import ConfigError, EmptySource
 from cuvee.hashing import digest, digest_bytes
-from cuvee.sources.shards import TokenShard
+from cuvee.sources.shards import TokenShard, copy_documents
 from cuvee.sources.tokenizer import Tokenizer
 from cuvee.types import AnyArray, BoolArray, IntArray
 
@@ -207,6 +208,18 @@ class DocumentTable:
             flat = np.concatenate([self.document(int(row)) for row in rows]).astype(np.int64)
             yield rows, flat, np.concatenate([[0], np.cumsum(self.length[rows])])
             first = last
+
+    def copied(self, root: Path, rows: IntArray, source: str) -> TokenShard:
+        """Some of the documents as a shard of their own, under the hash of all that decides it; once.
+
+        Args:
+            root: the folder of such shards.
+            rows: which documents.
+            source: the name that the shard bears.
+        """
+        folder = root / digest([self.key, source, rows.tolist()])
+        documents = ((self.document(int(row)), self.bytes_of(int(row))) for row in rows)
+        return copy_documents(folder, documents, self.tokenizer, source=source, part="unit-0")
 
     def tokens_by_source(self) -> IntArray:
         """Tokens of each source [S]."""

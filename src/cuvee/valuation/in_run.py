@@ -19,8 +19,8 @@ sums to a good part.
 
 Three ways to the derivatives (``derivatives.py``): ``finite`` and ``forward`` take passes of their own after
 the backward pass, and P with this batch in it. ``hooks`` reads them off the backward pass itself, and P from
-the step before; first order alone. On a CPU core a step takes 1.9, 2.6 and 1.8 times that of a plain training
-(``benchmarks/valuation.md``).
+the step before; first order alone. On a CPU core, with 0.5M parameters and batches of 2,048 tokens, a step
+takes 1.9, 2.6 and 1.8 times that of a plain training.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,8 @@ from cuvee.progress import Progress
 from cuvee.training.loop import WatchedStep, train
 from cuvee.training.recipe import Recipe
 from cuvee.types import AnyArray, FloatArray, IntArray
-from cuvee.valuation.derivatives import BACK_ENDS, ParameterUses, with_tangents
+from cuvee.valuation.derivatives import BACK_ENDS, ParameterUses
+from cuvee.valuation.directions import hessian_product
 from cuvee.valuation.document_stream import DocumentStream
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.kept_rows import KeptRows
@@ -215,10 +216,7 @@ class _Target:
 
     def hessian_product(self, flat: Tensor, step: int, vector: Tensor) -> Tensor:
         """H v, by a forward derivative of the gradient."""
-        with with_tangents():
-            slope = torch.func.grad(lambda here: self._mean_loss(here, step))
-            found: Tensor = torch.func.jvp(slope, (flat,), (vector,))[1]
-        return found
+        return hessian_product(lambda here: self._mean_loss(here, step), flat, vector)
 
     def _mean_loss(self, flat: Tensor, step: int) -> Tensor:
         places = np.arange(step * self.count, (step + 1) * self.count)

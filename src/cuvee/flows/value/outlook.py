@@ -22,7 +22,7 @@ from cuvee.valuation.methods.in_run_shapley import IN_RUN
 from cuvee.valuation.methods.registry import valuer_named
 
 WATCHED = 1.9
-"""A watched training over a plain one, in FLOPs (``benchmarks/valuation.md``); it runs in one process."""
+"""A watched training over a plain one, as measured on a CPU core (``in_run.py``); it runs in one process."""
 
 
 def outlook(

@@ -16,12 +16,11 @@ from cuvee.errors import ConfigError
 from cuvee.evaluation.paired import compare
 from cuvee.evaluation.scores import Scores
 from cuvee.flows.value.question import ValueQuestion
-from cuvee.hashing import digest
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import flops, quantity
 from cuvee.runs.roles import SELECTED
-from cuvee.sources.shards import TokenShard, copy_documents
+from cuvee.sources.shards import TokenShard
 from cuvee.study.evaluation_rows import of_known_error
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import Trainings
@@ -152,10 +151,7 @@ def _mixture(runner: Runner, shares: FloatArray) -> Mixture:
 
 
 def _shard(runner: Runner, pool: DocumentTable, rows: IntArray) -> TokenShard:
-    rows = np.sort(rows)
-    folder = runner.plan.folder.valuation / "shards" / digest([pool.key, rows.tolist()])
-    documents = ((pool.document(int(row)), pool.bytes_of(int(row))) for row in rows)
-    return copy_documents(folder, documents, pool.tokenizer, source=SELECTED, part="unit-0")
+    return pool.copied(runner.plan.folder.valuation / "shards", np.sort(rows), SELECTED)
 
 
 def _planned(runner: Runner, arm: _Arm, seed: int) -> Planned:
