@@ -13,6 +13,7 @@ from benchmarks.harness import Cell, Table, write
 from benchmarks.laws import RUNS
 from benchmarks.valuation_acquire import acquire_table
 from benchmarks.valuation_cost import million_table, overhead_table, tokenizer_in
+from benchmarks.valuation_mixtures import mixtures_table
 from benchmarks.valuation_selection import WORK, retraining_table, valued
 from benchmarks.valuation_shapley import compared, costs, shapley_table
 from benchmarks.valuation_sources import METHODS, SEEDS, TARGETS, SourceCell, agreement
@@ -58,6 +59,7 @@ def main() -> None:
             retraining_table(valued(progress)),
             shapley_table(list(compared(progress))),
             costs(progress),
+            mixtures_table(progress),
             acquire_table(progress),
             million_table(tokenizer),
         ]

@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def sized(count: int = 60, seed: int = 0) -> LawData:
     params, tokens = (10.0 ** rng.uniform(*ends, count) for ends in ((6, 8), (8, 10)))
     costs = data.costs + (0.4 * (params / 1e7) ** -0.3 + 0.3 * (tokens / 1e9) ** -0.4)[:, None]
     costs[:3, 1] = np.nan
-    return LawData(data.sources, data.metrics, data.shares, costs, Scale(params, tokens), data.own)
+    return replace(data, costs=costs, scale=Scale(params, tokens))
 
 
 def curves(seed: int = 0) -> LawData:
@@ -196,6 +197,15 @@ def effective(p: Any) -> FloatArray:
     return result
 
 
+def projektor(document: Any) -> FloatArray:
+    ot = (A(document["heights"])[:, None] + A(document["slopes"]) @ W.T).max(axis=0)
+    rows = [
+        p["c0"] + (W**2 @ p["b2"] + W @ p["b1"]) * ot + W**2 @ p["c2"] + W @ p["c1"]
+        for p in document["metrics"].values()
+    ]
+    return np.stack(rows, axis=1)
+
+
 EVALUATED: dict[str, Any] = {
     "linear": lambda p: W @ A(p["B"]),
     "log_linear": lambda p: p["c"] + np.exp(W @ A(p["t"])),
@@ -225,6 +235,7 @@ EVALUATED: dict[str, Any] = {
 
 TOGETHER: dict[str, Callable[[Any], FloatArray]] = {
     "nested": nested,
+    "projektor": projektor,
     "capacity_allocation": capacity_allocation,
 }
 """Laws whose metrics share what the file tells once."""

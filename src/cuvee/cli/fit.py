@@ -111,6 +111,16 @@ LawName = Annotated[
         f"left-out runs. {one_of(LAWS)}",
     ),
 ]
+Transport = Annotated[
+    Path | None,
+    typer.Option(
+        "--transport",
+        metavar="FILE",
+        help="Distances of mixtures to a target, the transport.json of `cuvee value --method projektor`: "
+        "the law projektor stands beside the others.",
+        show_default=False,
+    ),
+]
 Without = Annotated[
     list[str] | None,
     typer.Option("--without", metavar="RUN", help="Leave out this run, such as one that diverged."),
@@ -135,6 +145,7 @@ def fit(
     max_epochs: MaxEpochs = None,
     prior: Prior = None,
     law: LawName = None,
+    transport: Transport = None,
     level: Level = None,
     where: Annotated[
         list[str] | None,
@@ -149,7 +160,7 @@ def fit(
     from cuvee.doctor.first_lines import first_lines
     from cuvee.doctor.subject import Subject
     from cuvee.laws.at_scale import OF_SCALE
-    from cuvee.question.question import LAWS_COMPARED, Question
+    from cuvee.question.question import Question
     from cuvee.question.runs import every_scale, one_scale
 
     question = _changed(Question(), context.params)
@@ -159,7 +170,7 @@ def fit(
     # Laws of one scale have nothing to say of a table of several.
     several = law in OF_SCALE
     runs = every_scale(*said) if several else one_scale(*said, question.target_tokens)
-    compared = () if several else LAWS_COMPARED
+    compared = () if several else question.laws_compared
     _answer(runs, question, first_lines(runs, question, subject), compared, out, as_json)
 
 
@@ -178,6 +189,7 @@ def optimise(
     max_epochs: MaxEpochs = None,
     prior: Prior = None,
     law: LawName = None,
+    transport: Transport = None,
     level: Level = None,
     pareto: Annotated[
         list[str] | None,
@@ -192,11 +204,10 @@ def optimise(
     caps, floors, guards and tokens of other sources and metrics."""
     from cuvee.doctor.first_lines import first_lines
     from cuvee.question.asked_runs import load
-    from cuvee.question.question import LAWS_COMPARED
 
     runs, before = load(folder)
     question = _changed(before, context.params)
-    compared = () if question.law else LAWS_COMPARED
+    compared = () if question.law else question.laws_compared
     _answer(runs, question, first_lines(runs, question), compared, out or folder, as_json, folder)
 
 
@@ -206,6 +217,7 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
 
     from cuvee.cli import given
     from cuvee.errors import ConfigError
+    from cuvee.laws.transport_planes import TransportPlanes
 
     if options["aim"] not in (None, "mean", "worst"):
         raise ConfigError(f"--aim {options['aim']}: say mean or worst")
@@ -219,6 +231,7 @@ def _changed(before: "Question", options: dict[str, Any]) -> "Question":
     }
     single: dict[str, Any] = {
         "prior_strength": options["prior"],
+        "transport": options["transport"] and TransportPlanes.read(options["transport"]),
         **{
             name: options[name]
             for name in ("aim", "baseline", "target_tokens", "target_params", "max_epochs", "law", "level")

@@ -12,6 +12,7 @@ LAWS = (
     "log_linear",
     "bimix",
     "regmix",
+    "projektor",
     "effective_data",
     "gp_sqrt",
     "gp_log",

@@ -9,13 +9,14 @@ Letters: ``R`` runs, ``S`` sources, ``E`` metrics, ``M`` mixtures asked about.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from cuvee.errors import ConfigError
+from cuvee.laws.transport_planes import TransportPlanes
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.observations import Observations
@@ -96,6 +97,8 @@ class LawData:
     own: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """For each metric [E] the index of the source whose held-out text it is measured on, or -1; [0] where
     that was not looked for."""
+    transport: TransportPlanes | None = None
+    """Distances of mixtures from a target, for laws that use them."""
 
     @classmethod
     def of(
@@ -105,6 +108,7 @@ class LawData:
         directions: Mapping[str, Direction] | None = None,
         unique: FloatArray | None = None,
         own: Sequence[int] | None = None,
+        transport: TransportPlanes | None = None,
     ) -> Self:
         """Observations as data of laws.
 
@@ -114,6 +118,7 @@ class LawData:
             directions: of each metric; one that is not named is better when lower.
             unique: different tokens of each source, see ``Scale``.
             own: see the field; by default what the names of the metrics say.
+            transport: see the field.
         """
         names = tuple(observations.metrics if metrics is None else metrics)
         directions = directions or {}
@@ -128,6 +133,7 @@ class LawData:
             values * sign,
             Scale(observations.params, observations.tokens, unique),
             own_sources(names, observations.sources) if own is None else np.array(own, dtype=np.int64),
+            transport,
         )
 
     def __len__(self) -> int:
@@ -135,20 +141,17 @@ class LawData:
 
     def select(self, rows: IntArray | BoolArray) -> Self:
         """Some of the runs."""
-        return type(self)(
-            self.sources, self.metrics, self.shares[rows], self.costs[rows], self.scale.select(rows), self.own
-        )
+        return replace(self, shares=self.shares[rows], costs=self.costs[rows], scale=self.scale.select(rows))
 
     def metric(self, index: int) -> Self:
         """One metric alone, with the runs in which it was measured."""
         measured = np.isfinite(self.costs[:, index])
-        return type(self)(
-            self.sources,
-            (self.metrics[index],),
-            self.shares[measured],
-            self.costs[measured, index : index + 1],
-            self.scale.select(measured),
-            self.own[index : index + 1],
+        one = self.select(measured)
+        return replace(
+            one,
+            metrics=(self.metrics[index],),
+            costs=one.costs[:, index : index + 1],
+            own=self.own[index : index + 1],
         )
 
 

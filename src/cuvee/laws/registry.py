@@ -11,6 +11,7 @@ from cuvee.laws.interface import Law
 from cuvee.laws.linear import LinearLaw
 from cuvee.laws.log_linear import LOG_LINEAR
 from cuvee.laws.nested import Nested
+from cuvee.laws.projektor import ProjektorLaw
 from cuvee.laws.regmix import RegMix
 from cuvee.laws.scaling_laws import SCALING_LAWS
 from cuvee.lookup import row_named
@@ -23,6 +24,7 @@ LAWS: dict[str, Law] = {
         LOG_LINEAR,
         BiMix(),
         RegMix(),
+        ProjektorLaw(),
         EffectiveData(),
         GaussianProcess("sqrt"),
         GaussianProcess("log"),

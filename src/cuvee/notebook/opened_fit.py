@@ -87,7 +87,7 @@ class OpenedFit(Opened):
                 f"{self.folder}: these runs have no metric {missing[0]!r}, which the question names; give "
                 "runs of this fit"
             )
-        data = LawData.of(runs, directions=question.directions)
+        data = LawData.of(runs, directions=question.directions, transport=question.transport)
         region = partial(question.region, runs.sources)
         objective = partial(_objective, question, runs, data)
         law = law or question.law or self.decision.law

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cuvee.errors import ConfigError
+from cuvee.laws.transport_planes import TransportPlanes
 from cuvee.mixture.region import Region
 from cuvee.runs.formats.direction import Direction
 from cuvee.search.objective import Aim
@@ -15,6 +16,8 @@ LAW = "effective_data"
 convex, so that its optimum is certain."""
 LAWS_COMPARED = ("linear", "log_linear", "effective_data", "gp_sqrt", "gp_log", "ensemble")
 """Laws that are judged beside it on left-out runs."""
+OF_TRANSPORT = "projektor"
+"""The law that stands beside them where distances of mixtures are given."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Question:
     seed: int = 0
     front: tuple[str, ...] = ()
     """Two metrics of which is asked what one costs the other, or none."""
+    transport: TransportPlanes | None = None
+    """Distances of mixtures from a target; with them the law ``projektor`` stands beside the others."""
 
     def __post_init__(self) -> None:
         if self.front and (len(self.front) != 2 or self.front[0] == self.front[1]):
@@ -83,6 +88,11 @@ class Question:
             )
         if values and not sum(values) > 0:
             raise ConfigError("the target has no metric of positive weight")
+
+    @property
+    def laws_compared(self) -> tuple[str, ...]:
+        """The laws that are judged on left-out runs."""
+        return LAWS_COMPARED if self.transport is None else (*LAWS_COMPARED, OF_TRANSPORT)
 
     @property
     def lowest_mean(self) -> bool:

@@ -25,6 +25,7 @@ from cuvee.flows.value.retraining import EVERYTHING
 from cuvee.flows.value.selecting import SelectionRequest, keep
 from cuvee.flows.value.tracing import trace
 from cuvee.flows.value.value_table import read_values, write_values
+from cuvee.laws.transport_planes import TransportPlanes
 from cuvee.report.reports import write_reports
 from cuvee.runs.roles import SELECTED
 from cuvee.runs.store import RunStore
@@ -326,6 +327,34 @@ def test_a_budget_without_end_is_refused(study: tuple[StudyFolder, Valuation]) -
     refused = CliRunner().invoke(app, select)
     assert refused.exit_code == 2
     assert "Traceback" not in refused.output
+
+
+def test_distances_of_mixtures_become_a_law_of_a_table_of_runs(tmp_path: Path) -> None:
+    pytest.importorskip("ot")
+    folder = prepared(tmp_path)
+    value = ["value", "--target", "ka", "--method", "projektor", str(folder.root)]
+    asked = CliRunner().invoke(app, value)
+    assert asked.exit_code == 0, asked.output
+    file = folder.valued("ka") / "transport.json"
+    assert str(file) in asked.stderr
+    planes = TransportPlanes.read(file)
+    assert planes.target == "ka"
+    shares = np.random.default_rng(0).dirichlet(np.ones(len(LANGUAGES)), 24)
+    losses = 1.0 + planes.over(LANGUAGES).distances(shares) * (1.0 + shares[:, 0])
+    head = ",".join((*(f"w:{name}" for name in LANGUAGES), "m:ka_loss"))
+    rows = [",".join(f"{one:.9f}" for one in (*row, loss)) for row, loss in zip(shares, losses, strict=True)]
+    table, out = tmp_path / "runs.csv", tmp_path / "fit"
+    table.write_text("\n".join((head, *rows)) + "\n", encoding="utf-8")
+    fitted = CliRunner().invoke(app, ["fit", str(table), "--transport", str(file), "--out", str(out)])
+    assert fitted.exit_code == 0, fitted.output
+    r2 = {row["law"]: row["r_squared"] for row in json.loads((out / "fit.json").read_text())["laws"]}
+    assert r2["projektor"] > max(0.95, r2["linear"])
+    again = CliRunner().invoke(app, ["optimise", str(out), "--law", "projektor", "--cap", "ka=0.5"])
+    assert again.exit_code == 0, again.output
+    assert json.loads((out / "law.json").read_text())["law"] == "projektor"
+    other = CliRunner().invoke(app, ["fit", str(table), "--law", "projektor", "--out", str(out)])
+    assert other.exit_code == 2
+    assert "give it with --transport" in other.stderr
 
 
 @pytest.mark.slow

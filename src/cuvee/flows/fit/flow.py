@@ -102,7 +102,7 @@ def decide(
     progress, executor = progress or Silent(), executor or InProcess()
     target = question.target(observations.metrics)
     region = question.region(observations.sources)
-    data = LawData.of(observations, directions=question.directions)
+    data = LawData.of(observations, directions=question.directions, transport=question.transport)
     weights = np.array(list(target.values()))
     _check(data, weights)
     # Products here are small; more threads than one cost more in waking than they give. Workers have one.

@@ -38,7 +38,8 @@ def save(folder: Path, runs: Runs, question: Question, answer: FitResult) -> Non
 
 def load_kept(folder: Path, runs: Runs, question: Question) -> Kept:
     """What the fit in a folder need not do again for a question of its runs."""
-    return Kept.load(folder, LawData.of(runs.observations, directions=question.directions), question.seed)
+    data = LawData.of(runs.observations, directions=question.directions, transport=question.transport)
+    return Kept.load(folder, data, question.seed)
 
 
 def load_decision(folder: Path) -> LawDecision:

@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from cuvee.decisions.document import encode
 from cuvee.files import atomic_path
 from cuvee.hashing import digest, digest_bytes
 from cuvee.laws.at_scale import AtScale
@@ -95,6 +96,7 @@ def _key(data: LawData, seed: int) -> str:
         "code": _code(),
         "shares": digest_bytes(data.shares.tobytes()),
         "costs": digest_bytes(np.ascontiguousarray(data.costs).tobytes()),
+        "transport": None if data.transport is None else encode(data.transport),
         "sizes": [digest_bytes(np.asarray(x).tobytes()) for x in (data.scale.params, data.scale.tokens)],
     }
     return digest(parts)

@@ -11,10 +11,10 @@ import numpy as np
 
 from cuvee.laws.validation import HeldOut
 from cuvee.precision import Precision
-from cuvee.question.question import LAW
+from cuvee.question.question import LAW, OF_TRANSPORT
 from cuvee.types import FloatArray
 
-CHOICES = (LAW, "ensemble", "gp_sqrt", "gp_log")
+CHOICES = (LAW, "ensemble", "gp_sqrt", "gp_log", OF_TRANSPORT)
 """The laws that are chosen from; others are minimised where they are named."""
 
 _CLEARLY = 0.1

@@ -27,6 +27,7 @@ from cuvee.flows.value.source_values import source_games
 from cuvee.flows.value.value_table import FILE, write_values
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
+from cuvee.question.question import OF_TRANSPORT
 from cuvee.search.allocation import allocate, allocated_ends
 from cuvee.study.at_hand import at_hand
 from cuvee.study.document_tables import check_unseen, pool_documents, target_documents, without_copies
@@ -41,10 +42,13 @@ from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.embeddings import Embedder
 from cuvee.valuation.judge import LanguageJudge
 from cuvee.valuation.methods.registry import valuer_named
+from cuvee.valuation.mixture_transport import transport_planes
 from cuvee.valuation.substrates import NotAtHand, Substrates
 from cuvee.valuation.valuer import Valuer
 from cuvee.valuation.values import Values
 
+TRANSPORT = "transport.json"
+"""Distances of mixtures, beside the values of projektor."""
 SHOWN = 8
 """Documents shown at each end."""
 SHOWN_CHARACTERS = 600
@@ -88,6 +92,12 @@ def run(
         place = folder.valued(question.target)
         place.mkdir(parents=True, exist_ok=True)
         write_values(place / FILE, pool, known, {one.name: one.unit for one in valuers})
+        if OF_TRANSPORT in known:
+            planes = transport_planes(pool, target, question.target, substrates, config.seed)
+            planes.write(place / TRANSPORT)
+            runner.progress.message(
+                f"distances of mixtures: {place / TRANSPORT}; `cuvee fit TABLE --transport FILE` uses them"
+            )
         games = source_games(runner, question.target, question.confidence) if question.sources else ()
         trained = _trained(runner, pool, known, question) if question.retrain else None
         return _concluded(runner, _Found(valuers, found, pool, target), question, games, trained)
