@@ -5,7 +5,7 @@ import pytest
 
 from cuvee.errors import ConfigError
 from cuvee.sources.tokenizer import Tokenizer, train_tokenizer
-from cuvee.types import FloatArray
+from cuvee.types import AnyArray, FloatArray
 from cuvee.valuation.ground_cost import SquaredDistances
 from cuvee.valuation.mixture_transport import PLANES, transport_planes
 from cuvee.valuation.substrates import NotAtHand
@@ -21,11 +21,17 @@ def digits_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return train_tokenizer(["0123456789"], 300, tmp_path_factory.mktemp("tokenizer") / "t")
 
 
+def unit(vectors: FloatArray) -> AnyArray:
+    """As documents are embedded."""
+    single = vectors.astype(np.float32)
+    return single / np.linalg.norm(single, axis=1, keepdims=True)
+
+
 def transported(shares: FloatArray) -> float:
     """OT from one mixture, by itself."""
     pool, sources, target = three_sources()
     source = np.array([NAMES.index(one) for one in sources])
-    costs = SquaredDistances(pool.astype(np.float32), target.astype(np.float32))
+    costs = SquaredDistances(unit(pool), unit(target))
     kept = np.flatnonzero(shares[source] > 0)
     masses = (shares / np.bincount(source))[source][kept]
     block = costs.block(kept, np.arange(len(target)))
