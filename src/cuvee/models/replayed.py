@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_WARM_UPS = 3
+WARM_UPS = 3
 """Calls before the recording: compilation, workspaces and lazy handles must not fall into it."""
 
 
@@ -44,7 +44,7 @@ class Replayed:
         stream = torch.cuda.Stream(self._device)
         stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
+            for _ in range(WARM_UPS):
                 self._function()
         torch.cuda.current_stream(self._device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()

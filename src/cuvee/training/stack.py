@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cuvee.models.replayed import Replayed
+from cuvee.models.replayed import WARM_UPS, Replayed
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState
-from cuvee.types import Float32Array, IntArray
+from cuvee.types import Float32Array, Int32Array
 
 _BLOCK_BYTES = 64 * 2**20
 _MOST_STEPS = 256
@@ -63,6 +63,7 @@ class Stack:
         )
         self._plan = torch.full((*shape, _COLUMNS), _IDLE, device=device)
         self._losses, self._norms = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
+        self._steps = 0
         self._row = torch.zeros(1, dtype=torch.int64, device=device)
         self._mean_losses, self._moved = model.mean_losses, _moved
         if compiled:
@@ -90,20 +91,24 @@ class Stack:
         if self.tail is not None and state.tail_steps:
             state.tail_sum = self.tail[member].cpu().clone()
 
-    def advance(self, tokens: IntArray, plan: Float32Array) -> Found:
-        """Go some steps.
+    def begin(self, tokens: Int32Array, plan: Float32Array) -> None:
+        """Go some steps; a device is only given the work, and goes on with it after this returns.
 
         Args:
             tokens: of every step and member [steps, K, B, T + 1]; anything where a member is idle.
             plan: [steps, K, 4], rows of ``planned`` or ``idle``.
         """
-        steps = len(tokens)
-        self._tokens[:steps].copy_(torch.from_numpy(tokens.astype(np.int32)))
-        self._plan[:steps].copy_(torch.from_numpy(plan))
+        self._steps = len(tokens)
+        self._tokens[: self._steps].copy_(torch.from_numpy(tokens))
+        self._plan[: self._steps].copy_(torch.from_numpy(plan))
         self._row.zero_()
-        for _ in range(steps):
+        for _ in range(self._steps):
             self._step()
-        return Found(self._losses[:steps].cpu().numpy().copy(), self._norms[:steps].cpu().numpy().copy())
+
+    def found(self) -> Found:
+        """What the steps begun last have found; waits for them."""
+        losses, norms = (part[: self._steps].cpu().numpy().copy() for part in (self._losses, self._norms))
+        return Found(losses, norms)
 
     def _one_step(self) -> None:
         tokens = self._tokens.index_select(0, self._row)[0].long()
@@ -196,6 +201,7 @@ def idle(steps: int) -> Float32Array:
 
 
 def _block_steps(recipe: Recipe, members: int) -> int:
-    """Steps whose tokens are sent at once: enough that sending and reading cost nothing."""
+    """Steps whose tokens are sent at once: enough that sending and reading cost nothing; more than warming up
+    goes through."""
     step = 4 * members * recipe.batch_sequences * (recipe.context_length + 1)
-    return max(1, min(_MOST_STEPS, _BLOCK_BYTES // step))
+    return max(WARM_UPS + 1, min(_MOST_STEPS, _BLOCK_BYTES // step))

@@ -21,7 +21,7 @@ from cuvee.training.loop import SAVE_EVERY_SECONDS, diverged
 from cuvee.training.recipe import Recipe
 from cuvee.training.stack import Found, Stack, idle, planned
 from cuvee.training.state import TrainingState
-from cuvee.types import IntArray
+from cuvee.types import Int32Array, IntArray
 
 
 class Spans(Protocol):
@@ -67,6 +67,26 @@ class _Place:
     run: Together
     state: TrainingState
     stream: Spans
+    ahead: Int32Array | None = None
+    """Tokens of the next steps, read while the device was at work."""
+
+    def tokens(self, steps: int) -> Int32Array:
+        """Those of the next steps [steps, B, T + 1]."""
+        if self.ahead is None or len(self.ahead) < steps:
+            return self._read(self.state.step, steps)
+        return self.ahead[:steps]
+
+    def read_ahead(self, done: int, steps: int) -> None:
+        """Read what follows after the steps that the device is at."""
+        first = self.state.step + done
+        steps = min(steps, self.run.last - first)
+        if self.ahead is not None and len(self.ahead) >= done + steps:
+            self.ahead = self.ahead[done:]
+        else:
+            self.ahead = self._read(first, steps) if steps > 0 else None
+
+    def _read(self, step: int, steps: int) -> Int32Array:
+        return self.stream.spans(step, steps).astype(np.int32)
 
     @property
     def left(self) -> int:
@@ -137,12 +157,15 @@ class _Work:
         """Go on to the next event of any run; those that ended, with what came out."""
         steps = min(self.stack.block_steps, *(place.left for _, place in self.places.values()))
         recipe, members = self.stack.recipe, self.stack.model.members
-        tokens = np.zeros((steps, members, recipe.batch_sequences, recipe.context_length + 1), dtype=np.int64)
+        tokens = np.zeros((steps, members, recipe.batch_sequences, recipe.context_length + 1), dtype=np.int32)
         plan = np.repeat(idle(steps)[:, None], members, axis=1)
         for index, (_, place) in self.places.items():
-            tokens[:, index] = place.stream.spans(place.state.step, steps)
+            tokens[:, index] = place.tokens(steps)
             plan[:, index] = planned(place.run.recipe, place.state, steps)
-        found = self.stack.advance(tokens, plan)
+        self.stack.begin(tokens, plan)
+        for _, place in self.places.values():
+            place.read_ahead(steps, self.stack.block_steps)
+        found = self.stack.found()
         work = steps * len(self.places) * recipe.batch_tokens
         self.report(float(work), f"loss {found.losses[-1, list(self.places)].mean():.3f}")
         ended: list[tuple[int, TrainingState | NonFiniteLoss]] = []
