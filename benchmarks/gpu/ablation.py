@@ -1,16 +1,20 @@
 """How far merges at 30 million parameters, and pools of 5 million, predict models of 30 million.
 
-    python -m benchmarks.gpu.ablation [CORPUS]
+    python -m benchmarks.gpu.ablation [CORPUS] [--seconds 280]
 
 Two studies of the same text and the same reference mixtures, one of each size, one after the other; some
-eight minutes on one large GPU. ``CORPUS`` holds a folder a domain with ``train.jsonl.zst`` in it.
-The tables go to the folder that ``OUT`` names, or beside the other benchmarks.
+eight minutes on one large GPU. With ``--seconds`` it stops after that time with status 3, and the same
+command goes on from the files below ``--work``: trainings lose at most their last 20 seconds. ``CORPUS``
+holds a folder a domain with ``train.jsonl.zst`` in it. The tables go to the folder that ``OUT`` names, or
+beside the other benchmarks.
 """
 
 import argparse
 import math
 import os
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +38,8 @@ from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.types import FloatArray, Json
 
+GOES_ON = 3
+"""Status of a command that ran out of time."""
 WORK = ablation_study.ROOT / ".bench" / "gpu"
 TRAIN = "train.jsonl.zst"
 SHARED_FOLDERS = ("tokenizers", "shards")
@@ -201,17 +207,37 @@ def main(sizes: Sizes, corpus: Path, work: Path, folder: Path) -> None:
     )
 
 
-def parse() -> tuple[Sizes, Path, Path]:
-    """Sizes, corpus and work folder from the command line."""
+class OutOfTime(BaseException):
+    """The time that was given is over. No error: what is made stays, and is gone on with."""
+
+
+def stop_after(seconds: int) -> None:
+    """Raise ``OutOfTime`` here after so many seconds."""
+
+    def stop(number: int, frame: object) -> None:
+        raise OutOfTime
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+
+
+def parse(arguments: Sequence[str] | None = None) -> tuple[Sizes, Path, Path]:
+    """Sizes, corpus and work folder from the command line; the time that it gives begins to run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("corpus", nargs="?", type=Path, default=ablation_study.SHARED / "corpus")
+    parser.add_argument("corpus", nargs="?", type=Path, default=ablation_study.SHARED / "corpus_large")
+    parser.add_argument("--seconds", type=int, default=0, help="stop after so many; 0: never")
     parser.add_argument("--work", type=Path, default=WORK, help="where models are kept")
     for name, value in vars(Sizes()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
-    given = vars(parser.parse_args())
-    corpus, work = given.pop("corpus"), given.pop("work")
+    given = vars(parser.parse_args(arguments))
+    corpus, work, seconds = (given.pop(name) for name in ("corpus", "work", "seconds"))
+    if seconds:
+        stop_after(seconds)
     return Sizes(**given), corpus, work
 
 
 if __name__ == "__main__":
-    main(*parse(), folder=Path(os.environ.get("OUT", FOLDER)))
+    try:
+        main(*parse(), folder=Path(os.environ.get("OUT", FOLDER)))
+    except OutOfTime:
+        sys.exit(GOES_ON)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cuvee.models.hugging_face import save_llama
-from cuvee.models.llama import HEAD_CHUNK_TOKENS, Llama
+from cuvee.models.llama import HEAD_CHUNK_TOKENS, Llama, head_chunk_tokens
 from tests.models.tiny_models import VOCABULARY, batch, log_probs_of, tiny_config, wide_parameters
 
 
@@ -170,3 +170,13 @@ def test_initial_parameters() -> None:
     inputs, targets = batch(8, 24)
     uniform = torch.tensor(float(VOCABULARY)).log().item()
     assert model.mean_loss(flat, inputs, targets).item() == pytest.approx(uniform, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "gigabytes", "tokens"),
+    [(4096, 80, 16_384), (16_384, 80, 16_384), (128_256, 80, 4096), (16_384, 8, 2048), (128_256, 8, 1024)],
+)
+def test_on_a_device_the_head_takes_as_many_tokens_as_memory_allows(
+    vocabulary: int, gigabytes: int, tokens: int
+) -> None:
+    assert head_chunk_tokens(vocabulary, gigabytes * 2**30) == tokens

@@ -30,7 +30,7 @@ def trained(one: Recipe, state: TrainingState | None = None, **options: Any) -> 
 
 def same(left: TrainingState, right: TrainingState) -> bool:
     """Bit for bit."""
-    one, other = vars(left), vars(right)
+    one, other = dict(vars(left)), dict(vars(right))
     tensors = [name for name, value in one.items() if isinstance(value, Tensor)]
     snapshots = one.pop("snapshots"), other.pop("snapshots")
     return (

@@ -101,6 +101,8 @@ CHANGES: dict[str, Any] = {
     "optimizer_state": "fresh",
     "dtype": "bfloat16",
     "compiled": True,
+    "optimizer": "muon",
+    "stacked": 8,
 }
 
 

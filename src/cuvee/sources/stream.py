@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from cuvee.errors import ConfigError, EmptySource, MissingSource, SourceError
 from cuvee.hashing import digest
@@ -94,10 +95,21 @@ class MixedStream:
 
     def batch(self, step: int) -> tuple[IntArray, IntArray]:
         """The batch of one step: inputs and targets, both int64 [B, T]; O(B T + S) time."""
-        spans = np.empty((self.batch_sequences, self.context_length + 1), dtype=np.int64)
-        for row, (source, window) in enumerate(zip(*self.draws(step), strict=True)):
-            self._windows[source].read(int(window), spans[row])
+        spans = self.spans(step, 1)[0]
         return np.ascontiguousarray(spans[:, :-1]), np.ascontiguousarray(spans[:, 1:])
+
+    def spans(self, step: int, steps: int) -> IntArray:
+        """The batches of several steps from ``step`` on, inputs and the last target, int64 [steps, B, T + 1].
+
+        Many at once take a third of the time that they take one by one.
+        """
+        rows = steps * self.batch_sequences
+        spans = np.empty((rows, self.context_length + 1), dtype=np.int64)
+        sources, windows = self._drawn(step, steps)
+        for source in np.unique(sources):
+            mine = np.flatnonzero(sources == source)
+            self._windows[source].read(windows[mine], spans, mine)
+        return spans.reshape(steps, self.batch_sequences, -1)
 
     def draws(self, step: int) -> tuple[IntArray, IntArray]:
         """What the batch of one step is made of, without reading it.
@@ -105,10 +117,13 @@ class MixedStream:
         Returns:
             The source of each sequence (index into ``sources``) and its window there, int64 [B] each.
         """
+        return self._drawn(step, 1)
+
+    def _drawn(self, step: int, steps: int) -> tuple[IntArray, IntArray]:
         if step < 0:
             raise ConfigError(f"steps count from 0; got {step}")
-        start = step * self.batch_sequences
-        sources, turns = self._interleave.turns(start, start + self.batch_sequences)
+        ends = step * self.batch_sequences, (step + steps) * self.batch_sequences
+        sources, turns = self._interleave.turns(*ends)
         return sources, self._chosen(sources, turns)
 
     def realised(self, steps: int) -> dict[str, int]:
@@ -158,8 +173,16 @@ class _Windows:
         # The small term keeps 0.07 * 100 = 7.000000000000001 from becoming 8 windows.
         self.used = max(1, ceil(fraction * self.total - 1e-9))
 
-    def read(self, window: int, out: IntArray) -> None:
-        """Copy the T + 1 tokens of a window into ``out``; a window may run over several shards."""
+    def read(self, windows: IntArray, spans: IntArray, rows: IntArray) -> None:
+        """Copy the T + 1 tokens of each window into a row of ``spans``."""
+        if len(self._arrays) == 1:
+            spans[rows] = sliding_window_view(self._arrays[0], spans.shape[1])[windows * self._length]
+            return
+        for window, row in zip(windows.tolist(), rows.tolist(), strict=True):
+            self._read_over_shards(window, spans[row])
+
+    def _read_over_shards(self, window: int, out: IntArray) -> None:
+        """The same of one window, which may run over several shards."""
         position, filled = window * self._length, 0
         shard = int(np.searchsorted(self._starts, position, side="right")) - 1
         while filled < len(out):

@@ -8,7 +8,9 @@ from cuvee.models.checkpoint import Checkpoint
 from cuvee.study.pooling import planned_seed
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.runner import Runner
+from cuvee.training.recipe import ADAMW
 from cuvee.training.run import start_of
+from cuvee.training.state import TrainingState
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.embeddings import Embedder, ProxyStates
 from cuvee.valuation.judge import LanguageJudge
@@ -33,15 +35,17 @@ def at_hand(
     model = spec.build()
     flat = Checkpoint.load(plan.start.folder).read_flat(model)
     run = plan.reference(Mixture.uniform(plan.config.pool_sources))
-    _, state = start_of(replace(run, model=spec), model)
-    moments = state.second_moment / (1.0 - run.recipe.beta2**state.updates) if state.updates else None
-    proxy = ProxyModel(model, flat, moments, run.recipe.epsilon)
+    state, recipe = start_of(replace(run, model=spec), model), replace(run.recipe, dtype="float32", stacked=0)
+    if (
+        recipe.optimizer != ADAMW
+    ):  # what is valued is in the metric of Adam, of which other optimizers know nothing
+        state, recipe = TrainingState.fresh(flat), replace(recipe, optimizer=ADAMW)
+    moments = state.second_moment / (1.0 - recipe.beta2**state.updates) if state.updates else None
+    proxy = ProxyModel(model, flat, moments, recipe.epsilon)
     return Substrates(
         proxy=proxy,
         encoder=encoder or ProxyStates.fitted(proxy, pool),
-        training=ProxyTraining(
-            model, state, digest([plan.start.key, state.updates]), replace(run.recipe, dtype="float32")
-        ),
+        training=ProxyTraining(model, state, digest([plan.start.key, state.updates]), recipe),
         judge=judge,
         kept=KeptRows(plan.folder.valuation / "rows"),
         progress=runner.progress,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -13,13 +13,16 @@ from torch import Tensor
 
 from cuvee.errors import NonFiniteLoss
 from cuvee.models.interface import CausalModel
+from cuvee.training.flat_optimizer import FlatOptimizer
 from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState
 from cuvee.types import IntArray
 
 SAVE_EVERY_SECONDS = 20.0
 _NOTE_EVERY_SECONDS = 0.5
-_MeanLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+_READ_EVERY = {"cpu": 1}
+"""Steps after which losses are read; reading waits for a device, which then has nothing to do."""
+_READ_EVERY_ELSEWHERE = 32
 
 
 class Batches(Protocol):
@@ -80,8 +83,8 @@ def train(
 ) -> TrainingState:
     """Train from ``state`` to the end of ``recipe`` and return the final state.
 
-    AdamW (Loshchilov & Hutter 2019) in one fused call on the flat vector; gradients are clipped by
-    their global norm. Cost: 3 x ``model.flops_per_token`` a token.
+    Gradients are clipped by their global norm; the optimizer is the recipe's (``flat_optimizer.py``). Cost:
+    3 x ``model.flops_per_token`` a token.
 
     Args:
         state: start or resume point; owned by the loop from now on.
@@ -97,7 +100,10 @@ def train(
     """
     if state_file is not None:
         state = TrainingState.load(state_file, key) or state
-    optimizer = _FlatAdamW(model, state, recipe, device)
+    optimizer = FlatOptimizer(model.layout, state, recipe, device)
+    measured = _Measured(
+        key, recipe, state, _READ_EVERY.get(optimizer.flat.device.type, _READ_EVERY_ELSEWHERE)
+    )
     tail_begins = (
         recipe.steps - round(recipe.tail_average * recipe.steps) if recipe.tail_average else recipe.steps
     )
@@ -106,28 +112,22 @@ def train(
     last = recipe.steps if until is None else min(until, recipe.steps)
     while state.step < last:
         inputs, targets = (torch.from_numpy(part) for part in batches.batch(state.step))
-        loss = 0.0
         mean_loss = model.mean_loss if watcher is None else partial(watcher.loss, model)
-        watched = optimizer.watched(state, inputs, targets)
+        watched = _watched(optimizer, state, inputs, targets)
         if watcher is not None:
             watcher.begin(watched)
-        for part, goal in zip(
-            inputs.chunk(recipe.accumulation), targets.chunk(recipe.accumulation), strict=True
-        ):
-            loss += optimizer.accumulate(mean_loss, part, goal, 1.0 / recipe.accumulation)
+        losses = [
+            optimizer.accumulate(mean_loss, part, goal, 1.0 / recipe.accumulation)
+            for part, goal in zip(
+                inputs.chunk(recipe.accumulation), targets.chunk(recipe.accumulation), strict=True
+            )
+        ]
         if watcher is not None:
             watcher.end(watched)
         norm = optimizer.update(recipe.learning_rate_at(state.step))
-        if not (isfinite(loss) and isfinite(norm)):
-            what = "loss" if not isfinite(loss) else "gradient"
-            raise NonFiniteLoss(
-                f"run {key}: {what} became {loss if what == 'loss' else norm} at step {state.step} "
-                f"(learning rate {recipe.learning_rate_at(state.step):g}); lower the learning rate"
-            )
         state.step += 1
         state.updates += 1
-        state.losses.append(loss)
-        state.gradient_norms.append(norm)
+        measured.add(losses, norm)
         if state.step > tail_begins:
             if state.tail_sum is None:
                 state.tail_sum = torch.zeros_like(optimizer.flat)
@@ -136,16 +136,20 @@ def train(
             state.tail_sum += optimizer.flat
             state.tail_steps += 1
         if state.step in recipe.snapshots:
+            measured.read()
             state.snapshots[state.step] = optimizer.flat.cpu().clone()
         if evaluate is not None and evaluate_every and state.step % evaluate_every == 0:
+            measured.read()
             state.evaluations.append((state.step, evaluate(optimizer.flat)))
         unreported += recipe.batch_tokens
         now = time.monotonic()
         if now - noted_at >= _NOTE_EVERY_SECONDS or state.step == last:
+            measured.read()
             rate = recipe.learning_rate_at(state.step - 1)
-            report(unreported, f"step {state.step}/{recipe.steps} loss {loss:.3f} lr {rate:.2g}")
+            report(unreported, f"step {state.step}/{recipe.steps} loss {state.losses[-1]:.3f} lr {rate:.2g}")
             noted_at, unreported = now, 0
         if state_file is not None and now - saved_at >= SAVE_EVERY_SECONDS and state.step < last:
+            measured.read()
             optimizer.write_back(state)
             state.save(state_file, key)
             saved_at = now
@@ -155,66 +159,48 @@ def train(
     return state
 
 
-class _FlatAdamW:
-    """torch's fused AdamW on two views of one vector: the decayed matrices and the rest."""
+def diverged(key: str, recipe: Recipe, step: int, loss: float, norm: float) -> NonFiniteLoss:
+    """The error of a run whose loss, or gradient, is not finite at a step."""
+    what, value = ("gradient", norm) if isfinite(loss) else ("loss", loss)
+    rate = recipe.learning_rate_at(step)
+    return NonFiniteLoss(
+        f"run {key}: {what} became {value} at step {step} (learning rate {rate:g}); lower the learning rate"
+    )
 
-    def __init__(self, model: CausalModel, state: TrainingState, recipe: Recipe, device: str) -> None:
-        boundary = model.layout.decayed
-        self.flat = state.flat.to(device, copy=True)
-        self._clip = recipe.clip
-        self._dtype = torch.bfloat16 if recipe.dtype == "bfloat16" else torch.float32
-        self._gradient = torch.zeros_like(self.flat)
-        self._parts = [torch.nn.Parameter(part) for part in (self.flat[:boundary], self.flat[boundary:])]
-        groups = [
-            {"params": [part], "weight_decay": decay}
-            for part, decay in zip(self._parts, (recipe.weight_decay, 0.0), strict=True)
-            if part.numel()
-        ]
-        self._optimizer = torch.optim.AdamW(
-            groups,
-            lr=recipe.learning_rate,
-            betas=(recipe.beta1, recipe.beta2),
-            eps=recipe.epsilon,
-            fused=True,
-        )
-        self._moments = [state.first_moment.to(device, copy=True), state.second_moment.to(device, copy=True)]
-        for part, piece in zip(self._parts, (slice(None, boundary), slice(boundary, None)), strict=True):
-            part.grad = self._gradient[piece]
-            self._optimizer.state[part] = {
-                "step": torch.tensor(float(state.updates), device=device),
-                "exp_avg": self._moments[0][piece],
-                "exp_avg_sq": self._moments[1][piece],
-            }
 
-    def accumulate(self, mean_loss: _MeanLoss, inputs: Tensor, targets: Tensor, share: float) -> float:
-        """Add the gradient of one part of a batch; returns its share of the mean loss."""
-        low = self.flat.to(self._dtype).detach().requires_grad_()
-        loss = mean_loss(low, inputs, targets) * share
-        loss.backward()
-        assert low.grad is not None
-        self._gradient += low.grad
-        return float(loss.item())
+@dataclass(eq=False)
+class _Measured:
+    """Losses and gradient norms of a run, read from the device a few steps at once."""
 
-    def watched(self, state: TrainingState, inputs: Tensor, targets: Tensor) -> WatchedStep:
-        """What a watcher sees of this step."""
-        return WatchedStep(
-            state.step, self.flat, self._gradient, self._moments[1], state.updates, inputs, targets
-        )
+    key: str
+    recipe: Recipe
+    state: TrainingState
+    every: int
+    waiting: list[tuple[list[Tensor], Tensor]] = field(default_factory=list)
 
-    def update(self, learning_rate: float) -> float:
-        """One step; returns the norm of the gradient before clipping."""
-        norm = torch.linalg.vector_norm(self._gradient)
-        value = float(norm.item())
-        if isfinite(value):
-            self._gradient *= (self._clip / norm.clamp(min=1e-12)).clamp(max=1.0)
-            for group in self._optimizer.param_groups:
-                group["lr"] = learning_rate
-            self._optimizer.step()
-        self._gradient.zero_()
-        return value
+    def add(self, losses: list[Tensor], norm: Tensor) -> None:
+        """Those of a step that is done."""
+        self.waiting.append((losses, norm))
+        if len(self.waiting) >= self.every:
+            self.read()
 
-    def write_back(self, state: TrainingState) -> None:
-        state.flat = self.flat.cpu().clone()
-        state.first_moment, state.second_moment = (moment.cpu().clone() for moment in self._moments)
-        if state.tail_sum is not None:
-            state.tail_sum = state.tail_sum.cpu()
+    def read(self) -> None:
+        """Write all that waits into the state.
+
+        Raises:
+            NonFiniteLoss: of the first step that has one.
+        """
+        first = self.state.step - len(self.waiting)
+        for step, (losses, norm) in enumerate(self.waiting, first):
+            loss, length = sum(float(one.item()) for one in losses), float(norm.item())
+            if not (isfinite(loss) and isfinite(length)):
+                raise diverged(self.key, self.recipe, step, loss, length)
+            self.state.losses.append(loss)
+            self.state.gradient_norms.append(length)
+        self.waiting.clear()
+
+
+def _watched(optimizer: FlatOptimizer, state: TrainingState, inputs: Tensor, targets: Tensor) -> WatchedStep:
+    return WatchedStep(
+        state.step, optimizer.flat, optimizer.gradient, optimizer.second, state.updates, inputs, targets
+    )

@@ -11,6 +11,9 @@ from cuvee.errors import ConfigError
 from cuvee.hashing import digest
 from cuvee.types import Json
 
+ADAMW, MUON = "adamw", "muon"
+OPTIMIZERS = (ADAMW, MUON)
+
 Schedule = Callable[[float, float], float]
 """From the fraction of steps done after the warm-up, in [0, 1], and the share of the run that decays,
 to a factor on the peak rate."""
@@ -22,6 +25,10 @@ SCHEDULES: dict[str, Schedule] = {
     # Warm-up, stable, decay (Hu et al. 2024, MiniCPM).
     "wsd": lambda done, decay: min(1.0, (1.0 - done) / decay),
 }
+
+
+_LATER = {"optimizer": ADAMW, "stacked": 0}
+"""Fields that came later, with what they mean where they are not there."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,11 @@ class Recipe:
     dtype: str = "float32"
     """Of the matrix products: ``float32`` or ``bfloat16``."""
     compiled: bool = False
+    optimizer: str = ADAMW
+    """See ``flat_optimizer.py``."""
+    stacked: int = 0
+    """Runs that are trained at once in one batch of models; 0: each by itself. Products of other shapes are
+    rounded otherwise."""
     seed: int = 0
     """Order of the data, and of the initial parameters where there is no seed model."""
 
@@ -80,6 +92,12 @@ class Recipe:
             raise ConfigError(f"recipe: snapshots {self.snapshots} must lie within 1 to {self.steps} steps")
         if self.dtype not in ("float32", "bfloat16"):
             raise ConfigError(f"recipe: dtype must be float32 or bfloat16, not {self.dtype}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(
+                f"recipe: optimizer {self.optimizer!r} is unknown; known: {', '.join(OPTIMIZERS)}"
+            )
+        if self.stacked and self.optimizer != ADAMW:
+            raise ConfigError(f"recipe: only runs of {ADAMW} are stacked, not of {self.optimizer}")
         if self.optimizer_state not in ("restored", "fresh"):
             raise ConfigError(
                 f"recipe: optimizer_state must be restored or fresh, not {self.optimizer_state}"
@@ -108,6 +126,8 @@ class Recipe:
         return digest({name: value for name, value in self.as_json().items() if name != "seed"})
 
     def as_json(self) -> Json:
-        return {
+        said = {
             name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
         }
+        # Recipes of before these were known keep their hash.
+        return {name: value for name, value in said.items() if name not in _LATER or value != _LATER[name]}

@@ -6,9 +6,9 @@ checkpoint folder, so a run that is done is never done again, in this study or i
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cuvee.errors import CheckpointError
+from cuvee.errors import CheckpointError, ConfigError, NonFiniteLoss
 from cuvee.files import write_json
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
@@ -25,15 +25,20 @@ from cuvee.models.config import ModelConfig
 from cuvee.models.hugging_face import open_model
 from cuvee.models.interface import CausalModel
 from cuvee.models.llama import Llama
+from cuvee.models.stacked_llama import StackedLlama
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.stream import MixedStream
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState
+from cuvee.training.together import Together, train_together
 from cuvee.types import Json
 
 TRAINING_VERSION = 2
 """Raised whenever a change of code changes what a run with the same inputs gives."""
+
+DEVICE_KERNELS = 2
+"""The same for runs elsewhere than on a CPU. 2: the head's chunks follow the device's memory."""
 
 MOMENTS = "optimizer.safetensors"
 SNAPSHOTS = "snapshots.safetensors"
@@ -49,6 +54,8 @@ class ModelSpec:
     dtype: str = "float32"
     compiled: bool = False
     device: str = "cpu"
+    stacked: int = 0
+    """Models that are trained at once, see ``Recipe.stacked``."""
 
     def build(self) -> CausalModel:
         """The model; one object a process, so that its compiled kernels are made once."""
@@ -106,8 +113,10 @@ class TrainingRun:
     def key(self) -> str:
         """Hash of all that determines the result."""
         used = self.mixture.support
+        on_device = {} if self.model.device == "cpu" else {"kernels": DEVICE_KERNELS}
         return digest(
             {
+                **on_device,
                 "version": TRAINING_VERSION,
                 "model": self.model.model_hash,
                 "start": self.start.key if self.start else None,
@@ -177,9 +186,39 @@ def execute(
         checkpoint = Checkpoint.load(run.folder)
         return TrainedModel(run.key, checkpoint, 0.0, run.flops, _log_of(checkpoint))
     began = time.process_time()
+    state = _trained(run, model, report, evaluate, evaluate_every)
+    return _kept(run, model, state, time.process_time() - began)
+
+
+def execute_together(
+    runs: Sequence[TrainingRun], report: Callable[[float, str], None] = lambda tokens, note: None
+) -> Iterator[tuple[int, TrainedModel | NonFiniteLoss]]:
+    """Carry out runs of one stack (``Recipe.stacked`` of them at once); yields their numbers as they end.
+
+    What comes out of each is what ``execute`` gives. One that diverges fails alone. Processor time is divided
+    among the runs of the stack by their tokens.
+
+    Raises:
+        ConfigError: runs of different shapes.
+    """
+    model, began = runs[0].model.build(), time.process_time()
+    tokens = sum(run.recipe.tokens for run in runs)
+    for number, state in train_together(
+        _stack_of(runs[0]),
+        [_together(run, model) for run in runs],
+        compiled=runs[0].model.compiled,
+        report=report,
+    ):
+        if isinstance(state, NonFiniteLoss):
+            yield number, state
+            continue
+        run, seconds = runs[number], time.process_time() - began
+        yield number, _kept(run, model, state, seconds * run.recipe.tokens / tokens)
+
+
+def _kept(run: TrainingRun, model: CausalModel, state: TrainingState, seconds: float) -> TrainedModel:
+    """The checkpoint of a run that came to its end, with its log."""
     stream = _stream(run)
-    ancestor, state = start_of(run, model)
-    state = _trained(run, model, state, stream, report, evaluate, evaluate_every)
     log = {
         "losses": state.losses,
         "gradient_norms": state.gradient_norms,
@@ -201,7 +240,7 @@ def execute(
         run.folder,
         model,
         state.result,
-        ancestor=ancestor,
+        ancestor=_ancestor(run),
         recipe=run.recipe.hash,
         tokenizer=run.tokenizer,
         tokenizer_folder=run.tokenizer_folder,
@@ -209,7 +248,7 @@ def execute(
         companions=companions,
     )
     run.state_file.unlink(missing_ok=True)
-    return TrainedModel(run.key, checkpoint, time.process_time() - began, run.flops, log)
+    return TrainedModel(run.key, checkpoint, seconds, run.flops, log)
 
 
 @dataclass(frozen=True)
@@ -233,8 +272,7 @@ def begin(
     if run.done:
         return Begun(_measured(_log_of(Checkpoint.load(run.folder))["evaluations"], until), 0.0)
     model, began = run.model.build(), time.process_time()
-    _, state = start_of(run, model)
-    state = _trained(run, model, state, _stream(run), report, evaluate, evaluate_every, until)
+    state = _trained(run, model, report, evaluate, evaluate_every, until)
     return Begun(_measured(state.evaluations, until), time.process_time() - began)
 
 
@@ -268,17 +306,21 @@ def _stream(run: TrainingRun) -> MixedStream:
 def _trained(
     run: TrainingRun,
     model: CausalModel,
-    state: TrainingState,
-    stream: MixedStream,
     report: Callable[[float, str], None],
     evaluate: Callable[[Tensor], dict[str, float]] | None,
     evaluate_every: int,
     until: int | None = None,
 ) -> TrainingState:
+    if run.recipe.stacked:
+        one = replace(_together(run, model), evaluate=evaluate, evaluate_every=evaluate_every, until=until)
+        [(_, found)] = train_together(_stack_of(run), [one], compiled=run.model.compiled, report=report)
+        if isinstance(found, NonFiniteLoss):
+            raise found
+        return found
     return train(
         model,
-        state,
-        stream,
+        start_of(run, model),
+        _stream(run),
         run.recipe,
         key=run.key,
         state_file=run.state_file,
@@ -310,19 +352,41 @@ def read_snapshots(folder: Path) -> dict[int, Tensor]:
         ) from error
 
 
-def start_of(run: TrainingRun, model: CausalModel) -> tuple[str | None, TrainingState]:
-    """Content hash of the ancestor, and the state to begin with.
+def _together(run: TrainingRun, model: CausalModel) -> Together:
+    return Together(run.key, partial(start_of, run, model), partial(_stream, run), run.recipe, run.state_file)
+
+
+def _stack_of(run: TrainingRun) -> StackedLlama:
+    """As many places as the recipe of a run says.
+
+    Raises:
+        ConfigError: it is a model of somebody else's architecture.
+    """
+    spec = run.model
+    if spec.config is None:
+        raise ConfigError("only models of the native architecture are stacked; train this one by itself")
+    dtype = torch.bfloat16 if run.recipe.dtype == "bfloat16" else torch.float32
+    return StackedLlama(spec.config, run.recipe.stacked, dtype, spec.device)
+
+
+def _ancestor(run: TrainingRun) -> str | None:
+    """Content hash of the checkpoint that a run branches from."""
+    return None if run.start is None else Checkpoint.load(run.start.folder).content_hash
+
+
+def start_of(run: TrainingRun, model: CausalModel) -> TrainingState:
+    """The state to begin with.
 
     Raises:
         CheckpointError: the checkpoint or its moments are damaged.
     """
     if run.start is None:
-        return None, TrainingState.fresh(model.initial(run.recipe.seed))
+        return TrainingState.fresh(model.initial(run.recipe.seed))
     checkpoint = Checkpoint.load(run.start.folder)
     flat = checkpoint.read_flat(model)
     # A model that was given has none, or those of another study.
     if run.recipe.optimizer_state == "fresh" or run.start.key == checkpoint.content_hash:
-        return checkpoint.content_hash, TrainingState.fresh(flat)
+        return TrainingState.fresh(flat)
     # Going on without them would give another result under the same key.
     moments = checkpoint.companion(MOMENTS)
     state = TrainingState.load(moments, run.start.key)
@@ -330,4 +394,4 @@ def start_of(run: TrainingRun, model: CausalModel) -> tuple[str | None, Training
         raise CheckpointError(f"{moments}: damaged; delete the folder to have it made again")
     # A branch starts where the seed is judged: at its (tail-averaged) result, not at its last step.
     state.flat = flat
-    return checkpoint.content_hash, state.branch(keep_moments=True)
+    return state.branch(keep_moments=True)

@@ -188,6 +188,12 @@ class StudyConfig(Settings):
         yield from _unknown("limits.maximum", self.limits.maximum, pool, "source of the pool")
         for index, group in enumerate(self.limits.ratios):
             yield from _unknown(f"limits.ratios.{index}", group, pool, "source of the pool")
+        for name, training in self._continued.items():
+            if training.optimizer_state == "restored" and training.optimizer != self.seed_training.optimizer:
+                yield (
+                    f"{name}.optimizer: the moments of {self.seed_training.optimizer}, by which the seed is "
+                    f"trained, are not those of {training.optimizer}; say `optimizer_state: fresh` there"
+                )
         if self.seed_training.tokens == 0 and self.model.folder is None:
             yield "seed_training.tokens: a new model has to be trained; give more than 0"
         if self.model.folder is None and self.tokenizer.folder is None and self.tokenizer.vocabulary is None:
@@ -263,6 +269,13 @@ class StudyConfig(Settings):
         return held_out | named
 
     @property
+    def _continued(self) -> dict[str, ReferenceTrainingSettings]:
+        """Trainings that go on with the moments of a seed that is trained here."""
+        if not self.seed_training.tokens:
+            return {}
+        return {"branch_training": self.branch_training, "reference_training": self.reference_training}
+
+    @property
     def own_sources(self) -> dict[str, str | None]:
         """For each evaluation the source of the pool that it was held out of, or that this was merged into;
         None is out of pool."""
@@ -301,6 +314,9 @@ class StudyConfig(Settings):
         said = {key: value for key, value in self.as_json().items() if key not in left_out}
         if self.search.document_values is None:  # files of before the key was known keep their digest
             del said["search"]["document_values"]
+        for name in ("seed_training", "branch_training", "reference_training"):
+            if said[name]["optimizer"] == "adamw":
+                del said[name]["optimizer"]
         return digest(said)
 
 

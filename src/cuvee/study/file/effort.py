@@ -26,7 +26,7 @@ SNAPSHOTS = (0.05, 0.1, 0.2, 0.35, 0.55)
 
 SHARED_RECIPE = frozenset(
     {"tokens", "batch_tokens", "learning_rate", "warmup", "schedule", "decay"}
-    | {"weight_decay", "betas", "clip", "tail_average", "optimizer_state"}
+    | {"weight_decay", "betas", "clip", "tail_average", "optimizer_state", "optimizer"}
 )
 """What references take over from the branches; snapshots and seeds are matters of the pool."""
 
@@ -74,11 +74,13 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
 
     seed_training = _section(raw, "seed_training")
     # Branches go on as the seed model was trained.
-    common = {"learning_rate": rate, "batch_tokens": effort.batch_tokens} | {
+    common: dict[str, Any] = {"learning_rate": rate, "batch_tokens": effort.batch_tokens} | {
         key: seed_training[key]
         for key in ("learning_rate", "batch_tokens")
         if _number(seed_training.get(key))
     }
+    if "optimizer" in seed_training:
+        common["optimizer"] = seed_training["optimizer"]
     seed_tokens = 0 if trained_elsewhere else _two_digits(SEED_TOKENS_PER_PARAMETER * size)
     branch_tokens = _two_digits(BRANCH_TOKENS_PER_PARAMETER * size)
     # Snapshots of a model that somebody else trained may be large: there they must be asked for.

@@ -208,6 +208,8 @@ class TrainingSettings(Settings):
     """Tokens per optimizer step."""
     weight_decay: NonNegative = 0.1
     """Decoupled weight decay (AdamW), applied to matrices only."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`adamw`, or `muon` for hidden matrices with AdamW for all else (torch 2.9 or newer)."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.95)
     """Decay rates of the AdamW moments."""
     clip: Positive = 1.0

@@ -5,7 +5,7 @@ token, come back.
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from cuvee.errors import TrainingError
+from cuvee.errors import NonFiniteLoss, TrainingError
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.race import PART, part_windows
 from cuvee.evaluation.scores import Scores
@@ -25,7 +25,16 @@ from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
-from cuvee.training.run import Begun, ModelSpec, TrainedModel, TrainingRun, begin, execute, read_snapshots
+from cuvee.training.run import (
+    Begun,
+    ModelSpec,
+    TrainedModel,
+    TrainingRun,
+    begin,
+    execute,
+    execute_together,
+    read_snapshots,
+)
 from cuvee.training.state import TrainingState
 from cuvee.types import Float32Array, FloatArray, IntArray
 
@@ -155,6 +164,12 @@ def part_key(evaluation: str) -> str:
 def steps_between(recipe: Recipe, measured_along: int) -> int:
     """Steps from one measurement on the way to the next; 0: there is none."""
     return max(1, recipe.steps // measured_along) if measured_along else 0
+
+
+def train_together(runs: Sequence[TrainingRun], report: Report) -> dict[str, float | NonFiniteLoss]:
+    """Job: train runs of one stack, without measuring them; by key seconds, or why it diverged."""
+    found = execute_together(runs, report)
+    return {runs[number].key: one if isinstance(one, NonFiniteLoss) else one.seconds for number, one in found}
 
 
 @dataclass(frozen=True)

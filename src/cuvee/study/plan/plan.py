@@ -25,7 +25,7 @@ from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.settings import ReferenceTrainingSettings, TrainingSettings
 from cuvee.study.plan.job import Bench, EvaluationRef
 from cuvee.study.plan.material import Material
-from cuvee.training.recipe import Recipe
+from cuvee.training.recipe import ADAMW, Recipe
 from cuvee.training.run import ModelSpec, Start, TrainingRun
 
 REFERENCE_SEEDS = 1000
@@ -50,12 +50,17 @@ class Numerics:
     dtype: Literal["float32", "bfloat16"]
     compiled: bool
     device: str
+    stacked: int = 0
+    """Branches and references that are trained at once (``training/together.py``); 1 records a step of one, 0
+    leaves both out. Not chosen by itself: it has not been run on a GPU yet."""
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype {self.dtype!r} is neither float32 nor bfloat16")
         if not isinstance(self.compiled, bool):
             raise ValueError(f"compiled {self.compiled!r} is neither true nor false")
+        if type(self.stacked) is not int or self.stacked < 0:
+            raise ValueError(f"stacked {self.stacked!r} is no number of models")
         torch.device(self.device)  # raises where there is no device of that kind
 
     @classmethod
@@ -170,7 +175,7 @@ class Plan:
         settings = self.config.branch_training
         steps = _steps(settings)
         snapshots = tuple(sorted({max(1, round(fraction * steps)) for fraction in settings.snapshots}))
-        recipe = replace(self._recipe(settings, replica), snapshots=snapshots)
+        recipe = replace(self._recipe(settings, replica, self.model.stacked), snapshots=snapshots)
         shards = {source: (self.material.unit_shards(source)[unit],)}
         run = self._run(Mixture.vertex((source,), source), shards, recipe)
         # No target run is of this source alone: it is repeated here as the largest share allowed would be
@@ -206,7 +211,7 @@ class Plan:
     def reference(self, mixture: Mixture, replica: int = 0) -> TrainingRun:
         """A model really trained on ``mixture``; in the union estimand as long as its parts together."""
         settings = self.config.reference_training
-        recipe = self._recipe(settings, REFERENCE_SEEDS + replica)
+        recipe = self._recipe(settings, REFERENCE_SEEDS + replica, self.model.stacked)
         if self.config.estimand == "union":
             recipe = replace(recipe, steps=recipe.steps * len(mixture.support))
         shards = {name: self.material.unit_shards(name) for name in mixture.support}
@@ -336,7 +341,7 @@ class Plan:
                 found[name] = max(part, min(1.0, self.config.model.context_length * 2 / here))
         return found
 
-    def _recipe(self, settings: TrainingSettings, replica: int) -> Recipe:
+    def _recipe(self, settings: TrainingSettings, replica: int, most_stacked: int = 1) -> Recipe:
         context = self.config.model.context_length
         if settings.batch_tokens < context:
             raise ConfigError(
@@ -357,6 +362,8 @@ class Plan:
             clip=settings.clip,
             dtype=self.model.dtype,
             compiled=self.model.compiled,
+            optimizer=settings.optimizer,
+            stacked=min(self._stacked(settings), most_stacked),
             seed=self.config.seed + replica,
         )
         if isinstance(settings, ReferenceTrainingSettings):
@@ -364,6 +371,10 @@ class Plan:
                 recipe, tail_average=settings.tail_average, optimizer_state=settings.optimizer_state
             )
         return recipe
+
+    def _stacked(self, settings: TrainingSettings) -> int:
+        """Models in a stack, where they can be stacked."""
+        return self.model.stacked if self.model.config is not None and settings.optimizer == ADAMW else 0
 
 
 def _bench(config: StudyConfig, material: Material, model: ModelSpec) -> Bench:

@@ -15,6 +15,7 @@ from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
+from cuvee.study.producers.stacked import stacked
 from cuvee.training.run import TrainingRun
 from cuvee.training.state import TrainingState
 
@@ -52,6 +53,7 @@ class Trainings(Producer[Planned]):
         drop_damaged_states(tasks, progress)
         measured_only = all(one.run.done for one in tasks)
         self._announce(tasks, progress)
+        yield from stacked(tasks, self.key, executor, progress)
         for one, measured in carried_out(train_and_measure, self.plan, tasks, executor, progress):
             if measured_only:
                 progress.advance(1, one.sources)

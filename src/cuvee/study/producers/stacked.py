@@ -1,0 +1,52 @@
+"""Trainings of one shape, carried out in stacks before each is measured by itself."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from cuvee.errors import NonFiniteLoss
+from cuvee.execution.interface import Executor
+from cuvee.progress import Progress
+from cuvee.study.plan.job import train_together
+from cuvee.study.plan.planned import Planned
+from cuvee.study.producers.producer import Results, Spent
+from cuvee.training.run import TrainingRun
+from cuvee.training.together import shape_of
+
+
+def stacked(
+    tasks: Sequence[Planned], key: Callable[[Planned], str], executor: Executor, progress: Progress
+) -> Iterator[Results]:
+    """Carry out what can be stacked; yields the time that each run took.
+
+    Args:
+        tasks: what is to be trained.
+        key: under which the store keeps one.
+        executor: where.
+        progress: counts tokens.
+
+    Raises:
+        NonFiniteLoss: a run diverged, after all others of its stack have come to their end.
+    """
+    by_run = {one.run.key: one for one in tasks}
+    stacks = _stacks(tasks)
+
+    def note(index: int, amount: float, text: str) -> None:
+        progress.advance(amount, f"{len(stacks[index])} models together: {text}")
+
+    for _, found in executor.map(train_together, stacks, note):
+        for name, seconds in found.items():
+            if not isinstance(seconds, NonFiniteLoss):
+                yield Results((), Spent(key(by_run[name]), by_run[name].role, seconds))
+        for failure in found.values():
+            if isinstance(failure, NonFiniteLoss):
+                raise failure
+
+
+def _stacks(tasks: Sequence[Planned]) -> list[list[TrainingRun]]:
+    """Runs that have more than one place, are to be trained to their end, and have one shape."""
+    found: dict[object, dict[str, TrainingRun]] = defaultdict(dict)
+    for one in tasks:
+        run = one.run
+        if run.recipe.stacked > 1 and not run.done and not one.measured_along and not one.until:
+            found[run.model, shape_of(run.recipe)][run.key] = run
+    return [list(runs.values()) for runs in found.values()]

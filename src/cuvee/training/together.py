@@ -1,0 +1,232 @@
+"""Training many runs of one shape at once: a queue of runs, K places, and the events of each run.
+
+A run that ends frees its place for the next of the queue. A run that diverges fails alone. What a run gives
+depends neither on its company nor on its place: the same bytes come out alone, among others, and after a
+break.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from cuvee.errors import ConfigError, NonFiniteLoss
+from cuvee.models.stacked_llama import StackedLlama
+from cuvee.training.loop import SAVE_EVERY_SECONDS, diverged
+from cuvee.training.recipe import Recipe
+from cuvee.training.stack import Found, Stack, idle, planned
+from cuvee.training.state import TrainingState
+from cuvee.types import Int32Array, IntArray
+
+
+class Spans(Protocol):
+    """Where training tokens come from: a pure function of the steps."""
+
+    def spans(self, step: int, steps: int) -> IntArray:
+        """Inputs and the last target of some steps, int64 [steps, B, T + 1]."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """One run of a stack."""
+
+    key: str
+    begin: Callable[[], TrainingState]
+    """Where it begins, if it was not saved on its way."""
+    stream: Callable[[], Spans]
+    recipe: Recipe
+    state_file: Path | None = None
+    """Where it is saved every 20 seconds; a usable state found there is resumed."""
+    evaluate: Callable[[Tensor], dict[str, float]] | None = None
+    """Called with the parameters every ``evaluate_every`` steps, and kept in the state."""
+    evaluate_every: int = 0
+    until: int | None = None
+    """Go no further than this step."""
+
+    @property
+    def last(self) -> int:
+        """The step after which it ends."""
+        return self.recipe.steps if self.until is None else min(self.until, self.recipe.steps)
+
+    def evaluated_at(self, step: int) -> bool:
+        """Whether it is measured after this step."""
+        return self.evaluate is not None and self.evaluate_every > 0 and step % self.evaluate_every == 0
+
+
+@dataclass(eq=False)
+class _Place:
+    """A place of the stack and the run that has it."""
+
+    index: int
+    run: Together
+    state: TrainingState
+    stream: Spans
+    ahead: Int32Array | None = None
+    """Tokens of the next steps, read while the device was at work."""
+
+    def tokens(self, steps: int) -> Int32Array:
+        """Those of the next steps [steps, B, T + 1]."""
+        if self.ahead is None or len(self.ahead) < steps:
+            return self._read(self.state.step, steps)
+        return self.ahead[:steps]
+
+    def read_ahead(self, done: int, steps: int) -> None:
+        """Read what follows after the steps that the device is at."""
+        first = self.state.step + done
+        steps = min(steps, self.run.last - first)
+        if self.ahead is not None and len(self.ahead) >= done + steps:
+            self.ahead = self.ahead[done:]
+        else:
+            self.ahead = self._read(first, steps) if steps > 0 else None
+
+    def _read(self, step: int, steps: int) -> Int32Array:
+        return self.stream.spans(step, steps).astype(np.int32)
+
+    @property
+    def left(self) -> int:
+        """Steps to the next thing that has to be done for this run."""
+        run, done = self.run, self.state.step
+        events = [step for step in (*run.recipe.snapshots, run.last) if step > done]
+        if run.evaluate is not None and run.evaluate_every:
+            events.append((done // run.evaluate_every + 1) * run.evaluate_every)
+        return min(events) - done
+
+
+def train_together(
+    model: StackedLlama,
+    runs: Sequence[Together],
+    *,
+    compiled: bool = False,
+    report: Callable[[float, str], None] = lambda tokens, note: None,
+    save_every: float = SAVE_EVERY_SECONDS,
+) -> Iterator[tuple[int, TrainingState | NonFiniteLoss]]:
+    """Train all runs to their end; yields their numbers with what came out, as they end.
+
+    Cost: 3 x FLOPs of a forward pass a token, also for places that nobody has.
+
+    Args:
+        model: with as many members as there are places.
+        runs: whose recipes differ at most in length, rate, schedule, snapshots and seed.
+        compiled: fuse with ``torch.compile``.
+        report: called with tokens done and a note.
+        save_every: seconds between two saved states.
+
+    Raises:
+        ConfigError: recipes of different shapes.
+    """
+    stack = Stack(model, _shared([run.recipe for run in runs]), compiled)
+    work = _Work(stack, list(enumerate(runs)), report, save_every)
+    while work.fill():
+        yield from work.block()
+    yield from work.ended
+
+
+@dataclass(eq=False)
+class _Work:
+    stack: Stack
+    waiting: list[tuple[int, Together]]
+    report: Callable[[float, str], None]
+    save_every: float
+    places: dict[int, tuple[int, _Place]] = field(default_factory=dict)
+    """Place -> number of the run, and the run at it."""
+    ended: list[tuple[int, TrainingState | NonFiniteLoss]] = field(default_factory=list)
+    """Runs that had come to their end before."""
+    saved_at: float = field(default_factory=time.monotonic)
+
+    def fill(self) -> bool:
+        """Give free places to waiting runs; whether there is any work."""
+        for index in range(self.stack.model.members):
+            while index not in self.places and self.waiting:
+                number, run = self.waiting.pop(0)
+                saved = TrainingState.load(run.state_file, run.key) if run.state_file is not None else None
+                state = saved or run.begin()
+                if state.step >= run.last:
+                    self.ended.append((number, state))
+                    continue
+                self.stack.put(index, state)
+                self.places[index] = number, _Place(index, run, state, run.stream())
+        return bool(self.places)
+
+    def block(self) -> list[tuple[int, TrainingState | NonFiniteLoss]]:
+        """Go on to the next event of any run; those that ended, with what came out."""
+        steps = min(self.stack.block_steps, *(place.left for _, place in self.places.values()))
+        recipe, members = self.stack.recipe, self.stack.model.members
+        tokens = np.zeros((steps, members, recipe.batch_sequences, recipe.context_length + 1), dtype=np.int32)
+        plan = np.repeat(idle(steps)[:, None], members, axis=1)
+        for index, (_, place) in self.places.items():
+            tokens[:, index] = place.tokens(steps)
+            plan[:, index] = planned(place.run.recipe, place.state, steps)
+        self.stack.begin(tokens, plan)
+        for _, place in self.places.values():
+            place.read_ahead(steps, self.stack.block_steps)
+        found = self.stack.found()
+        work = steps * len(self.places) * recipe.batch_tokens
+        self.report(float(work), f"loss {found.losses[-1, list(self.places)].mean():.3f}")
+        ended: list[tuple[int, TrainingState | NonFiniteLoss]] = []
+        for index, (number, place) in list(self.places.items()):
+            if (failure := _written_down(place, found, steps)) is not None or self._ended(place):
+                del self.places[index]
+                ended.append((number, failure or place.state))
+        self._save()
+        return ended
+
+    def _ended(self, place: _Place) -> bool:
+        state, run = place.state, place.run
+        if state.step in run.recipe.snapshots:
+            state.snapshots[state.step] = self.stack.flat[place.index].cpu().clone()
+        if run.evaluate is not None and run.evaluated_at(state.step):
+            state.evaluations.append((state.step, run.evaluate(self.stack.flat[place.index].clone())))
+        if state.step < run.last:
+            return False
+        self.stack.take(place.index, state)
+        if run.state_file is not None and state.step < run.recipe.steps:
+            state.save(run.state_file, run.key)
+        return True
+
+    def _save(self) -> None:
+        if time.monotonic() - self.saved_at < self.save_every:
+            return
+        for _, place in self.places.values():
+            if place.run.state_file is not None:
+                self.stack.take(place.index, place.state)
+                place.state.save(place.run.state_file, place.run.key)
+        self.saved_at = time.monotonic()
+
+
+def _written_down(place: _Place, found: Found, steps: int) -> NonFiniteLoss | None:
+    """Add a block of steps to a run's state; the first that is not finite ends the run."""
+    state, recipe = place.state, place.run.recipe
+    tail_begins = recipe.steps - round(recipe.tail_average * recipe.steps)
+    for step in range(steps):
+        loss, norm = float(found.losses[step, place.index]), float(found.norms[step, place.index])
+        if not (isfinite(loss) and isfinite(norm)):
+            return diverged(place.run.key, recipe, state.step, loss, norm)
+        state.step += 1
+        state.updates += 1
+        state.losses.append(loss)
+        state.gradient_norms.append(norm)
+        state.tail_steps += recipe.tail_average > 0 and state.step > tail_begins
+    return None
+
+
+def shape_of(recipe: Recipe) -> Recipe:
+    """What runs of one stack have in common: all but length, rates, snapshots and seed."""
+    return replace(
+        recipe, steps=1, learning_rate=1.0, schedule="constant", decay=1.0, warmup_steps=0,
+        final_fraction=0.0, snapshots=(), seed=0, optimizer_state="fresh",
+    )  # fmt: skip
+
+
+def _shared(recipes: Sequence[Recipe]) -> Recipe:
+    """The recipe of the stack."""
+    if len(shapes := {shape_of(recipe) for recipe in recipes}) > 1:
+        raise ConfigError(
+            "runs of one stack must have the same batches, optimizer, clipping, averaging and types"
+        )
+    return shapes.pop()

@@ -1,0 +1,60 @@
+"""The benchmarks for a GPU run at toy size on a CPU."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu import ablation, pool
+from tests.study.tiny_study import LANGUAGES, texts
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_pools_measures_resumes_and_writes_its_tables(tmp_path: Path) -> None:
+    arguments = ["--toy", "--device", "cpu", "--repeats", "1"]
+    pool.main(arguments, tmp_path / "work", tmp_path)
+    file = tmp_path / "work" / "pool-toy.json"
+    found = json.loads(file.read_text())
+    same = [value for name, value in found["bytes"].items() if "difference" not in name]
+    assert len(same) == 4 and all(same)
+    assert found["bytes"]["our loop and stack, largest difference of a loss"] < 1e-3
+    assert {row["name"] for row in found["rows"]} >= {"our loop", "a step as one graph", "stack of 3"}
+    assert "stack of 3" in (tmp_path / "gpu_pool.md").read_text()
+    written = file.stat().st_mtime_ns
+    pool.main(arguments, tmp_path / "work", tmp_path)
+    assert file.stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_the_ablation_is_cut_off_and_goes_on(tmp_path: Path) -> None:
+    for name in LANGUAGES:
+        rows = [{"text": text} for text in texts(name)]
+        _write(tmp_path / "corpus" / name / ablation.TRAIN, rows)
+    sizes = {
+        "parameters": 150_000, "proxy-parameters": 100_000, "vocabulary": 300, "context-length": 32,
+        "batch-tokens": 256, "seed-steps": 40, "steps": 10, "references": 8, "replicates": 2,
+        "candidates": 20, "evaluation-tokens": 256,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "benchmarks.gpu.ablation", str(tmp_path / "corpus")]
+    command += ["--work", str(tmp_path / "work")]
+    command += [part for name, value in sizes.items() for part in (f"--{name}", str(value))]
+    given = {**os.environ, "OUT": str(tmp_path / "out"), "OMP_NUM_THREADS": "1"}
+    first = subprocess.run(
+        [*command, "--seconds", "8"], env=given, capture_output=True, text=True, check=False
+    )
+    assert first.returncode == ablation.GOES_ON, first.stderr
+    rest = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+    assert rest.returncode == 0, rest.stderr
+    assert "What predicts models of 0.15M parameters" in (tmp_path / "out" / "gpu_ablation.md").read_text()
+
+
+def _write(path: Path, rows: list[dict[str, str]]) -> None:
+    import pyarrow as pa
+
+    path.parent.mkdir(parents=True)
+    with pa.CompressedOutputStream(str(path), "zstd") as stream:
+        for row in rows:
+            stream.write(json.dumps(row).encode() + b"\n")
