@@ -61,6 +61,8 @@ VALUERS = (
     "medu",
     "random",
 )
+DEFAULT_VALUER = "forward_inf"
+"""Retrained, its selections do as well as the best (``benchmarks/valuation.md``), for two forward passes."""
 TRAINERS = (
     "megatron",
     "megatron-bridge",

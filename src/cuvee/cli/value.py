@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cuvee.cli.models_at_hand import Encoder, Judge, encoder_of, judge_of
-from cuvee.cli.names import VALUERS, one_of
+from cuvee.cli.names import DEFAULT_VALUER, VALUERS, one_of
 from cuvee.cli.options import HERE, AsJson, Study, Target
 
 
@@ -20,7 +20,7 @@ def value(
             "--method",
             metavar="NAME",
             help=f"Method of valuation; repeat it for several, the first decides. {one_of(VALUERS)} "
-            "Default: in_run.",
+            f"Default: {DEFAULT_VALUER}.",
         ),
     ] = None,
     sources: Annotated[
@@ -60,7 +60,7 @@ def value(
     from cuvee.flows.value.question import ValueQuestion
     from cuvee.report.reports import printout_of, write_reports
 
-    question = ValueQuestion(target, tuple(method or ("in_run",)), sources, retrain, seeds)
+    question = ValueQuestion(target, tuple(method or (DEFAULT_VALUER,)), sources, retrain, seeds)
     if plan:
         look_ahead(config, folder, partial(outlook, question=question), print_outlook, as_json)
         return
@@ -88,7 +88,7 @@ def select(
     ] = HERE,
     method: Annotated[
         str, typer.Option("--method", metavar="NAME", help=f"Whose values decide. {one_of(VALUERS)}")
-    ] = "in_run",
+    ] = DEFAULT_VALUER,
     gate: Annotated[
         float, typer.Option(min=0, help="Share of the documents, the lowest values, that are never kept.")
     ] = 0.0,

@@ -1,6 +1,6 @@
 """What documents of a study are worth for a target: ``cuvee value``, ``select``, ``acquire`` and ``trace``.
 
-question = ValueQuestion("questions", ("in_run",))
+question = ValueQuestion("questions", ("forward_inf",))
 valuation = run(StudyConfig.load(path), StudyFolder.of(path), question)
 """
 
