@@ -61,7 +61,8 @@ class Trainings(Producer[Planned]):
         tokens = [one.run.recipe.tokens for one in tasks if not one.run.done]
         progress.stage(self.title, sum(tokens) or len(tasks), "tokens" if tokens else "models")
         folder = self.plan.folder
-        progress.advance(sum(saved_step(folder, one.run.key) * one.run.recipe.batch_tokens for one in tasks))
+        saved = (saved_step(folder, one.run.key) * one.run.recipe.batch_tokens for one in tasks)
+        progress.done_before(sum(saved))
 
 
 def trained_key(plan: Plan, run: TrainingRun) -> str:
