@@ -8,7 +8,6 @@ only reads comes here.
 import json
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
