@@ -48,6 +48,7 @@ SCHEMA = 1
 LARGEST_SEED = 2**62
 """Seeds stay below, so that those of references and fresh trainings, which add to it, fit into 64 bits."""
 
+_TRAININGS = ("seed_training", "branch_training", "reference_training")
 _PLACES = ("sources", "evaluations", "workers")
 
 
@@ -58,9 +59,9 @@ class StudyConfig(Settings):
     """Version of the file format."""
     name: str = Field(default="study", min_length=1)
     """Name of the study in reports."""
-    effort: Literal["tiny", "small", "standard"] = "small"
-    """Preset of all defaults: `tiny` takes minutes on a few cores, `small` tens of minutes, `standard`
-    hours on a GPU."""
+    effort: Literal["tiny", "small", "standard", "large"] = "small"
+    """Preset of all defaults: `tiny` takes minutes on a few cores, `small` tens of minutes; on one GPU (H100)
+    `standard` takes about 20 minutes, `large` an hour."""
     seed: int = Field(default=0, ge=0, lt=LARGEST_SEED)
     """Random seed of the study."""
     workers: Count = Field(default_factory=usable_cores)
@@ -301,6 +302,9 @@ class StudyConfig(Settings):
         said = {key: value for key, value in self.as_json().items() if key not in left_out}
         if self.search.document_values is None:  # files of before the key was known keep their digest
             del said["search"]["document_values"]
+        for section in _TRAININGS:  # likewise
+            if said[section]["accumulation"] == 1:
+                del said[section]["accumulation"]
         return digest(said)
 
 

@@ -206,6 +206,9 @@ class TrainingSettings(Settings):
     """Fraction of training, at its end, in which a wsd schedule decays to zero."""
     batch_tokens: Count
     """Tokens per optimizer step."""
+    accumulation: Count = 1
+    """Parts in which a batch is computed, one after the other: more parts need less memory. Must divide the
+    sequences of a batch."""
     weight_decay: NonNegative = 0.1
     """Decoupled weight decay (AdamW), applied to matrices only."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.95)

@@ -279,6 +279,11 @@ class Plan:
             raise ConfigError(
                 f"batch_tokens {settings.batch_tokens} must be at least model.context_length {context}"
             )
+        if settings.batch_tokens // context % settings.accumulation:
+            raise ConfigError(
+                f"accumulation {settings.accumulation} must divide the {settings.batch_tokens // context} "
+                f"sequences of a batch (batch_tokens {settings.batch_tokens}, model.context_length {context})"
+            )
         steps = _steps(settings)
         recipe = Recipe(
             steps=steps,
@@ -292,6 +297,7 @@ class Plan:
             beta1=settings.betas[0],
             beta2=settings.betas[1],
             clip=settings.clip,
+            accumulation=settings.accumulation,
             dtype=self.model.dtype,
             compiled=self.model.compiled,
             seed=self.config.seed + replica,
