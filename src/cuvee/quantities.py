@@ -54,6 +54,15 @@ def size(value: float) -> str:
     return f"{value:.4g}"
 
 
+def money(value: float, currency: str) -> str:
+    """An amount with its currency: ``1,234.50 USD``; below one to two significant digits, ``0.0042 USD``."""
+    if not math.isfinite(value):
+        return MISSING
+    if value == 0.0 or abs(value) >= 0.995:
+        return f"{value:,.2f} {currency}"
+    return f"{value:.{1 - math.floor(math.log10(abs(value)))}f} {currency}"
+
+
 def flops(value: float, digits: int = 2) -> str:
     """So many significant digits and the power of ten: ``2.6e12``."""
     if not math.isfinite(value):

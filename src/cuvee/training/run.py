@@ -5,7 +5,6 @@ checkpoint folder, so a run that is done is never done again, in this study or i
 """
 
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cuvee.errors import CheckpointError
+from cuvee.execution.work_time import WorkTime
 from cuvee.files import write_json
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
@@ -155,7 +155,7 @@ class TrainedModel:
     key: str
     checkpoint: Checkpoint
     seconds: float
-    """Processor time of this process; 0 if the run was there already."""
+    """Work time of its device (``execution/work_time.py``); 0 if the run was there already."""
     flops: float
     """``TrainingRun.flops``."""
     log: Json
@@ -176,7 +176,7 @@ def execute(
     if run.done:
         checkpoint = Checkpoint.load(run.folder)
         return TrainedModel(run.key, checkpoint, 0.0, run.flops, _log_of(checkpoint))
-    began = time.process_time()
+    work = WorkTime.begin(run.model.device)
     stream = _stream(run)
     ancestor, state = start_of(run, model)
     state = _trained(run, model, state, stream, report, evaluate, evaluate_every)
@@ -209,7 +209,7 @@ def execute(
         companions=companions,
     )
     run.state_file.unlink(missing_ok=True)
-    return TrainedModel(run.key, checkpoint, time.process_time() - began, run.flops, log)
+    return TrainedModel(run.key, checkpoint, work.seconds, run.flops, log)
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Begun:
     evaluations: tuple[tuple[int, dict[str, float]], ...]
     """Steps with what was measured after them."""
     seconds: float
-    """Processor time of this process; 0 if the run had come that far already."""
+    """Work time of its device; 0 if the run had come that far already."""
 
 
 def begin(
@@ -232,10 +232,10 @@ def begin(
     """Carry out ``run`` up to a step and freeze it: ``execute`` goes on from there, to the same bytes."""
     if run.done:
         return Begun(_measured(_log_of(Checkpoint.load(run.folder))["evaluations"], until), 0.0)
-    model, began = run.model.build(), time.process_time()
+    model, work = run.model.build(), WorkTime.begin(run.model.device)
     _, state = start_of(run, model)
     state = _trained(run, model, state, _stream(run), report, evaluate, evaluate_every, until)
-    return Begun(_measured(state.evaluations, until), time.process_time() - began)
+    return Begun(_measured(state.evaluations, until), work.seconds)
 
 
 def _measured(evaluations: Iterable[Any], until: int) -> tuple[tuple[int, dict[str, float]], ...]:

@@ -28,6 +28,7 @@ from cuvee.study.file.settings import (
     LimitsSettings,
     MergingSettings,
     ModelSettings,
+    PriceSettings,
     ReferencesSettings,
     ReferenceTrainingSettings,
     ScaleSettings,
@@ -49,7 +50,7 @@ LARGEST_SEED = 2**62
 """Seeds stay below, so that those of references and fresh trainings, which add to it, fit into 64 bits."""
 
 _TRAININGS = ("seed_training", "branch_training", "reference_training")
-_PLACES = ("sources", "evaluations", "workers")
+_PLACES = ("sources", "evaluations", "workers", "price")
 
 
 class StudyConfig(Settings):
@@ -66,6 +67,8 @@ class StudyConfig(Settings):
     """Random seed of the study."""
     workers: Count = Field(default_factory=usable_cores)
     """Number of worker processes. Default: one for each processor core."""
+    price: PriceSettings = PriceSettings()
+    """Prices of computing, for the amounts of money in plans, status and reports."""
     sources: dict[str, SourceSettings] = Field(min_length=1)
     """The data sources whose shares are decided: `name: path`, or the keys below."""
     evaluations: EvaluationsSettings = EvaluationsSettings()
@@ -297,7 +300,7 @@ class StudyConfig(Settings):
 
     @property
     def digest(self) -> str:
-        """Hash of all that was decided, where text lies and how many work aside."""
+        """Hash of all that was decided; where text lies, how many work and for what price aside."""
         left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
         said = {key: value for key, value in self.as_json().items() if key not in left_out}
         if self.search.document_values is None:  # files of before the key was known keep their digest

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 
 from cuvee.errors import ConfigError
+from cuvee.execution.work_time import is_gpu
 from cuvee.files import write_json
 from cuvee.study.file.folder import StudyFolder
 
@@ -75,6 +76,13 @@ class Numerics:
         if problem := missing_device(found.device, _gpus()):
             raise ConfigError(f"{file}: {problem}")
         return found
+
+
+def side_by_side(device: str, workers: int) -> int:
+    """Trainings at a time: one on each worker's core, or one on each GPU that the device names."""
+    if not is_gpu(device):
+        return workers
+    return 1 if ":" in device else max(1, _gpus())
 
 
 def missing_device(device: str, gpus: int) -> str:
