@@ -29,7 +29,7 @@ from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.study.file.folder import StudyFolder
-from cuvee.study.plan.plan import COMPILE_FROM_FLOPS, Numerics
+from cuvee.study.plan.numerics import COMPILE_FROM_FLOPS, Numerics
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState

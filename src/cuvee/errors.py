@@ -15,6 +15,8 @@
     │   └── NonFiniteLoss
     ├── StoreError              the run store refused
     ├── DiskFull                no room for a file; what was there before is still there
+    ├── OutOfMemory             a card or the machine has no memory left; what is done is kept
+    ├── DeviceFailed            a GPU stopped or is gone
     └── WorkerError             a job died in another process (shows its traceback)
 
 Catch ``CuveeError`` at the edge; recover from the leaves. A message says what was wrong, where,
@@ -96,6 +98,18 @@ class DiskFull(CuveeError):
     """The disk, a quota or a limit leaves no room for a file that is being written."""
 
     exit_code = 8
+
+
+class OutOfMemory(CuveeError):
+    """A GPU or the machine has no memory left for what is being computed."""
+
+    exit_code = 9
+
+
+class DeviceFailed(CuveeError):
+    """A GPU stopped in the middle of its work, or is gone."""
+
+    exit_code = 10
 
 
 class WorkerError(CuveeError):

@@ -11,6 +11,11 @@ class Progress(Protocol):
         """A new stage begins: ``total`` units of work (``tokens``, ``documents``, ``merges``, ...)."""
         ...
 
+    def done_before(self, amount: float) -> None:
+        """``amount`` of the current stage was done by an earlier command: it says nothing of how fast this
+        one works."""
+        ...
+
     def advance(self, amount: float, note: str = "") -> None:
         """``amount`` more units of the current stage are done; ``note`` is the latest fact."""
         ...
@@ -24,6 +29,9 @@ class Silent:
     """A listener that ignores everything."""
 
     def stage(self, title: str, total: float, unit: str) -> None:
+        pass
+
+    def done_before(self, amount: float) -> None:
         pass
 
     def advance(self, amount: float, note: str = "") -> None:

@@ -2,7 +2,7 @@
 
 FLOPs are written as a study file takes them (``2.6e12``), counts of tokens and parameters with k, M, B or T.
 NaN is "not known" and becomes an en dash. What stands in the tables of a terminal and on the line of progress
-(``plain``, ``tally``, ``short``, ``seconds``) is ASCII, so that it can be searched and cut.
+(``plain``, ``tally``, ``short``, ``seconds``, ``money``) is ASCII, so that it can be searched and cut.
 """
 
 import math
@@ -52,6 +52,15 @@ def size(value: float) -> str:
         if value >= unit:
             return f"{value / unit:.4g}{letter}"
     return f"{value:.4g}"
+
+
+def money(value: float, currency: str) -> str:
+    """An amount with its currency: ``1,234.50 USD``; below one to two significant digits, ``0.0042 USD``."""
+    if not math.isfinite(value):
+        return PLAIN_MISSING
+    if value == 0.0 or abs(value) >= 0.995:
+        return f"{value:,.2f} {currency}"
+    return f"{value:.{1 - math.floor(math.log10(abs(value)))}f} {currency}"
 
 
 def flops(value: float, digits: int = 2) -> str:

@@ -61,11 +61,86 @@ def test_time_left_counts_from_the_first_result() -> None:
     assert (pace.rate, pace.left) == (9.0, 100.0)
     clock.now += 40
     assert (pace.rate, pace.left) == (9.0, 60.0), "it counts down between two results"
-    known = Pace(1000, clock)
-    known.advance(500)  # paid for by an earlier command
-    clock.now += 10
-    known.advance(100)
-    assert known.left == 40.0
+
+
+def test_what_an_earlier_command_did_starts_no_clock() -> None:
+    """A training that is gone on with compiles before its first step: "15h37m left" of a minute."""
+    stream, clock = io.StringIO(), Clock()
+    with PlainProgress(stream, clock) as progress:
+        progress.stage("train", 1000, "steps")
+        progress.done_before(400)
+        clock.now += 60
+        progress.advance(1)
+        clock.now += 5
+        progress.advance(100)
+    assert stream.getvalue().splitlines()[1:3] == [
+        "train: 401 of 1k steps",
+        "train: 501 of 1k steps, 20/s, 25s left",
+    ]
+
+
+COMPILING, A_STEP, SAID = 60.0, 0.01, 0.5
+"""Seconds of the first step, of any other, and between two reports of a training."""
+
+
+def reports(starts: float, steps: int, items: int) -> list[tuple[float, int]]:
+    """When one worker says that so many steps are done: one training after another, compiled once."""
+    found: list[tuple[float, int]] = []
+    now, said, unsaid = starts + COMPILING - A_STEP, starts, 0
+    for step in range(1, steps * items + 1):
+        now, unsaid = now + A_STEP, unsaid + 1
+        if now - said >= SAID or step % steps == 0:
+            found.append((now, unsaid))
+            said, unsaid = now, 0
+    return found
+
+
+@pytest.mark.parametrize(
+    ("starts", "items", "most"),
+    [
+        ([0.0], 1, 1.1),
+        ([0.0], 12, 1.1),
+        ([0.0, 0.0, 0.0, 0.001], 12, 1.1),
+        ([0.0, 2.0, 4.0, 6.0], 12, 4.0),  # not longer than the worker that is there would take alone
+    ],
+)
+def test_compiling_is_no_part_of_the_time_left(starts: list[float], items: int, most: float) -> None:
+    """Steps of 10 ms after a first one of a minute, in one process and in several."""
+    steps = 3000
+    stream, clock = io.StringIO(), Clock()
+    began, total = clock.now, steps * items * len(starts)
+    events = sorted(event for start in starts for event in reports(start, steps, items))
+    with PlainProgress(stream, clock) as progress:
+        progress.stage("train", total, "steps")
+        for at, done in events:
+            clock.now = began + at
+            progress.advance(done, f"at {at:.2f} s")
+    said = re.findall(r"([\dhms]+) left, at ([\d.]+) s", stream.getvalue())
+    assert len(said) >= 4
+    for words, at in said:
+        truth = events[-1][0] - float(at)
+        # At the end those that began late are alone, so it takes longer than the rate of all says.
+        assert truth - 1.5 - max(starts) <= in_seconds(words) <= most * truth + 1.5, (words, at, truth)
+
+
+def in_seconds(words: str) -> float:
+    """What ``quantities.seconds`` wrote."""
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", words)
+    assert parts is not None
+    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+
+
+def test_first_results_that_come_together_show_no_pace() -> None:
+    """Eight workers end compiling within a millisecond; at that rate the stage would end at once."""
+    clock = Clock()
+    pace = Pace(1e6, clock)
+    for _ in range(8):
+        clock.now += 0.0001
+        pace.advance(1)
+    assert pace.left is None
+    clock.now += 0.5
+    pace.advance(400)
+    assert pace.left is not None and pace.left > 1000
 
 
 def test_an_interrupted_stage_is_not_called_done() -> None:

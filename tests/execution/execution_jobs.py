@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import time
@@ -118,6 +119,39 @@ def sleep(folder: str, item: int, report: Report) -> int:
 def nap(item: float, report: Report) -> float:
     time.sleep(item)
     return item
+
+
+@dataclass(frozen=True)
+class Hungry:
+    """Needs more memory than a process is given, by way of a library."""
+
+    library: str
+    label: str = "training seed on a+b, kept in checkpoints/0f"
+
+
+def devour(item: Hungry, report: Report) -> int:
+    """Only in a process of its own: its memory is limited from now on."""
+    import numpy as np
+    import torch
+
+    begun = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    room = begun + (1 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (room, room))
+    match item.library:
+        case "torch":
+            return len(torch.ones(1 << 30))
+        case "numpy":
+            return len(np.ones(1 << 29))
+        case _:
+            return len(bytearray(1 << 32))
+
+
+def overflow_card(item: Hungry, report: Report) -> int:
+    """Raises what torch 2.11 raised on an H100 without room; no card is at hand where tests run."""
+    import torch
+
+    text = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 79.2 GiB of which 1.1 GiB is free."
+    raise torch.OutOfMemoryError(text)
 
 
 def _wait_for(folder: Path, pattern: str, count: int) -> None:

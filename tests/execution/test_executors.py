@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cuvee.errors import ConfigError, CuveeError, NonFiniteLoss, WorkerError
+from cuvee.errors import ConfigError, CuveeError, NonFiniteLoss, OutOfMemory, WorkerError
 from cuvee.execution import Executor, InProcess, LocalProcesses, usable_cores, worker
 from cuvee.execution.local import WORKER_ENVIRONMENT, ResidentProcesses
 from tests.execution import execution_jobs as jobs
@@ -183,6 +183,26 @@ def test_workers_outlive_the_thread_that_started_them() -> None:
     thread.start()
     thread.join()
     assert [*first, *results] == [(0, 0.0), (1, 0.3)]
+
+
+@pytest.mark.parametrize("library", ["torch", "numpy", "python"])
+def test_a_full_memory_is_said_in_words(library: str) -> None:
+    """Really full: the worker may have one gigabyte more, and asks for four."""
+    with pytest.raises(
+        OutOfMemory, match="this machine has no memory left while training seed on a"
+    ) as found:
+        list(LocalProcesses(1).map(jobs.devour, [jobs.Hungry(library)]))
+    assert "Lower `workers`" in str(found.value)
+    assert "raise `accumulation`" in str(found.value)
+    assert "the same command goes on from here" in str(found.value)
+    assert "devour" in "".join(found.value.__notes__), "what was raised is shown to who looks for it"
+
+
+def test_a_full_card_is_said_in_words(executor: Executor) -> None:
+    with pytest.raises(OutOfMemory, match="the GPU has no memory left while training seed on a") as found:
+        list(executor.map(jobs.overflow_card, [jobs.Hungry("torch")]))
+    assert "nvidia-smi" in str(found.value)
+    assert "Tried to allocate 2.00 GiB" in str(found.value)
 
 
 def test_the_number_of_workers_is_checked() -> None:

@@ -40,6 +40,9 @@ class Recorder:
         self.stages.append((title, total, unit))
         self.done.append(0.0)
 
+    def done_before(self, amount: float) -> None:
+        self.done[-1] += amount
+
     def advance(self, amount: float, note: str = "") -> None:
         self.done[-1] += amount
 

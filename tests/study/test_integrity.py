@@ -215,7 +215,7 @@ def test_what_makes_all_be_trained_again_is_said_with_its_price_before(
         ({"dtype": "float31", "compiled": False, "device": "cpu"}, "neither float32 nor bfloat16"),
         ({"dtype": "float32", "compiled": "no", "device": "cpu"}, "neither true nor false"),
         ({"dtype": "float32", "compiled": False, "device": "gpu"}, "delete it to have it chosen anew"),
-        ({"dtype": "float32", "compiled": False, "device": "cuda"}, "this machine has no such device"),
+        ({"dtype": "float32", "compiled": False, "device": "cuda"}, "torch finds no GPU on this machine"),
     ],
 )
 def test_numerics_that_cannot_be_are_refused(

@@ -11,15 +11,17 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.decisions.ablation.decision import Decision
-from cuvee.errors import NonFiniteLoss
+from cuvee.errors import NonFiniteLoss, OutOfMemory
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
+from cuvee.models.stacked_llama import StackedLlama
 from cuvee.runs.store import RunStore
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.survey import survey
 from cuvee.study.untried import untried
+from cuvee.training.stack import Stack
 from tests.study.tiny_study import Listener, change_study, run, timeless, write_study
 
 NUMERICS = {"dtype": "float32", "compiled": False, "device": "cpu"}
@@ -94,6 +96,23 @@ def test_a_run_that_diverges_ends_the_command_after_the_others_were_kept(
     change_study(folder, branch_training={"learning_rate": 1e30})
     with pytest.raises(NonFiniteLoss, match="lower the learning rate"):
         run(folder)
+
+
+def test_a_stack_that_does_not_fit_is_halved_and_said(
+    together: tuple[StudyFolder, Decision], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(Stack):
+        def __init__(self, model: StackedLlama, *more: Any) -> None:
+            if model.members > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            super().__init__(model, *more)
+
+    monkeypatch.setattr("cuvee.training.together.Stack", Full)
+    folder = stacked(write_study(tmp_path))
+    with pytest.raises(OutOfMemory, match=r"numerics\.json says 2 now"):
+        run(folder)
+    assert json.loads(folder.numerics.read_text())["stacked"] == 2
+    run(folder)
 
 
 @pytest.mark.parametrize(

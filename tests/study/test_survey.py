@@ -142,7 +142,7 @@ def test_progress_goes_on_from_what_is_saved(begun: Begun) -> None:
             super().stage(title, total, unit)
             self.done = 0.0
 
-        def advance(self, amount: float, note: str = "") -> None:
+        def done_before(self, amount: float) -> None:
             self.done += amount
             if self.stages[-1] == "training the seed model":
                 raise KeyboardInterrupt

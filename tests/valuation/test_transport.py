@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cuvee.errors import ConfigError
+from cuvee.progress import Silent
 from cuvee.types import FloatArray
 from cuvee.valuation import transport
 from cuvee.valuation.ground_cost import SquaredDistances
@@ -125,15 +126,12 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 def test_progress_hears_of_each_pair_of_batches() -> None:
     heard: list[float] = []
 
-    class Listener:
+    class Listener(Silent):
         def stage(self, title: str, total: float, unit: str) -> None:
             heard.append(-total)
 
         def advance(self, amount: float, note: str = "") -> None:
             heard.append(amount)
-
-        def message(self, text: str) -> None:
-            pass
 
     Transport(0.2, batch=50).duals(SquaredDistances(cloud(0, 100), cloud(1, 40)), 0, progress=Listener())
     assert heard == [-2.0, 1.0, 1.0]

@@ -34,7 +34,10 @@ def add_source(
 
     folder = StudyFolder.of(study)
     file = study / CONFIG_NAME if study.is_dir() else study
+    from cuvee.study.plan.numerics import Numerics  # torch with it
+
     with folder.locked():  # a run at work has read the file already
+        Numerics.written(folder)  # nothing is written where the study cannot go on
         places = [from_study(path, folder.root) for path in paths]
         if name not in StudyConfig.load(file).sources:  # nothing is written for files that are not there
             for place in places:

@@ -38,6 +38,7 @@ from cuvee.cli import (
 )
 from cuvee.cli.streams import spelling
 from cuvee.errors import CuveeError, DiskFull
+from cuvee.faults import faults_in_words
 from cuvee.files import out_of_room
 from cuvee.invisible import all_spelt_out
 from cuvee.version import VERSION
@@ -63,7 +64,8 @@ class Commands(TyperGroup):
 
     def _invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with faults_in_words():
+                return super().invoke(ctx)
         except CuveeError as error:
             if os.environ.get("CUVEE_DEBUG") == "1":
                 raise

@@ -13,11 +13,15 @@ class EffortOption(StrEnum):
     tiny = "tiny"
     small = "small"
     standard = "standard"
+    large = "large"
 
 
 EffortName = Annotated[
     EffortOption,
-    typer.Option("--effort", help="Size of the study: minutes, tens of minutes, or hours on a GPU."),
+    typer.Option(
+        "--effort",
+        help="Size of the study: minutes or tens of minutes on cores, 20 minutes or an hour on a GPU.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 

@@ -21,31 +21,44 @@ QUIET_SECONDS = 5.0
 _WIDE = 110
 """Columns of a terminal from which on there is room for a bar of full length."""
 
+_LEAST_SECONDS = 0.25
+"""Results that come closer together show no pace: the first ones of several workers do."""
+
 Clock = Callable[[], float]
 
 
 class Pace:
-    """How fast a stage goes, from its first result on: what comes before is starting, not working."""
+    """How fast a stage goes, from its first result on: what comes before is starting, not working.
+
+    A result is the first of this command. What an earlier one did is no result: the workers that go on with
+    it have not even been started then.
+    """
 
     def __init__(self, total: float, clock: Clock) -> None:
         self._clock = clock
         self.total, self.done = total, 0.0
-        self._first_done = self._first_at = self._last_at = 0.0
+        self._first: tuple[float, float] | None = None  # done then, and when
+        self._last_at = 0.0
+
+    def done_before(self, amount: float) -> None:
+        """``amount`` was done by an earlier command."""
+        self.done += amount
 
     def advance(self, amount: float) -> None:
         """``amount`` more is done."""
         if amount <= 0:
             return
-        self._last_at = self._clock()
-        if self.done == 0.0:
-            self._first_done, self._first_at = amount, self._last_at
-        self.done += amount
+        self.done, self._last_at = self.done + amount, self._clock()
+        if self._first is None:
+            self._first = self.done, self._last_at
 
     @property
     def rate(self) -> float | None:
         """A second; None before the second result."""
-        elapsed, since = self._last_at - self._first_at, self.done - self._first_done
-        return since / elapsed if since > 0 and elapsed > 0 else None
+        if self._first is None:
+            return None
+        since, elapsed = self.done - self._first[0], self._last_at - self._first[1]
+        return since / elapsed if since > 0 and elapsed >= _LEAST_SECONDS else None
 
     @property
     def left(self) -> float | None:
@@ -77,6 +90,9 @@ class PlainProgress:
         self._title, self._unit, self._pace = title, unit, Pace(total, self._clock)
         self._began = self._shown = self._clock()
         self._line(f"{title}: {short(total)} {unit}")
+
+    def done_before(self, amount: float) -> None:
+        self._pace.done_before(amount)
 
     def advance(self, amount: float, note: str = "") -> None:
         self._pace.advance(amount)
@@ -129,6 +145,12 @@ class LiveProgress:
         self._end_stage()
         self._pace = Pace(total, self._clock)
         self._task = self._bars.add_task(title, total=total, note="", pace=self._pace, unit=unit)
+
+    def done_before(self, amount: float) -> None:
+        if self._task is None:
+            return
+        self._pace.done_before(amount)
+        self._bars.update(self._task, advance=amount)
 
     def advance(self, amount: float, note: str = "") -> None:
         if self._task is None:

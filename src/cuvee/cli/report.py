@@ -53,10 +53,12 @@ def write(answer: "AnyDecision", root: "Path", answers: "Answers | None" = None)
     from cuvee.runs.store import RunStore
     from cuvee.study.answers import read_answers
     from cuvee.study.file.folder import StudyFolder
+    from cuvee.study.tariff import tariff_in
 
     store = StudyFolder(root).store
 
     def observations() -> "Observations | None":
         return RunStore(store).observations() if store.exists() else None
 
-    return write_reports(answer, root, Beside(answers or read_answers(root, answer), observations))
+    beside = Beside(answers or read_answers(root, answer), observations, tariff=tariff_in(root))
+    return write_reports(answer, root, beside)

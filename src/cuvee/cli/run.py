@@ -109,13 +109,16 @@ def look_ahead(
 
 
 def print_outlook(outlook: "Outlook") -> None:
-    """The stages of a flow with runs, FLOPs and time, and the total in a sentence."""
+    """The stages of a flow with runs, FLOPs, time and money, and the total in a sentence."""
     from cuvee.cli.output import print_table
     from cuvee.quantities import flops, plain, seconds, tally
 
+    tariff = outlook.tariff
+    gpu, priced = tariff.unit == "GPU", tariff.hour is not None
+    heads = ["stage", "size", "tokens", "runs", "to make", "FLOPs", "s/step", "time to go"]
     print_table(
         "Plan",
-        ["stage", "size", "tokens", "runs", "to make", "FLOPs", "s/step", "time to go"],
+        [*heads, *(["GPU-hours"] if gpu else []), *([tariff.currency] if priced else [])],
         [
             [
                 row.title,
@@ -126,6 +129,8 @@ def print_outlook(outlook: "Outlook") -> None:
                 flops(row.flops),
                 plain(row.step_seconds),
                 seconds(3600 * row.hours_left),
+                *([plain(row.work_hours_left, 2)] if gpu else []),
+                *([tariff.cost(row.work_hours_left)] if priced else []),
             ]
             for row in outlook.rows
         ],

@@ -44,12 +44,15 @@ def search(
 
 def _print_outlook(outlook: "SearchOutlook") -> None:
     from cuvee.cli.output import print_table
+    from cuvee.execution.tariff import HOUR
     from cuvee.quantities import flops, seconds, short, tally
     from cuvee.report.search_view import kind_named
 
+    tariff = outlook.tariff
+    paid = [tariff.currency] if tariff.hour is not None else []
     print_table(
         "What can be asked for",
-        ["kind", "parameters", "tokens", "FLOPs", "time of one", "at most"],
+        ["kind", "parameters", "tokens", "FLOPs", "time of one", *paid, "at most"],
         [
             [
                 kind_named(row.kind),
@@ -57,6 +60,7 @@ def _print_outlook(outlook: "SearchOutlook") -> None:
                 tally(row.tokens),
                 flops(row.flops),
                 seconds(row.seconds),
+                *([tariff.cost(row.seconds / HOUR)] if paid else []),
                 short(row.affordable),
             ]
             for row in outlook.rows

@@ -1,6 +1,11 @@
 """``cuvee status``: how far a study is."""
 
+from typing import TYPE_CHECKING
+
 from cuvee.cli.options import HERE, AsJson, Study
+
+if TYPE_CHECKING:
+    from cuvee.study.status import StudyStatus
 
 
 def status(study: Study = HERE, as_json: AsJson = False) -> None:
@@ -29,7 +34,7 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
             for s in found.stages
         ],
     )
-    print(f"spent: {flops(found.flops)} FLOPs")
+    print(f"spent: {flops(found.flops)} FLOPs{_time(found)}")
     if found.finished:
         print(f"finished; report: {folder.report}")
     elif found.resumable:
@@ -43,3 +48,14 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         print(sentence)
     for name, origin in found.outdated.items():
         print(f"the answer of `cuvee {name}` was made from {origin}; run it again")
+
+
+def _time(found: "StudyStatus") -> str:
+    """The work time behind what is done, and its price."""
+    from cuvee.execution.tariff import HOUR
+    from cuvee.quantities import seconds
+
+    if not found.seconds:
+        return ""
+    cost = found.tariff.cost(found.seconds / HOUR)
+    return f", {seconds(found.seconds)} of a {found.tariff.unit}" + (f", {cost}" if cost else "")

@@ -6,7 +6,7 @@ can write each one down before the next arrives. An item that has a ``label`` is
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,6 +20,12 @@ Job = Callable[[Item, Report], Result]
 
 OnProgress = Callable[[int, float, str], None]
 """Called in the caller's process and thread: index of the item, amount done since the last call, note."""
+
+
+def label_of(item: Any) -> str:
+    """What an item is called in errors; empty where it has no label."""
+    label = getattr(item, "label", None)
+    return label if isinstance(label, str) else ""
 
 
 class Executor(Protocol):
@@ -40,6 +46,7 @@ class Executor(Protocol):
 
         Raises:
             CuveeError: a job raised it; it is raised again here, as it was.
+            OutOfMemory, DeviceFailed: a job met a full memory or a GPU that stopped.
             WorkerError: a job failed in any other way; the message names the item's index.
         """
         ...

@@ -29,7 +29,8 @@ from typing import Any
 from cuvee.errors import ConfigError, CuveeError, WorkerError
 from cuvee.execution import worker
 from cuvee.execution.cores import usable_cores
-from cuvee.execution.interface import Item, Job, OnProgress, Result
+from cuvee.execution.interface import Item, Job, OnProgress, Result, label_of
+from cuvee.faults import faults_in_words
 
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -50,7 +51,8 @@ _environment_lock = threading.Lock()
 class InProcess:
     """Runs the items one after the other, here. For tests, debugging, and jobs too small to send away.
 
-    Errors of the job are raised as they are, with their own traceback.
+    Errors of the job are raised as they are, with their own traceback; those of a full memory or a GPU that
+    stopped are put in words.
     """
 
     def map(
@@ -64,7 +66,9 @@ class InProcess:
                 if on_progress is not None:
                     on_progress(index, float(amount), note)
 
-            yield index, job(item, report)
+            with faults_in_words(label_of(item)):
+                result = job(item, report)
+            yield index, result
 
 
 @dataclass(frozen=True)
@@ -154,8 +158,7 @@ class ResidentProcesses:
 
 def _called(item: Any) -> str:
     """An item in a message: by its label, or by a short ``repr``."""
-    label = getattr(item, "label", None)
-    return label if isinstance(label, str) and label else _SHOWN.repr(item)
+    return label_of(item) or _SHOWN.repr(item)
 
 
 def _sendable(job: Job[Any, Any]) -> bytes:

@@ -26,6 +26,8 @@ from types import FrameType
 from typing import Any, Literal, NoReturn
 
 from cuvee.errors import CuveeError
+from cuvee.execution.interface import label_of
+from cuvee.faults import faults_in_words
 
 GRACE_SECONDS = 3.0
 """How long a stopped job may take to clean up behind itself."""
@@ -84,8 +86,9 @@ def _attempt(job_data: bytes, item_data: bytes, connection: Connection) -> Messa
     reporter = _Reporter(connection)
     answer: Message | bytes
     try:
-        job = pickle.loads(job_data)
-        result = job(pickle.loads(item_data), reporter)
+        job, item = pickle.loads(job_data), pickle.loads(item_data)
+        with faults_in_words(label_of(item)):
+            result = job(item, reporter)
         answer = pickle.dumps(("done", result), pickle.HIGHEST_PROTOCOL)
     except _Stop:
         raise

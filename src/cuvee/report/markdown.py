@@ -278,6 +278,7 @@ def _ledger(view: StudyView) -> str:
             str(row.count),
             wording.flops(row.flops),
             wording.duration(row.seconds),
+            *([escape(view.costs.cost(row))] if view.costs.priced else []),
         )
         for row in decision.ledger
     ]
@@ -285,8 +286,9 @@ def _ledger(view: StudyView) -> str:
         f"Proxies cost {wording.ratio(value)} of training directly: {escape(what)}."
         for what, value in decision.proxy_over_direct.items()
     ]
-    table = _table(("stage", "kind", "count", "FLOPs", "worker time"), rows, left=2)
-    return "\n\n".join(part for part in (*ratios, table) if part)
+    heads = ["stage", "kind", "count", "FLOPs", view.costs.time_head]
+    table = _table([*heads, "cost"] if view.costs.priced else heads, rows, left=2)
+    return "\n\n".join(part for part in (*ratios, table, escape(view.costs.total)) if part)
 
 
 def _provenance(view: StudyView) -> str:

@@ -14,6 +14,7 @@ from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.simulate.decision import Simulation
 from cuvee.decisions.value.decision import Valuation
+from cuvee.execution.tariff import CORES, Tariff
 from cuvee.files import write_text
 from cuvee.invisible import spelt_out
 from cuvee.report.fit_printout import fit_printout
@@ -52,6 +53,8 @@ class Beside:
     """Reads the runs behind it, which only one kind of decision counts."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Method -> seconds for each experiment, which a simulation took and does not hold."""
+    tariff: Tariff = CORES
+    """What computed it, and the price of an hour."""
 
 
 NOTHING = Beside()
@@ -87,7 +90,7 @@ def render_json(view: Any) -> str:
 
 REPORTS: Mapping[type[JsonDocument], Reports] = {
     Decision: Reports(
-        lambda decision, beside: StudyView.of(decision, beside.observations(), beside.answers),
+        lambda decision, beside: StudyView.of(decision, beside.observations(), beside.answers, beside.tariff),
         "report.html",
         {"report.html": render_html, "report.md": render_markdown, "decision.json": render_json},
         study_printout,

@@ -21,8 +21,10 @@ from cuvee.decisions.ablation.result import (
 )
 from cuvee.decisions.answers.answers import Answers
 from cuvee.decisions.shares import SourceShare, largest_first
+from cuvee.execution.tariff import CORES, Tariff
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
+from cuvee.report.cost_view import CostView
 
 ACTION_TITLES: dict[Action, str] = {
     "drop": "Leaving a source out",
@@ -179,10 +181,16 @@ class StudyView:
     runs: tuple[RunCount, ...]
     answers: AnswersView | None
     """Beside the other answers of the study."""
+    costs: CostView
+    """What the rows of its ledger are time of, and their price."""
 
     @classmethod
     def of(
-        cls, decision: Decision, observations: Observed | None = None, answers: Answers | None = None
+        cls,
+        decision: Decision,
+        observations: Observed | None = None,
+        answers: Answers | None = None,
+        tariff: Tariff = CORES,
     ) -> Self:
         """Order and group a decision for display.
 
@@ -190,6 +198,7 @@ class StudyView:
             decision: what is shown.
             observations: the runs behind it; only counted.
             answers: all that the study has.
+            tariff: what computed it, and the price of an hour.
         """
         evaluations = _evaluations(decision)
         mixture = mixture_rows(decision.mixture, decision.target_scale.tokens)
@@ -208,6 +217,7 @@ class StudyView:
             agreement=_agreement(decision, evaluations),
             runs=_runs(observations),
             answers=AnswersView.of(answers),
+            costs=CostView(tariff, decision.ledger),
         )
 
     @property

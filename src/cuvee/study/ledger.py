@@ -21,7 +21,7 @@ _STAGES = (SEED, BRANCH, REFERENCE, REPLICATE, FRESH)
 
 
 def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
-    """Runs, FLOPs and processor seconds by stage; training includes measuring."""
+    """Runs, FLOPs and work time by stage; training includes measuring."""
     runs = store.runs()
     seconds: dict[str, float] = defaultdict(float)
     for (_, stage), value in store.seconds().items():

@@ -15,6 +15,7 @@ from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import GENERATED, StudyFolder
 from cuvee.study.plan.material import Material, prepare_material
 from cuvee.study.plan.mixtures import changed_references, check_sources, region_of
+from cuvee.study.plan.numerics import Numerics
 from cuvee.study.plan.plan import Plan
 from cuvee.study.rework import trained_otherwise
 from cuvee.study.runner import Runner
@@ -35,11 +36,12 @@ def opened(
             is left alone.
 
     Raises:
-        ConfigError: there is one source alone.
+        ConfigError: there is one source alone, or the study computes on a device that is not here.
         CuveeError: text or limits that cannot be used.
     """
     progress = progress or Silent()
     check_sources(config)
+    Numerics.written(folder)  # a device that is not here is refused before any text is read
     if not looking:
         _tidy(folder)
     with nullcontext(executor) if executor is not None else ResidentProcesses(config.workers) as workers:

@@ -1,24 +1,25 @@
-"""What a flow will take, before anything is trained: trainings, FLOPs and time.
+"""What a flow will take, before anything is trained: trainings, FLOPs, time and money.
 
 FLOPs are those of the formulas. Time comes from a few steps of every size of model, timed on this machine
-while all workers do the same; compiling, reading, measuring and concluding are not in it.
+while all workers do the same; compiling, reading, measuring and concluding are not in it. Money is the work
+time, summed over all that work side by side, at the price of an hour that the study file gives.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cuvee.execution.tariff import CORES, HOUR, Tariff
 from cuvee.quantities import flops
 from cuvee.study.plan.agenda import saved_step
 from cuvee.study.plan.job import PaceTask, pace
+from cuvee.study.plan.numerics import side_by_side
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import trained_key
 from cuvee.study.runner import Runner
+from cuvee.study.tariff import tariff_of
 from cuvee.training.run import TrainingRun
 from cuvee.types import Json
-
-HOUR = 3600.0
-"""Seconds."""
 
 _NAN = math.nan
 
@@ -41,6 +42,8 @@ class OutlookRow:
     """Wall seconds of one worker for a training step; NaN where nothing is left or nothing is trained."""
     hours_left: float
     """Wall time with all workers."""
+    work_hours_left: float
+    """The same summed over the cores or GPUs that work: what is paid for."""
     trained: bool = True
     """Models are trained; else merges are scored."""
 
@@ -52,6 +55,8 @@ class Outlook:
     rows: tuple[OutlookRow, ...]
     budget_flops: float | None = None
     """None where nothing limits it."""
+    tariff: Tariff = CORES
+    """What computes, and its price."""
 
     @property
     def flops(self) -> float:
@@ -60,6 +65,10 @@ class Outlook:
     @property
     def hours_left(self) -> float:
         return sum(row.hours_left for row in self.rows)
+
+    @property
+    def work_hours_left(self) -> float:
+        return sum(row.work_hours_left for row in self.rows)
 
     @property
     def statement(self) -> str:
@@ -71,12 +80,19 @@ class Outlook:
         cost = f"{runs} runs{done}, {flops(self.flops)} FLOPs{allowed}"
         if not self.hours_left:
             return f"{cost}; nothing is left to make"
-        return f"{cost}; about {in_words(self.hours_left)} to go on this machine"
+        paid = self.tariff.words(self.work_hours_left)
+        priced = f" ({paid})" if paid else ""
+        return f"{cost}; about {in_words(self.hours_left)} to go on this machine{priced}"
 
     def as_json(self) -> Json:
         """Everything as plain JSON."""
         rows = [{**vars(row), "step_seconds": known(row.step_seconds)} for row in self.rows]
-        total = {"rows": rows, "flops": self.flops, "hours_left": self.hours_left}
+        total = {
+            "rows": rows,
+            "flops": self.flops,
+            "hours_left": self.hours_left,
+            "work_left": self.tariff.as_json(self.work_hours_left),
+        }
         return total if self.budget_flops is None else total | {"budget_flops": self.budget_flops}
 
 
@@ -99,13 +115,25 @@ class Stopwatch:
     runner: Runner
     _seconds: dict[tuple[object, int, int], float] = field(default_factory=dict)
 
+    @property
+    def lanes(self) -> int:
+        """Trainings side by side."""
+        plan = self.runner.plan
+        return side_by_side(plan.model.device, plan.config.workers)
+
+    @property
+    def tariff(self) -> Tariff:
+        """Of the study."""
+        plan = self.runner.plan
+        return tariff_of(plan.config, plan.folder)
+
     def step_seconds(self, run: TrainingRun) -> float:
         """Wall seconds a step of a training like this, while all workers do the same."""
         recipe = run.recipe
         key = run.model, recipe.batch_sequences, recipe.context_length
         if key not in self._seconds:
             self.runner.progress.stage("timing a few steps", 1, "sizes of model")
-            tasks = [PaceTask(run.model, recipe)] * self.runner.plan.config.workers
+            tasks = [PaceTask(run.model, recipe)] * self.lanes
             found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
             self.runner.progress.advance(1)
             self._seconds[key] = sum(found) / len(found)
@@ -135,8 +163,9 @@ class Stopwatch:
         left += [each[-1]] * stage.more
         again = sum(one.done for one in missing)
         measured = again * self._measuring(run) if again else 0.0
-        workers = self.runner.plan.config.workers
-        together = max((math.fsum(left) + measured) / workers, max(left, default=0.0))
+        work = math.fsum(left) + measured
+        together = max(work / self.lanes, max(left, default=0.0))
+        rate = self.flops_a_second(run) if together else math.inf
         return OutlookRow(
             stage.title,
             run.model.build().layout.size,
@@ -144,9 +173,10 @@ class Stopwatch:
             len(each) + stage.more,
             len(left),
             math.fsum(each) + each[-1] * stage.more,
-            math.fsum(left) + measured,
+            work,
             self.step_seconds(run) if left else _NAN,
-            together / self.flops_a_second(run) / HOUR if together else 0.0,
+            together / rate / HOUR,
+            work / rate / HOUR,
         )
 
     def _measuring(self, run: TrainingRun) -> float:

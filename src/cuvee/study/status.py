@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from cuvee.execution.tariff import CORES, HOUR, Tariff
 from cuvee.types import Json
 
 
@@ -38,6 +39,10 @@ class StudyStatus:
     """In the order of the work."""
     flops: float
     """Floating-point operations spent so far, on ladders and searches too."""
+    seconds: float = 0.0
+    """Work time of all that is finished, summed over the cores or GPUs that worked."""
+    tariff: Tariff = CORES
+    """What computes, and its price."""
     begun: bool = False
     """A run has set out to train, whatever came of it so far."""
     ladder: FlowStatus | None = None
@@ -62,6 +67,7 @@ class StudyStatus:
         return {
             "stages": [{**asdict(stage), "finished": stage.finished} for stage in self.stages],
             "flops": self.flops,
+            "work": self.tariff.as_json(self.seconds / HOUR),
             "finished": self.finished,
             "resumable": self.resumable,
             "ladder": None if self.ladder is None else asdict(self.ladder),

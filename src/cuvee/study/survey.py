@@ -31,6 +31,7 @@ from cuvee.study.file.folder import StudyFolder
 from cuvee.study.outdated import outdated_files
 from cuvee.study.plan.agenda import Agenda, Intended
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
+from cuvee.study.tariff import tariff_of
 from cuvee.study.untried import untried
 
 _TITLES = {
@@ -47,7 +48,7 @@ ARMS = 3
 
 def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     """What is done and what is left of all that was asked of a study."""
-    runs, agenda, wanted = _runs(folder), Agenda.read(folder), _wanted(config)
+    (runs, seconds), agenda, wanted = _spent(folder), Agenda.read(folder), _wanted(config)
     intended = agenda.of_roles(wanted)
     parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, FRESH, *LADDER})}
     under_way = {one: part for one, part in parts.items() if 0.0 < part < 1.0}
@@ -65,6 +66,8 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     return StudyStatus(
         tuple(stages),
         _flops(runs) + math.fsum(part * one.flops for one, part in under_way.items()),
+        seconds=seconds,
+        tariff=tariff_of(config, folder),
         begun=bool(intended) or (not parts and any(folder.checkpoints.glob(".*.state"))),
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
@@ -84,11 +87,12 @@ def _wanted(config: StudyConfig) -> dict[str, int]:
     }
 
 
-def _runs(folder: StudyFolder) -> list[Run]:
+def _spent(folder: StudyFolder) -> tuple[list[Run], float]:
+    """All runs, and the work time of all of them."""
     if not folder.store.exists():
-        return []
+        return [], 0.0
     with RunStore(folder.store) as store:
-        return store.runs()
+        return store.runs(), math.fsum(store.seconds().values())
 
 
 def _stage(

@@ -5,7 +5,6 @@ checkpoint folder, so a run that is done is never done again, in this study or i
 """
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cuvee.errors import CheckpointError, ConfigError, NonFiniteLoss
+from cuvee.execution.work_time import WorkTime, is_gpu
 from cuvee.files import write_json
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
@@ -113,7 +113,7 @@ class TrainingRun:
     def key(self) -> str:
         """Hash of all that determines the result."""
         used = self.mixture.support
-        on_device = {} if self.model.device == "cpu" else {"kernels": DEVICE_KERNELS}
+        on_device = {"kernels": DEVICE_KERNELS} if is_gpu(self.model.device) else {}
         return digest(
             {
                 **on_device,
@@ -164,7 +164,7 @@ class TrainedModel:
     key: str
     checkpoint: Checkpoint
     seconds: float
-    """Processor time of this process; 0 if the run was there already."""
+    """Work time of its device (``execution/work_time.py``); 0 if the run was there already."""
     flops: float
     """``TrainingRun.flops``."""
     log: Json
@@ -185,9 +185,9 @@ def execute(
     if run.done:
         checkpoint = Checkpoint.load(run.folder)
         return TrainedModel(run.key, checkpoint, 0.0, run.flops, _log_of(checkpoint))
-    began = time.process_time()
+    work = WorkTime.begin(run.model.device)
     state = _trained(run, model, report, evaluate, evaluate_every)
-    return _kept(run, model, state, time.process_time() - began)
+    return _kept(run, model, state, work.seconds)
 
 
 def execute_together(
@@ -195,25 +195,33 @@ def execute_together(
 ) -> Iterator[tuple[int, TrainedModel | NonFiniteLoss]]:
     """Carry out runs of one stack (``Recipe.stacked`` of them at once); yields their numbers as they end.
 
-    What comes out of each is what ``execute`` gives. One that diverges fails alone. Processor time is divided
-    among the runs of the stack by their tokens.
+    What comes out of each is what ``execute`` gives. One that diverges fails alone. The work time of a stack
+    is divided among its runs by their tokens.
 
     Raises:
         ConfigError: runs of different shapes.
     """
-    model, began = runs[0].model.build(), time.process_time()
-    tokens = sum(run.recipe.tokens for run in runs)
+    model, work = runs[0].model.build(), WorkTime.begin(runs[0].model.device)
+    tokens = 0.0
+
+    def counted(amount: float, note: str) -> None:
+        nonlocal tokens
+        tokens += amount
+        report(amount, note)
+
     for number, state in train_together(
         _stack_of(runs[0]),
         [_together(run, model) for run in runs],
         compiled=runs[0].model.compiled,
-        report=report,
+        report=counted,
     ):
         if isinstance(state, NonFiniteLoss):
             yield number, state
             continue
-        run, seconds = runs[number], time.process_time() - began
-        yield number, _kept(run, model, state, seconds * run.recipe.tokens / tokens)
+        yield (
+            number,
+            _kept(runs[number], model, state, work.seconds * runs[number].recipe.tokens / max(tokens, 1.0)),
+        )
 
 
 def _kept(run: TrainingRun, model: CausalModel, state: TrainingState, seconds: float) -> TrainedModel:
@@ -258,7 +266,7 @@ class Begun:
     evaluations: tuple[tuple[int, dict[str, float]], ...]
     """Steps with what was measured after them."""
     seconds: float
-    """Processor time of this process; 0 if the run had come that far already."""
+    """Work time of its device; 0 if the run had come that far already."""
 
 
 def begin(
@@ -271,9 +279,9 @@ def begin(
     """Carry out ``run`` up to a step and freeze it: ``execute`` goes on from there, to the same bytes."""
     if run.done:
         return Begun(_measured(_log_of(Checkpoint.load(run.folder))["evaluations"], until), 0.0)
-    model, began = run.model.build(), time.process_time()
+    model, work = run.model.build(), WorkTime.begin(run.model.device)
     state = _trained(run, model, report, evaluate, evaluate_every, until)
-    return Begun(_measured(state.evaluations, until), time.process_time() - began)
+    return Begun(_measured(state.evaluations, until), work.seconds)
 
 
 def _measured(evaluations: Iterable[Any], until: int) -> tuple[tuple[int, dict[str, float]], ...]:

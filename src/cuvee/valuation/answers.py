@@ -61,7 +61,7 @@ class JudgeAnswers:
         self.progress.stage(title, count, "prompts")
 
         def blocks(done: int) -> Iterator[AnyArray]:
-            self.progress.advance(done)
+            self.progress.done_before(done)
             for first in range(done, count, BLOCK):
                 rows = range(first, min(first + BLOCK, count))
                 found = self.judge.log_probabilities([prompt(row) for row in rows], answers)

@@ -82,7 +82,7 @@ class Substrates:
         self.progress.stage("embedding documents", len(documents), "documents")
 
         def blocks(done: int) -> Iterator[Float32Array]:
-            self.progress.advance(done)
+            self.progress.done_before(done)
             for block in embedded(embedder, documents, done):
                 yield block
                 self.progress.advance(len(block))

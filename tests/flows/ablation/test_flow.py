@@ -1137,6 +1137,12 @@ def test_a_batch_shorter_than_a_sequence_is_told(tmp_path: Path) -> None:
         run(folder)
 
 
+def test_parts_that_do_not_make_a_batch_are_refused(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, **QUICK | {"seed_training": {"accumulation": 3}})
+    with pytest.raises(ConfigError, match=r"accumulation 3 must divide the 8 sequences of a batch"):
+        run(folder)
+
+
 @pytest.mark.parametrize("name", ["references", "numerics"])
 def test_damaged_notes_are_told(copy: StudyFolder, name: str) -> None:
     file: Path = getattr(copy, name)

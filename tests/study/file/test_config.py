@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cuvee.errors import ConfigError, CuveeError, MissingSource, SchemaError, StoreError
+from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.execution.cores import usable_cores
+from cuvee.flows.ablation.merge_optimum import STARTS
 from cuvee.merging.registry import MERGERS
 from cuvee.study.file import settings
 from cuvee.study.file.config import StudyConfig
@@ -24,6 +26,7 @@ from cuvee.study.file.edit import append_source
 from cuvee.study.file.effort import EFFORTS, learning_rate, with_defaults
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.template import commented_study, yaml_value
+from cuvee.study.producers.descended import MOST_EVALUATIONS
 from cuvee.study.start.inspection import inspect
 from cuvee.yaml_file import parse_yaml
 
@@ -102,6 +105,22 @@ def test_how_branches_are_merged_is_no_part_of_the_digest_where_studies_had_no_c
     assert (parsed().merging.key, other.merging.key) == ({}, {"merging": "other"})
 
 
+@pytest.mark.parametrize(
+    ("effort", "known"),
+    [("tiny", "84bbc28ee1198db2"), ("small", "4a1212f2d5e25683"), ("standard", "6d477345ebc4297b")],
+)
+def test_studies_keep_their_digest(effort: str, known: str) -> None:
+    """Those of f19ef9a: a default that changes would make answers outdated and trainings new."""
+    assert parsed(effort=effort).digest == known
+    assert parsed(effort=effort, branch_training={"accumulation": 2}).digest != known
+
+
+def test_a_batch_in_parts_is_one_for_all_stages_unless_told() -> None:
+    config = parsed(seed_training={"accumulation": 4}, reference_training={"accumulation": 2})
+    found = config.seed_training, config.branch_training, config.reference_training
+    assert [one.accumulation for one in found] == [4, 4, 2]
+
+
 def test_the_methods_of_merging_are_those_of_the_table() -> None:
     known = get_args(settings.MergingSettings.model_fields["method"].annotation)
     assert known == tuple(MERGERS)
@@ -141,6 +160,31 @@ def test_the_dial_sets_the_model_and_the_model_sets_the_budgets() -> None:
     larger = parsed(model={"parameters": 8e6})
     assert larger.seed_training.tokens == 16_000_000
     assert larger.seed_training.learning_rate < parsed().seed_training.learning_rate
+
+
+RATES = {1e6: 0.80e6, 1e7: 0.73e6, 3e7: 0.52e6, 1.3e8: 0.34e6}
+"""Parameters -> tokens a second of training on one H100, as measured."""
+MERGED_TOKENS = 1.0e6
+"""Tokens a second of scoring merges there."""
+
+
+@pytest.mark.parametrize(("effort", "minutes"), [("standard", 18), ("large", 56)])
+def test_what_an_effort_takes_on_a_gpu_is_the_sum_of_its_stages(effort: str, minutes: float) -> None:
+    sources = {f"s{place}": f"s{place}" for place in range(8)}
+    config = StudyConfig.parse({"schema": 1, "sources": sources, "effort": effort}, Path("/studies/one"))
+    branch = config.branch_training.tokens
+    runs = len(sources) + config.references.count + config.references.replicates + 3 * config.check.seeds
+    trained = config.seed_training.tokens + runs * branch
+    size = config.model.parameters
+    assert size is not None
+    rate = np.exp(np.interp(np.log(size), np.log(list(RATES)), np.log(list(RATES.values()))))
+    evaluated = len(sources) * config.evaluation_tokens
+    whole = config.references.count + SURVIVORS * config.candidates.count
+    part = (1 - SURVIVORS) * config.candidates.count / PART
+    steps = STARTS * MOST_EVALUATIONS * 3 / PART  # forward and backward
+    snapshots = len(config.branch_training.snapshots)  # of each branch on its own evaluation
+    scored = evaluated * (whole + part + steps + (len(sources) + runs + 1) + snapshots)
+    assert (trained / rate + scored / MERGED_TOKENS) / 60 == pytest.approx(minutes, rel=0.03)
 
 
 def test_learning_rate_falls_with_the_fourth_root() -> None:
@@ -232,7 +276,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"tokenizer": {"vocabulary": None}},
         "study.yaml: tokenizer: a new model needs `vocabulary` or `folder`",
     ),
-    ({"effort": "huge"}, "study.yaml: effort: must be 'tiny', 'small' or 'standard', not 'huge'"),
+    ({"effort": "huge"}, "study.yaml: effort: must be 'tiny', 'small', 'standard' or 'large', not 'huge'"),
     ({"merging": {"method": "liner"}}, "study.yaml: merging.method: must be 'linear', not 'liner'"),
     ({"averaging_bonus": "maybe"}, "study.yaml: averaging_bonus: must be true or false, not 'maybe'"),
     (

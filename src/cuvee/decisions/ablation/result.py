@@ -214,7 +214,8 @@ class LedgerRow:
     count: int
     flops: float
     seconds: float = _NAN
-    """Measured, summed over workers; the only field that changes when a study is repeated."""
+    """Measured, summed over workers: of processor cores, or of GPUs where the study computed there. The only
+    field that changes when a study is repeated."""
 
 
 @dataclass(frozen=True)

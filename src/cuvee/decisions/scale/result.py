@@ -46,7 +46,7 @@ class RungRow:
     runs: int
     flops: float
     seconds: float
-    """Of one processor core, where known."""
+    """Of one processor core, or of one GPU where the study computed there; NaN where it is not known."""
     noise: float
     """Standard deviation of a training's target loss, as a part of it."""
     base: float

@@ -39,7 +39,7 @@ class FidelityRow:
     spent: float
     """FLOPs of all of them."""
     seconds: float = _NAN
-    """Of one processor core, where known."""
+    """Of one processor core, or of one GPU where the study computed there; NaN where it is not known."""
     slope: float = _NAN
     """How much a difference at the target fidelity moves this one: posterior mean over the mixtures tried."""
     bias: float = _NAN

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from cuvee.decisions.check import STAGE
 from cuvee.evaluation.race import PART, SURVIVORS
+from cuvee.execution.tariff import HOUR
 from cuvee.flows.ablation.merge_optimum import STARTS
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.roles import DESCENT
 from cuvee.study.checking import CHECK_SEEDS, TITLE
-from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch
+from cuvee.study.outlook import Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.plan.agenda import Agenda
 from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import planned_branches, planned_seed
@@ -41,7 +42,8 @@ def ablation_outlook(runner: Runner, trained: Sequence[Planned], replicates: Seq
         if planned
     ]
     scoring = _scoring(runner, watch), _optimum(runner, watch)
-    return Outlook((*rows, *scoring, *_check(runner, watch, any(row.left for row in rows))))
+    check = _check(runner, watch, any(row.left for row in rows))
+    return Outlook((*rows, *scoring, *check), tariff=watch.tariff)
 
 
 def _check(runner: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]:
@@ -65,8 +67,9 @@ def _check(runner: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]
 
 def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]) -> OutlookRow:
     """A row of trainings that cost what one of them does, by what is left of each that is not done."""
-    workers = watch.runner.plan.config.workers
-    together = max(math.fsum(left) / workers, max(left, default=0.0)) * run.flops
+    work = run.flops * math.fsum(left)
+    together = max(work / watch.lanes, run.flops * max(left, default=0.0))
+    rate = watch.flops_a_second(run) if left else math.inf
     return OutlookRow(
         TITLE,
         run.model.build().layout.size,
@@ -74,9 +77,10 @@ def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]
         count,
         len(left),
         run.flops * count,
-        run.flops * math.fsum(left),
+        work,
         watch.step_seconds(run) if left else math.nan,
-        together / watch.flops_a_second(run) / HOUR if left else 0.0,
+        together / rate / HOUR,
+        work / rate / HOUR,
     )
 
 
@@ -111,7 +115,7 @@ def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, ea
     """A row of work by which nothing is trained, of so many FLOPs each."""
     plan = watch.runner.plan
     run = planned_branches(plan)[0].run
-    rate = plan.config.workers * watch.flops_a_second(run) if left else math.inf
+    rate = watch.flops_a_second(run) if left else math.inf
     return OutlookRow(
         title,
         run.model.build().layout.size,
@@ -121,6 +125,7 @@ def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, ea
         each * count,
         each * left,
         math.nan,
+        each * left / watch.lanes / rate / HOUR,
         each * left / rate / HOUR,
         trained=False,
     )

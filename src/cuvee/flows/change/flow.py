@@ -23,6 +23,7 @@ from cuvee.study.opening import available_tokens, opened
 from cuvee.study.outlook import Outlook
 from cuvee.study.plan.material import prepare_material, source_spec
 from cuvee.study.plan.mixtures import ReferenceMixture, intended_references, over_pool, region_of
+from cuvee.study.plan.numerics import Numerics
 from cuvee.study.runner import Runner
 from cuvee.types import Json
 
@@ -64,10 +65,12 @@ def change_sources(
     """The study file with the change made, its text compared where files are given anew; nothing is written.
 
     Raises:
-        ConfigError, SourceError: the change cannot be, or text does not fit it.
+        ConfigError, SourceError: the change cannot be, text does not fit it, or the study computes on a
+            device that is not here.
     """
     config = file.config
     change.check(config)
+    Numerics.written(folder)
     if isinstance(change, Split):
         _check_text(config, change, folder.root)
 

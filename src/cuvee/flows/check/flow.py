@@ -25,6 +25,7 @@ from cuvee.study.outlook import Outlook
 from cuvee.study.plan.mixtures import carried_references
 from cuvee.study.rechecking import checking_of
 from cuvee.study.runner import Runner
+from cuvee.study.tariff import tariff_of
 
 
 def check_answer(
@@ -64,7 +65,8 @@ def outlook(
     """
     _check_asked(config, answer)
     with opened(config, folder, progress, executor, looking=True) as runner:
-        return Outlook((_checking(runner, answer).outlook(config.check.seeds),))
+        row = _checking(runner, answer).outlook(config.check.seeds)
+        return Outlook((row,), tariff=tariff_of(config, folder))
 
 
 def _check_asked(config: StudyConfig, answer: AnyDecision) -> None:

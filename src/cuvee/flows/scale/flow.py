@@ -110,7 +110,8 @@ class _Climb:
             more = CHECKED * settings.seeds - len(planned)
             stages.append(Stage("mixtures found", check.tokens, planned, more))
         watch = Stopwatch(self.runner)
-        return Outlook(tuple(watch.row(stage) for stage in stages), settings.budget_flops)
+        rows = tuple(watch.row(stage) for stage in stages)
+        return Outlook(rows, settings.budget_flops, watch.tariff)
 
     def findings(self) -> ScaleFindings:
         """Train, fit, find the optima, train those."""

@@ -264,7 +264,7 @@ class _SearchEnd:
         return (*few, *found, *findings.menu.warnings)
 
     def _seconds(self, place: int) -> float:
-        """Of processor time, for trainings."""
+        """Work time, for trainings."""
         menu = self.findings.menu
         if place not in menu.trainings:
             return float("nan")

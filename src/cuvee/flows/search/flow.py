@@ -132,7 +132,7 @@ class _Search:
         self.measuring.prepare()
         self._observe_known()
         self._runner.progress.stage("searching", self.loop.budget, "FLOPs")
-        self._runner.progress.advance(self.loop.spent)
+        self._runner.progress.done_before(self.loop.spent)
         self.loop.run(self)
         return SearchFindings(self.menu, self.loop.history, tuple(self.made), self.loop.spent, self.stopped)
 
@@ -172,7 +172,9 @@ class _Search:
             outcome.observed,
         )
         self.made.append(made)
-        self._runner.progress.advance(outcome.price)
+        progress = self._runner.progress
+        # A batch of the journal behind which another stands was made by an earlier command.
+        (progress.done_before if self.again else progress.advance)(outcome.price)
         self._runner.progress.message(
             experiment_line(self.menu, self.loop.proposer, self.made, self.loop.spent)
         )

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from cuvee.execution.tariff import HOUR, Tariff
 from cuvee.flows.search.menu import Menu
 from cuvee.quantities import flops
-from cuvee.study.outlook import HOUR, Stopwatch, in_words, known
+from cuvee.study.outlook import Stopwatch, in_words, known
 from cuvee.types import Json
 
 
@@ -34,15 +35,21 @@ class SearchOutlook:
     budget_flops: float
     hours: float
     """Wall time in which all workers spend the budget."""
+    work_hours: float
+    """The same summed over the cores or GPUs that work: what is paid for."""
+    tariff: Tariff
+    """What computes, and its price."""
 
     @property
     def statement(self) -> str:
         """In a sentence."""
         longest = self.rows[-1]
+        paid = self.tariff.words(self.work_hours)
+        priced = f" ({paid})" if paid else ""
         pool = f", {flops(self.pool_flops)} of them for the pool" if self.pool_flops else ""
         return (
             f"at most {flops(self.budget_flops)} FLOPs{pool}; a training of {longest.tokens:,} tokens takes "
-            f"{flops(longest.flops)}; about {in_words(self.hours)} on this machine"
+            f"{flops(longest.flops)}; about {in_words(self.hours)} on this machine{priced}"
         )
 
     def as_json(self) -> Json:
@@ -53,6 +60,7 @@ class SearchOutlook:
             "pool_flops": self.pool_flops,
             "budget_flops": self.budget_flops,
             "hours": self.hours,
+            "work": self.tariff.as_json(self.work_hours),
         }
 
 
@@ -74,5 +82,5 @@ def outlook_of(menu: Menu) -> SearchOutlook:
                 int((budget - menu.pool_flops) // fidelity.flops),
             )
         )
-    rate = config.workers * watch.flops_a_second(menu.example(menu.target))
-    return SearchOutlook(tuple(rows), menu.pool_flops, budget, budget / rate / HOUR)
+    work = budget / watch.flops_a_second(menu.example(menu.target)) / HOUR
+    return SearchOutlook(tuple(rows), menu.pool_flops, budget, work / watch.lanes, work, watch.tariff)

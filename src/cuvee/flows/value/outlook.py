@@ -5,6 +5,7 @@ left out; so is what a judge takes.
 """
 
 from cuvee.execution.interface import Executor
+from cuvee.execution.tariff import HOUR
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.flows.value.retraining import SELECTION_SEEDS
 from cuvee.mixture.mixture import Mixture
@@ -14,7 +15,7 @@ from cuvee.study.document_tables import pool_documents, target_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
-from cuvee.study.outlook import HOUR, Outlook, OutlookRow, Stage, Stopwatch
+from cuvee.study.outlook import Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import planned_branches, planned_seed
 from cuvee.study.runner import Runner
@@ -47,7 +48,7 @@ def outlook(
         watched = [one.name for one in IN_RUN if one.name in question.all_methods]
         if watched:
             rows.append(_watched(runner, watch, tokens, len(watched)))
-        return Outlook(tuple(rows))
+        return Outlook(tuple(rows), tariff=watch.tariff)
 
 
 def _stages(runner: Runner, question: ValueQuestion, tokens: int) -> list[Stage]:
@@ -75,6 +76,7 @@ def _watched(runner: Runner, watch: Stopwatch, tokens: int, count: int) -> Outlo
     """Trainings whose values are read. What is kept of earlier ones is not looked up."""
     run = _planned(runner, tokens).run
     flops = WATCHED * run.flops * count
+    hours = flops / watch.flops_a_second(run) / HOUR
     return OutlookRow(
         "in-run values",
         run.model.build().layout.size,
@@ -84,5 +86,6 @@ def _watched(runner: Runner, watch: Stopwatch, tokens: int, count: int) -> Outlo
         flops,
         flops,
         WATCHED * watch.step_seconds(run),
-        flops / watch.flops_a_second(run) / HOUR,
+        hours,
+        hours,
     )

@@ -28,6 +28,7 @@ from cuvee.study.file.settings import (
     LimitsSettings,
     MergingSettings,
     ModelSettings,
+    PriceSettings,
     ReferencesSettings,
     ReferenceTrainingSettings,
     ScaleSettings,
@@ -48,7 +49,8 @@ SCHEMA = 1
 LARGEST_SEED = 2**62
 """Seeds stay below, so that those of references and fresh trainings, which add to it, fit into 64 bits."""
 
-_PLACES = ("sources", "evaluations", "workers")
+_TRAININGS = ("seed_training", "branch_training", "reference_training")
+_PLACES = ("sources", "evaluations", "workers", "price")
 
 
 class StudyConfig(Settings):
@@ -58,13 +60,15 @@ class StudyConfig(Settings):
     """Version of the file format."""
     name: str = Field(default="study", min_length=1)
     """Name of the study in reports."""
-    effort: Literal["tiny", "small", "standard"] = "small"
-    """Preset of all defaults: `tiny` takes minutes on a few cores, `small` tens of minutes, `standard`
-    hours on a GPU."""
+    effort: Literal["tiny", "small", "standard", "large"] = "small"
+    """Preset of all defaults: `tiny` takes minutes on a few cores, `small` tens of minutes; on one GPU (H100)
+    `standard` takes about 20 minutes, `large` an hour."""
     seed: int = Field(default=0, ge=0, lt=LARGEST_SEED)
     """Random seed of the study."""
     workers: Count = Field(default_factory=usable_cores)
     """Number of worker processes. Default: one for each processor core."""
+    price: PriceSettings = PriceSettings()
+    """Prices of computing, for the amounts of money in plans, status and reports."""
     sources: dict[str, SourceSettings] = Field(min_length=1)
     """The data sources whose shares are decided: `name: path`, or the keys below."""
     evaluations: EvaluationsSettings = EvaluationsSettings()
@@ -309,14 +313,15 @@ class StudyConfig(Settings):
 
     @property
     def digest(self) -> str:
-        """Hash of all that was decided, where text lies and how many work aside."""
+        """Hash of all that was decided; where text lies, how many work and for what price aside."""
         left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
         said = {key: value for key, value in self.as_json().items() if key not in left_out}
         if self.search.document_values is None:  # files of before the key was known keep their digest
             del said["search"]["document_values"]
-        for name in ("seed_training", "branch_training", "reference_training"):
-            if said[name]["optimizer"] == "adamw":
-                del said[name]["optimizer"]
+        for section in _TRAININGS:  # likewise
+            for key, default in (("accumulation", 1), ("optimizer", "adamw")):
+                if said[section][key] == default:
+                    del said[section][key]
         return digest(said)
 
 

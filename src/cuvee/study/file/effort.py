@@ -25,7 +25,7 @@ SNAPSHOTS = (0.05, 0.1, 0.2, 0.35, 0.55)
 """Enough to draw the learning curve of a branch: denser where it is steep."""
 
 SHARED_RECIPE = frozenset(
-    {"tokens", "batch_tokens", "learning_rate", "warmup", "schedule", "decay"}
+    {"tokens", "batch_tokens", "accumulation", "learning_rate", "warmup", "schedule", "decay"}
     | {"weight_decay", "betas", "clip", "tail_average", "optimizer_state", "optimizer"}
 )
 """What references take over from the branches; snapshots and seeds are matters of the pool."""
@@ -53,9 +53,28 @@ EFFORTS: Mapping[str, Effort] = {
     "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 16_384, 5, 2e13),
     # some ten minutes on two cores: rank orders are meaningful
     "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 32_768, 3, 6e14),
-    # hours on a graphics processor
+    # a third of an hour on one H100; the numbers are as old as the dial, so that no study changes
     "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 131_072, 3, 1e18),
+    # an hour on one H100
+    "large": Effort(80_000_000, 512, 16_384, 32_768, 24, 4, 2000, 131_072, 3, 2e18),
 }
+"""The dial. The two for a GPU are sized by what one H100 did (training 0.73, 0.52 and 0.34 million tokens a
+second at 10, 30 and 130 million parameters, between them by the power law; merges 1.0 million), on eight
+sources of which each has an evaluation. Million tokens, and seconds:
+
+| stage | standard | s | large | s |
+|---|---:|---:|---:|---:|
+| seed model | 40 | 68 | 160 | 409 |
+| 8 branches | 40 | 68 | 160 | 409 |
+| 24 references | 120 | 204 | 480 | 1226 |
+| 4 replicates | 20 | 34 | 80 | 204 |
+| check, 3 mixtures x 3 | 45 | 76 | 180 | 460 |
+| merges of 2,000 candidates, on a part, the best on all | 517 | 517 | 517 | 517 |
+| three descents, members, measuring, snapshots | 108 | 108 | 108 | 108 |
+| sum | | 1076 | | 3333 |
+
+Reading, and starting and compiling some eight stages, come to it: two to four minutes then. `cuvee scale` and
+`cuvee search` have budgets of their own, `ladder_flops`: 3.6 hours at `standard` and 2.7 at `large`."""
 DEFAULT_EFFORT = "small"
 
 
@@ -76,7 +95,7 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     # Branches go on as the seed model was trained.
     common: dict[str, Any] = {"learning_rate": rate, "batch_tokens": effort.batch_tokens} | {
         key: seed_training[key]
-        for key in ("learning_rate", "batch_tokens")
+        for key in ("learning_rate", "batch_tokens", "accumulation")
         if _number(seed_training.get(key))
     }
     if "optimizer" in seed_training:

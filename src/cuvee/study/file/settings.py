@@ -6,6 +6,7 @@ Relative paths are resolved against the folder that the validation context names
 """
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -206,6 +207,9 @@ class TrainingSettings(Settings):
     """Fraction of training, at its end, in which a wsd schedule decays to zero."""
     batch_tokens: Count
     """Tokens per optimizer step."""
+    accumulation: Count = 1
+    """Parts in which a batch is computed, one after the other: more parts need less memory. Must divide the
+    sequences of a batch."""
     weight_decay: NonNegative = 0.1
     """Decoupled weight decay (AdamW), applied to matrices only."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -407,6 +411,30 @@ class SearchSettings(Settings):
     tolerance: NonNegative = 0.002
     """Stop when the probability that another mixture is better by more than this (nats per token) is below
     5 %. 0 spends the whole budget."""
+
+
+class PriceSettings(Settings):
+    """Prices of computing. Plans, `cuvee status` and reports then give amounts of money; no result depends on
+    them."""
+
+    gpu_hour: NonNegative | None = None
+    """Price of one GPU for one hour, used where the study computes on a GPU. Without it, no amounts are
+    given."""
+    core_hour: NonNegative | None = None
+    """Price of one processor core for one hour, used where the study computes on cores. Without it, no
+    amounts are given."""
+    currency: str = "USD"
+    """Currency of both, up to eight letters or one sign."""
+
+    @field_validator("currency")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if not _CURRENCY.fullmatch(value):
+            raise ValueError(f"must be up to eight letters, such as EUR, or one sign, not {value!r}")
+        return value
+
+
+_CURRENCY = re.compile(r"[A-Za-z]{1,8}|[$€£¥₹]")
 
 
 class LimitsSettings(Settings):

@@ -1,16 +1,10 @@
 """From what the user wrote to the runs that have to be made. Plans only; nothing is trained."""
 
-import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
-
-import torch
 
 from cuvee.errors import ConfigError
-from cuvee.files import write_json
 from cuvee.merging.roster import Member
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
@@ -25,6 +19,7 @@ from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.settings import ReferenceTrainingSettings, TrainingSettings
 from cuvee.study.plan.job import Bench, EvaluationRef
 from cuvee.study.plan.material import Material
+from cuvee.study.plan.numerics import Numerics
 from cuvee.training.recipe import ADAMW, Recipe
 from cuvee.training.run import ModelSpec, Start, TrainingRun
 
@@ -38,69 +33,6 @@ model of 0.4M: with a twentieth it ended 0.25 nats higher, and trainings differe
 
 EPOCHING_OFF = "Simulated epoching is off: small runs repeat sources less often than the target run will."
 """What reports say then."""
-
-COMPILE_FROM_FLOPS = 5e12
-"""Training below this would not win back the 20 to 40 seconds that compiling takes."""
-
-
-@dataclass(frozen=True)
-class Numerics:
-    """How numbers are computed. Decided once a study, since another choice gives other bytes."""
-
-    dtype: Literal["float32", "bfloat16"]
-    compiled: bool
-    device: str
-    stacked: int = 0
-    """Branches and references that are trained at once (``training/together.py``); 1 records a step of one, 0
-    leaves both out. Not chosen by itself: it has not been run on a GPU yet."""
-
-    def __post_init__(self) -> None:
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"dtype {self.dtype!r} is neither float32 nor bfloat16")
-        if not isinstance(self.compiled, bool):
-            raise ValueError(f"compiled {self.compiled!r} is neither true nor false")
-        if type(self.stacked) is not int or self.stacked < 0:
-            raise ValueError(f"stacked {self.stacked!r} is no number of models")
-        torch.device(self.device)  # raises where there is no device of that kind
-
-    @classmethod
-    def of(cls, folder: StudyFolder, training_flops: float) -> "Numerics":
-        """The choice written down in the study; chosen for this machine where there is none.
-
-        bfloat16 where the hardware multiplies it (measured: without such units it is ten times slower
-        than float32), compiled where a C++ compiler is at hand and the work is long enough.
-        """
-        file = folder.numerics
-        if file.is_file():
-            try:
-                written = cls(**json.loads(file.read_text(encoding="utf-8")))
-            except (ValueError, TypeError, RuntimeError, RecursionError) as error:
-                raise ConfigError(f"{file}: damaged ({error}); delete it to have it chosen anew") from error
-            written._check_device(file)
-            return written
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        compiler = device == "cuda" or shutil.which("g++") is not None or shutil.which("c++") is not None
-        choice = cls(
-            dtype="bfloat16" if device == "cuda" or _multiplies_bfloat16() else "float32",
-            compiled=compiler and training_flops >= COMPILE_FROM_FLOPS,
-            device=device,
-        )
-        write_json(file, vars(choice))
-        return choice
-
-    def _check_device(self, file: Path) -> None:
-        if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(
-                f"{file}: the study computes on {self.device}, and this machine has no such device. Go on "
-                "where "
-                'there is one, or say "cpu" there: what is trained stays, and the rest is rounded otherwise'
-            )
-
-
-def _multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16 products (AVX-512 BF16 or AMX)."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -347,6 +279,11 @@ class Plan:
             raise ConfigError(
                 f"batch_tokens {settings.batch_tokens} must be at least model.context_length {context}"
             )
+        if settings.batch_tokens // context % settings.accumulation:
+            raise ConfigError(
+                f"accumulation {settings.accumulation} must divide the {settings.batch_tokens // context} "
+                f"sequences of a batch (batch_tokens {settings.batch_tokens}, model.context_length {context})"
+            )
         steps = _steps(settings)
         recipe = Recipe(
             steps=steps,
@@ -360,6 +297,7 @@ class Plan:
             beta1=settings.betas[0],
             beta2=settings.betas[1],
             clip=settings.clip,
+            accumulation=settings.accumulation,
             dtype=self.model.dtype,
             compiled=self.model.compiled,
             optimizer=settings.optimizer,

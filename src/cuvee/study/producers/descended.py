@@ -5,7 +5,6 @@ It stops when its gap is below ``TOLERANCE``, or after ``MOST_EVALUATIONS`` pass
 one of ``PART`` windows: the price of 15 forward passes over all of them.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.race import PART
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor, Report
+from cuvee.execution.work_time import WorkTime
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.registry import MERGERS
 from cuvee.mixture.mirror_descent import Optimum
@@ -101,7 +101,7 @@ class DescentTask:
 
 @dataclass(frozen=True, eq=False)
 class Descended:
-    """Where a descent ended, with the scores there [D], and processor seconds."""
+    """Where a descent ended, with the scores there [D], and work time of the device."""
 
     optimum: Optimum
     scores: Scores
@@ -110,11 +110,11 @@ class Descended:
 
 def descend(task: DescentTask, report: Report) -> Descended:
     """Job: reports one descent."""
-    began, loss, one = time.process_time(), task.loss, task.descent
+    work, loss, one = WorkTime.begin(task.bench.model.device), task.loss, task.descent
     optimum = loss.optimum(one.region, one.start, tolerance=TOLERANCE, max_evaluations=MOST_EVALUATIONS)
     report(1, f"loss {optimum.value:.4f}")
     weights = optimum.mixture.shares @ loss.pool.roster.spread(one.region.names)
-    return Descended(optimum, loss.estimated(weights), time.process_time() - began)
+    return Descended(optimum, loss.estimated(weights), work.seconds)
 
 
 @dataclass(frozen=True, eq=False)

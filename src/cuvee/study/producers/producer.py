@@ -18,7 +18,7 @@ RequestT = TypeVar("RequestT", contravariant=True)
 
 @dataclass(frozen=True)
 class Spent:
-    """Processor time that was spent on a run."""
+    """Work time that was spent on a run: of cores, or of GPUs where the study computes there."""
 
     key: str
     stage: str

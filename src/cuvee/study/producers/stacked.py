@@ -2,23 +2,33 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
-from cuvee.errors import NonFiniteLoss
+from cuvee.errors import NonFiniteLoss, OutOfMemory
 from cuvee.execution.interface import Executor
 from cuvee.progress import Progress
 from cuvee.study.plan.job import train_together
+from cuvee.study.plan.numerics import fewer_stacked
+from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.producer import Results, Spent
 from cuvee.training.run import TrainingRun
 from cuvee.training.together import shape_of
 
+T = TypeVar("T")
+
 
 def stacked(
-    tasks: Sequence[Planned], key: Callable[[Planned], str], executor: Executor, progress: Progress
+    plan: Plan,
+    tasks: Sequence[Planned],
+    key: Callable[[Planned], str],
+    executor: Executor,
+    progress: Progress,
 ) -> Iterator[Results]:
     """Carry out what can be stacked; yields the time that each run took.
 
     Args:
+        plan: of the study.
         tasks: what is to be trained.
         key: under which the store keeps one.
         executor: where.
@@ -26,6 +36,7 @@ def stacked(
 
     Raises:
         NonFiniteLoss: a run diverged, after all others of its stack have come to their end.
+        OutOfMemory: a stack does not fit; half as many models are written down for the next command.
     """
     by_run = {one.run.key: one for one in tasks}
     stacks = _stacks(tasks)
@@ -33,13 +44,22 @@ def stacked(
     def note(index: int, amount: float, text: str) -> None:
         progress.advance(amount, f"{len(stacks[index])} models together: {text}")
 
-    for _, found in executor.map(train_together, stacks, note):
+    for _, found in _carried_out(plan, executor.map(train_together, stacks, note)):
         for name, seconds in found.items():
             if not isinstance(seconds, NonFiniteLoss):
                 yield Results((), Spent(key(by_run[name]), by_run[name].role, seconds))
         for failure in found.values():
             if isinstance(failure, NonFiniteLoss):
                 raise failure
+
+
+def _carried_out(plan: Plan, results: Iterator[T]) -> Iterator[T]:
+    try:
+        yield from results
+    except OutOfMemory as error:
+        if smaller := fewer_stacked(plan.folder):
+            raise OutOfMemory(f"{smaller}. {error}") from error
+        raise
 
 
 def _stacks(tasks: Sequence[Planned]) -> list[list[TrainingRun]]:

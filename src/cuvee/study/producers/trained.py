@@ -53,7 +53,7 @@ class Trainings(Producer[Planned]):
         drop_damaged_states(tasks, progress)
         measured_only = all(one.run.done for one in tasks)
         self._announce(tasks, progress)
-        yield from stacked(tasks, self.key, executor, progress)
+        yield from stacked(self.plan, tasks, self.key, executor, progress)
         for one, measured in carried_out(train_and_measure, self.plan, tasks, executor, progress):
             if measured_only:
                 progress.advance(1, one.sources)
@@ -63,7 +63,8 @@ class Trainings(Producer[Planned]):
         tokens = [one.run.recipe.tokens for one in tasks if not one.run.done]
         progress.stage(self.title, sum(tokens) or len(tasks), "tokens" if tokens else "models")
         folder = self.plan.folder
-        progress.advance(sum(saved_step(folder, one.run.key) * one.run.recipe.batch_tokens for one in tasks))
+        saved = (saved_step(folder, one.run.key) * one.run.recipe.batch_tokens for one in tasks)
+        progress.done_before(sum(saved))
 
 
 def trained_key(plan: Plan, run: TrainingRun) -> str:
