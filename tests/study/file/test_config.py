@@ -102,6 +102,59 @@ def test_how_branches_are_merged_is_no_part_of_the_digest_where_studies_had_no_c
     assert (parsed().merging.key, other.merging.key) == ({}, {"merging": "other"})
 
 
+def test_whether_the_order_survives_is_no_part_of_the_digest_until_somebody_says_so() -> None:
+    digests = {
+        "tiny": "84bbc28ee1198db2",
+        "small": "4a1212f2d5e25683",
+        "standard": "6d477345ebc4297b",
+    }  # as they were before there was the section
+    for effort, known in digests.items():
+        config = parsed(effort=effort)
+        assert config.digest == known
+        by_hand = parsed(effort=effort, order={"mixtures": config.order.mixtures})
+        assert by_hand.digest == parsed(effort=effort, order={}).digest == known
+        assert parsed(effort=effort, order={"mixtures": 5}).digest != known
+    assert parsed(order={"tokens": 3}).digest != digests["small"]
+
+
+def test_the_order_is_examined_from_standard_on() -> None:
+    orders = {effort: parsed(effort=effort).order for effort in EFFORTS}
+    assert {effort: one.mixtures for effort, one in orders.items()} == {"tiny": 0, "small": 0, "standard": 8}
+    config = parsed(effort="standard")
+    assert config.replicates == 8 > config.references.replicates
+    assert config.other_conditions == {
+        "other learning rate": 0.25,
+        "other tokens": 2.0,
+        "other size": 0.5,
+    }
+    assert parsed().other_conditions == {} and parsed().replicates == parsed().references.replicates
+    some = parsed(order={"mixtures": 4, "tokens": 1, "parameters": 1.0})
+    assert some.other_conditions == {"other learning rate": 0.25}
+    # As many as there are, unless they are too few.
+    few = parsed(effort="standard", references={"count": 6})
+    assert (few.order.mixtures, few.digest) == (
+        6,
+        parsed(effort="standard", references={"count": 6.0}).digest,
+    )
+    assert parsed(effort="standard", references={"count": 3, "replicates": 1}).order.mixtures == 0
+    given = parsed(effort="standard", model={"folder": "model"})
+    assert set(given.other_conditions) == {"other learning rate", "other tokens"}
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ({"mixtures": 3}, "order.mixtures: 3 have no rank correlation: give at least 4, or 0"),
+        ({"mixtures": 13}, "order.mixtures: 13 of 12 references"),
+        ({"mixtures": 4, "tokens": 0}, "order.tokens: "),
+        ({"rate": 2}, 'order: unknown key "rate"'),
+    ],
+)
+def test_orders_that_make_no_sense(order: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parsed(order=order)
+
+
 def test_the_methods_of_merging_are_those_of_the_table() -> None:
     known = get_args(settings.MergingSettings.model_fields["method"].annotation)
     assert known == tuple(MERGERS)

@@ -29,6 +29,7 @@ def warnings_of(findings: Findings, judge: Judge, geometry: Geometry, plan: Plan
                 *_overlap(plan),
                 *_repetition(plan),
                 *_far_from_target(plan),
+                *_order_not_seen(findings, plan),
             ]
         )
     )
@@ -129,4 +130,16 @@ def _far_from_target(plan: Plan) -> Iterator[str]:
         yield (
             f"The target run has {far} of the trainings here, and nothing was trained in between: the best "
             "mixture may be another there. `cuvee scale` shows how it moves."
+        )
+
+
+def _order_not_seen(findings: Findings, plan: Plan) -> Iterator[str]:
+    """Conditions that were asked for, and that nothing was trained under."""
+    asked = plan.config.order
+    if asked.mixtures and findings.order is None:
+        yield "Too few mixtures can be trained to see whether their order survives other conditions."
+    elif asked.mixtures and asked.parameters != 1.0 and plan.config.model.folder is not None:
+        yield (
+            "Whether the order of mixtures survives another size was not examined: the model is a given "
+            "checkpoint, which has one."
         )

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cuvee.study.file.settings import FEWEST_ORDERED
+
 SEED_TOKENS_PER_PARAMETER = 2.0
 """Enough for branches to stay in one basin; ten times less than a compute-optimal model."""
 BRANCH_TOKENS_PER_PARAMETER = 0.25
@@ -44,17 +46,19 @@ class Effort:
     candidates: int
     evaluation_tokens: int
     check_seeds: int
+    ordered: int
+    """References that are trained again under other conditions."""
     ladder_flops: float
     """What `cuvee scale` may take, and `cuvee search`."""
 
 
 EFFORTS: Mapping[str, Effort] = {
     # minutes on two cores: what a study is, on a model that hardly learns
-    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 16_384, 5, 2e13),
+    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 16_384, 5, 0, 2e13),
     # some ten minutes on two cores: rank orders are meaningful
-    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 32_768, 3, 6e14),
+    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 32_768, 3, 0, 6e14),
     # hours on a graphics processor
-    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 131_072, 3, 1e18),
+    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 131_072, 3, 8, 1e18),
 }
 DEFAULT_EFFORT = "small"
 
@@ -100,6 +104,7 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
         "references": {"count": effort.references, "replicates": effort.replicates},
         "candidates": {"count": effort.candidates},
         "check": {"seeds": effort.check_seeds},
+        "order": {"mixtures": ordered(_text(raw.get("effort")), _references(raw, effort))},
         "scale": {"budget_flops": climb},
         "search": {"budget_flops": climb},
     }
@@ -112,6 +117,13 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def ordered(effort: str, references: int) -> int:
+    """References that are trained again under other conditions unless the study file says how many; 0 where
+    there are too few."""
+    count = min(EFFORTS.get(effort, EFFORTS[DEFAULT_EFFORT]).ordered, references)
+    return count if count >= FEWEST_ORDERED else 0
+
+
 def learning_rate(parameters: float) -> float:
     """2e-3 at 1.3 million parameters, falling with the fourth root of the size, at most 3e-3."""
     return float(_two_digits(min(3e-3, 2e-3 * (1.3e6 / parameters) ** 0.25)))
@@ -120,6 +132,11 @@ def learning_rate(parameters: float) -> float:
 def _two_digits(value: float) -> float | int:
     digits = 1 - math.floor(math.log10(value))
     return int(round(value, digits)) if digits <= 0 else round(value, digits)
+
+
+def _references(raw: Mapping[str, Any], effort: Effort) -> int:
+    """How many there are; a wrong type is left for the validation to report."""
+    return int(_number(_section(raw, "references").get("count", effort.references)) or 0)
 
 
 def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
