@@ -4,8 +4,8 @@ Sixteen mixtures of six real domains are trained at two sizes, two learning rate
 A user decides at one of them; the table says how far the order there is that of every other. Beside them
 stand merges and ensembles of pools whose branches were trained at the usual rate, at a quarter of it, and at
 tiny rates, which are published to rank recipes of larger models best (arXiv 2512.24503). Everything lies
-under ``.bench/order``: a stopped benchmark goes on where it was. About 25 minutes on two free cores from
-nothing.
+under ``.bench/order``: a stopped benchmark goes on where it was. Estimated: 20 to 25 minutes on two free
+cores that multiply bfloat16, 40 on others.
 """
 
 import json

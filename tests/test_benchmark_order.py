@@ -1,5 +1,6 @@
 """The benchmark of orders at a toy scale: every row is there, and a second run trains nothing."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,13 @@ QUICK = {
     "references": {"count": 0, "replicates": 0},
     "evaluation_tokens": 128,
 }
+PROXIES = (
+    "merge",
+    "ensemble",
+    "mean of the branches' losses",
+    "merge, float32",
+    "ensemble, float32",
+)
 
 
 def test_a_row_says_how_it_orders_the_others() -> None:
@@ -30,6 +38,8 @@ def test_a_row_says_how_it_orders_the_others() -> None:
 @pytest.mark.slow
 def test_the_whole_at_a_toy_scale(tmp_path: Path) -> None:
     folder = write_study(tmp_path, **QUICK)
+    numerics = {"dtype": "bfloat16", "compiled": False, "device": "cpu"}
+    (tmp_path / "numerics.json").write_text(json.dumps(numerics))
     study = OrderStudy(
         StudyConfig.load(folder.root),
         folder,
@@ -44,9 +54,7 @@ def test_the_whole_at_a_toy_scale(tmp_path: Path) -> None:
     cells = table.columns[1:9]
     assert len(set(cells)) == 8 and [row[0] for row in table.rows[:8]] == list(cells)
     assert {str(row[0]) for row in table.rows[8:]} == {
-        f"{proxy}, pool at {rate:g}"
-        for proxy in ("merge", "ensemble", "mean of the branches' losses")
-        for rate in study.branch_rates
+        f"{proxy}, pool at {rate:g}" for proxy in PROXIES for rate in study.branch_rates
     }
     assert all(row[place + 1] is None for place, row in enumerate(table.rows[:8]))
     before, listener = hashes(folder.checkpoints), Listener()

@@ -33,10 +33,10 @@ Survival = Literal["survives", "does not survive", "cannot be said"]
 SURVIVES_FROM = 0.9
 """Least share of the pairs that differ to keep their order, for the order to survive."""
 FEWEST_PAIRS = 5
-"""Pairs that differ below which nothing is said: they are those of three or four mixtures."""
+"""Pairs that differ below which nothing is said: so few hang on one or two mixtures."""
 FEWEST_SWAPS = 2
-"""Pairs that change places below which an order is not lost: of twenty pairs that are equal there, one will
-seem to differ the other way."""
+"""Pairs that change places below which an order is not lost: at 95 %, one of forty pairs that are equal there
+seems to differ the other way."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ from cuvee.report.wording import interval_of, plain, plain_ends, plain_percent
 
 
 def order_printout(order: MixtureOrder | None, confidence: float) -> Printout:
-    """The sentence and its table, where some references were trained under other conditions."""
+    """The sentence, unless the first lines have it, and its table; nothing where nobody asked."""
     if order is None:
         return ()
     columns = ("trained again with", "order", "pairs", "keep it", "rank correlation", interval_of(confidence))
     table = Grid(f"The order of {order.mixtures} mixtures", columns, tuple(map(_row, order.rows)))
-    return order.statement, table
+    return (table,) if order.lost else (order.statement, table)
 
 
 def _row(row: OrderRow) -> tuple[str, ...]:

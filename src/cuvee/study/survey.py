@@ -36,7 +36,7 @@ from cuvee.study.outdated import outdated_files
 from cuvee.study.plan.agenda import Agenda, Intended
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
 
-_TITLES = {
+TITLES = {
     SEED: "seed model",
     BRANCH: "pool of branches",
     REFERENCE: "reference runs",
@@ -46,6 +46,7 @@ _TITLES = {
     OTHER_TOKENS: "references on other tokens",
     OTHER_SIZE: "references of another size",
 }
+"""What roles of trainings are called in a table of stages."""
 _ALSO = {REFERENCE: (CARRIED,), REPLICATE: (CARRIED_AGAIN,)}
 """Roles of the same models after their sources were split or merged."""
 ARMS = 3
@@ -114,7 +115,7 @@ def _stage(
     if len(intended) >= count:
         count, whole = len(intended), whole & intended
     part = math.fsum(part for one, part in under_way.items() if one.role in roles)
-    return StageStatus(_TITLES[role], min(len(whole) + part, float(count)), count, "models")
+    return StageStatus(TITLES[role], min(len(whole) + part, float(count)), count, "models")
 
 
 def _flops(runs: Iterable[Run]) -> float:

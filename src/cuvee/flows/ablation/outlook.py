@@ -16,7 +16,7 @@ from cuvee.study.pooling import planned_branches, planned_seed
 from cuvee.study.producers.descended import STAGE as OPTIMUM
 from cuvee.study.producers.descended import descent_flops
 from cuvee.study.runner import Runner
-from cuvee.study.survey import ARMS
+from cuvee.study.survey import ARMS, TITLES
 from cuvee.training.run import TrainingRun
 
 
@@ -44,7 +44,7 @@ def ablation_outlook(
     rows = [_trained(watch, title, planned) for title, planned in stages.items() if planned]
     others = [one for stage in order for one in stage]
     under = {role: [one for one in others if one.role == role] for role in ORDER}
-    again = [_trained(watch, role, planned) for role, planned in under.items() if planned]
+    again = [_trained(watch, TITLES[role], planned) for role, planned in under.items() if planned]
     scoring = _scoring(runner, watch), _optimum(runner, watch)
     # Other conditions change no pick.
     check = _check(runner, watch, any(row.left for row in rows))

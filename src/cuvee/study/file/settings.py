@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from cuvee.honesty.statistics import MINIMUM_ROWS
+
 Count = Annotated[int, Field(gt=0)]
 NonNegativeCount = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -313,8 +315,8 @@ class CheckSettings(Settings):
     """Number of training runs for each mixture (paired seeds); 0 leaves the decision unchecked."""
 
 
-FEWEST_ORDERED = 4
-"""Mixtures below which a rank correlation is not defined (``honesty/statistics.py``)."""
+FEWEST_ORDERED = MINIMUM_ROWS
+"""Mixtures below which there is no rank correlation."""
 
 
 class OrderSettings(Settings):
