@@ -85,7 +85,8 @@ class StudyConfig(Settings):
     branch_training: BranchTrainingSettings
     """Training of the pool: one branch of the seed model for each unit of data. With a tiny `learning_rate`
     (1e-5 to 1e-6), which is published to rank the recipes of larger models best (arXiv 2512.24503), give
-    `reference_training.learning_rate` its usual value: it is taken from here otherwise."""
+    `reference_training.learning_rate` its usual value, as it is taken from here otherwise, and say float32 in
+    `numerics.json` (docs/trust.md)."""
     reference_training: ReferenceTrainingSettings
     """Training of the reference runs. Missing keys are those of the branches."""
     merging: MergingSettings = MergingSettings()

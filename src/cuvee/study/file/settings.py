@@ -256,8 +256,9 @@ class BranchTrainingSettings(ReferenceTrainingSettings):
     A lower learning rate than that of the references (a quarter to a half) ranks mixtures with the same
     number of sources better; the full rate ranks mixtures with different numbers of sources better. Tiny
     rates (1e-5 to 1e-6) are published to rank the recipes of larger models best (arXiv 2512.24503): merges
-    are then exact to first order, but mixtures hardly differ. Missing keys of `reference_training` are those
-    here: give its own `learning_rate` as well, or references are trained as gently.
+    are then exact to first order, but mixtures hardly differ, so that `numerics.json` must say float32.
+    Missing keys of `reference_training` are those here: give its own `learning_rate` as well, or references
+    are trained as gently.
     """
 
     snapshots: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
