@@ -6,6 +6,7 @@ from operator import mul
 from random import Random
 
 from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.ablation.order import MixtureOrder, OrderRow
 from cuvee.decisions.ablation.result import (
     ALL_REFERENCES,
     TARGET,
@@ -262,6 +263,16 @@ def large(sources: int = 24, evaluations: int = 30, members: int = 24, reference
                 {name: score[i] for name, score in scores.items()},
             )
             for i in range(references)
+        ),
+        order=MixtureOrder(
+            8,
+            0.0031,
+            (
+                OrderRow("seed", math.nan, math.nan, "survives", 28, 21, 21, 1.0, 1.0, 0.95, 0.83, 0.99),
+                OrderRow("learning rate", 5e-4, 0.25, "survives", 28, 18, 17, 0.86, 1.0, 0.9, 0.74, 0.96),
+                OrderRow("tokens", 2.8e9, 2.0, "does not survive", 28, 14, 9, 0.5, 0.79, 0.41, 0.1, 0.66),
+                OrderRow("parameters", 3.5e7, 0.497, "cannot be said", 28, 2, 2, 1.0, 1.0, 0.5, -0.1, 0.8),
+            ),
         ),
         ledger=(
             LedgerRow("seed", "trained", 1, 2.1e17, 5400.0),

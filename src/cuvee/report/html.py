@@ -41,7 +41,7 @@ _PIECE = re.compile(r".{1,18}?(?:[\W_]{1,3}|\Z)|.{18}", re.DOTALL)
 def render_html(view: StudyView) -> str:
     """The page as text. The same view gives the same bytes.
 
-    Cost: milliseconds; some 60 kB for a handful of sources, under 300 kB for 24 sources and 30 evaluations.
+    Cost: milliseconds; some 60 kB for a handful of sources, some 300 kB for 24 sources and 30 evaluations.
     """
     return _rendered("page.html.j2", view)
 
@@ -130,6 +130,7 @@ def _environment() -> Environment:
         wording.signed,
         wording.correlation,
         wording.interval,
+        wording.ordered,
         wording.percent,
         wording.worth,
         wording.quantity,

@@ -30,6 +30,7 @@ def render_markdown(view: StudyView) -> str:
         _section("What each source does to the target", _effects(view)),
         _section("Where the proxies have their optimum", *_optima(view)),
         _section("Honesty", _belief(view), _honesty(view), _calibrators(view)),
+        _section("Does the order survive?", *_order(view)),
         _section("Mixtures tied with the pick", _tied(view)),
         _section("Runs worth making next", _next_runs(view)),
         _section("What it cost", _ledger(view)),
@@ -244,6 +245,36 @@ def _calibrators(view: StudyView) -> str:
         for row in view.decision.calibrators
     ]
     return _table(("calibrator", "error on the target", "Spearman"), rows)
+
+
+def _order(view: StudyView) -> tuple[str, ...]:
+    order = view.decision.order
+    if order is None:
+        return ()
+    rows = [
+        (
+            escape(row.setting),
+            row.survival,
+            f"{row.differing} of {row.pairs}",
+            str(row.kept),
+            wording.interval(row.kept_low, row.kept_high, wording.percent),
+            wording.correlation(row.spearman),
+            wording.interval(row.spearman_low, row.spearman_high, wording.correlation),
+            wording.correlation(order.ceiling),
+        )
+        for row in order.rows
+    ]
+    heads = (
+        "trained again with",
+        "the order",
+        "pairs that differ",
+        "keep their order",
+        "interval",
+        "rank correlation",
+        "interval",
+        "ceiling",
+    )
+    return escape(order.statement), escape(wording.ordered(order)), _table(heads, rows, left=2)
 
 
 def _tied(view: StudyView) -> str:

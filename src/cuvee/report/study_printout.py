@@ -3,6 +3,7 @@
 from cuvee.report.answers_printout import answers_printout
 from cuvee.report.check_printout import check_grids
 from cuvee.report.mixture_printout import mixture_grid
+from cuvee.report.order_printout import order_printout
 from cuvee.report.printout import Grid, Printout, first_lines, warned
 from cuvee.report.view import LossRow, StudyView
 from cuvee.report.wording import interval_of, plain, plain_ends
@@ -16,6 +17,7 @@ def study_printout(view: StudyView) -> Printout:
         mixture_grid("Mixture", view.mixture, decision.confidence),
         _losses(view),
         *check_grids(decision.check),
+        *order_printout(decision.order, decision.confidence),
         *warned(decision.warnings),
         *answers_printout(view.answers),
     )

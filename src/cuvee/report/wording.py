@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cuvee.decisions.ablation.order import MixtureOrder
 from cuvee.decisions.ablation.result import ProxyOptimum
 from cuvee.decisions.check import BaselineComparison
 from cuvee.decisions.disagreement import share_words
@@ -85,6 +86,16 @@ def descents(optimum: ProxyOptimum) -> str:
     ended = f"{len(optimum.ends)} descents from different mixtures ended within {apart} nats of each other"
     lower = "" if math.isfinite(optimum.gap) else "; a candidate lies lower than all of them"
     return f"The loss of a {optimum.proxy} is not convex: {ended}{lower}."
+
+
+def ordered(order: MixtureOrder) -> str:
+    """How the order of mixtures was judged."""
+    return (
+        f"{order.mixtures} references, the first of the design, were trained again with one thing changed. "
+        "Pairs count that differ beyond noise both times. One training varies by "
+        f"{number(order.noise, 4)} nats per token, what a seed does to all mixtures left out; under other "
+        "conditions it is taken to vary as much. Two seeds give the ceiling of rank correlations."
+    )
 
 
 def correlation(value: float) -> str:

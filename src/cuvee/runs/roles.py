@@ -34,8 +34,15 @@ SELECTED = "selected"
 sources."""
 OTHER_RECIPE = "other recipe"
 """Made by another recipe than what the study compares."""
+OTHER_RATE, OTHER_TOKENS, OTHER_SIZE = "other learning rate", "other tokens", "other size"
+"""References trained again under one other condition, to see whether the order of mixtures survives."""
+OTHER_SEED_MODEL = "seed of another size"
+"""What references of another size start from."""
 
 PARTS = (SEED, BRANCH, SNAPSHOT)
 """Roles of runs that others are made from. They read a slice of their sources: the seed's part, or a unit."""
 LADDER = (RUNG, CHECK)
 """Roles of the runs of a ladder."""
+OTHER_CONDITIONS = (OTHER_RATE, OTHER_TOKENS, OTHER_SIZE)
+ORDER = (OTHER_SEED_MODEL, *OTHER_CONDITIONS)
+"""Roles of the runs by which the order of mixtures is judged."""

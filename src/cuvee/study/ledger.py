@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cuvee.decisions.ablation.result import LedgerRow
-from cuvee.runs.roles import ASKED, BRANCH, DESCENT, FRESH, OPTIMUM, REFERENCE, REPLICATE, SEED
+from cuvee.runs.roles import ASKED, BRANCH, DESCENT, FRESH, OPTIMUM, ORDER, REFERENCE, REPLICATE, SEED
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.plan.plan import Plan
@@ -17,7 +17,7 @@ _FOUND = (DESCENT, OPTIMUM)
 """Roles of the search for the merge's own optimum."""
 _NOT_COMPARED = (*_FOUND, ASKED)
 """Roles of merges and ensembles that no candidate of the study asked for."""
-_STAGES = (SEED, BRANCH, REFERENCE, REPLICATE, FRESH)
+_STAGES = (SEED, BRANCH, REFERENCE, REPLICATE, *ORDER, FRESH)
 
 
 def ledger(store: RunStore) -> tuple[LedgerRow, ...]:

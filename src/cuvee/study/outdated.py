@@ -14,7 +14,7 @@ from cuvee.yaml_file import read_yaml
 if TYPE_CHECKING:
     from cuvee.decisions.answers.recommendation import Recommendation
 
-_SECTIONS = ("scale", "search")
+_SECTIONS = ("scale", "search", "order")
 _ASKED = ("budget_flops", "method")
 """Keys of the answer of a search that the command line may have put in place of the study file's."""
 _OTHER_FILE = "another study file, or by another version of cuvee"

@@ -19,6 +19,10 @@ from cuvee.runs.roles import (
     CARRIED_AGAIN,
     FRESH,
     LADDER,
+    OTHER_RATE,
+    OTHER_SEED_MODEL,
+    OTHER_SIZE,
+    OTHER_TOKENS,
     REFERENCE,
     REPLICATE,
     SEED,
@@ -34,12 +38,17 @@ from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
 from cuvee.study.tariff import tariff_of
 from cuvee.study.untried import untried
 
-_TITLES = {
+TITLES = {
     SEED: "seed model",
     BRANCH: "pool of branches",
     REFERENCE: "reference runs",
     REPLICATE: "replicates of references",
+    OTHER_SEED_MODEL: "seed model of another size",
+    OTHER_RATE: "references at another rate",
+    OTHER_TOKENS: "references on other tokens",
+    OTHER_SIZE: "references of another size",
 }
+"""What roles of trainings are called in a table of stages."""
 _ALSO = {REFERENCE: (CARRIED,), REPLICATE: (CARRIED_AGAIN,)}
 """Roles of the same models after their sources were split or merged."""
 ARMS = 3
@@ -79,11 +88,14 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
 def _wanted(config: StudyConfig) -> dict[str, int]:
     """Role -> models of it that the study needs."""
     units = sum(config.sources[name].units for name in config.pool_sources)
+    others = config.other_conditions
     return {
         SEED: 1 if config.seed_training.tokens else 0,
         BRANCH: units * config.branch_training.seeds,
         REFERENCE: config.references.count,
-        REPLICATE: config.references.replicates,
+        REPLICATE: config.replicates,
+        OTHER_SEED_MODEL: int(OTHER_SIZE in others),
+        **dict.fromkeys(others, config.order.mixtures),
     }
 
 
@@ -109,7 +121,7 @@ def _stage(
     if len(intended) >= count:
         count, whole = len(intended), whole & intended
     part = math.fsum(part for one, part in under_way.items() if one.role in roles)
-    return StageStatus(_TITLES[role], min(len(whole) + part, float(count)), count, "models")
+    return StageStatus(TITLES[role], min(len(whole) + part, float(count)), count, "models")
 
 
 def _flops(runs: Iterable[Run]) -> float:

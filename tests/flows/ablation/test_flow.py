@@ -371,6 +371,21 @@ def test_trainings_that_unlearn_are_named_first(
     assert decision.verdict.standing != "confirmed"
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_branches_that_hardly_move_are_not_scored_in_few_digits_in_silence(
+    tmp_path: Path, dtype: str
+) -> None:
+    """At 1e-6 the merges of branches differ by less than bfloat16 rounds their losses."""
+    gentle = {
+        "branch_training": {"tokens": 2 * 256, "batch_tokens": 256, "learning_rate": 1e-6},
+        "reference_training": {"learning_rate": 3e-3},
+    }
+    folder = write_study(tmp_path, **QUICK | gentle)
+    folder.numerics.write_text(json.dumps({"dtype": dtype, "compiled": False, "device": "cpu"}))
+    said = [line for line in run(folder).warnings if "rounds away much of what merges differ by" in line]
+    assert len(said) == (dtype == "bfloat16")
+
+
 def test_many_documents_leave_no_doubt_of_them(tmp_path: Path) -> None:
     many = {"split": {"evaluation": 0.8, "seed": 0.1}, "evaluation_tokens": 4096}
     folder = write_study(tmp_path, **QUICK | many)

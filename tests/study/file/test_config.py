@@ -121,6 +121,64 @@ def test_a_batch_in_parts_is_one_for_all_stages_unless_told() -> None:
     assert [one.accumulation for one in found] == [4, 4, 2]
 
 
+def test_whether_the_order_survives_is_no_part_of_the_digest_until_somebody_says_so() -> None:
+    digests = {
+        "tiny": "84bbc28ee1198db2",
+        "small": "4a1212f2d5e25683",
+        "standard": "6d477345ebc4297b",
+    }  # as they were before there was the section
+    for effort, known in digests.items():
+        config = parsed(effort=effort)
+        assert config.digest == known
+        by_hand = parsed(effort=effort, order={"mixtures": config.order.mixtures})
+        assert by_hand.digest == parsed(effort=effort, order={}).digest == known
+        assert parsed(effort=effort, order={"mixtures": 5}).digest != known
+    assert parsed(order={"tokens": 3}).digest != digests["small"]
+
+
+def test_the_order_is_examined_from_standard_on() -> None:
+    orders = {effort: parsed(effort=effort).order for effort in EFFORTS}
+    assert {effort: one.mixtures for effort, one in orders.items()} == {
+        "tiny": 0,
+        "small": 0,
+        "standard": 8,
+        "large": 4,
+    }
+    config = parsed(effort="standard")
+    assert config.replicates == 8 > config.references.replicates
+    assert config.other_conditions == {
+        "other learning rate": 0.25,
+        "other tokens": 2.0,
+        "other size": 0.5,
+    }
+    assert parsed().other_conditions == {} and parsed().replicates == parsed().references.replicates
+    some = parsed(order={"mixtures": 4, "tokens": 1, "parameters": 1.0})
+    assert some.other_conditions == {"other learning rate": 0.25}
+    # As many as there are, unless they are too few.
+    few = parsed(effort="standard", references={"count": 6})
+    assert (few.order.mixtures, few.digest) == (
+        6,
+        parsed(effort="standard", references={"count": 6.0}).digest,
+    )
+    assert parsed(effort="standard", references={"count": 3, "replicates": 1}).order.mixtures == 0
+    given = parsed(effort="standard", model={"folder": "model"})
+    assert set(given.other_conditions) == {"other learning rate", "other tokens"}
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ({"mixtures": 3}, "order.mixtures: 3 have no rank correlation: give at least 4, or 0"),
+        ({"mixtures": 13}, "order.mixtures: 13 of 12 references"),
+        ({"mixtures": 4, "tokens": 0}, "order.tokens: "),
+        ({"rate": 2}, 'order: unknown key "rate"'),
+    ],
+)
+def test_orders_that_make_no_sense(order: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parsed(order=order)
+
+
 def test_the_methods_of_merging_are_those_of_the_table() -> None:
     known = get_args(settings.MergingSettings.model_fields["method"].annotation)
     assert known == tuple(MERGERS)
@@ -168,23 +226,31 @@ MERGED_TOKENS = 1.0e6
 """Tokens a second of scoring merges there."""
 
 
-@pytest.mark.parametrize(("effort", "minutes"), [("standard", 18), ("large", 56)])
+@pytest.mark.parametrize(("effort", "minutes"), [("standard", 23), ("large", 70)])
 def test_what_an_effort_takes_on_a_gpu_is_the_sum_of_its_stages(effort: str, minutes: float) -> None:
     sources = {f"s{place}": f"s{place}" for place in range(8)}
     config = StudyConfig.parse({"schema": 1, "sources": sources, "effort": effort}, Path("/studies/one"))
     branch = config.branch_training.tokens
-    runs = len(sources) + config.references.count + config.references.replicates + 3 * config.check.seeds
-    trained = config.seed_training.tokens + runs * branch
+    again = config.order.mixtures
+    runs = len(sources) + config.references.count + config.replicates + 3 * config.check.seeds
+    trained = config.seed_training.tokens + (runs + (1 + 2) * again) * branch
+    other = (config.seed_training.tokens + again * branch) / 2
     size = config.model.parameters
     assert size is not None
-    rate = np.exp(np.interp(np.log(size), np.log(list(RATES)), np.log(list(RATES.values()))))
+    rate, other_rate = (
+        np.exp(np.interp(np.log(one), np.log(list(RATES)), np.log(list(RATES.values()))))
+        for one in (size, size / 2)
+    )
+    runs += 3 * again + 1
     evaluated = len(sources) * config.evaluation_tokens
     whole = config.references.count + SURVIVORS * config.candidates.count
     part = (1 - SURVIVORS) * config.candidates.count / PART
     steps = STARTS * MOST_EVALUATIONS * 3 / PART  # forward and backward
     snapshots = len(config.branch_training.snapshots)  # of each branch on its own evaluation
     scored = evaluated * (whole + part + steps + (len(sources) + runs + 1) + snapshots)
-    assert (trained / rate + scored / MERGED_TOKENS) / 60 == pytest.approx(minutes, rel=0.03)
+    assert (trained / rate + other / other_rate + scored / MERGED_TOKENS) / 60 == pytest.approx(
+        minutes, rel=0.03
+    )
 
 
 def test_learning_rate_falls_with_the_fourth_root() -> None:

@@ -19,6 +19,7 @@ def headline(decision: AblationResult) -> tuple[str, ...]:
         advice(decision.verdict, in_words(decision.mixture)),
         *_far_from_target(decision),
         *decision.doubts,
+        *_order_lost(decision),
         *few_documents(decision.evaluations),
         *_predicted_worse(decision),
         *_predicted_better(decision),
@@ -29,7 +30,12 @@ def headline(decision: AblationResult) -> tuple[str, ...]:
 
 def objections(decision: AblationResult) -> tuple[str, ...]:
     """Those of the first lines that speak against the mixture."""
-    return (*decision.doubts, *_predicted_worse(decision), *_predicted_better(decision))
+    return (
+        *decision.doubts,
+        *_order_lost(decision),
+        *_predicted_worse(decision),
+        *_predicted_better(decision),
+    )
 
 
 def _far_from_target(decision: AblationResult) -> list[str]:
@@ -44,6 +50,13 @@ def _far_from_target(decision: AblationResult) -> list[str]:
         f"That is known of runs of {check.extent}, not of the target run with {asked}: the best mixture may "
         "be another there. `cuvee scale` shows how it moves."
     ]
+
+
+def _order_lost(decision: AblationResult) -> list[str]:
+    """A target run is trained under conditions of its own."""
+    if decision.order is None or not decision.order.lost:
+        return []
+    return [f"{decision.order.statement} The best mixture of a run that is trained otherwise may be another."]
 
 
 def _predicted_worse(decision: AblationResult) -> list[str]:

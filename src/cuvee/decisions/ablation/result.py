@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cuvee.decisions.ablation.order import MixtureOrder
 from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.evaluations import EvaluationRow
@@ -285,6 +286,8 @@ class AblationResult(Checkable):
     geometry: PoolGeometry | None = None
     next_runs: tuple[NextRun, ...] = ()
     references: tuple[Reference, ...] = ()
+    order: MixtureOrder | None = None
+    """Whether their order survives other conditions; None where nobody asked, and in older documents."""
     ledger: tuple[LedgerRow, ...] = ()
     proxy_over_direct: dict[str, float] = field(default_factory=dict)
     """What is compared -> cost by proxies / cost of training each mixture."""

@@ -6,11 +6,13 @@ import numpy as np
 
 from cuvee.decisions.ablation import result as d
 from cuvee.decisions.ablation.decision import Decision
+from cuvee.decisions.ablation.order import MixtureOrder
 from cuvee.decisions.check import EQUAL, PROPORTIONAL, TrainingCheck
 from cuvee.decisions.shares import SourceShare, parts_in_words
 from cuvee.files import write_json
 from cuvee.flows.ablation.findings import Findings
 from cuvee.flows.ablation.judge import CONFIDENCE, UNCHECKED, Judge
+from cuvee.flows.ablation.order import order_of
 from cuvee.flows.ablation.unlearnt import unlearnt
 from cuvee.flows.ablation.warnings import unseen, warnings_of
 from cuvee.honesty.agreement import HonestyReport, honesty_report
@@ -126,6 +128,7 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
         ),
         next_runs=_next_runs(judge, checked),
         references=_references(judge),
+        order=_order(findings, runner),
         ledger=ledger(runner.store),
         proxy_over_direct=proxy_over_direct(runner.store, plan),
         doubts=unlearnt(findings, runner),
@@ -381,6 +384,10 @@ def _references(judge: Judge) -> tuple[d.Reference, ...]:
         )
         for row in range(evidence.references)
     )
+
+
+def _order(findings: Findings, runner: Runner) -> MixtureOrder | None:
+    return order_of(findings.order, runner, CONFIDENCE) if findings.order is not None else None
 
 
 def _label(mixture: Mixture) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cuvee.evaluation.ensemble import Ensemble
+from cuvee.flows.ablation.order import OrderFindings
 from cuvee.honesty.evidence import Evidence, single_unit_baselines
 from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mirror_descent import Optimum
@@ -118,3 +119,5 @@ class Findings:
     """The merge's own in the region."""
     score: Callable[[Sequence[Mixture], Sequence[str], BoolArray], Scored]
     """Score further mixtures, with their roles, and whether on all tokens."""
+    order: OrderFindings | None = None
+    """References under other conditions; None where nobody asked."""

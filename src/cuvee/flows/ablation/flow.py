@@ -15,6 +15,7 @@ from cuvee.execution.interface import Executor
 from cuvee.flows.ablation.conclude import conclude
 from cuvee.flows.ablation.findings import Findings, References
 from cuvee.flows.ablation.merge_optimum import merge_optimum
+from cuvee.flows.ablation.order import OrderFindings, investigated_order, planned_order
 from cuvee.flows.ablation.outlook import ablation_outlook
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
@@ -83,7 +84,7 @@ def outlook_of(runner: Runner) -> Outlook:
     region = region_of(config, available_tokens(config, plan.material))
     chosen = intended_references(config, plan.folder, region, plan.material.unit_tokens)
     _, trained, replicates = _runs(plan, chosen)
-    return ablation_outlook(runner, trained, replicates)
+    return ablation_outlook(runner, trained, replicates, planned_order(plan, chosen))
 
 
 def investigate(runner: Runner) -> Findings:
@@ -95,7 +96,17 @@ def investigate(runner: Runner) -> Findings:
     chosen = references(config, plan.folder, region, plan.material.unit_tokens)
     branches, trained, replicates = _runs(plan, chosen)
     runner.make(_trainings(plan), [*branches, *trained, *replicates])
-    return _simulate(runner, region, available, chosen)
+    found = _simulate(runner, region, available, chosen)
+    return replace(found, order=_order(runner, found.references, chosen))
+
+
+def _order(
+    runner: Runner, references: References | None, chosen: Sequence[ReferenceMixture]
+) -> OrderFindings | None:
+    if references is None:
+        return None
+    twice = references.nats[list(references.twice)]
+    return investigated_order(runner, chosen, np.stack([twice, references.again], axis=1))
 
 
 def _trainings(plan: Plan) -> Trainings:
@@ -111,7 +122,7 @@ def _runs(
         )
 
     trained = [planned(one, 0, REFERENCE) for one in chosen]
-    replicates = [planned(one, 1, REPLICATE) for one in chosen[: plan.config.references.replicates]]
+    replicates = [planned(one, 1, REPLICATE) for one in chosen[: plan.config.replicates]]
     return planned_branches(plan), trained, replicates
 
 

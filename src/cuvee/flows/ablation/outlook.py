@@ -8,7 +8,7 @@ from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.execution.tariff import HOUR
 from cuvee.flows.ablation.merge_optimum import STARTS
 from cuvee.mixture.mixture import Mixture
-from cuvee.runs.roles import DESCENT
+from cuvee.runs.roles import DESCENT, ORDER
 from cuvee.study.checking import CHECK_SEEDS, TITLE
 from cuvee.study.outlook import Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.plan.agenda import Agenda
@@ -17,17 +17,23 @@ from cuvee.study.pooling import planned_branches, planned_seed
 from cuvee.study.producers.descended import STAGE as OPTIMUM
 from cuvee.study.producers.descended import descent_flops
 from cuvee.study.runner import Runner
-from cuvee.study.survey import ARMS
+from cuvee.study.survey import ARMS, TITLES
 from cuvee.training.run import TrainingRun
 
 
-def ablation_outlook(runner: Runner, trained: Sequence[Planned], replicates: Sequence[Planned]) -> Outlook:
+def ablation_outlook(
+    runner: Runner,
+    trained: Sequence[Planned],
+    replicates: Sequence[Planned],
+    order: Sequence[Sequence[Planned]] = (),
+) -> Outlook:
     """Seed model, branches, references, replicates, and the mixtures that only proxies score.
 
     Args:
         runner: of the study.
         trained: the references.
         replicates: those that are trained again.
+        order: those that are trained again under other conditions, stage by stage.
     """
     plan, watch = runner.plan, Stopwatch(runner)
     stages = {
@@ -36,14 +42,18 @@ def ablation_outlook(runner: Runner, trained: Sequence[Planned], replicates: Seq
         "references": trained,
         "replicates": replicates,
     }
-    rows = [
-        watch.row(Stage(title, planned[0].run.recipe.tokens, planned))
-        for title, planned in stages.items()
-        if planned
-    ]
+    rows = [_trained(watch, title, planned) for title, planned in stages.items() if planned]
+    others = [one for stage in order for one in stage]
+    under = {role: [one for one in others if one.role == role] for role in ORDER}
+    again = [_trained(watch, TITLES[role], planned) for role, planned in under.items() if planned]
     scoring = _scoring(runner, watch), _optimum(runner, watch)
+    # Other conditions change no pick.
     check = _check(runner, watch, any(row.left for row in rows))
-    return Outlook((*rows, *scoring, *check), tariff=watch.tariff)
+    return Outlook((*rows, *again, *scoring, *check), tariff=watch.tariff)
+
+
+def _trained(watch: Stopwatch, title: str, planned: Sequence[Planned]) -> OutlookRow:
+    return watch.row(Stage(title, planned[0].run.recipe.tokens, planned))
 
 
 def _check(runner: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]:

@@ -2,8 +2,9 @@
 
 Of a study those runs count that compare mixtures at full length: trained, merged and ensembled ones, each
 kind a fidelity of its own at the price that was paid for it. Seeds, branches and snapshots are what others
-are made from, trainings on selected documents say nothing of whole sources, and a descent has the price of
-many merges. Metrics are the losses in nats per token.
+are made from, trainings on selected documents say nothing of whole sources, references trained again under
+another condition are by another recipe, and a descent has the price of many merges. Metrics are the losses
+in nats per token.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,10 @@ from cuvee.runs.formats.direction import Direction
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.observations import Observations
-from cuvee.runs.roles import DESCENT, OTHER_RECIPE, PARTS, SELECTED
+from cuvee.runs.roles import DESCENT, ORDER, OTHER_RECIPE, PARTS, SELECTED
 from cuvee.runs.store import RunStore
 
-_NOT_COMPARED = (*PARTS, DESCENT, SELECTED, OTHER_RECIPE)
+_NOT_COMPARED = (*PARTS, *ORDER, DESCENT, SELECTED, OTHER_RECIPE)
 
 
 def read_table(

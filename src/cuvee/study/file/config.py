@@ -16,7 +16,8 @@ from cuvee.hashing import digest
 from cuvee.honesty.scopes import RESERVED
 from cuvee.lineage.descent import Descent
 from cuvee.runs.observations import check_text
-from cuvee.study.file.effort import with_defaults
+from cuvee.runs.roles import OTHER_CONDITIONS
+from cuvee.study.file.effort import ordered, with_defaults
 from cuvee.study.file.folder import CONFIG_NAME
 from cuvee.study.file.settings import (
     BranchTrainingSettings,
@@ -28,6 +29,7 @@ from cuvee.study.file.settings import (
     LimitsSettings,
     MergingSettings,
     ModelSettings,
+    OrderSettings,
     PriceSettings,
     ReferencesSettings,
     ReferenceTrainingSettings,
@@ -62,7 +64,7 @@ class StudyConfig(Settings):
     """Name of the study in reports."""
     effort: Literal["tiny", "small", "standard", "large"] = "small"
     """Preset of all defaults: `tiny` takes minutes on a few cores, `small` tens of minutes; on one GPU (H100)
-    `standard` takes about 20 minutes, `large` an hour."""
+    `standard` takes about 25 minutes, `large` 70."""
     seed: int = Field(default=0, ge=0, lt=LARGEST_SEED)
     """Random seed of the study."""
     workers: Count = Field(default_factory=usable_cores)
@@ -85,7 +87,10 @@ class StudyConfig(Settings):
     seed_training: SeedTrainingSettings
     """Training of the seed model, from which all branches start."""
     branch_training: BranchTrainingSettings
-    """Training of the pool: one branch of the seed model for each unit of data."""
+    """Training of the pool: one branch of the seed model for each unit of data. With a tiny `learning_rate`
+    (1e-5 to 1e-6), which is published to rank the recipes of larger models best (arXiv 2512.24503), give
+    `reference_training.learning_rate` its usual value, as it is taken from here otherwise, and say float32 in
+    `numerics.json` (docs/trust.md)."""
     reference_training: ReferenceTrainingSettings
     """Training of the reference runs. Missing keys are those of the branches."""
     merging: MergingSettings = MergingSettings()
@@ -96,6 +101,9 @@ class StudyConfig(Settings):
     """Candidate mixtures: scored by proxies, never trained."""
     check: CheckSettings
     """Check of the decision: the pick, equal shares and proportional shares are trained with fresh seeds."""
+    order: OrderSettings
+    """Does the order of mixtures survive? Some references are trained again under one other condition each
+    time: another seed, learning rate, number of tokens and size. A factor of 1 leaves a condition out."""
     evaluation_tokens: Count
     """Maximum tokens of each evaluation for choosing a mixture, spread over half of its documents. The check
     uses as many from the other half."""
@@ -198,6 +206,8 @@ class StudyConfig(Settings):
                     f"{name}.optimizer: the moments of {self.seed_training.optimizer}, by which the seed is "
                     f"trained, are not those of {training.optimizer}; say `optimizer_state: fresh` there"
                 )
+        if self.order.mixtures > self.references.count:
+            yield f"order.mixtures: {self.order.mixtures} of {self.references.count} references"
         if self.seed_training.tokens == 0 and self.model.folder is None:
             yield "seed_training.tokens: a new model has to be trained; give more than 0"
         if self.model.folder is None and self.tokenizer.folder is None and self.tokenizer.vocabulary is None:
@@ -298,6 +308,19 @@ class StudyConfig(Settings):
         )
 
     @property
+    def replicates(self) -> int:
+        """References that are trained twice, also where that is to see whether their order survives."""
+        return max(self.references.replicates, self.order.mixtures)
+
+    @property
+    def other_conditions(self) -> dict[str, float]:
+        """Under which references are trained again: role of such runs -> factor; none where nobody asks."""
+        order, given = self.order, self.model.folder is not None  # a given checkpoint has one size
+        factors = (order.learning_rate, order.tokens, 1.0 if given else order.parameters)
+        asked = zip(OTHER_CONDITIONS, factors, strict=True)
+        return {role: factor for role, factor in asked if order.mixtures and factor != 1.0}
+
+    @property
     def target_weights(self) -> dict[str, float]:
         """Weight of every evaluation, summing to one; those not named count nothing."""
         given = self.target.weights or dict.fromkeys(self.evaluation_sets, 1.0)
@@ -316,12 +339,15 @@ class StudyConfig(Settings):
         """Hash of all that was decided; where text lies, how many work and for what price aside."""
         left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
         said = {key: value for key, value in self.as_json().items() if key not in left_out}
-        if self.search.document_values is None:  # files of before the key was known keep their digest
+        # Files of before these keys were known keep their digest.
+        if self.search.document_values is None:
             del said["search"]["document_values"]
-        for section in _TRAININGS:  # likewise
+        for section in _TRAININGS:
             for key, default in (("accumulation", 1), ("optimizer", "adamw")):
                 if said[section][key] == default:
                     del said[section][key]
+        if self.order == OrderSettings(mixtures=ordered(self.effort, self.references.count)):
+            del said["order"]
         return digest(said)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cuvee.study.file.settings import FEWEST_ORDERED
+
 SEED_TOKENS_PER_PARAMETER = 2.0
 """Enough for branches to stay in one basin; ten times less than a compute-optimal model."""
 BRANCH_TOKENS_PER_PARAMETER = 0.25
@@ -44,19 +46,21 @@ class Effort:
     candidates: int
     evaluation_tokens: int
     check_seeds: int
+    ordered: int
+    """References that are trained again under other conditions."""
     ladder_flops: float
     """What `cuvee scale` may take, and `cuvee search`."""
 
 
 EFFORTS: Mapping[str, Effort] = {
     # minutes on two cores: what a study is, on a model that hardly learns
-    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 16_384, 5, 2e13),
+    "tiny": Effort(300_000, 64, 1024, 1024, 14, 4, 150, 16_384, 5, 0, 2e13),
     # some ten minutes on two cores: rank orders are meaningful
-    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 32_768, 3, 6e14),
-    # a third of an hour on one H100; the numbers are as old as the dial, so that no study changes
-    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 131_072, 3, 1e18),
-    # an hour on one H100
-    "large": Effort(80_000_000, 512, 16_384, 32_768, 24, 4, 2000, 131_072, 3, 2e18),
+    "small": Effort(1_300_000, 128, 4096, 2048, 12, 3, 500, 32_768, 3, 0, 6e14),
+    # 25 minutes on one H100; the numbers are as old as the dial, so that no study changes
+    "standard": Effort(20_000_000, 512, 16_384, 16_384, 24, 4, 2000, 131_072, 3, 8, 1e18),
+    # 70 minutes on one H100
+    "large": Effort(80_000_000, 512, 16_384, 32_768, 24, 4, 2000, 131_072, 3, 4, 2e18),
 }
 """The dial. The two for a GPU are sized by what one H100 did (training 0.73, 0.52 and 0.34 million tokens a
 second at 10, 30 and 130 million parameters, between them by the power law; merges 1.0 million), on eight
@@ -71,7 +75,8 @@ sources of which each has an evaluation. Million tokens, and seconds:
 | check, 3 mixtures x 3 | 45 | 76 | 180 | 460 |
 | merges of 2,000 candidates, on a part, the best on all | 517 | 517 | 517 | 517 |
 | three descents, members, measuring, snapshots | 108 | 108 | 108 | 108 |
-| sum | | 1076 | | 3333 |
+| does the order survive: 8, 4 mixtures trained again | 180 | 322 | 400 | 879 |
+| sum | | 1398 | | 4212 |
 
 Reading, and starting and compiling some eight stages, come to it: two to four minutes then. `cuvee scale` and
 `cuvee search` have budgets of their own, `ladder_flops`: 3.6 hours at `standard` and 2.7 at `large`."""
@@ -121,6 +126,7 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
         "references": {"count": effort.references, "replicates": effort.replicates},
         "candidates": {"count": effort.candidates},
         "check": {"seeds": effort.check_seeds},
+        "order": {"mixtures": ordered(_text(raw.get("effort")), _references(raw, effort))},
         "scale": {"budget_flops": climb},
         "search": {"budget_flops": climb},
     }
@@ -133,6 +139,13 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def ordered(effort: str, references: int) -> int:
+    """References that are trained again under other conditions unless the study file says how many; 0 where
+    there are too few."""
+    count = min(EFFORTS.get(effort, EFFORTS[DEFAULT_EFFORT]).ordered, references)
+    return count if count >= FEWEST_ORDERED else 0
+
+
 def learning_rate(parameters: float) -> float:
     """2e-3 at 1.3 million parameters, falling with the fourth root of the size, at most 3e-3."""
     return float(_two_digits(min(3e-3, 2e-3 * (1.3e6 / parameters) ** 0.25)))
@@ -141,6 +154,11 @@ def learning_rate(parameters: float) -> float:
 def _two_digits(value: float) -> float | int:
     digits = 1 - math.floor(math.log10(value))
     return int(round(value, digits)) if digits <= 0 else round(value, digits)
+
+
+def _references(raw: Mapping[str, Any], effort: Effort) -> int:
+    """How many there are; a wrong type is left for the validation to report."""
+    return int(_number(_section(raw, "references").get("count", effort.references)) or 0)
 
 
 def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:

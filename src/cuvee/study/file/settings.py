@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from cuvee.honesty.statistics import MINIMUM_ROWS
+
 Count = Annotated[int, Field(gt=0)]
 NonNegativeCount = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -258,7 +260,11 @@ class BranchTrainingSettings(ReferenceTrainingSettings):
     """Training of the pool: one branch of the seed model for each unit of data.
 
     A lower learning rate than that of the references (a quarter to a half) ranks mixtures with the same
-    number of sources better; the full rate ranks mixtures with different numbers of sources better.
+    number of sources better; the full rate ranks mixtures with different numbers of sources better. Tiny
+    rates (1e-5 to 1e-6) are published to rank the recipes of larger models best (arXiv 2512.24503): merges
+    are then exact to first order, but mixtures hardly differ, so that `numerics.json` must say float32.
+    Missing keys of `reference_training` are those here: give its own `learning_rate` as well, or references
+    are trained as gently.
     """
 
     snapshots: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
@@ -314,6 +320,33 @@ class CheckSettings(Settings):
 
     seeds: NonNegativeCount
     """Number of training runs for each mixture (paired seeds); 0 leaves the decision unchecked."""
+
+
+FEWEST_ORDERED = MINIMUM_ROWS
+"""Mixtures below which there is no rank correlation."""
+
+
+class OrderSettings(Settings):
+    """Does the order of mixtures survive? Some references are trained again under one other condition each
+    time: another seed, learning rate, number of tokens and size. A factor of 1 leaves a condition out."""
+
+    mixtures: NonNegativeCount
+    """Number of references that are trained again, the first of the design; at least 4, or 0 for none.
+    They are replicates too."""
+    learning_rate: Positive = 0.25
+    """Factor of the learning rate of `reference_training`."""
+    tokens: Positive = 2.0
+    """Factor of the tokens of `reference_training`."""
+    parameters: Positive = 0.5
+    """Factor of the parameters of the model. A seed model of that size is trained for it, with tokens in
+    proportion. Of no effect with `model.folder`."""
+
+    @field_validator("mixtures")
+    @classmethod
+    def _enough(cls, value: int) -> int:
+        if 0 < value < FEWEST_ORDERED:
+            raise ValueError(f"{value} have no rank correlation: give at least {FEWEST_ORDERED}, or 0")
+        return value
 
 
 class TargetSettings(Settings):

@@ -163,6 +163,50 @@ class Plan:
             config=ModelConfig.for_parameters(parameters, config.vocabulary_size, config.context_length),
         )
 
+    def varied(self, *, learning_rate: float = 1.0, tokens: float = 1.0, parameters: float = 1.0) -> "Plan":
+        """The same with references trained otherwise, by factors of what the study file says.
+
+        A model of another size has a seed model of its own, trained by the same rule: its tokens are in
+        proportion to its size, and learning rates fall as the default does. References keep their tokens.
+
+        Raises:
+            ConfigError: no model of that size can be built, or the study's is a given checkpoint.
+        """
+        plan = self if parameters == 1.0 else self._resized(parameters)
+        training = plan.config.reference_training
+        changes = {
+            "learning_rate": training.learning_rate * learning_rate,
+            "tokens": max(1, round(training.tokens * tokens)),
+        }
+        other = training.model_copy(update=changes)
+        return replace(plan, config=plan.config.model_copy(update={"reference_training": other}))
+
+    def _resized(self, factor: float) -> "Plan":
+        config = self.config
+        if config.model.parameters is None or self.model.config is None:
+            raise ConfigError(f"{config.model.folder}: a given checkpoint has one size")
+        try:
+            model = self.sized(round(config.model.parameters * factor))
+        except ConfigError as error:
+            raise ConfigError(f"order.parameters: {factor:g} times the model: {error}") from None
+        assert model.config is not None  # it is a new one
+        size, before = model.config.parameters, self.model.config.parameters
+        slower = learning_rate(size) / learning_rate(before)
+        seed, references = (
+            training.model_copy(update={"learning_rate": training.learning_rate * slower})
+            for training in (config.seed_training, config.reference_training)
+        )
+        seed = seed.model_copy(update={"tokens": max(1, round(seed.tokens * size / before))})
+        changes = {"seed_training": seed, "reference_training": references}
+        plan = replace(
+            self,
+            config=config.model_copy(update=changes),
+            model=model,
+            bench=replace(self.bench, model=model),
+        )
+        run = plan._seed_run()
+        return replace(plan, seed=run, start=run.as_start)
+
     def built(self, parameters: int) -> ModelSpec:
         """The model of exactly so many parameters, as an answer names them; the study's where it has as many.
 
@@ -353,7 +397,7 @@ def _training_flops(config: StudyConfig, model: ModelSpec) -> float:
     """All training of the study, roughly: six FLOPs a parameter and token."""
     parameters = model.config.parameters if model.config is not None else model.build().layout.size
     units = sum(config.sources[name].units for name in config.pool_sources)
-    references = config.references.count + config.references.replicates
+    references = config.references.count + config.replicates
     tokens = (
         config.seed_training.tokens
         + units * config.branch_training.tokens * config.branch_training.seeds

@@ -7,7 +7,7 @@ from typing import TypeVar
 from cuvee.execution.interface import Executor, Report
 from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
-from cuvee.runs.roles import BRANCH, SEED
+from cuvee.runs.roles import BRANCH, OTHER_SEED_MODEL, SEED
 from cuvee.runs.run import Run
 from cuvee.study.plan.agenda import saved_step, set_out
 from cuvee.study.plan.job import Measured, TrainTask, part_key, train_and_measure
@@ -21,7 +21,7 @@ from cuvee.training.state import TrainingState
 
 T = TypeVar("T")
 
-_READ_AGAIN = frozenset({SEED, BRANCH})
+_READ_AGAIN = frozenset({SEED, BRANCH, OTHER_SEED_MODEL})
 """Roles of the trainings whose parameters are read again."""
 
 
