@@ -30,7 +30,7 @@ _COLUMNS = 4  # rate, first bias correction, root of the second, weight in the t
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class BlockResults:
     """What a block of steps found."""
 
     losses: Float32Array
@@ -105,10 +105,10 @@ class Stack:
         for _ in range(self._steps):
             self._step()
 
-    def found(self) -> Found:
+    def found(self) -> BlockResults:
         """What the steps begun last have found; waits for them."""
         losses, norms = (part[: self._steps].cpu().numpy().copy() for part in (self._losses, self._norms))
-        return Found(losses, norms)
+        return BlockResults(losses, norms)
 
     def _one_step(self) -> None:
         tokens = self._tokens.index_select(0, self._row)[0].long()

@@ -19,7 +19,7 @@ from cuvee.errors import ConfigError, NonFiniteLoss
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.training.loop import SAVE_EVERY_SECONDS, diverged
 from cuvee.training.recipe import Recipe
-from cuvee.training.stack import Found, Stack, idle, planned
+from cuvee.training.stack import BlockResults, Stack, idle, planned
 from cuvee.training.state import TrainingState
 from cuvee.types import Int32Array, IntArray
 
@@ -199,7 +199,7 @@ class _Work:
         self.saved_at = time.monotonic()
 
 
-def _written_down(place: _Place, found: Found, steps: int) -> NonFiniteLoss | None:
+def _written_down(place: _Place, found: BlockResults, steps: int) -> NonFiniteLoss | None:
     """Add a block of steps to a run's state; the first that is not finite ends the run."""
     state, recipe = place.state, place.run.recipe
     tail_begins = recipe.steps - round(recipe.tail_average * recipe.steps)
