@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -39,8 +40,8 @@ def test_items_go_to_the_worker_of_their_device() -> None:
         first = set(dict(executor.map(jobs.keep, items)).values())
         elsewhere = set(dict(executor.map(jobs.process, range(8))).values())
         second = set(dict(executor.map(jobs.keep, items)).values())
-        (_, (_, environment)) = next(iter(executor.map(jobs.whereabouts, [jobs.Placed("cpu:0")])))
-        (_, (_, plain)) = next(iter(executor.map(jobs.whereabouts, [1])))
+        ((_, environment),) = dict(executor.map(jobs.surroundings, [jobs.Placed("cpu:0")])).values()
+        ((_, plain),) = dict(executor.map(jobs.whereabouts, [1])).values()
     assert first == second, "the same process, and nothing is made twice"
     ((pid, made, device),) = first
     assert (made, device) == (1, "cpu:0")
@@ -97,14 +98,15 @@ def test_what_was_used_last_is_kept() -> None:
         return name
 
     for name in "xyxzxy":
-        assert kept.get("a", name, lambda name=name: make(name)) == name
-    assert kept.get("b", "x", lambda: make("other")) == "other"
+        assert kept.get("a", name, partial(make, name)) == name
+    assert kept.get("b", "x", partial(make, "other")) == "other"
     assert made == ["x", "y", "z", "y", "other"]
     assert kept.made == {"a": 4, "b": 1}
 
 
 def test_the_old_is_gone_before_the_new_is_made_and_failures_are_not_kept() -> None:
-    kept, alive = Resident({"bank": 1}), set()
+    kept = Resident({"bank": 1})
+    alive: set[str] = set()
 
     class Bank:
         def __init__(self, name: str) -> None:
