@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from cuvee.decisions.evaluations import few_documents
+from cuvee.execution.devices import DeviceProcesses
 from cuvee.execution.interface import Executor
-from cuvee.execution.local import ResidentProcesses
 from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
@@ -42,7 +42,7 @@ def opened(
     check_sources(config)
     if not looking:
         _tidy(folder)
-    with nullcontext(executor) if executor is not None else ResidentProcesses(config.workers) as workers:
+    with nullcontext(executor) if executor is not None else DeviceProcesses(config.workers) as workers:
         material = prepare_material(config, folder, workers, progress)
         region_of(config, available_tokens(config, material))  # limits are refused before any training
         for sentence in few_documents(evaluation_rows(material, config.target_weights)):

@@ -105,7 +105,7 @@ class Stopwatch:
         key = run.model, recipe.batch_sequences, recipe.context_length
         if key not in self._seconds:
             self.runner.progress.stage("timing a few steps", 1, "sizes of model")
-            tasks = [PaceTask(run.model, recipe)] * self.runner.plan.config.workers
+            tasks = [PaceTask(run.model, recipe)] * self.runner.plan.processes
             found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
             self.runner.progress.advance(1)
             self._seconds[key] = sum(found) / len(found)
@@ -135,7 +135,7 @@ class Stopwatch:
         left += [each[-1]] * stage.more
         again = sum(one.done for one in missing)
         measured = again * self._measuring(run) if again else 0.0
-        workers = self.runner.plan.config.workers
+        workers = self.runner.plan.processes
         together = max((math.fsum(left) + measured) / workers, max(left, default=0.0))
         return OutlookRow(
             stage.title,

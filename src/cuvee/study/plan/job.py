@@ -1,13 +1,11 @@
-"""The jobs that a study sends to worker processes: train and measure, score merges.
+"""The jobs that a study sends to worker processes: train and measure.
 
-Tasks and answers are small: parameters and tokens stay on disk, and only the scores of members, one number a
-token, come back.
+Tasks and answers are small: parameters and tokens stay on disk.
 """
 
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +15,15 @@ from cuvee.errors import TrainingError
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.race import PART, part_windows
 from cuvee.evaluation.scores import Scores
-from cuvee.evaluation.scoring import score_merges
 from cuvee.execution.interface import Report
-from cuvee.merging.pool import FlatPool
-from cuvee.merging.registry import MERGERS
 from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
+from cuvee.study.plan.resident import EVALUATOR, EVALUATOR_PART, KEPT
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
 from cuvee.training.run import Begun, ModelSpec, TrainedModel, TrainingRun, begin, execute, read_snapshots
 from cuvee.training.state import TrainingState
-from cuvee.types import Float32Array, FloatArray, IntArray
+from cuvee.types import IntArray
 
 PACE_STEPS = 8
 _NO_RATE = 1e-9  # nothing can explode while steps are timed
@@ -53,36 +49,32 @@ class Bench:
 
     def evaluator(self) -> Evaluator:
         """Open the sets; one object a process."""
-        return _evaluator(self)
+        return KEPT.get(EVALUATOR, self, self._open)
 
     def part(self) -> Evaluator:
         """The part of them on which runs are measured on their way, and merges before the best are known."""
-        return _part(self)
+        return KEPT.get(EVALUATOR_PART, self, self._select)
 
     def of(self, evaluations: Collection[str]) -> "Bench":
         """Some of the evaluations alone."""
         return replace(self, evaluations=tuple(one for one in self.evaluations if one.name in evaluations))
 
+    def _open(self) -> Evaluator:
+        sets = [
+            EvaluationSet.from_shard(
+                one.name,
+                TokenShard.open(one.shard),
+                context_length=one.context_length,
+                max_tokens=one.max_tokens,
+                half=one.half,
+            )
+            for one in self.evaluations
+        ]
+        return Evaluator.of(self.model.build(), sets)
 
-@lru_cache(maxsize=2)
-def _part(bench: Bench) -> Evaluator:
-    evaluator = bench.evaluator()
-    return evaluator.select(part_windows(evaluator))
-
-
-@lru_cache(maxsize=4)
-def _evaluator(bench: Bench) -> Evaluator:
-    sets = [
-        EvaluationSet.from_shard(
-            one.name,
-            TokenShard.open(one.shard),
-            context_length=one.context_length,
-            max_tokens=one.max_tokens,
-            half=one.half,
-        )
-        for one in bench.evaluations
-    ]
-    return Evaluator.of(bench.model.build(), sets)
+    def _select(self) -> Evaluator:
+        evaluator = self.evaluator()
+        return evaluator.select(part_windows(evaluator))
 
 
 @dataclass(frozen=True)
@@ -103,6 +95,11 @@ class TrainTask:
         """As it is called in errors: what is trained, on what, and where it is kept."""
         sources = "+".join(self.run.mixture.support)
         return f"training {self.role or 'a model'} on {sources}, kept in {self.run.folder}"
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.run.model.device
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +179,11 @@ class PaceTask:
     model: ModelSpec
     recipe: Recipe
 
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.model.device
+
 
 def pace(task: PaceTask, report: Report) -> float:
     """Job: wall seconds a step, compilation left out."""
@@ -208,69 +210,6 @@ class _Nothing:
         return self.tokens, self.tokens
 
 
-@dataclass(frozen=True, eq=False)
-class MergeTask:
-    """Score a block of merges of one pool."""
-
-    pool: Path
-    weights: FloatArray
-    """[m, K]"""
-    method: str
-    """Of merging; a row of ``MERGERS``."""
-    bench: Bench
-    partly: bool
-    """On the part of the evaluations only."""
-
-    @property
-    def label(self) -> str:
-        """As it is called in errors."""
-        return f"scoring {len(self.weights)} merges of {self.pool}"
-
-
-@dataclass(frozen=True, eq=False)
-class MergesScored:
-    """Scores of a block of merges [m, D], and processor seconds."""
-
-    scores: Scores
-    seconds: float
-
-
-def score_block(task: MergeTask, report: Report) -> MergesScored:
-    """Job: reports merges scored."""
-    began = time.process_time()
-    evaluator = task.bench.part() if task.partly else task.bench.evaluator()
-    pool = FlatPool.open(task.pool).to(task.bench.model.device)
-    merger = MERGERS[task.method]
-    scores = score_merges(evaluator, pool, merger, task.weights, lambda: report(1, ""))
-    return MergesScored(scores, time.process_time() - began)
-
-
-@dataclass(frozen=True)
-class MemberTask:
-    """Score one member of a pool."""
-
-    pool: Path
-    row: int
-    """Of the roster."""
-    bench: Bench
-
-    @property
-    def label(self) -> str:
-        """As it is called in errors."""
-        return f"scoring member {self.row + 1} of {self.pool}"
-
-
-def score_member(task: MemberTask, report: Report) -> Float32Array:
-    """Job: log-probabilities of all scored tokens [tokens]; reports one member."""
-    evaluator = task.bench.evaluator()
-    pool = FlatPool.open(task.pool)
-    log_probs = evaluator.token_log_probs(
-        pool.branch(pool.roster.names[task.row]).to(task.bench.model.device)
-    )
-    report(1, "")
-    return log_probs
-
-
 @dataclass(frozen=True)
 class SnapshotTask:
     """Measure the snapshots of a finished run."""
@@ -282,6 +221,11 @@ class SnapshotTask:
     def label(self) -> str:
         """As it is called in errors."""
         return f"measuring snapshots of {self.folder}"
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.bench.model.device
 
 
 def score_snapshots(task: SnapshotTask, report: Report) -> dict[int, Scores]:

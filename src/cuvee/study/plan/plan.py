@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from cuvee.errors import ConfigError
+from cuvee.execution.devices import processes_of
 from cuvee.files import write_json
 from cuvee.merging.roster import Member
 from cuvee.mixture.mixture import Mixture
@@ -154,6 +155,11 @@ class Plan:
     @property
     def parameters(self) -> int:
         return self.model.build().layout.size
+
+    @property
+    def processes(self) -> int:
+        """How many trainings, or blocks of merges, are made side by side."""
+        return processes_of(self.model.device, self.config.workers)
 
     @property
     def branch_tokens(self) -> int:
