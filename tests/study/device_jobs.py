@@ -14,6 +14,11 @@ class Question:
     device: str
 
 
-def made(item: Question, report: Report) -> tuple[int, dict[str, int], str]:
-    """The process, how often it made what it keeps, and which device it says it has."""
-    return os.getpid(), dict(KEPT.made), os.environ.get("CUVEE_DEVICE", "none")
+def made(item: Question, report: Report) -> tuple[int, dict[str, int]]:
+    """The process, and how often it made what it keeps."""
+    return os.getpid(), dict(KEPT.made)
+
+
+def surroundings(item: Question, report: Report) -> dict[str, str]:
+    """The environment of the worker."""
+    return dict(os.environ)

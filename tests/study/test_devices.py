@@ -9,8 +9,9 @@ import pytest
 
 from cuvee.execution.local import InProcess
 from cuvee.runs.observations import Observations
+from cuvee.study.compile_cache import CACHE, cache_environment
 from cuvee.study.file.config import StudyConfig
-from cuvee.study.file.folder import StudyFolder
+from cuvee.study.file.folder import GENERATED, StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.plan.proxy_job import merges_a_task
 from cuvee.study.pooling import ensemble_of, planned_branches, planned_seed, pool_of
@@ -19,7 +20,7 @@ from cuvee.study.producers.merged import Merges
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.producers.weighted import Weighted
 from cuvee.study.runner import Runner
-from tests.study.device_jobs import Question, made
+from tests.study.device_jobs import Question, made, surroundings
 from tests.study.test_runner import MIXTURES, QUICK
 from tests.study.tiny_study import Listener, write_study
 
@@ -36,6 +37,12 @@ def on_device(folder: StudyFolder, device: str) -> StudyFolder:
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     """Trained by the worker of a device, which is kept."""
     folder = on_device(write_study(tmp_path_factory.mktemp("there"), **QUICK), DEVICE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(CACHE, raising=False)
+        yield from opened_and_trained(folder)
+
+
+def opened_and_trained(folder: StudyFolder) -> Iterator[Runner]:
     with opened(StudyConfig.load(folder.root), folder, Listener()) as runner:
         trained(runner)
         yield runner
@@ -65,7 +72,7 @@ def merged(runner: Runner, seed: int) -> Observations:
     return runner.observe(Merges(runner.plan, "merge", pool_of(runner.plan, 1)), weighted(runner, seed))
 
 
-def asked(runner: Runner) -> tuple[int, dict[str, int], str]:
+def asked(runner: Runner) -> tuple[int, dict[str, int]]:
     ((_, answer),) = runner.executor.map(made, [Question(DEVICE)])
     return answer
 
@@ -76,9 +83,8 @@ def test_a_second_stage_finds_what_the_first_has_made(there: Runner) -> None:
     merged(there, 1)
     ensemble_of(there.plan, pool_of(there.plan, 1), there.executor, there.progress)
     assert asked(there) == first, "the same process, the same evaluator, the same pool"
-    _, counts, device = first
+    _, counts = first
     assert counts["pool"] == counts["evaluator"] == 1
-    assert device == DEVICE
 
 
 def test_a_worker_of_a_device_gives_the_bytes_of_this_process(there: Runner, here: Runner) -> None:
@@ -103,8 +109,26 @@ def test_ensembles_are_a_product_on_the_device(there: Runner, here: Runner) -> N
         assert np.array_equal(rows.values[:, : scores.nats_per_token.shape[1]], scores.nats_per_token)
         found.append(scores.nats)
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
-    _, counts, _ = asked(there)
+    _, counts = asked(there)
     assert counts["probabilities"] == 1
+
+
+def test_a_worker_of_a_device_keeps_its_kernels_beside_the_study(there: Runner) -> None:
+    found = {}
+    for device in (DEVICE, "cpu"):
+        ((_, found[device]),) = there.executor.map(surroundings, [Question(device)])
+    assert Path(found[DEVICE][CACHE]).parent == there.plan.folder.kernels
+    assert found[DEVICE]["CUVEE_DEVICE"] == DEVICE
+    assert CACHE not in found["cpu"], "there the cache of all studies is as good"
+    assert there.plan.folder.kernels.name in GENERATED, "it is never taken for a source"
+
+
+def test_a_cache_that_the_user_has_set_is_obeyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(CACHE, raising=False)
+    folder = StudyFolder(tmp_path)
+    assert cache_environment(folder) == cache_environment(folder) != {}
+    monkeypatch.setenv(CACHE, "/elsewhere")
+    assert cache_environment(folder) == {}
 
 
 def test_blocks_of_merges_are_shared_out_among_devices() -> None:

@@ -39,5 +39,7 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
     for name, flow in (("ladder", found.ladder), ("search", found.search)):
         if flow is not None:
             print(f"{name}: {flow.statement}")
+    for sentence in found.untried:
+        print(sentence)
     for name, origin in found.outdated.items():
         print(f"the answer of `cuvee {name}` was made from {origin}; run it again")

@@ -10,6 +10,7 @@ from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
+from cuvee.study.compile_cache import cache_environment
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import GENERATED, StudyFolder
@@ -42,7 +43,7 @@ def opened(
     check_sources(config)
     if not looking:
         _tidy(folder)
-    with nullcontext(executor) if executor is not None else DeviceProcesses(config.workers) as workers:
+    with nullcontext(executor) if executor is not None else processes(config, folder) as workers:
         material = prepare_material(config, folder, workers, progress)
         region_of(config, available_tokens(config, material))  # limits are refused before any training
         for sentence in few_documents(evaluation_rows(material, config.target_weights)):
@@ -58,6 +59,11 @@ def opened(
             if not looking:
                 _write_sources(store, config, material)
             yield Runner(plan, store, workers, progress)
+
+
+def processes(config: StudyConfig, folder: StudyFolder) -> DeviceProcesses:
+    """Where the jobs of a study run by default: CPU processes, and one worker a GPU that it computes on."""
+    return DeviceProcesses(config.workers, cache_environment(folder))
 
 
 def _tidy(folder: StudyFolder) -> None:

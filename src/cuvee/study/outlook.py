@@ -135,7 +135,7 @@ class Stopwatch:
         left += [each[-1]] * stage.more
         again = sum(one.done for one in missing)
         measured = again * self._measuring(run) if again else 0.0
-        workers = self.runner.plan.processes
+        workers = self.runner.plan.config.workers
         together = max((math.fsum(left) + measured) / workers, max(left, default=0.0))
         return OutlookRow(
             stage.title,

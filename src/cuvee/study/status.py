@@ -46,6 +46,8 @@ class StudyStatus:
     """The last one; None where there is none."""
     outdated: Mapping[str, str] = field(default_factory=dict)
     """Flow -> what its answer was made from that is no more."""
+    untried: tuple[str, ...] = ()
+    """What the study switches on that has not been run on such hardware."""
 
     @property
     def finished(self) -> bool:
@@ -65,4 +67,5 @@ class StudyStatus:
             "ladder": None if self.ladder is None else asdict(self.ladder),
             "search": None if self.search is None else asdict(self.search),
             "outdated": dict(self.outdated),
+            "untried": list(self.untried),
         }

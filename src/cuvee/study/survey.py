@@ -31,6 +31,7 @@ from cuvee.study.file.folder import StudyFolder
 from cuvee.study.outdated import outdated_files
 from cuvee.study.plan.agenda import Agenda, Intended
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
+from cuvee.study.untried import untried
 
 _TITLES = {
     SEED: "seed model",
@@ -68,6 +69,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
         outdated=outdated_files(folder),
+        untried=untried(folder),
     )
 
 

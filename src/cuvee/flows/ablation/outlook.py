@@ -65,7 +65,7 @@ def _check(runner: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]
 
 def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]) -> OutlookRow:
     """A row of trainings that cost what one of them does, by what is left of each that is not done."""
-    workers = watch.runner.plan.processes
+    workers = watch.runner.plan.config.workers
     together = max(math.fsum(left) / workers, max(left, default=0.0)) * run.flops
     return OutlookRow(
         TITLE,
@@ -111,7 +111,7 @@ def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, ea
     """A row of work by which nothing is trained, of so many FLOPs each."""
     plan = watch.runner.plan
     run = planned_branches(plan)[0].run
-    rate = plan.processes * watch.flops_a_second(run) if left else math.inf
+    rate = plan.config.workers * watch.flops_a_second(run) if left else math.inf
     return OutlookRow(
         title,
         run.model.build().layout.size,

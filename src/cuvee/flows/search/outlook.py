@@ -74,5 +74,5 @@ def outlook_of(menu: Menu) -> SearchOutlook:
                 int((budget - menu.pool_flops) // fidelity.flops),
             )
         )
-    rate = menu.runner.plan.processes * watch.flops_a_second(menu.example(menu.target))
+    rate = config.workers * watch.flops_a_second(menu.example(menu.target))
     return SearchOutlook(tuple(rows), menu.pool_flops, budget, budget / rate / HOUR)
