@@ -11,9 +11,8 @@ BATCH_TOKENS = {False: 1024, True: 2048}
 parameters: bfloat16 7 us a token (10 with 512 tokens), float32 10 us (18 with 2048: the logits leave the
 cache)."""
 GPU_BATCH_TOKENS = 32_768
-"""The same on a GPU. Measured on an H100, 131,072 tokens, milliseconds a merge: 132 with 4,096 at 30M
-parameters and
-56 with these, 127 and 107 at 130M."""
+"""The same on a GPU. Measured on an H100, milliseconds a merge on 131,072 tokens: 132 with 4,096 and 56 with
+these at 30M parameters, 127 and 107 at 130M."""
 BACKWARD_PART = 4
 """With a backward pass one of so many tokens: there the states of all layers stay in memory."""
 _LOGIT_BYTES = 10

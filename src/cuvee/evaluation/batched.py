@@ -120,7 +120,7 @@ class BatchedWindows:
 
 
 def document_sums(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """Nats of every document [D] in float64, of the log-probabilities of its tokens, document by document."""
+    """Nats of every document, float64 [D, ...], of log-probabilities [tokens, ...], document by document."""
     # It would copy the lengths back to check that they add up.
     summed = torch.segment_reduce(log_probs.double(), "sum", lengths=lengths, unsafe=True, initial=0.0)
     return 0.0 - summed  # and not -0.0 where a document has no tokens

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cuvee.evaluation.batched import document_sums
 from cuvee.evaluation.ensemble import FLOOR_NATS, Ensemble
 from cuvee.types import FloatArray
 
@@ -28,8 +29,8 @@ class MixedProbabilities:
 
     relative: Tensor
     """Over the largest of each token, float32 [tokens, K]."""
-    peak: Tensor
-    """Sum of the logarithms of the largest, document by document, float64 [D]."""
+    peak_nats: Tensor
+    """Nats of every document if each token had its largest, float64 [D]."""
     lengths: Tensor
     """Tokens of every document [D]."""
 
@@ -40,20 +41,16 @@ class MixedProbabilities:
         lengths = torch.from_numpy(ensemble.documents.tokens).to(device)
         peak = log_probs.amax(dim=0)
         relative = (log_probs - peak).clamp_(min=-FLOOR_NATS).exp_()
-        return cls(relative.T.contiguous(), _document_sums(peak.double(), lengths), lengths)
+        return cls(relative.T.contiguous(), document_sums(peak, lengths), lengths)
 
     def nats(self, weights: FloatArray) -> FloatArray:
         """Nats of every document [M, D] under mixtures [M, K]."""
         block = max(1, min(_MOST_MIXTURES, _MOST_NUMBERS // max(1, len(self.relative))))
         rows = np.arange(-(-len(weights) // block) * block) % max(1, len(weights))
         table = torch.from_numpy(np.asarray(weights, dtype=np.float32)[rows]).to(self.relative.device)
-        found = [_document_sums(self._logs(part), self.lengths) for part in table.split(block)]
-        nats = -(torch.cat(found, dim=1) + self.peak[:, None]).T
+        found = [document_sums(self._log_mixed(part), self.lengths) for part in table.split(block)]
+        nats = (torch.cat(found, dim=1) + self.peak_nats[:, None]).T
         return np.ascontiguousarray(nats.cpu().numpy()[: len(weights)])
 
-    def _logs(self, weights: Tensor) -> Tensor:
-        return (self.relative @ weights.T).log_().double()
-
-
-def _document_sums(values: Tensor, lengths: Tensor) -> Tensor:
-    return torch.segment_reduce(values, "sum", lengths=lengths, axis=0, unsafe=True, initial=0.0)
+    def _log_mixed(self, weights: Tensor) -> Tensor:
+        return (self.relative @ weights.T).log_()

@@ -12,6 +12,7 @@ import torch
 
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.mixed import MixedProbabilities
+from cuvee.execution.devices import PROCESSOR
 from cuvee.execution.resident import Resident
 from cuvee.merging.pool import FlatPool
 
@@ -23,12 +24,13 @@ KEPT = Resident({EVALUATOR: 4, EVALUATOR_PART: 2, POOL: 1, PROBABILITIES: 1})
 
 
 def resident_pool(path: Path, device: str) -> FlatPool:
-    """The pool in a folder, on a device.
+    """The pool in a folder, on a device; on the processor as it is mapped from disk.
 
     Raises:
         CheckpointError: it is damaged.
     """
-    return KEPT.get(POOL, (path, device), partial(FlatPool.open(path).to, device))
+    pool = FlatPool.open(path)
+    return pool if device == PROCESSOR else KEPT.get(POOL, (path, device), partial(_copied, pool, device))
 
 
 def resident_probabilities(path: Path, device: str) -> MixedProbabilities:
@@ -39,3 +41,7 @@ def resident_probabilities(path: Path, device: str) -> MixedProbabilities:
     """
     make = partial(MixedProbabilities.of, Ensemble.open(path), torch.device(device))
     return KEPT.get(PROBABILITIES, (path, device), make)
+
+
+def _copied(pool: FlatPool, device: str) -> FlatPool:
+    return FlatPool(pool.roster, pool.bank.to(device, copy=True))
