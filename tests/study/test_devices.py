@@ -1,11 +1,13 @@
 """A study whose numbers are computed on a device of its own: here one worker on the processor."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cuvee.execution.local import InProcess
 from cuvee.runs.observations import Observations
@@ -20,6 +22,7 @@ from cuvee.study.producers.merged import Merges
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.producers.weighted import Weighted
 from cuvee.study.runner import Runner
+from cuvee.types import FloatArray
 from tests.study.device_jobs import Question, made, surroundings
 from tests.study.test_runner import MIXTURES, QUICK
 from tests.study.tiny_study import Listener, write_study
@@ -136,3 +139,21 @@ def test_blocks_of_merges_are_shared_out_among_devices() -> None:
     assert merges_a_task("cuda", 10_000, 1) == 64
     assert merges_a_task("cuda", 63, 4) == 16
     assert merges_a_task("cuda", 1, 4) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_study_on_a_gpu_computes_in_its_worker_and_near_the_processor(here: Runner, tmp_path: Path) -> None:
+    folder = on_device(write_study(tmp_path, **QUICK), "cuda")
+    with opened(StudyConfig.load(folder.root), folder, Listener()) as runner:
+        trained(runner)
+        found = [merged(runner, 4), merged(here, 4)]
+        ensemble = ensemble_of(runner.plan, pool_of(runner.plan, 1), runner.executor, runner.progress)
+        scores = runner.scores(Ensembles(runner.plan, ensemble), weighted(runner, 4))
+        ((_, (pid, counts)),) = runner.executor.map(made, [Question("cuda")])
+    np.testing.assert_allclose(found[0].values, found[1].values, rtol=1e-3)
+    np.testing.assert_allclose(scores.nats, ensemble.score(weights_of(runner, 4)).nats, rtol=1e-5)
+    assert pid != os.getpid() and counts["pool"] == counts["evaluator"] == counts["probabilities"] == 1
+
+
+def weights_of(runner: Runner, seed: int) -> FloatArray:
+    return np.stack([one.weights for one in weighted(runner, seed)])
