@@ -39,6 +39,9 @@ format: $(VENV)/.dev  ## put the code into the house format
 docs: $(VENV)/.core  ## write the tables of docs/registries.md from the registries
 	$(BIN)/python -m docs.registries
 
+bench-gpu-%: $(VENV)/.core  ## the same of benchmarks/gpu/TOPIC.py (make bench-gpu-TOPIC)
+	$(BIN)/python -m benchmarks.gpu.$*
+
 bench-%: $(VENV)/.core  ## run benchmarks/TOPIC.py and rewrite its tables (make bench-TOPIC)
 	$(BIN)/python -m benchmarks.$*
 

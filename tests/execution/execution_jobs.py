@@ -12,6 +12,10 @@ from typing import Any
 
 from cuvee.errors import CuveeError, NonFiniteLoss
 from cuvee.execution import Report
+from cuvee.execution.resident import Resident
+
+KEPT = Resident({"table": 1})
+"""Of a worker process."""
 
 
 class Stubborn(CuveeError):
@@ -171,3 +175,34 @@ class Labelled:
 
 def misbehave_labelled(item: Labelled, report: Report) -> str:
     return misbehave(item.what, report)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An item that wants a device."""
+
+    device: str
+    what: str = "fine"
+
+    @property
+    def label(self) -> str:
+        return f"{self.what} on {self.device}"
+
+
+def misbehave_placed(item: Placed, report: Report) -> str:
+    return misbehave(item.what, report)
+
+
+def keep(item: Placed, report: Report) -> tuple[int, int, str]:
+    """Process, tables made there so far, and its device."""
+    KEPT.get("table", item.what, lambda: [item.what])
+    return os.getpid(), KEPT.made["table"], os.environ.get("CUVEE_DEVICE", "none")
+
+
+def slowly_keep(item: Placed, report: Report) -> tuple[int, int, str]:
+    time.sleep(0.02)
+    return keep(item, report)
+
+
+def surroundings(item: Placed, report: Report) -> tuple[int, dict[str, str]]:
+    return whereabouts(0, report)

@@ -19,7 +19,6 @@ from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.outlook import Outlook, OutlookRow
 from cuvee.study.plan.job import MORE_STEPS, PACE_STEPS, seconds_of_more_steps
-from cuvee.study.plan.numerics import side_by_side
 from cuvee.study.survey import survey
 from cuvee.study.tariff import tariff_in, tariff_of
 from tests.report.cases import small
@@ -119,11 +118,6 @@ def test_a_plan_on_a_gpu_has_columns_of_hours_and_money(capsys: pytest.CaptureFi
     assert "8 runs, 1.0e15 FLOPs; about 15 minutes to go on this machine (0.50 GPU-hours, 1.25 USD)" in said
     print_outlook(Outlook((row,)))
     assert "hours" not in capsys.readouterr().out
-
-
-def test_trainings_side_by_side() -> None:
-    assert side_by_side("cpu", 16) == 16
-    assert side_by_side("cuda:1", 16) == 1
 
 
 def test_a_step_is_timed_without_what_surrounds_it() -> None:

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from cuvee.cli.app import app
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.errors import NonFiniteLoss, OutOfMemory
 from cuvee.models.checkpoint import Checkpoint
@@ -17,10 +15,7 @@ from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.runs.store import RunStore
-from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
-from cuvee.study.survey import survey
-from cuvee.study.untried import untried
 from cuvee.training.stack import Stack
 from tests.study.tiny_study import Listener, change_study, run, timeless, write_study
 
@@ -113,22 +108,3 @@ def test_a_stack_that_does_not_fit_is_halved_and_said(
         run(folder)
     assert json.loads(folder.numerics.read_text())["stacked"] == 2
     run(folder)
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ({**NUMERICS, "device": "cuda", "stacked": 8}, "untried on a GPU"),
-        ({**NUMERICS, "device": "cuda"}, ""),
-        ({**NUMERICS, "stacked": 8}, ""),
-        ([1], ""),
-    ],
-)
-def test_status_says_what_was_never_run_on_a_gpu(tmp_path: Path, said: Any, expected: str) -> None:
-    folder = write_study(tmp_path)
-    folder.numerics.write_text(json.dumps(said))
-    assert survey(StudyConfig.load(folder.root), folder).untried == untried(folder)
-    assert "".join(untried(folder)).startswith(expected)
-    shown = CliRunner().invoke(app, ["status", str(folder.root)])
-    assert shown.exit_code == 0
-    assert ("untried" in shown.stdout) == bool(expected)

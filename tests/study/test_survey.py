@@ -234,3 +234,14 @@ def test_fresh_trainings_are_those_of_the_answer_of_run(begun: Begun) -> None:
     set_out(begun.folder, STAGE, [one, two])
     save(begun.folder, one.key, 5)
     assert done(surveyed(begun.folder))["fresh trainings"] == (0.5, 2)
+
+
+def test_what_has_not_run_on_a_gpu_is_said_of_a_study_that_computes_there(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    assert surveyed(folder).untried == (), "this one computes on the processor"
+    folder.numerics.write_text(json.dumps({"dtype": "bfloat16", "compiled": True, "device": "cuda"}))
+    (said,) = surveyed(folder).untried
+    assert said.startswith("untried on a GPU: ")
+    assert surveyed(folder).as_json()["untried"] == [said]
+    folder.numerics.write_text("[1")
+    assert surveyed(folder).untried == (), "that it is damaged is for others to say"

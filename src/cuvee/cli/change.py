@@ -91,15 +91,15 @@ def _looked_ahead(
 ) -> "tuple[StudyFile, ChangePlan]":
     """The study file with the change made, and what that leaves and takes; nothing is written."""
     from cuvee.cli.run import forbid_the_hub
-    from cuvee.execution.local import ResidentProcesses
     from cuvee.flows.ablation.flow import outlook_of
     from cuvee.flows.change.flow import change_sources, look_ahead
     from cuvee.study.file.study_file import StudyFile
+    from cuvee.study.opening import processes
 
     file = StudyFile.read(path)
     if not asked.on_the_hub:
         forbid_the_hub(file.config)
-    with ResidentProcesses(file.config.workers) as workers:
+    with processes(file.config, folder) as workers:
         if not asked.done(file.config, folder.root):
             file = change_sources(file, asked, folder, progress, workers)
         price = outlook_of if timed else None

@@ -34,7 +34,7 @@ from cuvee.seal import FILES, damage, digests_of, read_sealed, write_sealed
 from cuvee.types import Float32Array, FloatArray, IntArray
 
 _LOG_PROBS = "log_probs.npy"
-_FLOOR_NATS = 80.0
+FLOOR_NATS = 80.0
 _BLOCK_TOKENS = 1024
 _BLOCK_NUMBERS = 1 << 18
 
@@ -76,7 +76,7 @@ class Ensemble:
     @cached_property
     def _relative(self) -> Float32Array:
         """Probabilities over the largest [K, tokens]."""
-        relative = np.maximum(self.log_probs - self._peak, np.float32(-_FLOOR_NATS))
+        relative = np.maximum(self.log_probs - self._peak, np.float32(-FLOOR_NATS))
         return np.asarray(np.exp(relative))
 
     @cached_property

@@ -4,10 +4,11 @@
 
 One backward pass to the merged flat vector, then the merger's vector-Jacobian product: all K derivatives for
 2.7 forward passes, whatever K is. Equal to autograd through the combination, without keeping it.
-Exact for the proxy; the proxy is not the training.
+Exact for the proxy; the proxy is not the training. Nothing is copied back from a device before the end.
 """
 
 import numpy as np
+import torch
 
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.merging.interface import Merger
@@ -28,16 +29,15 @@ def merge_gradient(
         target: weight of each evaluation's nats per token [E].
     """
     flat = merger.merge(pool, weights).requires_grad_()
-    token_weights = evaluator.token_weights(target)
-    value = 0.0
-    for part, inputs, targets in evaluator.batches():
-        coefficient = token_weights[part].to(flat.device)
-        if not coefficient.any():
-            continue
-        log_probs = evaluator.model.token_log_probs(flat, inputs.to(flat.device), targets.to(flat.device))
-        loss = -(log_probs[: part.stop - part.start].double() * coefficient).sum()
-        loss.backward()
-        value += loss.item()
+    windows, token_weights = evaluator.batched(flat.device, backward=True), evaluator.token_weights(target)
+    weighted, coefficients = token_weights.any(dim=1), token_weights.to(flat.device)
+    value = torch.zeros((), dtype=torch.float64, device=flat.device)
+    for part, inputs, targets in windows.batches():
+        if weighted[part].any():
+            log_probs = evaluator.model.token_log_probs(flat, inputs, targets)
+            loss = -(log_probs[: part.stop - part.start].double() * coefficients[part]).sum()
+            loss.backward()
+            value += loss.detach()
     if flat.grad is None:
-        return value, np.zeros(len(weights))
-    return value, merger.vjp(pool, weights, flat.grad)
+        return float(value), np.zeros(len(weights))
+    return float(value), merger.vjp(pool, weights, flat.grad)

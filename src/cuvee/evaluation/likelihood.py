@@ -3,35 +3,25 @@
 Every token of every document is scored exactly once: windows overlap in nothing, the first token of
 a document is predicted from an end-of-text token, padding counts for nothing. All evaluation sets are
 scored in one sequence of batches of one shape, so that a compiled model compiles once and small sets cost no
-small batches. Sums are taken in float64. Cost: one forward pass over the windows.
+small batches. All that is sent lies on the device of the parameters, and document sums in float64 come back
+(``batched``). Cost: one forward pass over the windows.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cuvee.errors import ConfigError, EmptySource, NonFiniteLoss
+from cuvee.evaluation.batch_size import batch_tokens
+from cuvee.evaluation.batched import BatchedWindows, ComputesIn
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.models.interface import CausalModel
 from cuvee.sources.evaluation_set import EvaluationSet
-from cuvee.types import Float32Array, FloatArray, IntArray
-
-BATCH_TOKENS = {False: 1024, True: 2048}
-"""Tokens a forward pass, and whether it multiplies in bfloat16. Measured on one core with a model of 0.3M
-parameters: bfloat16 7 us a token (10 with 512 tokens), float32 10 us (18 with 2048: the logits leave the
-cache)."""
-
-
-@runtime_checkable
-class ComputesIn(Protocol):
-    """A model that says in which type it multiplies; its parameters are then cast once, not once a batch."""
-
-    dtype: torch.dtype
+from cuvee.types import BoolArray, Float32Array, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +39,9 @@ class Evaluator:
     """[W, T] int64"""
     document: IntArray
     """Index into ``documents`` of every target [W, T]; -1 is not scored."""
-    batch_windows: int
+    batch_windows: int | None
+    """Windows a forward pass, at most; None: what suits the device (``batch_size``)."""
+    _batched: dict[tuple[torch.device, int], BatchedWindows] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(
@@ -61,7 +53,7 @@ class Evaluator:
             model: an architecture.
             sets: with one window length.
             batch_windows: windows a forward pass, at most; lowered so that all batches are nearly full. By
-                default what was fastest on a CPU core, see ``BATCH_TOKENS``; a GPU wants far more.
+                default what suits the device.
 
         Raises:
             ConfigError: no sets, a name twice, different tokenizers, window lengths that differ or exceed
@@ -92,9 +84,6 @@ class Evaluator:
             bytes_.append(np.asarray(one.document_bytes, dtype=np.float64))
             evaluation.append(np.full(len(one.document_bytes), position, dtype=np.int64))
             offset += len(one.document_bytes)
-        if batch_windows is None:
-            low = isinstance(model, ComputesIn) and model.dtype == torch.bfloat16
-            batch_windows = max(1, BATCH_TOKENS[low] // max(lengths))
         document = np.concatenate(owners)
         tokens = np.bincount(document[document >= 0], minlength=offset).astype(np.int64)
         return cls(
@@ -146,17 +135,21 @@ class Evaluator:
             self.model, documents, self.inputs[index], self.targets[index], document, self.batch_windows
         )
 
-    def batches(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Windows, inputs and targets of equally large batches; the last is filled up with copies.
+    def batched(self, device: torch.device, backward: bool = False) -> BatchedWindows:
+        """The windows in batches, on a device; sent once.
 
-        Rows behind the end of the yielded slice are such copies and must not be counted.
+        Args:
+            device: where they are scored.
+            backward: a backward pass follows each.
         """
-        windows = len(self.inputs)
-        count = -(-windows // self.batch_windows)
-        size = -(-windows // count)
-        for start in range(0, windows, size):
-            index = torch.arange(start, start + size).remainder_(windows)
-            yield slice(start, min(start + size, windows)), self.inputs[index], self.targets[index]
+        low = isinstance(self.model, ComputesIn) and self.model.dtype == torch.bfloat16
+        tokens = batch_tokens(device, low, self.model.vocabulary_size, backward)
+        most = self.batch_windows or max(1, tokens // self.inputs.shape[1])
+        if (device, most) not in self._batched:
+            self._batched[device, most] = BatchedWindows.of(
+                self.model, self.inputs, self.targets, self.scored, self.documents.tokens, most, device
+            )
+        return self._batched[device, most]
 
     def token_log_probs(self, flat: Tensor) -> Float32Array:
         """log p of every scored token, document by document: float32 [tokens], in the order of ``scored``.
@@ -167,26 +160,23 @@ class Evaluator:
         Raises:
             NonFiniteLoss: the model gives a token no probability, or no number.
         """
-        low = flat.to(self.model.dtype) if isinstance(self.model, ComputesIn) else flat
-        result = np.empty(tuple(self.inputs.shape), dtype=np.float32)
-        # Not inference_mode: tables that a model caches in here are used under autograd later.
-        with torch.no_grad():
-            for part, inputs, targets in self.batches():
-                log_probs = self.model.token_log_probs(low, inputs.to(flat.device), targets.to(flat.device))
-                result[part] = log_probs[: part.stop - part.start].cpu().numpy()
-        chosen = result.ravel()[self.scored]
-        if not np.isfinite(chosen).all():
-            first = self.documents.evaluations[
-                self.documents.evaluation[self.token_document[~np.isfinite(chosen)][0]]
-            ]
-            raise NonFiniteLoss(
-                f"evaluation {first!r}: the loss is not finite; the model's parameters are broken"
-            )
-        return chosen
+        found: Float32Array = self.batched(flat.device).log_probs(flat).cpu().numpy()
+        self._check(np.isfinite(found), self.token_document)
+        return found
 
     def score(self, flat: Tensor) -> Scores:
         """Losses of the model with parameters ``flat`` [N]."""
-        return self.scores_of(self.token_log_probs(flat))
+        return self.scores(self.batched(flat.device).nats(flat).cpu().numpy())
+
+    def scores(self, nats: FloatArray) -> Scores:
+        """Scores of the nats of every document [..., D].
+
+        Raises:
+            NonFiniteLoss: one is no number.
+        """
+        finite = np.isfinite(nats).reshape(-1, nats.shape[-1]).all(axis=0)
+        self._check(np.asarray(finite), np.arange(nats.shape[-1]))
+        return Scores(self.documents, nats)
 
     def scores_of(self, log_probs: Float32Array) -> Scores:
         """Losses from the log-probabilities of the scored tokens [tokens]."""
@@ -194,6 +184,13 @@ class Evaluator:
             self.token_document, weights=-log_probs.astype(np.float64), minlength=len(self.documents.tokens)
         )
         return Scores(self.documents, np.asarray(nats, dtype=np.float64))
+
+    def _check(self, finite: BoolArray, document: IntArray) -> None:
+        if not finite.all():
+            first = self.documents.evaluations[self.documents.evaluation[document[~finite][0]]]
+            raise NonFiniteLoss(
+                f"evaluation {first!r}: the loss is not finite; the model's parameters are broken"
+            )
 
     def token_weights(self, target: FloatArray) -> Tensor:
         """Weight of every token in the weighted sum of mean losses, target_e / tokens_e: float32 [W, T]."""

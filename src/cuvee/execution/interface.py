@@ -2,7 +2,8 @@
 
 A job is a function of one item. The caller orders the items: largest first keeps all workers busy
 to the end. Results come back as they are completed, with the index of their item, so that a caller
-can write each one down before the next arrives. An item that has a ``label`` is called by it in errors.
+can write each one down before the next arrives. An item that has a ``label`` is called by it in errors;
+one that has a ``device`` wants to be done there, where an executor knows devices (``devices.py``).
 """
 
 from collections.abc import Callable, Iterator, Sequence

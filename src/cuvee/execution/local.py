@@ -17,9 +17,10 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count, islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -84,6 +85,8 @@ class LocalProcesses:
 
     workers: int | None = None
     """Number of processes; none means one for each core this process may run on."""
+    environments: Sequence[Mapping[str, str]] = ()
+    """What stands in the environment of each worker beside ``WORKER_ENVIRONMENT``; empty: nothing."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -104,7 +107,7 @@ class LocalProcesses:
     ) -> Iterator[tuple[int, Any]]:
         pool: list[_Worker] = []
         try:
-            _fill(pool, min(self.workers or usable_cores(), len(items)))
+            _fill(pool, min(self.workers or usable_cores(), len(items)), self.environments)
             yield from _dispatch(pool, job, items, on_progress)
         finally:
             _stop(pool)
@@ -120,6 +123,8 @@ class ResidentProcesses:
 
     workers: int | None = None
     """As in ``LocalProcesses``."""
+    environments: Sequence[Mapping[str, str]] = ()
+    """As in ``LocalProcesses``; a worker that replaces another has the environment of that one."""
     _pool: list["_Worker"] = field(default_factory=list)
     _at_work: bool = False
 
@@ -137,7 +142,7 @@ class ResidentProcesses:
     ) -> Iterator[tuple[int, Result]]:
         """See ``LocalProcesses.map``."""
         if self._at_work:
-            return LocalProcesses(self.workers).map(job, items, on_progress)
+            return LocalProcesses(self.workers, self.environments).map(job, items, on_progress)
         return self._run(_sendable(job), items, on_progress)
 
     def _run(
@@ -146,7 +151,7 @@ class ResidentProcesses:
         self._at_work = True
         whole = False
         try:
-            _fill(self._pool, min(self.workers or usable_cores(), len(items)))
+            _fill(self._pool, min(self.workers or usable_cores(), len(items)), self.environments)
             yield from _dispatch(self._pool, job, items, on_progress, stay=True)
             whole = True
         finally:
@@ -171,31 +176,34 @@ def _sendable(job: Job[Any, Any]) -> bytes:
         ) from error
 
 
-def _fill(pool: list["_Worker"], count: int) -> None:
+def _fill(pool: list["_Worker"], workers: int, environments: Sequence[Mapping[str, str]]) -> None:
     """Start workers until there are so many; those that died since are replaced."""
     dead = [member for member in pool if not member.process.is_alive()]
     _stop(dead)
     pool[:] = [member for member in pool if member not in dead]
-    with _starting():
-        for number in range(len(pool), count):
+    taken = {member.number for member in pool}
+    free = (number for number in count() if number not in taken)
+    for number in islice(free, max(0, workers - len(pool))):
+        own = environments[number] if environments else {}
+        with _starting({**WORKER_ENVIRONMENT, **own}):
             pool.append(_Worker.start(number))
 
 
 @contextmanager
-def _starting() -> Iterator[None]:
+def _starting(environment: Mapping[str, str]) -> Iterator[None]:
     """Set what a child process inherits (environment, blocked interrupt) and put it back after.
 
     Blocked, because an interrupt between the start of a process and its entry in the pool would lose
     it, and one inside a starting interpreter prints a traceback per worker.
     """
     with _environment_lock:
-        before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
+        before = {name: os.environ.get(name) for name in environment}
         mask: set[int] | None = None
         if sys.platform != "win32":
             # It unblocks the interrupt when it first starts its own process, so it must go first.
             resource_tracker.ensure_running()
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        os.environ.update(WORKER_ENVIRONMENT)
+        os.environ.update(environment)
         try:
             yield
         finally:
@@ -212,6 +220,7 @@ def _starting() -> Iterator[None]:
 class _Worker:
     """The parent's side of one worker."""
 
+    number: int
     process: SpawnProcess
     connection: Connection
     ready: bool = False
@@ -234,7 +243,7 @@ class _Worker:
             raise
         finally:
             theirs.close()  # else the end of the worker would not be an end of file here
-        return cls(process, ours)
+        return cls(number, process, ours)
 
     def give(self, index: int, item: Any) -> None:
         try:

@@ -51,7 +51,8 @@ class LinearMerge:
             for row in used[1:]:
                 buffer.add_(pool.bank[row], alpha=float(coefficients[row]))
             return buffer
-        row_weights = torch.from_numpy(coefficients).to(pool.bank)
+        # A copy to a device that waits would wait for the merge before, too.
+        row_weights = torch.from_numpy(coefficients).float().to(pool.bank.device, non_blocking=True)
         return torch.mv(pool.bank.T, row_weights, out=buffer)
 
     def vjp(self, pool: FlatPool, weights: FloatArray, direction: Tensor) -> FloatArray:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from cuvee.decisions.evaluations import few_documents
+from cuvee.execution.devices import DeviceProcesses
 from cuvee.execution.interface import Executor
-from cuvee.execution.local import ResidentProcesses
 from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
+from cuvee.study.compile_cache import cache_environment
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import GENERATED, StudyFolder
@@ -44,7 +45,7 @@ def opened(
     Numerics.written(folder)  # a device that is not here is refused before any text is read
     if not looking:
         _tidy(folder)
-    with nullcontext(executor) if executor is not None else ResidentProcesses(config.workers) as workers:
+    with nullcontext(executor) if executor is not None else processes(config, folder) as workers:
         material = prepare_material(config, folder, workers, progress)
         region_of(config, available_tokens(config, material))  # limits are refused before any training
         for sentence in few_documents(evaluation_rows(material, config.target_weights)):
@@ -60,6 +61,11 @@ def opened(
             if not looking:
                 _write_sources(store, config, material)
             yield Runner(plan, store, workers, progress)
+
+
+def processes(config: StudyConfig, folder: StudyFolder) -> DeviceProcesses:
+    """Where the jobs of a study run by default: CPU processes, and one worker a GPU that it computes on."""
+    return DeviceProcesses(config.workers, cache_environment(folder))
 
 
 def _tidy(folder: StudyFolder) -> None:

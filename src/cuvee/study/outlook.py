@@ -13,7 +13,6 @@ from cuvee.execution.tariff import CORES, HOUR, Tariff
 from cuvee.quantities import flops
 from cuvee.study.plan.agenda import saved_step
 from cuvee.study.plan.job import PaceTask, pace
-from cuvee.study.plan.numerics import side_by_side
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import trained_key
 from cuvee.study.runner import Runner
@@ -118,8 +117,7 @@ class Stopwatch:
     @property
     def lanes(self) -> int:
         """Trainings side by side."""
-        plan = self.runner.plan
-        return side_by_side(plan.model.device, plan.config.workers)
+        return self.runner.plan.processes
 
     @property
     def tariff(self) -> Tariff:

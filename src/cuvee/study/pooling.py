@@ -11,9 +11,9 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Progress
 from cuvee.runs.roles import BRANCH, SEED
-from cuvee.study.plan.job import MemberTask, score_member
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
+from cuvee.study.plan.proxy_job import MemberTask, score_member
 
 
 def planned_seed(plan: Plan) -> list[Planned]:

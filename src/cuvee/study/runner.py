@@ -82,7 +82,7 @@ class Runner:
             CuveeError: as ``make``.
         """
         keys = self.make(producer, requests)
-        computed = producer.scores(requests) if requests else None
+        computed = producer.scores(requests, self.executor) if requests else None
         return self._stored(keys) if computed is None else computed
 
     def documents_of(self, producer: Producer[RequestT], requests: Sequence[RequestT]) -> list[Nats]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from cuvee.errors import ConfigError
-from cuvee.evaluation.likelihood import BATCH_TOKENS
+from cuvee.evaluation.batch_size import BATCH_TOKENS
 from cuvee.hashing import digest_bytes
 from cuvee.types import Float32Array, FloatArray, IntArray
 from cuvee.valuation.document_table import DocumentTable

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cuvee.evaluation.likelihood import BATCH_TOKENS
+from cuvee.evaluation.batch_size import BATCH_TOKENS
 from cuvee.hashing import digest, digest_bytes
 from cuvee.models.interface import CausalModel
 from cuvee.types import FloatArray, IntArray

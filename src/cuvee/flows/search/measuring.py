@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from cuvee.execution.devices import PROCESSOR
 from cuvee.execution.local import InProcess
 from cuvee.flows.search.menu import Menu
 from cuvee.progress import Within
@@ -110,5 +111,7 @@ class Measuring:
 
     @cached_property
     def _proxies(self) -> Proxies:
+        if self.menu.runner.plan.model.device != PROCESSOR:
+            return Proxies.of(self._runner)
         # One merge takes less time than starting a worker does.
         return Proxies.of(replace(self._runner, executor=InProcess()))

@@ -12,6 +12,7 @@
     checkpoints/<key>/    models, as Hugging Face folders
     pools/<key>/          branches of one seed model, flat
     ensembles/<key>/      token probabilities of the members of a pool
+    kernels/<key>/        what was compiled for a GPU on one kind of machine; safe to delete
     fits/<key>.json       the fitted calibrators and their errors
     decision.json         the answer
     report.html           the answer to look at
@@ -132,6 +133,10 @@ class StudyFolder:
         return self.root / "ensembles"
 
     @property
+    def kernels(self) -> Path:
+        return self.root / "kernels"
+
+    @property
     def fits(self) -> Path:
         return self.root / "fits"
 
@@ -246,6 +251,7 @@ GENERATED = frozenset(
         "checkpoints",
         "pools",
         "ensembles",
+        "kernels",
         "fits",
         "searches",
         "study_files",

@@ -1,13 +1,11 @@
-"""The jobs that a study sends to worker processes: train and measure, score merges.
+"""The jobs that a study sends to worker processes: train and measure.
 
-Tasks and answers are small: parameters and tokens stay on disk, and only the scores of members, one number a
-token, come back.
+Tasks and answers are small: parameters and tokens stay on disk.
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +15,11 @@ from cuvee.errors import NonFiniteLoss, TrainingError
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.race import PART, part_windows
 from cuvee.evaluation.scores import Scores
-from cuvee.evaluation.scoring import score_merges
 from cuvee.execution.interface import Report
-from cuvee.execution.work_time import WorkTime, is_gpu
-from cuvee.merging.pool import FlatPool
-from cuvee.merging.registry import MERGERS
+from cuvee.execution.work_time import is_gpu
 from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
+from cuvee.study.plan.resident import EVALUATOR, EVALUATOR_PART, KEPT
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
 from cuvee.training.run import (
@@ -37,7 +33,7 @@ from cuvee.training.run import (
     read_snapshots,
 )
 from cuvee.training.state import TrainingState
-from cuvee.types import Float32Array, FloatArray, IntArray
+from cuvee.types import IntArray
 
 PACE_STEPS = 8
 MORE_STEPS = 40
@@ -65,36 +61,32 @@ class Bench:
 
     def evaluator(self) -> Evaluator:
         """Open the sets; one object a process."""
-        return _evaluator(self)
+        return KEPT.get(EVALUATOR, self, self._open)
 
     def part(self) -> Evaluator:
         """The part of them on which runs are measured on their way, and merges before the best are known."""
-        return _part(self)
+        return KEPT.get(EVALUATOR_PART, self, self._select)
 
     def of(self, evaluations: Collection[str]) -> "Bench":
         """Some of the evaluations alone."""
         return replace(self, evaluations=tuple(one for one in self.evaluations if one.name in evaluations))
 
+    def _open(self) -> Evaluator:
+        sets = [
+            EvaluationSet.from_shard(
+                one.name,
+                TokenShard.open(one.shard),
+                context_length=one.context_length,
+                max_tokens=one.max_tokens,
+                half=one.half,
+            )
+            for one in self.evaluations
+        ]
+        return Evaluator.of(self.model.build(), sets)
 
-@lru_cache(maxsize=2)
-def _part(bench: Bench) -> Evaluator:
-    evaluator = bench.evaluator()
-    return evaluator.select(part_windows(evaluator))
-
-
-@lru_cache(maxsize=4)
-def _evaluator(bench: Bench) -> Evaluator:
-    sets = [
-        EvaluationSet.from_shard(
-            one.name,
-            TokenShard.open(one.shard),
-            context_length=one.context_length,
-            max_tokens=one.max_tokens,
-            half=one.half,
-        )
-        for one in bench.evaluations
-    ]
-    return Evaluator.of(bench.model.build(), sets)
+    def _select(self) -> Evaluator:
+        evaluator = self.evaluator()
+        return evaluator.select(part_windows(evaluator))
 
 
 @dataclass(frozen=True)
@@ -115,6 +107,11 @@ class TrainTask:
         """As it is called in errors: what is trained, on what, and where it is kept."""
         sources = "+".join(self.run.mixture.support)
         return f"training {self.role or 'a model'} on {sources}, kept in {self.run.folder}"
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.run.model.device
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +166,29 @@ def steps_between(recipe: Recipe, measured_along: int) -> int:
     return max(1, recipe.steps // measured_along) if measured_along else 0
 
 
-def train_together(runs: Sequence[TrainingRun], report: Report) -> dict[str, float | NonFiniteLoss]:
-    """Job: train runs of one stack, without measuring them; by key seconds, or why it diverged."""
-    found = execute_together(runs, report)
-    return {runs[number].key: one if isinstance(one, NonFiniteLoss) else one.seconds for number, one in found}
+@dataclass(frozen=True)
+class StackTask:
+    """Train runs of one stack, without measuring them."""
+
+    runs: tuple[TrainingRun, ...]
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.runs[0].model.device
+
+    @property
+    def label(self) -> str:
+        """As it is called in errors."""
+        return f"training {len(self.runs)} models together"
+
+
+def train_together(task: StackTask, report: Report) -> dict[str, float | NonFiniteLoss]:
+    """Job: by key of each run its work time, or why it diverged."""
+    found = execute_together(task.runs, report)
+    return {
+        task.runs[number].key: one if isinstance(one, NonFiniteLoss) else one.seconds for number, one in found
+    }
 
 
 @dataclass(frozen=True)
@@ -199,6 +215,11 @@ class PaceTask:
 
     model: ModelSpec
     recipe: Recipe
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.model.device
 
 
 def pace(task: PaceTask, report: Report) -> float:
@@ -246,69 +267,6 @@ class _Nothing:
         return self.tokens, self.tokens
 
 
-@dataclass(frozen=True, eq=False)
-class MergeTask:
-    """Score a block of merges of one pool."""
-
-    pool: Path
-    weights: FloatArray
-    """[m, K]"""
-    method: str
-    """Of merging; a row of ``MERGERS``."""
-    bench: Bench
-    partly: bool
-    """On the part of the evaluations only."""
-
-    @property
-    def label(self) -> str:
-        """As it is called in errors."""
-        return f"scoring {len(self.weights)} merges of {self.pool}"
-
-
-@dataclass(frozen=True, eq=False)
-class MergesScored:
-    """Scores of a block of merges [m, D], and work time of the device."""
-
-    scores: Scores
-    seconds: float
-
-
-def score_block(task: MergeTask, report: Report) -> MergesScored:
-    """Job: reports merges scored."""
-    work = WorkTime.begin(task.bench.model.device)
-    evaluator = task.bench.part() if task.partly else task.bench.evaluator()
-    pool = FlatPool.open(task.pool).to(task.bench.model.device)
-    merger = MERGERS[task.method]
-    scores = score_merges(evaluator, pool, merger, task.weights, lambda: report(1, ""))
-    return MergesScored(scores, work.seconds)
-
-
-@dataclass(frozen=True)
-class MemberTask:
-    """Score one member of a pool."""
-
-    pool: Path
-    row: int
-    """Of the roster."""
-    bench: Bench
-
-    @property
-    def label(self) -> str:
-        """As it is called in errors."""
-        return f"scoring member {self.row + 1} of {self.pool}"
-
-
-def score_member(task: MemberTask, report: Report) -> Float32Array:
-    """Job: log-probabilities of all scored tokens [tokens]; reports one member."""
-    evaluator = task.bench.evaluator()
-    pool = FlatPool.open(task.pool)
-    log_probs = evaluator.token_log_probs(
-        pool.branch(pool.roster.names[task.row]).to(task.bench.model.device)
-    )
-    report(1, "")
-    return log_probs
-
-
 @dataclass(frozen=True)
 class SnapshotTask:
     """Measure the snapshots of a finished run."""
@@ -320,6 +278,11 @@ class SnapshotTask:
     def label(self) -> str:
         """As it is called in errors."""
         return f"measuring snapshots of {self.folder}"
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.bench.model.device
 
 
 def score_snapshots(task: SnapshotTask, report: Report) -> dict[int, Scores]:

@@ -13,7 +13,6 @@ from typing import Literal
 import torch
 
 from cuvee.errors import ConfigError
-from cuvee.execution.work_time import is_gpu
 from cuvee.files import write_json
 from cuvee.study.file.folder import StudyFolder
 
@@ -81,13 +80,6 @@ class Numerics:
         if problem := missing_device(found.device, _gpus()):
             raise ConfigError(f"{file}: {problem}")
         return found
-
-
-def side_by_side(device: str, workers: int) -> int:
-    """Trainings at a time: one on each worker's core, or one on each GPU that the device names."""
-    if not is_gpu(device):
-        return workers
-    return 1 if ":" in device else max(1, _gpus())
 
 
 def fewer_stacked(folder: StudyFolder) -> str:

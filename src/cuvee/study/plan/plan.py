@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cuvee.errors import ConfigError
+from cuvee.execution.devices import processes_of
 from cuvee.merging.roster import Member
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
@@ -91,6 +92,11 @@ class Plan:
     @property
     def parameters(self) -> int:
         return self.model.build().layout.size
+
+    @property
+    def processes(self) -> int:
+        """How many trainings, or blocks of merges, are made side by side."""
+        return processes_of(self.model.device, self.config.workers)
 
     @property
     def branch_tokens(self) -> int:

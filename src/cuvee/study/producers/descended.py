@@ -26,6 +26,7 @@ from cuvee.runs.roles import DESCENT
 from cuvee.runs.run import Run
 from cuvee.study.plan.job import Bench
 from cuvee.study.plan.plan import Plan
+from cuvee.study.plan.resident import resident_pool
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
 from cuvee.types import FloatArray, Json
@@ -85,13 +86,17 @@ class DescentTask:
         return f"descending in the weights of {self.pool}"
 
     @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.bench.model.device
+
+    @property
     def loss(self) -> MergeLoss:
         """What is lowered; not compiled, as forward and backward passes would be compiled anew for it."""
         bench = replace(self.bench, model=replace(self.bench.model, compiled=False))
-        device = bench.model.device
         return MergeLoss(
             bench.evaluator(),
-            FlatPool.open(self.pool).to(device),
+            resident_pool(self.pool, self.device),
             MERGERS[self.method],
             Ensemble.open(self.ensemble),
             self.descent.target,

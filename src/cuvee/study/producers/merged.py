@@ -11,15 +11,13 @@ from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor
 from cuvee.merging.pool import FlatPool
 from cuvee.progress import Progress
-from cuvee.study.plan.job import MergeTask, score_block
 from cuvee.study.plan.plan import Plan
+from cuvee.study.plan.proxy_job import MergeTask, merges_a_task, score_block
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.weighted import Weighted, weighted_key, weighted_run
 from cuvee.types import FloatArray
 
 KIND = "merged"
-
-_MERGES_A_TASK = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +49,8 @@ class Merges(Producer[Weighted]):
         """See ``Producer.make``."""
         part = ", on a part" if self._partly else ""
         progress.stage(f"scoring merges ({self.proxy}{part})", len(missing), "merges")
-        starts = range(0, len(missing), _MERGES_A_TASK)
-        blocks = [missing[start : start + _MERGES_A_TASK] for start in starts]
+        size = merges_a_task(self.plan.model.device, len(missing), self.plan.processes)
+        blocks = [missing[start : start + size] for start in range(0, len(missing), size)]
         tasks = [self._task(block) for block in blocks]
         for index, done in executor.map(score_block, tasks, lambda _, n, note: progress.advance(n)):
             yield self._results(blocks[index], tasks[index].weights, done.scores, done.seconds)

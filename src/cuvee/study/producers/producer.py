@@ -66,6 +66,6 @@ class Producer(Protocol[RequestT]):
         """
         ...
 
-    def scores(self, requests: Sequence[RequestT]) -> Scores | None:
+    def scores(self, requests: Sequence[RequestT], executor: Executor) -> Scores | None:
         """Losses of documents [R, D] that are quicker computed than kept; None: the store keeps them."""
         return None

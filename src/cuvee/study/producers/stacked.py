@@ -7,7 +7,7 @@ from typing import TypeVar
 from cuvee.errors import NonFiniteLoss, OutOfMemory
 from cuvee.execution.interface import Executor
 from cuvee.progress import Progress
-from cuvee.study.plan.job import train_together
+from cuvee.study.plan.job import StackTask, train_together
 from cuvee.study.plan.numerics import fewer_stacked
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
@@ -42,7 +42,7 @@ def stacked(
     stacks = _stacks(tasks)
 
     def note(index: int, amount: float, text: str) -> None:
-        progress.advance(amount, f"{len(stacks[index])} models together: {text}")
+        progress.advance(amount, f"{len(stacks[index].runs)} models together: {text}")
 
     for _, found in _carried_out(plan, executor.map(train_together, stacks, note)):
         for name, seconds in found.items():
@@ -62,11 +62,11 @@ def _carried_out(plan: Plan, results: Iterator[T]) -> Iterator[T]:
         raise
 
 
-def _stacks(tasks: Sequence[Planned]) -> list[list[TrainingRun]]:
+def _stacks(tasks: Sequence[Planned]) -> list[StackTask]:
     """Runs that have more than one place, are to be trained to their end, and have one shape."""
     found: dict[object, dict[str, TrainingRun]] = defaultdict(dict)
     for one in tasks:
         run = one.run
         if run.recipe.stacked > 1 and not run.done and not one.measured_along and not one.until:
             found[run.model, shape_of(run.recipe)][run.key] = run
-    return [list(runs.values()) for runs in found.values()]
+    return [StackTask(tuple(runs.values())) for runs in found.values()]

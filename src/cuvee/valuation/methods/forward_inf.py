@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cuvee.errors import ConfigError
-from cuvee.evaluation.likelihood import BATCH_TOKENS
+from cuvee.evaluation.batch_size import BATCH_TOKENS
 from cuvee.types import FloatArray
 from cuvee.valuation.derivatives import RELATIVE_STEP
 from cuvee.valuation.directions import Direction, newton_direction
