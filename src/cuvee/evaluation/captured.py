@@ -10,11 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from cuvee.models.replayed import Replayed
+
 CAPTURE_UNTRIED = False
 """Whether merges are scored by a captured pass. This code has not run on a GPU yet: switch it on in
 ``benchmarks/gpu/merges.py`` first, which compares its bytes with those of the plain pass."""
-_WARM_UPS = 3
-"""Calls before the capture: kernels are compiled and libraries choose theirs."""
 
 
 class Captured:
@@ -32,28 +32,13 @@ class Captured:
     ) -> None:
         self.buffer = torch.zeros(size, device=device)
         self._function = function
-        self._capturing = capture and device.type == "cuda"
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._result: Tensor | None = None
+        self._replayed = Replayed(self._once, device, capture=capture)
+        self._result = self.buffer
 
     def __call__(self) -> Tensor:
         """The function of ``buffer``."""
-        if not self._capturing:
-            return self._function(self.buffer)
-        if self._graph is None or self._result is None:
-            self._graph, self._result = self._capture()
-        self._graph.replay()
+        self._replayed()
         return self._result
 
-    def _capture(self) -> tuple[torch.cuda.CUDAGraph, Tensor]:
-        # Work before a capture must not run on the stream that is captured.
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(_WARM_UPS):
-                self._function(self.buffer)
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            result = self._function(self.buffer)
-        return graph, result
+    def _once(self) -> None:
+        self._result = self._function(self.buffer)

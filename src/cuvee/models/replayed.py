@@ -21,18 +21,26 @@ class Replayed:
     Args:
         function: what is done; the shapes and addresses that it works on must never change.
         device: where.
-        changed: the tensors that it changes. Warming up and recording leave them as they were.
+        changed: the tensors that it changes and reads again. Warming up and recording leave them as they were.
+        capture: False calls it on a GPU, too.
     """
 
-    def __init__(self, function: Callable[[], None], device: torch.device, changed: Sequence[Tensor]) -> None:
+    def __init__(
+        self,
+        function: Callable[[], None],
+        device: torch.device,
+        changed: Sequence[Tensor] = (),
+        capture: bool = True,
+    ) -> None:
         self._function = function
         self._changed = changed
         self._device = device
+        self._capturing = capture and device.type == "cuda"
         self._graph: Any = None
 
     def __call__(self) -> None:
         """Do it once; on a GPU this only queues it."""
-        if self._device.type != "cuda":
+        if not self._capturing:
             self._function()
             return
         if self._graph is None:
