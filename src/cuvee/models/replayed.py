@@ -21,7 +21,7 @@ class Replayed:
     Args:
         function: what is done; the shapes and addresses that it works on must never change.
         device: where.
-        changed: the tensors that it changes and reads again. Warming up and recording leave them as they were.
+        changed: tensors that it changes and reads again. Warming up and recording leave them as they were.
         capture: False calls it on a GPU, too.
     """
 
