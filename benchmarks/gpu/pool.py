@@ -304,7 +304,7 @@ def main(arguments: Sequence[str] | None = None, work: Path = WORK, pages: Path 
     found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
     if found and not (asked.toy and pages is None):
         question = "How fast is a pool trained on a GPU, and does it give the same bytes twice?"
-        write("gpu_pool", question, tables(found), command="make bench-gpu.pool", folder=pages or FOLDER)
+        write("gpu_pool", question, tables(found), command="make bench-gpu-pool", folder=pages or FOLDER)
 
 
 if __name__ == "__main__":
