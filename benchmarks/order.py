@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.harness import Table
-from benchmarks.order_study import WORK, Cell, OrderStudy, float32_file
+from benchmarks.order_study import WORK, OrderCell, OrderStudy, float32_file
 from cuvee.cli.progress_display import progress_display
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.scoring import score_merges
@@ -88,11 +88,11 @@ class _Bench:
         branches = [one for rate in self.study.branch_rates for one in planned_branches(self._at(rate))]
         runner.make(Trainings(plan, "training mixtures and branches"), [*runs, *branches])
 
-    def _runs(self, cell: Cell) -> list[Planned]:
+    def _runs(self, cell: OrderCell) -> list[Planned]:
         plan = cell.plan(self.runner.plan)
         return [Planned(plan.reference(one, cell.replica), OTHER_RECIPE, one) for one in self.study.mixtures]
 
-    def _cell_losses(self, cell: Cell) -> FloatArray:
+    def _cell_losses(self, cell: OrderCell) -> FloatArray:
         """[M] of the target."""
         trainings = Trainings(self.runner.plan, "training mixtures and branches")
         return self._target(self.runner.scores(trainings, self._runs(cell)).nats_per_token)
@@ -101,7 +101,7 @@ class _Bench:
         weights = self.runner.documents.target(self.study.config.target_weights)
         return np.asarray(losses @ weights)
 
-    def _name(self, cell: Cell) -> str:
+    def _name(self, cell: OrderCell) -> str:
         size = quantity(cell.plan(self.runner.plan).parameters)
         return f"{size}, {cell.learning_rate:g}, seed {1 + cell.replica % self.study.seeds}"
 

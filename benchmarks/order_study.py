@@ -23,7 +23,7 @@ STEPS, SEED_STEPS, BATCH_TOKENS = 150, 800, 2048
 
 
 @dataclass(frozen=True)
-class Cell:
+class OrderCell:
     """One way to train all mixtures."""
 
     parameters: float
@@ -68,11 +68,11 @@ class OrderStudy:
         return designs.subsets(names, [self.sources_each], limit=self.mixtures_most, rng=rng)
 
     @property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[OrderCell]:
         """Sizes, learning rates and seeds, the seeds of one way side by side."""
         ways = [(size, rate) for size in self.parameters for rate in self.learning_rates]
         return [
-            Cell(*way, place * self.seeds + seed)
+            OrderCell(*way, place * self.seeds + seed)
             for place, way in enumerate(ways)
             for seed in range(self.seeds)
         ]
