@@ -61,7 +61,7 @@ def main() -> None:
             costs(progress),
             mixtures_table(progress),
             acquire_table(progress),
-            million_table(tokenizer),
+            million_table(WORK / "tokenizer"),
         ]
     write(
         "valuation",

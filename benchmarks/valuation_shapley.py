@@ -161,7 +161,7 @@ def shapley_table(rows: list[Compared]) -> Table:
 
 
 def costs(progress: Progress) -> Table:
-    """FLOPs of merges over those of trained coalitions, for more and more sources."""
+    """FLOPs of merges and ensembles over those of trained coalitions, for more and more sources."""
     folder = StudyFolder(WORK / f"shapley-{SEEDS[0]}")
     with opened(StudyConfig.parse(settings(SEEDS[0]), Path(ROOT)), folder, progress) as runner:
         plan = runner.plan
@@ -176,14 +176,22 @@ def costs(progress: Progress) -> Table:
     ]
     return Table(
         "What exact values of sources cost",
-        ("sources", "coalitions", "FLOPs by merges", "FLOPs by training", "merges over training"),
+        (
+            "sources", "coalitions", "FLOPs by merges", "FLOPs by ensembles", "FLOPs by training",
+            "merges over training", "ensembles over training",
+        ),
         tuple(rows),
-        ("The seed model is counted on both sides, the evaluation of every coalition, too.",),
-    )
+        (
+            "The seed model is counted on all sides, and the evaluation: of every coalition that is merged "
+            "or trained; of the seed model and the branches for ensembles, whose coalitions are arithmetic.",
+        ),
+    )  # fmt: skip
 
 
 def _cost(size: int, price: Mapping[str, float]) -> tuple[Cell, ...]:
     count = 2**size
     merges = price["seed"] + size * price["branch"] + count * price["score"]
+    ensembles = price["seed"] + size * price["branch"] + (size + 1) * price["score"]
     trained = price["seed"] + (count - 1) * (price["reference"] + price["score"])
-    return size, count, f"{merges:.2e}", f"{trained:.2e}", round(merges / trained, 4)
+    ratios = round(merges / trained, 4), round(ensembles / trained, 4)
+    return size, count, f"{merges:.2e}", f"{ensembles:.2e}", f"{trained:.2e}", *ratios
