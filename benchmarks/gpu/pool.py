@@ -132,7 +132,8 @@ class Stage:
             )
             for seed in (range(count) if members is None else members)
         ]
-        return dict(train_together(stack, runs, compiled=self.compiled))
+        found = train_together(stack, runs, compiled=self.compiled)
+        return {one.number: one.result for one in found}
 
 
 def contenders(stage: Stage) -> Iterator[tuple[Contender, int]]:

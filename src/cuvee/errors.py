@@ -15,7 +15,8 @@
     │   └── NonFiniteLoss
     ├── StoreError              the run store refused
     ├── DiskFull                no room for a file; what was there before is still there
-    ├── OutOfMemory             a card or the machine has no memory left; what is done is kept
+    ├── OutOfMemory             the machine has no memory left; what is done is kept
+    │   └── CardFull            a GPU has none
     ├── DeviceFailed            a GPU stopped or is gone
     └── WorkerError             a job died in another process (shows its traceback)
 
@@ -104,6 +105,10 @@ class OutOfMemory(CuveeError):
     """A GPU or the machine has no memory left for what is being computed."""
 
     exit_code = 9
+
+
+class CardFull(OutOfMemory):
+    """A GPU has no memory left for what is being computed."""
 
 
 class DeviceFailed(CuveeError):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cuvee.errors import CuveeError, DeviceFailed, OutOfMemory
+from cuvee.errors import CardFull, CuveeError, DeviceFailed, OutOfMemory
 
 _CARD_IS_FULL = re.compile(
     r"CUDA out of memory|CUDA error: out of memory|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED"
@@ -47,7 +47,7 @@ class _Fault:
 
 
 _FULL_CARD = _Fault(
-    OutOfMemory,
+    CardFull,
     "the GPU has no memory left",
     f"`nvidia-smi` shows what else lies on the card: free it. {_LESS}. {_GOES_ON}",
 )

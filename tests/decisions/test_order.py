@@ -44,8 +44,9 @@ def order(*rows: OrderRow) -> MixtureOrder:
         ),
         (
             (row("seed", 1, 1), row("tokens", 0, 0)),
-            "Whether the order of mixtures survives another seed or twice the tokens cannot be said: too few "
-            "of 28 pairs differ beyond noise (another seed 1, twice the tokens 0).",
+            "Whether the order of mixtures survives another seed or twice the tokens cannot be said: of 28 "
+            "pairs, with another seed, 1 pair differs beyond noise; with twice the tokens, 0 pairs differ "
+            "beyond noise.",
         ),
         (
             (row("parameters", 9, 2, 1.31), row("tokens", 6, 5)),

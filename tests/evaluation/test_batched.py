@@ -1,5 +1,7 @@
 """Windows on a device: batches, sums of documents, and how many tokens a pass takes."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -80,6 +82,14 @@ def test_a_merge_without_a_finite_loss_is_said_of_the_whole_block() -> None:
     with pytest.raises(NonFiniteLoss, match=r"evaluation '\w+': the loss is not finite"):
         score_merges(evaluator(), merges, LinearMerge(), weights)
     assert np.isfinite(score_merges(evaluator(), merges, LinearMerge(), weights[:1]).nats).all()
+
+
+def test_a_pass_that_is_left_frees_its_buffer_at_once() -> None:
+    captured = Captured(lambda flat: flat.cumsum(0), 3, CPU)
+    captured()
+    buffer = weakref.ref(captured.buffer)
+    del captured
+    assert buffer() is None
 
 
 def test_a_captured_pass_is_called_where_there_is_no_gpu() -> None:

@@ -1,11 +1,13 @@
 """Models in a stack: each with the numbers of the single model, whoever stands beside it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from cuvee.models.config import ModelConfig
-from cuvee.models.llama import Llama
+from cuvee.models.llama import Llama, compiled_whole
 from cuvee.models.stacked_llama import StackedLlama
 
 CONFIG = ModelConfig(vocabulary_size=50, context_length=16, width=32, layers=2, heads=2, hidden=48)
@@ -60,3 +62,16 @@ def test_a_member_that_is_not_finite_leaves_the_others_as_they_are() -> None:
     again, gradient = gradients(StackedLlama(CONFIG, K), flat, inputs, targets)
     assert torch.equal(again[1:], losses[1:]) and torch.equal(gradient[1:], found[1:])
     assert not again[0].isfinite()
+
+
+def test_a_stack_can_be_compiled_shape_after_shape() -> None:
+    """By the compiler's front end alone; what it makes of a stack is called as it is."""
+    for shape in range(10):  # torch stops at eight of one function
+        config = replace(CONFIG, vocabulary_size=50 + shape)
+        model = StackedLlama(config, K)
+        flat = torch.stack([Llama(config).initial(k) for k in range(K)])
+        _, inputs, targets = given()
+        fused = torch.compile(model.mean_losses, dynamic=False, fullgraph=True, backend="eager")
+        if not shape:
+            compiled_whole(model.mean_losses)  # raises the limit
+        assert torch.equal(fused(flat, inputs, targets), model.mean_losses(flat, inputs, targets))

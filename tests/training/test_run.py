@@ -17,7 +17,17 @@ from cuvee.models.checkpoint import Checkpoint
 from cuvee.sources.shards import TokenShard
 from cuvee.training import loop
 from cuvee.training import run as run_module
-from cuvee.training.run import MOMENTS, ModelSpec, Start, TrainingRun, begin, execute, read_snapshots
+from cuvee.training.run import (
+    MOMENTS,
+    ModelSpec,
+    Start,
+    TrainedModel,
+    TrainingRun,
+    begin,
+    execute,
+    execute_together,
+    read_snapshots,
+)
 from cuvee.training.state import TrainingState
 from tests.models.tiny_models import save_random
 from tests.training.helpers import CONFIG, CONTEXT, VOCABULARY, files, recipe, shard, training_run
@@ -336,3 +346,21 @@ def test_several_shards_of_a_source_are_one_text(tmp_path: Path) -> None:
     )
     assert both.key != one.key
     assert execute(both).log["epochs"]["web"] < execute(one).log["epochs"]["web"]
+
+
+def test_a_run_of_a_study_that_began_on_a_gpu_is_the_same_on_a_cpu(tmp_path: Path) -> None:
+    there = training_run(tmp_path, model=ModelSpec(CONFIG, device="cuda", kernels=2))
+    here = replace(there, model=replace(there.model, device="cpu"))
+    assert here.key == there.key != replace(there, model=ModelSpec(CONFIG)).key
+
+
+def test_a_resumed_run_of_a_stack_costs_what_it_took_here(tmp_path: Path) -> None:
+    runs = [training_run(tmp_path, recipe=recipe(stacked=2, seed=seed)) for seed in (0, 1)]
+    model = runs[0].model.build()
+    begin(runs[0], 9, lambda tokens, note: None, lambda flat: {}, 0)
+    assert runs[0].state_file.is_file()
+    found = dict(execute_together(runs))
+    first, second = found[0], found[1]
+    assert isinstance(first, TrainedModel) and isinstance(second, TrainedModel)
+    assert first.checkpoint.read_flat(model).shape == (model.layout.size,)
+    assert first.seconds < second.seconds

@@ -47,7 +47,8 @@ def run(seed: int, folder: Path | None = None, **changes: Any) -> Together:
 
 
 def together(runs: Sequence[Together], members: int = K, **options: Any) -> dict[int, Any]:
-    return dict(train_together(StackedLlama(CONFIG, members), runs, **options))
+    found = train_together(StackedLlama(CONFIG, members), runs, **options)
+    return {one.number: one.result for one in found}
 
 
 def alone(seed: int, one: Recipe) -> TrainingState:
@@ -100,7 +101,7 @@ def test_a_broken_stack_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     work = train_together(
         StackedLlama(CONFIG, K), [run(3, tmp_path, steps=2, tail_average=0.5), *runs()], save_every=0.0
     )
-    ended = [next(work)[0] for _ in range(2)]
+    ended = [next(work).number for _ in range(2)]
     del work
     assert ended == [0, 1]
     state = TrainingState.load(tmp_path / "2.state", "run-2")

@@ -6,6 +6,8 @@ of all memory that the device has, not of what happens to be free.
 
 import torch
 
+from cuvee.models.llama import LOGIT_BYTES
+
 BATCH_TOKENS = {False: 1024, True: 2048}
 """Tokens a forward pass, and whether it multiplies in bfloat16. Measured on one core with a model of 0.3M
 parameters: bfloat16 7 us a token (10 with 512 tokens), float32 10 us (18 with 2048: the logits leave the
@@ -15,15 +17,13 @@ GPU_BATCH_TOKENS = 32_768
 these at 30M parameters, 127 and 107 at 130M."""
 BACKWARD_PART = 4
 """With a backward pass one of so many tokens: there the states of all layers stay in memory."""
-_LOGIT_BYTES = 10
-"""In bfloat16, in float32, and its exponential."""
 _LOGITS_PART = 4
 """One of so many bytes of a device's memory is for logits."""
 
 
 def gpu_batch_tokens(vocabulary: int, memory: int) -> int:
     """Tokens a forward pass on a GPU with so many bytes of memory."""
-    return max(1, min(GPU_BATCH_TOKENS, memory // _LOGITS_PART // (_LOGIT_BYTES * vocabulary)))
+    return max(1, min(GPU_BATCH_TOKENS, memory // _LOGITS_PART // (LOGIT_BYTES * vocabulary)))
 
 
 def batch_tokens(device: torch.device, low: bool, vocabulary: int, backward: bool = False) -> int:

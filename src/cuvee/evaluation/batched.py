@@ -1,9 +1,10 @@
 """Windows as batches of one shape on one device, and the sums of what is scored in them, made there.
 
 All tokens are sent once; a pass over them waits for nothing and sends nothing back. Documents are summed in
-float64 by ``torch.segment_reduce``, each in the order of its tokens: ``index_add_`` adds in any order on
-CUDA, and two runs would differ. n numbers of one sign sum to n 2^-53 of their sum at worst; those of float32
-have 29 bits to spare and mostly sum exactly. On a CPU the sums are those of ``np.bincount`` to the bit.
+float64 by ``torch.segment_reduce``, in a fixed order, on a CPU token by token: ``index_add_`` adds in any
+order on CUDA, and two runs would differ. n numbers of one sign sum to n 2^-53 of their sum at worst; those
+of float32 have 29 bits to spare and mostly sum exactly. On a CPU the sums are those of ``np.bincount`` to the
+bit.
 """
 
 from collections.abc import Iterator
@@ -122,5 +123,7 @@ class BatchedWindows:
 def document_sums(log_probs: Tensor, lengths: Tensor) -> Tensor:
     """Nats of every document, float64 [D, ...], of log-probabilities [tokens, ...], document by document."""
     # It would copy the lengths back to check that they add up.
+    if log_probs.device.type == "mps":  # it has no float64
+        log_probs, lengths = log_probs.cpu(), lengths.cpu()
     summed = torch.segment_reduce(log_probs.double(), "sum", lengths=lengths, unsafe=True, initial=0.0)
     return 0.0 - summed  # and not -0.0 where a document has no tokens

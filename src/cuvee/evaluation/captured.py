@@ -31,14 +31,19 @@ class Captured:
         self, function: Callable[[Tensor], Tensor], size: int, device: torch.device, capture: bool = True
     ) -> None:
         self.buffer = torch.zeros(size, device=device)
-        self._function = function
-        self._replayed = Replayed(self._once, device, capture=capture)
-        self._result = self.buffer
+        self._result = [self.buffer]
+        self._replayed = Replayed(_into(self._result, function, self.buffer), device, capture=capture)
 
     def __call__(self) -> Tensor:
         """The function of ``buffer``."""
         self._replayed()
-        return self._result
+        return self._result[0]
 
-    def _once(self) -> None:
-        self._result = self._function(self.buffer)
+
+def _into(place: list[Tensor], function: Callable[[Tensor], Tensor], buffer: Tensor) -> Callable[[], None]:
+    """Put the result of a function into a place. It holds nobody who holds it, so that buffers are freed."""
+
+    def once() -> None:
+        place[0] = function(buffer)
+
+    return once

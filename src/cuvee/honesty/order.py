@@ -26,7 +26,7 @@ from cuvee.errors import ConfigError
 from cuvee.honesty.bootstrap import DRAWS, LEVEL, percentile_interval
 from cuvee.honesty.statistics import MINIMUM_ROWS, rank_correlation
 from cuvee.honesty.trainings import TrainingNoise, difference
-from cuvee.types import FloatArray
+from cuvee.types import BoolArray, FloatArray
 
 Survival = Literal["survives", "does not survive", "cannot be said"]
 
@@ -124,7 +124,7 @@ def order_kept(
     rng = np.random.default_rng(seed)
     drawn = [_drawn(one, noise, rng, draws) for one in (here, there)]
     spearman = float(_spearman(here.losses.T, there.losses.T))
-    shares = _kept_shares(drawn[0].mean(axis=0), drawn[1].mean(axis=0), signs[0], differ)
+    shares = _kept_shares(drawn[0].mean(axis=0), drawn[1].mean(axis=0), differ)
     ranks = _spearman(*drawn)
     share = kept / int(differ.sum()) if differ.any() else nan
     return OrderKept(
@@ -167,7 +167,7 @@ def _spearman(here: FloatArray, there: FloatArray) -> FloatArray:
     return np.asarray(rank_correlation(*pairs, groups, ones).mean(axis=(0, 1)))
 
 
-def _kept_shares(here: FloatArray, there: FloatArray, signs: FloatArray, differ: FloatArray) -> FloatArray:
+def _kept_shares(here: FloatArray, there: FloatArray, differ: BoolArray) -> FloatArray:
     """[draws] share of the pairs that differ whose order here [draws, k] is that there."""
     first, second = np.triu_indices(here.shape[-1], 1)
     if not differ.any():

@@ -24,15 +24,17 @@ from cuvee.models.interface import Layout
 
 HEAD_CHUNK_TOKENS = 256
 """On a CPU: a chunk of logits stays in the cache."""
-_HEAD_CHUNKS_ON_DEVICE = (16_384, 1024)
-"""Elsewhere: the largest that memory allows, and the least. On an H100, one chunk in place of 64 takes 61,
-52, 41
-and 16 % off a step of models of 1M, 10M, 30M and 130M parameters, most of them spent on launching kernels."""
-_LOGIT_BYTES = 10
-"""Of one logit on its way: in float32 as log-probability and slope, and in bfloat16."""
+KERNELS = 2
+"""Version of what computes on a GPU. 0: the head's chunks are those of a CPU; 2: they follow the memory."""
+_HEAD_CHUNKS_ON_GPU = (16_384, 1024)
+"""The largest that memory allows, and the least. On an H100, one chunk in place of 64 takes 61, 52, 41 and
+16 % off a step of models of 1M, 10M, 30M and 130M parameters, most of them spent on launching kernels."""
+LOGIT_BYTES = 10
+"""Of one logit on its way on a GPU: in float32 as log-probability and slope, and in bfloat16."""
 _HEAD_MEMORY = 1 / 16
-"""Of the device's memory, that logits may take. Of all of it, free or not: chunks decide how sums are
-rounded."""
+"""Of the memory, that logits may take. Of all of it, free or not: chunks decide how sums are rounded."""
+_RECOMPILATIONS = 64
+"""Shapes that a process may compile; torch stops at 8, fewer than a ladder has in the worker of a card."""
 _FUSED_ATTENTION_LENGTH = 512
 _INITIAL_STD = 0.02
 
@@ -46,6 +48,7 @@ class Llama:
         compiled: fuse with ``torch.compile`` (some 20 s for the first model of a shape on a machine,
             about 2 s from the on-disk cache later). Eager gives the same numbers up to rounding.
         device: where token batches are sent.
+        kernels: version of what computes on a GPU, see ``KERNELS``; it changes rounding there.
     """
 
     def __init__(
@@ -54,10 +57,12 @@ class Llama:
         dtype: torch.dtype = torch.float32,
         compiled: bool = False,
         device: str = "cpu",
+        kernels: int = 0,
     ) -> None:
         self.config = config
         self.dtype = dtype
         self.device = torch.device(device)
+        self.kernels = kernels
         self.vocabulary_size = config.vocabulary_size
         self.context_length = config.context_length
         self.flops_per_token = config.flops_per_token
@@ -65,7 +70,7 @@ class Llama:
         self.layout = layout_of(config)
         self._body: Callable[..., Tensor] = partial(_hidden_states, config)
         if compiled:
-            self._body = torch.compile(self._body, dynamic=False, fullgraph=True)
+            self._body = compiled_whole(self._body)
 
     @cached_property
     def _rotation(self) -> tuple[Tensor, Tensor]:
@@ -74,7 +79,7 @@ class Llama:
 
     @cached_property
     def _head_chunk(self) -> int:
-        if self.device.type != "cuda":
+        if self.device.type != "cuda" or not self.kernels:
             return HEAD_CHUNK_TOKENS
         memory = torch.cuda.get_device_properties(self.device).total_memory
         return head_chunk_tokens(self.vocabulary_size, memory)
@@ -127,10 +132,18 @@ class Llama:
         return low[: c.vocabulary_size * c.width].view(c.vocabulary_size, c.width)
 
 
+def compiled_whole(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``torch.compile`` of all of a function, for one shape after another."""
+    limit = torch._dynamo.config
+    limit.recompile_limit = max(_RECOMPILATIONS, limit.recompile_limit)
+    whole: Callable[..., Any] = torch.compile(function, dynamic=False, fullgraph=True)
+    return whole
+
+
 def head_chunk_tokens(vocabulary: int, memory_bytes: int) -> int:
     """Tokens whose logits are made at once on a device with so much memory: a power of two."""
-    most, tokens = _HEAD_CHUNKS_ON_DEVICE
-    while tokens < most and 2 * tokens * vocabulary * _LOGIT_BYTES <= memory_bytes * _HEAD_MEMORY:
+    most, tokens = _HEAD_CHUNKS_ON_GPU
+    while tokens < most and 2 * tokens * vocabulary * LOGIT_BYTES <= memory_bytes * _HEAD_MEMORY:
         tokens *= 2
     return tokens
 

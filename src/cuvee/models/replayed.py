@@ -43,20 +43,21 @@ class Replayed:
         if not self._capturing:
             self._function()
             return
-        if self._graph is None:
-            self._graph = self._recorded()
-        self._graph.replay()
+        with torch.cuda.device(self._device):
+            if self._graph is None:
+                self._graph = self._recorded()
+            self._graph.replay()
 
     def _recorded(self) -> Any:
         before = [one.clone() for one in self._changed]
         stream = torch.cuda.Stream(self._device)
-        stream.wait_stream(torch.cuda.current_stream(self._device))
+        stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
                 self._function()
-        torch.cuda.current_stream(self._device).wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=stream):
             self._function()
         for one, old in zip(self._changed, before, strict=True):
             one.copy_(old)

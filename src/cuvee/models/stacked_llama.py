@@ -8,8 +8,6 @@ looked up in it, so that small gradients of frequent tokens add up in float32.
 Shapes: K members, B sequences, T positions, C width, V vocabulary, N parameters.
 """
 
-from functools import cached_property
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -42,11 +40,8 @@ class StackedLlama:
         self.device = torch.device(device)
         layout = layout_of(config)
         self.size, self.decayed = layout.size, layout.decayed
-
-    @cached_property
-    def _rotation(self) -> tuple[Tensor, Tensor]:
-        cos, sin = rotation(self.config)
-        return cos.to(self.device), sin.to(self.device)
+        cos, sin = rotation(config)
+        self._rotation = cos.to(self.device), sin.to(self.device)
 
     def mean_losses(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """Mean nats per token of every member, float32 [K].

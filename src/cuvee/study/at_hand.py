@@ -36,9 +36,7 @@ def at_hand(
     flat = Checkpoint.load(plan.start.folder).read_flat(model)
     run = plan.reference(Mixture.uniform(plan.config.pool_sources))
     state, recipe = start_of(replace(run, model=spec), model), replace(run.recipe, dtype="float32", stacked=0)
-    if (
-        recipe.optimizer != ADAMW
-    ):  # what is valued is in the metric of Adam, of which other optimizers know nothing
+    if recipe.optimizer != ADAMW:  # the metric of values is Adam's, of which others know nothing
         state, recipe = TrainingState.fresh(flat), replace(recipe, optimizer=ADAMW)
     moments = state.second_moment / (1.0 - recipe.beta2**state.updates) if state.updates else None
     proxy = ProxyModel(model, flat, moments, recipe.epsilon)

@@ -112,7 +112,7 @@ class Stopwatch:
     """Times a few steps of every size of model, once each."""
 
     runner: Runner
-    _seconds: dict[tuple[object, int, int], float] = field(default_factory=dict)
+    _seconds: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:
@@ -128,7 +128,7 @@ class Stopwatch:
     def step_seconds(self, run: TrainingRun) -> float:
         """Wall seconds a step of a training like this, while all workers do the same."""
         recipe = run.recipe
-        key = run.model, recipe.batch_sequences, recipe.context_length
+        key = run.model, recipe.batch_sequences, recipe.context_length, recipe.accumulation, recipe.optimizer
         if key not in self._seconds:
             self.runner.progress.stage("timing a few steps", 1, "sizes of model")
             tasks = [PaceTask(run.model, recipe)] * self.lanes

@@ -24,6 +24,7 @@ class _Trained:
     tokenizer: str
     dtype: str
     compiled: bool
+    stacked: bool
 
 
 def trained_otherwise(plan: Plan, store: RunStore) -> str:
@@ -55,18 +56,18 @@ def _tokenizer(plan: Plan, models: list[_Trained]) -> str:
 
 
 def _numerics(plan: Plan, models: list[_Trained]) -> str:
-    now = plan.model.dtype, plan.model.compiled
-    if any((one.dtype, one.compiled) == now for one in models):
+    now = plan.model.dtype, plan.model.compiled, plan.model.stacked > 0
+    if any((one.dtype, one.compiled, one.stacked) == now for one in models):
         return ""
-    before = {_format(one.dtype, one.compiled) for one in models}
+    before = {_format(one.dtype, one.compiled, one.stacked) for one in models}
     return (
         f"{plan.folder.numerics} says {_format(*now)}, and the models were trained in {_names(before)}; say "
         "that there to go on with them."
     )
 
 
-def _format(dtype: str, compiled: bool) -> str:
-    return f"{dtype} {'compiled' if compiled else 'not compiled'}"
+def _format(dtype: str, compiled: bool, stacked: bool) -> str:
+    return f"{dtype} {'compiled' if compiled else 'not compiled'}{' in stacks' if stacked else ''}"
 
 
 def _names(found: set[str]) -> str:
@@ -78,6 +79,11 @@ def _models(folder: Path) -> Iterator[_Trained]:
         try:
             passport = read_sealed(file)
             recipe = passport["details"]["recipe"]
-            yield _Trained(str(passport["tokenizer"]), str(recipe["dtype"]), bool(recipe["compiled"]))
+            yield _Trained(
+                str(passport["tokenizer"]),
+                str(recipe["dtype"]),
+                bool(recipe["compiled"]),
+                bool(recipe.get("stacked")),
+            )
         except (OSError, ValueError, LookupError, TypeError):
             continue  # reported when the model is needed

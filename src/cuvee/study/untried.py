@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from cuvee.execution.work_time import is_gpu
 from cuvee.study.file.folder import StudyFolder
 
 STACKED = (
@@ -18,7 +19,7 @@ RESIDENT = (
 def untried(folder: StudyFolder) -> tuple[str, ...]:
     """A sentence for each such choice in ``numerics.json``; a file that cannot be read says nothing here."""
     said = _numerics(folder)
-    if not str(said.get("device", "")).startswith("cuda"):
+    if not is_gpu(str(said.get("device", "cpu"))):
         return ()
     stacked = said.get("stacked", 0)
     return (RESIDENT, STACKED) if isinstance(stacked, int) and stacked > 0 else (RESIDENT,)

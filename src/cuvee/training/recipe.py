@@ -54,7 +54,7 @@ class Recipe:
     clip: float = 1.0
     """Gradients longer than this are shortened to it."""
     accumulation: int = 1
-    """Parts that a batch is computed in; changes memory, not the result."""
+    """Parts that a batch is computed in, where memory is short; it changes rounding alone."""
     tail_average: float = 0.0
     """The final parameters are the mean over this last fraction of steps; 0 keeps the last step."""
     snapshots: tuple[int, ...] = ()

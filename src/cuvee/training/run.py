@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cuvee.errors import CheckpointError, ConfigError, NonFiniteLoss
-from cuvee.execution.work_time import WorkTime, is_gpu
+from cuvee.execution.work_time import WorkTime
 from cuvee.files import write_json
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
@@ -37,9 +37,6 @@ from cuvee.types import Json
 TRAINING_VERSION = 2
 """Raised whenever a change of code changes what a run with the same inputs gives."""
 
-DEVICE_KERNELS = 2
-"""The same for runs elsewhere than on a CPU. 2: the head's chunks follow the device's memory."""
-
 MOMENTS = "optimizer.safetensors"
 SNAPSHOTS = "snapshots.safetensors"
 LOG = "training.json"
@@ -56,6 +53,8 @@ class ModelSpec:
     device: str = "cpu"
     stacked: int = 0
     """Models that are trained at once, see ``Recipe.stacked``."""
+    kernels: int = 0
+    """See ``Llama``."""
 
     def build(self) -> CausalModel:
         """The model; one object a process, so that its compiled kernels are made once."""
@@ -71,7 +70,7 @@ class ModelSpec:
 def _build(spec: ModelSpec) -> CausalModel:
     dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
     if spec.config is not None:
-        return Llama(spec.config, dtype, spec.compiled, spec.device)
+        return Llama(spec.config, dtype, spec.compiled, spec.device, spec.kernels)
     if spec.folder is None:
         raise CheckpointError("a model needs an architecture or a folder")
     return open_model(spec.folder, dtype, spec.compiled, spec.device)
@@ -113,10 +112,10 @@ class TrainingRun:
     def key(self) -> str:
         """Hash of all that determines the result."""
         used = self.mixture.support
-        on_device = {"kernels": DEVICE_KERNELS} if is_gpu(self.model.device) else {}
+        kernels = {"kernels": self.model.kernels} if self.model.kernels else {}
         return digest(
             {
-                **on_device,
+                **kernels,
                 "version": TRAINING_VERSION,
                 "model": self.model.model_hash,
                 "start": self.start.key if self.start else None,
@@ -209,19 +208,17 @@ def execute_together(
         tokens += amount
         report(amount, note)
 
-    for number, state in train_together(
+    for one in train_together(
         _stack_of(runs[0]),
         [_together(run, model) for run in runs],
         compiled=runs[0].model.compiled,
         report=counted,
     ):
-        if isinstance(state, NonFiniteLoss):
-            yield number, state
+        if isinstance(one.result, NonFiniteLoss):
+            yield one.number, one.result
             continue
-        yield (
-            number,
-            _kept(runs[number], model, state, work.seconds * runs[number].recipe.tokens / max(tokens, 1.0)),
-        )
+        seconds = work.seconds * one.tokens / max(tokens, 1.0)
+        yield one.number, _kept(runs[one.number], model, one.result, seconds)
 
 
 def _kept(run: TrainingRun, model: CausalModel, state: TrainingState, seconds: float) -> TrainedModel:
@@ -321,10 +318,10 @@ def _trained(
 ) -> TrainingState:
     if run.recipe.stacked:
         one = replace(_together(run, model), evaluate=evaluate, evaluate_every=evaluate_every, until=until)
-        [(_, found)] = train_together(_stack_of(run), [one], compiled=run.model.compiled, report=report)
-        if isinstance(found, NonFiniteLoss):
-            raise found
-        return found
+        [found] = train_together(_stack_of(run), [one], compiled=run.model.compiled, report=report)
+        if isinstance(found.result, NonFiniteLoss):
+            raise found.result
+        return found.result
     return train(
         model,
         start_of(run, model),

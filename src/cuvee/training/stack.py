@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cuvee.models.llama import compiled_whole
 from cuvee.models.replayed import WARM_UPS, Replayed
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.training.recipe import Recipe
@@ -67,8 +68,8 @@ class Stack:
         self._row = torch.zeros(1, dtype=torch.int64, device=device)
         self._mean_losses, self._moved = model.mean_losses, _moved
         if compiled:
-            self._mean_losses = torch.compile(model.mean_losses, dynamic=False, fullgraph=True)
-            self._moved = torch.compile(_moved, dynamic=False, fullgraph=True)
+            self._mean_losses = compiled_whole(model.mean_losses)
+            self._moved = compiled_whole(_moved)
         changed = [self.flat, self.first, self.second, self._losses, self._norms, self._row]
         self._step = Replayed(self._one_step, device, changed if self.tail is None else [*changed, self.tail])
 
@@ -90,6 +91,10 @@ class Stack:
         state.second_moment = self.second[member].cpu().clone()
         if self.tail is not None and state.tail_steps:
             state.tail_sum = self.tail[member].cpu().clone()
+
+    def close(self) -> None:
+        """Give the device's memory back at once: the recorded step holds the stack, which holds the step."""
+        del self._step
 
     def begin(self, tokens: Int32Array, plan: Float32Array) -> None:
         """Go some steps; a device is only given the work, and goes on with it after this returns.

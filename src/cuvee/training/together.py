@@ -59,6 +59,17 @@ class Together:
         return self.evaluate is not None and self.evaluate_every > 0 and step % self.evaluate_every == 0
 
 
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """A run that came to its end."""
+
+    number: int
+    """Among the runs that were asked for."""
+    result: TrainingState | NonFiniteLoss
+    tokens: int
+    """That it was trained on here; fewer than its recipe says where it went on from a saved state."""
+
+
 @dataclass(eq=False)
 class _Place:
     """A place of the stack and the run that has it."""
@@ -67,6 +78,8 @@ class _Place:
     run: Together
     state: TrainingState
     stream: Spans
+    first: int
+    """Step at which it began here."""
     ahead: Int32Array | None = None
     """Tokens of the next steps, read while the device was at work."""
 
@@ -89,6 +102,11 @@ class _Place:
         return self.stream.spans(step, steps).astype(np.int32)
 
     @property
+    def trained(self) -> int:
+        """Steps done here."""
+        return self.state.step - self.first
+
+    @property
     def left(self) -> int:
         """Steps to the next thing that has to be done for this run."""
         run, done = self.run, self.state.step
@@ -105,8 +123,8 @@ def train_together(
     compiled: bool = False,
     report: Callable[[float, str], None] = lambda tokens, note: None,
     save_every: float = SAVE_EVERY_SECONDS,
-) -> Iterator[tuple[int, TrainingState | NonFiniteLoss]]:
-    """Train all runs to their end; yields their numbers with what came out, as they end.
+) -> Iterator["Ended"]:
+    """Train all runs to their end, in whatever order they come to it.
 
     Cost: 3 x FLOPs of a forward pass a token, also for places that nobody has.
 
@@ -122,9 +140,12 @@ def train_together(
     """
     stack = Stack(model, _shared([run.recipe for run in runs]), compiled)
     work = _Work(stack, list(enumerate(runs)), report, save_every)
-    while work.fill():
-        yield from work.block()
-    yield from work.ended
+    try:
+        while work.fill():
+            yield from work.block()
+        yield from work.ended
+    finally:
+        stack.close()
 
 
 @dataclass(eq=False)
@@ -135,7 +156,7 @@ class _Work:
     save_every: float
     places: dict[int, tuple[int, _Place]] = field(default_factory=dict)
     """Place -> number of the run, and the run at it."""
-    ended: list[tuple[int, TrainingState | NonFiniteLoss]] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
     """Runs that had come to their end before."""
     saved_at: float = field(default_factory=time.monotonic)
 
@@ -147,13 +168,13 @@ class _Work:
                 saved = TrainingState.load(run.state_file, run.key) if run.state_file is not None else None
                 state = saved or run.begin()
                 if state.step >= run.last:
-                    self.ended.append((number, state))
+                    self.ended.append(Ended(number, state, 0))
                     continue
                 self.stack.put(index, state)
-                self.places[index] = number, _Place(index, run, state, run.stream())
+                self.places[index] = number, _Place(index, run, state, run.stream(), state.step)
         return bool(self.places)
 
-    def block(self) -> list[tuple[int, TrainingState | NonFiniteLoss]]:
+    def block(self) -> list[Ended]:
         """Go on to the next event of any run; those that ended, with what came out."""
         steps = min(self.stack.block_steps, *(place.left for _, place in self.places.values()))
         recipe, members = self.stack.recipe, self.stack.model.members
@@ -168,11 +189,11 @@ class _Work:
         found = self.stack.found()
         work = steps * len(self.places) * recipe.batch_tokens
         self.report(float(work), f"loss {found.losses[-1, list(self.places)].mean():.3f}")
-        ended: list[tuple[int, TrainingState | NonFiniteLoss]] = []
+        ended: list[Ended] = []
         for index, (number, place) in list(self.places.items()):
             if (failure := _written_down(place, found, steps)) is not None or self._ended(place):
                 del self.places[index]
-                ended.append((number, failure or place.state))
+                ended.append(Ended(number, failure or place.state, place.trained * recipe.batch_tokens))
         self._save()
         return ended
 

@@ -87,10 +87,10 @@ class MixtureOrder:
         survived, lost = self._of("survives"), self._of("does not survive")
         unclear = self._of("cannot be said")
         if not survived and not lost:
-            doubts = ", ".join(f"{row.words} {row.differing}" for row in unclear)
+            doubts = "; ".join(f"with {row.words}, {_doubt(row)}" for row in unclear)
             return (
-                f"Whether the order of mixtures survives {_words(unclear, 'or')} cannot be said: too few "
-                f"of {self.rows[0].pairs} pairs differ beyond noise ({doubts})."
+                f"Whether the order of mixtures survives {_words(unclear, 'or')} cannot be said: of "
+                f"{self.rows[0].pairs} pairs, {doubts}."
             )
         clauses = [f"survives {_words(survived)} ({_kept(survived)})"] if survived else []
         clauses += [f"does not survive {_words(lost)} ({_kept(lost)})"] if lost else []

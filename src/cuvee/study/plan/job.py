@@ -122,8 +122,7 @@ class Measured:
     scores: Scores
     along: tuple[tuple[int, dict[str, float]], ...]
     """Steps with losses on the part of the evaluations, by the key of the part; the end is among them. Empty
-    where
-    it was not measured on its way."""
+    where it was not measured on its way."""
     evaluation_flops: float
 
 
@@ -183,7 +182,7 @@ class StackTask:
         return f"training {len(self.runs)} models together"
 
 
-def train_together(task: StackTask, report: Report) -> dict[str, float | NonFiniteLoss]:
+def train_stack(task: StackTask, report: Report) -> dict[str, float | NonFiniteLoss]:
     """Job: by key of each run its work time, or why it diverged."""
     found = execute_together(task.runs, report)
     return {

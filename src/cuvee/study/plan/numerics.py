@@ -13,7 +13,9 @@ from typing import Literal
 import torch
 
 from cuvee.errors import ConfigError
+from cuvee.execution.work_time import is_gpu
 from cuvee.files import write_json
+from cuvee.models.llama import KERNELS
 from cuvee.study.file.folder import StudyFolder
 
 COMPILE_FROM_FLOPS = 5e12
@@ -30,6 +32,8 @@ class Numerics:
     stacked: int = 0
     """Branches and references that are trained at once (``training/together.py``); 1 records a step of one, 0
     leaves both out. Not chosen by itself: it has not been run on a GPU yet."""
+    kernels: int = 0
+    """Version of what computes on a GPU, where the study began on one (``models/llama.py``)."""
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "bfloat16"):
@@ -38,6 +42,8 @@ class Numerics:
             raise ValueError(f"compiled {self.compiled!r} is neither true nor false")
         if type(self.stacked) is not int or self.stacked < 0:
             raise ValueError(f"stacked {self.stacked!r} is no number of models")
+        if type(self.kernels) is not int or not 0 <= self.kernels <= KERNELS:
+            raise ValueError(f"kernels {self.kernels!r} is no version up to {KERNELS}")
         torch.device(self.device)  # raises where there is no device of that kind
 
     @classmethod
@@ -59,6 +65,7 @@ class Numerics:
             dtype="bfloat16" if device == "cuda" or _multiplies_bfloat16() else "float32",
             compiled=compiler and training_flops >= COMPILE_FROM_FLOPS,
             device=device,
+            kernels=KERNELS if is_gpu(device) else 0,
         )
         write_json(folder.numerics, vars(choice))
         return choice

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from cuvee.errors import NonFiniteLoss, OutOfMemory
+from cuvee.errors import CardFull, NonFiniteLoss
 from cuvee.execution.interface import Executor
 from cuvee.progress import Progress
-from cuvee.study.plan.job import StackTask, train_together
+from cuvee.study.plan.job import StackTask, train_stack
 from cuvee.study.plan.numerics import fewer_stacked
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
@@ -36,17 +36,17 @@ def stacked(
 
     Raises:
         NonFiniteLoss: a run diverged, after all others of its stack have come to their end.
-        OutOfMemory: a stack does not fit; half as many models are written down for the next command.
+        CardFull: a stack does not fit; half as many models are written down for the next command.
     """
     by_run = {one.run.key: one for one in tasks}
-    stacks = _stacks(tasks)
+    stacks = _stacks(tasks, plan.processes)
 
     def note(index: int, amount: float, text: str) -> None:
         progress.advance(amount, f"{len(stacks[index].runs)} models together: {text}")
 
-    for _, found in _carried_out(plan, executor.map(train_together, stacks, note)):
+    for _, found in _carried_out(plan, executor.map(train_stack, stacks, note)):
         for name, seconds in found.items():
-            if not isinstance(seconds, NonFiniteLoss):
+            if not isinstance(seconds, NonFiniteLoss) and seconds:
                 yield Results((), Spent(key(by_run[name]), by_run[name].role, seconds))
         for failure in found.values():
             if isinstance(failure, NonFiniteLoss):
@@ -56,17 +56,22 @@ def stacked(
 def _carried_out(plan: Plan, results: Iterator[T]) -> Iterator[T]:
     try:
         yield from results
-    except OutOfMemory as error:
+    except CardFull as error:
         if smaller := fewer_stacked(plan.folder):
-            raise OutOfMemory(f"{smaller}. {error}") from error
+            raise CardFull(f"{smaller}. {error}") from error
         raise
 
 
-def _stacks(tasks: Sequence[Planned]) -> list[StackTask]:
-    """Runs that have more than one place, are to be trained to their end, and have one shape."""
+def _stacks(tasks: Sequence[Planned], processes: int) -> list[StackTask]:
+    """Runs that have more than one place, are to be trained to their end, and have one shape; dealt out to as
+    many processes as there are full stacks for."""
     found: dict[object, dict[str, TrainingRun]] = defaultdict(dict)
     for one in tasks:
         run = one.run
         if run.recipe.stacked > 1 and not run.done and not one.measured_along and not one.until:
             found[run.model, shape_of(run.recipe)][run.key] = run
-    return [StackTask(tuple(runs.values())) for runs in found.values()]
+    dealt = []
+    for runs in (list(one.values()) for one in found.values()):
+        hands = min(processes, -(-len(runs) // runs[0].recipe.stacked))
+        dealt += [StackTask(tuple(runs[hand::hands])) for hand in range(hands)]
+    return dealt
