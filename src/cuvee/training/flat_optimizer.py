@@ -28,7 +28,7 @@ _NOT_HIDDEN = re.compile(r"embed|lm_head|\bw[tp]e\b|\bhead\b")
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Numbers:
     """Numbers of the vector that are updated in one way."""
 
     begin: int
@@ -133,19 +133,19 @@ def _muon(recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
-def _parts(layout: Layout, by_matrix: bool) -> Iterator[_Part]:
+def _parts(layout: Layout, by_matrix: bool) -> Iterator[_Numbers]:
     """Hidden matrices one by one, if asked, and what lies between them."""
     begin = 0
     for entry in layout.entries if by_matrix else ():
         if len(entry.shape) == 2 and entry.offset < layout.decayed and not _NOT_HIDDEN.search(entry.name):
             yield from _between(begin, entry.offset, layout.decayed)
             begin = entry.offset + entry.size
-            yield _Part(entry.offset, begin, True, entry.shape)
+            yield _Numbers(entry.offset, begin, True, entry.shape)
     yield from _between(begin, layout.size, layout.decayed)
 
 
-def _between(begin: int, end: int, decayed: int) -> Iterator[_Part]:
+def _between(begin: int, end: int, decayed: int) -> Iterator[_Numbers]:
     if begin < min(end, decayed):
-        yield _Part(begin, min(end, decayed), True)
+        yield _Numbers(begin, min(end, decayed), True)
     if max(begin, decayed) < end:
-        yield _Part(max(begin, decayed), end, False)
+        yield _Numbers(max(begin, decayed), end, False)
