@@ -130,7 +130,7 @@ def print_outlook(outlook: "Outlook") -> None:
                 plain(row.step_seconds),
                 seconds(3600 * row.hours_left),
                 *([plain(row.work_hours_left, 2)] if gpu else []),
-                *([tariff.cost(row.work_hours_left)] if priced else []),
+                *([tariff.cost(row.work_hours_left).removesuffix(tariff.currency).strip()] if priced else []),
             ]
             for row in outlook.rows
         ],

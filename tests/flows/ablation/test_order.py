@@ -235,7 +235,7 @@ def test_a_given_checkpoint_has_one_size(tmp_path: Path) -> None:
 
 def test_a_size_that_no_model_has_is_refused_before_training(tmp_path: Path) -> None:
     folder = write_study(tmp_path, **QUICK | {"order": {"mixtures": 4, "parameters": 0.1}})
-    with pytest.raises(ConfigError, match=r"order\.parameters: 0\.1 times the model: .* is outside"):
+    with pytest.raises(ConfigError, match=r"order\.parameters: 0\.1 times the model \(.* is outside"):
         run(folder)
     assert not list(folder.checkpoints.glob("*"))
 

@@ -194,7 +194,10 @@ class Plan:
         try:
             model = self.sized(round(config.model.parameters * factor))
         except ConfigError as error:
-            raise ConfigError(f"order.parameters: {factor:g} times the model: {error}") from None
+            raise ConfigError(
+                f"order.parameters: {factor:g} times the model ({error}); give another factor, or 1 to leave "
+                "the size out"
+            ) from None
         assert model.config is not None  # it is a new one
         size, before = model.config.parameters, self.model.config.parameters
         slower = learning_rate(size) / learning_rate(before)
