@@ -123,7 +123,7 @@ def train_together(
     compiled: bool = False,
     report: Callable[[float, str], None] = lambda tokens, note: None,
     save_every: float = SAVE_EVERY_SECONDS,
-) -> Iterator["Ended"]:
+) -> Iterator[Ended]:
     """Train all runs to their end, in whatever order they come to it.
 
     Cost: 3 x FLOPs of a forward pass a token, also for places that nobody has.
