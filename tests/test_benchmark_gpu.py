@@ -9,23 +9,39 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import ablation, pool
+from cuvee.types import Json
 from tests.study.tiny_study import LANGUAGES, texts
 
 
 @pytest.mark.slow
 def test_the_benchmark_of_pools_measures_resumes_and_writes_its_tables(tmp_path: Path) -> None:
     arguments = ["--toy", "--device", "cpu", "--repeats", "1"]
-    pool.main(arguments, tmp_path / "work", tmp_path)
-    file = tmp_path / "work" / "pool-toy.json"
-    found = json.loads(file.read_text())
-    same = [value for name, value in found["bytes"].items() if "difference" not in name]
-    assert len(same) == 4 and all(same)
-    assert found["bytes"]["our loop and stack, largest difference of a loss"] < 1e-3
-    assert {row["name"] for row in found["rows"]} >= {"our loop", "a step as one graph", "stack of 3"}
+    assert pool.main([*arguments, "--warm"], tmp_path / "work", tmp_path) == 0
+    assert not (tmp_path / "work").exists()
+    assert pool.main(arguments, tmp_path / "work", tmp_path) == 0
+    files = {part: tmp_path / "work" / f"pool-toy-{part}.json" for part in pool.PARTS}
+    found = {part: json.loads(file.read_text()) for part, file in files.items()}
+    same = [value for value in found["bytes"]["bytes"].values() if isinstance(value, bool)]
+    assert len(same) == 5 and all(same)
+    assert found["bytes"]["bytes"]["our loop and stack, largest difference of a loss"] < 1e-3
+    names = {row["name"] for row in found["rates"]["rows"]}
+    assert names >= {"our loop", "a step as one graph", "stack of 3"}
     assert "stack of 3" in (tmp_path / "gpu_pool.md").read_text()
-    written = file.stat().st_mtime_ns
-    pool.main(arguments, tmp_path / "work", tmp_path)
-    assert file.stat().st_mtime_ns == written
+    files["bytes"].unlink()
+    written = files["rates"].stat().st_mtime_ns
+    assert pool.main(arguments, tmp_path / "work", tmp_path) == 0
+    assert files["rates"].stat().st_mtime_ns == written
+    assert json.loads(files["bytes"].read_text())["bytes"] == found["bytes"]["bytes"]
+
+
+@pytest.mark.slow
+def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(stage: pool.Stage, repeats: int) -> Json:
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setattr(pool, "PARTS", {"rates": fail, "busy": pool.busy})
+    assert pool.main(["--toy", "--device", "cpu"], tmp_path, tmp_path) == 1
+    assert [file.name for file in tmp_path.glob("pool-*.json")] == ["pool-toy-busy.json"]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks.gpu import merges
+from benchmarks.gpu.busy import Busy
 from benchmarks.gpu.merge_case import TOYS, MergeCase
 
 CPU = torch.device("cpu")
@@ -50,8 +51,8 @@ def test_all_ways_score_the_same_merges() -> None:
 
 
 def test_a_gpu_that_is_not_there_is_not_busy() -> None:
-    busy = merges.Busy()
+    busy = Busy()
     with busy.watching(CPU):
         pass
     assert busy.share is None
-    assert merges.Busy([50.0, 100.0]).share == 0.75
+    assert Busy([50.0, 100.0]).share == 0.75

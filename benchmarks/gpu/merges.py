@@ -11,17 +11,15 @@ to the folder that ``OUT`` names, or beside the other benchmarks.
 import argparse
 import json
 import os
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.gpu.busy import Busy
 from benchmarks.gpu.merge_case import SHAPES, TOYS, MergeCase
 from benchmarks.harness import FOLDER, Cell, Contender, Table, machine, measure, write
 from cuvee.files import write_json
@@ -31,36 +29,6 @@ WORK = FOLDER.parent / ".bench" / "gpu-merges"
 QUESTION = (
     "How near does scoring merges come to the forward pass alone, and are its sums right and repeatable?"
 )
-_SAMPLE_MILLISECONDS = 200
-
-
-@dataclass
-class Busy:
-    """How much of the time the GPU had a kernel at work, by ``nvidia-smi``."""
-
-    samples: list[float] = field(default_factory=list)
-
-    @property
-    def share(self) -> float | None:
-        """None where there is no such program, or it said nothing."""
-        return sum(self.samples) / len(self.samples) / 100 if self.samples else None
-
-    @contextmanager
-    def watching(self, device: torch.device) -> Iterator[None]:
-        """Take samples until the end."""
-        program = shutil.which("nvidia-smi") if device.type == "cuda" else None
-        if program is None:
-            yield
-            return
-        query = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-i", "0"]
-        command = [program, *query, "-lms", str(_SAMPLE_MILLISECONDS)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
-            try:
-                yield
-            finally:
-                watcher.terminate()
-                said, _ = watcher.communicate()
-                self.samples += [float(line) for line in said.split() if line.replace(".", "").isdigit()]
 
 
 def timed(case: MergeCase, run: Callable[[int], object], merges: int) -> Json:

@@ -1,34 +1,44 @@
 """How fast is a pool trained on a GPU, and does it give the same bytes twice?
 
-    python -m benchmarks.gpu.pool                     every stage that has no result yet, then the tables
-    python -m benchmarks.gpu.pool --stage 10M         one stage; each takes under five minutes
+    python -m benchmarks.gpu.pool                     all that has no result yet, then the tables
+    python -m benchmarks.gpu.pool --stage 10M         one shape; each takes under five minutes
+    python -m benchmarks.gpu.pool --warm              a few steps of each, so that kernels are compiled
     python -m benchmarks.gpu.pool --toy --device cpu  toy shapes, to see that it runs
 
-A stage is one shape of model and batch. Its contenders take turns: plain transformers with bfloat16 autocast,
-eager and compiled; our loop; a step as one graph; stacks of models. What a stage found lies in
-``.bench/gpu/pool-STAGE.json``, so that a run that is cut off loses nothing.
+A stage is one shape of model and batch. Its contenders take turns: compiled transformers with bfloat16
+autocast; our loop; a step as one graph; stacks of models. What a stage found lies in
+``.bench/gpu/pool-STAGE-PART.json``, so that a run that is cut off loses nothing, and one that fails leaves
+the rest to be done.
 """
 
 import argparse
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.gpu.busy import Busy
 from benchmarks.harness import FOLDER, Cell, Contender, Table, Timing, machine, measure, write
 from cuvee.files import write_json
+from cuvee.models import stacked_llama
 from cuvee.models.config import ModelConfig
-from cuvee.models.llama import Llama
+from cuvee.models.llama import KERNELS, Llama
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
+from cuvee.training.stack import Stack
 from cuvee.training.state import TrainingState
 from cuvee.training.together import Together, train_together
 from cuvee.types import IntArray, Json
@@ -36,6 +46,10 @@ from cuvee.types import IntArray, Json
 WORK = Path(__file__).resolve().parents[2] / ".bench" / "gpu"
 PEAK = 715e12
 """bfloat16 products of an H100, FLOP/s, as measured; shares of the peak are of this number."""
+COMPILED_TRANSFORMERS = "transformers compiled"
+WARM_STEPS = 4
+BYTES_STEPS = 40
+BUSY_TURNS = 3
 
 
 @dataclass(frozen=True)
@@ -48,13 +62,17 @@ class Shape:
     batch_tokens: int
     stacks: tuple[int, ...]
     steps: int
-    """Of a turn of one model."""
+    """Of a turn of a plain loop, which takes a second or two; stacks go as many as take as long."""
+
+    def stack_steps(self, count: int) -> int:
+        """Of a turn of so many models."""
+        return max(self.steps // 2, 4 * self.steps // count)
 
 
 SHAPES = {
-    "1M": Shape(1_000_000, 4096, 256, 16_384, (1, 4, 16), 200),
+    "1M": Shape(1_000_000, 4096, 256, 16_384, (1, 16), 200),
     "1M-small-batch": Shape(1_000_000, 4096, 256, 2048, (1, 16), 400),
-    "10M": Shape(10_000_000, 4096, 512, 16_384, (1, 4), 80),
+    "10M": Shape(10_000_000, 4096, 512, 16_384, (1,), 80),
     "30M": Shape(30_000_000, 16_384, 512, 16_384, (1,), 40),
     "130M": Shape(130_000_000, 16_384, 512, 16_384, (1,), 15),
 }
@@ -104,9 +122,9 @@ class Stage:
     def dtype(self) -> str:
         return "bfloat16" if self.device != "cpu" else "float32"
 
-    def recipe(self, stacked: int = 0, steps: int = 0) -> Recipe:
+    def recipe(self, steps: int, stacked: int = 0) -> Recipe:
         return Recipe(
-            steps or self.shape.steps, self.shape.batch_tokens // self.shape.context, self.shape.context,
+            steps, self.shape.batch_tokens // self.shape.context, self.shape.context,
             1e-3, "constant", dtype=self.dtype, compiled=self.compiled, stacked=stacked,
         )  # fmt: skip
 
@@ -114,50 +132,94 @@ class Stage:
         return TrainingState.fresh(Llama(self.config).initial(seed))
 
     def model(self) -> Llama:
-        return Llama(self.config, getattr(torch, self.dtype), self.compiled, self.device)
+        return Llama(self.config, getattr(torch, self.dtype), self.compiled, self.device, KERNELS)
 
-    def stack(self, count: int) -> StackedLlama:
-        return StackedLlama(self.config, count, getattr(torch, self.dtype), self.device)
+    def stack(self, count: int) -> Stack:
+        model = StackedLlama(self.config, count, getattr(torch, self.dtype), self.device)
+        return Stack(model, self.recipe(1, count), self.compiled)
 
     def together(
-        self, count: int, stack: StackedLlama, recipe: Recipe, members: Sequence[int] | None = None
-    ) -> dict[int, Any]:
-        """Train members of a stack; by default as many as it holds."""
+        self,
+        stack: Stack,
+        steps: int,
+        members: Sequence[int],
+        begin: Mapping[int, TrainingState] | None = None,
+        until: int | None = None,
+    ) -> dict[int, TrainingState]:
+        """Train members in a stack, by their seeds, from fresh parameters or from where they stand."""
+        recipe = self.recipe(steps, stack.model.members)
         runs = [
             Together(
                 f"run {seed}",
-                partial(self.state, seed),
+                partial(self.state, seed) if begin is None else partial(begin.__getitem__, seed),
                 partial(RandomTokens.of, self.shape, seed),
                 replace(recipe, seed=seed),
+                until=until,
             )
-            for seed in (range(count) if members is None else members)
+            for seed in members
         ]
-        found = train_together(stack, runs, compiled=self.compiled)
-        return {one.number: one.result for one in found}
+        found: dict[int, TrainingState] = {}
+        for one in train_together(stack, runs):
+            assert isinstance(one.result, TrainingState), one.result
+            found[members[one.number]] = one.result
+        return found
 
 
-def contenders(stage: Stage) -> Iterator[tuple[Contender, int]]:
-    """Every way, with the models that it trains at once."""
-    tokens = RandomTokens.of(stage.shape, 0)
-    for name, compiled in (("transformers", False), ("transformers compiled", True)):
-        if stage.device == "cpu" and compiled:
-            continue  # a toy would be compiled for longer than it runs
-        yield Contender(name, _transformers(stage, tokens, compiled)), 1
+@dataclass(frozen=True, eq=False)
+class Way:
+    """One way to train."""
+
+    name: str
+    models: int
+    """That it trains at once."""
+    steps: int
+    """Of a turn."""
+    run: Callable[[int], object]
+    """Train so many steps."""
+
+
+def ways(stage: Stage) -> Iterator[Way]:
+    """All contenders of a stage."""
+    shape, tokens = stage.shape, RandomTokens.of(stage.shape, 0)
+    if stage.device == "cpu":
+        yield Way("transformers", 1, shape.steps, _transformers(stage, tokens, compiled=False))
+    else:
+        yield Way(COMPILED_TRANSFORMERS, 1, shape.steps, _transformers(stage, tokens, compiled=True))
     model = stage.model()
-    yield (
-        Contender(
-            "our loop",
-            lambda: train(model, stage.state(), tokens, stage.recipe(), key="loop", device=stage.device),
-        ),
-        1,
-    )
-    for count in stage.shape.stacks:
+
+    def loop(steps: int) -> None:
+        train(model, stage.state(), tokens, stage.recipe(steps), key="loop", device=stage.device)
+
+    yield Way("our loop", 1, shape.steps, loop)
+    for count in shape.stacks:
         name = "a step as one graph" if count == 1 else f"stack of {count}"
-        way = partial(stage.together, count, stage.stack(count), stage.recipe(count))
-        yield Contender(name, way), count
+        yield Way(name, count, shape.stack_steps(count), _stacked(stage, count))
+    last = shape.stacks[-1]
+    name = "the same, embedding gradients added in any order"
+    yield Way(name, last, shape.stack_steps(last), _stacked(stage, last, _summed_in_any_order))
 
 
-def _transformers(stage: Stage, tokens: RandomTokens, compiled: bool) -> Callable[[], None]:
+def _stacked(
+    stage: Stage, count: int, within: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> Callable[[int], object]:
+    stack = stage.stack(count)
+
+    def run(steps: int) -> None:
+        with within():
+            stage.together(stack, steps, range(count))
+
+    return run
+
+
+def _summed_in_any_order() -> AbstractContextManager[object]:
+    return mock.patch.object(stacked_llama, "rows", _plain_rows)
+
+
+def _plain_rows(weight: Tensor, index: Tensor) -> Tensor:
+    return F.embedding(index, weight)
+
+
+def _transformers(stage: Stage, tokens: RandomTokens, compiled: bool) -> Callable[[int], None]:
     """The plain loop of a user of transformers: autocast, fused AdamW, fused attention."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -180,77 +242,30 @@ def _transformers(stage: Stage, tokens: RandomTokens, compiled: bool) -> Callabl
 
     step = torch.compile(loss_of) if compiled else loss_of
 
-    def run() -> None:
-        for number in range(stage.shape.steps):
+    def run(steps: int) -> None:
+        for number in range(steps):
             inputs, targets = (torch.from_numpy(part).to(stage.device) for part in tokens.batch(number))
             step(inputs, targets).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
+        _wait(stage.device)
 
     return run
 
 
-def bytes_table(stage: Stage) -> Json:
-    """Whether trainings give the same bytes: twice, resumed, in stacks, and alone in one."""
-    found: Json = {}
-    steps = min(40, 10 * stage.shape.steps)
-    tokens, model = RandomTokens.of(stage.shape, 0), stage.model()
-
-    def looped(until: int | None = None, state: TrainingState | None = None) -> TrainingState:
-        return train(
-            model, state or stage.state(), tokens, stage.recipe(steps=steps), key="k", until=until,
-            device=stage.device,
-        )  # fmt: skip
-
-    whole = looped()
-    found["our loop, twice"] = _same(whole, looped())
-    found["our loop, resumed"] = _same(whole, looped(state=looped(steps // 2)))
-    count = stage.shape.stacks[-1]
-    stack, recipe = stage.stack(count), stage.recipe(count, steps)
-    among = stage.together(count, stack, recipe)
-    again = stage.together(count, stack, recipe)
-    found["stack, twice"] = all(_same(one, among[k]) for k, one in again.items())
-    last = count - 1
-    found["stack, alone"] = _same(stage.together(count, stack, recipe, [last])[0], among[last])
-    found["our loop and stack, largest difference of a loss"] = float(
-        np.abs(np.array(whole.losses) - np.array(among[0].losses)).max()
-    )
-    return found
+def _wait(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize()
 
 
-def _same(one: TrainingState, other: TrainingState) -> bool:
-    return torch.equal(one.flat, other.flat) and one.losses == other.losses
-
-
-def busy(stage: Stage) -> float | None:
-    """Share of the time in which the device is at work while the largest stack is trained; None on a CPU."""
-    if stage.device == "cpu":
-        return None
-    count = stage.shape.stacks[-1]
-    stack, recipe = stage.stack(count), stage.recipe(count)
-    stage.together(count, stack, recipe)
-    activity = [torch.profiler.ProfilerActivity.CUDA]
-    [timing] = measure([Contender("stack", lambda: stage.together(count, stack, recipe))], 1)
-    with torch.profiler.profile(activities=activity) as profile:
-        stage.together(count, stack, recipe)
-    at_work = sum(float(one.self_device_time_total) for one in profile.key_averages()) / 1e6
-    return at_work / timing.median
-
-
-def measured(name: str, stage: Stage, repeats: int) -> Json:
-    """What a stage finds."""
-    ways = list(contenders(stage))
-    timings = measure([way for way, _ in ways], repeats)
-    tokens = {way.name: count * stage.shape.steps * stage.shape.batch_tokens for way, count in ways}
+def rates(stage: Stage, repeats: int) -> Json:
+    """Tokens a second of every way."""
+    all_ways = list(ways(stage))
+    timings = measure([Contender(way.name, partial(way.run, way.steps)) for way in all_ways], repeats)
     flops = 3.0 * stage.model().flops_per_token
-    return {
-        "stage": name,
-        "machine": machine(),
-        "rows": [_row(one, tokens[one.name], flops) for one in timings],
-        "bytes": bytes_table(stage),
-        "busy": busy(stage),
-    }
+    tokens = [way.models * way.steps * stage.shape.batch_tokens for way in all_ways]
+    return {"rows": [_row(*pair, flops) for pair in zip(timings, tokens, strict=True)]}
 
 
 def _row(timing: Timing, tokens: int, flops: float) -> Json:
@@ -259,19 +274,77 @@ def _row(timing: Timing, tokens: int, flops: float) -> Json:
     return {"name": timing.name, "tokens_per_second": rate, "spread": spread, "mfu": rate * flops / PEAK}
 
 
-def tables(found: Sequence[Json]) -> list[Table]:
+def same_bytes(stage: Stage, repeats: int) -> Json:
+    """Whether trainings give the same bytes: twice, resumed, in stacks, and alone in one."""
+    found: Json = {}
+    steps = min(BYTES_STEPS, 10 * stage.shape.steps)
+    tokens, model = RandomTokens.of(stage.shape, 0), stage.model()
+
+    def looped(until: int | None = None, state: TrainingState | None = None) -> TrainingState:
+        return train(
+            model, state or stage.state(), tokens, stage.recipe(steps), key="k", until=until,
+            device=stage.device,
+        )  # fmt: skip
+
+    whole = looped()
+    found["our loop, twice"] = _same(whole, looped())
+    found["our loop, resumed"] = _same(whole, looped(state=looped(steps // 2)))
+    count = stage.shape.stacks[-1]
+    stack, members = stage.stack(count), range(count)
+    among = stage.together(stack, steps, members)
+    again = stage.together(stack, steps, members)
+    found["stack, twice"] = all(_same(one, among[k]) for k, one in again.items())
+    half = stage.together(stack, steps, members, until=steps // 2)
+    resumed = stage.together(stack, steps, members, begin=half)
+    found["stack, resumed"] = all(_same(one, among[k]) for k, one in resumed.items())
+    last = count - 1
+    found["stack, alone"] = _same(stage.together(stack, steps, [last])[last], among[last])
+    found["our loop and stack, largest difference of a loss"] = float(
+        np.abs(np.array(whole.losses) - np.array(among[0].losses)).max()
+    )
+    # By which another process, or another day, is compared.
+    found["stack, hash of its last model"] = hashlib.sha256(among[last].flat.numpy().tobytes()).hexdigest()
+    return {"bytes": found}
+
+
+def _same(one: TrainingState, other: TrainingState) -> bool:
+    return torch.equal(one.flat, other.flat) and one.losses == other.losses
+
+
+def busy(stage: Stage, repeats: int) -> Json:
+    """Share of the time in which the device is at work while the largest stack is trained."""
+    count = stage.shape.stacks[-1]
+    stack, steps, sampled = stage.stack(count), stage.shape.stack_steps(count), Busy()
+    stage.together(stack, steps, range(count))
+    with sampled.watching(torch.device(stage.device)):
+        for _ in range(BUSY_TURNS):
+            stage.together(stack, steps, range(count))
+    return {"busy": sampled.share}
+
+
+PARTS: Mapping[str, Callable[[Stage, int], Json]] = {"rates": rates, "bytes": same_bytes, "busy": busy}
+
+
+def tables(found: Mapping[tuple[str, str], Json]) -> list[Table]:
     """Rates and bytes of all stages."""
     rows: list[tuple[Cell, ...]] = []
-    for one in found:
+    for (stage, part), one in found.items():
+        if part != "rates":
+            continue
         base = next(row for row in one["rows"] if row["name"].startswith("transformers"))
-        best = {row["name"]: row for row in one["rows"]}.get("transformers compiled", base)
         rows += [
-            (one["stage"], row["name"], row["tokens_per_second"] / 1e6,
-             row["tokens_per_second"] / best["tokens_per_second"], 100 * row["spread"], 100 * row["mfu"])
+            (stage, row["name"], row["tokens_per_second"] / 1e6,
+             row["tokens_per_second"] / base["tokens_per_second"], 100 * row["spread"], 100 * row["mfu"])
             for row in one["rows"]
         ]  # fmt: skip
-    promised = [(one["stage"], name, str(value)) for one in found for name, value in one["bytes"].items()]
-    idle = [(one["stage"], one["busy"]) for one in found]
+    promised = [
+        (stage, name, str(value))
+        for (stage, part), one in found.items()
+        if part == "bytes"
+        for name, value in one["bytes"].items()
+    ]
+    at_work = [(stage, one["busy"]) for (stage, part), one in found.items() if part == "busy"]
+    devices = sorted({str(one["machine"]["accelerator"]) for one in found.values()})
     return [
         Table(
             "Training",
@@ -279,34 +352,55 @@ def tables(found: Sequence[Json]) -> list[Table]:
             tuple(rows),
             (
                 "One process. Goals: ratios 5, 2.3, 1.5 and 1.25 at 1M, 10M, 30M and 130M; 9 M/s at 1M in "
-                "small batches.",
+                f"small batches. Measured on: {', '.join(devices)}.",
             ),
         ),
         Table("The same bytes", ("shape", "trained", "same"), tuple(promised)),
-        Table("Device at work while a stack is trained", ("shape", "share"), tuple(idle), ("Goal: .9.",)),
+        Table("Device at work while a stack is trained", ("shape", "share"), tuple(at_work), ("Goal: .9.",)),
     ]
 
 
-def main(arguments: Sequence[str] | None = None, work: Path = WORK, pages: Path | None = None) -> None:
-    """Measure what is missing, and write the tables of what is there."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stage", choices=(*SHAPES, *TOYS))
+def main(arguments: Sequence[str] | None = None, work: Path = WORK, pages: Path | None = None) -> int:
+    """Measure what is missing, and write the tables of what is there; returns how many parts failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--stage", choices=(*SHAPES, *TOYS), action="append")
+    parser.add_argument("--part", choices=tuple(PARTS), action="append")
+    parser.add_argument("--way", help="warm only the ways that have this in their name")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--toy", action="store_true")
+    parser.add_argument("--warm", action="store_true")
     parser.add_argument("--repeats", type=int, default=REPEATS)
     asked = parser.parse_args(arguments)
-    shapes = TOYS if asked.toy else SHAPES
-    for name in [asked.stage] if asked.stage else shapes:
-        file = work / f"pool-{name}.json"
-        if not file.is_file():
-            stage = Stage((shapes | TOYS)[name], asked.device)
-            write_json(file, measured(name, stage, asked.repeats))
-    files = [work / f"pool-{name}.json" for name in shapes]
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    shapes, failed = TOYS if asked.toy else SHAPES, 0
+    stages = {name: Stage((shapes | TOYS)[name], asked.device) for name in asked.stage or shapes}
+    if asked.warm:
+        for stage in stages.values():
+            for way in ways(stage):
+                if not asked.way or asked.way in way.name:
+                    way.run(WARM_STEPS)
+        return 0
+    for part in asked.part or PARTS:
+        for name, stage in stages.items():
+            file = _file(work, name, part)
+            if not file.is_file():
+                try:
+                    write_json(file, {"machine": machine(), **PARTS[part](stage, asked.repeats)})
+                except Exception:  # the other parts still say something
+                    traceback.print_exc()
+                    failed += 1
+    files = {(name, part): _file(work, name, part) for name in shapes for part in PARTS}
+    found = {
+        key: json.loads(file.read_text(encoding="utf-8")) for key, file in files.items() if file.is_file()
+    }
     if found and not (asked.toy and pages is None):
         question = "How fast is a pool trained on a GPU, and does it give the same bytes twice?"
         write("gpu_pool", question, tables(found), command="make bench-gpu-pool", folder=pages or FOLDER)
+    return failed
+
+
+def _file(work: Path, stage: str, part: str) -> Path:
+    return work / f"pool-{stage}-{part}.json"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -102,7 +102,7 @@ def test_a_stack_that_does_not_fit_is_halved_and_said(
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
             super().__init__(model, *more)
 
-    monkeypatch.setattr("cuvee.training.together.Stack", Full)
+    monkeypatch.setattr("cuvee.training.run.Stack", Full)
     folder = stacked(write_study(tmp_path))
     with pytest.raises(OutOfMemory, match=r"numerics\.json says 2 now"):
         run(folder)

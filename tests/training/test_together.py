@@ -1,5 +1,7 @@
 """Runs trained together: as the loop trains them, and none knows of the others."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from cuvee.errors import ConfigError, NonFiniteLoss
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
+from cuvee.training.stack import Stack
 from cuvee.training.state import TrainingState
 from cuvee.training.together import Together, train_together
 from cuvee.types import IntArray
@@ -46,8 +49,12 @@ def run(seed: int, folder: Path | None = None, **changes: Any) -> Together:
     return Together(f"run-{seed}", lambda: start(seed), lambda: Seeded(seed), one, file)
 
 
+def stack(one: Recipe, members: int = K) -> Stack:
+    return Stack(StackedLlama(CONFIG, members), one)
+
+
 def together(runs: Sequence[Together], members: int = K, **options: Any) -> dict[int, Any]:
-    found = train_together(StackedLlama(CONFIG, members), runs, **options)
+    found = train_together(stack(runs[0].recipe, members), runs, **options)
     return {one.number: one.result for one in found}
 
 
@@ -98,9 +105,8 @@ def test_a_broken_stack_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     def runs() -> list[Together]:
         return [run(seed, tmp_path, steps=steps, tail_average=0.5) for seed, steps in enumerate((4, 30, 30))]
 
-    work = train_together(
-        StackedLlama(CONFIG, K), [run(3, tmp_path, steps=2, tail_average=0.5), *runs()], save_every=0.0
-    )
+    first = run(3, tmp_path, steps=2, tail_average=0.5)
+    work = train_together(stack(first.recipe), [first, *runs()], save_every=0.0)
     ended = [next(work).number for _ in range(2)]
     del work
     assert ended == [0, 1]
@@ -111,6 +117,25 @@ def test_a_broken_stack_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         together([run(s, steps=n, tail_average=0.5) for s, n in ((1, 30), (2, 30))]),
     )
     assert same(resumed[1], whole[0]) and same(resumed[2], whole[1])
+
+
+def test_a_stack_is_used_again_and_freed_with_its_last_user() -> None:
+    runs = [run(seed, tail_average=0.5) for seed in range(K)]
+    used = stack(runs[0].recipe)
+    first = {one.number: one.result for one in train_together(used, [run(9, tail_average=0.5), *runs])}
+    again = {one.number: one.result for one in train_together(used, runs)}
+    fresh = together(runs)
+    for seed in range(K):
+        found, other, expected = again[seed], first[seed + 1], fresh[seed]
+        assert isinstance(found, TrainingState) and isinstance(other, TrainingState)
+        assert same(found, expected) and same(other, expected)
+    gone = weakref.ref(used)
+    gc.disable()
+    try:
+        del used
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_runs_of_other_shapes_do_not_stack() -> None:

@@ -36,3 +36,7 @@ class Resident:
             self.made[kind] += 1
         kept.move_to_end(key)
         return cast(Made, kept[key])
+
+    def drop(self) -> None:
+        """Keep nothing any longer."""
+        self._kept.clear()

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cuvee.errors import CheckpointError, ConfigError, NonFiniteLoss
+from cuvee.execution.resident import Resident
 from cuvee.execution.work_time import WorkTime
 from cuvee.files import write_json
 from cuvee.hashing import digest
@@ -30,8 +31,9 @@ from cuvee.sources.shards import TokenShard
 from cuvee.sources.stream import MixedStream
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
+from cuvee.training.stack import Stack
 from cuvee.training.state import TrainingState
-from cuvee.training.together import Together, train_together
+from cuvee.training.together import Together, shape_of, train_together
 from cuvee.types import Json
 
 TRAINING_VERSION = 2
@@ -40,6 +42,10 @@ TRAINING_VERSION = 2
 MOMENTS = "optimizer.safetensors"
 SNAPSHOTS = "snapshots.safetensors"
 LOG = "training.json"
+
+_STACK = "stack"
+STACKS = Resident({_STACK: 1})
+"""The stack that this process trained in last. It takes memory of a device: whoever needs that drops it."""
 
 
 @dataclass(frozen=True)
@@ -208,12 +214,7 @@ def execute_together(
         tokens += amount
         report(amount, note)
 
-    for one in train_together(
-        _stack_of(runs[0]),
-        [_together(run, model) for run in runs],
-        compiled=runs[0].model.compiled,
-        report=counted,
-    ):
+    for one in train_together(_stack_of(runs[0]), [_together(run, model) for run in runs], report=counted):
         if isinstance(one.result, NonFiniteLoss):
             yield one.number, one.result
             continue
@@ -318,7 +319,7 @@ def _trained(
 ) -> TrainingState:
     if run.recipe.stacked:
         one = replace(_together(run, model), evaluate=evaluate, evaluate_every=evaluate_every, until=until)
-        [found] = train_together(_stack_of(run), [one], compiled=run.model.compiled, report=report)
+        [found] = train_together(_stack_of(run), [one], report=report)
         if isinstance(found.result, NonFiniteLoss):
             raise found.result
         return found.result
@@ -361,17 +362,21 @@ def _together(run: TrainingRun, model: CausalModel) -> Together:
     return Together(run.key, partial(start_of, run, model), partial(_stream, run), run.recipe, run.state_file)
 
 
-def _stack_of(run: TrainingRun) -> StackedLlama:
-    """As many places as the recipe of a run says.
+def _stack_of(run: TrainingRun) -> Stack:
+    """As many places as the recipe of a run says; the last one stays, with what it compiled and recorded.
 
     Raises:
         ConfigError: it is a model of somebody else's architecture.
     """
-    spec = run.model
+    spec, recipe = run.model, shape_of(run.recipe)
     if spec.config is None:
         raise ConfigError("only models of the native architecture are stacked; train this one by itself")
-    dtype = torch.bfloat16 if run.recipe.dtype == "bfloat16" else torch.float32
-    return StackedLlama(spec.config, run.recipe.stacked, dtype, spec.device)
+    return STACKS.get(_STACK, (spec, recipe), partial(_stack, spec, spec.config, recipe))
+
+
+def _stack(spec: ModelSpec, config: ModelConfig, recipe: Recipe) -> Stack:
+    dtype = torch.bfloat16 if recipe.dtype == "bfloat16" else torch.float32
+    return Stack(StackedLlama(config, recipe.stacked, dtype, spec.device), recipe, spec.compiled)
 
 
 def _ancestor(run: TrainingRun) -> str | None:

@@ -10,8 +10,10 @@ own norm. A member whose loss or gradient is not finite keeps its parameters; th
 Shapes: K members, N parameters, R steps of a block, B sequences, T positions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
+from weakref import WeakMethod
 
 import numpy as np
 import torch
@@ -71,7 +73,11 @@ class Stack:
             self._mean_losses = compiled_whole(model.mean_losses)
             self._moved = compiled_whole(_moved)
         changed = [self.flat, self.first, self.second, self._losses, self._norms, self._row]
-        self._step = Replayed(self._one_step, device, changed if self.tail is None else [*changed, self.tail])
+        # The step does not hold the stack that holds it, so that a device's memory is free at once.
+        step = WeakMethod(self._one_step)
+        self._step = Replayed(
+            lambda: _alive(step)(), device, changed if self.tail is None else [*changed, self.tail]
+        )
 
     def put(self, member: int, state: TrainingState) -> None:
         """Let a member begin or go on."""
@@ -91,10 +97,6 @@ class Stack:
         state.second_moment = self.second[member].cpu().clone()
         if self.tail is not None and state.tail_steps:
             state.tail_sum = self.tail[member].cpu().clone()
-
-    def close(self) -> None:
-        """Give the device's memory back at once: the recorded step holds the stack, which holds the step."""
-        del self._step
 
     def begin(self, tokens: Int32Array, plan: Float32Array) -> None:
         """Go some steps; a device is only given the work, and goes on with it after this returns.
@@ -198,6 +200,12 @@ def planned(recipe: Recipe, state: TrainingState, steps: int) -> Float32Array:
         for step in range(steps)
     ]
     return np.array(rows, dtype=np.float32)
+
+
+def _alive(method: WeakMethod[Callable[[], None]]) -> Callable[[], None]:
+    found = method()
+    assert found is not None  # only its stack calls it
+    return found
 
 
 def idle(steps: int) -> Float32Array:

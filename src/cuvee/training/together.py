@@ -16,7 +16,6 @@ import numpy as np
 from torch import Tensor
 
 from cuvee.errors import ConfigError, NonFiniteLoss
-from cuvee.models.stacked_llama import StackedLlama
 from cuvee.training.loop import SAVE_EVERY_SECONDS, diverged
 from cuvee.training.recipe import Recipe
 from cuvee.training.stack import BlockResults, Stack, idle, planned
@@ -117,10 +116,9 @@ class _Place:
 
 
 def train_together(
-    model: StackedLlama,
+    stack: Stack,
     runs: Sequence[Together],
     *,
-    compiled: bool = False,
     report: Callable[[float, str], None] = lambda tokens, note: None,
     save_every: float = SAVE_EVERY_SECONDS,
 ) -> Iterator[Ended]:
@@ -129,23 +127,22 @@ def train_together(
     Cost: 3 x FLOPs of a forward pass a token, also for places that nobody has.
 
     Args:
-        model: with as many members as there are places.
-        runs: whose recipes differ at most in length, rate, schedule, snapshots and seed.
-        compiled: fuse with ``torch.compile``.
+        stack: with as many members as there are places; it can be used again when all have ended.
+        runs: whose recipes differ from the stack's at most in length, rate, schedule, snapshots and seed.
         report: called with tokens done and a note.
         save_every: seconds between two saved states.
 
     Raises:
         ConfigError: recipes of different shapes.
     """
-    stack = Stack(model, _shared([run.recipe for run in runs]), compiled)
+    if {shape_of(one) for one in (stack.recipe, *(run.recipe for run in runs))} != {shape_of(stack.recipe)}:
+        raise ConfigError(
+            "runs of one stack must have the same batches, optimizer, clipping, averaging and types"
+        )
     work = _Work(stack, list(enumerate(runs)), report, save_every)
-    try:
-        while work.fill():
-            yield from work.block()
-        yield from work.ended
-    finally:
-        stack.close()
+    while work.fill():
+        yield from work.block()
+    yield from work.ended
 
 
 @dataclass(eq=False)
@@ -242,12 +239,3 @@ def shape_of(recipe: Recipe) -> Recipe:
         recipe, steps=1, learning_rate=1.0, schedule="constant", decay=1.0, warmup_steps=0,
         final_fraction=0.0, snapshots=(), seed=0, optimizer_state="fresh",
     )  # fmt: skip
-
-
-def _shared(recipes: Sequence[Recipe]) -> Recipe:
-    """The recipe of the stack."""
-    if len(shapes := {shape_of(recipe) for recipe in recipes}) > 1:
-        raise ConfigError(
-            "runs of one stack must have the same batches, optimizer, clipping, averaging and types"
-        )
-    return shapes.pop()
