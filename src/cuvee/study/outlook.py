@@ -7,12 +7,14 @@ time, summed over all that work side by side, at the price of an hour that the s
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from cuvee.execution.tariff import CORES, HOUR, Tariff
 from cuvee.quantities import flops
 from cuvee.study.plan.agenda import saved_step
 from cuvee.study.plan.job import PaceTask, pace
+from cuvee.study.plan.numerics import stacks_that_fit
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.trained import trained_key
 from cuvee.study.runner import Runner
@@ -128,11 +130,15 @@ class Stopwatch:
     def step_seconds(self, run: TrainingRun) -> float:
         """Wall seconds a step of a training like this, while all workers do the same."""
         recipe = run.recipe
-        key = run.model, recipe.batch_sequences, recipe.context_length, recipe.accumulation, recipe.optimizer
+        key = (
+            run.model, recipe.batch_sequences, recipe.context_length, recipe.accumulation, recipe.optimizer,
+            recipe.stacked,
+        )  # fmt: skip
         if key not in self._seconds:
             self.runner.progress.stage("timing a few steps", 1, "sizes of model")
             tasks = [PaceTask(run.model, recipe)] * self.lanes
-            found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
+            with stacks_that_fit(self.runner.plan.folder) if recipe.stacked else nullcontext():
+                found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
             self.runner.progress.advance(1)
             self._seconds[key] = sum(found) / len(found)
         return self._seconds[key]

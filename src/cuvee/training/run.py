@@ -214,7 +214,9 @@ def execute_together(
         tokens += amount
         report(amount, note)
 
-    for one in train_together(_stack_of(runs[0]), [_together(run, model) for run in runs], report=counted):
+    for one in train_together(
+        stack_of(runs[0].model, runs[0].recipe), [_together(run, model) for run in runs], report=counted
+    ):
         if isinstance(one.result, NonFiniteLoss):
             yield one.number, one.result
             continue
@@ -319,7 +321,7 @@ def _trained(
 ) -> TrainingState:
     if run.recipe.stacked:
         one = replace(_together(run, model), evaluate=evaluate, evaluate_every=evaluate_every, until=until)
-        [found] = train_together(_stack_of(run), [one], report=report)
+        [found] = train_together(stack_of(run.model, run.recipe), [one], report=report)
         if isinstance(found.result, NonFiniteLoss):
             raise found.result
         return found.result
@@ -362,16 +364,16 @@ def _together(run: TrainingRun, model: CausalModel) -> Together:
     return Together(run.key, partial(start_of, run, model), partial(_stream, run), run.recipe, run.state_file)
 
 
-def _stack_of(run: TrainingRun) -> Stack:
-    """As many places as the recipe of a run says; the last one stays, with what it compiled and recorded.
+def stack_of(spec: ModelSpec, recipe: Recipe) -> Stack:
+    """As many places as a recipe says; the last one stays, with what it compiled and recorded.
 
     Raises:
         ConfigError: it is a model of somebody else's architecture.
     """
-    spec, recipe = run.model, shape_of(run.recipe)
     if spec.config is None:
         raise ConfigError("only models of the native architecture are stacked; train this one by itself")
-    return STACKS.get(_STACK, (spec, recipe), partial(_stack, spec, spec.config, recipe))
+    shape = shape_of(recipe)
+    return STACKS.get(_STACK, (spec, shape), partial(_stack, spec, spec.config, shape))
 
 
 def _stack(spec: ModelSpec, config: ModelConfig, recipe: Recipe) -> Stack:

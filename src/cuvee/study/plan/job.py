@@ -6,6 +6,7 @@ Tasks and answers are small: parameters and tokens stay on disk.
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,10 @@ from cuvee.training.run import (
     execute,
     execute_together,
     read_snapshots,
+    stack_of,
 )
 from cuvee.training.state import TrainingState
+from cuvee.training.together import Together, train_together
 from cuvee.types import IntArray
 
 PACE_STEPS = 8
@@ -235,16 +238,25 @@ def pace(task: PaceTask, report: Report) -> float:
 
 
 def _seconds_of(task: PaceTask, steps: int, compiled: bool) -> float:
-    """What a training of so many steps takes."""
-    model = replace(task.model, compiled=compiled).build()
+    """What a training of so many steps takes; of a stack, its part of what all take together."""
+    spec = replace(task.model, compiled=compiled)
+    model = spec.build()
     recipe = replace(
         task.recipe, steps=steps, warmup_steps=0, learning_rate=_NO_RATE, snapshots=(), compiled=compiled
     )
     nothing = _Nothing(np.zeros((recipe.batch_sequences, recipe.context_length), dtype=np.int64))
-    state = TrainingState.fresh(model.initial(0))
+    start = model.initial(0)
+    states = [TrainingState.fresh(start.clone()) for _ in range(max(1, recipe.stacked))]
+    if not recipe.stacked:
+        began = time.perf_counter()
+        train(model, states[0], nothing, recipe, key="pace", device=spec.device)
+        return time.perf_counter() - began
+    stack = stack_of(spec, recipe)
+    runs = [Together("pace", partial(states.pop, 0), lambda: nothing, recipe) for _ in list(states)]
     began = time.perf_counter()
-    train(model, state, nothing, recipe, key="pace", device=task.model.device)
-    return time.perf_counter() - began
+    for _ in train_together(stack, runs):
+        pass
+    return (time.perf_counter() - began) / len(runs)
 
 
 def seconds_of_more_steps(timed: Callable[[int], float]) -> float:
@@ -264,6 +276,9 @@ class _Nothing:
 
     def batch(self, step: int) -> tuple[IntArray, IntArray]:
         return self.tokens, self.tokens
+
+    def spans(self, step: int, steps: int) -> IntArray:
+        return np.zeros((steps, len(self.tokens), self.tokens.shape[1] + 1), dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ only reads comes here.
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from cuvee.errors import ConfigError
+from cuvee.errors import CardFull, ConfigError
 from cuvee.execution.work_time import is_gpu
 from cuvee.files import write_json
 from cuvee.models.llama import KERNELS
@@ -89,7 +91,22 @@ class Numerics:
         return found
 
 
-def fewer_stacked(folder: StudyFolder) -> str:
+@contextmanager
+def stacks_that_fit(folder: StudyFolder) -> Iterator[None]:
+    """What trains models in stacks. If they do not fit into a card, half as many are written down.
+
+    Raises:
+        CardFull: saying so, for the next command.
+    """
+    try:
+        yield
+    except CardFull as error:
+        if smaller := _fewer_stacked(folder):
+            raise CardFull(f"{smaller}. {error}") from error
+        raise
+
+
+def _fewer_stacked(folder: StudyFolder) -> str:
     """Write down half as many models in a stack as there are, and say so; empty where there was one."""
     said = json.loads(folder.numerics.read_text(encoding="utf-8"))
     count = int(said["stacked"])

@@ -2,20 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
 
-from cuvee.errors import CardFull, NonFiniteLoss
-from cuvee.execution.interface import Executor
+from cuvee.errors import NonFiniteLoss
+from cuvee.execution.interface import Executor, OnProgress
 from cuvee.progress import Progress
 from cuvee.study.plan.job import StackTask, train_stack
-from cuvee.study.plan.numerics import fewer_stacked
+from cuvee.study.plan.numerics import stacks_that_fit
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.producer import Results, Spent
 from cuvee.training.run import TrainingRun
 from cuvee.training.together import shape_of
-
-T = TypeVar("T")
 
 
 def stacked(
@@ -44,7 +41,7 @@ def stacked(
     def note(index: int, amount: float, text: str) -> None:
         progress.advance(amount, f"{len(stacks[index].runs)} models together: {text}")
 
-    for _, found in _carried_out(plan, executor.map(train_stack, stacks, note)):
+    for _, found in _carried_out(plan, stacks, executor, note):
         for name, seconds in found.items():
             if not isinstance(seconds, NonFiniteLoss) and seconds:
                 yield Results((), Spent(key(by_run[name]), by_run[name].role, seconds))
@@ -53,13 +50,11 @@ def stacked(
                 raise failure
 
 
-def _carried_out(plan: Plan, results: Iterator[T]) -> Iterator[T]:
-    try:
-        yield from results
-    except CardFull as error:
-        if smaller := fewer_stacked(plan.folder):
-            raise CardFull(f"{smaller}. {error}") from error
-        raise
+def _carried_out(
+    plan: Plan, stacks: Sequence[StackTask], executor: Executor, note: OnProgress
+) -> Iterator[tuple[int, dict[str, float | NonFiniteLoss]]]:
+    with stacks_that_fit(plan.folder):
+        yield from executor.map(train_stack, stacks, note)
 
 
 def _stacks(tasks: Sequence[Planned], processes: int) -> list[StackTask]:
