@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -88,7 +88,9 @@ class RandomTokens:
     """[steps, B, T + 1]"""
 
     @classmethod
+    @cache
     def of(cls, shape: Shape, seed: int) -> "RandomTokens":
+        """Drawn before the clock runs."""
         rng = np.random.default_rng(seed)
         size = min(shape.steps, 32), shape.batch_tokens // shape.context, shape.context + 1
         return cls(np.minimum(rng.zipf(1.2, size), shape.vocabulary) - 1)

@@ -16,6 +16,7 @@ from cuvee.models.llama import Llama
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.runs.store import RunStore
 from cuvee.study.file.folder import StudyFolder
+from cuvee.training.run import STACKS
 from cuvee.training.stack import Stack
 from tests.study.tiny_study import Listener, change_study, run, timeless, write_study
 
@@ -103,6 +104,7 @@ def test_a_stack_that_does_not_fit_is_halved_and_said(
             super().__init__(model, *more)
 
     monkeypatch.setattr("cuvee.training.run.Stack", Full)
+    STACKS.drop()
     folder = stacked(write_study(tmp_path))
     with pytest.raises(OutOfMemory, match=r"numerics\.json says 2 now"):
         run(folder)

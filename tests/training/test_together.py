@@ -3,12 +3,14 @@
 import gc
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from cuvee.errors import ConfigError, NonFiniteLoss
 from cuvee.models.stacked_llama import StackedLlama
@@ -136,6 +138,30 @@ def test_a_stack_is_used_again_and_freed_with_its_last_user() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_run_that_is_measured_on_its_way_is_measured_at_its_own_steps() -> None:
+    def measured(flat: Tensor) -> dict[str, float]:
+        return {"length": float(flat.norm())}
+
+    def followed(seed: int, every: int) -> Together:
+        return replace(run(seed, steps=40, snapshots=(7,)), evaluate=measured, evaluate_every=every)
+
+    followed_runs = [followed(0, 10), run(1, steps=37), followed(2, 16)]
+    found = together(followed_runs)
+    for seed, every in ((0, 10), (2, 16)):
+        state, alone_there = found[seed], together([followed(seed, every)])[0]
+        assert [step for step, _ in state.evaluations] == list(range(every, 41, every))
+        assert state.evaluations == alone_there.evaluations and same(state, alone_there)
+    assert found[0].evaluations[-1][1]["length"] == float(found[0].flat.norm())
+
+
+def test_a_run_that_diverges_in_the_midst_of_what_is_queued_leaves_its_place() -> None:
+    runs = [run(0, steps=70), run(1, steps=70, learning_rate=1e30), run(2, steps=70), run(3, steps=40)]
+    found = together(runs)
+    assert isinstance(found[1], NonFiniteLoss)
+    for seed in (0, 2, 3):
+        assert same(found[seed], together([runs[seed]])[0])
 
 
 def test_runs_of_other_shapes_do_not_stack() -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cuvee.evaluation.captured import Captured
 from cuvee.models.interface import CausalModel
+from cuvee.models.llama import Llama
 from cuvee.types import IntArray
 
 
@@ -107,9 +108,11 @@ class BatchedWindows:
         """What gives the nats of the parameters that lie in its buffer.
 
         Args:
-            capture: as one CUDA graph; it is captured once and kept.
+            capture: as one CUDA graph, where the model is native: what others do in a pass may not be
+                recordable. It is captured once and kept.
         """
-        return self._captured if capture else Captured(self.nats, *self._parameters, capture=False)
+        captured = capture and isinstance(self.model, Llama)
+        return self._captured if captured else Captured(self.nats, *self._parameters, capture=False)
 
     @cached_property
     def _captured(self) -> Captured:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from cuvee.evaluation.captured import CAPTURE_UNTRIED
+from cuvee.evaluation.captured import CAPTURE
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scores import Scores
 from cuvee.merging.interface import Merger
@@ -23,7 +23,7 @@ def score_merges(
     merger: Merger,
     weights: FloatArray,
     done: Callable[[], None] = lambda: None,
-    capture: bool = CAPTURE_UNTRIED,
+    capture: bool = CAPTURE,
 ) -> Scores:
     """Scores of merges: nats of every document [M, D]. Those of one do not depend on the others.
 

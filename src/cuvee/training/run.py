@@ -44,8 +44,13 @@ SNAPSHOTS = "snapshots.safetensors"
 LOG = "training.json"
 
 _STACK = "stack"
-STACKS = Resident({_STACK: 1})
-"""The stack that this process trained in last. It takes memory of a device: whoever needs that drops it."""
+STACKS = Resident({_STACK: 2})
+"""Those that this process trained in last: of a seed model, and of what branches from it. They take memory of
+a device: whoever needs that drops them."""
+
+
+Evaluation = tuple[Callable[[Tensor], dict[str, float]] | None, int]
+"""What measures a run on its way, and after every how many steps; None with 0 does not."""
 
 
 @dataclass(frozen=True)
@@ -196,12 +201,19 @@ def execute(
 
 
 def execute_together(
-    runs: Sequence[TrainingRun], report: Callable[[float, str], None] = lambda tokens, note: None
+    runs: Sequence[TrainingRun],
+    report: Callable[[float, str], None] = lambda tokens, note: None,
+    evaluations: Sequence[Evaluation] = (),
 ) -> Iterator[tuple[int, TrainedModel | NonFiniteLoss]]:
     """Carry out runs of one stack (``Recipe.stacked`` of them at once); yields their numbers as they end.
 
     What comes out of each is what ``execute`` gives. One that diverges fails alone. The work time of a stack
     is divided among its runs by their tokens.
+
+    Args:
+        runs: of one shape.
+        report: called with tokens done and a note.
+        evaluations: of each run on its way; empty: none is measured.
 
     Raises:
         ConfigError: runs of different shapes.
@@ -214,9 +226,11 @@ def execute_together(
         tokens += amount
         report(amount, note)
 
-    for one in train_together(
-        stack_of(runs[0].model, runs[0].recipe), [_together(run, model) for run in runs], report=counted
-    ):
+    together = [
+        replace(_together(run, model), evaluate=evaluate, evaluate_every=every)
+        for run, (evaluate, every) in zip(runs, evaluations or [(None, 0)] * len(runs), strict=True)
+    ]
+    for one in train_together(stack_of(runs[0].model, runs[0].recipe), together, report=counted):
         if isinstance(one.result, NonFiniteLoss):
             yield one.number, one.result
             continue

@@ -2,7 +2,8 @@
 
 All that a step needs lies on the device before it begins: tokens, learning rates and bias corrections of a
 block of steps. All that it finds stays there: losses and norms are written into the block's rows and read at
-its end. So a step is a fixed sequence of kernels, which ``Replayed`` records once.
+its end. So a step is a fixed sequence of kernels, which ``Replayed`` records once. A block is only queued:
+the next one is filled and queued behind it while the device is still at work.
 
 The update is AdamW (Loshchilov & Hutter 2019) as torch has it, after clipping each member's gradient by its
 own norm. A member whose loss or gradient is not finite keeps its parameters; the others go on.
@@ -24,10 +25,10 @@ from cuvee.models.replayed import WARM_UPS, Replayed
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState
-from cuvee.types import Float32Array, Int32Array
+from cuvee.types import Float32Array
 
 _BLOCK_BYTES = 64 * 2**20
-_MOST_STEPS = 256
+_MOST_STEPS = 32
 _IDLE = -1.0
 _COLUMNS = 4  # rate, first bias correction, root of the second, weight in the tail average
 
@@ -40,6 +41,39 @@ class BlockResults:
     """[steps, K]"""
     norms: Float32Array
     """Of the gradients before clipping [steps, K]."""
+
+
+@dataclass(eq=False)
+class Room:
+    """Where a block of steps is filled in, in memory that a device reads by itself."""
+
+    tokens: Tensor
+    """Of every step and member, int32 [steps, K, B, T + 1]; anything where a member is idle."""
+    plan: Tensor
+    """Float32 [steps, K, 4], rows of ``planned`` or ``idle``."""
+    read: torch.cuda.Event | None = None
+    """When the device has read it."""
+
+    @classmethod
+    def of(cls, steps: int, members: int, recipe: Recipe, pinned: bool) -> "Room":
+        shape = steps, members, recipe.batch_sequences, recipe.context_length + 1
+        tokens = torch.zeros(shape, dtype=torch.int32, pin_memory=pinned)
+        return cls(tokens, torch.zeros(steps, members, _COLUMNS, pin_memory=pinned))
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A block of steps that the device was given."""
+
+    losses: Tensor
+    norms: Tensor
+    done: torch.cuda.Event | None
+
+    def found(self) -> BlockResults:
+        """What the steps have found; waits for them."""
+        if self.done is not None:
+            self.done.synchronize()
+        return BlockResults(self.losses.numpy(), self.norms.numpy())
 
 
 class Stack:
@@ -66,7 +100,8 @@ class Stack:
         )
         self._plan = torch.full((*shape, _COLUMNS), _IDLE, device=device)
         self._losses, self._norms = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
-        self._steps = 0
+        pinned = device.type == "cuda"
+        self._rooms = [Room.of(self.block_steps, count, recipe, pinned) for _ in range(2)]
         self._row = torch.zeros(1, dtype=torch.int64, device=device)
         self._mean_losses, self._moved = model.mean_losses, _moved
         if compiled:
@@ -98,24 +133,32 @@ class Stack:
         if self.tail is not None and state.tail_steps:
             state.tail_sum = self.tail[member].cpu().clone()
 
-    def begin(self, tokens: Int32Array, plan: Float32Array) -> None:
-        """Go some steps; a device is only given the work, and goes on with it after this returns.
+    def room(self) -> Room:
+        """For the next block; waits until the device has read what stood there two blocks before."""
+        self._rooms.append(self._rooms.pop(0))
+        room = self._rooms[0]
+        if room.read is not None:
+            room.read.synchronize()
+        return room
 
-        Args:
-            tokens: of every step and member [steps, K, B, T + 1]; anything where a member is idle.
-            plan: [steps, K, 4], rows of ``planned`` or ``idle``.
-        """
-        self._steps = len(tokens)
-        self._tokens[: self._steps].copy_(torch.from_numpy(tokens))
-        self._plan[: self._steps].copy_(torch.from_numpy(plan))
+    def begin(self, room: Room, steps: int) -> Begun:
+        """Go some steps; a device is only given the work, and goes on with it after this returns."""
+        self._tokens[:steps].copy_(room.tokens[:steps], non_blocking=True)
+        self._plan[:steps].copy_(room.plan[:steps], non_blocking=True)
+        room.read = self._reached()
         self._row.zero_()
-        for _ in range(self._steps):
+        for _ in range(steps):
             self._step()
+        losses, norms = (_copied(part[:steps]) for part in (self._losses, self._norms))
+        return Begun(losses, norms, self._reached())
 
-    def found(self) -> BlockResults:
-        """What the steps begun last have found; waits for them."""
-        losses, norms = (part[: self._steps].cpu().numpy().copy() for part in (self._losses, self._norms))
-        return BlockResults(losses, norms)
+    def _reached(self) -> torch.cuda.Event | None:
+        """When all that the device was given is done."""
+        if self.model.device.type != "cuda":
+            return None
+        event = torch.cuda.Event()
+        event.record(torch.cuda.current_stream(self.model.device))
+        return event
 
     def _one_step(self) -> None:
         tokens = self._tokens.index_select(0, self._row)[0].long()
@@ -187,8 +230,15 @@ def _moved(
         tail.copy_(torch.where(works & (in_tail > 0), tail + moved, tail))
 
 
-def planned(recipe: Recipe, state: TrainingState, steps: int) -> Float32Array:
-    """What the next steps of a member need besides tokens [steps, 4]."""
+def planned(recipe: Recipe, state: TrainingState, ahead: int, steps: int) -> Float32Array:
+    """What steps of a member need besides tokens [steps, 4].
+
+    Args:
+        recipe: of the member.
+        state: where it stood when it was last looked at.
+        ahead: steps since then.
+        steps: how many.
+    """
     tail_begins = recipe.steps - round(recipe.tail_average * recipe.steps)
     rows = [
         (
@@ -197,9 +247,17 @@ def planned(recipe: Recipe, state: TrainingState, steps: int) -> Float32Array:
             sqrt(1.0 - recipe.beta2 ** (state.updates + step + 1)),
             float(recipe.tail_average > 0 and state.step + step >= tail_begins),
         )
-        for step in range(steps)
+        for step in range(ahead, ahead + steps)
     ]
     return np.array(rows, dtype=np.float32)
+
+
+def _copied(part: Tensor) -> Tensor:
+    """In the machine's memory, without waiting for a device."""
+    if part.device.type == "cpu":
+        return part.clone()
+    there = torch.empty(part.shape, dtype=part.dtype, pin_memory=part.device.type == "cuda")
+    return there.copy_(part, non_blocking=part.device.type == "cuda")
 
 
 def _alive(method: WeakMethod[Callable[[], None]]) -> Callable[[], None]:

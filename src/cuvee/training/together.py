@@ -12,15 +12,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from torch import Tensor
 
 from cuvee.errors import ConfigError, NonFiniteLoss
 from cuvee.training.loop import SAVE_EVERY_SECONDS, diverged
 from cuvee.training.recipe import Recipe
-from cuvee.training.stack import BlockResults, Stack, idle, planned
+from cuvee.training.stack import Begun, BlockResults, Stack, idle, planned
 from cuvee.training.state import TrainingState
-from cuvee.types import Int32Array, IntArray
+from cuvee.types import IntArray
 
 
 class Spans(Protocol):
@@ -76,29 +75,12 @@ class _Place:
     index: int
     run: Together
     state: TrainingState
+    """As it was when results were last read."""
     stream: Spans
     first: int
     """Step at which it began here."""
-    ahead: Int32Array | None = None
-    """Tokens of the next steps, read while the device was at work."""
-
-    def tokens(self, steps: int) -> Int32Array:
-        """Those of the next steps [steps, B, T + 1]."""
-        if self.ahead is None or len(self.ahead) < steps:
-            return self._read(self.state.step, steps)
-        return self.ahead[:steps]
-
-    def read_ahead(self, done: int, steps: int) -> None:
-        """Read what follows after the steps that the device is at."""
-        first = self.state.step + done
-        steps = min(steps, self.run.last - first)
-        if self.ahead is not None and len(self.ahead) >= done + steps:
-            self.ahead = self.ahead[done:]
-        else:
-            self.ahead = self._read(first, steps) if steps > 0 else None
-
-    def _read(self, step: int, steps: int) -> Int32Array:
-        return self.stream.spans(step, steps).astype(np.int32)
+    begun: int
+    """Step to which the device was given work."""
 
     @property
     def trained(self) -> int:
@@ -107,12 +89,28 @@ class _Place:
 
     @property
     def left(self) -> int:
-        """Steps to the next thing that has to be done for this run."""
-        run, done = self.run, self.state.step
-        events = [step for step in (*run.recipe.snapshots, run.last) if step > done]
+        """Steps from what was begun to the next thing that has to be done for this run."""
+        run, begun = self.run, self.begun
+        events = [step for step in (*run.recipe.snapshots, run.last) if step > begun]
         if run.evaluate is not None and run.evaluate_every:
-            events.append((done // run.evaluate_every + 1) * run.evaluate_every)
-        return min(events) - done
+            events.append((begun // run.evaluate_every + 1) * run.evaluate_every)
+        return min(events) - begun
+
+    @property
+    def at_event(self) -> bool:
+        """Whether something has to be done for it after what was begun."""
+        run = self.run
+        return self.begun in (*run.recipe.snapshots, run.last) or run.evaluated_at(self.begun)
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Steps that the device was given."""
+
+    steps: int
+    places: tuple[tuple[int, _Place], ...]
+    """With the numbers of their runs."""
+    work: Begun
 
 
 def train_together(
@@ -155,6 +153,8 @@ class _Work:
     """Place -> number of the run, and the run at it."""
     ended: list[Ended] = field(default_factory=list)
     """Runs that had come to their end before."""
+    under_way: list[_Block] = field(default_factory=list)
+    """What the device is at, in its order: two blocks at most."""
     saved_at: float = field(default_factory=time.monotonic)
 
     def fill(self) -> bool:
@@ -168,31 +168,59 @@ class _Work:
                     self.ended.append(Ended(number, state, 0))
                     continue
                 self.stack.put(index, state)
-                self.places[index] = number, _Place(index, run, state, run.stream(), state.step)
+                self.places[index] = number, _Place(index, run, state, run.stream(), state.step, state.step)
         return bool(self.places)
 
     def block(self) -> list[Ended]:
-        """Go on to the next event of any run; those that ended, with what came out."""
-        steps = min(self.stack.block_steps, *(place.left for _, place in self.places.values()))
-        recipe, members = self.stack.recipe, self.stack.model.members
-        tokens = np.zeros((steps, members, recipe.batch_sequences, recipe.context_length + 1), dtype=np.int32)
-        plan = np.repeat(idle(steps)[:, None], members, axis=1)
-        for index, (_, place) in self.places.items():
-            tokens[:, index] = place.tokens(steps)
-            plan[:, index] = planned(place.run.recipe, place.state, steps)
-        self.stack.begin(tokens, plan)
-        for _, place in self.places.values():
-            place.read_ahead(steps, self.stack.block_steps)
-        found = self.stack.found()
-        work = steps * len(self.places) * recipe.batch_tokens
-        self.report(float(work), f"loss {found.losses[-1, list(self.places)].mean():.3f}")
+        """Go on towards the next event of any run; those that ended, with what came out.
+
+        The device gets this block while it is at the one before. Only at an event everything is waited for.
+        """
+        self._begin(min(self.stack.block_steps, *(place.left for _, place in self.places.values())))
+        saves = time.monotonic() - self.saved_at >= self.save_every
+        everything = saves or any(place.at_event for _, place in self.places.values())
         ended: list[Ended] = []
-        for index, (number, place) in list(self.places.items()):
-            if (failure := _written_down(place, found, steps)) is not None or self._ended(place):
-                del self.places[index]
-                ended.append(Ended(number, failure or place.state, place.trained * recipe.batch_tokens))
-        self._save()
+        while len(self.under_way) > (0 if everything else 1):
+            ended += self._settled(self.under_way.pop(0))
+        for index, (number, place) in list(self.places.items()) if everything else ():
+            if place.at_event and self._ended(place):
+                ended.append(self._leaves(index, number, place, place.state))
+        if saves:
+            self._save()
         return ended
+
+    def _begin(self, steps: int) -> None:
+        """Give the device the next steps."""
+        room = self.stack.room()
+        tokens, plan = room.tokens.numpy(), room.plan.numpy()
+        plan[:steps] = idle(steps)[:, None]
+        for index, (_, place) in self.places.items():
+            ahead = place.begun - place.state.step
+            tokens[:steps, index] = place.stream.spans(place.begun, steps)
+            plan[:steps, index] = planned(place.run.recipe, place.state, ahead, steps)
+            place.begun += steps
+        self.under_way.append(_Block(steps, tuple(self.places.values()), self.stack.begin(room, steps)))
+
+    def _settled(self, block: _Block) -> list[Ended]:
+        """Write down what a block found; the runs that it ended, as they diverged."""
+        found = block.work.found()
+        ended = []
+        there = [(number, place) for number, place in block.places if self._has(place)]
+        for number, place in there:
+            if failure := _written_down(place, found, block.steps):
+                ended.append(self._leaves(place.index, number, place, failure))
+        tokens = block.steps * len(there) * self.stack.recipe.batch_tokens
+        seen = found.losses[-1, [place.index for _, place in there]]
+        self.report(float(tokens), f"loss {seen.mean():.3f}" if there else "")
+        return ended
+
+    def _has(self, place: _Place) -> bool:
+        """Whether a run is still at its place."""
+        return place.index in self.places and self.places[place.index][1] is place
+
+    def _leaves(self, index: int, number: int, place: _Place, result: TrainingState | NonFiniteLoss) -> Ended:
+        del self.places[index]
+        return Ended(number, result, place.trained * self.stack.recipe.batch_tokens)
 
     def _ended(self, place: _Place) -> bool:
         state, run = place.state, place.run
@@ -208,8 +236,6 @@ class _Work:
         return True
 
     def _save(self) -> None:
-        if time.monotonic() - self.saved_at < self.save_every:
-            return
         for _, place in self.places.values():
             if place.run.state_file is not None:
                 self.stack.take(place.index, place.state)

@@ -170,26 +170,28 @@ def steps_between(recipe: Recipe, measured_along: int) -> int:
 
 @dataclass(frozen=True)
 class StackTask:
-    """Train runs of one stack, without measuring them."""
+    """Train runs of one stack to their end, without measuring them there."""
 
-    runs: tuple[TrainingRun, ...]
+    tasks: tuple[TrainTask, ...]
 
     @property
     def device(self) -> str:
         """Where it computes."""
-        return self.runs[0].model.device
+        return self.tasks[0].device
 
     @property
     def label(self) -> str:
         """As it is called in errors."""
-        return f"training {len(self.runs)} models together"
+        return f"training {len(self.tasks)} models together"
 
 
-def train_stack(task: StackTask, report: Report) -> dict[str, float | NonFiniteLoss]:
+def train_stack(stack: StackTask, report: Report) -> dict[str, float | NonFiniteLoss]:
     """Job: by key of each run its work time, or why it diverged."""
-    found = execute_together(task.runs, report)
+    runs = [task.run for task in stack.tasks]
+    evaluations = [_along(task) if task.measured_along else (None, 0) for task in stack.tasks]
     return {
-        task.runs[number].key: one if isinstance(one, NonFiniteLoss) else one.seconds for number, one in found
+        runs[number].key: one if isinstance(one, NonFiniteLoss) else one.seconds
+        for number, one in execute_together(runs, report, evaluations)
     }
 
 

@@ -2,16 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from cuvee.errors import NonFiniteLoss
 from cuvee.execution.interface import Executor, OnProgress
 from cuvee.progress import Progress
-from cuvee.study.plan.job import StackTask, train_stack
+from cuvee.study.plan.job import StackTask, TrainTask, train_stack
 from cuvee.study.plan.numerics import stacks_that_fit
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.producer import Results, Spent
-from cuvee.training.run import TrainingRun
 from cuvee.training.together import shape_of
 
 
@@ -36,10 +36,10 @@ def stacked(
         CardFull: a stack does not fit; half as many models are written down for the next command.
     """
     by_run = {one.run.key: one for one in tasks}
-    stacks = _stacks(tasks, plan.processes)
+    stacks = _stacks(plan, tasks)
 
     def note(index: int, amount: float, text: str) -> None:
-        progress.advance(amount, f"{len(stacks[index].runs)} models together: {text}")
+        progress.advance(amount, f"{len(stacks[index].tasks)} models together: {text}")
 
     for _, found in _carried_out(plan, stacks, executor, note):
         for name, seconds in found.items():
@@ -57,16 +57,22 @@ def _carried_out(
         yield from executor.map(train_stack, stacks, note)
 
 
-def _stacks(tasks: Sequence[Planned], processes: int) -> list[StackTask]:
+def _stacks(plan: Plan, tasks: Sequence[Planned]) -> list[StackTask]:
     """Runs that have more than one place, are to be trained to their end, and have one shape; dealt out to as
     many processes as there are full stacks for."""
-    found: dict[object, dict[str, TrainingRun]] = defaultdict(dict)
+    found: dict[object, dict[str, TrainTask]] = defaultdict(dict)
     for one in tasks:
         run = one.run
-        if run.recipe.stacked > 1 and not run.done and not one.measured_along and not one.until:
-            found[run.model, shape_of(run.recipe)][run.key] = run
+        if run.recipe.stacked > 1 and not run.done and not one.until:
+            found[run.model, shape_of(run.recipe)][run.key] = train_task(plan, one)
     dealt = []
-    for runs in (list(one.values()) for one in found.values()):
-        hands = min(processes, -(-len(runs) // runs[0].recipe.stacked))
-        dealt += [StackTask(tuple(runs[hand::hands])) for hand in range(hands)]
+    for same in (list(one.values()) for one in found.values()):
+        hands = min(plan.processes, -(-len(same) // same[0].run.recipe.stacked))
+        dealt += [StackTask(tuple(same[hand::hands])) for hand in range(hands)]
     return dealt
+
+
+def train_task(plan: Plan, one: Planned) -> TrainTask:
+    """A training as a job, measured on the evaluations of the study."""
+    bench = replace(plan.bench, model=one.run.model)
+    return TrainTask(one.run, bench, one.measured_along, one.until, one.role)

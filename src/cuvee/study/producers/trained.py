@@ -15,7 +15,7 @@ from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
-from cuvee.study.producers.stacked import stacked
+from cuvee.study.producers.stacked import stacked, train_task
 from cuvee.training.run import TrainingRun
 from cuvee.training.state import TrainingState
 
@@ -80,10 +80,7 @@ def carried_out(
     progress: Progress,
 ) -> Iterator[tuple[Planned, T]]:
     """Every training with what its job returned, as they end."""
-    jobs = [
-        TrainTask(one.run, replace(plan.bench, model=one.run.model), one.measured_along, one.until, one.role)
-        for one in tasks
-    ]
+    jobs = [train_task(plan, one) for one in tasks]
 
     def note(index: int, amount: float, text: str) -> None:
         progress.advance(amount, f"{tasks[index].role} {tasks[index].sources}: {text}")
