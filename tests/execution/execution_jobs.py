@@ -206,3 +206,8 @@ def slowly_keep(item: Placed, report: Report) -> tuple[int, int, str]:
 
 def surroundings(item: Placed, report: Report) -> tuple[int, dict[str, str]]:
     return whereabouts(0, report)
+
+
+def imported(item: "Placed", report: Report) -> tuple[int, list[str]]:
+    """The process, and what it has imported."""
+    return os.getpid(), sorted(sys.modules)

@@ -52,6 +52,26 @@ def test_items_go_to_the_worker_of_their_device() -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_a_worker_that_was_started_before_is_the_one_that_works() -> None:
+    with DeviceProcesses(2, modules=("colorsys",)) as executor:
+        executor.start("cpu:0")
+        (early,) = multiprocessing.active_children()
+        ((_, (pid, imported)),) = executor.map(jobs.imported, [jobs.Placed("cpu:0")])
+        assert pid == early.pid and "colorsys" in imported
+    assert multiprocessing.active_children() == []
+    with DeviceProcesses() as unused:
+        unused.start("cpu:0")
+    assert multiprocessing.active_children() == []
+
+
+def test_a_module_that_is_not_there_is_named_by_the_worker(capfd: pytest.CaptureFixture[str]) -> None:
+    with DeviceProcesses(modules=("cuvee.nowhere",)) as executor:
+        executor.start("cpu:0")
+        with pytest.raises(WorkerError, match="while it was starting"):
+            list(executor.map(jobs.imported, [jobs.Placed("cpu:0")]))
+    assert "No module named 'cuvee.nowhere'" in capfd.readouterr().err
+
+
 def test_a_worker_that_is_replaced_has_the_device_of_the_one_before() -> None:
     with ResidentProcesses(2, [{DEVICE: "0"}, {DEVICE: "1"}]) as executor:
         found: dict[str, int] = {}

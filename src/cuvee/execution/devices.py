@@ -58,13 +58,15 @@ def cards(device: str) -> int:
 class DeviceProcesses:
     """Workers that stay, chosen by the ``device`` of the items; those without one run in CPU processes.
 
-    Use it in ``with``. Workers of a device are started when an item first names it.
+    Use it in ``with``. Workers of a device are started when an item first names it, or by ``start``.
     """
 
     workers: int | None = None
     """Number of CPU processes; none means one for each core this process may run on."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What stands in the environment of workers of other devices, too."""
+    modules: Sequence[str] = ()
+    """That workers of other devices import as they start."""
     _by_device: dict[str, ResidentProcesses] = field(default_factory=dict)
 
     def __enter__(self) -> "DeviceProcesses":
@@ -76,6 +78,14 @@ class DeviceProcesses:
         for processes in self._by_device.values():
             processes.__exit__(kind, error, trace)
         self._by_device.clear()
+
+    def start(self, device: str) -> None:
+        """Start the workers of a device, and do not wait for them.
+
+        Raises:
+            WorkerError: there is no such device here.
+        """
+        self._processes(device).start()
 
     def map(
         self, job: Job[Item, Result], items: Sequence[Item], on_progress: OnProgress | None = None
@@ -98,7 +108,7 @@ class DeviceProcesses:
         own = device_environments(device, cards(device))
         if not own:
             raise WorkerError(f"device {device!r}: this process sees no GPU; is {VISIBLE} empty?")
-        return ResidentProcesses(len(own), [{**self.environment, **one} for one in own])
+        return ResidentProcesses(len(own), [{**self.environment, **one} for one in own], self.modules)
 
 
 def _device_of(items: Sequence[Any]) -> str:

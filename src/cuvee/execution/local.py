@@ -125,6 +125,8 @@ class ResidentProcesses:
     """As in ``LocalProcesses``."""
     environments: Sequence[Mapping[str, str]] = ()
     """As in ``LocalProcesses``; a worker that replaces another has the environment of that one."""
+    modules: Sequence[str] = ()
+    """That each worker imports as it starts."""
     _pool: list["_Worker"] = field(default_factory=list)
     _at_work: bool = False
 
@@ -136,6 +138,10 @@ class ResidentProcesses:
     ) -> None:
         _stop(self._pool)
         self._pool.clear()
+
+    def start(self) -> None:
+        """Start all workers, and do not wait for them: they come up while something else is done."""
+        _fill(self._pool, self.workers or usable_cores(), self.environments, self.modules)
 
     def map(
         self, job: Job[Item, Result], items: Sequence[Item], on_progress: OnProgress | None = None
@@ -151,7 +157,8 @@ class ResidentProcesses:
         self._at_work = True
         whole = False
         try:
-            _fill(self._pool, min(self.workers or usable_cores(), len(items)), self.environments)
+            workers = min(self.workers or usable_cores(), len(items))
+            _fill(self._pool, workers, self.environments, self.modules)
             yield from _dispatch(self._pool, job, items, on_progress, stay=True)
             whole = True
         finally:
@@ -176,7 +183,12 @@ def _sendable(job: Job[Any, Any]) -> bytes:
         ) from error
 
 
-def _fill(pool: list["_Worker"], workers: int, environments: Sequence[Mapping[str, str]]) -> None:
+def _fill(
+    pool: list["_Worker"],
+    workers: int,
+    environments: Sequence[Mapping[str, str]],
+    modules: Sequence[str] = (),
+) -> None:
     """Start workers until there are so many; those that died since are replaced."""
     dead = [member for member in pool if not member.process.is_alive()]
     _stop(dead)
@@ -186,7 +198,7 @@ def _fill(pool: list["_Worker"], workers: int, environments: Sequence[Mapping[st
     for number in islice(free, max(0, workers - len(pool))):
         own = environments[number] if environments else {}
         with _starting({**WORKER_ENVIRONMENT, **own}):
-            pool.append(_Worker.start(number))
+            pool.append(_Worker.start(number, modules))
 
 
 @contextmanager
@@ -228,12 +240,17 @@ class _Worker:
     """The item it has been given and has not answered."""
 
     @classmethod
-    def start(cls, number: int) -> "_Worker":
+    def start(cls, number: int, modules: Sequence[str]) -> "_Worker":
         ours, theirs = multiprocessing.Pipe(duplex=True)
         try:
             process = multiprocessing.get_context("spawn").Process(
                 target=worker.serve,
-                args=(theirs, os.getpid(), threading.current_thread() is threading.main_thread()),
+                args=(
+                    theirs,
+                    os.getpid(),
+                    threading.current_thread() is threading.main_thread(),
+                    tuple(modules),
+                ),
                 name=f"cuvee-worker-{number}",
                 daemon=True,
             )

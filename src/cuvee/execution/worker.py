@@ -13,6 +13,7 @@ Life and death of a worker:
 """
 
 import ctypes
+import importlib
 import multiprocessing
 import os
 import pickle
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, Literal, NoReturn
@@ -53,7 +55,9 @@ class _Stop(BaseException):
     """The parent asked this worker to stop. Not an ``Exception``: jobs must not swallow it."""
 
 
-def serve(connection: Connection, parent: int, started_by_main_thread: bool) -> None:
+def serve(
+    connection: Connection, parent: int, started_by_main_thread: bool, modules: Sequence[str] = ()
+) -> None:
     """Receive jobs and their items until the pipe is closed; answer each item with ``Message`` s.
 
     The first byte of what is received says which of the two follows.
@@ -64,10 +68,13 @@ def serve(connection: Connection, parent: int, started_by_main_thread: bool) -> 
         started_by_main_thread: whether the parent's main thread started this process. The kernel
             counts the end of the *thread* that started a process as the death of its parent, so only
             then may it be asked for a signal.
+        modules: imported before it says that it is ready.
     """
     _die_with_parent(parent, by_kernel=started_by_main_thread)
     try:
         _obey_only_parent()
+        for module in modules:
+            importlib.import_module(module)
         _send(connection, ("ready",))
         job = b""
         while True:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from cuvee.decisions.evaluations import few_documents
-from cuvee.execution.devices import DeviceProcesses
+from cuvee.execution.devices import PROCESSOR, DeviceProcesses
 from cuvee.execution.interface import Executor
 from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
@@ -20,6 +20,9 @@ from cuvee.study.plan.numerics import Numerics
 from cuvee.study.plan.plan import Plan
 from cuvee.study.rework import trained_otherwise
 from cuvee.study.runner import Runner
+
+_IMPORTED_ON_DEVICES = ("cuvee.study.plan.proxy_job", "torch._inductor.compile_fx")
+"""All that computes and compiles there."""
 
 
 @contextmanager
@@ -46,6 +49,7 @@ def opened(
     if not looking:
         _tidy(folder)
     with nullcontext(executor) if executor is not None else processes(config, folder) as workers:
+        _start_devices(workers, folder)
         material = prepare_material(config, folder, workers, progress)
         region_of(config, available_tokens(config, material))  # limits are refused before any training
         for sentence in few_documents(evaluation_rows(material, config.target_weights)):
@@ -65,7 +69,14 @@ def opened(
 
 def processes(config: StudyConfig, folder: StudyFolder) -> DeviceProcesses:
     """Where the jobs of a study run by default: CPU processes, and one worker a GPU that it computes on."""
-    return DeviceProcesses(config.workers, cache_environment(folder))
+    return DeviceProcesses(config.workers, cache_environment(folder), _IMPORTED_ON_DEVICES)
+
+
+def _start_devices(workers: Executor | None, folder: StudyFolder) -> None:
+    """Let the worker of a GPU come up while text is prepared: on a slow processor it takes ten seconds."""
+    device = Numerics.device_of(folder)
+    if isinstance(workers, DeviceProcesses) and device != PROCESSOR:
+        workers.start(device)
 
 
 def _tidy(folder: StudyFolder) -> None:

@@ -61,7 +61,7 @@ class Numerics:
         written = cls.written(folder)
         if written is not None:
             return written
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = cls.device_of(folder)
         compiler = device == "cuda" or shutil.which("g++") is not None or shutil.which("c++") is not None
         choice = cls(
             dtype="bfloat16" if device == "cuda" or _multiplies_bfloat16() else "float32",
@@ -71,6 +71,17 @@ class Numerics:
         )
         write_json(folder.numerics, vars(choice))
         return choice
+
+    @classmethod
+    def device_of(cls, folder: StudyFolder) -> str:
+        """Where the study computes, or will.
+
+        Raises:
+            ConfigError: as ``written``.
+        """
+        if (written := cls.written(folder)) is not None:
+            return written.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
 
     @classmethod
     def written(cls, folder: StudyFolder) -> "Numerics | None":
