@@ -174,6 +174,7 @@ def write(
     command: str | None = None,
     timings: Mapping[str, Sequence[Timing]] | None = None,
     folder: Path = FOLDER,
+    host: Json | None = None,
 ) -> None:
     """Replace ``results/TOPIC.json`` and ``TOPIC.md``.
 
@@ -184,9 +185,10 @@ def write(
         command: the command line that makes these files again; ``make bench-TOPIC`` if not given.
         timings: all repeats, by the name of what was timed, for the JSON file.
         folder: where to write; tests give their own.
+        host: ``machine()`` as it was where all was measured; this one by default.
     """
     command = command or f"make bench-{topic}"
-    host = machine()
+    host = host or machine()
     write_json(
         folder / "results" / f"{topic}.json",
         {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import ablation, pool
+from benchmarks.gpu import ablation, pool, study
 from cuvee.types import Json
 from tests.study.tiny_study import LANGUAGES, texts
 
@@ -42,6 +42,24 @@ def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(pool, "PARTS", {"rates": fail, "busy": pool.busy})
     assert pool.main(["--toy", "--device", "cpu"], tmp_path, tmp_path) == 1
     assert [file.name for file in tmp_path.glob("pool-*.json")] == ["pool-toy-busy.json"]
+
+
+@pytest.mark.slow
+def test_a_small_study_says_the_same_again_and_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in LANGUAGES:
+        _write(tmp_path / "corpus" / name / study.TRAIN, [{"text": text} for text in texts(name)])
+    monkeypatch.setattr(study, "KILLED_AFTER_SECONDS", 0.0)
+    monkeypatch.setenv("OUT", str(tmp_path))
+    study.main([str(tmp_path / "corpus"), "--toy", "--work", str(tmp_path / "work")])
+    found = {part: json.loads((tmp_path / "work" / f"study-{part}.json").read_text()) for part in study.PARTS}
+    assert all(one["same"] == one["runs"] > 20 for one in found.values())
+    assert found[study.KILLED]["killed_after"] > 0
+    assert [title for title, _ in found[study.COLD]["stages"] if "seed" in title] == [
+        "training the seed model"
+    ]
+    assert "A small study, end to end" in (tmp_path / "gpu_study.md").read_text()
 
 
 @pytest.mark.slow

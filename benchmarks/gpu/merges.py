@@ -146,12 +146,25 @@ def main(
             file = _file(work, device, size, stage)
             if not file.is_file():
                 described = {"size": size, "stage": stage, "shape": asdict(case.shape), "compiled": compiled}
-                name = machine()["accelerator"] if device.type == "cuda" else "processor"
-                write_json(file, described | {"device": name} | STAGES[stage](case))
-            print(size, stage, {k: v for k, v in _read(file).items() if k not in ("shape", "size", "stage")})
+                host = machine()
+                name = host["accelerator"] if device.type == "cuda" else "processor"
+                made = {"machine": host, "device": name}
+                write_json(file, described | made | STAGES[stage](case))
+            print(
+                size,
+                stage,
+                {k: v for k, v in _read(file).items() if k not in ("shape", "size", "stage", "machine")},
+            )
     there = {(size, stage): _file(work, device, size, stage) for size in shapes for stage in STAGES}
     found = {key: _read(file) for key, file in there.items() if file.is_file()}
-    write("gpu_merges", QUESTION, tables(found), command="make bench-gpu-merges", folder=folder)
+    write(
+        "gpu_merges",
+        QUESTION,
+        tables(found),
+        command="make bench-gpu-merges",
+        folder=folder,
+        host=next(iter(found.values()), {}).get("machine"),
+    )
 
 
 def _file(work: Path, device: torch.device, size: str, stage: str) -> Path:

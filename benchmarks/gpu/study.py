@@ -212,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     question = "How long does a small study take on a GPU, and does it say the same twice?"
     write(
         "gpu_study", question, tables(found), command="make bench-gpu-study",
-        folder=Path(os.environ.get("OUT", FOLDER)),
+        folder=Path(os.environ.get("OUT", FOLDER)), host=next(iter(found.values()))["machine"],
     )  # fmt: skip
 
 

@@ -7,12 +7,12 @@ from cuvee.execution.work_time import is_gpu
 from cuvee.study.file.folder import StudyFolder
 
 STACKED = (
-    "untried on a GPU: steps recorded as CUDA graphs, and models trained in stacks (numerics.json, "
-    '"stacked"); on a CPU they give what single trainings give, up to rounding'
+    'models trained in stacks (numerics.json, "stacked") were trained on a GPU, but their losses were not '
+    "compared with those of single trainings there; on a CPU they are the same up to rounding"
 )
-RESIDENT = (
-    "untried on a GPU: one worker a card that stays for all stages, documents and ensembles summed there, "
-    "kernels kept beside the study; on a CPU they give the same numbers as without"
+SUMS = (
+    "untried on a GPU: gradients of embeddings in a fixed order, ensembles as a product there; on a CPU they "
+    "give the same numbers as without"
 )
 
 
@@ -22,7 +22,7 @@ def untried(folder: StudyFolder) -> tuple[str, ...]:
     if not is_gpu(str(said.get("device", "cpu"))):
         return ()
     stacked = said.get("stacked", 0)
-    return (RESIDENT, STACKED) if isinstance(stacked, int) and stacked > 0 else (RESIDENT,)
+    return (SUMS, STACKED) if isinstance(stacked, int) and stacked > 0 else (SUMS,)
 
 
 def _numerics(folder: StudyFolder) -> dict[str, Any]:
