@@ -50,7 +50,7 @@ def save_random(folder: Path, kind: str, vocabulary: int = VOCABULARY, **changes
     """Write a random transformers model to ``folder`` and return its module.
 
     Kinds: ``gpt2`` (tied, learnt positions, biases), ``qwen3`` (norms of queries and keys, own head),
-    ``gqa`` (a Llama with fewer key and value heads, own head).
+    ``gqa`` (a Llama with fewer key and value heads, own head), ``bert`` and ``roberta`` (masked, tied).
     """
     import transformers
 
@@ -76,9 +76,21 @@ def save_random(folder: Path, kind: str, vocabulary: int = VOCABULARY, **changes
             config = transformers.Qwen3Config(**common | llama | {"head_dim": 8} | changes)
         case "gqa":
             config = transformers.LlamaConfig(**common | llama | changes)
+        case "bert" | "roberta":
+            own = {
+                "hidden_size": 32,
+                "intermediate_size": 48,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+            }
+            own |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "pad_token_id": 1}
+            maker = transformers.BertConfig if kind == "bert" else transformers.RobertaConfig
+            config = maker(**common | own | {"max_position_embeddings": 32} | changes)
         case _:
             raise ValueError(kind)
-    module = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+    masked = kind in ("bert", "roberta")
+    auto: Any = transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+    module = auto.from_config(config).float().eval()
     with torch.no_grad():  # norms and biases that are not all alike
         for parameter in module.parameters():
             if parameter.ndim < 2:

@@ -6,6 +6,7 @@ everything else runs through transformers' own code on views of the flat vector.
 
 import json
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,10 @@ def open_model(
     config = _native_config(description)
     if config is not None:
         return Llama(config, dtype, compiled, device)
+    if is_masked(description):
+        from cuvee.models.masked import MaskedModel  # which is made of what stands here
+
+        return MaskedModel(folder, dtype, device)
     return HuggingFaceModel(folder, dtype, device)
 
 
@@ -153,7 +158,7 @@ class HuggingFaceModel:
             parameter.requires_grad_(False)
         config = self._module.config.get_text_config()
         self.vocabulary_size = int(config.vocab_size)
-        self.context_length = int(config.max_position_embeddings)
+        self.context_length = int(config.max_position_embeddings) - _positions_before(config)
         matrices = sum(entry.size for entry in self.layout.entries if len(entry.shape) >= 2)
         self.flops_per_token = 2.0 * matrices + 2.0 * config.num_hidden_layers * config.hidden_size * (
             self.context_length
@@ -181,9 +186,7 @@ class HuggingFaceModel:
         return -self.token_log_probs(flat, inputs, targets).mean()
 
     def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        views = self.layout.views(flat.to(self.dtype))
-        arguments = {"input_ids": inputs.to(self.device), "use_cache": False}
-        logits = torch.func.functional_call(self._module, views, (), arguments).logits
+        logits = self.logits(flat, {"input_ids": inputs.to(self.device), "use_cache": False})
         goal = targets.to(self.device)
         return -F.cross_entropy(logits.flatten(0, 1).float(), goal.flatten(), reduction="none").view(
             goal.shape
@@ -191,11 +194,32 @@ class HuggingFaceModel:
 
     def next_log_probs(self, flat: Tensor, inputs: Tensor, last: Tensor) -> Tensor:
         """log p of any token after position ``last`` [B] of each row of ``inputs`` [B, T], float32 [B, V]."""
-        views = self.layout.views(flat.to(self.dtype))
-        arguments = {"input_ids": inputs.to(self.device), "use_cache": False}
-        logits = torch.func.functional_call(self._module, views, (), arguments).logits
+        logits = self.logits(flat, {"input_ids": inputs.to(self.device), "use_cache": False})
         rows = torch.arange(len(inputs), device=self.device)
         return F.log_softmax(logits[rows, last.to(self.device)].float(), dim=-1)
+
+    def logits(self, flat: Tensor, arguments: dict[str, Any]) -> Tensor:
+        """What the module answers, [B, T, V] in the type of the products."""
+        views = self.layout.views(flat.to(self.dtype))
+        found: Tensor = torch.func.functional_call(self._module, views, (), arguments).logits
+        return found
+
+    @cached_property
+    def mask_token(self) -> int:
+        """Id of the token that hides another.
+
+        Raises:
+            CheckpointError: the tokenizer in the folder has none.
+        """
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+        if tokenizer.mask_token_id is None:
+            raise CheckpointError(
+                f"{self.folder}: a masked language model, but its tokenizer names no mask_token; name it in "
+                "tokenizer_config.json"
+            )
+        return int(tokenizer.mask_token_id)
 
     def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
         """The last states [B, T, C] that the architecture reports."""
@@ -211,13 +235,15 @@ class HuggingFaceModel:
 
 
 def _load_module(folder: Path) -> Any:
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    masked = is_masked(_read_description(folder))
+    kind: Any = AutoModelForMaskedLM if masked else AutoModelForCausalLM
     try:
         # Else transformers would ask, in the middle of a command, whether to run code of the folder.
-        return AutoModelForCausalLM.from_pretrained(
+        return kind.from_pretrained(
             folder, local_files_only=True, dtype=torch.float32, trust_remote_code=False
         )
     except Exception as error:  # whatever the code of an architecture raises on what it did not expect
@@ -227,8 +253,20 @@ def _load_module(folder: Path) -> Any:
                 "model folder; take a model whose architecture transformers has"
             ) from None
         raise CheckpointError(
-            f"{folder}: transformers cannot open it as a causal language model: {error}"
+            f"{folder}: transformers cannot open it as a {'masked' if masked else 'causal'} language model: "
+            f"{error}"
         ) from error
+
+
+def is_masked(description: dict[str, Any]) -> bool:
+    """Whether a description is that of a masked language model."""
+    names = description.get("architectures")
+    return isinstance(names, list) and any(str(name).endswith("ForMaskedLM") for name in names)
+
+
+def _positions_before(config: Any) -> int:
+    """Position embeddings that RoBERTa and its kin keep for padding, and never use for a token."""
+    return int(config.pad_token_id) + 1 if "roberta" in config.model_type else 0
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -205,6 +205,7 @@ def _load_older(folder: Path) -> Tokenizer:
         # Else it would ask whether to run code that lies in the folder.
         converted = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         backend, end_of_text = converted.backend_tokenizer, converted.eos_token_id
+        end_of_text = converted.sep_token_id if end_of_text is None else end_of_text
     except Exception as error:  # any of transformers' own, by kind of tokenizer
         if "trust_remote_code" in str(error):
             raise ConfigError(
@@ -220,13 +221,23 @@ def _load_older(folder: Path) -> Tokenizer:
 
 
 def _end_of_text_name(folder: Path) -> str:
+    """The token that ends a text; in tokenizers of masked models, which have none, the one between texts."""
+    if named := _named(folder, "eos_token"):
+        return named
+    own = folder / "tokenizer.json"
+    known = own.is_file() and END_OF_TEXT in own.read_text(encoding="utf-8")
+    return END_OF_TEXT if known else _named(folder, "sep_token") or END_OF_TEXT
+
+
+def _named(folder: Path, role: str) -> str | None:
+    """The token of a role, as the folder names it."""
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         if (folder / name).is_file():
-            token = _read_json(folder / name).get("eos_token")
+            token = _read_json(folder / name).get(role)
             token = token.get("content") if isinstance(token, dict) else token
             if isinstance(token, str):
                 return token
-    return END_OF_TEXT
+    return None
 
 
 def _require(folder: Path) -> None:

@@ -179,7 +179,7 @@ class ModelSettings(Settings):
     context_length: Annotated[int, Field(ge=8)]
     """Context length in tokens."""
     folder: Folder | None = None
-    """Folder of an existing Hugging Face causal language model, instead of `parameters`."""
+    """Folder of an existing Hugging Face causal or masked language model, instead of `parameters`."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "ModelSettings":
