@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cuvee.errors import CheckpointError
+from cuvee.errors import CheckpointError, ConfigError
 from cuvee.hashing import digest
 from cuvee.models.config import ModelConfig
 from cuvee.models.interface import CausalModel, Layout
 from cuvee.models.llama import Llama
+from cuvee.models.masking import PARTS, parts, window_hashes
 from cuvee.models.stored_tensors import check_stored
 
 PARAMETERS = "model*.safetensors"
@@ -91,11 +92,8 @@ def open_model(
     config = _native_config(description)
     if config is not None:
         return Llama(config, dtype, compiled, device)
-    if is_masked(description):
-        from cuvee.models.masked import MaskedModel  # which is made of what stands here
-
-        return MaskedModel(folder, dtype, device)
-    return HuggingFaceModel(folder, dtype, device)
+    kind = MaskedModel if is_masked(description) else HuggingFaceModel
+    return kind(folder, dtype, device)
 
 
 def read_flat(folder: Path, model: CausalModel) -> Tensor:
@@ -232,6 +230,40 @@ class HuggingFaceModel:
         }
         states: Tensor = torch.func.functional_call(self._module, views, (), arguments).hidden_states[-1]
         return states
+
+
+class MaskedModel(HuggingFaceModel):
+    """Any masked language model of transformers as a function of its flat parameters; see ``masking``.
+
+    ``flops_per_token`` is one pass, as in training; a score takes ``PARTS`` of them.
+    """
+
+    def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean nats of the tokens in the hidden part of every window, a float32 scalar."""
+        tokens = targets.to(self.device)
+        hidden = parts(tokens) == window_hashes(tokens).remainder(PARTS)[:, None]
+        return -self._log_probs(flat, tokens, hidden).sum() / hidden.sum()
+
+    def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """log p of every token given those that its part leaves visible, float32 [B, T]."""
+        tokens = targets.to(self.device)
+        owner = parts(tokens)
+        passes = [self._log_probs(flat, tokens, owner == part) for part in range(PARTS)]
+        return torch.stack(passes).sum(dim=0)
+
+    def next_log_probs(self, flat: Tensor, inputs: Tensor, last: Tensor) -> Tensor:
+        """Raises: ConfigError, always."""
+        raise ConfigError(
+            f"{self.folder}: a masked language model predicts no next token; what asks a model for answers "
+            "(Ask-LLM, MEDU) needs a causal one"
+        )
+
+    def _log_probs(self, flat: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
+        """log p of the hidden tokens, zero elsewhere [B, T]."""
+        seen = tokens.masked_fill(hidden, self.mask_token)
+        logits = self.logits(flat, {"input_ids": seen})[hidden].float()
+        found = -F.cross_entropy(logits, tokens[hidden], reduction="none")
+        return torch.zeros(tokens.shape, device=tokens.device).masked_scatter(hidden, found)
 
 
 def _load_module(folder: Path) -> Any:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cuvee.errors import CheckpointError, ConfigError
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
-from cuvee.models.hugging_face import open_model
-from cuvee.models.masked import PARTS, MaskedModel, parts, window_hashes
+from cuvee.models.hugging_face import MaskedModel, open_model
+from cuvee.models.masking import PARTS, parts, window_hashes
 from cuvee.sources.tokenizer import load_tokenizer
 from tests.models.tiny_models import batch, save_random
 from tests.study.tiny_study import LANGUAGES, run, texts, write_study
