@@ -62,7 +62,7 @@ class Room:
 
 
 @dataclass(frozen=True, eq=False)
-class Begun:
+class Queued:
     """A block of steps that the device was given."""
 
     losses: Tensor
@@ -141,7 +141,7 @@ class Stack:
             room.read.synchronize()
         return room
 
-    def begin(self, room: Room, steps: int) -> Begun:
+    def begin(self, room: Room, steps: int) -> Queued:
         """Go some steps; a device is only given the work, and goes on with it after this returns."""
         self._tokens[:steps].copy_(room.tokens[:steps], non_blocking=True)
         self._plan[:steps].copy_(room.plan[:steps], non_blocking=True)
@@ -150,7 +150,7 @@ class Stack:
         for _ in range(steps):
             self._step()
         losses, norms = (_copied(part[:steps]) for part in (self._losses, self._norms))
-        return Begun(losses, norms, self._reached())
+        return Queued(losses, norms, self._reached())
 
     def _reached(self) -> torch.cuda.Event | None:
         """When all that the device was given is done."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from cuvee.errors import ConfigError, NonFiniteLoss
 from cuvee.training.loop import SAVE_EVERY_SECONDS, diverged
 from cuvee.training.recipe import Recipe
-from cuvee.training.stack import Begun, BlockResults, Stack, idle, planned
+from cuvee.training.stack import Queued, BlockResults, Stack, idle, planned
 from cuvee.training.state import TrainingState
 from cuvee.types import IntArray
 
@@ -110,7 +110,7 @@ class _Block:
     steps: int
     places: tuple[tuple[int, _Place], ...]
     """With the numbers of their runs."""
-    work: Begun
+    work: Queued
 
 
 def train_together(
