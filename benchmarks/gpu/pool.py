@@ -34,7 +34,7 @@ from benchmarks.harness import FOLDER, Cell, Contender, Table, Timing, machine, 
 from cuvee.files import write_json
 from cuvee.models import stacked_llama
 from cuvee.models.config import ModelConfig
-from cuvee.models.llama import KERNELS, Llama
+from cuvee.models.llama import KERNELS, LAYER_BY_LAYER, Llama
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
@@ -136,8 +136,9 @@ class Stage:
     def model(self) -> Llama:
         return Llama(self.config, getattr(torch, self.dtype), self.compiled, self.device, KERNELS)
 
-    def stack(self, count: int) -> Stack:
-        model = StackedLlama(self.config, count, getattr(torch, self.dtype), self.device)
+    def stack(self, count: int, kernels: int = KERNELS) -> Stack:
+        dtype = getattr(torch, self.dtype)
+        model = StackedLlama(self.config, count, dtype, self.device, self.compiled, kernels)
         return Stack(model, self.recipe(1, count), self.compiled)
 
     def together(
@@ -197,14 +198,21 @@ def ways(stage: Stage) -> Iterator[Way]:
         name = "a step as one graph" if count == 1 else f"stack of {count}"
         yield Way(name, count, shape.stack_steps(count), _stacked(stage, count))
     last = shape.stacks[-1]
-    name = "the same, embedding gradients added in any order"
-    yield Way(name, last, shape.stack_steps(last), _stacked(stage, last, _summed_in_any_order))
+    others = (
+        ("the same, embedding gradients added in any order", KERNELS, _summed_in_any_order),
+        ("the same, all layers compiled at once", LAYER_BY_LAYER - 1, nullcontext),
+    )
+    for name, kernels, within in others:
+        yield Way(name, last, shape.stack_steps(last), _stacked(stage, last, kernels, within))
 
 
 def _stacked(
-    stage: Stage, count: int, within: Callable[[], AbstractContextManager[object]] = nullcontext
+    stage: Stage,
+    count: int,
+    kernels: int = KERNELS,
+    within: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Callable[[int], object]:
-    stack = stage.stack(count)
+    stack = stage.stack(count, kernels)
 
     def run(steps: int) -> None:
         with within():
@@ -367,7 +375,7 @@ def main(arguments: Sequence[str] | None = None, work: Path = WORK, pages: Path 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--stage", choices=(*SHAPES, *TOYS), action="append")
     parser.add_argument("--part", choices=tuple(PARTS), action="append")
-    parser.add_argument("--way", help="warm only the ways that have this in their name")
+    parser.add_argument("--way", default="", help="warm only ways with this in their name")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--toy", action="store_true")
     parser.add_argument("--warm", action="store_true")
@@ -378,7 +386,7 @@ def main(arguments: Sequence[str] | None = None, work: Path = WORK, pages: Path 
     if asked.warm:
         for stage in stages.values():
             for way in ways(stage):
-                if not asked.way or asked.way in way.name:
+                if asked.way in way.name:
                     way.run(WARM_STEPS)
         return 0
     for part in asked.part or PARTS:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cuvee.models.hugging_face import save_llama
-from cuvee.models.llama import HEAD_CHUNK_TOKENS, Llama, head_chunk_tokens
+from cuvee.models.llama import HEAD_CHUNK_TOKENS, KERNELS, Llama, head_chunk_tokens
 from tests.models.tiny_models import VOCABULARY, batch, log_probs_of, tiny_config, wide_parameters
 
 
@@ -137,8 +137,10 @@ def test_bfloat16_is_close() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own compiler says so
-def test_compiled_gives_the_numbers_of_eager() -> None:
-    eager, compiled = Llama(tiny_config()), Llama(tiny_config(), compiled=True)
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # and reads it of what is no leaf
+@pytest.mark.parametrize("kernels", [0, KERNELS])
+def test_compiled_gives_the_numbers_of_eager(kernels: int) -> None:
+    eager, compiled = Llama(tiny_config()), Llama(tiny_config(), compiled=True, kernels=kernels)
     flat = wide_parameters(eager)
     inputs, targets = batch(4, 24)
     values, gradients = [], []

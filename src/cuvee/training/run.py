@@ -392,7 +392,8 @@ def stack_of(spec: ModelSpec, recipe: Recipe) -> Stack:
 
 def _stack(spec: ModelSpec, config: ModelConfig, recipe: Recipe) -> Stack:
     dtype = torch.bfloat16 if recipe.dtype == "bfloat16" else torch.float32
-    return Stack(StackedLlama(config, recipe.stacked, dtype, spec.device), recipe, spec.compiled)
+    model = StackedLlama(config, recipe.stacked, dtype, spec.device, spec.compiled, spec.kernels)
+    return Stack(model, recipe, spec.compiled)
 
 
 def _ancestor(run: TrainingRun) -> str | None:

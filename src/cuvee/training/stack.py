@@ -82,7 +82,7 @@ class Stack:
     Args:
         model: K members of one shape.
         recipe: what all members share; rates and lengths are each member's own.
-        compiled: fuse with ``torch.compile``.
+        compiled: fuse the update with ``torch.compile``.
     """
 
     def __init__(self, model: StackedLlama, recipe: Recipe, compiled: bool = False) -> None:
@@ -103,10 +103,7 @@ class Stack:
         pinned = device.type == "cuda"
         self._rooms = [Room.of(self.block_steps, count, recipe, pinned) for _ in range(2)]
         self._row = torch.zeros(1, dtype=torch.int64, device=device)
-        self._mean_losses, self._moved = model.mean_losses, _moved
-        if compiled:
-            self._mean_losses = compiled_whole(model.mean_losses)
-            self._moved = compiled_whole(_moved)
+        self._moved = compiled_whole(_moved) if compiled else _moved
         changed = [self.flat, self.first, self.second, self._losses, self._norms, self._row]
         # The step does not hold the stack that holds it, so that a device's memory is free at once.
         step = WeakMethod(self._one_step)
@@ -178,7 +175,7 @@ class Stack:
         total, gradient = torch.zeros(self.model.members, device=tokens.device), None
         for part in tokens.chunk(parts, dim=1):
             flat = self.flat.detach().requires_grad_()
-            losses = self._mean_losses(flat, part[..., :-1], part[..., 1:]) / parts
+            losses = self.model.mean_losses(flat, part[..., :-1], part[..., 1:]) / parts
             (one,) = torch.autograd.grad(losses.sum(), flat)
             gradient = one if gradient is None else gradient + one
             total = total + losses.detach()
