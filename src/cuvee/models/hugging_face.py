@@ -29,9 +29,17 @@ _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
     "vocab.json",
+    "vocab.txt",
     "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
 )
+_WITHOUT_LIMIT = 1 << 20
+"""Context length of an architecture that names none (ALiBi, recurrent models)."""
 
 
 def save_llama(folder: Path, config: ModelConfig, flat: Tensor, end_of_text: int = 0) -> None:
@@ -153,11 +161,10 @@ class HuggingFaceModel:
             parameter.requires_grad_(False)
         config = self._module.config.get_text_config()
         self.vocabulary_size = int(config.vocab_size)
-        self.context_length = int(config.max_position_embeddings)
+        longest = int(getattr(config, "max_position_embeddings", None) or 0)
+        self.context_length = longest or _WITHOUT_LIMIT
         matrices = sum(entry.size for entry in self.layout.entries if len(entry.shape) >= 2)
-        self.flops_per_token = 2.0 * matrices + 2.0 * config.num_hidden_layers * config.hidden_size * (
-            self.context_length
-        )
+        self.flops_per_token = 2.0 * matrices + 2.0 * config.num_hidden_layers * config.hidden_size * longest
         description = {k: v for k, v in _read_description(folder).items() if k not in ("_name_or_path",)}
         self.model_hash = digest(["transformers", description])
 
@@ -172,9 +179,10 @@ class HuggingFaceModel:
     def save(self, folder: Path, flat: Tensor) -> None:
         """Write the folder as transformers does; float32."""
         module = _load_module(self.folder)
+        views = self.layout.views(flat)
         with torch.no_grad():
             for name, parameter in module.named_parameters():
-                parameter.copy_(self.layout.views(flat)[name])
+                parameter.copy_(views[name])
         module.save_pretrained(folder)
 
     def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -217,8 +225,12 @@ def _load_module(folder: Path) -> Any:
     logging.disable_progress_bar()
     try:
         # Else transformers would ask, in the middle of a command, whether to run code of the folder.
-        return AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, trust_remote_code=False
+        module, found = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     except Exception as error:  # whatever the code of an architecture raises on what it did not expect
         if "trust_remote_code" in str(error):
@@ -229,6 +241,17 @@ def _load_module(folder: Path) -> Any:
         raise CheckpointError(
             f"{folder}: transformers cannot open it as a causal language model: {error}"
         ) from error
+    _check_complete(folder, sorted(found["missing_keys"]))
+    return module
+
+
+def _check_complete(folder: Path, missing: list[str]) -> None:
+    """Refuse a folder that lacks parameters: transformers draws them at random, anew each time."""
+    if missing:
+        raise CheckpointError(
+            f"{folder}: {len(missing)} of its parameters are in no file, such as {missing[0]}; copy or "
+            "download the whole model again, or save it with the architecture that it is used as"
+        )
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
