@@ -1,4 +1,4 @@
-"""Model folders as others save them: half precision, in parts, with and without a head of their own, damaged."""
+"""Model folders as others save them: half precision, in parts, tied and untied, damaged."""
 
 import json
 from pathlib import Path
