@@ -6,6 +6,7 @@ everything else runs through transformers' own code on views of the flat vector.
 
 import json
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,19 @@ class HuggingFaceModel:
         self.flops_per_token = 2.0 * matrices + 2.0 * config.num_hidden_layers * config.hidden_size * longest
         description = {k: v for k, v in _read_description(folder).items() if k not in ("_name_or_path",)}
         self.model_hash = digest(["transformers", description])
+
+    @cached_property
+    def products(self) -> dict[str, bool]:
+        """Names of the matrices that linear layers multiply by, the head aside, and whether each is stored as
+        [inputs, outputs]."""
+        from transformers.pytorch_utils import Conv1D
+
+        kinds, head = {torch.nn.Linear: False, Conv1D: True}, self._module.get_output_embeddings()
+        return {
+            f"{name}.weight": kinds[type(module)]
+            for name, module in self._module.named_modules()
+            if type(module) in kinds and module is not head
+        }
 
     def initial(self, seed: int) -> Tensor:
         """The folder's own parameters: such a model is a seed already, so ``seed`` changes nothing."""
