@@ -24,7 +24,7 @@ def given_model(folder: Path, kind: str, **changes: Any) -> Path:
     return folder
 
 
-def given_study(root: Path, model: Path, **changes: Any) -> dict[str, Any]:
+def given_study(root: Path, seed: Path, **changes: Any) -> dict[str, Any]:
     """The text of all languages in a folder, and a study file that branches from a model."""
     for name in LANGUAGES:
         write_texts(root / "text" / f"{name}.jsonl", texts(name))
@@ -34,7 +34,7 @@ def given_study(root: Path, model: Path, **changes: Any) -> dict[str, Any]:
         "schema": 1,
         "workers": 1,
         "sources": {name: f"text/{name}.jsonl" for name in LANGUAGES},
-        "model": {"folder": str(model), "context_length": 32},
+        "model": {"folder": str(seed), "context_length": 32},
         "branch_training": {"tokens": 4 * 256, "batch_tokens": 256, "learning_rate": 3e-3},
         "references": {"count": 4, "replicates": 1},
         "candidates": {"count": 5},
