@@ -3,8 +3,8 @@
 The products are added to the frozen matrices in every pass, and the model runs on the sums. So any
 architecture has adapters, and a merge of one branch has the bytes of that branch. It costs as much as a pass
 over as many tokens as the rank. Its price: a backward pass forms the gradient of whole matrices on its way,
-as in full training, and memory holds the model and that gradient. What is small is what is kept: optimizer,
-checkpoints, pool.
+as in full training, and memory holds the model, the sums and that gradient. What is small is what is kept:
+optimizer, checkpoints, pool.
 """
 
 from collections.abc import Callable, Iterator, Sequence
