@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cuvee.errors import CheckpointError, ConfigError
 from cuvee.models.adapted import AdaptedModel
-from cuvee.models.adapters import Adapters
+from cuvee.models.adapters import AdapterLayout, Adapters
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.hugging_face import open_model, save_llama
 from cuvee.models.llama import Llama
@@ -103,7 +103,12 @@ def test_an_unknown_module_is_refused_with_those_that_there_are(tmp_path: Path, 
         adapted(tmp_path, "gpt2", ("c_attn", name))
 
 
-def test_settings_without_meaning_are_refused() -> None:
+def test_settings_without_meaning_are_refused(tmp_path: Path) -> None:
+    save_random(tmp_path, "gqa")
+    with pytest.raises(
+        ConfigError, match=r"at rank 40 an adapter has .* and the matrices that it adapts have"
+    ):
+        AdapterLayout.of(open_model(tmp_path), Adapters(40, 8.0))
     with pytest.raises(ConfigError, match="rank 0 must be at least 1"):
         Adapters(0, 8.0)
     with pytest.raises(ConfigError, match=r"alpha 0\.0 must be above 0"):
@@ -162,12 +167,16 @@ def test_damage_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # by peft
-@pytest.mark.parametrize("kind", KINDS)
-def test_peft_opens_the_folder_and_answers_the_same(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "modules"), [*((kind, ()) for kind in KINDS), ("gpt2", ("attn.c_proj", "c_fc"))]
+)
+def test_peft_opens_the_folder_and_answers_the_same(
+    tmp_path: Path, kind: str, modules: tuple[str, ...]
+) -> None:
     peft = pytest.importorskip("peft", reason="needs the extra adapters (peft)")
     from transformers import AutoModelForCausalLM
 
-    model = adapted(tmp_path / "model", kind)
+    model = adapted(tmp_path / "model", kind, modules)
     flat = random_factors(model)
     save_checkpoint(tmp_path / "branch", model, flat)
     module = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)

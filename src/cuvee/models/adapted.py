@@ -92,5 +92,10 @@ class AdaptedModel:
 
     def save(self, folder: Path, flat: Tensor) -> None:
         """Write them as ``peft`` does."""
-        transposed = any(one.transposed for one in self.adapter_layout.matrices)
-        write_factors(folder, self.layout, flat, self.adapters, self.adapter_layout.modules, transposed)
+        description = {
+            # Names as the user gave them: the last part of one may be that of modules that are not adapted.
+            "target_modules": list(self.adapters.modules or self.adapter_layout.last_names),
+            "fan_in_fan_out": self.adapter_layout.transposed,
+            "task_type": "CAUSAL_LM" if getattr(self.base, "generates", True) else None,
+        }
+        write_factors(folder, self.layout.views(flat), self.adapters, description)

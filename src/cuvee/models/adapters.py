@@ -93,7 +93,8 @@ class AdapterLayout:
         """Lay out the adapters of a model.
 
         Raises:
-            ConfigError: no matrix of the model has one of the names.
+            ConfigError: no matrix of the model has one of the names; a rank at which adapters are larger than
+                what they adapt.
         """
         stored = _adaptable(model)
         entries = [one for one in model.layout.entries if one.name in stored]
@@ -105,6 +106,7 @@ class AdapterLayout:
             for factor, shape in zip("AB", _shapes(entry, stored[entry.name], adapters.rank), strict=True)
         ]
         factors = Layout.of(shapes, [])
+        _check_rank(adapters.rank, factors.size, sum(one.size for one in chosen))
         pairs = zip(factors.entries[::2], factors.entries[1::2], strict=True)
         matrices = tuple(
             AdaptedMatrix(entry, down, up, stored[entry.name])
@@ -135,7 +137,12 @@ class AdapterLayout:
             yield (one, down.mT, up.mT) if one.transposed else (one, up, down)
 
     @property
-    def modules(self) -> tuple[str, ...]:
+    def transposed(self) -> bool:
+        """Whether the model stores them as [inputs, outputs]."""
+        return any(one.transposed for one in self.matrices)
+
+    @property
+    def last_names(self) -> tuple[str, ...]:
         """Last parts of the names of the adapted modules, each once."""
         return tuple(sorted({_module(one.entry).rsplit(".", 1)[-1] for one in self.matrices}))
 
@@ -181,6 +188,14 @@ def _check_names(names: tuple[str, ...], modules: list[str]) -> None:
                 f"model.adapters.target_modules: {name!r} is no matrix of the layers of this model; "
                 f"there are {', '.join(known[:_SHOWN])}"
             )
+
+
+def _check_rank(rank: int, factors: int, matrices: int) -> None:
+    if factors > matrices:
+        raise ConfigError(
+            f"model.adapters.rank: at rank {rank} an adapter has {factors:,} parameters, and the matrices "
+            f"that it adapts have {matrices:,}; give a lower rank, or leave adapters out"
+        )
 
 
 def _shapes(entry: Entry, transposed: bool, rank: int) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -169,6 +169,11 @@ class HuggingFaceModel:
         description = {k: v for k, v in _read_description(folder).items() if k not in ("_name_or_path",)}
         self.model_hash = digest(["transformers", description])
 
+    @property
+    def generates(self) -> bool:
+        """Whether transformers can write text by it."""
+        return bool(self._module.can_generate())
+
     @cached_property
     def products(self) -> dict[str, bool]:
         """Names of the matrices that linear layers multiply by, the head aside, and whether each is stored as

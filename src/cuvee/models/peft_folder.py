@@ -5,7 +5,9 @@ not say where the model lies that it adapts, so that it has the same bytes where
 is not needed.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -20,42 +22,28 @@ CONFIG = "adapter_config.json"
 
 
 def write_factors(
-    folder: Path,
-    layout: Layout,
-    flat: Tensor,
-    adapters: Adapters,
-    modules: tuple[str, ...],
-    transposed: bool,
+    folder: Path, factors: Mapping[str, Tensor], adapters: Adapters, description: Mapping[str, Any]
 ) -> None:
-    """Write an adapter [n] into a folder that exists.
+    """Write an adapter into a folder that exists.
 
     Args:
         folder: where.
-        layout: of the factors, under their names in ``peft``.
-        flat: the factors.
+        factors: by their names in ``peft``.
         adapters: their settings.
-        modules: ends of the names of the modules that are adapted.
-        transposed: the model stores these as [inputs, outputs].
+        description: what ``peft`` has to know of the model: which modules, how stored, for what task.
     """
-    views = layout.views(flat.detach().float().cpu())
-    save_file(
-        {name: view.contiguous().clone() for name, view in views.items()},
-        folder / FACTORS,
-        metadata={"format": "pt"},
-    )
-    description = {
+    own = {name: one.detach().float().cpu().contiguous().clone() for name, one in factors.items()}
+    save_file(own, folder / FACTORS, metadata={"format": "pt"})
+    settings = {
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
         "base_model_name_or_path": None,
         "r": adapters.rank,
         "lora_alpha": adapters.alpha,
         "lora_dropout": 0.0,
-        "target_modules": list(modules),
-        "fan_in_fan_out": transposed,
         "bias": "none",
         "inference_mode": True,
     }
-    write_json(folder / CONFIG, description)
+    write_json(folder / CONFIG, settings | dict(description))
 
 
 def read_factors(folder: Path, layout: Layout) -> Tensor:
