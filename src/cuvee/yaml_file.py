@@ -210,7 +210,16 @@ def _model_at(model: type[BaseModel] | None, location: tuple[int | str, ...]) ->
             annotation = fields[str(part)].annotation if part in fields else _value_type(extra)
         else:
             annotation = _value_type(annotation)
+        annotation = _section_of(annotation)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _section_of(annotation: Any) -> Any:
+    """The class of a section that may be left out; anything else as it is."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    found = (one for one in get_args(annotation) if isinstance(one, type) and issubclass(one, BaseModel))
+    return next(found, annotation)
 
 
 def _value_type(annotation: Any) -> Any:

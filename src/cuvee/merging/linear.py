@@ -41,7 +41,7 @@ class LinearMerge:
         Raises:
             MixtureError: weights of the wrong length or not finite.
         """
-        coefficients = _coefficients(weights, len(pool.roster.members))
+        coefficients = coefficients_of(weights, len(pool.roster.members))
         buffer = torch.empty(pool.size, device=pool.bank.device) if out is None else out
         used = np.flatnonzero(coefficients)
         if len(used) == 1 and coefficients[used[0]] == 1.0:
@@ -60,7 +60,7 @@ class LinearMerge:
         return pool.project(direction)
 
 
-def _coefficients(weights: FloatArray, members: int) -> FloatArray:
+def coefficients_of(weights: FloatArray, members: int) -> FloatArray:
     """Coefficients of the rows of the bank, the seed first [K + 1]."""
     weights = np.asarray(weights, dtype=np.float64)
     if weights.shape != (members,):

@@ -79,6 +79,11 @@ class FlatPool:
         """Parameters of the members [K, N]; a view."""
         return self.bank[1:]
 
+    @property
+    def merge_flops(self) -> float:
+        """FLOPs of one merge of all members."""
+        return 2.0 * self.bank.numel()
+
     def branch(self, name: str) -> Tensor:
         """Parameters of one member [N]; a view."""
         return self.bank[1 + self.roster.index(name)]

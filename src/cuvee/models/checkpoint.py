@@ -1,8 +1,8 @@
 """A model on disk that knows where it came from.
 
-A checkpoint is a Hugging Face folder with one more file, ``cuvee.json``: the hash of its parameters,
-of the checkpoint it branched from, of the recipe that made it and of its tokenizer. Models are only
-averaged when these agree. It has digests of its companions in the folder and of itself, too.
+A checkpoint is a Hugging Face folder (of adapters: one of ``peft``) with one more file, ``cuvee.json``: the
+hash of its parameters, of the checkpoint it branched from, of the recipe that made it and of its tokenizer.
+Models are only averaged when these agree. It has digests of its companions in the folder and of itself, too.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from torch import Tensor
 from cuvee.errors import CheckpointError
 from cuvee.files import atomic_folder
 from cuvee.hashing import digest_bytes
+from cuvee.models.adapted import AdaptedModel
 from cuvee.models.hugging_face import (
     PARAMETERS,
     HuggingFaceModel,
@@ -26,6 +27,7 @@ from cuvee.models.hugging_face import (
 )
 from cuvee.models.interface import CausalModel
 from cuvee.models.llama import Llama
+from cuvee.models.peft_folder import FACTORS
 from cuvee.seal import damage, digests_of, read_sealed, write_sealed
 from cuvee.types import Json
 
@@ -77,7 +79,10 @@ class Checkpoint:
         """
         if model.model_hash != self.model_hash:
             raise CheckpointError(f"{self.folder}: is a model of another architecture")
-        flat = read_flat(self.folder, model)
+        if isinstance(model, AdaptedModel):
+            flat = model.read_flat(self.folder)
+        else:
+            flat = read_flat(self.folder, model)
         if content_hash(flat) != self.content_hash:
             raise CheckpointError(
                 f"{self.folder}: parameters differ from their hash; delete the folder and run again"
@@ -118,6 +123,8 @@ def save_checkpoint(
 ) -> Checkpoint:
     """Write ``flat`` [N] as a complete Hugging Face folder, atomically; an existing folder is kept.
 
+    Adapters are written as ``peft`` does (``peft_folder.py``), with the tokenizer.
+
     ``companions`` may write further files into the folder before it appears.
     """
     checkpoint = Checkpoint(
@@ -126,7 +133,7 @@ def save_checkpoint(
     with atomic_folder(folder) as temporary:
         if isinstance(model, Llama):
             save_llama(temporary, model.config, flat)
-        elif isinstance(model, HuggingFaceModel):
+        elif isinstance(model, HuggingFaceModel | AdaptedModel):
             model.save(temporary, flat)
         else:
             raise CheckpointError(f"{type(model).__name__} cannot be written as a Hugging Face folder")
@@ -136,7 +143,8 @@ def save_checkpoint(
         if companions is not None:
             companions(temporary)
         names = sorted(path.name for path in temporary.iterdir() if path.is_file())
-        others = [name for name in names if name != PASSPORT and not fnmatch(name, PARAMETERS)]
+        hashed = (PASSPORT, FACTORS)
+        others = [name for name in names if name not in hashed and not fnmatch(name, PARAMETERS)]
         checkpoint = replace(checkpoint, files=digests_of(temporary, others))
         _write_passport(temporary, checkpoint)
     return checkpoint

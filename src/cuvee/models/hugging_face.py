@@ -31,9 +31,17 @@ _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
     "vocab.json",
+    "vocab.txt",
     "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
 )
+_WITHOUT_LIMIT = 1 << 20
+"""Context length of an architecture that names none (ALiBi, recurrent models)."""
 
 
 def save_llama(folder: Path, config: ModelConfig, flat: Tensor, end_of_text: int = 0) -> None:
@@ -156,13 +164,30 @@ class HuggingFaceModel:
             parameter.requires_grad_(False)
         config = self._module.config.get_text_config()
         self.vocabulary_size = int(config.vocab_size)
-        self.context_length = int(config.max_position_embeddings) - _positions_before(config)
+        longest = int(getattr(config, "max_position_embeddings", None) or 0)
+        self.context_length = (longest or _WITHOUT_LIMIT) - _positions_before(config)
         matrices = sum(entry.size for entry in self.layout.entries if len(entry.shape) >= 2)
-        self.flops_per_token = 2.0 * matrices + 2.0 * config.num_hidden_layers * config.hidden_size * (
-            self.context_length
-        )
+        self.flops_per_token = 2.0 * matrices + 2.0 * config.num_hidden_layers * config.hidden_size * longest
         description = {k: v for k, v in _read_description(folder).items() if k not in ("_name_or_path",)}
         self.model_hash = digest(["transformers", description])
+
+    @property
+    def generates(self) -> bool:
+        """Whether transformers can write text by it."""
+        return bool(self._module.can_generate())
+
+    @cached_property
+    def products(self) -> dict[str, bool]:
+        """Names of the matrices that linear layers multiply by, the head aside, and whether each is stored as
+        [inputs, outputs]."""
+        from transformers.pytorch_utils import Conv1D
+
+        kinds, head = {torch.nn.Linear: False, Conv1D: True}, self._module.get_output_embeddings()
+        return {
+            f"{name}.weight": kinds[type(module)]
+            for name, module in self._module.named_modules()
+            if type(module) in kinds and module is not head
+        }
 
     def initial(self, seed: int) -> Tensor:
         """The folder's own parameters: such a model is a seed already, so ``seed`` changes nothing."""
@@ -175,9 +200,10 @@ class HuggingFaceModel:
     def save(self, folder: Path, flat: Tensor) -> None:
         """Write the folder as transformers does; float32."""
         module = _load_module(self.folder)
+        views = self.layout.views(flat)
         with torch.no_grad():
             for name, parameter in module.named_parameters():
-                parameter.copy_(self.layout.views(flat)[name])
+                parameter.copy_(views[name])
         module.save_pretrained(folder)
 
     def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -275,8 +301,12 @@ def _load_module(folder: Path) -> Any:
     kind: Any = AutoModelForMaskedLM if masked else AutoModelForCausalLM
     try:
         # Else transformers would ask, in the middle of a command, whether to run code of the folder.
-        return kind.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, trust_remote_code=False
+        module, found = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     except Exception as error:  # whatever the code of an architecture raises on what it did not expect
         if "trust_remote_code" in str(error):
@@ -288,6 +318,17 @@ def _load_module(folder: Path) -> Any:
             f"{folder}: transformers cannot open it as a {'masked' if masked else 'causal'} language model: "
             f"{error}"
         ) from error
+    _check_complete(folder, sorted(found["missing_keys"]))
+    return module
+
+
+def _check_complete(folder: Path, missing: list[str]) -> None:
+    """Refuse a folder that lacks parameters: transformers draws them at random, anew each time."""
+    if missing:
+        raise CheckpointError(
+            f"{folder}: {len(missing)} of its parameters are in no file, such as {missing[0]}; copy or "
+            "download the whole model again, or save it with the architecture that it is used as"
+        )
 
 
 def is_masked(description: dict[str, Any]) -> bool:

@@ -62,7 +62,11 @@ class Layout:
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Every parameter as a view of ``flat`` [N], by name."""
-        return {entry.name: entry.view(flat) for entry in self.entries}
+        # One split: slices would each fill a gradient of all N, and the backward pass would grow with both.
+        pieces = flat.split([entry.size for entry in self.entries])
+        return {
+            entry.name: piece.view(entry.shape) for entry, piece in zip(self.entries, pieces, strict=True)
+        }
 
     def gather(self, tensors: dict[str, Tensor]) -> Tensor:
         """Copy named tensors into a new float32 vector [N].

@@ -35,6 +35,7 @@ _WHOLE = {
 """Keys of configs that must be whole numbers from one on, and what they count."""
 _DIMENSIONS = frozenset({"vocab_size", "hidden_size"})
 """What must be the size of some tensor."""
+_INDEX = "model.safetensors.index.json"
 _LAYER = re.compile(r"\.(\d+)\.")
 
 
@@ -78,12 +79,13 @@ def check_stored(folder: Path, description: Mapping[str, Any], pattern: str) -> 
 
     Raises:
         CheckpointError: a size in the config is none, or not that of the tensors; weights that are no
-            floating-point numbers.
+            floating-point numbers; a part of a model in parts is not there.
     """
     text = description.get("text_config")
     sizes = {**description, **text} if isinstance(text, dict) else dict(description)
     for key, what in _WHOLE.items():
         _check_whole(folder, key, what, sizes.get(key))
+    _check_shards(folder)
     tensors = stored_tensors(folder, pattern)
     for name, one in tensors.items():
         if one.dtype not in _FLOATING and "weight" in name:
@@ -94,6 +96,25 @@ def check_stored(folder: Path, description: Mapping[str, Any], pattern: str) -> 
             )
     if tensors:
         _check_sizes(folder, sizes, tensors)
+
+
+def _check_shards(folder: Path) -> None:
+    """Parts of a model that its index names must be there."""
+    file = folder / _INDEX
+    if not file.is_file():
+        return
+    try:
+        names = set(json.loads(file.read_text(encoding="utf-8"))["weight_map"].values())
+        missing = sorted(str(name) for name in names if not (folder / str(name)).is_file())
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{file}: damaged, so that nobody knows which files hold the model ({error!r}); copy it again"
+        ) from error
+    if missing:
+        raise CheckpointError(
+            f"{folder}: {len(missing)} of the {len(names)} files of the model are missing, such as "
+            f"{missing[0]}; copy them beside {_INDEX}, which names them"
+        )
 
 
 def _check_whole(folder: Path, key: str, what: str, value: Any) -> None:

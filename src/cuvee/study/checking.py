@@ -180,7 +180,7 @@ def _compared(
     distinct = losses[[keys.index(key) for key in dict.fromkeys(keys)]]
     first = planned[0][0].run
     return TrainingCheck(
-        parameters=first.model.build().layout.size,
+        parameters=first.model.parameters,
         tokens=first.recipe.tokens,
         arms=tuple(
             Arm(name, tuple(mixture.shares.tolist()), tuple(row.tolist()), runs[0].run.recipe.tokens)

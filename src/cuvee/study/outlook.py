@@ -172,7 +172,7 @@ class Stopwatch:
         rate = self.flops_a_second(run) if together else math.inf
         return OutlookRow(
             stage.title,
-            run.model.build().layout.size,
+            run.model.parameters,
             stage.tokens,
             len(each) + stage.more,
             len(left),

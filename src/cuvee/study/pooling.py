@@ -6,9 +6,13 @@ import numpy as np
 
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.execution.interface import Executor
+from cuvee.hashing import digest
+from cuvee.merging.adapted import with_model
 from cuvee.merging.pool import Branch, FlatPool
 from cuvee.mixture.mixture import Mixture
-from cuvee.models.checkpoint import Checkpoint
+from cuvee.models.adapted import AdaptedModel
+from cuvee.models.checkpoint import Checkpoint, save_checkpoint
+from cuvee.models.interface import CausalModel
 from cuvee.progress import Progress
 from cuvee.runs.roles import BRANCH, SEED
 from cuvee.study.plan.plan import Plan
@@ -46,10 +50,22 @@ def pool_of(plan: Plan, replicas: int) -> FlatPool:
         for replica in range(replicas)
         for member, run in plan.branches(replica).items()
     ]
-    seed = Checkpoint.load(plan.start.folder)
-    if seed.tokenizer is None:  # a user-supplied checkpoint does not say with which it was trained
-        seed = replace(seed, tokenizer=plan.material.tokenizer)
-    return FlatPool.build(plan.model.build(), seed, branches, plan.folder.pools)
+    model = plan.branch_model.build()
+    pool = FlatPool.build(model, _common_start(plan, model), branches, plan.folder.pools)
+    return with_model(pool, model)
+
+
+def _common_start(plan: Plan, model: CausalModel) -> Checkpoint:
+    """What all branches began with: the seed model, or its adapters before they were trained."""
+    seed, tokenizer = Checkpoint.load(plan.start.folder), plan.material.tokenizer
+    if isinstance(model, AdaptedModel):
+        folder = plan.folder.checkpoint(digest(["untrained", model.model_hash]))
+        if not folder.is_dir():
+            untrained = model.initial(0)
+            save_checkpoint(folder, model, untrained, ancestor=seed.content_hash, tokenizer=tokenizer)
+        return Checkpoint.load(folder)
+    # A user-supplied checkpoint does not say with which it was trained.
+    return seed if seed.tokenizer is not None else replace(seed, tokenizer=tokenizer)
 
 
 def ensemble_of(plan: Plan, pool: FlatPool, executor: Executor, progress: Progress) -> Ensemble:
@@ -62,7 +78,8 @@ def ensemble_of(plan: Plan, pool: FlatPool, executor: Executor, progress: Progre
     if path.exists():
         return Ensemble.open(path)
     progress.stage("scoring members", len(names), "members")
-    tasks = [MemberTask(plan.folder.pool(pool.roster.key), row, plan.bench) for row in range(len(names))]
+    path, bench = plan.folder.pool(pool.roster.key), replace(plan.bench, model=plan.branch_model)
+    tasks = [MemberTask(path, row, bench) for row in range(len(names))]
     for row, log_probs in executor.map(
         score_member, tasks, lambda row, amount, note: progress.advance(amount, names[row])
     ):

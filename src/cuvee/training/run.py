@@ -21,7 +21,9 @@ from cuvee.execution.work_time import WorkTime
 from cuvee.files import write_json
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
-from cuvee.models.checkpoint import PASSPORT, Checkpoint, save_checkpoint
+from cuvee.models.adapted import AdaptedModel
+from cuvee.models.adapters import Adapters
+from cuvee.models.checkpoint import PASSPORT, Checkpoint, content_hash, save_checkpoint
 from cuvee.models.config import ModelConfig
 from cuvee.models.hugging_face import open_model
 from cuvee.models.interface import CausalModel
@@ -54,6 +56,23 @@ Evaluation = tuple[Callable[[Tensor], dict[str, float]] | None, int]
 
 
 @dataclass(frozen=True)
+class Start:
+    """The checkpoint that a run branches from."""
+
+    key: str
+    """Of the run that made it, or the content hash of a given checkpoint."""
+    folder: Path
+
+
+@dataclass(frozen=True)
+class AdaptedStart:
+    """Adapters, and the checkpoint whose parameters they leave as they are."""
+
+    adapters: Adapters
+    seed: Start
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """Which model, and how it computes: a native architecture or the folder of any causal model."""
 
@@ -66,6 +85,8 @@ class ModelSpec:
     """Models that are trained at once, see ``Recipe.stacked``."""
     kernels: int = 0
     """See ``Llama``."""
+    adapted: AdaptedStart | None = None
+    """Of adapters alone, if they are what is trained."""
 
     def build(self) -> CausalModel:
         """The model; one object a process, so that its compiled kernels are made once."""
@@ -74,11 +95,26 @@ class ModelSpec:
     @property
     def model_hash(self) -> str:
         """Hash of the architecture."""
-        return self.config.model_hash if self.config is not None else self.build().model_hash
+        if self.config is not None and self.adapted is None:
+            return self.config.model_hash
+        return self.build().model_hash
+
+    @property
+    def base(self) -> "ModelSpec":
+        """The whole model, without adapters."""
+        return replace(self, adapted=None)
+
+    @property
+    def parameters(self) -> int:
+        """N, of the whole model; few of them are trained where it is adapted."""
+        return self.base.build().layout.size
 
 
 @lru_cache(maxsize=4)
 def _build(spec: ModelSpec) -> CausalModel:
+    if spec.adapted is not None:
+        base, seed = spec.base.build(), spec.adapted.seed
+        return AdaptedModel(base, spec.adapted.adapters, seed.key, partial(_parameters, seed, base))
     dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
     if spec.config is not None:
         return Llama(spec.config, dtype, spec.compiled, spec.device, spec.kernels)
@@ -87,13 +123,8 @@ def _build(spec: ModelSpec) -> CausalModel:
     return open_model(spec.folder, dtype, spec.compiled, spec.device)
 
 
-@dataclass(frozen=True)
-class Start:
-    """The checkpoint that a run branches from."""
-
-    key: str
-    """Of the run that made it, or the content hash of a given checkpoint."""
-    folder: Path
+def _parameters(start: Start, model: CausalModel) -> Tensor:
+    return Checkpoint.load(start.folder).read_flat(model)
 
 
 @dataclass(frozen=True)
@@ -397,8 +428,12 @@ def _stack(spec: ModelSpec, config: ModelConfig, recipe: Recipe) -> Stack:
 
 
 def _ancestor(run: TrainingRun) -> str | None:
-    """Content hash of the checkpoint that a run branches from."""
-    return None if run.start is None else Checkpoint.load(run.start.folder).content_hash
+    """Content hash of the checkpoint that a run branches from; of adapters, that of those not trained yet."""
+    if run.start is None:
+        return None
+    if run.model.adapted is not None:
+        return content_hash(run.model.build().initial(run.recipe.seed))
+    return Checkpoint.load(run.start.folder).content_hash
 
 
 def start_of(run: TrainingRun, model: CausalModel) -> TrainingState:
@@ -407,7 +442,7 @@ def start_of(run: TrainingRun, model: CausalModel) -> TrainingState:
     Raises:
         CheckpointError: the checkpoint or its moments are damaged.
     """
-    if run.start is None:
+    if run.start is None or run.model.adapted is not None:  # the seed has no moments of adapters
         return TrainingState.fresh(model.initial(run.recipe.seed))
     checkpoint = Checkpoint.load(run.start.folder)
     flat = checkpoint.read_flat(model)

@@ -756,3 +756,59 @@ def test_a_template_names_the_choices_of_a_setting() -> None:
     text = commented_study(SMALLEST)
     assert "One of: mixed, subsets, dirichlet, space_filling." in " ".join(text.replace("#", "").split())
     assert "One of: 1." not in text
+
+
+# Adapters
+
+
+def test_adapters_are_those_of_a_model_that_is_there() -> None:
+    config = parsed(model={"folder": "llama", "adapters": {"rank": 8, "target_modules": ["q_proj"]}})
+    assert config.model.adapters is not None
+    assert (config.model.adapters.rank, config.model.adapters.alpha) == (8, None)
+    assert config.model.adapters.target_modules == ("q_proj",)
+    assert not config.model.adapters.references
+    assert parsed(model={"folder": "llama"}).model.adapters is None
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            {"adapters": {"rank": 8}},
+            "model: `adapters` are those of a model that is there: give its `folder`",
+        ),
+        ({"folder": "llama", "adapters": {"rank": 0}}, "model.adapters.rank: must be greater than 0, not 0"),
+        ({"folder": "llama", "adapters": {}}, "model.adapters.rank: is missing"),
+        ({"folder": "llama", "adapters": {"rank": 2, "alpha": 0}}, "model.adapters.alpha: must be greater"),
+        ({"folder": "llama", "adapters": {"rnk": 2}}, 'unknown key "rnk"; did you mean "rank"?'),
+        ({"folder": "llama", "adapters": 3}, "model.adapters: must be"),
+    ],
+)
+def test_adapters_that_make_no_sense(model: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parsed(model=model)
+    assert message in str(caught.value)
+
+
+def test_rates_of_adapters_are_none_for_whole_models() -> None:
+    adapted = {"folder": "llama", "adapters": {"rank": 8}}
+    config = parsed(model=adapted)
+    assert config.branch_training.learning_rate == pytest.approx(1e-3)
+    assert config.reference_training.learning_rate == 1e-4
+    given = parsed(model=adapted, branch_training={"learning_rate": 5e-3, "clip": 2})
+    assert given.branch_training.learning_rate == 5e-3
+    assert given.reference_training.learning_rate == 1e-4
+    assert given.reference_training.clip == 2
+    both = parsed(
+        model={"folder": "llama", "adapters": {"rank": 8, "references": True}},
+        branch_training={"learning_rate": 5e-3},
+    )
+    assert both.reference_training.learning_rate == 5e-3
+
+
+def test_adapters_are_no_part_of_the_digest_until_somebody_says_so() -> None:
+    plain = parsed(model={"folder": "/llama"})
+    assert parsed(model={"folder": "/llama", "adapters": None}).digest == plain.digest
+    assert parsed(model={"folder": "/llama", "adapters": {"rank": 8}}).digest != plain.digest
+    # As it was before there were any.
+    assert plain.digest == "44e8bcc04ad588d7"

@@ -82,7 +82,7 @@ def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]
     rate = watch.flops_a_second(run) if left else math.inf
     return OutlookRow(
         TITLE,
-        run.model.build().layout.size,
+        run.model.parameters,
         run.recipe.tokens,
         count,
         len(left),
@@ -102,7 +102,7 @@ def _scoring(runner: Runner, watch: Stopwatch) -> OutlookRow:
     # References and the best candidates are scored on all tokens, the others on a part.
     whole = (config.references.count + SURVIVORS * config.candidates.count) / mixtures
     scored = tokens * (whole + (1.0 - whole) / PART)
-    each = model.flops_per_token * scored + 2.0 * len(branches) * model.layout.size
+    each = model.flops_per_token * scored + 2.0 * len(branches) * plan.merge_depth * model.layout.size
     # Those of another pool, before a source came or went, are of no use to this one.
     pool = set(plan.config.pool_sources)
     merged = sum(set(run.mixture.names) == pool for run in runner.store.runs(kind="merged"))
@@ -128,7 +128,7 @@ def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, ea
     rate = watch.flops_a_second(run) if left else math.inf
     return OutlookRow(
         title,
-        run.model.build().layout.size,
+        run.model.parameters,
         tokens,
         count,
         left,

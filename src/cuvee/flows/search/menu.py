@@ -266,7 +266,7 @@ def _proxies(plan: Plan, target: Fidelity) -> list[Fidelity]:
     model = plan.model.build()
     evaluated = _evaluated(plan)
     prices = {
-        "merged": model.flops_per_token * evaluated + 2.0 * branches * model.layout.size,
+        "merged": model.flops_per_token * evaluated + 2.0 * branches * plan.merge_depth * model.layout.size,
         "ensembled": 2.0 * branches * evaluated,
     }
     return [Fidelity(kind, target.params, target.tokens, prices[kind]) for kind in plan.config.search.proxies]

@@ -206,6 +206,8 @@ class StudyConfig(Settings):
                     f"{name}.optimizer: the moments of {self.seed_training.optimizer}, by which the seed is "
                     f"trained, are not those of {training.optimizer}; say `optimizer_state: fresh` there"
                 )
+        if self.model.adapters is not None and self.merging.key:
+            yield f"merging.method: {self.merging.method} does not merge adapters; leave it out"
         if self.order.mixtures > self.references.count:
             yield f"order.mixtures: {self.order.mixtures} of {self.references.count} references"
         if self.seed_training.tokens == 0 and self.model.folder is None:
@@ -340,6 +342,8 @@ class StudyConfig(Settings):
         left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
         said = {key: value for key, value in self.as_json().items() if key not in left_out}
         # Files of before these keys were known keep their digest.
+        if self.model.adapters is None:
+            del said["model"]["adapters"]
         if self.search.document_values is None:
             del said["search"]["document_values"]
         for section in _TRAININGS:

@@ -22,6 +22,9 @@ BRANCH_TOKENS_PER_PARAMETER = 0.25
 """A branch long enough to specialise; longer ones merge worse."""
 FOLDER_LEARNING_RATE = 1e-4
 """For models that somebody else trained: about the last rate of common recipes."""
+ADAPTERS_FASTER = 10
+"""Times the rate of whole models: about where adapters of any rank learn best (Schulman et al. 2025, LoRA
+Without Regret)."""
 
 SNAPSHOTS = (0.05, 0.1, 0.2, 0.35, 0.55)
 """Enough to draw the learning curve of a branch: denser where it is steep."""
@@ -112,6 +115,12 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     branch = common | {"tokens": branch_tokens} | snapshots | _section(raw, "branch_training")
     # A reference is trained as a branch is, on its own mixture.
     reference = {key: value for key, value in branch.items() if key in SHARED_RECIPE}
+    if adapters := _section(_section(raw, "model"), "adapters"):
+        faster = {"learning_rate": ADAPTERS_FASTER * common["learning_rate"]}
+        branch |= faster | _section(raw, "branch_training")
+        # Rates of adapters are none for whole models.
+        both = adapters.get("references") is True
+        reference |= {"learning_rate": (branch if both else common)["learning_rate"]}
 
     climb = _two_digits(effort.ladder_flops * (size / effort.parameters) ** 2)
 

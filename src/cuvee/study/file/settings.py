@@ -171,6 +171,20 @@ class TokenizerSettings(Settings):
         return self
 
 
+class AdapterSettings(Settings):
+    """LoRA adapters in place of whole branches."""
+
+    rank: Count
+    """Rank of each product."""
+    alpha: Positive | None = None
+    """Products are scaled by `alpha / rank`. Default: twice the rank."""
+    target_modules: tuple[str, ...] = ()
+    """Ends of the names of the modules that are adapted, such as `q_proj`. Default: all matrices of the
+    layers."""
+    references: bool = False
+    """Train the reference runs as adapters, too. They then say nothing of what adapters lose."""
+
+
 class ModelSettings(Settings):
     """The seed model: a new one of a given size, or an existing checkpoint."""
 
@@ -180,9 +194,21 @@ class ModelSettings(Settings):
     """Context length in tokens."""
     folder: Folder | None = None
     """Folder of an existing Hugging Face causal or masked language model, instead of `parameters`."""
+    adapters: AdapterSettings | None = None
+    """Train the branches as LoRA adapters of the seed model, such as `{rank: 16}`: a pool then takes
+    megabytes where whole branches take gigabytes. Needs `folder`. Keys: `rank`; `alpha` (products are scaled
+    by `alpha / rank`; twice the rank by default); `target_modules` (ends of names such as `q_proj`; all
+    matrices of the layers by default); `references: true` trains the reference runs as adapters, too. By
+    default `branch_training.learning_rate` is then ten times that of whole models, and only adapters take it
+    over."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "ModelSettings":
+        if self.adapters is not None and self.folder is None:
+            raise ValueError(
+                "`adapters` are those of a model that is there: give its `folder`, or leave them out, as a "
+                "new model is small enough for whole branches"
+            )
         if (self.parameters is None) == (self.folder is None):
             raise ValueError("give either `parameters` (a new model) or `folder` (one that is there)")
         return self

@@ -242,6 +242,8 @@ def pace(task: PaceTask, report: Report) -> float:
 def _seconds_of(task: PaceTask, steps: int, compiled: bool) -> float:
     """What a training of so many steps takes; of a stack, its part of what all take together."""
     spec = replace(task.model, compiled=compiled)
+    if spec.adapted is not None and not spec.adapted.seed.folder.is_dir():
+        spec = spec.base  # what is adapted is not trained yet; whole models take about as long
     model = spec.build()
     recipe = replace(
         task.recipe, steps=steps, warmup_steps=0, learning_rate=_NO_RATE, snapshots=(), compiled=compiled

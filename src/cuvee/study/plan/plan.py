@@ -8,6 +8,7 @@ from cuvee.errors import ConfigError
 from cuvee.execution.devices import processes_of
 from cuvee.merging.roster import Member
 from cuvee.mixture.mixture import Mixture
+from cuvee.models.adapters import Adapters
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.config import ModelConfig
 from cuvee.models.interface import CausalModel
@@ -22,7 +23,7 @@ from cuvee.study.plan.job import Bench, EvaluationRef
 from cuvee.study.plan.material import Material
 from cuvee.study.plan.numerics import Numerics
 from cuvee.training.recipe import ADAMW, Recipe
-from cuvee.training.run import ModelSpec, Start, TrainingRun
+from cuvee.training.run import AdaptedStart, ModelSpec, Start, TrainingRun
 
 REFERENCE_SEEDS = 1000
 """Added to the study's seed for references: they must not see the same windows as the branches, in the
@@ -73,10 +74,14 @@ class Plan:
         plan = cls(config, folder, material, model, bench, None, Start("", Path()))
         if config.seed_training.tokens:
             seed = plan._seed_run()
-            return replace(plan, seed=seed, start=seed.as_start)
-        assert config.model.folder is not None  # as above
-        given = Checkpoint.load(config.model.folder)
-        return replace(plan, start=Start(given.content_hash, config.model.folder))
+            plan = replace(plan, seed=seed, start=seed.as_start)
+        else:
+            assert config.model.folder is not None  # as above
+            given = Checkpoint.load(config.model.folder)
+            plan = replace(plan, start=Start(given.content_hash, config.model.folder))
+        if config.model.adapters is not None:
+            plan.branch_model.build()  # modules that are not there are refused before anything is trained
+        return plan
 
     @property
     def checking(self) -> "Plan":
@@ -92,6 +97,21 @@ class Plan:
     @property
     def parameters(self) -> int:
         return self.model.build().layout.size
+
+    @property
+    def branch_model(self) -> ModelSpec:
+        """What branches are: whole models, or adapters of the one that they start from."""
+        settings = self.config.model.adapters
+        if settings is None:
+            return self.model
+        alpha = settings.alpha if settings.alpha is not None else 2.0 * settings.rank
+        adapters = Adapters(settings.rank, alpha, settings.target_modules, self.config.seed)
+        return replace(self.model, adapted=AdaptedStart(adapters, self.start))
+
+    @property
+    def merge_depth(self) -> int:
+        """Products a parameter that one member adds to a merge: more than one where it is made of factors."""
+        return 1 if self.config.model.adapters is None else self.config.model.adapters.rank
 
     @property
     def processes(self) -> int:
@@ -115,7 +135,7 @@ class Plan:
         snapshots = tuple(sorted({max(1, round(fraction * steps)) for fraction in settings.snapshots}))
         recipe = replace(self._recipe(settings, replica, self.model.stacked), snapshots=snapshots)
         shards = {source: (self.material.unit_shards(source)[unit],)}
-        run = self._run(Mixture.vertex((source,), source), shards, recipe)
+        run = self._adapted(self._run(Mixture.vertex((source,), source), shards, recipe))
         # No target run is of this source alone: it is repeated here as the largest share allowed would be
         # there.
         longer = round(recipe.tokens / self.largest_share(source))
@@ -153,7 +173,9 @@ class Plan:
         if self.config.estimand == "union":
             recipe = replace(recipe, steps=recipe.steps * len(mixture.support))
         shards = {name: self.material.unit_shards(name) for name in mixture.support}
-        return self._run(mixture, shards, recipe)
+        run = self._run(mixture, shards, recipe)
+        adapters = self.config.model.adapters
+        return self._adapted(run) if adapters is not None and adapters.references else run
 
     def sized(self, parameters: int) -> ModelSpec:
         """The study's model, or a new one of another size.
@@ -265,6 +287,12 @@ class Plan:
         shards = {name: self.material.training_shards(name) for name in mixture.support}
         run = self._run(mixture, shards, recipe, start=None)
         return replace(run, model=model, fractions=self.fractions(scale_tokens, shards))
+
+    def _adapted(self, run: TrainingRun) -> TrainingRun:
+        """The same run of what branches are; adapters begin without moments, as the seed has none of them."""
+        model = self.branch_model
+        fresh = run.recipe if model.adapted is None else replace(run.recipe, optimizer_state="fresh")
+        return replace(run, model=model, recipe=fresh)
 
     def _seed_run(self) -> TrainingRun:
         settings = self.config.seed_training

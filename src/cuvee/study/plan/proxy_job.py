@@ -11,10 +11,10 @@ from cuvee.evaluation.scoring import score_merges
 from cuvee.execution.devices import PROCESSOR
 from cuvee.execution.interface import Report
 from cuvee.execution.work_time import WorkTime
-from cuvee.merging.registry import MERGERS
+from cuvee.merging.registry import merger_of
 from cuvee.study.plan.job import Bench
 from cuvee.study.plan.resident import resident_pool, resident_probabilities
-from cuvee.training.run import STACKS
+from cuvee.training.run import STACKS, ModelSpec
 from cuvee.types import Float32Array, FloatArray
 
 _MERGES_A_TASK = 8
@@ -47,6 +47,8 @@ class MergeTask:
     bench: Bench
     partly: bool
     """On the part of the evaluations only."""
+    members: ModelSpec
+    """What the rows of the pool are parameters of."""
 
     @property
     def label(self) -> str:
@@ -72,7 +74,8 @@ def score_block(task: MergeTask, report: Report) -> MergesScored:
     work = WorkTime.begin(task.device)
     STACKS.drop()
     evaluator = task.bench.part() if task.partly else task.bench.evaluator()
-    pool, merger = resident_pool(task.pool, task.device), MERGERS[task.method]
+    pool = resident_pool(task.pool, task.device, task.members)
+    merger = merger_of(task.method, pool)
     scores = score_merges(evaluator, pool, merger, task.weights, lambda: report(1, ""))
     return MergesScored(scores, work.seconds)
 
@@ -85,6 +88,7 @@ class MemberTask:
     row: int
     """Of the roster."""
     bench: Bench
+    """With what the rows of the pool are parameters of."""
 
     @property
     def label(self) -> str:
@@ -100,7 +104,7 @@ class MemberTask:
 def score_member(task: MemberTask, report: Report) -> Float32Array:
     """Job: log-probabilities of all scored tokens [tokens]; reports one member."""
     STACKS.drop()
-    pool = resident_pool(task.pool, task.device)
+    pool = resident_pool(task.pool, task.device, task.bench.model)
     log_probs = task.bench.evaluator().token_log_probs(pool.branch(pool.roster.names[task.row]))
     report(1, "")
     return log_probs

@@ -5,6 +5,7 @@ A pool lies there once; another takes its place. What lies on disk is compared w
 all the same.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.mixed import MixedProbabilities
 from cuvee.execution.devices import PROCESSOR
 from cuvee.execution.resident import Resident
+from cuvee.merging.adapted import with_model
 from cuvee.merging.pool import FlatPool
+from cuvee.training.run import ModelSpec
 
 EVALUATOR, EVALUATOR_PART = "evaluator", "part of an evaluator"
 POOL, PROBABILITIES = "pool", "probabilities"
@@ -23,13 +26,18 @@ KEPT = Resident({EVALUATOR: 4, EVALUATOR_PART: 2, POOL: 1, PROBABILITIES: 1})
 """Of this process."""
 
 
-def resident_pool(path: Path, device: str) -> FlatPool:
+def resident_pool(path: Path, device: str, members: ModelSpec) -> FlatPool:
     """The pool in a folder, on a device; on the processor as it is mapped from disk.
+
+    Args:
+        path: of the pool.
+        device: where.
+        members: what its rows are parameters of.
 
     Raises:
         CheckpointError: it is damaged.
     """
-    pool = FlatPool.open(path)
+    pool = with_model(FlatPool.open(path), members.build())
     return pool if device == PROCESSOR else KEPT.get(POOL, (path, device), partial(_copied, pool, device))
 
 
@@ -44,4 +52,4 @@ def resident_probabilities(path: Path, device: str) -> MixedProbabilities:
 
 
 def _copied(pool: FlatPool, device: str) -> FlatPool:
-    return FlatPool(pool.roster, pool.bank.to(device, copy=True))
+    return replace(pool, bank=pool.bank.to(device, copy=True))

@@ -16,7 +16,7 @@ from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.work_time import WorkTime
 from cuvee.merging.pool import FlatPool
-from cuvee.merging.registry import MERGERS
+from cuvee.merging.registry import merger_of
 from cuvee.mixture.mirror_descent import Optimum
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
@@ -29,6 +29,7 @@ from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.resident import resident_pool
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
+from cuvee.training.run import ModelSpec
 from cuvee.types import FloatArray, Json
 
 STAGE = "optimum of merges"
@@ -79,6 +80,8 @@ class DescentTask:
     method: str
     """Of merging."""
     descent: WeightDescent
+    members: ModelSpec
+    """What the rows of the pool are parameters of."""
 
     @property
     def label(self) -> str:
@@ -94,10 +97,11 @@ class DescentTask:
     def loss(self) -> MergeLoss:
         """What is lowered; not compiled, as forward and backward passes would be compiled anew for it."""
         bench = replace(self.bench, model=replace(self.bench.model, compiled=False))
+        pool = resident_pool(self.pool, self.device, self.members)
         return MergeLoss(
             bench.evaluator(),
-            resident_pool(self.pool, self.device),
-            MERGERS[self.method],
+            pool,
+            merger_of(self.method, pool),
             Ensemble.open(self.ensemble),
             self.descent.target,
             self.descent.noise_cost,
@@ -160,7 +164,8 @@ class Descents(Producer[WeightDescent]):
     def _task(self, one: WeightDescent) -> DescentTask:
         folder = self.plan.folder
         pool, ensemble = folder.pool(self.pool.roster.key), folder.ensembles / self.ensemble.key
-        return DescentTask(pool, ensemble, self.plan.bench, self.plan.config.merging.method, one)
+        plan = self.plan
+        return DescentTask(pool, ensemble, plan.bench, plan.config.merging.method, one, plan.branch_model)
 
     def _run(self, key: str, found: Descended) -> Run:
         plan, optimum = self.plan, found.optimum
@@ -190,6 +195,6 @@ def descent_flops(plan: Plan, members: int, evaluations: int = MOST_EVALUATIONS)
     ensemble with its own."""
     part, model = plan.bench.part(), plan.model.build()
     forward = model.flops_per_token * part.tokens
-    merging = 4.0 * (members + 1) * model.layout.size
+    merging = 4.0 * (members + 1) * plan.merge_depth * model.layout.size
     mixing = 4.0 * members * (part.tokens + plan.bench.evaluator().tokens)
     return evaluations * (_PASSES * forward + merging + mixing) + forward

@@ -58,7 +58,7 @@ class Merges(Producer[Weighted]):
     def _task(self, block: Sequence[Weighted]) -> MergeTask:
         path = self.plan.folder.pool(self.pool.roster.key)
         weights, method = np.stack([one.weights for one in block]), self.plan.config.merging.method
-        return MergeTask(path, weights, method, self.plan.bench, self._partly)
+        return MergeTask(path, weights, method, self.plan.bench, self._partly, self.plan.branch_model)
 
     def _results(
         self, block: Sequence[Weighted], weights: FloatArray, scores: Scores, seconds: float
@@ -66,7 +66,7 @@ class Merges(Producer[Weighted]):
         if self.control is not None:
             scores = self._completed(scores, self.control, weights)
         forward = self.plan.bench.part() if self._partly else self.plan.bench.evaluator()
-        flops = forward.model.flops_per_token * forward.tokens + 2.0 * self.pool.bank.numel()
+        flops = forward.model.flops_per_token * forward.tokens + self.pool.merge_flops
         keys = [self.key(one) for one in block]
         runs = tuple(
             weighted_run(KIND, self.proxy, self.plan, key, one, scores[place], flops)

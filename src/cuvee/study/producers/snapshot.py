@@ -1,7 +1,7 @@
 """Snapshots: finished trainings measured on their way, at the parameters that they kept."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cuvee.errors import CheckpointError
 from cuvee.evaluation.scores import Scores
@@ -56,9 +56,13 @@ class Snapshots(Producer[Snapshot]):
         first = list({one.run.key: one for one in missing}.values())
         count = sum(len(one.run.recipe.snapshots) for one in first)
         progress.stage("measuring snapshots", count, "snapshots")
-        tasks = [SnapshotTask(one.run.folder, self.plan.bench.of(one.evaluations)) for one in first]
+        tasks = [self._task(one) for one in first]
         for index, found in executor.map(score_snapshots, tasks, lambda _, n, note: progress.advance(n)):
             yield self._results(first[index], found)
+
+    def _task(self, one: Snapshot) -> SnapshotTask:
+        bench = replace(self.plan.bench.of(one.evaluations), model=one.run.model)
+        return SnapshotTask(one.run.folder, bench)
 
     def _results(self, one: Snapshot, found: dict[int, Scores]) -> Results:
         steps = one.run.recipe.snapshots

@@ -107,7 +107,7 @@ def run_of(plan: Plan, planned: Planned, key: str, kind: str = "trained") -> Run
         role=planned.role,
         estimand=plan.config.estimand,
         mixture=planned.mixture,
-        params=planned.run.model.build().layout.size,
+        params=planned.run.model.parameters,
         tokens=planned.tokens,
         seed=planned.run.recipe.seed,
     )
