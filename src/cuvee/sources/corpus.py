@@ -6,7 +6,6 @@ sources whatever an evaluation has, and divides the rest (``split.py``). It hold
 documents (about 150 bytes each), never their texts: ``Corpus.documents`` reads them again.
 """
 
-import hashlib
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
 from cuvee.sources.overlap_counts import OverlapCounts
 from cuvee.sources.permutation import UInt64Array
-from cuvee.sources.readers import SourceSpec, passed_over, read_source
+from cuvee.sources.readers import SourceSpec, passed_over, read_rows, read_source, token_files, token_source
 from cuvee.sources.shards import content_hash
 from cuvee.sources.split import EVAL, PartIndices, SplitOptions
 from cuvee.types import BoolArray, IntArray
@@ -93,8 +92,8 @@ def select_documents(spec: SourceSpec, rows: BoolArray) -> Iterator[Document]:
         SourceError: the source has another number of documents by now.
     """
     count = 0
-    for document in read_source(spec):
-        if count < len(rows) and rows[count]:
+    for document in read_rows(spec, rows):
+        if document is not None and count < len(rows) and rows[count]:
             yield document
         count += 1
     if count != len(rows):
@@ -142,6 +141,9 @@ def prepare(
     for spec in everything.values():  # a wrong path is refused before hours of reading
         for what in passed_over(spec):
             progress.message(f"{spec.name}: passed over {what}")
+        if token_files(spec):
+            for said in token_source(spec).said(spec.name):
+                progress.message(said)
 
     progress.stage("reading sources", len(everything), "sources")
     tables: dict[str, _Table] = {}
@@ -269,8 +271,7 @@ def _read(
             examples.append(str(error))
 
     for document in read_source(spec, note_broken):
-        data = document.text.encode()
-        digest = hashlib.sha256(data).digest()
+        digest = document.identity
         keep = False
         if not document.text.strip():
             empty += 1
@@ -282,7 +283,7 @@ def _read(
         else:
             seen[digest] = spec.name
             digests += digest
-            sizes.append(len(data))
+            sizes.append(len(document.text.encode()))
             keep = True
         kept.append(keep)
     table = np.frombuffer(bytes(digests), dtype=np.uint8).reshape(-1, 32)

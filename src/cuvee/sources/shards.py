@@ -192,13 +192,11 @@ def write_shard(
         digests, lengths, sizes = bytearray(), [], []
         with (temporary / _UNORDERED).open("wb") as stream:
             for block in _blocks(documents):
-                encoded = tokenizer.encode_batch([document.text for document in block])
-                for document, tokens in zip(block, encoded, strict=True):
-                    stream.write(np.array([*tokens, tokenizer.end_of_text], dtype=dtype).tobytes())
-                    data = document.text.encode()
-                    digests += hashlib.sha256(data).digest()
+                for document, tokens in zip(block, _encoded(block, tokenizer), strict=True):
+                    stream.write(_ended(tokens, tokenizer, dtype).tobytes())
+                    digests += document.identity
                     lengths.append(len(tokens) + 1)
-                    sizes.append(len(data))
+                    sizes.append(len(document.text.encode()))
                 if report is not None:
                     report(float(sum(sizes[-len(block) :])), f"{source} {part}")
         if not sizes:
@@ -290,6 +288,18 @@ def _finish(
         FILES: digests_of(folder, (_TOKENS, _OFFSETS, _BYTES)),
     }
     write_sealed(folder / "meta.json", meta)
+
+
+def _ended(tokens: AnyArray, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> AnyArray:
+    """A document with its end-of-text token; both are within the vocabulary."""
+    return np.append(tokens.astype(dtype), dtype.type(tokenizer.end_of_text))
+
+
+def _encoded(block: list[Document], tokenizer: Tokenizer) -> list[AnyArray]:
+    """The tokens of each document: its own where it has them."""
+    texts = [one.text for one in block if one.tokens is None]
+    made = iter(tokenizer.encode_batch(texts) if texts else [])
+    return [np.array(next(made), dtype=np.int64) if one.tokens is None else one.tokens for one in block]
 
 
 def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:

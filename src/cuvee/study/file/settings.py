@@ -66,7 +66,13 @@ class TextSettings(Settings):
 
     paths: tuple[Location, ...] = ()
     """Files, folders, glob patterns, or `hub:NAME/CONFIG:SPLIT`. Formats: .txt .md .jsonl .json (also
-    .gz .zst .bz2 .xz) and .parquet. READMEs and licences are skipped unless a path names them."""
+    .gz .zst .bz2 .xz) and .parquet. READMEs and licences are skipped unless a path names them. Tokens that
+    are there are read where they lie: .bin with .idx (Megatron), .npy (OLMo-core), .ds (datatrove), and
+    datasets saved to disk with a column `input_ids`; `tokenizer.folder` must be the tokenizer that made
+    them."""
+    format: Literal["megatron", "olmo", "datatrove", "arrow"] | None = None
+    """Format of files of tokens whose names do not say it (`olmo`: an array, documents end with end-of-text).
+    Default: by file type."""
     text_field: str = "text"
     """Field of a record that holds its text. Use dots for nested fields (`data.text`); chat messages are
     joined."""
