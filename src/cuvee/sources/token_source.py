@@ -89,19 +89,23 @@ class TokenSource:
         formats = ", ".join(sorted({one.format for one in self.files}))
         files = "1 file" if len(self.files) == 1 else f"{len(self.files)} files"
         yield f"{source}: tokens ({formats}), {files}, {self.documents:,} documents, {self.tokens:,} tokens"
+        yield from (f"{source}: {remark}" for remark in self.remarks)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """How its documents are known, where not by the text that they were made of."""
         if self.by_tokens:
-            yield (
-                f"{source}: of {self.encoded_otherwise} documents tried the tokenizer makes other tokens "
-                "than the "
-                "files hold; its documents are split and compared by their tokens, so not as their text "
-                "would be"
+            return (
+                f"of {self.encoded_otherwise} documents tried the tokenizer makes other tokens than the "
+                "files "
+                "hold; documents are split and compared by their tokens, so not as their text would be",
             )
-        elif not self.text.exact:
-            yield (
-                f"{source}: the tokenizer changes text, so its documents are split as the text that it "
-                "decodes, "
-                "which may differ from the text that was encoded"
+        if not self.text.exact:
+            return (
+                "the tokenizer changes text, so documents are split as the text that it decodes, which may "
+                "differ from the text that was encoded",
             )
+        return ()
 
 
 def format_of(path: Path, given: str | None) -> str | None:
