@@ -1,5 +1,6 @@
 """Sources that are tokens already lead to what their text leads to, byte for byte."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,13 @@ import numpy as np
 import pytest
 
 from cuvee.errors import BrokenRecord, ConfigError, SourceError
+from cuvee.mixture.mixture import Mixture
 from cuvee.sources.corpus import Corpus, prepare
 from cuvee.sources.readers import SourceSpec, passed_over, read_source
+from cuvee.sources.shards import TokenShard
 from cuvee.sources.split import SplitOptions
+from cuvee.sources.stream import MixedStream
+from cuvee.sources.token_file import TokenFile
 from cuvee.sources.tokenization import tokenize
 from cuvee.sources.tokenizer import Tokenizer, train_tokenizer
 from tests.sources.helpers import Recorder, Serial, write_lines
@@ -276,3 +281,77 @@ def test_saved_datasets_that_do_not_fit(tmp_path: Path, tokenizer: Tokenizer) ->
     refused(folder, tokenizer, "has empty cells", BrokenRecord)
     save({"input_ids": pa.array([[5] * 5000])}, "zstd")
     refused(folder, tokenizer, "is compressed inside", BrokenRecord)
+
+
+# --- shards that copy no token ----------------------------------------------------------------------
+
+
+def mapped(root: Path, folder: Path, tokenizer: Tokenizer) -> dict[tuple[str, str], TokenShard]:
+    return tokenize(prepared(source(folder, tokenizer)), tokenizer.folder, root, Serial())
+
+
+def test_training_text_is_not_copied(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = megatron(tmp_path / "m", ids(tokenizer), tokenizer.end_of_text, "<i4")
+    shards = mapped(tmp_path / "shards", folder, tokenizer)
+    for (_, part), shard in shards.items():
+        assert (shard.folder / "tokens.bin").exists() == (part == "eval")
+        copy = pickle.loads(pickle.dumps(shard))
+        np.testing.assert_array_equal(copy.tokens[:], shard.tokens[:])
+
+
+def test_what_is_mapped_is_read_like_an_array(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    found = mapped(tmp_path / "x", arrow(tmp_path / "a", ids(tokenizer), 0), tokenizer)["s", "seed"].tokens
+    array = np.asarray(found[:])
+    assert len(found) == len(array) and array.dtype == np.uint16
+    places = np.random.default_rng(0).integers(-len(array), len(array), (5, 7))
+    np.testing.assert_array_equal(found[places], array[places])
+    for part in (slice(3, 90), slice(-5, None), slice(10, 3), slice(0, 60, 7), slice(50, 9, -3), slice(0, 0)):
+        np.testing.assert_array_equal(found[part], array[part])
+
+
+def test_where_the_address_space_is_full_it_is_read_in_pieces(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = datatrove(tmp_path / "d", ids(tokenizer), tokenizer.end_of_text)
+    shards = mapped(tmp_path / "x", folder, tokenizer)
+    before = {pair: np.asarray(one.tokens[:]) for pair, one in shards.items()}
+    folder = folder.rename(tmp_path / "moved")
+    monkeypatch.setattr(TokenFile, "_mapped", None)
+    for pair, one in mapped(tmp_path / "x", folder, tokenizer).items():
+        np.testing.assert_array_equal(one.tokens[:], before[pair])
+
+
+def test_files_that_moved_are_mapped_anew_and_changed_ones_refused(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    folder = megatron(tmp_path / "m", ids(tokenizer), tokenizer.end_of_text)
+    one = mapped(tmp_path / "shards", folder, tokenizer)["s", "unit-0"]
+    folder = folder.rename(tmp_path / "moved")
+    with pytest.raises(SourceError, match=r"the tokens lie in .*text_document\.bin, which cannot be opened"):
+        TokenShard.open(one.folder)
+    again = mapped(tmp_path / "shards", folder, tokenizer)["s", "unit-0"]
+    assert again.folder == one.folder
+    (folder / "text_document.bin").write_bytes(bytes(4))
+    with pytest.raises(SourceError, match="which changed since"):
+        TokenShard.open(one.folder)
+
+
+def test_batches_of_mapped_tokens_are_those_of_a_copy(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = olmo(tmp_path / "o", ids(tokenizer), tokenizer.end_of_text)
+    text = prepared(source(write_lines(tmp_path / "text" / "a.jsonl", texts()), None))
+    both = (
+        mapped(tmp_path / "one", folder, tokenizer),
+        tokenize(text, tokenizer.folder, tmp_path / "two", Serial()),
+    )
+    for parts in (("unit-0",), ("unit-0", "unit-1", "seed")):
+        one, other = (
+            MixedStream(
+                {"s": [shards["s", part] for part in parts]},
+                Mixture.of({"s": 1.0}),
+                context_length=16,
+                batch_sequences=4,
+                seed=1,
+            )
+            for shards in both
+        )
+        np.testing.assert_array_equal(one.spans(0, 9), other.spans(0, 9))

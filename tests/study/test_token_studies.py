@@ -1,5 +1,6 @@
 """Studies of sources that are tokens already: the decision is that of their text, byte for byte."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from cuvee.study.plan.material import Material, prepare_material
 from tests.sources.token_writers import arrow, datatrove, megatron, olmo
 from tests.study.tiny_study import LANGUAGES, Listener, run, settings, texts, timeless, write_study
 
-WRITERS = dict(zip(LANGUAGES, (megatron, olmo, datatrove, arrow), strict=True))
+WRITERS: dict[str, Callable[..., Path]] = dict(
+    zip(LANGUAGES, (megatron, olmo, datatrove, arrow), strict=True)
+)
 TINY: dict[str, Any] = {
     "references": {"count": 4, "replicates": 0},
     "candidates": {"count": 6},

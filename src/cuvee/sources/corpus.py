@@ -20,9 +20,18 @@ from cuvee.progress import Progress, Silent
 from cuvee.sources.contamination import Contamination, OverlapCounter, sample_ngrams
 from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
+from cuvee.sources.mapped_shard import KeptDocuments
 from cuvee.sources.overlap_counts import OverlapCounts
 from cuvee.sources.permutation import UInt64Array
-from cuvee.sources.readers import SourceSpec, passed_over, read_rows, read_source, token_files, token_source
+from cuvee.sources.readers import (
+    SourceSpec,
+    nothing_but_tokens,
+    passed_over,
+    read_rows,
+    read_source,
+    token_files,
+    token_source,
+)
 from cuvee.sources.shards import content_hash
 from cuvee.sources.split import EVAL, PartIndices, SplitOptions
 from cuvee.types import BoolArray, IntArray
@@ -66,6 +75,13 @@ class Corpus:
         table = self._table(source)
         rows: BoolArray = table.assigned == list(table.parts).index(part)
         return rows
+
+    def kept(self, source: str, part: str) -> KeptDocuments | None:
+        """The documents of a part, where the source holds nothing but tokens."""
+        table = self._table(source)
+        if table.kept is None:
+            return None
+        return table.kept.select(self.rows(source, part)[table.kept.rows])
 
     def documents(self, source: str, part: str) -> Iterator[Document]:
         """Read the documents of a part again, in reading order.
@@ -156,7 +172,7 @@ def prepare(
             raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}{why}")
         for digest in reading.digests:
             claims.setdefault(digest.tobytes(), []).append(name)
-        tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,))
+        tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,), spec)
         reports[spec.name] = reading.report
         progress.advance(1, str(reading.report))
     seen: dict[bytes, str] = {}
@@ -174,7 +190,7 @@ def prepare(
         if selected and EVAL in split.parts:
             held = reading.digests[assigned == split.parts.index(EVAL)]
             held_out[spec.name] = {one.tobytes() for one in held}
-        tables[spec.name] = _Table.of(reading, assigned, split.parts)
+        tables[spec.name] = _Table.of(reading, assigned, split.parts, spec)
         reports[spec.name] = replace(reading.report, moved=moved)
         progress.advance(1, str(reports[spec.name]))
 
@@ -233,15 +249,19 @@ class _Table:
     assigned: PartIndices
     """Index of the part of each document read, int16 [read]; ``_DROPPED`` for none."""
 
+    kept: KeptDocuments | None = None
+    """What is kept, where the source holds nothing but tokens."""
+
     @staticmethod
-    def of(reading: _Reading, assigned: PartIndices, names: tuple[str, ...]) -> "_Table":
+    def of(reading: _Reading, assigned: PartIndices, names: tuple[str, ...], spec: SourceSpec) -> "_Table":
         parts = {
             name: _part_info(reading.digests[assigned == index], reading.sizes[assigned == index])
             for index, name in enumerate(names)
         }
         rows = np.full(len(reading.kept), _DROPPED, dtype=np.int16)
         rows[reading.kept] = assigned
-        return _Table(parts, rows)
+        kept = KeptDocuments(np.flatnonzero(reading.kept), reading.digests, reading.sizes)
+        return _Table(parts, rows, kept if nothing_but_tokens(spec) else None)
 
 
 def _part_info(digests: npt.NDArray[np.uint8], sizes: IntArray) -> PartInfo:

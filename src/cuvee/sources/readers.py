@@ -195,6 +195,12 @@ def token_files(spec: SourceSpec) -> bool:
     return any(isinstance(one, Path) and holds_tokens(one, spec) for one in source_files(spec))
 
 
+def nothing_but_tokens(spec: SourceSpec) -> bool:
+    """Whether all of a source is files of tokens, read to their end."""
+    files = source_files(spec)
+    return spec.max_bytes is None and all(isinstance(one, Path) and holds_tokens(one, spec) for one in files)
+
+
 def source_files(spec: SourceSpec) -> list[Path | str]:
     """The files of a source in reading order, each once; ``hub:`` addresses as they are.
 

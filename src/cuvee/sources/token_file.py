@@ -4,7 +4,6 @@ The file is memory-mapped. Where a limit on the address space forbids that (pool
 what is asked for is read piece by piece instead.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cuvee.errors import BrokenRecord
-from cuvee.types import AnyArray, IntArray
+from cuvee.types import AnyArray, BoolArray, IntArray
 
 BLOCK_TOKENS = 1 << 22
 """Tokens that are looked at at once."""
@@ -70,7 +69,9 @@ class TokenFile:
         if (mapped := self._mapped) is not None:
             return mapped[start : start + length]
         size = self.dtype.itemsize
-        data = os.pread(self._handle.fileno(), length * size, self.offset + start * size)
+        with self.path.open("rb", buffering=0) as stream:
+            stream.seek(self.offset + start * size)
+            data = stream.read(length * size)
         if len(data) < length * size:
             raise BrokenRecord(f"{self.path}: ends before token {start + length}; it became shorter")
         return np.frombuffer(data, self.dtype)
@@ -80,6 +81,17 @@ class TokenFile:
         tokens = self.read(int(self.starts[index]), int(self.lengths[index]))
         return tokens[:-1] if len(tokens) and int(tokens[-1]) == end_of_text else tokens
 
+    def ended(self, end_of_text: int) -> BoolArray:
+        """Which documents have an end-of-text token at their end, bool [D]."""
+        last = self.starts + self.lengths - 1
+        found = np.zeros(self.documents, dtype=np.bool_)
+        some = np.flatnonzero(self.lengths)
+        if (mapped := self._mapped) is not None:
+            found[some] = mapped[last[some]] == end_of_text
+        else:
+            found[some] = [int(self.read(int(last[one]), 1)[0]) == end_of_text for one in some]
+        return found
+
     @cached_property
     def _mapped(self) -> AnyArray | None:
         """All of it, mapped; None where the address space does not hold it."""
@@ -88,13 +100,8 @@ class TokenFile:
         except (OSError, MemoryError):
             return None
 
-    @cached_property
-    def _handle(self) -> Any:
-        return self.path.open("rb", buffering=0)
-
     def __getstate__(self) -> dict[str, Any]:
-        hidden = ("_mapped", "_handle")
-        return {name: value for name, value in vars(self).items() if name not in hidden}
+        return {name: value for name, value in vars(self).items() if name != "_mapped"}
 
 
 def blocks_of(path: Path, dtype: np.dtype[Any], offset: int = 0) -> Iterator[AnyArray]:
