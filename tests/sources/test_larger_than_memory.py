@@ -63,15 +63,16 @@ def write_tokenizer(folder: Path) -> None:
     letters = [chr(one) for one in lone] + [chr(256 + one) for one in range(256 - len(lone))]
     end = {"id": 256, "content": "<|endoftext|>", "special": True, "normalized": False}
     end |= {"single_word": False, "lstrip": False, "rstrip": False}
+    step = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    vocabulary = {one: place for place, one in enumerate(letters)}
     content = {
         "version": "1.0",
         "added_tokens": [end],
         "normalizer": None,
-        "pre_tokenizer": "
-        f"{"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        "pre_tokenizer": step,
         "post_processor": None,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
-        "model": {"type": "BPE", "vocab": {one: place for place, one in enumerate(letters)}, "merges": []},
+        "decoder": step,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
     }
     folder.mkdir(parents=True)
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
@@ -87,7 +88,8 @@ def write_sparse_pool(stem: Path) -> int:
     head = b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, 5, DOCUMENTS, DOCUMENTS + 1)
     lengths = np.full(DOCUMENTS, DOCUMENT_TOKENS, "<i4").tobytes()
     begins = (np.arange(DOCUMENTS, dtype="<i8") * DOCUMENT_TOKENS * WIDTH).tobytes()
-    stem.with_suffix(".idx").write_bytes(head + lengths + begins + np.arange(DOCUMENTS + 1, dtype="<i8").tobytes())
+    marks = np.arange(DOCUMENTS + 1, dtype="<i8").tobytes()
+    stem.with_suffix(".idx").write_bytes(head + lengths + begins + marks)
     return DOCUMENTS * DOCUMENT_TOKENS * WIDTH
 
 
