@@ -9,6 +9,7 @@ documents (about 150 bytes each), never their texts: ``Corpus.documents`` reads 
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cuvee.errors import BrokenRecord, ConfigError, EmptySource, SourceError
+from cuvee.hashing import digest_bytes
 from cuvee.progress import Progress, Silent
 from cuvee.sources.contamination import Contamination, OverlapCounter, sample_ngrams
 from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
 from cuvee.sources.mapped_shard import KeptDocuments
+from cuvee.sources.near_duplicates import NearDuplicates, NearFound, NearOptions, Readable
 from cuvee.sources.overlap_counts import OverlapCounts
 from cuvee.sources.permutation import UInt64Array
 from cuvee.sources.readers import (
@@ -126,6 +129,7 @@ def prepare(
     overlaps: Path | None = None,
     same_text: Mapping[str, Collection[str]] | None = None,
     selected: Collection[str] = (),
+    near: NearOptions | None = None,
 ) -> Corpus:
     """Read, clean and divide the sources of a study.
 
@@ -141,6 +145,7 @@ def prepare(
             whole.
         selected: sources that are chosen documents of those in ``same_text``. They have no held-out part, and
             what the others hold out is left out of them; of several selections each keeps its documents.
+        near: what is done about near-duplicates; None looks for none. Selections have none.
 
     Raises:
         ConfigError: names that are not unique or not known, or no held-out part where one is needed.
@@ -165,6 +170,7 @@ def prepare(
     tables: dict[str, _Table] = {}
     reports: dict[str, SourceReport] = {}
     claims: dict[bytes, list[str]] = {}  # hash of a document -> the evaluations that have it
+    resembling = NearDuplicates(near) if near is not None else None
     for name, spec in own.items():
         reading = _read(spec, seen={}, claims={})
         if not len(reading.digests):
@@ -174,6 +180,8 @@ def prepare(
             claims.setdefault(digest.tobytes(), []).append(name)
         tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,), spec)
         reports[spec.name] = reading.report
+        if resembling is not None:
+            resembling.pass_over(replace(reading.readable(spec), evaluation=True))
         progress.advance(1, str(reading.report))
     seen: dict[bytes, str] = {}
     held_out: dict[str, set[bytes]] = {}
@@ -185,6 +193,9 @@ def prepare(
             )
         else:
             reading = _read(spec, seen, claims, origins)
+            if resembling is not None:
+                found = resembling.pass_over(replace(reading.readable(spec), same_text=frozenset(origins)))
+                reading = reading.with_near(found, resembling.options.drop)
         split = splits[spec.name]
         assigned, moved = split.divide(spec.name, reading.digests, reading.report.shortage)
         if selected and EVAL in split.parts:
@@ -200,8 +211,10 @@ def prepare(
         contamination=_contamination(corpus, reports, progress, overlaps, same_text or {}),
     )
     for one in report.sources:
-        if one.broken or one.moved or one.duplicates:
+        if one.broken or one.moved or one.duplicates or one.near_duplicates:
             progress.message(str(one))
+        for example in one.near_examples:
+            progress.message(f"{one.source}: {example}")
     return replace(corpus, report=report)
 
 
@@ -237,6 +250,28 @@ class _Reading:
     """Bytes of each kept document, int64 [kept]."""
 
     report: SourceReport
+
+    def readable(self, spec: SourceSpec) -> Readable:
+        """Its kept documents, to be read again."""
+        content = digest_bytes(self.digests.tobytes())
+        return Readable(spec.name, content, partial(select_documents, spec, self.kept))
+
+    def with_near(self, found: NearFound, drop: bool) -> "_Reading":
+        """The same with what is known of near-duplicates, which are left out if they are to be dropped."""
+        report = replace(
+            self.report,
+            near_duplicates=len(found.rows),
+            near_duplicates_of=found.earlier,
+            near_examples=found.examples,
+            near_dropped=drop,
+        )
+        if not drop or not len(found.rows):
+            return replace(self, report=report)
+        stay = ~found.among(len(self.sizes))
+        kept = self.kept.copy()
+        kept[np.flatnonzero(self.kept)[~stay]] = False
+        digests, sizes = self.digests[stay], self.sizes[stay]
+        return _Reading(kept, digests, sizes, replace(report, kept=_part_info(digests, sizes)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -147,6 +147,17 @@ class EvaluationsSettings(Settings):
         return dict(self.__pydantic_extra__)
 
 
+class DuplicatesSettings(Settings):
+    """Documents that are in the sources more than once. Exact copies are always left out."""
+
+    near: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Look for near-duplicates, too, within and across sources: share of runs of five words in common from
+    which on two documents are the same (0.8, say), by MinHash. Needs the extra `dedup` and one more pass over
+    all text. Default: off."""
+    found: Literal["drop", "report"] = "drop"
+    """Leave the later of two near-duplicates out (drop), or only count and name it (report)."""
+
+
 class SplitSettings(Settings):
     """How documents are split, by the hash of their text. The remainder trains the pool."""
 

@@ -14,6 +14,7 @@ from cuvee.progress import Progress
 from cuvee.sources.contamination import overlap_sentence
 from cuvee.sources.corpus import Corpus, prepare
 from cuvee.sources.evaluation_set import HALVES, EvaluationSet, Half
+from cuvee.sources.near_duplicates import NearOptions
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.split import EVAL, SEED, SplitOptions, unit_part
@@ -104,7 +105,10 @@ def prepare_material(
     options = {name: _split_options(config, name) for name in config.sources}
     same_text = {name: config.same_text(name) for name in config.sources}
     selected = [name for name, source in config.sources.items() if source.selected_from]
-    corpus = prepare(specs, evaluations, options, progress, folder.overlaps, same_text, selected)
+    near = None
+    if config.duplicates.near is not None:
+        near = NearOptions(config.duplicates.near, config.duplicates.found == "drop", folder.overlaps)
+    corpus = prepare(specs, evaluations, options, progress, folder.overlaps, same_text, selected, near)
     for entry in corpus.report.contamination:
         if entry.exact_removed:
             progress.message(
