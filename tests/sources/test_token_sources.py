@@ -120,6 +120,18 @@ def test_documents_with_marks_of_another_tool_are_known_by_their_tokens(
     )
 
 
+@pytest.mark.parametrize(("rows", "torn"), [(1000, 0), (5, 1)])
+def test_documents_in_packed_rows_end_at_end_of_text(
+    tmp_path: Path, tokenizer: Tokenizer, rows: int, torn: int
+) -> None:
+    end = tokenizer.end_of_text
+    flat = [token for one in ids(tokenizer) for token in (*one, end)]
+    packed = [flat[first : first + 64] for first in range(0, len(flat), 64)]
+    found = [one.text for one in read_source(source(arrow(tmp_path, packed, end, rows=rows), tokenizer))]
+    assert "".join(found) == "".join(texts())
+    assert found == texts() if not torn else len(set(texts()) & set(found)) > 80
+
+
 # --- what can be wrong ------------------------------------------------------------------------------
 
 

@@ -4,9 +4,13 @@
     data-*.arrow                    Arrow streams (or files), memory-mapped: tokens are not copied
 
 Only pyarrow is needed. The tokens of a file are named by their place in it, so that shards can refer to them.
+Where all rows are of one length and documents end inside them, rows are packed: documents end at end-of-text
+tokens then, and where a batch of rows does.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +23,13 @@ from cuvee.types import IntArray
 
 NAME = "arrow"
 
+_LOOKED_AT = 64
+
 COLUMN = "input_ids"
 """The column with the tokens."""
 
 
-def open_arrow(path: Path) -> TokenFile:
+def open_arrow(path: Path, end_of_text: int) -> TokenFile:
     """Open a file of a saved dataset.
 
     Raises:
@@ -39,7 +45,33 @@ def open_arrow(path: Path) -> TokenFile:
         raise BrokenRecord(f"{path}: has no row")
     dtype = found[0][0]
     starts, lengths = (np.concatenate([one[place] for one in found]) for place in (1, 2))
-    return TokenFile(path, NAME, dtype, starts, lengths)
+    file = TokenFile(path, NAME, dtype, starts, lengths)
+    return _unpacked(file, end_of_text) if _is_packed(file, end_of_text) else file
+
+
+def _is_packed(file: TokenFile, end_of_text: int) -> bool:
+    """Whether rows hold several documents, by the first of them."""
+    if file.documents < 2 or (file.lengths[:-1] != file.lengths[0]).any():
+        return False
+    first = (
+        file.read(int(file.starts[row]), int(file.lengths[row]))
+        for row in range(min(file.documents, _LOOKED_AT))
+    )
+    return any((row[1:-1] == end_of_text).any() for row in first)
+
+
+def _unpacked(file: TokenFile, end_of_text: int) -> TokenFile:
+    """The documents inside packed rows."""
+    begins = file.starts[1:] != file.starts[:-1] + file.lengths[:-1]
+    edges = np.concatenate(([0], np.flatnonzero(begins) + 1, [file.documents]))
+    found = []
+    for first, last in pairwise(edges.tolist()):  # rows that lie one behind the other
+        start, stop = int(file.starts[first]), int(file.starts[last - 1] + file.lengths[last - 1])
+        ends = np.flatnonzero(file.read(start, stop - start) == end_of_text) + start + 1
+        ends = ends if len(ends) and ends[-1] == stop else np.append(ends, stop)
+        found.append((np.concatenate(([start], ends[:-1])), ends))
+    starts, ends = (np.concatenate([one[place] for one in found]) for place in (0, 1))
+    return replace(file, starts=starts, lengths=ends - starts)
 
 
 def _places(

@@ -137,7 +137,7 @@ class NearDuplicates:
     def pass_over(self, source: Readable) -> NearFound:
         """The near-duplicates of a source; its documents are compared with all that came before.
 
-        Cost: its text is read once, about 4 MB a second and core, unless what was found is kept; 4 kB of
+        Cost: its text is read once, about 8 MB a second and core, unless what was found is kept; 4 kB of
         memory a document.
 
         Raises:

@@ -34,7 +34,7 @@ FORMATS: dict[str, Opener] = {
     megatron_tokens.NAME: lambda path, _, __: megatron_tokens.open_megatron(path),
     separated_tokens.NAME: separated_tokens.open_separated,
     datatrove_tokens.NAME: datatrove_tokens.open_datatrove,
-    arrow_tokens.NAME: lambda path, _, __: arrow_tokens.open_arrow(path),
+    arrow_tokens.NAME: lambda path, end, _: arrow_tokens.open_arrow(path, end),
 }
 """How each format is opened: path, end-of-text token, vocabulary."""
 
