@@ -29,7 +29,7 @@ COLUMN = "input_ids"
 """The column with the tokens."""
 
 
-def open_arrow(path: Path, end_of_text: int) -> TokenFile:
+def open_arrow(path: Path, end_of_text: int, vocabulary: int) -> TokenFile:
     """Open a file of a saved dataset.
 
     Raises:

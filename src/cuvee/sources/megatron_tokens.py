@@ -41,8 +41,8 @@ class _Index:
     """First sequence of each document, and the end [M]."""
 
 
-def open_megatron(path: Path) -> TokenFile:
-    """Open NAME.bin by its index.
+def open_megatron(path: Path, end_of_text: int, vocabulary: int) -> TokenFile:
+    """Open NAME.bin by its index, which says all: the tokenizer is not asked.
 
     Raises:
         BrokenRecord: one of both is damaged, or they do not fit together.

@@ -20,7 +20,7 @@ from cuvee.sources.json_records import json_records, line_records
 from cuvee.sources.parquet_records import parquet_records
 from cuvee.sources.record import MOST_DOCUMENT_BYTES, RECORD_FACTOR, OnBroken, Record, text_of
 from cuvee.sources.source_files import files_of, passed_over_in_words
-from cuvee.sources.token_source import FORMATS, TokenSource, format_of, open_tokens
+from cuvee.sources.token_source import TOKEN_FORMATS, TokenSource, format_of, open_tokens
 from cuvee.sources.unpacked import UnreadableFile, in_words
 from cuvee.types import BoolArray
 
@@ -50,7 +50,7 @@ class SourceSpec:
     """Cut longer documents into pieces of at most so many characters, at paragraphs where possible."""
 
     format: str | None = None
-    """The format of files that hold tokens, where their names do not say it (``FORMATS``)."""
+    """The format of files that hold tokens, where their names do not say it (``TOKEN_FORMATS``)."""
 
     tokenizer: Path | None = None
     """Folder of the tokenizer that made the tokens, where files hold tokens."""
@@ -77,9 +77,10 @@ class SourceSpec:
             limit = getattr(self, field)
             if limit is not None and limit < 1:
                 raise ConfigError(f"{field} of source '{self.name}' must be at least 1; got {limit}")
-        if self.format is not None and self.format not in FORMATS:
+        if self.format is not None and self.format not in TOKEN_FORMATS:
             raise ConfigError(
-                f"format of source '{self.name}' must be one of {', '.join(FORMATS)}; got {self.format!r}"
+                f"format of source '{self.name}' must be one of {', '.join(TOKEN_FORMATS)}; "
+                f"got {self.format!r}"
             )
         if self.chunk_characters is not None and self.chunk_characters > self.document_bytes:
             raise ConfigError(

@@ -30,11 +30,11 @@ _MARKS = ("tokenizer", ".")
 
 Opener = Callable[[Path, int, int], TokenFile]
 
-FORMATS: dict[str, Opener] = {
-    megatron_tokens.NAME: lambda path, _, __: megatron_tokens.open_megatron(path),
+TOKEN_FORMATS: dict[str, Opener] = {
+    megatron_tokens.NAME: megatron_tokens.open_megatron,
     separated_tokens.NAME: separated_tokens.open_separated,
     datatrove_tokens.NAME: datatrove_tokens.open_datatrove,
-    arrow_tokens.NAME: lambda path, end, _: arrow_tokens.open_arrow(path, end),
+    arrow_tokens.NAME: arrow_tokens.open_arrow,
 }
 """How each format is opened: path, end-of-text token, vocabulary."""
 
@@ -145,7 +145,7 @@ def _opened(
         name = format_of(path, given)
         if name is None:
             raise ConfigError(f"source '{source}': {path} holds no tokens of a known format")
-        files.append(FORMATS[name](path, text.tokenizer.end_of_text, text.tokenizer.vocabulary_size))
+        files.append(TOKEN_FORMATS[name](path, text.tokenizer.end_of_text, text.tokenizer.vocabulary_size))
     whole = TokenSource(tuple(files), text, False, 0)
     otherwise = _tried(whole, source)
     return TokenSource(whole.files, text, otherwise > 0, otherwise)
