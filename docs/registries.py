@@ -22,7 +22,9 @@ from cuvee.laws import registry as laws
 from cuvee.merging import registry as mergers
 from cuvee.runs.formats import registry as formats
 from cuvee.search.methods import registry as methods
+from cuvee.sources.file_types import TOKEN_TYPES
 from cuvee.sources.readers import READERS
+from cuvee.sources.token_source import TOKEN_FORMATS, Opener
 from cuvee.valuation.methods import registry as valuers
 from cuvee.valuation.methods.registry import VALUERS
 
@@ -82,6 +84,12 @@ def _of_files() -> Iterator[str]:
         "`paths` of a source in a study file, and `cuvee init`; by the ending of a file.",
         ("ending", "what is read"),
         ((f"`{ending}`", _first_sentence(inspect.getdoc(read))) for ending, read in READERS.items()),
+    )
+    yield _section(
+        "Formats of tokens",
+        "`paths` of a source whose documents are tokens already, or `format` where names do not say it.",
+        ("format", "ending", "what is read"),
+        (_token_format(name, open_file) for name, open_file in TOKEN_FORMATS.items()),
     )
     yield _section(
         "Trainers",
@@ -187,6 +195,13 @@ def _section(title: str, text: str, columns: Cells, rows: Iterable[Cells]) -> st
 
 
 # --- words ------------------------------------------------------------------------------------------
+
+
+def _token_format(name: str, open_file: Opener) -> Cells:
+    module = inspect.getmodule(open_file)
+    assert module is not None
+    ending = next(ending for ending, format_ in TOKEN_TYPES.items() if format_ == name)
+    return f"`{name}`", f"`{ending}`", _first_sentence((inspect.getdoc(module) or "").partition("\n\n")[0])
 
 
 def _first_sentence(text: str | None) -> str:

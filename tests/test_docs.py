@@ -23,6 +23,7 @@ from cuvee.merging.registry import MERGERS
 from cuvee.runs.formats.registry import FORMATS
 from cuvee.search.methods.registry import SEARCH_METHODS
 from cuvee.sources.readers import READERS
+from cuvee.sources.token_source import TOKEN_FORMATS
 from cuvee.valuation.methods.registry import VALUERS
 from docs import registries
 from tests.test_fixtures import unpacked
@@ -157,6 +158,7 @@ def test_every_row_of_a_registry_has_its_line() -> None:
         SEARCH_METHODS,
         VALUERS,
         READERS,
+        TOKEN_FORMATS,
         EXPORTERS,
         [one.name for one in FORMATS],
         [one.name for one in CHECKS],

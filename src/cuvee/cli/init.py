@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from cuvee.study.start.inspection import FoundSource, Inspection
 
 
+TOKENIZER = "tokenizer"
+"""Folder of the data where a tokenizer is expected."""
+
+
 def init(
     folder: Annotated[
         Path, typer.Argument(help="Data folder: each sub-folder, or each file, becomes a source.")
@@ -77,7 +81,18 @@ def _study_folder(data: Path, out: Path | None) -> Path:
 def _remarks(found: "Inspection") -> list[str]:
     """What was passed over, joined or cut, a line each."""
     inside = [f"{source.name}: {remark}" for source in found for remark in source.remarks]
-    return inside + [f"no source: {what}" for what in found.passed_over]
+    return inside + [f"no source: {what}" for what in found.passed_over] + _tokenizer_remark(found)
+
+
+def _tokenizer_remark(found: "Inspection") -> list[str]:
+    """What to do where sources hold tokens and their tokenizer is not among the data."""
+    names = [source.name for source in found if source.formats]
+    if not names or found.tokenizer is not None:
+        return []
+    return [
+        f"{', '.join(names)}: tokens, and the tokenizer that made them is not here; name its folder in "
+        f"`tokenizer.folder`, or put its tokenizer.json into {TOKENIZER}/ of the data"
+    ]
 
 
 def _study(data: Path, folder: Path, found: "Inspection", effort: str) -> str:
@@ -86,7 +101,10 @@ def _study(data: Path, folder: Path, found: "Inspection", effort: str) -> str:
 
     way = Path(os.path.relpath(data.resolve(), folder.resolve()))
     sources = {source.name: _settings(source, str(way / source.path)) for source in found}
-    given = {"schema": 1, "name": data.absolute().name or "study", "effort": effort, "sources": sources}
+    name = data.absolute().name or "study"
+    given: dict[str, Any] = {"schema": 1, "name": name, "effort": effort, "sources": sources}
+    if any(source.formats for source in found):
+        given["tokenizer"] = {"folder": str(way / (found.tokenizer or TOKENIZER))}
     return commented_study(given, {source.name: source.note for source in found})
 
 

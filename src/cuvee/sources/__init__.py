@@ -1,5 +1,7 @@
 """Text: reading it, dividing it into parts, tokenizing it, and drawing mixtures of it.
 
+Sources may be tokens already (``token_source``); then shards refer to them (``mapped_shard``).
+
 The way of a document: ``readers`` -> ``corpus`` (cleaned and divided) -> ``tokenization`` (shards
 on disk) -> ``stream`` (training batches) or ``evaluation_set`` (fixed windows).
 """

@@ -78,19 +78,19 @@ def overlap_sentence(found: Contamination) -> str:
     )
 
 
-def ngram_hashes(texts: Sequence[str]) -> UInt64Array:
-    """The hashes of all n-grams that lie within one text, in order, uint64 [n].
+def ngram_hashes(texts: Sequence[str], length: int = NGRAM_WORDS) -> UInt64Array:
+    """The hashes of all n-grams of ``length`` words that lie within one text, in order, uint64 [n].
 
     Many texts at once cost much less than one by one.
     """
     # A line feed after each text, so that no word runs over from one into the next.
     encoded = [text.lower().encode() + b"\n" for text in texts]
     words, starts = _hash_words(b"".join(encoded))
-    count = len(words) - NGRAM_WORDS + 1
+    count = len(words) - length + 1
     if count <= 0:
         return np.empty(0, dtype=np.uint64)
     hashes = np.zeros(count, dtype=np.uint64)
-    for offset in range(NGRAM_WORDS):
+    for offset in range(length):
         hashes = hashes * np.uint64(_MULTIPLIER) + words[offset : offset + count]
     owner = np.searchsorted(np.cumsum([len(data) for data in encoded]), starts, side="right")
     return mix64(hashes[owner[:count] == owner[-count:]])

@@ -6,10 +6,10 @@ sources whatever an evaluation has, and divides the rest (``split.py``). It hold
 documents (about 150 bytes each), never their texts: ``Corpus.documents`` reads them again.
 """
 
-import hashlib
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,13 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from cuvee.errors import BrokenRecord, ConfigError, EmptySource, SourceError
+from cuvee.hashing import digest_bytes
 from cuvee.progress import Progress, Silent
 from cuvee.sources.contamination import Contamination, OverlapCounter, sample_ngrams
 from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
+from cuvee.sources.mapped_shard import KeptDocuments
+from cuvee.sources.near_duplicates import NearDuplicates, NearFound, NearOptions, Readable
 from cuvee.sources.overlap_counts import OverlapCounts
 from cuvee.sources.permutation import UInt64Array
-from cuvee.sources.readers import SourceSpec, passed_over, read_source
+from cuvee.sources.readers import (
+    SourceSpec,
+    nothing_but_tokens,
+    passed_over,
+    read_rows,
+    read_source,
+    token_files,
+    token_source,
+)
 from cuvee.sources.shards import content_hash
 from cuvee.sources.split import EVAL, PartIndices, SplitOptions
 from cuvee.types import BoolArray, IntArray
@@ -68,6 +79,13 @@ class Corpus:
         rows: BoolArray = table.assigned == list(table.parts).index(part)
         return rows
 
+    def kept(self, source: str, part: str) -> KeptDocuments | None:
+        """The documents of a part, where the source holds nothing but tokens."""
+        table = self._table(source)
+        if table.kept is None:
+            return None
+        return table.kept.select(self.rows(source, part)[table.kept.rows])
+
     def documents(self, source: str, part: str) -> Iterator[Document]:
         """Read the documents of a part again, in reading order.
 
@@ -93,8 +111,8 @@ def select_documents(spec: SourceSpec, rows: BoolArray) -> Iterator[Document]:
         SourceError: the source has another number of documents by now.
     """
     count = 0
-    for document in read_source(spec):
-        if count < len(rows) and rows[count]:
+    for document in read_rows(spec, rows):
+        if document is not None and count < len(rows) and rows[count]:
             yield document
         count += 1
     if count != len(rows):
@@ -111,6 +129,7 @@ def prepare(
     overlaps: Path | None = None,
     same_text: Mapping[str, Collection[str]] | None = None,
     selected: Collection[str] = (),
+    near: NearOptions | None = None,
 ) -> Corpus:
     """Read, clean and divide the sources of a study.
 
@@ -126,6 +145,7 @@ def prepare(
             whole.
         selected: sources that are chosen documents of those in ``same_text``. They have no held-out part, and
             what the others hold out is left out of them; of several selections each keeps its documents.
+        near: what is done about near-duplicates; None looks for none. Selections have none.
 
     Raises:
         ConfigError: names that are not unique or not known, or no held-out part where one is needed.
@@ -142,11 +162,15 @@ def prepare(
     for spec in everything.values():  # a wrong path is refused before hours of reading
         for what in passed_over(spec):
             progress.message(f"{spec.name}: passed over {what}")
+        if token_files(spec):
+            for said in token_source(spec).said(spec.name):
+                progress.message(said)
 
     progress.stage("reading sources", len(everything), "sources")
     tables: dict[str, _Table] = {}
     reports: dict[str, SourceReport] = {}
     claims: dict[bytes, list[str]] = {}  # hash of a document -> the evaluations that have it
+    resembling = NearDuplicates(near) if near is not None else None
     for name, spec in own.items():
         reading = _read(spec, seen={}, claims={})
         if not len(reading.digests):
@@ -154,8 +178,10 @@ def prepare(
             raise EmptySource(f"evaluation '{name}' has no document in {', '.join(spec.paths)}{why}")
         for digest in reading.digests:
             claims.setdefault(digest.tobytes(), []).append(name)
-        tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,))
+        tables[spec.name] = _Table.of(reading, np.zeros(len(reading.digests), dtype=np.int16), (EVAL,), spec)
         reports[spec.name] = reading.report
+        if resembling is not None:
+            resembling.pass_over(replace(reading.readable(spec), evaluation=True))
         progress.advance(1, str(reading.report))
     seen: dict[bytes, str] = {}
     held_out: dict[str, set[bytes]] = {}
@@ -167,12 +193,15 @@ def prepare(
             )
         else:
             reading = _read(spec, seen, claims, origins)
+            if resembling is not None:
+                found = resembling.pass_over(replace(reading.readable(spec), same_text=frozenset(origins)))
+                reading = reading.with_near(found, resembling.options.drop)
         split = splits[spec.name]
         assigned, moved = split.divide(spec.name, reading.digests, reading.report.shortage)
         if selected and EVAL in split.parts:
             held = reading.digests[assigned == split.parts.index(EVAL)]
             held_out[spec.name] = {one.tobytes() for one in held}
-        tables[spec.name] = _Table.of(reading, assigned, split.parts)
+        tables[spec.name] = _Table.of(reading, assigned, split.parts, spec)
         reports[spec.name] = replace(reading.report, moved=moved)
         progress.advance(1, str(reports[spec.name]))
 
@@ -182,8 +211,10 @@ def prepare(
         contamination=_contamination(corpus, reports, progress, overlaps, same_text or {}),
     )
     for one in report.sources:
-        if one.broken or one.moved or one.duplicates:
+        if one.broken or one.moved or one.duplicates or one.near_duplicates:
             progress.message(str(one))
+        for example in one.near_examples:
+            progress.message(f"{one.source}: {example}")
     return replace(corpus, report=report)
 
 
@@ -220,6 +251,28 @@ class _Reading:
 
     report: SourceReport
 
+    def readable(self, spec: SourceSpec) -> Readable:
+        """Its kept documents, to be read again."""
+        content = digest_bytes(self.digests.tobytes())
+        return Readable(spec.name, content, partial(select_documents, spec, self.kept))
+
+    def with_near(self, found: NearFound, drop: bool) -> "_Reading":
+        """The same with what is known of near-duplicates, which are left out if they are to be dropped."""
+        report = replace(
+            self.report,
+            near_duplicates=len(found.rows),
+            near_duplicates_of=found.earlier,
+            near_examples=found.examples,
+            near_dropped=drop,
+        )
+        if not drop or not len(found.rows):
+            return replace(self, report=report)
+        stay = ~found.among(len(self.sizes))
+        kept = self.kept.copy()
+        kept[np.flatnonzero(self.kept)[~stay]] = False
+        digests, sizes = self.digests[stay], self.sizes[stay]
+        return _Reading(kept, digests, sizes, replace(report, kept=_part_info(digests, sizes)))
+
 
 @dataclass(frozen=True, eq=False)
 class _Table:
@@ -231,15 +284,19 @@ class _Table:
     assigned: PartIndices
     """Index of the part of each document read, int16 [read]; ``_DROPPED`` for none."""
 
+    kept: KeptDocuments | None = None
+    """What is kept, where the source holds nothing but tokens."""
+
     @staticmethod
-    def of(reading: _Reading, assigned: PartIndices, names: tuple[str, ...]) -> "_Table":
+    def of(reading: _Reading, assigned: PartIndices, names: tuple[str, ...], spec: SourceSpec) -> "_Table":
         parts = {
             name: _part_info(reading.digests[assigned == index], reading.sizes[assigned == index])
             for index, name in enumerate(names)
         }
         rows = np.full(len(reading.kept), _DROPPED, dtype=np.int16)
         rows[reading.kept] = assigned
-        return _Table(parts, rows)
+        kept = KeptDocuments(np.flatnonzero(reading.kept), reading.digests, reading.sizes)
+        return _Table(parts, rows, kept if nothing_but_tokens(spec) else None)
 
 
 def _part_info(digests: npt.NDArray[np.uint8], sizes: IntArray) -> PartInfo:
@@ -269,8 +326,7 @@ def _read(
             examples.append(str(error))
 
     for document in read_source(spec, note_broken):
-        data = document.text.encode()
-        digest = hashlib.sha256(data).digest()
+        digest = document.identity
         keep = False
         if not document.text.strip():
             empty += 1
@@ -282,7 +338,7 @@ def _read(
         else:
             seen[digest] = spec.name
             digests += digest
-            sizes.append(len(data))
+            sizes.append(len(document.text.encode()))
             keep = True
         kept.append(keep)
     table = np.frombuffer(bytes(digests), dtype=np.uint8).reshape(-1, 32)

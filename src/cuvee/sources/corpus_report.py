@@ -51,6 +51,18 @@ class SourceReport:
     broken_examples: tuple[str, ...] = ()
     """What was wrong with the first of them."""
 
+    near_duplicates: int = 0
+    """Documents that nearly are those of this source or an earlier one, exact copies aside."""
+
+    near_duplicates_of: Mapping[str, int] = field(default_factory=dict)
+    """The same by the source that has the earlier one, itself included."""
+
+    near_examples: tuple[str, ...] = ()
+    """The first of them, and what they resemble."""
+
+    near_dropped: bool = False
+    """They were dropped, not only counted."""
+
     moved: int = 0
     """Documents that were moved to a part that would have been empty."""
 
@@ -65,13 +77,25 @@ class SourceReport:
             "copies of others of its own" if name == self.source else f"in source '{name}' already": count
             for name, count in self.duplicates_of.items()
         }
-        reasons = claimed | earlier | {"empty": self.empty}
+        resembling = self._near if self.near_dropped else {}
+        reasons = claimed | earlier | resembling | {"empty": self.empty}
         return tuple((count, what) for what, count in reasons.items() if count)
+
+    @property
+    def _near(self) -> dict[str, int]:
+        """Near-duplicates by where the earlier one is, in words."""
+        return {
+            "near-duplicates of others of its own"
+            if name == self.source
+            else f"near-duplicates of documents of '{name}'": count
+            for name, count in self.near_duplicates_of.items()
+        }
 
     @property
     def shortage(self) -> str:
         """Why hardly a document is left; empty where none was dropped."""
         read = self.kept.documents + self.empty + self.duplicates + self.contaminated + self.broken
+        read += self.near_duplicates if self.near_dropped else 0
         broken = f"broken ({'; '.join(self.broken_examples[:1])})"
         losses = [*self.losses, *([(self.broken, broken)] if self.broken else [])]
         if self.kept.documents or len(losses) != 1:
@@ -81,7 +105,9 @@ class SourceReport:
         return f"all its {read} documents are {what}" if read > 1 else f"its only document is {what}"
 
     def __str__(self) -> str:
-        more = _counted([*self.losses, (self.broken, "broken"), (self.moved, "moved to an empty part")])
+        near = [] if self.near_dropped else [(count, f"{what}, kept") for what, count in self._near.items()]
+        others = [*near, (self.broken, "broken"), (self.moved, "moved to an empty part")]
+        more = _counted([*self.losses, *others])
         return "; ".join([f"{self.source}: {self.kept.documents} documents, {self.kept.bytes} bytes", *more])
 
 

@@ -9,13 +9,20 @@ from pathlib import Path
 TEXT_TYPES = (".txt", ".md")
 """Suffixes of files that are one document each."""
 
-TYPES = (*TEXT_TYPES, ".jsonl", ".ndjson", ".json", ".parquet")
+TOKEN_TYPES = {".bin": "megatron", ".npy": "olmo", ".ds": "datatrove", ".arrow": "arrow"}
+"""Suffixes of files that hold tokens, and what their format is called."""
+
+TYPES = (*TEXT_TYPES, ".jsonl", ".ndjson", ".json", ".parquet", *TOKEN_TYPES)
 """Suffixes of all files that can be read."""
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 """Suffixes of compressed text and JSON, and what the compression is called."""
 
-KNOWN = f"{', '.join(TYPES)}, also with {', '.join(COMPRESSIONS)}"
+KNOWN = (
+    f"{', '.join(one for one in TYPES if one not in TOKEN_TYPES)}, also with {', '.join(COMPRESSIONS)}; "
+    "tokens: "
+    f".bin with .idx, .npy, .ds, .arrow"
+)
 """All types in words."""
 
 _OTHER_COMPRESSIONS = (".lz4", ".br", ".snappy", ".zip", ".7z", ".lzma", ".z", ".zstd")
@@ -42,7 +49,7 @@ def type_of(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in COMPRESSIONS:
         inner = Path(path.stem).suffix.lower()
-        return "" if inner == ".parquet" else inner
+        return "" if inner == ".parquet" or inner in TOKEN_TYPES else inner
     return suffix
 
 
@@ -63,6 +70,18 @@ def is_card(path: Path) -> bool:
     if kind in ("", *TEXT_TYPES) and _CARD.fullmatch(stem):
         return True
     return kind == ".json" and bool(_CARD.fullmatch(stem) or _SIDECAR.fullmatch(stem))
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file says where the documents of another one, which holds tokens, lie; or lies beside
+    such."""
+    name = path.name
+    if path.suffix == ".idx":
+        return path.with_suffix(".bin").is_file()
+    if name.endswith(".csv.gz"):
+        return path.with_name(f"{name.removesuffix('.csv.gz')}.npy").is_file()
+    stem, dot, _ = name.rpartition(".ds.")
+    return bool(dot) and path.with_name(f"{stem}.ds").is_file()
 
 
 def is_pointer(path: Path) -> bool:

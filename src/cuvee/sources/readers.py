@@ -20,7 +20,9 @@ from cuvee.sources.json_records import json_records, line_records
 from cuvee.sources.parquet_records import parquet_records
 from cuvee.sources.record import MOST_DOCUMENT_BYTES, RECORD_FACTOR, OnBroken, Record, text_of
 from cuvee.sources.source_files import files_of, passed_over_in_words
+from cuvee.sources.token_source import TOKEN_FORMATS, TokenSource, format_of, open_tokens
 from cuvee.sources.unpacked import UnreadableFile, in_words
+from cuvee.types import BoolArray
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class SourceSpec:
     chunk_characters: int | None = None
     """Cut longer documents into pieces of at most so many characters, at paragraphs where possible."""
 
+    format: str | None = None
+    """The format of files that hold tokens, where their names do not say it (``TOKEN_FORMATS``)."""
+
+    tokenizer: Path | None = None
+    """Folder of the tokenizer that made the tokens, where files hold tokens."""
+
     document_bytes: int = MOST_DOCUMENT_BYTES
     """A document of more bytes of text is refused, or left out as a broken one."""
 
@@ -69,6 +77,11 @@ class SourceSpec:
             limit = getattr(self, field)
             if limit is not None and limit < 1:
                 raise ConfigError(f"{field} of source '{self.name}' must be at least 1; got {limit}")
+        if self.format is not None and self.format not in TOKEN_FORMATS:
+            raise ConfigError(
+                f"format of source '{self.name}' must be one of {', '.join(TOKEN_FORMATS)}; "
+                f"got {self.format!r}"
+            )
         if self.chunk_characters is not None and self.chunk_characters > self.document_bytes:
             raise ConfigError(
                 f"chunk_characters of source '{self.name}' must be at most {self.document_bytes}, the limit "
@@ -100,9 +113,26 @@ def read_source(spec: SourceSpec, on_broken: OnBroken | None = None) -> Iterator
     Raises:
         MissingSource: a path does not exist, or a folder or pattern has no file that can be read.
         BrokenRecord: a record cannot be read and ``allow_broken`` is not set, or a file cannot be opened.
-        ConfigError: a file has a type that is not known.
+        ConfigError: a file has a type that is not known, or holds tokens and no tokenizer is declared.
     """
+    return (one for one in _read(spec, on_broken, None) if one is not None)
 
+
+def read_rows(spec: SourceSpec, rows: BoolArray) -> Iterator[Document | None]:
+    """The documents of a source of which some are wanted; None for another where it costs nothing to leave
+    it.
+
+    Args:
+        spec: the source.
+        rows: which of the documents that ``read_source`` gives are wanted, bool [read].
+
+    Raises:
+        See ``read_source``.
+    """
+    return _read(spec, None, rows)
+
+
+def _read(spec: SourceSpec, on_broken: OnBroken | None, rows: BoolArray | None) -> Iterator[Document | None]:
     def broken(error: BrokenRecord) -> None:
         if not spec.allow_broken:
             raise error
@@ -110,18 +140,66 @@ def read_source(spec: SourceSpec, on_broken: OnBroken | None = None) -> Iterator
             on_broken(error)
 
     options = ReadOptions(spec, broken)
-    total = 0
+    total = count = 0
+    documents: Iterable[Document | None]
     for place in source_files(spec):
         if isinstance(place, str):
             documents = read_hub(place, spec.name, spec.text_field, broken, spec.text_bytes)
+        elif holds_tokens(place, spec):
+            decoded_rows = rows[count:] if rows is not None and spec.max_bytes is None else None
+            documents = token_source(spec).of(place, spec.name, decoded_rows)
         else:
             documents = _reader_of(place, spec)(place, options)
         for document in documents:
+            if document is None:
+                count += 1
+                yield None
+                continue
             for piece in _pieces_of(document, spec.chunk_characters):
+                count += 1
                 total += len(piece.text.encode())
                 if spec.max_bytes is not None and total > spec.max_bytes:
                     return
                 yield piece
+
+
+def holds_tokens(path: Path, spec: SourceSpec) -> bool:
+    """Whether a file of a source holds tokens, not text."""
+    return format_of(path, spec.format) is not None
+
+
+def token_source(spec: SourceSpec) -> TokenSource:
+    """The files of a source that hold tokens, opened and tried; once a process.
+
+    Raises:
+        BrokenRecord: a file cannot be read.
+        ConfigError: their tokenizer is not declared, or the source is to be cut.
+        SourceError: another tokenizer made them.
+    """
+    files = tuple(one for one in source_files(spec) if isinstance(one, Path) and holds_tokens(one, spec))
+    if spec.tokenizer is None:
+        raise ConfigError(
+            f"source '{spec.name}': {files[0]} holds tokens; name the tokenizer that made them, for the "
+            "whole "
+            "study, as `tokenizer: {folder: ...}`"
+        )
+    if spec.chunk_characters is not None:
+        raise ConfigError(
+            f"source '{spec.name}': {files[0]} holds tokens, and only text can be cut; leave "
+            "chunk_characters out"
+        )
+    return open_tokens(files, spec.tokenizer, spec.format, spec.name)
+
+
+def token_files(spec: SourceSpec) -> bool:
+    """Whether any file of a source holds tokens."""
+    return any(isinstance(one, Path) and holds_tokens(one, spec) for one in source_files(spec))
+
+
+def nothing_but_tokens(spec: SourceSpec) -> bool:
+    """Whether all of a source is files of tokens, read to their end."""
+    files = source_files(spec)
+    return spec.max_bytes is None and all(isinstance(one, Path) and holds_tokens(one, spec) for one in files)
 
 
 def source_files(spec: SourceSpec) -> list[Path | str]:

@@ -10,6 +10,9 @@ A shard is a folder:
 Each document is its tokens followed by one end-of-text token. Documents lie in the order of their
 SHA-256, whatever the order in which they were read: the same text gives the same bytes however it
 is spread over files, and any prefix of the shard is a random sample of its documents.
+
+A shard of a source that holds tokens already may have none of its own: ``places.npy`` says where they lie
+(``mapped_shard.py``). What it gives is the same, to the byte.
 """
 
 import hashlib
@@ -25,13 +28,16 @@ from cuvee.errors import EmptySource, SourceError
 from cuvee.files import atomic_folder
 from cuvee.seal import FILES, damage, digests_of, unsealed, write_sealed
 from cuvee.sources.document import Document
+from cuvee.sources.mapped_tokens import MappedTokens, Tokens, opened
 from cuvee.sources.tokenizer import Tokenizer
-from cuvee.types import AnyArray, IntArray
+from cuvee.types import AnyArray, IntArray, Json
 
 FORMAT = 1
 """Raised whenever the bytes of a shard would change; part of every shard's key."""
 
 _TOKENS, _OFFSETS, _BYTES = "tokens.bin", "document_offsets.npy", "document_bytes.npy"
+PLACES, MAPPED = "places.npy", "tokens_in"
+"""Of a shard without tokens of its own: where they lie, and the key of ``meta.json`` that names the files."""
 _UNORDERED = "unordered.bin"
 _BLOCK_CHARACTERS = 1 << 20
 _BLOCK_DOCUMENTS = 4096
@@ -59,8 +65,8 @@ class TokenShard:
     end_of_text: int
     """The token that ends every document."""
 
-    tokens: AnyArray = field(repr=False)
-    """All tokens, uint16 or uint32 [n]."""
+    tokens: Tokens = field(repr=False)
+    """All tokens, uint16 or uint32, n of them."""
 
     document_offsets: IntArray = field(repr=False)
     """Where each document begins, int64 [D + 1]."""
@@ -78,9 +84,9 @@ class TokenShard:
         Raises:
             SourceError: one is.
         """
-        if not self.compared and int(self.tokens.max()) >= size:
+        if not self.compared and (largest := int(self.tokens[:].max())) >= size:
             raise SourceError(
-                f"{self.folder / _TOKENS} holds token {int(self.tokens.max())}, but the tokenizer has only "
+                f"{self.folder / _TOKENS} holds token {largest}, but the tokenizer has only "
                 f"{size}: it is damaged; remove the folder to have it made again"
             )
 
@@ -96,7 +102,10 @@ class TokenShard:
 
     def document(self, index: int) -> AnyArray:
         """The tokens of one document, its end-of-text included."""
-        return self.tokens[int(self.document_offsets[index]) : int(self.document_offsets[index + 1])]
+        found: AnyArray = self.tokens[
+            int(self.document_offsets[index]) : int(self.document_offsets[index + 1])
+        ]
+        return found
 
     @staticmethod
     def open(folder: Path) -> "TokenShard":
@@ -111,14 +120,13 @@ class TokenShard:
             if meta["format"] != FORMAT:
                 raise ValueError(f"it has format {meta['format']}, this version reads {FORMAT}")
             unsealed(meta)
-            tokens = np.memmap(folder / _TOKENS, dtype=np.dtype(meta["dtype"]), mode="r")
-            if len(tokens) != meta["tokens"]:
-                raise ValueError(f"tokens.bin has {len(tokens)} tokens, meta.json says {meta['tokens']}")
+            own = None if MAPPED in meta else _own(folder, meta)
             digests = meta.get(FILES, {})
-            if wrong := damage(folder, digests, (_TOKENS, _OFFSETS, _BYTES)):
+            if wrong := damage(folder, digests, (PLACES if MAPPED in meta else _TOKENS, _OFFSETS, _BYTES)):
                 raise ValueError(wrong)
             offsets = np.load(folder / _OFFSETS, mmap_mode="r")
             sizes = np.load(folder / _BYTES, mmap_mode="r")
+            tokens = own if own is not None else _mapped(folder, meta, offsets)
             if int(offsets[-1]) != len(tokens) or len(sizes) != len(offsets) - 1:
                 raise ValueError(f"its documents end at token {int(offsets[-1])} of {len(tokens)}")
             return TokenShard(
@@ -187,18 +195,16 @@ def write_shard(
     """
     if folder.exists():
         return TokenShard.open(folder)
-    dtype = _dtype(tokenizer)
+    dtype = shard_type(tokenizer)
     with atomic_folder(folder) as temporary:
         digests, lengths, sizes = bytearray(), [], []
         with (temporary / _UNORDERED).open("wb") as stream:
             for block in _blocks(documents):
-                encoded = tokenizer.encode_batch([document.text for document in block])
-                for document, tokens in zip(block, encoded, strict=True):
-                    stream.write(np.array([*tokens, tokenizer.end_of_text], dtype=dtype).tobytes())
-                    data = document.text.encode()
-                    digests += hashlib.sha256(data).digest()
+                for document, tokens in zip(block, _encoded(block, tokenizer), strict=True):
+                    stream.write(_ended(tokens, tokenizer, dtype).tobytes())
+                    digests += document.identity
                     lengths.append(len(tokens) + 1)
-                    sizes.append(len(data))
+                    sizes.append(len(document.text.encode()))
                 if report is not None:
                     report(float(sum(sizes[-len(block) :])), f"{source} {part}")
         if not sizes:
@@ -239,7 +245,7 @@ def copy_documents(
     """
     if folder.exists():
         return TokenShard.open(folder)
-    dtype = _dtype(tokenizer)
+    dtype = shard_type(tokenizer)
     with atomic_folder(folder) as temporary:
         digests, lengths, sizes = bytearray(), [], []
         with (temporary / _UNORDERED).open("wb") as stream:
@@ -256,7 +262,8 @@ def copy_documents(
     return TokenShard.open(folder)
 
 
-def _dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
+def shard_type(tokenizer: Tokenizer) -> np.dtype[Any]:
+    """The type of the tokens of a shard."""
     return np.dtype("<u2" if tokenizer.vocabulary_size <= 1 << 16 else "<u4")
 
 
@@ -270,26 +277,76 @@ def _finish(
     part: str,
 ) -> None:
     """Put the documents in order, and write what describes them."""
-    order, dtype = digest_order(digests), _dtype(tokenizer)
+    order, dtype = digest_order(digests), shard_type(tokenizer)
     _reorder(folder / _UNORDERED, folder / _TOKENS, dtype, lengths, order)
     (folder / _UNORDERED).unlink()
-    offsets = np.concatenate(([0], np.cumsum(lengths[order]))).astype(np.int64)
+    more = {"dtype": dtype.str}
+    write_description(folder, digests, lengths[order], sizes[order], tokenizer, (source, part), more)
+
+
+def write_description(
+    folder: Path,
+    digests: AnyArray,
+    lengths: IntArray,
+    sizes: IntArray,
+    tokenizer: Tokenizer,
+    place: tuple[str, str],
+    more: Json,
+) -> None:
+    """Write all of a shard but its tokens.
+
+    Args:
+        folder: where the tokens, or the places of them, lie already.
+        digests: identity of each document, in any order, uint8 [D, 32].
+        lengths: tokens of each document in the order of the shard, end-of-text included [D].
+        sizes: bytes of the text of each, in that order [D].
+        tokenizer: whose tokens they are.
+        place: names of source and part.
+        more: what else ``meta.json`` shall say.
+    """
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
     np.save(folder / _OFFSETS, offsets)
-    np.save(folder / _BYTES, sizes[order])
+    np.save(folder / _BYTES, sizes)
+    names = [name for name in (_TOKENS, PLACES, _OFFSETS, _BYTES) if (folder / name).is_file()]
     meta = {
         "format": FORMAT,
-        "source": source,
-        "part": part,
+        "source": place[0],
+        "part": place[1],
         "tokenizer_hash": tokenizer.hash,
         "content_hash": content_hash(digests),
         "end_of_text": tokenizer.end_of_text,
-        "dtype": dtype.str,
         "documents": len(sizes),
         "tokens": int(offsets[-1]),
         "bytes": int(sizes.sum()),
-        FILES: digests_of(folder, (_TOKENS, _OFFSETS, _BYTES)),
+        FILES: digests_of(folder, names),
+        **more,
     }
     write_sealed(folder / "meta.json", meta)
+
+
+def _own(folder: Path, meta: Json) -> AnyArray:
+    tokens = np.memmap(folder / _TOKENS, dtype=np.dtype(meta["dtype"]), mode="r")
+    if len(tokens) != meta["tokens"]:
+        raise ValueError(f"{_TOKENS} has {len(tokens)} tokens, meta.json says {meta['tokens']}")
+    return tokens
+
+
+def _mapped(folder: Path, meta: Json, offsets: IntArray) -> MappedTokens:
+    places = np.load(folder / PLACES)
+    files = tuple(opened(meta[MAPPED]))
+    return MappedTokens(files, places, np.asarray(offsets), meta["end_of_text"], np.dtype(meta["dtype"]))
+
+
+def _ended(tokens: AnyArray, tokenizer: Tokenizer, dtype: np.dtype[Any]) -> AnyArray:
+    """A document with its end-of-text token; both are within the vocabulary."""
+    return np.append(tokens.astype(dtype), dtype.type(tokenizer.end_of_text))
+
+
+def _encoded(block: list[Document], tokenizer: Tokenizer) -> list[AnyArray]:
+    """The tokens of each document: its own where it has them."""
+    texts = [one.text for one in block if one.tokens is None]
+    made = iter(tokenizer.encode_batch(texts) if texts else [])
+    return [np.array(next(made), dtype=np.int64) if one.tokens is None else one.tokens for one in block]
 
 
 def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:

@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from cuvee.errors import MissingSource
-from cuvee.sources.file_types import KNOWN, TYPES, ending_of, is_card, is_pointer, type_of
+from cuvee.sources.arrow_state import belongs
+from cuvee.sources.file_types import (
+    KNOWN,
+    TOKEN_TYPES,
+    TYPES,
+    ending_of,
+    is_card,
+    is_companion,
+    is_pointer,
+    type_of,
+)
+from cuvee.sources.separated_tokens import is_array_of_tokens
 
 Reason = Literal["card", "pointer", "empty", "unknown", "special", "hidden", "link"]
 
@@ -69,8 +80,12 @@ def files_of(path: str, source: str) -> FileList:
         MissingSource: there is nothing that can be read.
     """
     place = Path(path)
-    if place.is_file():
+    if place.is_file() and place.suffix != ".idx":
         return FileList((place,))
+    # Megatron calls its two files by what their names have in common.
+    stem = place.with_suffix("") if place.suffix == ".idx" else place
+    if Path(f"{stem}.idx").is_file() and Path(f"{stem}.bin").is_file():
+        return FileList((Path(f"{stem}.bin"),))
     if place.is_dir():
         found = files_in(place)
     else:
@@ -100,6 +115,8 @@ def _walk(folder: Path) -> Iterator[tuple[Path, Reason | None]]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from ((Path(place, name), "link") for name in folders if Path(place, name).is_symlink())
         for file in (Path(place, name) for name in names):
+            if is_companion(file):
+                continue
             if not file.name.startswith("."):
                 yield file, reason_to_pass_over(file)
             elif type_of(file) in TYPES:
@@ -108,7 +125,9 @@ def _walk(folder: Path) -> Iterator[tuple[Path, Reason | None]]:
 
 def _chosen(matches: Iterable[Path], explicit: bool) -> FileList:
     """The matches of a pattern; an explicit one names what would be a card."""
-    verdicts = [(file, reason_to_pass_over(file)) for file in matches if not file.is_dir()]
+    verdicts = [
+        (file, reason_to_pass_over(file)) for file in matches if not file.is_dir() and not is_companion(file)
+    ]
     # A file of unknown kind is refused in words when it is read: the pattern asks for it.
     read = {None, "unknown", "card"} if explicit else {None, "unknown"}
     return FileList(
@@ -127,7 +146,18 @@ def reason_to_pass_over(file: Path) -> Reason | None:
         return "unknown"
     if file.stat().st_size == 0:
         return "empty"
-    return "pointer" if is_pointer(file) else None
+    if is_pointer(file):
+        return "pointer"
+    return None if type_of(file) not in TOKEN_TYPES or _holds_tokens(file) else "unknown"
+
+
+def _holds_tokens(file: Path) -> bool:
+    """Whether a file with the name of one of tokens may be one; models and pictures have such names, too."""
+    if type_of(file) == ".bin":
+        return file.with_suffix(".idx").is_file()
+    if type_of(file) == ".npy":
+        return is_array_of_tokens(file)
+    return type_of(file) != ".arrow" or belongs(file)
 
 
 def _counted(reason: Reason, files: list[Path]) -> str:

@@ -22,9 +22,10 @@ from cuvee.errors import ConfigError, EmptySource, MissingSource, SourceError
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
 from cuvee.sources.interleave import Interleave
+from cuvee.sources.mapped_tokens import Tokens
 from cuvee.sources.permutation import UInt64Array, permute, subkeys
 from cuvee.sources.shards import TokenShard
-from cuvee.types import AnyArray, IntArray, Json
+from cuvee.types import IntArray, Json
 
 
 class MixedStream:
@@ -161,7 +162,7 @@ class _Windows:
             raise ConfigError(f"the fraction of source '{name}' must be in (0, 1]; got {fraction}")
         self.name = name
         self._length = context_length
-        self._arrays: list[AnyArray] = [shard.tokens for shard in shards]
+        self._arrays: list[Tokens] = [shard.tokens for shard in shards]
         self._starts = np.concatenate(([0], np.cumsum([len(tokens) for tokens in self._arrays])))
         tokens = int(self._starts[-1])
         self.total = (tokens - 1) // context_length
@@ -175,8 +176,9 @@ class _Windows:
 
     def read(self, windows: IntArray, spans: IntArray, rows: IntArray) -> None:
         """Copy the T + 1 tokens of each window into a row of ``spans``."""
-        if len(self._arrays) == 1:
-            spans[rows] = sliding_window_view(self._arrays[0], spans.shape[1])[windows * self._length]
+        only = self._arrays[0]
+        if len(self._arrays) == 1 and isinstance(only, np.ndarray):
+            spans[rows] = sliding_window_view(only, spans.shape[1])[windows * self._length]
             return
         for window, row in zip(windows.tolist(), rows.tolist(), strict=True):
             self._read_over_shards(window, spans[row])

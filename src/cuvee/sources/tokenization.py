@@ -4,7 +4,7 @@ One job makes one shard and reads its source once. Shards are keyed by what they
 those that exist are kept and a killed run goes on where it was.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.sources.corpus import Corpus, select_documents
 from cuvee.sources.corpus_report import PartInfo
-from cuvee.sources.readers import SourceSpec
+from cuvee.sources.mapped_shard import map_documents
+from cuvee.sources.readers import SourceSpec, token_source
 from cuvee.sources.shards import FORMAT, TokenShard, write_shard
+from cuvee.sources.split import EVAL
 from cuvee.sources.tokenizer import load_tokenizer, tokenizer_hash
 from cuvee.types import BoolArray
 
@@ -110,7 +112,8 @@ def tokenize(
     hash_ = tokenizer_hash(tokenizer_folder)
     wanted = list(only) if only is not None else [(s, part) for s in corpus.specs for part in corpus.parts(s)]
     folders = {(source, part): shard_folder(root, corpus, source, part, hash_) for source, part in wanted}
-    missing = [pair for pair, folder in folders.items() if not folder.exists()]
+    made = _of_tokens(corpus, tokenizer_folder, folders)
+    missing = [pair for pair, folder in folders.items() if pair not in made and not folder.exists()]
     # Largest first keeps all workers busy to the end.
     missing.sort(key=lambda pair: -corpus.part(*pair).bytes)
     tasks = [
@@ -128,8 +131,31 @@ def tokenize(
         progress.stage("tokenizing", sum(task.expected.bytes for task in tasks), "bytes")
         for _ in executor.map(write_part, tasks, lambda _, amount, note: progress.advance(amount, note)):
             pass
-    shards = {pair: TokenShard.open(folder) for pair, folder in folders.items()}
+    shards = {pair: made.get(pair) or TokenShard.open(folder) for pair, folder in folders.items()}
     vocabulary = load_tokenizer(tokenizer_folder).vocabulary_size
     for shard in shards.values():
         shard.check_vocabulary(vocabulary)
     return shards
+
+
+def _of_tokens(
+    corpus: Corpus, tokenizer_folder: Path, folders: Mapping[tuple[str, str], Path]
+) -> dict[tuple[str, str], TokenShard]:
+    """Shards of sources that hold nothing but tokens: nothing is tokenized, so no job is worth its start.
+
+    Training text is referred to. Evaluations are copied: they are small, and read token by token.
+    """
+    found = {}
+    for (source, part), folder in folders.items():
+        documents = corpus.kept(source, part)
+        if documents is None:
+            continue
+        spec, tokenizer = corpus.specs[source], load_tokenizer(tokenizer_folder)
+        if part == EVAL:
+            expected = corpus.part(source, part).content_hash
+            read = corpus.documents(source, part)
+            shard = write_shard(folder, read, tokenizer, source=source, part=part, expected=expected)
+        else:
+            shard = map_documents(folder, documents, token_source(spec), tokenizer, source, part)
+        found[source, part] = shard
+    return found

@@ -111,6 +111,22 @@ def tokenizer_hash(folder: Path) -> str:
     return digest(files)
 
 
+def same_tokens(one: Path, other: Path) -> bool:
+    """Whether two folders make the same tokens of a text; the end-of-text token aside, which a lone
+    ``tokenizer.json`` does not name.
+
+    Raises:
+        MissingSource: there is no tokenizer in a folder.
+    """
+    contents = []
+    for folder in (one, other):
+        _require(folder)
+        if not (folder / "tokenizer.json").is_file():
+            return tokenizer_hash(one) == tokenizer_hash(other)
+        contents.append(_read_json(folder / "tokenizer.json") | dict.fromkeys(_UNUSED))
+    return digest(contents[0]) == digest(contents[1])
+
+
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int, folder: Path) -> Tokenizer:
     """Train a byte-level BPE and write it as a Hugging Face tokenizer folder.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError, EmptySource
 from cuvee.hashing import digest, digest_bytes
+from cuvee.sources.mapped_tokens import Tokens
 from cuvee.sources.shards import TokenShard, copy_documents
 from cuvee.sources.tokenizer import Tokenizer
 from cuvee.types import AnyArray, BoolArray, IntArray
@@ -42,7 +43,7 @@ class DocumentTable:
     """First token in that shard [n]."""
     length: IntArray = field(repr=False)
     """Tokens [n], the end-of-text token not counted."""
-    tokens: tuple[AnyArray, ...] = field(repr=False)
+    tokens: tuple[Tokens, ...] = field(repr=False)
     """Tokens of each shard, uint16 or uint32."""
     content: tuple[str, ...]
     """Hash of the text of each shard."""
@@ -176,7 +177,8 @@ class DocumentTable:
     def document(self, row: int) -> AnyArray:
         """The tokens of one document, without its end-of-text token."""
         begin = int(self.start[row])
-        return self.tokens[int(self.shard[row])][begin : begin + int(self.length[row])]
+        found: AnyArray = self.tokens[int(self.shard[row])][begin : begin + int(self.length[row])]
+        return found
 
     def text(self, row: int) -> str:
         """The text of one document, as its tokens decode."""

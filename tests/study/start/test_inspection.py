@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from typer.testing import CliRunner
 from cuvee.cli.app import app
 from cuvee.errors import BrokenRecord, ConfigError, CuveeError, MissingSource
 from cuvee.sources.readers import SourceSpec, read_source
+from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.start.inspection import FoundSource, inspect
 from tests.sources.helpers import write_bytes
+from tests.sources.token_writers import arrow, datatrove, megatron, olmo
 
 CHAT = [{"role": "user", "content": "Why is it so?"}, {"role": "assistant", "content": "Because it is."}]
 
@@ -331,3 +334,49 @@ def test_errors_of_init_are_not_tracebacks(tmp_path: Path) -> None:
             for reads in (inspect, lambda path: list(read_source(SourceSpec("s", (str(path),))))):
                 with suppress(CuveeError):
                     reads(folder)
+
+
+# --- tokens that are there --------------------------------------------------------------------------
+
+
+def tokens_of(folder: Path) -> Path:
+    """A folder of tokens in four formats, and text."""
+    tokenizer = train_tokenizer([sentence(number) for number in range(40)], 300, folder / "tokenizer")
+    ids, end = tokenizer.encode_batch([sentence(number) for number in range(40)]), tokenizer.end_of_text
+    megatron(folder / "web", ids, end)
+    olmo(folder / "pages", ids, end)
+    datatrove(folder / "crawl", ids, end)
+    arrow(folder / "saved", ids, end)
+    (megatron(folder, ids, end) / "text_document.bin").rename(folder / "lone.bin")
+    (folder / "text_document.idx").rename(folder / "lone.idx")
+    lines(folder / "plain.jsonl", records(text=sentence))
+    return folder
+
+
+def test_folders_of_tokens_are_recognised(tmp_path: Path) -> None:
+    found = inspect(tokens_of(tmp_path / "data"))
+    assert found.tokenizer == "tokenizer" and not found.passed_over
+    assert {source.name: source.formats for source in found} == {
+        "crawl": ("datatrove",), "lone": ("megatron",), "pages": ("olmo",), "plain": (), "saved": ("arrow",),
+        "web": ("megatron",),
+    }  # fmt: skip
+    web = next(source for source in found if source.name == "web")
+    assert web.tokens is not None and web.note == f"1 file, {web.tokens:,} tokens (megatron)"
+
+
+def test_the_study_of_a_folder_of_tokens_names_their_tokenizer(tmp_path: Path) -> None:
+    data = tokens_of(tmp_path / "data")
+    done = CliRunner().invoke(app, ["init", str(data), "--out", str(tmp_path / "study")])
+    assert done.exit_code == 0, done.output
+    config = StudyConfig.load(tmp_path / "study")
+    assert config.tokenizer.folder is not None and config.tokenizer.folder.samefile(data / "tokenizer")
+    shutil.rmtree(data / "tokenizer")
+    done = CliRunner().invoke(app, ["init", str(data), "--out", str(tmp_path / "other")])
+    assert "the tokenizer that made them is not here" in " ".join(done.output.split())
+    named = StudyConfig.load(tmp_path / "other").tokenizer.folder
+    assert named is not None and named.parent.samefile(data) and named.name == "tokenizer"
+
+
+def test_one_dataset_saved_to_disk_is_one_source(tmp_path: Path) -> None:
+    source = one(arrow(tmp_path / "saved", [[1, 2]], 0))
+    assert (source.name, source.path, source.files, source.formats) == ("saved", ".", 1, ("arrow",))

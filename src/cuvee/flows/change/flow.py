@@ -21,7 +21,7 @@ from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.study_file import StudyFile
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.outlook import Outlook
-from cuvee.study.plan.material import prepare_material, source_spec
+from cuvee.study.plan.material import given_tokenizer, prepare_material, source_spec
 from cuvee.study.plan.mixtures import ReferenceMixture, intended_references, over_pool, region_of
 from cuvee.study.plan.numerics import Numerics
 from cuvee.study.runner import Runner
@@ -183,8 +183,9 @@ def _check_text(config: StudyConfig, change: Split, root: Path) -> None:
     def lies(path: str) -> str:
         return path if path.startswith("hub:") else str(root / Path(path).expanduser())
 
+    given = given_tokenizer(config)
     parts = [
-        source_spec(name, whole.model_copy(update={"paths": tuple(map(lies, paths))}))
+        source_spec(name, whole.model_copy(update={"paths": tuple(map(lies, paths))}), given)
         for name, paths in change.parts.items()
     ]
-    check_divided(source_spec(change.source, whole), parts)
+    check_divided(source_spec(change.source, whole, given), parts)

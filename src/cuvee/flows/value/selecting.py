@@ -3,7 +3,6 @@
 The text is read again from the sources, so that a document keeps its hash, and with it its part.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -183,7 +182,7 @@ def _texts(runner: Runner, source: str, part: str, shard: TokenShard) -> Iterato
     """Documents of a part with their places in its shard, in reading order; the source is read twice."""
     corpus = runner.plan.material.corpus
     digests = np.frombuffer(
-        b"".join(hashlib.sha256(one.text.encode()).digest() for one in corpus.documents(source, part)),
+        b"".join(one.identity for one in corpus.documents(source, part)),
         dtype=np.uint8,
     ).reshape(-1, 32)
     if len(digests) != shard.documents:

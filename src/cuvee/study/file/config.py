@@ -24,6 +24,7 @@ from cuvee.study.file.settings import (
     CandidatesSettings,
     CheckSettings,
     Count,
+    DuplicatesSettings,
     EvaluationSettings,
     EvaluationsSettings,
     LimitsSettings,
@@ -78,6 +79,8 @@ class StudyConfig(Settings):
     pool: tuple[str, ...] = ()
     """Sources that may enter the mixture. Default: all. Other sources only train the seed model; their
     held-out parts show how a mixture affects text outside it."""
+    duplicates: DuplicatesSettings = DuplicatesSettings()
+    """Documents that are in the sources more than once. Exact copies are always left out."""
     split: SplitSettings = SplitSettings()
     """How documents are split into training and evaluation parts."""
     tokenizer: TokenizerSettings
@@ -350,6 +353,8 @@ class StudyConfig(Settings):
             for key, default in (("accumulation", 1), ("optimizer", "adamw")):
                 if said[section][key] == default:
                     del said[section][key]
+        if self.duplicates == DuplicatesSettings():
+            del said["duplicates"]
         if self.order == OrderSettings(mixtures=ordered(self.effort, self.references.count)):
             del said["order"]
         return digest(said)

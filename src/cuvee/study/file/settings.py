@@ -66,7 +66,13 @@ class TextSettings(Settings):
 
     paths: tuple[Location, ...] = ()
     """Files, folders, glob patterns, or `hub:NAME/CONFIG:SPLIT`. Formats: .txt .md .jsonl .json (also
-    .gz .zst .bz2 .xz) and .parquet. READMEs and licences are skipped unless a path names them."""
+    .gz .zst .bz2 .xz) and .parquet. READMEs and licences are skipped unless a path names them. Tokens that
+    are there are read where they lie: .bin with .idx (Megatron), .npy (OLMo-core), .ds (datatrove), and
+    datasets saved to disk with a column `input_ids`; `tokenizer.folder` must be the tokenizer that made
+    them."""
+    format: Literal["megatron", "olmo", "datatrove", "arrow"] | None = None
+    """Format of files of tokens whose names do not say it (`olmo`: an array, documents end with end-of-text).
+    Default: by file type."""
     text_field: str = "text"
     """Field of a record that holds its text. Use dots for nested fields (`data.text`); chat messages are
     joined."""
@@ -139,6 +145,17 @@ class EvaluationsSettings(Settings):
     def named(self) -> dict[str, EvaluationSettings]:
         """The evaluations that the file lists, by name."""
         return dict(self.__pydantic_extra__)
+
+
+class DuplicatesSettings(Settings):
+    """Documents that are in the sources more than once. Exact copies are always left out."""
+
+    near: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Look for near-duplicates, too, within and across sources: share of runs of five words in common from
+    which on two documents are the same (0.8, say), by MinHash. Needs the extra `dedup` and one more pass over
+    all text. Default: off."""
+    found: Literal["drop", "report"] = "drop"
+    """Leave the later of two near-duplicates out (drop), or only count and name it (report)."""
 
 
 class SplitSettings(Settings):

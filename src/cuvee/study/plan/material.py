@@ -14,6 +14,7 @@ from cuvee.progress import Progress
 from cuvee.sources.contamination import overlap_sentence
 from cuvee.sources.corpus import Corpus, prepare
 from cuvee.sources.evaluation_set import HALVES, EvaluationSet, Half
+from cuvee.sources.near_duplicates import NearOptions
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.split import EVAL, SEED, SplitOptions, unit_part
@@ -95,15 +96,19 @@ def prepare_material(
     Raises:
         SourceError: text that cannot be used (see ``cuvee.sources``).
     """
-    specs = [source_spec(name, source) for name, source in config.sources.items()]
+    given = given_tokenizer(config)
+    specs = [source_spec(name, source, given) for name, source in config.sources.items()]
     evaluations: dict[str, str | SourceSpec] = {
-        name: one.source if one.source is not None else source_spec(f"{name} (evaluation)", one)
+        name: one.source if one.source is not None else source_spec(f"{name} (evaluation)", one, given)
         for name, one in config.evaluation_sets.items()
     }
     options = {name: _split_options(config, name) for name in config.sources}
     same_text = {name: config.same_text(name) for name in config.sources}
     selected = [name for name, source in config.sources.items() if source.selected_from]
-    corpus = prepare(specs, evaluations, options, progress, folder.overlaps, same_text, selected)
+    near = None
+    if config.duplicates.near is not None:
+        near = NearOptions(config.duplicates.near, config.duplicates.found == "drop", folder.overlaps)
+    corpus = prepare(specs, evaluations, options, progress, folder.overlaps, same_text, selected, near)
     for entry in corpus.report.contamination:
         if entry.exact_removed:
             progress.message(
@@ -146,20 +151,34 @@ def _evaluation_sets(
     )
 
 
-def source_spec(name: str, text: TextSettings) -> SourceSpec:
-    """How text of the study is read."""
+def given_tokenizer(config: StudyConfig) -> Path | None:
+    """The folder of a tokenizer that is not trained here: what all tokens that are there must be made
+    with."""
+    return config.tokenizer.folder or (config.model.folder if config.tokenizer.vocabulary is None else None)
+
+
+def source_spec(name: str, text: TextSettings, tokenizer: Path | None) -> SourceSpec:
+    """How text of the study is read.
+
+    Args:
+        name: of the source.
+        text: its settings.
+        tokenizer: what ``given_tokenizer`` gives.
+    """
     return SourceSpec(
         name=name,
         paths=text.paths,
         text_field=text.text_field,
         allow_broken=text.allow_broken,
         chunk_characters=text.chunk_characters,
+        format=text.format,
+        tokenizer=tokenizer,
     )
 
 
 def _tokenizer(config: StudyConfig, folder: StudyFolder, corpus: Corpus, progress: Progress) -> Path:
     """The folder of the tokenizer; trained on what the seed model sees where none is given."""
-    given = config.tokenizer.folder or (config.model.folder if config.tokenizer.vocabulary is None else None)
+    given = given_tokenizer(config)
     if given is not None:
         return given
     assert config.tokenizer.vocabulary is not None  # the configuration requires one of the two

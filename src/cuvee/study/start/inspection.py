@@ -11,10 +11,19 @@ from pathlib import Path
 
 from cuvee.errors import BrokenRecord, MissingSource
 from cuvee.sources.decoded import decoded
-from cuvee.sources.file_types import COMPRESSIONS, KNOWN, TEXT_TYPES, stem_of, type_of
+from cuvee.sources.file_types import (
+    COMPRESSIONS,
+    KNOWN,
+    TEXT_TYPES,
+    TOKEN_TYPES,
+    is_companion,
+    stem_of,
+    type_of,
+)
 from cuvee.sources.readers import SourceSpec, read_records, read_source
 from cuvee.sources.record import Record, leaves
 from cuvee.sources.source_files import FileList, Reason, files_in, passed_over_in_words, reason_to_pass_over
+from cuvee.sources.token_source import open_tokens
 from cuvee.sources.unpacked import UnreadableFile, expansion, in_words
 from cuvee.study.file.folder import CONFIG_NAME, GENERATED, GENERATED_FILES
 from cuvee.study.start.text_fields import text_field
@@ -50,18 +59,33 @@ class FoundSource:
     """The pieces that its documents must be cut into; None where they need not."""
     remarks: tuple[str, ...] = ()
     """What is left out of it, joined or cut; sentences without a stop."""
+    formats: tuple[str, ...] = ()
+    """Formats of its files that hold tokens."""
+    tokens: int | None = None
+    """In those files, as far as they were opened: for that their tokenizer must lie beside them."""
 
     @property
     def size(self) -> str:
         """How much text there is, in words."""
+        if self.formats and not self.text_bytes:
+            return self._tokens
         return f"{'about ' if self.estimated else ''}{_size(self.text_bytes)}"
 
     @property
     def note(self) -> str:
         """In a few words."""
         files = "1 file" if self.files == 1 else f"{self.files} files"
+        if self.formats:
+            text = f", {self.size} of text" if self.text_bytes else ""
+            return f"{files}{text}, {self._tokens}"
         sample = "1 document" if self.documents_sampled == 1 else f"{self.documents_sampled} documents"
         return f"{files}, {self.size} of text, {sample} sampled"
+
+    @property
+    def _tokens(self) -> str:
+        """Its tokens in words."""
+        many = _size(self.bytes) if self.tokens is None else f"{self.tokens:,}"
+        return f"{many} {'of ' if self.tokens is None else ''}tokens ({', '.join(self.formats)})"
 
 
 @dataclass(frozen=True)
@@ -72,6 +96,8 @@ class Inspection:
     """By name."""
     passed_over: tuple[str, ...]
     """What beside them is no source, counted and named."""
+    tokenizer: str | None = None
+    """Where a tokenizer lies, relative to the folder that was looked at, if sources hold tokens."""
 
     def __iter__(self) -> Iterator[FoundSource]:
         return iter(self.sources)
@@ -109,25 +135,42 @@ def inspect(folder: Path) -> Inspection:
         raise MissingSource(f"{folder}: no such folder")
     found: dict[str, FoundSource] = {}
     beside: list[tuple[Path, Reason]] = []
-    for entry in sorted(folder.iterdir()):
-        if _own(entry):
-            continue
+    tokenizer = _tokenizer(folder)
+    for entry in _entries(folder):
         inside = _inside(entry)
         if inside.files:
-            name = _free_name(entry.name if entry.is_dir() else stem_of(entry), found)
-            found[name] = _measured(name, entry.relative_to(folder), inside)
+            name = _free_name(entry.resolve().name if entry.is_dir() else stem_of(entry), found)
+            found[name] = _measured(name, entry.relative_to(folder), inside, tokenizer)
         else:
             _require_no_card(entry, inside)
             beside += inside.passed_over
     left_out = passed_over_in_words(beside)
     if not found:
         raise MissingSource(f"{folder}: no file of a known kind in it ({'; '.join((KNOWN, *left_out))})")
-    return Inspection(tuple(found.values()), left_out)
+    tokens = any(source.formats for source in found.values())
+    lies = str(tokenizer.relative_to(folder)) if tokens and tokenizer is not None else None
+    return Inspection(tuple(found.values()), left_out, lies)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What in a folder may be a source: all of it, if it is one dataset saved to disk."""
+    if (folder / "state.json").is_file() and any(folder.glob("*.arrow")):
+        return [folder]
+    return [one for one in sorted(folder.iterdir()) if not (_own(one) or is_companion(one))]
+
+
+def _tokenizer(folder: Path) -> Path | None:
+    """The folder of a tokenizer among the data; the first by name."""
+    places = (folder / "tokenizer", folder, *(one for one in sorted(folder.iterdir()) if one.is_dir()))
+    inner = (one / "tokenizer" for one in places[2:])
+    return next((one for one in (*places, *inner) if (one / "tokenizer.json").is_file()), None)
 
 
 def _own(entry: Path) -> bool:
-    """Hidden, or made by cuvee."""
+    """Hidden, a tokenizer, or made by cuvee."""
     if entry.is_dir():
+        if (entry / "tokenizer.json").is_file() and not files_in(entry).files:
+            return True
         return entry.name.startswith(".") or entry.name in GENERATED or (entry / CONFIG_NAME).is_file()
     if (entry.parent / CONFIG_NAME).is_file() and entry.name in GENERATED_FILES:
         return True
@@ -150,7 +193,29 @@ def _require_no_card(entry: Path, inside: FileList) -> None:
         )
 
 
-def _measured(name: str, path: Path, inside: FileList) -> FoundSource:
+def _measured(name: str, path: Path, inside: FileList, tokenizer: Path | None) -> FoundSource:
+    held = tuple(file for file in inside.files if type_of(file) in TOKEN_TYPES)
+    if held:
+        rest = replace(inside, files=tuple(file for file in inside.files if file not in held))
+        return _with_tokens(_measured_text(name, path, rest), held, tokenizer)
+    return _measured_text(name, path, inside)
+
+
+def _with_tokens(source: FoundSource, files: tuple[Path, ...], tokenizer: Path | None) -> FoundSource:
+    """The source with files that hold tokens; they are opened where their tokenizer is at hand."""
+    opened = open_tokens(files, tokenizer, None, source.name) if tokenizer is not None else None
+    said = opened.remarks if opened is not None else ()
+    return replace(
+        source,
+        files=source.files + len(files),
+        bytes=source.bytes + sum(file.stat().st_size for file in files),
+        formats=tuple(sorted({TOKEN_TYPES[type_of(file)] for file in files})),
+        tokens=opened.tokens if opened is not None else None,
+        remarks=(*source.remarks, *said),
+    )
+
+
+def _measured_text(name: str, path: Path, inside: FileList) -> FoundSource:
     files = inside.files
     on_disk = sum(file.stat().st_size for file in files)
     texts = [file for file in files if type_of(file) in TEXT_TYPES]
