@@ -142,8 +142,8 @@ def work_table(amounts: Amounts, places: Mapping[str, Path]) -> tuple[Table, Nam
         ("work", "before, CPU-s", "now, CPU-s", "now / before", "spread %", "same bytes"),
         tuple(rows),
         (
-            f"Before is commit {EARLIER}. {amounts.repeats} rounds after one that compiles; in each both have "
-            "a turn, side by side, and by turns the first. The ratio is the median over rounds of their "
+            f"Before is commit {EARLIER}. {amounts.repeats} rounds after one that compiles; in each both "
+            "have a turn, side by side, and by turns the first. The ratio is the median over rounds of their "
             "ratios, its spread half the distance of their quartiles. Seconds are of the processor, as the "
             "processes themselves say: others used the machine at the same time. Training: AdamW, clip 1, "
             f"{BATCH_TOKENS} tokens a step, vocabulary 4096. Merges and the ensemble: eight members. Where "
@@ -171,7 +171,7 @@ def study_table(amounts: Amounts, commands: Commands) -> tuple[Table, Named]:
         tuple(rows),
         (
             "One study file and one text: four sources, a model of 100,000 parameters, 32 positions, "
-            f"float32, eager, one worker; {amounts.study_repeats} rounds. Processor seconds of all processes. "
+            f"float32, eager, one worker; {amounts.study_repeats} rounds. Seconds are of all processes. "
             f"The work is not the same: {commands.models(BEFORE)} models were trained before and "
             f"{commands.models(NOW)} now, where the pick is checked; evaluations and intervals are others.",
         ),
