@@ -55,7 +55,7 @@ class Amounts:
     @classmethod
     def whole(cls) -> "Amounts":
         """What ``make bench-before`` measures."""
-        return cls((*_trainings(), *_merges(), *_ensembles()), repeats=9, study_repeats=3)
+        return cls((*_trainings(), *_merges(), *_ensembles()), repeats=7, study_repeats=3)
 
 
 def _trainings() -> Iterator[Work]:

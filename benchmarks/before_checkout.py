@@ -1,7 +1,7 @@
 """The cuvee of an earlier commit beside the present one: where it lies, and processes that run either.
 
 The earlier source is taken out of git into the work folder. A process finds the one or the other by
-``PYTHONPATH``, has one thread, and sees no GPU.
+``PYTHONPATH``, has the environment that the same cuvee gives its workers, and sees no GPU.
 """
 
 import json
@@ -25,7 +25,9 @@ EARLIER = "07f2d23"
 """Before the work on GPUs began."""
 BEFORE, NOW = "before", "now"
 WORKER = FOLDER / "before_worker.py"
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_SAY_ENVIRONMENT = (
+    "import json; from cuvee.execution.local import WORKER_ENVIRONMENT; print(json.dumps(WORKER_ENVIRONMENT))"
+)
 
 
 def sources(work: Path) -> dict[str, Path]:
@@ -49,8 +51,16 @@ def sources(work: Path) -> dict[str, Path]:
 
 
 def environment(source: Path) -> dict[str, str]:
-    """Of a process that runs the cuvee of a folder."""
-    return os.environ | _ONE_THREAD | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(source)}
+    """Of a process that runs the cuvee of a folder, with one thread and without GPUs."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(source)}
+
+
+def worker_environment(source: Path) -> dict[str, str]:
+    """The same with what that cuvee gives its workers."""
+    command = [sys.executable, "-c", _SAY_ENVIRONMENT]
+    done = subprocess.run(command, env=environment(source), check=True, capture_output=True)
+    said: dict[str, str] = json.loads(done.stdout)
+    return environment(source) | said
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ def worker(source: Path) -> Iterator[Worker]:
     """
     process = subprocess.Popen(
         [sys.executable, str(WORKER)],
-        env=environment(source),
+        env=worker_environment(source),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
