@@ -1,7 +1,8 @@
 """Whether anything is slower on a processor than at the commit before the work on GPUs began.
 
 The earlier cuvee and the present one are processes of their own, of one thread each. They are asked in turn
-to do the same work on the same tokens, and each says how much processor time its turn took.
+to do the same work on the same tokens, and each says how much processor time its turn took. The tables are
+written after each piece of work, so that what breaks off leaves what it has.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ import numpy as np
 from benchmarks.before_checkout import BEFORE, EARLIER, NOW, ROOT, Worker, sources, worker
 from benchmarks.before_study import COMMANDS, Commands
 from benchmarks.harness import FOLDER, Cell, Contender, Table, Timing, measure, write
+from cuvee.models.llama import KERNELS
 from cuvee.types import FloatArray
 
 WORK = ROOT / ".bench" / "before"
@@ -35,11 +37,14 @@ class Work:
     windows: int = 0
     """Evaluation windows of that length; 0 where nothing is scored."""
     batch_tokens: int = BATCH_TOKENS
+    kernels: int = 0
+    """Version of what computes (``models/llama.py``); before there was but one."""
 
     @property
     def title(self) -> str:
         """For a row of the table."""
         how = f"{self.dtype}, {'compiled' if self.compiled else 'eager'}"
+        how += ", as new studies" if self.kernels else ""
         scored = f", {self.windows * self.length:,} tokens" if self.windows else ""
         return f"{self.kind}, {self.parameters / 1e6:g}M, {self.length} positions{scored}, {how}"
 
@@ -55,28 +60,30 @@ class Amounts:
     @classmethod
     def whole(cls) -> "Amounts":
         """What ``make bench-before`` measures."""
-        return cls((*_trainings(), *_merges(), *_ensembles()), repeats=7, study_repeats=3)
+        return cls((*_compiled(), *_others()), repeats=5, study_repeats=2)
 
 
-def _trainings() -> Iterator[Work]:
+def _compiled() -> Iterator[Work]:
+    """The same bytes as before, and what a study does that begins now."""
     million = 1_000_000
+    for kernels in (0, KERNELS):
+        for length in (128, 256):
+            for parameters, steps in ((million, 8), (3 * million, 4), (10 * million, 2)):
+                yield Work("training", parameters, steps, "bfloat16", True, length, kernels=kernels)
+        for windows, merges in ((16, 12), (64, 4)):
+            yield Work("merges", million, merges, "bfloat16", True, windows=windows, kernels=kernels)
+
+
+def _others() -> Iterator[Work]:
+    million = 1_000_000
+    yield Work("ensemble", million, 10_000, "bfloat16", False, windows=64)
+    yield Work("training", million, 6, "bfloat16", False)
+    yield Work("merges", million, 8, "bfloat16", False, windows=16)
+    yield Work("merges", million, 6, "float32", True, windows=16)
+    yield Work("training", million, 3, "float32", False)
     for length in (128, 256):
-        for parameters, steps in ((million, 12), (3 * million, 6), (10 * million, 3)):
-            yield Work("training", parameters, steps, "bfloat16", True, length)
-        for parameters, steps in ((million, 6), (3 * million, 3), (10 * million, 1)):
+        for parameters, steps in ((million, 3), (3 * million, 2), (10 * million, 1)):
             yield Work("training", parameters, steps, "float32", True, length)
-    for dtype in ("bfloat16", "float32"):
-        yield Work("training", million, 6, dtype, False)
-
-
-def _merges() -> Iterator[Work]:
-    for windows, merges in ((16, 24), (64, 8)):
-        for dtype, compiled in (("bfloat16", True), ("bfloat16", False), ("float32", True)):
-            yield Work("merges", 1_000_000, merges, dtype, compiled, windows=windows)
-
-
-def _ensembles() -> Iterator[Work]:
-    yield Work("ensemble", 1_000_000, 10_000, "bfloat16", False, windows=64)
 
 
 @dataclass(frozen=True)
@@ -124,74 +131,88 @@ class Turns:
         self.digests[name].add(digest)
 
 
-Named = dict[str, list[Timing]]
+@dataclass
+class Found:
+    """What was measured so far."""
 
+    amounts: Amounts
+    commands: Commands
+    folder: Path
+    rows: list[tuple[Cell, ...]] = field(default_factory=list)
+    study: list[tuple[Cell, ...]] = field(default_factory=list)
+    timings: dict[str, list[Timing]] = field(default_factory=dict)
 
-def work_table(amounts: Amounts, places: Mapping[str, Path]) -> tuple[Table, Named]:
-    """All pieces of work."""
-    rows: list[tuple[Cell, ...]] = []
-    timings: Named = {}
-    with ExitStack() as stack:
-        turns = Turns({name: stack.enter_context(worker(place)) for name, place in places.items()})
-        for work in amounts.works:
-            found = turns.compared(work, amounts.repeats)
-            rows.append((work.title, *found.cells, "yes" if turns.same_bytes else "no"))
-            timings[work.title] = [found.before, found.now]
-    table = Table(
-        "The same work, one thread",
-        ("work", "before, CPU-s", "now, CPU-s", "now / before", "spread %", "same bytes"),
-        tuple(rows),
-        (
-            f"Before is commit {EARLIER}. {amounts.repeats} rounds after one that compiles; in each both "
-            "have a turn, side by side, and by turns the first. The ratio is the median over rounds of their "
-            "ratios, its spread half the distance of their quartiles. Seconds are of the processor, as the "
-            "processes themselves say: others used the machine at the same time. Training: AdamW, clip 1, "
-            f"{BATCH_TOKENS} tokens a step, vocabulary 4096. Merges and the ensemble: eight members. Where "
-            "bytes differ, batches of evaluation windows have another size than before.",
-        ),
-    )
-    return table, timings
+    def compare(self, turns: Turns, work: Work) -> None:
+        """Measure a piece of work in both."""
+        found = turns.compared(work, self.amounts.repeats)
+        self.rows.append((work.title, *found.cells, "yes" if turns.same_bytes else "no"))
+        self.timings[work.title] = [found.before, found.now]
+        self.write()
 
+    def command(self, title: str) -> None:
+        """Measure a command on the small study."""
+        before, now = self.commands.timed(title, self.amounts.study_repeats)
+        wall = [float(np.median(self.commands.wall[f"{title} {version}"])) for version in (BEFORE, NOW)]
+        self.study.append((f"`cuvee {title}`", *Compared(before, now).cells, *wall))
+        self.timings[f"cuvee {title}"] = [before, now]
+        self.write()
 
-def study_table(amounts: Amounts, commands: Commands) -> tuple[Table, Named]:
-    """The command line on a small study."""
-    rows: list[tuple[Cell, ...]] = []
-    timings: Named = {}
-    for title in COMMANDS:
-        before, now = commands.timed(title, amounts.study_repeats)
-        wall = [float(np.median(commands.wall[f"{title} {version}"])) for version in (BEFORE, NOW)]
-        rows.append((f"`cuvee {title}`", *Compared(before, now).cells, *wall))
-        timings[f"cuvee {title}"] = [before, now]
-    table = Table(
-        "A whole small study",
-        (
-            "command", "before, CPU-s", "now, CPU-s", "now / before", "spread %", "before, wall s",
-            "now, wall s",
-        ),
-        tuple(rows),
-        (
-            "One study file and one text: four sources, a model of 100,000 parameters, 32 positions, "
-            f"float32, eager, one worker; {amounts.study_repeats} rounds. Seconds are of all processes. "
-            f"The work is not the same: {commands.models(BEFORE)} models were trained before and "
-            f"{commands.models(NOW)} now, where the pick is checked; evaluations and intervals are others.",
-        ),
-    )  # fmt: skip
-    return table, timings
+    def write(self) -> None:
+        """Both files, with all that there is."""
+        write(
+            "before",
+            f"Is anything slower on a processor than at commit {EARLIER}, before the work on GPUs?",
+            [self._works(), *([self._commands()] if self.study else [])],
+            timings=self.timings,
+            folder=self.folder,
+        )
+
+    def _works(self) -> Table:
+        return Table(
+            "The same work, one thread",
+            ("work", "before, CPU-s", "now, CPU-s", "now / before", "spread %", "same bytes"),
+            tuple(self.rows),
+            (
+                f"Before is commit {EARLIER}. {self.amounts.repeats} rounds after one that compiles; in each "
+                "both have a turn, side by side, and by turns the first. The ratio is the median over rounds "
+                "of their ratios, its spread half the distance of their quartiles. Seconds are of the "
+                "processor, as the processes themselves say: others used the machine at the same time. Each "
+                "has the environment that its version gives to workers.",
+                f"Training: AdamW, clip 1, {BATCH_TOKENS} tokens a step, vocabulary 4096. Merges and the "
+                "ensemble: eight members. Bytes differ in rows of new studies, which compute by another "
+                "version, and where batches of evaluation windows have another size than before.",
+            ),
+        )
+
+    def _commands(self) -> Table:
+        models = {version: self.commands.models(version) for version in (BEFORE, NOW)}
+        return Table(
+            "A whole small study",
+            (
+                "command", "before, CPU-s", "now, CPU-s", "now / before", "spread %", "before, wall s",
+                "now, wall s",
+            ),
+            tuple(self.study),
+            (
+                "One study file and one text: four sources, a model of 100,000 parameters, 32 positions, "
+                f"float32, eager, one worker; {self.amounts.study_repeats} rounds. Seconds are of all "
+                f"processes. The work is not the same: {models[BEFORE]} models were trained before and "
+                f"{models[NOW]} now, where the pick is checked; evaluations and intervals are others.",
+            ),
+        )  # fmt: skip
 
 
 def main(amounts: Amounts | None = None, work: Path = WORK, folder: Path = FOLDER) -> None:
     """Measure all and write the tables."""
     amounts = amounts or Amounts.whole()
     places = sources(work)
-    works, timings = work_table(amounts, places)
-    study, study_timings = study_table(amounts, Commands(places, work))
-    write(
-        "before",
-        f"Is anything slower on a processor than at commit {EARLIER}, before the work on GPUs?",
-        [works, study],
-        timings=timings | study_timings,
-        folder=folder,
-    )
+    found = Found(amounts, Commands(places, work), folder)
+    with ExitStack() as stack:
+        turns = Turns({name: stack.enter_context(worker(place)) for name, place in places.items()})
+        for one in amounts.works:
+            found.compare(turns, one)
+    for title in COMMANDS:
+        found.command(title)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,9 @@ def llama(words: Words) -> Llama:
     """The model of a work."""
     torch.compiler.reset()  # each shape is compiled alone, as in a study
     config = ModelConfig.for_parameters(words["parameters"], VOCABULARY, words["length"])
-    return Llama(config, DTYPES[words["dtype"]], words["compiled"])
+    call: Callable[..., Llama] = Llama
+    version = {"kernels": words["kernels"]} if "kernels" in inspect.signature(call).parameters else {}
+    return call(config, DTYPES[words["dtype"]], words["compiled"], **version)
 
 
 def blend(words: Words) -> tuple[Evaluator, FlatPool]:

@@ -28,7 +28,7 @@ from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.models.config import ModelConfig
-from cuvee.models.llama import Llama
+from cuvee.models.llama import KERNELS, Llama
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.plan.numerics import COMPILE_FROM_FLOPS, Numerics
@@ -113,7 +113,7 @@ def training(config: ModelConfig, dtype: str, steps: int, repeats: int) -> list[
             plain.step(torch.from_numpy(inputs), torch.from_numpy(targets))
 
     def ours(compiled: bool) -> Callable[[], TrainingState]:
-        model = Llama(config, DTYPES[dtype], compiled)
+        model = Llama(config, DTYPES[dtype], compiled, kernels=KERNELS)
         return lambda: train(model, TrainingState.fresh(start), batches, recipe, key="speed")
 
     contenders = [
@@ -204,7 +204,7 @@ class Blend:
 
     def evaluator(self, dtype: str, compiled: bool) -> Evaluator:
         """Scores in one type; one object compiles once."""
-        return Evaluator.of(Llama(self.config, DTYPES[dtype], compiled), [self.windows])
+        return Evaluator.of(Llama(self.config, DTYPES[dtype], compiled, kernels=KERNELS), [self.windows])
 
 
 def subset_weights() -> FloatArray:
