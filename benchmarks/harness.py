@@ -22,6 +22,7 @@ from cuvee.files import write_json, write_text
 from cuvee.types import Json
 
 FOLDER = Path(__file__).parent
+_WRITTEN_HERE = (":(exclude)*.md", ":(exclude)results")
 PACKAGES = ("torch", "transformers", "numpy", "scipy", "pyarrow")
 
 Cell = str | int | float | None
@@ -246,10 +247,11 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    """The commit, with ``+`` where files differ from it; None outside a git checkout."""
+    """The commit, with ``+`` where files that ``write`` does not make differ; None outside a git checkout."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
-        return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *_WRITTEN_HERE)
+        return commit + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -1,6 +1,7 @@
 """How fast a pool is trained and its merges are scored, beside the plain Hugging Face way.
 
-One process of one thread; the clock is processor time. Contenders take turns on the same tokens.
+One process of one thread in the environment of a study's workers; the clock is processor time. Contenders
+take turns on the same tokens.
 """
 
 import os
@@ -22,11 +23,12 @@ from benchmarks.harness import FOLDER, Contender, Table, Timing, measure, write
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scoring import score_merges
+from cuvee.execution.local import WORKER_ENVIRONMENT
 from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
 from cuvee.models.config import ModelConfig
-from cuvee.models.llama import Llama
+from cuvee.models.llama import KERNELS, Llama
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.plan.numerics import COMPILE_FROM_FLOPS, Numerics
@@ -38,7 +40,6 @@ from cuvee.types import FloatArray, IntArray
 VOCABULARY = 4096
 BATCH_TOKENS = 2048
 MEMBERS = 8
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PEAK_SHAPES = ((1024, 1024, 1024), (2048, 256, 1024), (4096, 384, 1024))
 """Rows, inputs and outputs of products as large as those of the largest model here, and larger."""
@@ -112,7 +113,7 @@ def training(config: ModelConfig, dtype: str, steps: int, repeats: int) -> list[
             plain.step(torch.from_numpy(inputs), torch.from_numpy(targets))
 
     def ours(compiled: bool) -> Callable[[], TrainingState]:
-        model = Llama(config, DTYPES[dtype], compiled)
+        model = Llama(config, DTYPES[dtype], compiled, kernels=KERNELS)
         return lambda: train(model, TrainingState.fresh(start), batches, recipe, key="speed")
 
     contenders = [
@@ -203,7 +204,7 @@ class Blend:
 
     def evaluator(self, dtype: str, compiled: bool) -> Evaluator:
         """Scores in one type; one object compiles once."""
-        return Evaluator.of(Llama(self.config, DTYPES[dtype], compiled), [self.windows])
+        return Evaluator.of(Llama(self.config, DTYPES[dtype], compiled, kernels=KERNELS), [self.windows])
 
 
 def subset_weights() -> FloatArray:
@@ -324,8 +325,8 @@ def main(amounts: Amounts | None = None, folder: Path = FOLDER) -> None:
 
 
 def restart_with_one_thread(arguments: Sequence[str]) -> None:
-    """Start this program again in an environment that the numeric libraries read when they are loaded."""
-    wanted = ONE_THREAD | {"CUDA_VISIBLE_DEVICES": ""}
+    """Start this program again in the environment of a worker, which libraries read when they are loaded."""
+    wanted = WORKER_ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""}
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.speed", *arguments], os.environ | wanted)
 

@@ -41,6 +41,16 @@ def process(item: int, report: Report) -> int:
     return os.getpid()
 
 
+def page_faults(blocks: int, report: Report) -> int:
+    """Of making as many blocks of 4 MB as a step of training needs, after the first times."""
+    before = 0
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        made = [b"x" * (4 << 20) for _ in range(blocks)]
+        del made
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
 def echo(item: Any, report: Report) -> Any:
     return item
 

@@ -3,6 +3,8 @@
 import functools
 import multiprocessing
 import os
+import platform
+import resource
 import signal
 import threading
 import time
@@ -146,6 +148,13 @@ def test_workers_have_one_thread_and_the_parent_is_left_as_it_was(monkeypatch: p
     list(results)
     assert before == during == dict(os.environ)
     assert {name: environment[name] for name in WORKER_ENVIRONMENT} == WORKER_ENVIRONMENT
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are left as they are")
+def test_memory_that_every_step_needs_again_stays_in_the_worker() -> None:
+    blocks = 20
+    faults = dict(LocalProcesses(1).map(jobs.page_faults, [blocks]))[0]
+    assert faults < blocks * (4 << 20) / resource.getpagesize() / 10
 
 
 def test_workers_are_reused() -> None:

@@ -12,9 +12,10 @@ import cuvee
 from cuvee.cli.app import app
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.errors import ConfigError
+from cuvee.models.llama import KERNELS
 from cuvee.notebook import OpenedStudy
 from cuvee.study.file.folder import StudyFolder
-from cuvee.study.plan.numerics import Numerics, missing_device
+from cuvee.study.plan.numerics import COMPILE_FROM_FLOPS, Numerics, missing_device
 from tests.study.tiny_study import hashes
 from tests.test_fixtures import LANGUAGES, unpacked
 
@@ -118,3 +119,20 @@ def test_a_device_that_is_missing_is_named_with_those_that_are_there(
 ) -> None:
     found = missing_device(device, gpus)
     assert said in found if said else not found
+
+
+@pytest.mark.parametrize(("flops", "version"), [(0.5 * COMPILE_FROM_FLOPS, 0), (COMPILE_FROM_FLOPS, KERNELS)])
+def test_a_study_that_begins_now_says_by_which_version_it_compiles(
+    tmp_path: Path, flops: float, version: int
+) -> None:
+    if torch.cuda.is_available() or shutil.which("g++") is None:
+        pytest.skip("of a processor with a compiler")
+    chosen = Numerics.of(StudyFolder(tmp_path), flops)
+    assert (chosen.compiled, chosen.kernels) == (version > 0, version)
+    assert Numerics.of(StudyFolder(tmp_path), 0.0) == chosen
+
+
+def test_a_study_from_before_versions_keeps_its_own(tmp_path: Path) -> None:
+    said = {"dtype": "bfloat16", "compiled": True, "device": "cpu"}
+    (tmp_path / "numerics.json").write_text(json.dumps(said), encoding="utf-8")
+    assert Numerics.of(StudyFolder(tmp_path), COMPILE_FROM_FLOPS).kernels == 0

@@ -33,13 +33,21 @@ from cuvee.execution.cores import usable_cores
 from cuvee.execution.interface import Item, Job, OnProgress, Result, label_of
 from cuvee.faults import faults_in_words
 
+_KEPT_MEMORY = str(256 << 20)
+"""Bytes. By itself glibc gives what a training step frees back to the kernel, and the next step faults it in
+page by page. Kept, a step in bfloat16 takes 20, 13 and 4 % less time (1M, 3M, 10M parameters), and a worker 2
+to 15 % more memory. 64 MiB help 10M parameters nothing, 1 GiB helps no more."""
+
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "MALLOC_TRIM_THRESHOLD_": _KEPT_MEMORY,
+    "MALLOC_MMAP_THRESHOLD_": _KEPT_MEMORY,
 }
-"""Read by the numeric libraries when they are loaded, so it must be there before the interpreter starts."""
+"""Read by the numeric libraries and by glibc when they are loaded, so it must be there before the interpreter
+starts."""
 
 _POLL_SECONDS = 1.0
 _SIGKILL = 9

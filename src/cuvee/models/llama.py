@@ -6,7 +6,7 @@ master; fused attention, except in bfloat16 on CPU below 512 positions, where tw
 1.6 to 5 times faster; query-key-value and gate-up as one product each; and a head that makes the
 gradient of the cross-entropy in the forward pass, chunk by chunk, so that the logits of a batch never
 exist at once.
-``torch.compile`` fuses what lies between the products.
+``torch.compile`` fuses what lies between the products, on a CPU also within the head (``fused.py``).
 
 Shapes: B sequences, T positions, C width, H heads, D head width, F hidden, V vocabulary.
 """
@@ -20,15 +20,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cuvee.models.config import ModelConfig
+from cuvee.models.fused import FusedHead, causal_probabilities
 from cuvee.models.interface import Layout
 
 HEAD_CHUNK_TOKENS = 256
 """On a CPU: a chunk of logits stays in the cache."""
 KERNELS = 3
-"""Version of what computes on a GPU. 0: the head's chunks are those of a CPU; 2: they follow the memory; 3: a
-layer is compiled and not all of them at once."""
+"""Version of what computes. On a GPU, 0: the head's chunks are those of a CPU; from 2: they follow the memory;
+from 3: a layer is compiled and not all of them at once. On a CPU, where it is compiled, from 3: the passes of
+``fused.py``."""
+_FUSED_FROM = 3
 LAYER_BY_LAYER = 3
-"""The first of these that compiles a layer. That takes a third to a sixth of the time, and leaves the
+"""The first of these that compiles a layer on a GPU. That takes a third to a sixth of the time, and leaves the
 gradient of the embedding to torch, whose sums have a fixed order. Steps on a CPU are 2 to 10 % longer (1M to
 10M), so there all is compiled at once."""
 _HEAD_CHUNKS_ON_GPU = (16_384, 1024)
@@ -43,6 +46,8 @@ _RECOMPILATIONS = 64
 _FUSED_ATTENTION_LENGTH = 512
 _INITIAL_STD = 0.02
 
+Probabilities = Callable[[Tensor, float], Tensor]
+
 
 class Llama:
     """The native model. Stateless: parameters are the argument ``flat`` [N] of every call.
@@ -53,7 +58,7 @@ class Llama:
         compiled: fuse with ``torch.compile`` (some 20 s for the first model of a shape on a machine,
             about 2 s from the on-disk cache later). Eager gives the same numbers up to rounding.
         device: where token batches are sent.
-        kernels: version of what computes on a GPU, see ``KERNELS``; it changes rounding there.
+        kernels: version of what computes, see ``KERNELS``; it changes rounding.
     """
 
     def __init__(
@@ -73,12 +78,18 @@ class Llama:
         self.flops_per_token = config.flops_per_token
         self.model_hash = config.model_hash
         self.layout = layout_of(config)
+        on_gpu = self.device.type == "cuda"
         layer: Callable[..., Tensor] = partial(_layer, config)
         norm: Callable[..., Tensor] = partial(rms_norm, epsilon=config.norm_epsilon)
-        if compiled and kernels >= LAYER_BY_LAYER:
+        self._fused_head: FusedHead | None = None
+        if compiled and self.device.type == "cpu" and kernels >= _FUSED_FROM:
+            layer = partial(layer, probabilities=causal_probabilities)
+            self._fused_head = FusedHead.compiled(compiled_whole)
+        by_layer = compiled and on_gpu and kernels >= LAYER_BY_LAYER
+        if by_layer:
             layer, norm = compiled_whole(layer), compiled_whole(norm)
         self._body: Callable[..., Tensor] = partial(_hidden_states, config, layer, norm)
-        if compiled and kernels < LAYER_BY_LAYER:
+        if compiled and not by_layer:
             self._body = compiled_whole(self._body)
 
     @cached_property
@@ -109,6 +120,8 @@ class Llama:
         low = flat.to(self.dtype)
         states = self._body(low, inputs.to(self.device), *self._rotation)
         goal = targets.to(self.device).flatten()
+        if self._fused_head is not None:
+            return self._fused_head.mean_loss(states.flatten(0, 1), self._embedding(low), goal)
         return _head_loss(states.flatten(0, 1), self._embedding(low), goal, self._head_chunk)
 
     def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -117,6 +130,8 @@ class Llama:
         states = self._body(low, inputs.to(self.device), *self._rotation).flatten(0, 1)
         embedding = self._embedding(low)
         goal = targets.to(self.device).flatten()
+        if self._fused_head is not None and not states.requires_grad:
+            return self._fused_head.token_log_probs(states, embedding, goal).view(targets.shape)
         chunks = [
             -F.cross_entropy(_wide(piece @ embedding.T), wanted, reduction="none")
             for piece, wanted in zip(
@@ -187,6 +202,13 @@ def piece_sizes(c: ModelConfig) -> list[int]:
     return [c.vocabulary_size * c.width, *(layer * c.layers), (2 * c.layers + 1) * c.width]
 
 
+def plain_probabilities(scores: Tensor, scale: float) -> Tensor:
+    """Softmax of ``scale`` times scores [..., T, T] over the positions up to each, operation by operation."""
+    length = scores.shape[-1]
+    future = torch.ones(length, length, dtype=torch.bool).triu(1)
+    return (scores * scale).float().masked_fill(future, float("-inf")).softmax(-1).to(scores.dtype)
+
+
 def _hidden_states(
     c: ModelConfig,
     layer: Callable[..., Tensor],
@@ -218,10 +240,11 @@ def _layer(
     between: Tensor,
     cos: Tensor,
     sin: Tensor,
+    probabilities: Probabilities = plain_probabilities,
 ) -> Tensor:
     """One layer: states [B, T, C], its four pieces, the norms before attention and before the products."""
     h = rms_norm(x, before, c.norm_epsilon)
-    h = attention(F.linear(h, qkv.view(3 * c.width, c.width)), c.heads, cos, sin)
+    h = attention(F.linear(h, qkv.view(3 * c.width, c.width)), c.heads, cos, sin, probabilities)
     x = x + F.linear(h, out.view(c.width, c.width))
     h = rms_norm(x, between, c.norm_epsilon)
     gate, up = F.linear(h, gate_up.view(2 * c.hidden, c.width)).chunk(2, dim=-1)
@@ -244,8 +267,22 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-right, left), dim=-1) * sin
 
 
-def attention(qkv: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """Causal attention from packed projections [B, T, 3C] to [B, T, C]."""
+def attention(
+    qkv: Tensor,
+    heads: int,
+    cos: Tensor,
+    sin: Tensor,
+    probabilities: Probabilities = plain_probabilities,
+) -> Tensor:
+    """Causal attention from packed projections [B, T, 3C] to [B, T, C].
+
+    Args:
+        qkv: the projections.
+        heads: into how many they are cut.
+        cos: ``rotation``.
+        sin: the same.
+        probabilities: from scores, where attention is two products.
+    """
     batch, length, packed = qkv.shape
     width = packed // 3 // heads
     q, k, v = qkv.view(batch, length, 3, heads, width).permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, D)
@@ -254,9 +291,7 @@ def attention(qkv: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
     on_cpu = qkv.device.type == "cpu"
     y: Tensor
     if on_cpu and qkv.dtype == torch.bfloat16 and length < _FUSED_ATTENTION_LENGTH:
-        scores = (q @ k.transpose(-1, -2)) * width**-0.5
-        future = torch.ones(length, length, dtype=torch.bool).triu(1)
-        y = scores.float().masked_fill(future, float("-inf")).softmax(-1).to(qkv.dtype) @ v
+        y = probabilities(q @ k.transpose(-1, -2), width**-0.5) @ v
     else:
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     return y.transpose(1, 2).reshape(batch, length, heads * width)

@@ -59,10 +59,11 @@ class StackedLlama:
         self._rotation = cos.to(self.device), sin.to(self.device)
         layer: Callable[..., Tensor] = partial(_layer, config, members)
         losses: Callable[..., Tensor] = partial(_losses, config, members)
-        if compiled and kernels >= LAYER_BY_LAYER:
+        by_layer = compiled and self.device.type == "cuda" and kernels >= LAYER_BY_LAYER
+        if by_layer:
             layer, losses = compiled_whole(layer), compiled_whole(losses)
         self._all: Callable[..., Tensor] = partial(_mean_losses, config, members, dtype, layer, losses)
-        if compiled and kernels < LAYER_BY_LAYER:
+        if compiled and not by_layer:
             self._all = compiled_whole(self._all)
 
     def mean_losses(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:

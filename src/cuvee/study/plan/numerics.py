@@ -35,7 +35,8 @@ class Numerics:
     """Branches and references that are trained at once (``training/together.py``); 1 records a step of one, 0
     leaves both out. Not chosen by itself: it has not been run on a GPU yet."""
     kernels: int = 0
-    """Version of what computes on a GPU, where the study began on one (``models/llama.py``)."""
+    """Version of what computes on a GPU, or compiled on a CPU (``models/llama.py``); 0 in studies that began
+    before there was one."""
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "bfloat16"):
@@ -63,11 +64,12 @@ class Numerics:
             return written
         device = cls.device_of(folder)
         compiler = device == "cuda" or shutil.which("g++") is not None or shutil.which("c++") is not None
+        compiled = compiler and training_flops >= COMPILE_FROM_FLOPS
         choice = cls(
             dtype="bfloat16" if device == "cuda" or _multiplies_bfloat16() else "float32",
-            compiled=compiler and training_flops >= COMPILE_FROM_FLOPS,
+            compiled=compiled,
             device=device,
-            kernels=KERNELS if is_gpu(device) else 0,
+            kernels=KERNELS if compiled or is_gpu(device) else 0,
         )
         write_json(folder.numerics, vars(choice))
         return choice
