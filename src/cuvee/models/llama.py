@@ -26,14 +26,14 @@ from cuvee.models.interface import Layout
 HEAD_CHUNK_TOKENS = 256
 """On a CPU: a chunk of logits stays in the cache."""
 KERNELS = 3
-"""Version of what computes. On a GPU, 0: the head's chunks are those of a CPU; from 2: they follow the memory;
-from 3: a layer is compiled and not all of them at once. On a CPU, where it is compiled, from 3: the passes of
-``fused.py``."""
+"""Version of what computes. On a GPU, 0: the head's chunks are those of a CPU; from 2: they follow the
+memory; from 3: a layer is compiled and not all of them at once. On a CPU, where it is compiled, from 3: the
+passes of ``fused.py``."""
 _FUSED_FROM = 3
 LAYER_BY_LAYER = 3
-"""The first of these that compiles a layer on a GPU. That takes a third to a sixth of the time, and leaves the
-gradient of the embedding to torch, whose sums have a fixed order. Steps on a CPU are 2 to 10 % longer (1M to
-10M), so there all is compiled at once."""
+"""The first of these that compiles a layer on a GPU. That takes a third to a sixth of the time, and leaves
+the gradient of the embedding to torch, whose sums have a fixed order. Steps on a CPU are 2 to 10 % longer (1M
+to 10M), so there all is compiled at once."""
 _HEAD_CHUNKS_ON_GPU = (16_384, 1024)
 """The largest that memory allows, and the least. On an H100, one chunk in place of 64 takes 61, 52, 41 and
 16 % off a step of models of 1M, 10M, 30M and 130M parameters, most of them spent on launching kernels."""
@@ -78,14 +78,13 @@ class Llama:
         self.flops_per_token = config.flops_per_token
         self.model_hash = config.model_hash
         self.layout = layout_of(config)
-        on_gpu = self.device.type == "cuda"
         layer: Callable[..., Tensor] = partial(_layer, config)
         norm: Callable[..., Tensor] = partial(rms_norm, epsilon=config.norm_epsilon)
         self._fused_head: FusedHead | None = None
         if compiled and self.device.type == "cpu" and kernels >= _FUSED_FROM:
             layer = partial(layer, probabilities=causal_probabilities)
             self._fused_head = FusedHead.compiled(compiled_whole)
-        by_layer = compiled and on_gpu and kernels >= LAYER_BY_LAYER
+        by_layer = compiled and self.device.type == "cuda" and kernels >= LAYER_BY_LAYER
         if by_layer:
             layer, norm = compiled_whole(layer), compiled_whole(norm)
         self._body: Callable[..., Tensor] = partial(_hidden_states, config, layer, norm)
