@@ -6,6 +6,8 @@ everything else runs through transformers' own code on views of the flat vector.
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from torch import Tensor
 from cuvee.errors import CheckpointError
 from cuvee.hashing import digest
 from cuvee.models.config import ModelConfig
-from cuvee.models.interface import CausalModel, Layout
+from cuvee.models.interface import CausalModel
+from cuvee.models.layout import Layout
+from cuvee.models.linear_inputs import LinearInput
+from cuvee.models.linear_readers import LinearReaders, readers_of
 from cuvee.models.llama import Llama
 from cuvee.models.stored_tensors import check_stored
 
@@ -208,6 +213,24 @@ class HuggingFaceModel:
         }
         states: Tensor = torch.func.functional_call(self._module, views, (), arguments).hidden_states[-1]
         return states
+
+    @cached_property
+    def linear_inputs(self) -> tuple[LinearInput, ...]:
+        """Of layers that run on any text, those of one input together; see ``readers_of``."""
+        return self._readers.inputs
+
+    def read_linear_inputs(self, flat: Tensor, inputs: Tensor, seen: Callable[[int, Tensor], None]) -> None:
+        """See ``CausalModel.read_linear_inputs``."""
+        views = self.layout.views(flat.to(self.dtype))
+        arguments = {"input_ids": inputs.to(self.device), "use_cache": False}
+        with self._readers.watched(seen):
+            torch.func.functional_call(self._module, views, (), arguments)
+
+    @cached_property
+    def _readers(self) -> LinearReaders:
+        tokens = torch.zeros(1, min(2, self.context_length), dtype=torch.int64, device=self.device)
+        run = partial(self._module, input_ids=tokens, use_cache=False)
+        return readers_of(self._module, self.layout, run)
 
 
 def _load_module(folder: Path) -> Any:

@@ -13,6 +13,7 @@ Shapes: B sequences, T positions, C width, H heads, D head width, F hidden, V vo
 
 from collections.abc import Callable
 from functools import cached_property, partial
+from itertools import count
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from torch import Tensor
 
 from cuvee.models.config import ModelConfig
 from cuvee.models.embedding import rows
-from cuvee.models.interface import Layout
+from cuvee.models.layout import Layout
+from cuvee.models.linear_inputs import LinearInput
 
 HEAD_CHUNK_TOKENS = 256
 """On a CPU: a chunk of logits stays in the cache."""
@@ -72,7 +74,8 @@ class Llama:
         self.model_hash = config.model_hash
         self.layout = layout_of(config)
         ordered = compiled and kernels >= _ORDERED_SUMS and self.device.type == "cuda"
-        self._body: Callable[..., Tensor] = partial(_hidden_states, config, rows if ordered else _embedded)
+        self._lookup = rows if ordered else _embedded
+        self._body: Callable[..., Tensor] = partial(_hidden_states, config, self._lookup, F.linear)
         if compiled:
             self._body = compiled_whole(self._body)
 
@@ -131,6 +134,22 @@ class Llama:
         states = states[torch.arange(len(inputs), device=states.device), last.to(states.device)]
         return F.log_softmax(_wide(states @ self._embedding(low).T), dim=-1)
 
+    @cached_property
+    def linear_inputs(self) -> tuple[LinearInput, ...]:
+        """Four a layer: of query, key and value, of the output, of gate and up, and of down."""
+        return linear_inputs_of(self.config)
+
+    def read_linear_inputs(self, flat: Tensor, inputs: Tensor, seen: Callable[[int, Tensor], None]) -> None:
+        """See ``CausalModel.read_linear_inputs``."""
+        places = count()
+
+        def linear(states: Tensor, weight: Tensor) -> Tensor:
+            seen(next(places), states)
+            return F.linear(states, weight)
+
+        low = flat.to(self.dtype)
+        _hidden_states(self.config, self._lookup, linear, low, inputs.to(self.device), *self._rotation)
+
     def _embedding(self, low: Tensor) -> Tensor:
         c = self.config
         return low[: c.vocabulary_size * c.width].view(c.vocabulary_size, c.width)
@@ -176,6 +195,22 @@ def layout_of(c: ModelConfig) -> Layout:
     return Layout.of(matrices, [*norms, ("model.norm.weight", (c.width,))])
 
 
+def linear_inputs_of(c: ModelConfig) -> tuple[LinearInput, ...]:
+    """What the linear layers read, in the order of the pieces; the tied head is an embedding."""
+    entries = {entry.name: entry for entry in layout_of(c).entries}
+    readers = (
+        (c.width, ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
+        (c.width, ("self_attn.o_proj",)),
+        (c.width, ("mlp.gate_proj", "mlp.up_proj")),
+        (c.hidden, ("mlp.down_proj",)),
+    )
+    return tuple(
+        LinearInput(width, tuple(entries[f"model.layers.{layer}.{name}.weight"] for name in names))
+        for layer in range(c.layers)
+        for width, names in readers
+    )
+
+
 def piece_sizes(c: ModelConfig) -> list[int]:
     """Sizes of the pieces the kernels read: neighbouring tensors that share an input are one piece."""
     layer = [3 * c.width**2, c.width**2, 2 * c.hidden * c.width, c.width * c.hidden]
@@ -185,6 +220,7 @@ def piece_sizes(c: ModelConfig) -> list[int]:
 def _hidden_states(
     c: ModelConfig,
     lookup: Callable[[Tensor, Tensor], Tensor],
+    linear: Callable[[Tensor, Tensor], Tensor],
     low: Tensor,
     inputs: Tensor,
     cos: Tensor,
@@ -199,11 +235,11 @@ def _hidden_states(
     for i in range(c.layers):
         qkv, out, gate_up, down = pieces[1 + 4 * i : 5 + 4 * i]
         h = rms_norm(x, norms[2 * i], c.norm_epsilon)
-        h = attention(F.linear(h, qkv.view(3 * c.width, c.width)), c.heads, cos, sin)
-        x = x + F.linear(h, out.view(c.width, c.width))
+        h = attention(linear(h, qkv.view(3 * c.width, c.width)), c.heads, cos, sin)
+        x = x + linear(h, out.view(c.width, c.width))
         h = rms_norm(x, norms[2 * i + 1], c.norm_epsilon)
-        gate, up = F.linear(h, gate_up.view(2 * c.hidden, c.width)).chunk(2, dim=-1)
-        x = x + F.linear(F.silu(gate) * up, down.view(c.width, c.hidden))
+        gate, up = linear(h, gate_up.view(2 * c.hidden, c.width)).chunk(2, dim=-1)
+        x = x + linear(F.silu(gate) * up, down.view(c.width, c.hidden))
     return rms_norm(x, norms[-1], c.norm_epsilon)
 
 

@@ -276,8 +276,9 @@ class BranchTrainingSettings(ReferenceTrainingSettings):
 class MergingSettings(Settings):
     """How the branches of the pool are merged."""
 
-    method: Literal["linear"] = "linear"
-    """The weighted mean of their parameters (linear)."""
+    method: Literal["linear", "regmean", "fisher"] = "linear"
+    """The weighted mean of their parameters (linear), or a method that looks at text of each branch first:
+    fitted outputs of linear layers (regmean), or parameters by how much the text asks for them (fisher)."""
 
     @property
     def key(self) -> dict[str, str]:

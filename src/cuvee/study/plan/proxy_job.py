@@ -47,6 +47,8 @@ class MergeTask:
     bench: Bench
     partly: bool
     """On the part of the evaluations only."""
+    statistics: tuple[Path, ...] = ()
+    """Of the members, where the method needs them."""
 
     @property
     def label(self) -> str:
@@ -72,8 +74,8 @@ def score_block(task: MergeTask, report: Report) -> MergesScored:
     work = WorkTime.begin(task.device)
     STACKS.drop()
     evaluator = task.bench.part() if task.partly else task.bench.evaluator()
-    pool, merger = resident_pool(task.pool, task.device), MERGERS[task.method]
-    scores = score_merges(evaluator, pool, merger, task.weights, lambda: report(1, ""))
+    pool = resident_pool(task.pool, task.device, task.statistics)
+    scores = score_merges(evaluator, pool, MERGERS[task.method], task.weights, lambda: report(1, ""))
     return MergesScored(scores, work.seconds)
 
 

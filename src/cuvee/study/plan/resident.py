@@ -15,6 +15,7 @@ from cuvee.evaluation.mixed import MixedProbabilities
 from cuvee.execution.devices import PROCESSOR
 from cuvee.execution.resident import Resident
 from cuvee.merging.pool import FlatPool
+from cuvee.merging.statistics import Statistics
 
 EVALUATOR, EVALUATOR_PART = "evaluator", "part of an evaluator"
 POOL, PROBABILITIES = "pool", "probabilities"
@@ -23,14 +24,23 @@ KEPT = Resident({EVALUATOR: 4, EVALUATOR_PART: 2, POOL: 1, PROBABILITIES: 1})
 """Of this process."""
 
 
-def resident_pool(path: Path, device: str) -> FlatPool:
+def resident_pool(path: Path, device: str, statistics: tuple[Path, ...] = ()) -> FlatPool:
     """The pool in a folder, on a device; on the processor as it is mapped from disk.
+
+    Args:
+        path: of the pool.
+        device: where.
+        statistics: folders of what a method of merging needs of its members.
 
     Raises:
         CheckpointError: it is damaged.
     """
     pool = FlatPool.open(path)
-    return pool if device == PROCESSOR else KEPT.get(POOL, (path, device), partial(_copied, pool, device))
+    if statistics:
+        pool = pool.measured(Statistics.open(pool.roster, statistics))
+    if device == PROCESSOR:
+        return pool
+    return KEPT.get(POOL, (path, device, statistics), partial(_copied, pool, device))
 
 
 def resident_probabilities(path: Path, device: str) -> MixedProbabilities:
@@ -44,4 +54,5 @@ def resident_probabilities(path: Path, device: str) -> MixedProbabilities:
 
 
 def _copied(pool: FlatPool, device: str) -> FlatPool:
-    return FlatPool(pool.roster, pool.bank.to(device, copy=True))
+    known = None if pool.statistics is None else pool.statistics.to(device)
+    return FlatPool(pool.roster, pool.bank.to(device, copy=True), known)

@@ -16,6 +16,7 @@ from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.work_time import WorkTime
 from cuvee.merging.pool import FlatPool
+from cuvee.merging.price import extra_flops
 from cuvee.merging.registry import MERGERS
 from cuvee.mixture.mirror_descent import Optimum
 from cuvee.mixture.mixture import Mixture
@@ -27,6 +28,7 @@ from cuvee.runs.run import Run
 from cuvee.study.plan.job import Bench
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.resident import resident_pool
+from cuvee.study.producers.member_statistics import measured_statistics, statistics_paths
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
 from cuvee.types import FloatArray, Json
@@ -79,6 +81,8 @@ class DescentTask:
     method: str
     """Of merging."""
     descent: WeightDescent
+    statistics: tuple[Path, ...] = ()
+    """Of the members, where the method needs them."""
 
     @property
     def label(self) -> str:
@@ -96,7 +100,7 @@ class DescentTask:
         bench = replace(self.bench, model=replace(self.bench.model, compiled=False))
         return MergeLoss(
             bench.evaluator(),
-            resident_pool(self.pool, self.device),
+            resident_pool(self.pool, self.device, self.statistics),
             MERGERS[self.method],
             Ensemble.open(self.ensemble),
             self.descent.target,
@@ -151,6 +155,7 @@ class Descents(Producer[WeightDescent]):
         progress: Progress,
     ) -> Iterator[Results]:
         """See ``Producer.make``."""
+        yield from measured_statistics(self.plan, self.pool.roster, executor, progress)
         progress.stage(f"descending to the {STAGE}", len(missing), "descents")
         tasks = [self._task(one) for one in missing]
         for index, found in executor.map(descend, tasks, lambda _, n, note: progress.advance(n, note)):
@@ -160,7 +165,8 @@ class Descents(Producer[WeightDescent]):
     def _task(self, one: WeightDescent) -> DescentTask:
         folder = self.plan.folder
         pool, ensemble = folder.pool(self.pool.roster.key), folder.ensembles / self.ensemble.key
-        return DescentTask(pool, ensemble, self.plan.bench, self.plan.config.merging.method, one)
+        statistics, method = statistics_paths(self.plan, self.pool.roster), self.plan.config.merging.method
+        return DescentTask(pool, ensemble, self.plan.bench, method, one, statistics)
 
     def _run(self, key: str, found: Descended) -> Run:
         plan, optimum = self.plan, found.optimum
@@ -181,7 +187,8 @@ class Descents(Producer[WeightDescent]):
                 "gap": optimum.gap,
                 "outcome": optimum.outcome,
                 "evaluations": optimum.evaluations,
-            },
+            }
+            | plan.config.merging.key,
         )
 
 
@@ -190,6 +197,7 @@ def descent_flops(plan: Plan, members: int, evaluations: int = MOST_EVALUATIONS)
     ensemble with its own."""
     part, model = plan.bench.part(), plan.model.build()
     forward = model.flops_per_token * part.tokens
-    merging = 4.0 * (members + 1) * model.layout.size
+    extra = extra_flops(plan.config.merging.method, model, members)
+    merging = 4.0 * (members + 1) * model.layout.size + _PASSES * extra
     mixing = 4.0 * members * (part.tokens + plan.bench.evaluator().tokens)
     return evaluations * (_PASSES * forward + merging + mixing) + forward

@@ -10,9 +10,11 @@ from cuvee.evaluation.race import completed, part_windows
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor
 from cuvee.merging.pool import FlatPool
+from cuvee.merging.price import extra_flops
 from cuvee.progress import Progress
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.proxy_job import MergeTask, merges_a_task, score_block
+from cuvee.study.producers.member_statistics import measured_statistics, statistics_paths
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.weighted import Weighted, weighted_key, weighted_run
 from cuvee.types import FloatArray
@@ -22,7 +24,7 @@ KIND = "merged"
 
 @dataclass(frozen=True, eq=False)
 class Merges(Producer[Weighted]):
-    """Scores merges in blocks.
+    """Scores merges in blocks, by the method of the plan; what that needs of the members is measured first.
 
     With a ``control`` merges are scored on a part of the windows only, and what the part lacks is estimated
     from it (``cuvee.evaluation.race``).
@@ -47,6 +49,7 @@ class Merges(Producer[Weighted]):
         progress: Progress,
     ) -> Iterator[Results]:
         """See ``Producer.make``."""
+        yield from measured_statistics(self.plan, self.pool.roster, executor, progress)
         part = ", on a part" if self._partly else ""
         progress.stage(f"scoring merges ({self.proxy}{part})", len(missing), "merges")
         size = merges_a_task(self.plan.model.device, len(missing), self.plan.processes)
@@ -58,7 +61,8 @@ class Merges(Producer[Weighted]):
     def _task(self, block: Sequence[Weighted]) -> MergeTask:
         path = self.plan.folder.pool(self.pool.roster.key)
         weights, method = np.stack([one.weights for one in block]), self.plan.config.merging.method
-        return MergeTask(path, weights, method, self.plan.bench, self._partly)
+        statistics = statistics_paths(self.plan, self.pool.roster)
+        return MergeTask(path, weights, method, self.plan.bench, self._partly, statistics)
 
     def _results(
         self, block: Sequence[Weighted], weights: FloatArray, scores: Scores, seconds: float
@@ -66,7 +70,8 @@ class Merges(Producer[Weighted]):
         if self.control is not None:
             scores = self._completed(scores, self.control, weights)
         forward = self.plan.bench.part() if self._partly else self.plan.bench.evaluator()
-        flops = forward.model.flops_per_token * forward.tokens + 2.0 * self.pool.bank.numel()
+        extra = extra_flops(self.plan.config.merging.method, forward.model, len(self.pool.roster.members))
+        flops = forward.model.flops_per_token * forward.tokens + 2.0 * self.pool.bank.numel() + extra
         keys = [self.key(one) for one in block]
         runs = tuple(
             weighted_run(KIND, self.proxy, self.plan, key, one, scores[place], flops)

@@ -53,5 +53,5 @@ def weighted_run(
         metrics=metrics_of(scores),
         documents={} if kind == "ensembled" else documents_of(scores),
         flops=flops,
-        details={"proxy": name},
+        details={"proxy": name} | (plan.config.merging.key if kind == "merged" else {}),
     )
