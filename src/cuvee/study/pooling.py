@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cuvee.errors import ConfigError
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.execution.interface import Executor
 from cuvee.merging.pool import Branch, FlatPool
@@ -11,9 +12,12 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.progress import Progress
 from cuvee.runs.roles import BRANCH, SEED
+from cuvee.runs.store import RunStore
+from cuvee.study.file.folder import StudyFolder
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.plan.proxy_job import MemberTask, score_member
+from cuvee.study.runner import Runner
 
 
 def planned_seed(plan: Plan) -> list[Planned]:
@@ -50,6 +54,36 @@ def pool_of(plan: Plan, replicas: int) -> FlatPool:
     if seed.tokenizer is None:  # a user-supplied checkpoint does not say with which it was trained
         seed = replace(seed, tokenizer=plan.material.tokenizer)
     return FlatPool.build(plan.model.build(), seed, branches, plan.folder.pools)
+
+
+def refuse_without_branches(folder: StudyFolder, why: str) -> None:
+    """Refuse a study in whose store there is no branch, before any text is read.
+
+    Raises:
+        ConfigError: beginning with ``why``.
+    """
+    if folder.store.is_file():
+        with RunStore(folder.store) as store:
+            if store.runs(role=BRANCH):
+                return
+    raise _untrained(folder, why, "no model of the pool is trained")
+
+
+def refuse_untrained(runner: Runner, why: str) -> None:
+    """Refuse a study whose pool is not trained, or not as the study file says now.
+
+    Raises:
+        ConfigError: beginning with ``why``.
+    """
+    plan = runner.plan
+    for one in (*planned_seed(plan), *planned_branches(plan)):
+        if not one.run.done:
+            what = f"the {one.role} of {one.sources} is not there as planned now"
+            raise _untrained(plan.folder, why, what)
+
+
+def _untrained(folder: StudyFolder, why: str, what: str) -> ConfigError:
+    return ConfigError(f"{folder.root}: {why}, and {what}; `cuvee run {folder.root}` trains what is missing")
 
 
 def ensemble_of(plan: Plan, pool: FlatPool, executor: Executor, progress: Progress) -> Ensemble:
