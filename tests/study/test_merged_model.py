@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
 from cuvee.decisions.ablation.decision import Decision
