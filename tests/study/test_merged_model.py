@@ -20,11 +20,13 @@ from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.hugging_face import open_model, read_flat
 from cuvee.report.reports import write_reports
 from cuvee.seal import read_sealed
+from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.proxies import Proxies
-from tests.study.tiny_study import LANGUAGES, hashes, run, write_study
+from tests.models.tiny_models import save_random
+from tests.study.tiny_study import LANGUAGES, hashes, run, texts, write_study
 
 QUICK: dict[str, Any] = {
     "seed_training": {"tokens": 10 * 256},
@@ -193,3 +195,29 @@ def test_a_merge_by_another_method_is_that_of_the_study(studied: Studied, tmp_pa
     assert not (output / "mergekit.yml").exists(), "mergekit has no such method"
     known = losses_of(copy, Mixture.of({"ka": 0.5, "lo": 0.5, "mi": 0.0, "nu": 0.0}))
     np.testing.assert_allclose(evaluated(copy, output), known, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["linear", "regmean"])
+def test_a_merge_of_a_checkpoint_that_was_given_is_of_its_architecture(tmp_path: Path, method: str) -> None:
+    tokenizer = train_tokenizer((text for name in LANGUAGES for text in texts(name)), 300, tmp_path / "bpe")
+    save_random(tmp_path / "gpt2", "gpt2", tokenizer.vocabulary_size)
+    for file in (tmp_path / "bpe").iterdir():
+        shutil.copyfile(file, tmp_path / "gpt2" / file.name)
+    folder = write_study(
+        tmp_path / "study",
+        **QUICK | {"seed_training": {"tokens": 0}},
+        merging={"method": method},
+    )
+    written = yaml.safe_load((folder.root / "study.yaml").read_text())
+    written |= {
+        "model": {"folder": str(tmp_path / "gpt2"), "context_length": 24},
+        "tokenizer": {},
+        "split": {},
+    }
+    (folder.root / "study.yaml").write_text(yaml.safe_dump(written))
+    run(folder)
+    output = tmp_path / "model"
+    assert merge(folder.root, "--shares", "ka=.5,lo=.5", "--output", output).exit_code == 0
+    assert json.loads((output / "config.json").read_text())["model_type"] == "gpt2"
+    known = losses_of(folder, Mixture.of({"ka": 0.5, "lo": 0.5, "mi": 0.0, "nu": 0.0}))
+    np.testing.assert_allclose(by_transformers(folder, output), known, rtol=0, atol=1e-6)

@@ -39,6 +39,7 @@ def merge(
     from cuvee.study.file.folder import StudyFolder
     from cuvee.study.merged_model import check_output, over_pool, write_merged
     from cuvee.study.opening import opened
+    from cuvee.study.plan.numerics import Numerics
     from cuvee.study.pooling import refuse_without_branches
 
     folder = StudyFolder.of(study)
@@ -46,6 +47,7 @@ def merge(
     asked, notes = _asked(folder.root, mixture, shares)
     check_output(output)
     over_pool(asked, config.pool_sources)
+    Numerics.written(folder)  # a device that is not here is refused before the store is opened
     refuse_without_branches(folder, "a merge needs a trained pool")
     with (
         folder.locked(),

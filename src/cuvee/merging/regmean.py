@@ -45,8 +45,8 @@ class RegMean:
         "the members' own training text."
     )
     alpha: float = 0.9
-    """a: how much of what lies off the diagonals of Gram matrices is kept. 0.9 ranks trained mixtures better than
-    0.1 and linear merges do (``benchmarks/mergers.md``)."""
+    """a: how much of what lies off the diagonals of Gram matrices is kept. 0.9 ranks trained mixtures better
+    than 0.1 and linear merges do (``benchmarks/mergers.md``)."""
 
     def merge(self, pool: FlatPool, weights: FloatArray, out: Tensor | None = None) -> Tensor:
         """Merged parameters [N] float32; see ``Merger.merge``.

@@ -15,6 +15,7 @@ from cuvee.merging.registry import MERGERS, NEEDS
 from cuvee.merging.statistics import MemberStatistics, Statistics
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Silent
+from cuvee.report.html import render_html
 from cuvee.report.markdown import render_markdown
 from cuvee.report.view import StudyView
 from cuvee.runs.run import Run
@@ -54,6 +55,8 @@ def test_a_study_merges_by_a_method_that_looks_at_text_first(tmp_path: Path, met
     assert decision.merging == method
     said = {row.proxy for row in decision.honesty}
     assert {"merge", "linear merge", "ensemble"} <= said
+    assert f"scoring merges (merge by {method})" in listener.stages
+    assert "<b>" + method + "</b>" in render_html(StudyView.of(decision))
     page = render_markdown(StudyView.of(decision))
     assert f"Method of merging: {method}." in page and "linear merge" in page
     config = StudyConfig.load(folder.root)

@@ -11,6 +11,7 @@ from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.price import extra_flops
+from cuvee.merging.registry import LINEAR
 from cuvee.progress import Progress
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.proxy_job import MergeTask, merges_a_task, score_block
@@ -50,8 +51,9 @@ class Merges(Producer[Weighted]):
     ) -> Iterator[Results]:
         """See ``Producer.make``."""
         yield from measured_statistics(self.plan, self.pool.roster, executor, progress)
-        part = ", on a part" if self._partly else ""
-        progress.stage(f"scoring merges ({self.proxy}{part})", len(missing), "merges")
+        method, part = self.plan.config.merging.method, ", on a part" if self._partly else ""
+        by = "" if method == LINEAR else f" by {method}"
+        progress.stage(f"scoring merges ({self.proxy}{by}{part})", len(missing), "merges")
         size = merges_a_task(self.plan.model.device, len(missing), self.plan.processes)
         blocks = [missing[start : start + size] for start in range(0, len(missing), size)]
         tasks = [self._task(block) for block in blocks]
