@@ -132,6 +132,15 @@ def test_mergekit_is_given_the_same_merge(studied: Studied, tmp_path: Path) -> N
     torch.testing.assert_close(read_flat(output, model).double(), by_hand, rtol=0, atol=1e-6)
 
 
+def test_mergekit_reads_no_adapter_out_of_a_path(studied: Studied, tmp_path: Path) -> None:
+    copy = StudyFolder(tmp_path / "c++ @ home")
+    shutil.copytree(studied.folder.root, copy.root)
+    output = tmp_path / "model"
+    assert merge(copy.root, "--shares", "ka=1", "--output", output).exit_code == 0
+    (one,) = yaml.safe_load((output / "mergekit.yml").read_text())["models"]
+    assert (output / one["model"]["model"]["path"] / "model.safetensors").is_file()
+
+
 def test_the_same_merge_is_the_same_bytes(studied: Studied, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()  # an empty folder will do

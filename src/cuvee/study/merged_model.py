@@ -158,7 +158,10 @@ def _write_mergekit(path: Path, output: Path, folders: Mapping[str, Path], weigh
     import yaml
 
     models = [
-        {"model": os.path.relpath(folder.resolve(), output.resolve()), "parameters": {"weight": weight}}
+        {
+            "model": _reference(os.path.relpath(folder.resolve(), output.resolve())),
+            "parameters": {"weight": weight},
+        }
         for folder, weight in zip(folders.values(), weights.tolist(), strict=True)
         if weight
     ]
@@ -170,3 +173,8 @@ def _write_mergekit(path: Path, output: Path, folders: Mapping[str, Path], weigh
     }
     head = "# The same merge: `mergekit-yaml mergekit.yml OUTPUT` in this folder.\n"
     path.write_text(head + yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+
+
+def _reference(path: str) -> str | Json:
+    """A path as mergekit takes it: in a plain one ``+`` begins an adapter, and ``@`` a revision."""
+    return {"model": {"path": path}} if {"+", "@"} & set(path) else path

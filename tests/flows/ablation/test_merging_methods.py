@@ -10,6 +10,7 @@ import torch
 
 from cuvee.execution.local import InProcess
 from cuvee.flows.ablation import flow as ablation
+from cuvee.flows.simulate.table import read_table
 from cuvee.merging.activations import gram_matrices
 from cuvee.merging.registry import MERGERS, NEEDS
 from cuvee.merging.statistics import MemberStatistics, Statistics
@@ -59,6 +60,11 @@ def test_a_study_merges_by_a_method_that_looks_at_text_first(tmp_path: Path, met
     assert "<b>" + method + "</b>" in render_html(StudyView.of(decision))
     page = render_markdown(StudyView.of(decision))
     assert f"Method of merging: {method}." in page and "linear merge" in page
+    (taken,) = {one for one in read_table([folder.root], {}).notes if "left out" in one}
+    assert taken.startswith(f"Merges by '{method}' are taken")
+    merges = read_table([folder.root], {}).observations.where(kind="merged")
+    by_method = {one.key for one in rows(folder, kind="merged") if one.details.get("merging") == method}
+    assert len(merges) and set(merges.keys) <= by_method
     config = StudyConfig.load(folder.root)
     with opened(config, folder, executor=InProcess()) as runner:
         found = ablation.investigate(runner)

@@ -13,6 +13,7 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.runs.roles import DESCENT, ORDER
 from cuvee.runs.run import Run
 from cuvee.study.checking import CHECK_SEEDS, TITLE
+from cuvee.study.file.settings import MergingSettings
 from cuvee.study.outlook import Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.plan.agenda import Agenda
 from cuvee.study.plan.planned import Planned
@@ -149,7 +150,7 @@ def _optimum(runner: Runner, watch: Stopwatch) -> OutlookRow:
 
 def _by_method(rows: Sequence[Run], method: str) -> list[Run]:
     """Those of one method of merging."""
-    return [run for run in rows if run.details.get("merging", LINEAR) == method]
+    return [run for run in rows if MergingSettings.method_of(run.details) == method]
 
 
 def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, each: float) -> OutlookRow:

@@ -285,6 +285,11 @@ class MergingSettings(Settings):
         """What it adds to the hashes of what it makes: nothing where studies had no choice yet."""
         return {} if self == MergingSettings() else {"merging": self.method}
 
+    @staticmethod
+    def method_of(details: Mapping[str, Any]) -> str:
+        """By which a run was merged, from its details, of which ``key`` is a part."""
+        return str(details.get("merging", MergingSettings().method))
+
 
 Design = Literal["mixed", "subsets", "dirichlet", "space_filling"]
 

@@ -18,6 +18,8 @@ WINDOWS = 128
 """Of each branch; all that it read where that is less. Those that it read first, in its own seeded order."""
 _VERSION = 1
 """Raised whenever a change of code changes what comes out."""
+MADE_FROM = {"windows": WINDOWS, "version": _VERSION}
+"""What of it determines statistics, and merges by them."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,7 @@ class StatisticsTask:
     @property
     def path(self) -> Path:
         """Where they are kept: under a hash of all that determines them."""
-        key = {"kind": self.kind, "run": self.run.key, "windows": WINDOWS, "version": _VERSION}
-        return self.root / digest(key)
+        return self.root / digest({"kind": self.kind, "run": self.run.key} | MADE_FROM)
 
     @property
     def label(self) -> str:

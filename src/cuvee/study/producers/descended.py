@@ -31,6 +31,7 @@ from cuvee.study.plan.resident import resident_pool
 from cuvee.study.producers.member_statistics import measured_statistics, statistics_paths
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
+from cuvee.study.producers.weighted import merging_key
 from cuvee.types import FloatArray, Json
 
 STAGE = "optimum of merges"
@@ -145,7 +146,7 @@ class Descents(Producer[WeightDescent]):
             "part": PART,
             "descent": request.inputs,
         }
-        return RunKey("merged", inputs | self.plan.config.merging.key).digest
+        return RunKey("merged", inputs | merging_key(self.plan)).digest
 
     def make(
         self,
