@@ -47,9 +47,10 @@ def rows(folder: StudyFolder, **wanted: Any) -> list[Run]:
 @pytest.mark.parametrize("method", NEEDS)
 def test_a_study_merges_by_a_method_that_looks_at_text_first(tmp_path: Path, method: str) -> None:
     folder = write_study(tmp_path, **QUICK, merging={"method": method})
-    ahead = ablation.outlook(StudyConfig.load(folder.root), folder, executor=InProcess())
+    planner, listener = Listener(), Listener()
+    ahead = ablation.outlook(StudyConfig.load(folder.root), folder, planner, InProcess())
     assert {row.title: row.left for row in ahead.rows}["statistics of branches"] == len(LANGUAGES)
-    listener = Listener()
+    assert any("bytes of statistics of 4 branches" in one for one in planner.said)
     decision = run(folder, listener)
     assert "measuring statistics of branches" in listener.stages
     assert any("bytes of statistics of 4 branches" in one for one in listener.said)

@@ -41,6 +41,14 @@ def statistics_paths(plan: Plan, roster: Roster) -> tuple[Path, ...]:
     return tuple(task.path for task in _tasks(plan, roster))
 
 
+def size_in_words(plan: Plan, branches: int) -> str:
+    """What statistics of so many branches take, in a sentence."""
+    method = plan.config.merging.method
+    size = statistics_bytes(method, plan.model.build(), branches)
+    kept = f"{quantity(size)} bytes of statistics of {branches} branches"
+    return f"merging by '{method}' keeps {kept} beside the pool"
+
+
 def _tasks(plan: Plan, roster: Roster) -> list[StatisticsTask]:
     return branch_statistics(plan, len(roster.members) // len(plan.branches()))
 
@@ -52,11 +60,7 @@ def measured_statistics(
     missing = [task for task in _tasks(plan, roster) if not task.path.exists()]
     if not missing:
         return
-    size = statistics_bytes(plan.config.merging.method, plan.model.build(), len(missing))
-    progress.message(
-        f"merging by '{plan.config.merging.method}' keeps {quantity(size)} bytes of statistics of "
-        f"{len(missing)} branches beside the pool"
-    )
+    progress.message(size_in_words(plan, len(missing)))
     progress.stage(f"measuring {STAGE}", len(missing), "branches")
     for index, seconds in executor.map(measure_member, missing, lambda _, n, note: progress.advance(n)):
         yield Results((), Spent(missing[index].path.name, STAGE, seconds))
