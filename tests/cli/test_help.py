@@ -25,7 +25,8 @@ from cuvee.valuation.methods.registry import VALUERS
 
 COMMANDS = [
     "init", "run", "check", "scale", "search", "value", "select", "acquire", "trace", "status", "report",
-    "add-source", "change", "demo", "doctor", "fit", "optimise", "simulate", "export", "check-export",
+    "add-source", "change", "demo", "doctor", "fit", "optimise", "simulate", "export", "merge",
+    "check-export",
 ]  # fmt: skip
 SOURCE = Path(cuvee.__file__).parents[1]
 HEAVY = {"torch", "transformers", "scipy", "pydantic", "numpy", "pyarrow", "yaml", "tokenizers", "pandas"}

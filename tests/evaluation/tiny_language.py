@@ -1,5 +1,6 @@
 """A language of Markov chains, a small functional model of it, and a pool that learnt it (for tests)."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,8 @@ from torch import Tensor
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.roster import Member, Roster
-from cuvee.models.interface import Layout
+from cuvee.models.layout import Layout
+from cuvee.models.linear_inputs import LinearInput
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.types import IntArray
 
@@ -45,6 +47,13 @@ class Bigram:
     def next_log_probs(self, flat: Tensor, inputs: Tensor, last: Tensor) -> Tensor:
         states = self.hidden_states(flat, inputs)[torch.arange(len(inputs)), last]
         return (states @ self.layout.views(flat)["head"]).log_softmax(-1)
+
+    @property
+    def linear_inputs(self) -> tuple[LinearInput, ...]:
+        return (LinearInput(WIDTH, (self.layout.entries[1],), transposed=True),)
+
+    def read_linear_inputs(self, flat: Tensor, inputs: Tensor, seen: Callable[[int, Tensor], None]) -> None:
+        seen(0, self.hidden_states(flat, inputs))
 
     def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         return -self.token_log_probs(flat, inputs, targets).mean()

@@ -6,12 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cuvee.errors import MixtureError
+from cuvee.errors import ConfigError, MixtureError
 from cuvee.merging.interface import Merger
 from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
-from cuvee.merging.registry import MERGERS
+from cuvee.merging.registry import MERGERS, NEEDS
 from cuvee.merging.roster import Roster
+from tests.merging.measured_pools import measured
 from tests.merging.tiny_pools import random_pool
 
 POOL = random_pool(["web", "web", "code", "books", "code"], 5000)
@@ -31,13 +32,13 @@ def relative_error(vector: torch.Tensor, truth: np.ndarray) -> float:
     return float(np.abs(vector.double().numpy() - truth).max() / np.abs(truth).max())
 
 
-@pytest.mark.parametrize("merger", MERGERS.values(), ids=MERGERS.keys())
+@pytest.mark.parametrize("method", MERGERS)
 @pytest.mark.parametrize("member", range(MEMBERS))
-def test_merging_one_model_returns_it_bit_for_bit(merger: Merger, member: int) -> None:
+def test_merging_one_model_returns_it_bit_for_bit(method: str, member: int) -> None:
     bank = POOL.bank.clone()
     bank[1:, 0] = -0.0
-    pool = FlatPool(POOL.roster, bank)
-    merged = merger.merge(pool, np.eye(MEMBERS)[member])
+    pool = measured(FlatPool(POOL.roster, bank), method)
+    merged = MERGERS[method].merge(pool, np.eye(MEMBERS)[member])
     assert merged.numpy().tobytes() == pool.branches[member].numpy().tobytes()
 
 
@@ -47,25 +48,59 @@ def test_every_method_says_where_it_is_from(merger: Merger) -> None:
     assert merger.deviations.endswith(".")
 
 
-@pytest.mark.parametrize("merger", MERGERS.values(), ids=MERGERS.keys())
-def test_a_merge_does_not_depend_on_the_buffer_it_is_written_to(merger: Merger) -> None:
-    buffer = torch.full((POOL.size,), torch.nan)
+@pytest.mark.parametrize("method", MERGERS)
+def test_a_merge_does_not_depend_on_the_buffer_it_is_written_to(method: str) -> None:
+    buffer, merger, pool = torch.full((POOL.size,), torch.nan), MERGERS[method], measured(POOL, method)
     for weights in (*np.random.default_rng(2).dirichlet(np.ones(MEMBERS), 6), np.eye(MEMBERS)[2]):
-        assert merger.merge(POOL, weights, buffer) is buffer
-        assert torch.equal(buffer, merger.merge(POOL, weights))
+        assert merger.merge(pool, weights, buffer) is buffer
+        assert torch.equal(buffer, merger.merge(pool, weights))
 
 
-@pytest.mark.parametrize("merger", MERGERS.values(), ids=MERGERS.keys())
-def test_the_vector_jacobian_product_is_that_of_differences(merger: Merger) -> None:
-    pool = FlatPool(POOL.roster, POOL.bank[:, :200].clone())
-    weights = np.random.default_rng(3).dirichlet(np.ones(MEMBERS))
+@pytest.mark.parametrize("method", MERGERS)
+def test_the_vector_jacobian_product_is_that_of_differences_along_the_simplex(method: str) -> None:
+    pool = measured(FlatPool(POOL.roster, POOL.bank[:, :200].clone()), method)
+    merger, weights = (
+        MERGERS[method],
+        0.5 / MEMBERS + 0.5 * np.random.default_rng(3).dirichlet(np.ones(MEMBERS)),
+    )
     direction = torch.randn(200, generator=torch.Generator().manual_seed(4))
     found = merger.vjp(pool, weights, direction)
     assert found.shape == (MEMBERS,) and found.dtype == np.float64
-    for member, step in enumerate(0.01 * np.eye(MEMBERS)):
+    for member in range(MEMBERS):
+        step = 0.003 * (np.eye(MEMBERS)[member] - weights)
         ahead, behind = (merger.merge(pool, weights + sign * step).double() for sign in (1, -1))
+        slope = float(direction.double() @ (ahead - behind)) / 0.006
+        assert found[member] - weights @ found == pytest.approx(slope, rel=1e-2, abs=1e-2)
+
+
+def test_the_linear_one_has_derivatives_off_the_simplex_too() -> None:
+    weights, direction = (
+        np.full(MEMBERS, 0.3),
+        torch.randn(POOL.size, generator=torch.Generator().manual_seed(4)),
+    )
+    found = LinearMerge().vjp(POOL, weights, direction)
+    for member, step in enumerate(0.01 * np.eye(MEMBERS)):
+        ahead, behind = (LinearMerge().merge(POOL, weights + sign * step).double() for sign in (1, -1))
         slope = float(direction.double() @ (ahead - behind)) / 0.02
         assert found[member] == pytest.approx(slope, rel=1e-2, abs=1e-2)
+
+
+@pytest.mark.parametrize("method", NEEDS)
+@pytest.mark.parametrize(
+    "weights", [[0.7, 0.7, 0, 0, 0], [1.5, -0.5, 0, 0, 0], [0.0] * 5, [np.nan] * 5, [1.0]]
+)
+def test_weights_that_mean_nothing_to_a_method_are_refused(method: str, weights: list[float]) -> None:
+    pool, direction = measured(POOL, method), torch.zeros(POOL.size)
+    with pytest.raises(MixtureError, match="merge: "):
+        MERGERS[method].merge(pool, np.array(weights))
+    with pytest.raises(MixtureError, match="merge: "):
+        MERGERS[method].vjp(pool, np.array(weights), direction)
+
+
+@pytest.mark.parametrize("method", NEEDS)
+def test_a_pool_without_what_a_method_needs_is_refused(method: str) -> None:
+    with pytest.raises(ConfigError, match="needs statistics of kind"):
+        MERGERS[method].merge(POOL, np.full(MEMBERS, 0.2))
 
 
 @given(

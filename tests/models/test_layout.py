@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cuvee.models.interface import Layout
+from cuvee.models.layout import Layout
 from cuvee.models.llama import Llama
 from tests.models.tiny_models import tiny_config
 

@@ -78,6 +78,7 @@ def test_python_opens_it(study: Path) -> None:
         ("value", "STUDY", "--target", LANGUAGES[0], "--plan"),
         ("select", "new", "--target", LANGUAGES[0], "--budget", "100", "--study", "STUDY"),
         ("trace", "STUDY", "a claim"),
+        ("merge", "STUDY", "--output", "STUDY/merged"),
         ("change", "STUDY", "drop", LANGUAGES[0]),
         ("change", "STUDY", "drop", LANGUAGES[0], "--plan"),
         ("add-source", "STUDY", "more", "STUDY/study.yaml"),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cuvee.errors import ConfigError
-from cuvee.models.interface import Layout
+from cuvee.models.layout import Layout
 from cuvee.training.flat_optimizer import MUON_MOMENTUM, FlatOptimizer
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe

@@ -27,6 +27,7 @@ from cuvee.cli import (
     export,
     fit,
     init,
+    merge,
     report,
     run,
     scale,
@@ -130,6 +131,7 @@ app.command("fit")(fit.fit)
 app.command("optimise")(fit.optimise)
 app.command("simulate")(simulate.simulate)
 app.command("export")(export.export)
+app.command("merge")(merge.merge)
 app.command("check-export")(check_export.check_export)
 
 

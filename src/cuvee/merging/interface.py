@@ -28,14 +28,16 @@ class Merger(Protocol):
         many are made together. A study that is stopped and resumed repeats itself because of this.
 
         Args:
-            pool: the members.
-            weights: [K], one a member; methods may be used off the simplex (derivatives need it).
+            pool: the members, with the statistics that the method needs (``registry.NEEDS``).
+            weights: [K], one a member. On the simplex; a method says whether it means something off it.
             out: a buffer [N] to write to.
         """
         ...
 
     def vjp(self, pool: FlatPool, weights: FloatArray, direction: Tensor) -> FloatArray:
         """The vector-Jacobian product: derivatives of ``direction @ merge(pool, weights)`` in the weights.
+
+        Along the simplex; a method that means nothing off it has no others.
 
         Args:
             pool: the members.

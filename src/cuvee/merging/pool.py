@@ -12,7 +12,7 @@ left out: they cost 0.4 % of every delta and the exactness above, and cannot be 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch import Tensor
 from cuvee.errors import CheckpointError, IncompatibleMembers
 from cuvee.files import atomic_folder
 from cuvee.merging.roster import Member, Roster
+from cuvee.merging.statistics import Statistics
 from cuvee.models.checkpoint import Checkpoint, content_hash
 from cuvee.models.interface import CausalModel
 from cuvee.seal import once, read_sealed, write_sealed
@@ -55,6 +56,8 @@ class FlatPool:
     roster: Roster
     bank: Tensor
     """[K + 1, N] float32, row 0 the seed."""
+    statistics: Statistics | None = None
+    """What methods other than linear need of the members; not part of what lies in the pool's folder."""
 
     def __post_init__(self) -> None:
         rows = len(self.roster.members) + 1
@@ -90,7 +93,12 @@ class FlatPool:
 
     def to(self, device: torch.device | str) -> "FlatPool":
         """The pool on another device."""
-        return FlatPool(self.roster, self.bank.to(device))
+        statistics = None if self.statistics is None else self.statistics.to(device)
+        return FlatPool(self.roster, self.bank.to(device), statistics)
+
+    def measured(self, statistics: Statistics) -> "FlatPool":
+        """The same pool with what is known of its members."""
+        return replace(self, statistics=statistics)
 
     def delta_blocks(self) -> Iterator[tuple[slice, Tensor]]:
         """Deltas from the seed [K, block], a slice of parameters at a time."""

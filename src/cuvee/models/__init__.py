@@ -7,7 +7,8 @@ every call. ``open_model`` reads the folder of any causal model; ``save_checkpoi
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.config import ModelConfig
 from cuvee.models.hugging_face import HuggingFaceModel, open_model, read_flat
-from cuvee.models.interface import CausalModel, Entry, Layout
+from cuvee.models.interface import CausalModel
+from cuvee.models.layout import Entry, Layout
 from cuvee.models.llama import Llama
 
 __all__ = [

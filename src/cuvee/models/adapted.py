@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from cuvee.models.adapters import AdapterLayout, Adapters, adapters_hash
-from cuvee.models.interface import CausalModel, Entry
+from cuvee.models.interface import CausalModel
+from cuvee.models.layout import Entry
+from cuvee.models.linear_inputs import LinearInput
 from cuvee.models.peft_folder import read_factors, write_factors
 
 
@@ -85,6 +87,15 @@ class AdaptedModel:
 
     def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
         return self.base.hidden_states(self.full(flat), inputs)
+
+    @property
+    def linear_inputs(self) -> tuple[LinearInput, ...]:
+        """Those of the model that is adapted."""
+        return self.base.linear_inputs
+
+    def read_linear_inputs(self, flat: Tensor, inputs: Tensor, seen: Callable[[int, Tensor], None]) -> None:
+        """See ``CausalModel.read_linear_inputs``."""
+        self.base.read_linear_inputs(self.full(flat), inputs, seen)
 
     def read_flat(self, folder: Path) -> Tensor:
         """The factors in a folder [n]."""

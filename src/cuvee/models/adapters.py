@@ -21,7 +21,8 @@ from torch import Tensor
 from cuvee.errors import ConfigError
 from cuvee.hashing import digest
 from cuvee.models.hugging_face import HuggingFaceModel
-from cuvee.models.interface import CausalModel, Entry, Layout
+from cuvee.models.interface import CausalModel
+from cuvee.models.layout import Entry, Layout
 from cuvee.types import Json
 
 PREFIX = "base_model.model."

@@ -6,8 +6,10 @@ everything else runs through transformers' own code on views of the flat vector.
 
 import json
 import shutil
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,7 +20,10 @@ from torch import Tensor
 from cuvee.errors import CheckpointError, ConfigError
 from cuvee.hashing import digest
 from cuvee.models.config import ModelConfig
-from cuvee.models.interface import CausalModel, Layout
+from cuvee.models.interface import CausalModel
+from cuvee.models.layout import Layout
+from cuvee.models.linear_inputs import LinearInput
+from cuvee.models.linear_readers import LinearReaders, readers_of
 from cuvee.models.llama import Llama
 from cuvee.models.masking import PARTS, parts, window_hashes
 from cuvee.models.stored_tensors import check_stored
@@ -150,6 +155,9 @@ class HuggingFaceModel:
     are one entry. Buffers (rotary tables and the like) stay as the folder has them.
     """
 
+    _asked: Mapping[str, Any] = MappingProxyType({"use_cache": False})
+    """Of every pass, beside its tokens."""
+
     def __init__(self, folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
         self.folder = folder
         self.dtype = dtype
@@ -210,7 +218,7 @@ class HuggingFaceModel:
         return -self.token_log_probs(flat, inputs, targets).mean()
 
     def token_log_probs(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        logits = self.logits(flat, {"input_ids": inputs.to(self.device), "use_cache": False})
+        logits = self.logits(flat, {"input_ids": inputs.to(self.device), **self._asked})
         goal = targets.to(self.device)
         return -F.cross_entropy(logits.flatten(0, 1).float(), goal.flatten(), reduction="none").view(
             goal.shape
@@ -218,7 +226,7 @@ class HuggingFaceModel:
 
     def next_log_probs(self, flat: Tensor, inputs: Tensor, last: Tensor) -> Tensor:
         """log p of any token after position ``last`` [B] of each row of ``inputs`` [B, T], float32 [B, V]."""
-        logits = self.logits(flat, {"input_ids": inputs.to(self.device), "use_cache": False})
+        logits = self.logits(flat, {"input_ids": inputs.to(self.device), **self._asked})
         rows = torch.arange(len(inputs), device=self.device)
         return F.log_softmax(logits[rows, last.to(self.device)].float(), dim=-1)
 
@@ -257,12 +265,30 @@ class HuggingFaceModel:
         states: Tensor = torch.func.functional_call(self._module, views, (), arguments).hidden_states[-1]
         return states
 
+    @cached_property
+    def linear_inputs(self) -> tuple[LinearInput, ...]:
+        """Of layers that run on any text, those of one input together; see ``readers_of``."""
+        return self._readers.inputs
+
+    def read_linear_inputs(self, flat: Tensor, inputs: Tensor, seen: Callable[[int, Tensor], None]) -> None:
+        """See ``CausalModel.read_linear_inputs``."""
+        with self._readers.watched(seen):
+            self.logits(flat, {"input_ids": inputs.to(self.device), **self._asked})
+
+    @cached_property
+    def _readers(self) -> LinearReaders:
+        tokens = torch.zeros(1, min(2, self.context_length), dtype=torch.int64, device=self.device)
+        run = partial(self._module, input_ids=tokens, **self._asked)
+        return readers_of(self._module, self.layout, run)
+
 
 class MaskedModel(HuggingFaceModel):
     """Any masked language model of transformers as a function of its flat parameters; see ``masking``.
 
     ``flops_per_token`` is one pass, as in training; a score takes ``PARTS`` of them.
     """
+
+    _asked = MappingProxyType({})
 
     def mean_loss(self, flat: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         """Mean nats of the tokens in the hidden part of every window, a float32 scalar."""

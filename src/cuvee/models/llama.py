@@ -13,6 +13,7 @@ Shapes: B sequences, T positions, C width, H heads, D head width, F hidden, V vo
 
 from collections.abc import Callable
 from functools import cached_property, partial
+from itertools import count
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from torch import Tensor
 
 from cuvee.models.config import ModelConfig
 from cuvee.models.fused import FusedHead, causal_probabilities
-from cuvee.models.interface import Layout
+from cuvee.models.layout import Layout
+from cuvee.models.linear_inputs import LinearInput
 
 HEAD_CHUNK_TOKENS = 256
 """On a CPU: a chunk of logits stays in the cache."""
@@ -150,6 +152,24 @@ class Llama:
         states = states[torch.arange(len(inputs), device=states.device), last.to(states.device)]
         return F.log_softmax(_wide(states @ self._embedding(low).T), dim=-1)
 
+    @cached_property
+    def linear_inputs(self) -> tuple[LinearInput, ...]:
+        """Four a layer: of query, key and value, of the output, of gate and up, and of down."""
+        return linear_inputs_of(self.config)
+
+    def read_linear_inputs(self, flat: Tensor, inputs: Tensor, seen: Callable[[int, Tensor], None]) -> None:
+        """See ``CausalModel.read_linear_inputs``."""
+        places = count()
+
+        def linear(states: Tensor, weight: Tensor) -> Tensor:
+            seen(next(places), states)
+            return F.linear(states, weight)
+
+        layer = partial(_layer, self.config, linear=linear)
+        norm = partial(rms_norm, epsilon=self.config.norm_epsilon)
+        low = flat.to(self.dtype)
+        _hidden_states(self.config, layer, norm, low, inputs.to(self.device), *self._rotation)
+
     def _embedding(self, low: Tensor) -> Tensor:
         c = self.config
         return low[: c.vocabulary_size * c.width].view(c.vocabulary_size, c.width)
@@ -193,6 +213,22 @@ def layout_of(c: ModelConfig) -> Layout:
         matrices += [(f"{prefix}mlp.down_proj.weight", narrow)]
         norms += [(f"{prefix}{x}_layernorm.weight", (c.width,)) for x in ("input", "post_attention")]
     return Layout.of(matrices, [*norms, ("model.norm.weight", (c.width,))])
+
+
+def linear_inputs_of(c: ModelConfig) -> tuple[LinearInput, ...]:
+    """What the linear layers read, in the order of the pieces; the tied head is an embedding."""
+    entries = {entry.name: entry for entry in layout_of(c).entries}
+    readers = (
+        (c.width, ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
+        (c.width, ("self_attn.o_proj",)),
+        (c.width, ("mlp.gate_proj", "mlp.up_proj")),
+        (c.hidden, ("mlp.down_proj",)),
+    )
+    return tuple(
+        LinearInput(width, tuple(entries[f"model.layers.{layer}.{name}.weight"] for name in names))
+        for layer in range(c.layers)
+        for width, names in readers
+    )
 
 
 def piece_sizes(c: ModelConfig) -> list[int]:
@@ -240,14 +276,15 @@ def _layer(
     cos: Tensor,
     sin: Tensor,
     probabilities: Probabilities = plain_probabilities,
+    linear: Callable[[Tensor, Tensor], Tensor] = F.linear,
 ) -> Tensor:
     """One layer: states [B, T, C], its four pieces, the norms before attention and before the products."""
     h = rms_norm(x, before, c.norm_epsilon)
-    h = attention(F.linear(h, qkv.view(3 * c.width, c.width)), c.heads, cos, sin, probabilities)
-    x = x + F.linear(h, out.view(c.width, c.width))
+    h = attention(linear(h, qkv.view(3 * c.width, c.width)), c.heads, cos, sin, probabilities)
+    x = x + linear(h, out.view(c.width, c.width))
     h = rms_norm(x, between, c.norm_epsilon)
-    gate, up = F.linear(h, gate_up.view(2 * c.hidden, c.width)).chunk(2, dim=-1)
-    return x + F.linear(F.silu(gate) * up, down.view(c.width, c.hidden))
+    gate, up = linear(h, gate_up.view(2 * c.hidden, c.width)).chunk(2, dim=-1)
+    return x + linear(F.silu(gate) * up, down.view(c.width, c.hidden))
 
 
 def _wide(x: Tensor) -> Tensor:

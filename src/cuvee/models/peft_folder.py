@@ -15,7 +15,7 @@ from torch import Tensor
 from cuvee.errors import CheckpointError
 from cuvee.files import write_json
 from cuvee.models.adapters import Adapters
-from cuvee.models.interface import Layout
+from cuvee.models.layout import Layout
 
 FACTORS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

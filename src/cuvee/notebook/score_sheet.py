@@ -10,14 +10,14 @@ from cuvee.excerpt import excerpt
 from cuvee.mixture.mixture import Mixture
 from cuvee.notebook.shares import Shares, mixtures_of
 from cuvee.quantities import number
-from cuvee.runs.roles import ASKED, BRANCH
-from cuvee.runs.store import RunStore
+from cuvee.runs.roles import ASKED
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.types import FloatArray
 
 PROXIES = ("merge", "ensemble")
 """What a pool scores by."""
+_WHY = "mixtures are scored by a trained pool"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +66,13 @@ def scored(
         StoreError: another process works on the study.
     """
     asked, proxies = mixtures_of(mixtures, config.pool_sources), _proxies(by)
-    _refuse_without_branches(folder)
     from cuvee.study.opening import opened
-    from cuvee.study.pooling import planned_branches, planned_seed
+    from cuvee.study.pooling import refuse_untrained, refuse_without_branches
     from cuvee.study.proxies import Proxies
 
+    refuse_without_branches(folder, _WHY)
     with folder.locked(), opened(config, folder, looking=True) as runner:
-        for one in (*planned_seed(runner.plan), *planned_branches(runner.plan)):
-            if not one.run.done:
-                raise _untrained(folder, f"the {one.role} of {one.sources} is not there as planned now")
+        refuse_untrained(runner, _WHY)
         sheet = Proxies.of(runner).score(asked, [ASKED] * len(asked), by=proxies)
     weights = config.target_weights
     return ScoreSheet(asked, tuple(weights), sheet.proxies(), np.array(list(weights.values())))
@@ -85,19 +83,3 @@ def _proxies(by: str | Sequence[str]) -> tuple[str, ...]:
     if not proxies or set(proxies) - set(PROXIES):
         raise ConfigError(f"by={by!r} names no proxy; a pool scores by {' or '.join(PROXIES)}")
     return proxies
-
-
-def _refuse_without_branches(folder: StudyFolder) -> None:
-    """Before any text is read."""
-    if folder.store.is_file():
-        with RunStore(folder.store) as store:
-            if store.runs(role=BRANCH):
-                return
-    raise _untrained(folder, "no model of the pool is trained")
-
-
-def _untrained(folder: StudyFolder, what: str) -> ConfigError:
-    return ConfigError(
-        f"{folder.root}: mixtures are scored by a trained pool, and {what}; `cuvee run {folder.root}` "
-        "trains what is missing"
-    )

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cuvee.errors import ConfigError
 from cuvee.evaluation.ensemble import Ensemble
 from cuvee.execution.interface import Executor
 from cuvee.hashing import digest
@@ -15,9 +16,12 @@ from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.interface import CausalModel
 from cuvee.progress import Progress
 from cuvee.runs.roles import BRANCH, SEED
+from cuvee.runs.store import RunStore
+from cuvee.study.file.folder import StudyFolder
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.plan.proxy_job import MemberTask, score_member
+from cuvee.study.runner import Runner
 
 
 def planned_seed(plan: Plan) -> list[Planned]:
@@ -66,6 +70,36 @@ def _common_start(plan: Plan, model: CausalModel) -> Checkpoint:
         return Checkpoint.load(folder)
     # A user-supplied checkpoint does not say with which it was trained.
     return seed if seed.tokenizer is not None else replace(seed, tokenizer=tokenizer)
+
+
+def refuse_without_branches(folder: StudyFolder, why: str) -> None:
+    """Refuse a study in whose store there is no branch, before any text is read.
+
+    Raises:
+        ConfigError: beginning with ``why``.
+    """
+    if folder.store.is_file():
+        with RunStore(folder.store) as store:
+            if store.runs(role=BRANCH):
+                return
+    raise _untrained(folder, why, "no model of the pool is trained")
+
+
+def refuse_untrained(runner: Runner, why: str) -> None:
+    """Refuse a study whose pool is not trained, or not as the study file says now.
+
+    Raises:
+        ConfigError: beginning with ``why``.
+    """
+    plan = runner.plan
+    for one in (*planned_seed(plan), *planned_branches(plan)):
+        if not one.run.done:
+            what = f"the {one.role} of {one.sources} is not there as planned now"
+            raise _untrained(plan.folder, why, what)
+
+
+def _untrained(folder: StudyFolder, why: str, what: str) -> ConfigError:
+    return ConfigError(f"{folder.root}: {why}, and {what}; `cuvee run {folder.root}` trains what is missing")
 
 
 def ensemble_of(plan: Plan, pool: FlatPool, executor: Executor, progress: Progress) -> Ensemble:

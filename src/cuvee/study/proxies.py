@@ -1,7 +1,7 @@
 """The proxies of a study: what its pool says of any mixture, without training it."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from cuvee.merging.pool import FlatPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.roles import BRANCH
 from cuvee.study.curves import learning_curves
+from cuvee.study.file.settings import MergingSettings
 from cuvee.study.pooling import ensemble_of, pool_of
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.merged import Merges
@@ -23,7 +24,10 @@ from cuvee.study.scored import Scored
 from cuvee.types import BoolArray, FloatArray
 
 MERGE = "merge"
+"""By the study's method of merging."""
 ENSEMBLE = "ensemble"
+LINEAR_MERGE = "linear merge"
+"""Stands beside where the study merges by another method."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,22 +48,34 @@ class Proxies:
         """Measure what every score rests on, unless the store has it: snapshots, and averages of replicas."""
         _ = self._curves, self.noise_cost
 
+    @cached_property
+    def _linear(self) -> "Proxies | None":
+        """The same pool merged linearly; None where the study does so anyway."""
+        plan, linear = self.runner.plan, MergingSettings()
+        if plan.config.merging == linear:
+            return None
+        config = plan.config.model_copy(update={"merging": linear})
+        return replace(self, runner=replace(self.runner, plan=replace(plan, config=config)))
+
     def score(
         self,
         mixtures: Sequence[Mixture],
         roles: Sequence[str],
         whole: BoolArray | bool = True,
-        by: Collection[str] = (MERGE, ENSEMBLE),
+        by: Collection[str] = (MERGE, LINEAR_MERGE, ENSEMBLE),
     ) -> Scored:
         """What the proxies say of mixtures over the sources of the pool.
 
         Args:
             mixtures: M mixtures. roles: what each is scored for. whole: which merges are scored on all tokens
-            [M]; the others on a part (``cuvee.evaluation.race``). by: which of the two proxies.
+            [M]; the others on a part (``cuvee.evaluation.race``). by: which of the proxies.
         """
         nats = {}
+        chosen = np.broadcast_to(np.asarray(whole), len(mixtures))
         if MERGE in by:
-            nats[MERGE] = self._merged(mixtures, roles, np.broadcast_to(np.asarray(whole), len(mixtures)))
+            nats[MERGE] = self._merged(mixtures, roles, chosen)
+        if LINEAR_MERGE in by and self._linear is not None:
+            nats[LINEAR_MERGE] = self._linear._merged(mixtures, roles, chosen)
         if ENSEMBLE in by:
             nats[ENSEMBLE] = self._ensembled(mixtures, roles)
         if self._curves is not None:

@@ -32,6 +32,7 @@ from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
+from cuvee.study.file.settings import MergingSettings
 from cuvee.study.outdated import outdated_files
 from cuvee.study.plan.agenda import Agenda, Intended
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
@@ -67,9 +68,12 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     if count := len(fresh) or ARMS * config.check.seeds:  # two of the mixtures may be one
         made = math.fsum(one.done(folder) for one in fresh)
         stages.append(StageStatus("fresh trainings", made, count, "models"))
-    decided = folder.decision.exists()
+    decided, method = folder.decision.exists(), config.merging.method
     mixtures = config.candidates.count + config.references.count
-    merged = sum(1 for one in runs if one.kind == "merged" and one.role != ASKED)
+    merged = sum(
+        one.kind == "merged" and one.role != ASKED and MergingSettings.method_of(one.details) == method
+        for one in runs
+    )
     stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))
     stages.append(StageStatus("decision", float(decided), 1, ""))
     return StudyStatus(

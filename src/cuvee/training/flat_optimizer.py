@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cuvee.errors import ConfigError
-from cuvee.models.interface import Layout
+from cuvee.models.layout import Layout
 from cuvee.training.recipe import MUON, Recipe
 from cuvee.training.state import TrainingState
 

@@ -36,7 +36,7 @@ from cuvee.training.recipe import Recipe
 from cuvee.training.stack import Stack
 from cuvee.training.state import TrainingState
 from cuvee.training.together import Together, shape_of, train_together
-from cuvee.types import Json
+from cuvee.types import IntArray, Json
 
 TRAINING_VERSION = 2
 """Raised whenever a change of code changes what a run with the same inputs gives."""
@@ -354,6 +354,15 @@ def _stream(run: TrainingRun) -> MixedStream:
         seed=run.recipe.seed,
         fractions=run.fractions,
     )
+
+
+def windows_read(run: TrainingRun, count: int) -> IntArray:
+    """The first windows that a run reads, inputs and the last target, int64 [W, T + 1]; all where it reads no
+    more."""
+    recipe = run.recipe
+    steps = min(recipe.steps, -(-count // recipe.batch_sequences))
+    spans = _stream(run).spans(0, steps)
+    return spans.reshape(-1, spans.shape[-1])[:count]
 
 
 def _trained(

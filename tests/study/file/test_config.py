@@ -343,7 +343,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "study.yaml: tokenizer: a new model needs `vocabulary` or `folder`",
     ),
     ({"effort": "huge"}, "study.yaml: effort: must be 'tiny', 'small', 'standard' or 'large', not 'huge'"),
-    ({"merging": {"method": "liner"}}, "study.yaml: merging.method: must be 'linear', not 'liner'"),
+    (
+        {"merging": {"method": "liner"}},
+        "study.yaml: merging.method: must be 'linear', 'regmean' or 'fisher', not 'liner'",
+    ),
     ({"averaging_bonus": "maybe"}, "study.yaml: averaging_bonus: must be true or false, not 'maybe'"),
     (
         {"branch_training": {"learning_rate": float("inf")}},

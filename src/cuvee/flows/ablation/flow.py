@@ -37,6 +37,7 @@ from cuvee.study.plan.mixtures import (
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import planned_branches, planned_seed
+from cuvee.study.producers.member_statistics import branch_statistics, size_in_words
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.proxies import Proxies
 from cuvee.study.runner import Runner
@@ -75,6 +76,9 @@ def outlook(
 ) -> Outlook:
     """What ``run`` would still take; text is prepared and steps are timed, nothing is trained."""
     with opened(config, folder, progress, executor, looking=True) as runner:
+        left = [task for task in branch_statistics(runner.plan) if not task.path.exists()]
+        if left:
+            runner.progress.message(size_in_words(runner.plan, len(left)))
         return outlook_of(runner)
 
 

@@ -7,15 +7,21 @@ from cuvee.decisions.check import STAGE
 from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.execution.tariff import HOUR
 from cuvee.flows.ablation.merge_optimum import STARTS
+from cuvee.merging.price import extra_flops, statistics_flops
+from cuvee.merging.registry import LINEAR
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.roles import DESCENT, ORDER
+from cuvee.runs.run import Run
 from cuvee.study.checking import CHECK_SEEDS, TITLE
+from cuvee.study.file.settings import MergingSettings
 from cuvee.study.outlook import Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.plan.agenda import Agenda
 from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import planned_branches, planned_seed
 from cuvee.study.producers.descended import STAGE as OPTIMUM
 from cuvee.study.producers.descended import descent_flops
+from cuvee.study.producers.member_statistics import STAGE as STATISTICS
+from cuvee.study.producers.member_statistics import branch_statistics
 from cuvee.study.runner import Runner
 from cuvee.study.survey import ARMS, TITLES
 from cuvee.training.run import TrainingRun
@@ -46,7 +52,7 @@ def ablation_outlook(
     others = [one for stage in order for one in stage]
     under = {role: [one for one in others if one.role == role] for role in ORDER}
     again = [_trained(watch, TITLES[role], planned) for role, planned in under.items() if planned]
-    scoring = _scoring(runner, watch), _optimum(runner, watch)
+    scoring = *_statistics(runner, watch), *_scoring(runner, watch), _optimum(runner, watch)
     # Other conditions change no pick.
     check = _check(runner, watch, any(row.left for row in rows))
     return Outlook((*rows, *again, *scoring, *check), tariff=watch.tariff)
@@ -94,7 +100,25 @@ def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]
     )
 
 
-def _scoring(runner: Runner, watch: Stopwatch) -> OutlookRow:
+def _statistics(runner: Runner, watch: Stopwatch) -> list[OutlookRow]:
+    """What the method of merging measures of the branches first."""
+    plan = runner.plan
+    tasks, method = branch_statistics(plan), plan.config.merging.method
+    if not tasks:
+        return []
+    each = statistics_flops(method, plan.model.build(), tasks[0].tokens)
+    left = sum(not task.path.exists() for task in tasks)
+    return [_scored(STATISTICS, watch, tasks[0].tokens, len(tasks), left, each)]
+
+
+def _scoring(runner: Runner, watch: Stopwatch) -> list[OutlookRow]:
+    """Merges by the study's method, and linear ones beside those of another."""
+    method = runner.plan.config.merging.method
+    rows = [_merges("scoring mixtures", method, runner, watch)]
+    return rows if method == LINEAR else [*rows, _merges("scoring linear merges", LINEAR, runner, watch)]
+
+
+def _merges(title: str, method: str, runner: Runner, watch: Stopwatch) -> OutlookRow:
     """Merges of all mixtures: for each a forward pass and the average of all branches."""
     plan, config = runner.plan, runner.plan.config
     branches, model, tokens = planned_branches(plan), plan.model.build(), plan.bench.evaluator().tokens
@@ -102,13 +126,16 @@ def _scoring(runner: Runner, watch: Stopwatch) -> OutlookRow:
     # References and the best candidates are scored on all tokens, the others on a part.
     whole = (config.references.count + SURVIVORS * config.candidates.count) / mixtures
     scored = tokens * (whole + (1.0 - whole) / PART)
-    each = model.flops_per_token * scored + 2.0 * len(branches) * plan.merge_depth * model.layout.size
+    averaged = 2.0 * len(branches) * plan.merge_depth * model.layout.size
+    averaged += extra_flops(method, model, len(branches))
+    each = model.flops_per_token * scored + averaged
     # Those of another pool, before a source came or went, are of no use to this one.
     pool = set(plan.config.pool_sources)
-    merged = sum(set(run.mixture.names) == pool for run in runner.store.runs(kind="merged"))
+    rows = _by_method(runner.store.runs(kind="merged"), method)
+    merged = sum(set(run.mixture.names) == pool for run in rows)
     decided = merged > 0 and plan.folder.decision.exists()
     left = 0 if decided else max(mixtures - merged, 0)
-    return _scored("scoring mixtures", watch, tokens, mixtures, left, each)
+    return _scored(title, watch, tokens, mixtures, left, each)
 
 
 def _optimum(runner: Runner, watch: Stopwatch) -> OutlookRow:
@@ -116,9 +143,15 @@ def _optimum(runner: Runner, watch: Stopwatch) -> OutlookRow:
     plan = runner.plan
     each = descent_flops(plan, len(planned_branches(plan)))
     pool = set(plan.config.pool_sources)
-    made = sum(set(run.mixture.names) == pool for run in runner.store.runs(role=DESCENT))
+    rows = _by_method(runner.store.runs(role=DESCENT), plan.config.merging.method)
+    made = sum(set(run.mixture.names) == pool for run in rows)
     left = 0 if made and plan.folder.decision.exists() else max(STARTS - made, 0)
     return _scored(OPTIMUM, watch, plan.bench.part().tokens, STARTS, left, each)
+
+
+def _by_method(rows: Sequence[Run], method: str) -> list[Run]:
+    """Those of one method of merging."""
+    return [run for run in rows if MergingSettings.method_of(run.details) == method]
 
 
 def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, each: float) -> OutlookRow:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cuvee.errors import ConfigError
 from cuvee.flows.search.charge import Charge
 from cuvee.hashing import digest
+from cuvee.merging.price import extra_flops
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import flops
 from cuvee.runs.roles import SEARCH
@@ -266,7 +267,9 @@ def _proxies(plan: Plan, target: Fidelity) -> list[Fidelity]:
     model = plan.model.build()
     evaluated = _evaluated(plan)
     prices = {
-        "merged": model.flops_per_token * evaluated + 2.0 * branches * plan.merge_depth * model.layout.size,
+        "merged": model.flops_per_token * evaluated
+        + 2.0 * branches * plan.merge_depth * model.layout.size
+        + extra_flops(plan.config.merging.method, model, branches),
         "ensembled": 2.0 * branches * evaluated,
     }
     return [Fidelity(kind, target.params, target.tokens, prices[kind]) for kind in plan.config.search.proxies]

@@ -7,6 +7,7 @@ another condition are by another recipe, and a descent has the price of many mer
 in nats per token.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.observations import Observations
 from cuvee.runs.roles import DESCENT, ORDER, OTHER_RECIPE, PARTS, SELECTED
+from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
+from cuvee.study.file.settings import MergingSettings
 
 _NOT_COMPARED = (*PARTS, *ORDER, DESCENT, SELECTED, OTHER_RECIPE)
 
@@ -56,13 +59,20 @@ def _store_of(path: Path) -> Path | None:
 def _stored(path: Path) -> ImportedTable:
     with RunStore(path) as store:
         stored = store.observations()
+        others, notes = _by_other_methods(store.runs(kind="merged"))
     metrics = tuple(name for name in stored.metrics if name.startswith(NATS))
-    rows = [role not in _NOT_COMPARED for role in stored.role]
+    rows = [
+        role not in _NOT_COMPARED and key not in others
+        for role, key in zip(stored.role, stored.keys, strict=True)
+    ]
     if not any(rows) or not metrics:
         raise ConfigError(f"{path} holds no runs to compare mixtures by; run the study first")
     runs = _with_metrics(stored.select(rows), metrics)
     whole = np.flatnonzero(np.isfinite(runs.values).all(axis=1))
-    notes = ["What merges and ensembles are made from is taken to be there: its training is not charged."]
+    notes = [
+        *notes,
+        "What merges and ensembles are made from is taken to be there: its training is not charged.",
+    ]
     if left_out := len(runs) - len(whole):
         notes.append(f"{left_out} of {len(runs)} runs were not measured in full and are left out.")
     known: dict[str, Direction] = dict.fromkeys(metrics, "lower")
@@ -73,6 +83,21 @@ def _stored(path: Path) -> ImportedTable:
         format="study",
         notes=tuple(notes),
     )
+
+
+def _by_other_methods(merges: Sequence[Run]) -> tuple[frozenset[str], list[str]]:
+    """Keys of merges by other methods than the study's, with a sentence: one mixture would have two losses.
+
+    A study that merges by another method than linear has linear merges beside.
+    """
+    linear = MergingSettings().method
+    methods = {run.key: MergingSettings.method_of(run.details) for run in merges}
+    counts = Counter(methods.values())
+    if len(counts) < 2:
+        return frozenset(), []
+    kept = max(counts, key=lambda method: (method != linear, counts[method]))
+    left_out = frozenset(key for key, method in methods.items() if method != kept)
+    return left_out, [f"Merges by '{kept}' are taken; {len(left_out)} by other methods are left out."]
 
 
 def _with_metrics(runs: Observations, metrics: tuple[str, ...]) -> Observations:

@@ -319,13 +319,19 @@ class BranchTrainingSettings(ReferenceTrainingSettings):
 class MergingSettings(Settings):
     """How the branches of the pool are merged."""
 
-    method: Literal["linear"] = "linear"
-    """The weighted mean of their parameters (linear)."""
+    method: Literal["linear", "regmean", "fisher"] = "linear"
+    """The weighted mean of their parameters (linear), or a method that looks at text of each branch first:
+    fitted outputs of linear layers (regmean), or parameters by how much the text asks for them (fisher)."""
 
     @property
     def key(self) -> dict[str, str]:
         """What it adds to the hashes of what it makes: nothing where studies had no choice yet."""
         return {} if self == MergingSettings() else {"merging": self.method}
+
+    @staticmethod
+    def method_of(details: Mapping[str, Any]) -> str:
+        """By which a run was merged, from its details, of which ``key`` is a part."""
+        return str(details.get("merging", MergingSettings().method))
 
 
 Design = Literal["mixed", "subsets", "dirichlet", "space_filling"]

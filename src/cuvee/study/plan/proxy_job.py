@@ -49,6 +49,8 @@ class MergeTask:
     """On the part of the evaluations only."""
     members: ModelSpec
     """What the rows of the pool are parameters of."""
+    statistics: tuple[Path, ...] = ()
+    """Of the members, where the method needs them."""
 
     @property
     def label(self) -> str:
@@ -74,7 +76,7 @@ def score_block(task: MergeTask, report: Report) -> MergesScored:
     work = WorkTime.begin(task.device)
     STACKS.drop()
     evaluator = task.bench.part() if task.partly else task.bench.evaluator()
-    pool = resident_pool(task.pool, task.device, task.members)
+    pool = resident_pool(task.pool, task.device, task.members, task.statistics)
     merger = merger_of(task.method, pool)
     scores = score_merges(evaluator, pool, merger, task.weights, lambda: report(1, ""))
     return MergesScored(scores, work.seconds)

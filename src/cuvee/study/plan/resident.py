@@ -17,6 +17,7 @@ from cuvee.execution.devices import PROCESSOR
 from cuvee.execution.resident import Resident
 from cuvee.merging.adapted import with_model
 from cuvee.merging.pool import FlatPool
+from cuvee.merging.statistics import Statistics
 from cuvee.training.run import ModelSpec
 
 EVALUATOR, EVALUATOR_PART = "evaluator", "part of an evaluator"
@@ -26,19 +27,24 @@ KEPT = Resident({EVALUATOR: 4, EVALUATOR_PART: 2, POOL: 1, PROBABILITIES: 1})
 """Of this process."""
 
 
-def resident_pool(path: Path, device: str, members: ModelSpec) -> FlatPool:
+def resident_pool(path: Path, device: str, members: ModelSpec, statistics: tuple[Path, ...] = ()) -> FlatPool:
     """The pool in a folder, on a device; on the processor as it is mapped from disk.
 
     Args:
         path: of the pool.
         device: where.
         members: what its rows are parameters of.
+        statistics: folders of what a method of merging needs of its members.
 
     Raises:
         CheckpointError: it is damaged.
     """
     pool = with_model(FlatPool.open(path), members.build())
-    return pool if device == PROCESSOR else KEPT.get(POOL, (path, device), partial(_copied, pool, device))
+    if statistics:
+        pool = pool.measured(Statistics.open(pool.roster, statistics))
+    if device == PROCESSOR:
+        return pool
+    return KEPT.get(POOL, (path, device, statistics), partial(_copied, pool, device))
 
 
 def resident_probabilities(path: Path, device: str) -> MixedProbabilities:
@@ -52,4 +58,5 @@ def resident_probabilities(path: Path, device: str) -> MixedProbabilities:
 
 
 def _copied(pool: FlatPool, device: str) -> FlatPool:
-    return replace(pool, bank=pool.bank.to(device, copy=True))
+    known = None if pool.statistics is None else pool.statistics.to(device)
+    return replace(pool, bank=pool.bank.to(device, copy=True), statistics=known)

@@ -16,6 +16,7 @@ from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor, Report
 from cuvee.execution.work_time import WorkTime
 from cuvee.merging.pool import FlatPool
+from cuvee.merging.price import extra_flops
 from cuvee.merging.registry import merger_of
 from cuvee.mixture.mirror_descent import Optimum
 from cuvee.mixture.mixture import Mixture
@@ -27,8 +28,10 @@ from cuvee.runs.run import Run
 from cuvee.study.plan.job import Bench
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.resident import resident_pool
+from cuvee.study.producers.member_statistics import measured_statistics, statistics_paths
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
+from cuvee.study.producers.weighted import merging_key
 from cuvee.training.run import ModelSpec
 from cuvee.types import FloatArray, Json
 
@@ -82,6 +85,8 @@ class DescentTask:
     descent: WeightDescent
     members: ModelSpec
     """What the rows of the pool are parameters of."""
+    statistics: tuple[Path, ...] = ()
+    """Of the members, where the method needs them."""
 
     @property
     def label(self) -> str:
@@ -97,7 +102,7 @@ class DescentTask:
     def loss(self) -> MergeLoss:
         """What is lowered; not compiled, as forward and backward passes would be compiled anew for it."""
         bench = replace(self.bench, model=replace(self.bench.model, compiled=False))
-        pool = resident_pool(self.pool, self.device, self.members)
+        pool = resident_pool(self.pool, self.device, self.members, self.statistics)
         return MergeLoss(
             bench.evaluator(),
             pool,
@@ -145,7 +150,7 @@ class Descents(Producer[WeightDescent]):
             "part": PART,
             "descent": request.inputs,
         }
-        return RunKey("merged", inputs | self.plan.config.merging.key).digest
+        return RunKey("merged", inputs | merging_key(self.plan)).digest
 
     def make(
         self,
@@ -155,6 +160,7 @@ class Descents(Producer[WeightDescent]):
         progress: Progress,
     ) -> Iterator[Results]:
         """See ``Producer.make``."""
+        yield from measured_statistics(self.plan, self.pool.roster, executor, progress)
         progress.stage(f"descending to the {STAGE}", len(missing), "descents")
         tasks = [self._task(one) for one in missing]
         for index, found in executor.map(descend, tasks, lambda _, n, note: progress.advance(n, note)):
@@ -165,7 +171,8 @@ class Descents(Producer[WeightDescent]):
         folder = self.plan.folder
         pool, ensemble = folder.pool(self.pool.roster.key), folder.ensembles / self.ensemble.key
         plan = self.plan
-        return DescentTask(pool, ensemble, plan.bench, plan.config.merging.method, one, plan.branch_model)
+        statistics, method = statistics_paths(plan, self.pool.roster), plan.config.merging.method
+        return DescentTask(pool, ensemble, plan.bench, method, one, plan.branch_model, statistics)
 
     def _run(self, key: str, found: Descended) -> Run:
         plan, optimum = self.plan, found.optimum
@@ -186,7 +193,8 @@ class Descents(Producer[WeightDescent]):
                 "gap": optimum.gap,
                 "outcome": optimum.outcome,
                 "evaluations": optimum.evaluations,
-            },
+            }
+            | plan.config.merging.key,
         )
 
 
@@ -195,6 +203,7 @@ def descent_flops(plan: Plan, members: int, evaluations: int = MOST_EVALUATIONS)
     ensemble with its own."""
     part, model = plan.bench.part(), plan.model.build()
     forward = model.flops_per_token * part.tokens
-    merging = 4.0 * (members + 1) * plan.merge_depth * model.layout.size
+    extra = extra_flops(plan.config.merging.method, model, members)
+    merging = 4.0 * (members + 1) * plan.merge_depth * model.layout.size + _PASSES * extra
     mixing = 4.0 * members * (part.tokens + plan.bench.evaluator().tokens)
     return evaluations * (_PASSES * forward + merging + mixing) + forward

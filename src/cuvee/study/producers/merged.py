@@ -10,9 +10,12 @@ from cuvee.evaluation.race import completed, part_windows
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Executor
 from cuvee.merging.pool import FlatPool
+from cuvee.merging.price import extra_flops
+from cuvee.merging.registry import LINEAR
 from cuvee.progress import Progress
 from cuvee.study.plan.plan import Plan
 from cuvee.study.plan.proxy_job import MergeTask, merges_a_task, score_block
+from cuvee.study.producers.member_statistics import measured_statistics, statistics_paths
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.weighted import Weighted, weighted_key, weighted_run
 from cuvee.types import FloatArray
@@ -22,7 +25,7 @@ KIND = "merged"
 
 @dataclass(frozen=True, eq=False)
 class Merges(Producer[Weighted]):
-    """Scores merges in blocks.
+    """Scores merges in blocks, by the method of the plan; what that needs of the members is measured first.
 
     With a ``control`` merges are scored on a part of the windows only, and what the part lacks is estimated
     from it (``cuvee.evaluation.race``).
@@ -47,8 +50,10 @@ class Merges(Producer[Weighted]):
         progress: Progress,
     ) -> Iterator[Results]:
         """See ``Producer.make``."""
-        part = ", on a part" if self._partly else ""
-        progress.stage(f"scoring merges ({self.proxy}{part})", len(missing), "merges")
+        yield from measured_statistics(self.plan, self.pool.roster, executor, progress)
+        method, part = self.plan.config.merging.method, ", on a part" if self._partly else ""
+        by = "" if method == LINEAR else f" by {method}"
+        progress.stage(f"scoring merges ({self.proxy}{by}{part})", len(missing), "merges")
         size = merges_a_task(self.plan.model.device, len(missing), self.plan.processes)
         blocks = [missing[start : start + size] for start in range(0, len(missing), size)]
         tasks = [self._task(block) for block in blocks]
@@ -58,7 +63,8 @@ class Merges(Producer[Weighted]):
     def _task(self, block: Sequence[Weighted]) -> MergeTask:
         path = self.plan.folder.pool(self.pool.roster.key)
         weights, method = np.stack([one.weights for one in block]), self.plan.config.merging.method
-        return MergeTask(path, weights, method, self.plan.bench, self._partly, self.plan.branch_model)
+        statistics, plan = statistics_paths(self.plan, self.pool.roster), self.plan
+        return MergeTask(path, weights, method, plan.bench, self._partly, plan.branch_model, statistics)
 
     def _results(
         self, block: Sequence[Weighted], weights: FloatArray, scores: Scores, seconds: float
@@ -66,7 +72,8 @@ class Merges(Producer[Weighted]):
         if self.control is not None:
             scores = self._completed(scores, self.control, weights)
         forward = self.plan.bench.part() if self._partly else self.plan.bench.evaluator()
-        flops = forward.model.flops_per_token * forward.tokens + self.pool.merge_flops
+        extra = extra_flops(self.plan.config.merging.method, forward.model, len(self.pool.roster.members))
+        flops = forward.model.flops_per_token * forward.tokens + self.pool.merge_flops + extra
         keys = [self.key(one) for one in block]
         runs = tuple(
             weighted_run(KIND, self.proxy, self.plan, key, one, scores[place], flops)

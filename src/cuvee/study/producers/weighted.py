@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from cuvee.evaluation.race import PART
 from cuvee.evaluation.scores import Scores
+from cuvee.merging.registry import NEEDS
 from cuvee.merging.roster import Roster
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.key import RunKey
 from cuvee.runs.run import Run
 from cuvee.study.plan.plan import Plan
+from cuvee.study.plan.statistics_job import MADE_FROM
 from cuvee.study.producers.rows import documents_of, metrics_of
-from cuvee.types import FloatArray
+from cuvee.types import FloatArray, Json
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +32,16 @@ class Weighted:
         return [cls(*one) for one in zip(weights, mixtures, roles, strict=True)]
 
 
+def merging_key(plan: Plan) -> Json:
+    """What the method of merging adds to the keys of what it makes."""
+    method = plan.config.merging
+    return method.key | ({"statistics": MADE_FROM} if method.method in NEEDS else {})
+
+
 def weighted_key(kind: str, plan: Plan, roster: Roster, weights: FloatArray, partly: bool = False) -> str:
     """The key of an average of a pool; ``partly`` is measured on a part of the evaluations."""
     inputs = {"pool": roster.key, "weights": weights.tolist(), "evaluations": plan.evaluations}
-    method = plan.config.merging.key if kind == "merged" else {}
+    method = merging_key(plan) if kind == "merged" else {}
     return RunKey(kind, inputs | method | ({"part": PART} if partly else {})).digest
 
 
@@ -53,5 +61,5 @@ def weighted_run(
         metrics=metrics_of(scores),
         documents={} if kind == "ensembled" else documents_of(scores),
         flops=flops,
-        details={"proxy": name},
+        details={"proxy": name} | (plan.config.merging.key if kind == "merged" else {}),
     )
