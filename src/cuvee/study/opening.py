@@ -20,6 +20,7 @@ from cuvee.study.plan.numerics import Numerics
 from cuvee.study.plan.plan import Plan
 from cuvee.study.rework import trained_otherwise
 from cuvee.study.runner import Runner
+from cuvee.study.tracking import Tracked, tracked
 
 _IMPORTED_ON_DEVICES = ("cuvee.study.plan.proxy_job", "torch._inductor.compile_fx")
 """All that computes and compiles there."""
@@ -48,7 +49,12 @@ def opened(
     Numerics.written(folder)  # a device that is not here is refused before any text is read
     if not looking:
         _tidy(folder)
-    with nullcontext(executor) if executor is not None else processes(config, folder) as workers:
+    watched = nullcontext(None) if looking else tracked(config, folder, progress)
+    with (
+        watched as tracking,
+        nullcontext(executor) if executor is not None else processes(config, folder) as workers,
+    ):
+        progress = progress if tracking is None else Tracked(progress, tracking)
         _start_devices(workers, folder)
         material = prepare_material(config, folder, workers, progress)
         region_of(config, available_tokens(config, material))  # limits are refused before any training
@@ -64,7 +70,7 @@ def opened(
                 progress.message(changed)
             if not looking:
                 _write_sources(store, config, material)
-            yield Runner(plan, store, workers, progress)
+            yield Runner(plan, store, workers, progress, tracking)
 
 
 def processes(config: StudyConfig, folder: StudyFolder) -> DeviceProcesses:

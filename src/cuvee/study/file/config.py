@@ -42,6 +42,7 @@ from cuvee.study.file.settings import (
     TargetRunSettings,
     TargetSettings,
     TokenizerSettings,
+    Trackers,
 )
 from cuvee.types import Json
 from cuvee.yaml_file import did_you_mean, in_plain_words, read_yaml
@@ -52,7 +53,7 @@ LARGEST_SEED = 2**62
 """Seeds stay below, so that those of references and fresh trainings, which add to it, fit into 64 bits."""
 
 _TRAININGS = ("seed_training", "branch_training", "reference_training")
-_PLACES = ("sources", "evaluations", "workers", "price")
+_PLACES = ("sources", "evaluations", "workers", "price", "tracking")
 
 
 class StudyConfig(Settings):
@@ -71,6 +72,9 @@ class StudyConfig(Settings):
     """Number of worker processes. Default: one for each processor core."""
     price: PriceSettings = PriceSettings()
     """Prices of computing, for the amounts of money in plans, status and reports."""
+    tracking: Trackers = ()
+    """Trackers that show training curves, stages and the decision: `tensorboard`, `wandb` (offline) or
+    `trackio`, one or a list (`pip install 'cuvee[track]'`). No result depends on them."""
     sources: dict[str, SourceSettings] = Field(min_length=1)
     """The data sources whose shares are decided: `name: path`, or the keys below."""
     evaluations: EvaluationsSettings = EvaluationsSettings()

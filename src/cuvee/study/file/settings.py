@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -284,6 +285,16 @@ class MergingSettings(Settings):
         """What it adds to the hashes of what it makes: nothing where studies had no choice yet."""
         return {} if self == MergingSettings() else {"merging": self.method}
 
+
+TrackerName = Literal["tensorboard", "trackio", "wandb"]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Trackers = Annotated[tuple[TrackerName, ...], BeforeValidator(_listed)]
+"""One name, or several."""
 
 Design = Literal["mixed", "subsets", "dirichlet", "space_filling"]
 
