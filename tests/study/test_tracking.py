@@ -20,7 +20,16 @@ from cuvee.tracking.registry import TRACKERS
 from cuvee.tracking.trackers import Trackers
 from cuvee.training.loop import train
 from cuvee.training.run import _stream, start_of
-from tests.study.tiny_study import LANGUAGES, SEED_DATA, Listener, change_study, hashes, run, timeless, write_study
+from tests.study.tiny_study import (
+    LANGUAGES,
+    SEED_DATA,
+    Listener,
+    change_study,
+    hashes,
+    run,
+    timeless,
+    write_study,
+)
 from tests.tracking.test_trackers import Full, Kept
 
 QUICK: dict[str, Any] = {
