@@ -147,6 +147,7 @@ class HuggingFaceModel:
         self.dtype = dtype
         self.device = torch.device(device)
         self._module = _load_module(folder).to(self.device).eval()
+        self._held = False
         parameters = dict(self._module.named_parameters())
         self.layout = Layout.of(
             [(name, tuple(p.shape)) for name, p in parameters.items() if p.ndim >= 2],
@@ -163,6 +164,14 @@ class HuggingFaceModel:
         )
         description = {k: v for k, v in _read_description(folder).items() if k not in ("_name_or_path",)}
         self.model_hash = digest(["transformers", description])
+
+    def hold(self, device: torch.device) -> Any:
+        """From now on compute with the parameters that the module itself holds, and give it away: something
+        else spreads them over processes, updates them, and sends them to a device."""
+        self._held, self.device = True, device
+        for parameter in self._module.parameters():
+            parameter.requires_grad_(True)
+        return self._module
 
     def initial(self, seed: int) -> Tensor:
         """The folder's own parameters: such a model is a seed already, so ``seed`` changes nothing."""
@@ -198,6 +207,9 @@ class HuggingFaceModel:
 
     def logits(self, flat: Tensor, arguments: dict[str, Any]) -> Tensor:
         """What the module answers, [B, T, V] in the type of the products."""
+        if self._held:
+            held: Tensor = self._module(**arguments).logits
+            return held
         views = self.layout.views(flat.to(self.dtype))
         found: Tensor = torch.func.functional_call(self._module, views, (), arguments).logits
         return found

@@ -347,7 +347,7 @@ class StudyConfig(Settings):
         if self.search.document_values is None:
             del said["search"]["document_values"]
         for section in _TRAININGS:
-            for key, default in (("accumulation", 1), ("optimizer", "adamw")):
+            for key, default in (("accumulation", 1), ("processes", 1), ("optimizer", "adamw")):
                 if said[section][key] == default:
                     del said[section][key]
         if self.order == OrderSettings(mixtures=ordered(self.effort, self.references.count)):

@@ -213,6 +213,9 @@ class TrainingSettings(Settings):
     accumulation: Count = 1
     """Parts in which a batch is computed, one after the other: more parts need less memory. Must divide the
     sequences of a batch."""
+    processes: Count = 1
+    """Processes that share each training, each with a GPU (or a core) and a part of the model, for models too
+    large for one (docs/gpu.md). Together with `accumulation` it must divide the sequences of a batch."""
     weight_decay: NonNegative = 0.1
     """Decoupled weight decay (AdamW), applied to matrices only."""
     optimizer: Literal["adamw", "muon"] = "adamw"

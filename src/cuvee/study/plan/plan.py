@@ -332,9 +332,11 @@ class Plan:
             raise ConfigError(
                 f"batch_tokens {settings.batch_tokens} must be at least model.context_length {context}"
             )
-        if settings.batch_tokens // context % settings.accumulation:
+        if settings.batch_tokens // context % (settings.accumulation * settings.processes):
+            shared = f" times processes {settings.processes}" if settings.processes > 1 else ""
             raise ConfigError(
-                f"accumulation {settings.accumulation} must divide the {settings.batch_tokens // context} "
+                f"accumulation {settings.accumulation}{shared} must divide the "
+                f"{settings.batch_tokens // context} "
                 f"sequences of a batch (batch_tokens {settings.batch_tokens}, model.context_length {context})"
             )
         steps = _steps(settings)
@@ -351,6 +353,7 @@ class Plan:
             beta2=settings.betas[1],
             clip=settings.clip,
             accumulation=settings.accumulation,
+            processes=settings.processes,
             dtype=self.model.dtype,
             compiled=self.model.compiled,
             optimizer=settings.optimizer,
@@ -365,7 +368,8 @@ class Plan:
 
     def _stacked(self, settings: TrainingSettings) -> int:
         """Models in a stack, where they can be stacked."""
-        return self.model.stacked if self.model.config is not None and settings.optimizer == ADAMW else 0
+        alone = settings.optimizer != ADAMW or settings.processes > 1
+        return 0 if self.model.config is None or alone else self.model.stacked
 
 
 def _bench(config: StudyConfig, material: Material, model: ModelSpec) -> Bench:

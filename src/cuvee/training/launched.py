@@ -1,0 +1,168 @@
+"""One training carried out by several processes, for models that are too large for one.
+
+    torchrun.py    torch's launcher, which ends when we do
+    rank.py        each process: its part of the batch, of the gradient and of the state
+
+The processes begin where one process would, save the same state file, and leave a state that is the same up
+to the rounding of sums. What goes between us and them lies in a temporary folder: the work, what was done so
+far, errors, and in the end the state.
+"""
+
+import json
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from cuvee.errors import CuveeError, WorkerError
+from cuvee.models.interface import CausalModel
+from cuvee.training.loop import Batches
+from cuvee.training.recipe import Recipe
+from cuvee.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from cuvee.training.run import ModelSpec
+
+_LOOK_SECONDS = 0.2
+_MOST_WORDS = 600
+_FAILED = re.compile(r"rank\s*:\s*(\d+) .*?exitcode\s*:\s*(-?\d+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SharedWork:
+    """A training that several processes share. All of it can be sent to them."""
+
+    model: "ModelSpec"
+    recipe: Recipe
+    key: str
+    begin: Callable[[CausalModel], TrainingState]
+    """Where it begins, if it was not saved on its way; called in the first process."""
+    batches: Callable[[], Batches]
+    state_file: Path | None = None
+    """As in ``train``."""
+    evaluate: Callable[[Tensor], dict[str, float]] | None = None
+    """As in ``train``; called in the first process."""
+    evaluate_every: int = 0
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The folder between us and the processes of a training."""
+
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    @property
+    def progress(self) -> Path:
+        """A line for every report: tokens done, and a note, as JSON."""
+        return self.folder / "progress"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def seconds(self) -> Path:
+        """Work time of all processes, and wall time of the steps."""
+        return self.folder / "seconds"
+
+    @property
+    def said(self) -> Path:
+        """All that was printed."""
+        return self.folder / "said"
+
+    def error(self, rank: int) -> Path:
+        return self.folder / f"error-{rank}"
+
+
+@dataclass(frozen=True, eq=False)
+class Launched:
+    """What several processes made of a training."""
+
+    state: TrainingState
+    seconds: float
+    """Work time of all of them."""
+    wall_seconds: float
+    """That the steps took."""
+
+
+def launched(work: SharedWork, report: Callable[[float, str], None] = lambda tokens, note: None) -> Launched:
+    """Carry out a training in ``work.recipe.processes`` processes of this machine.
+
+    Raises:
+        NonFiniteLoss, ConfigError: as ``train``, from any of the processes.
+        WorkerError: one of them died; what was saved is gone on from by the next call.
+    """
+    beside = None if work.state_file is None else work.state_file.parent
+    if beside is not None:
+        beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{work.key}.", suffix=".tmp", dir=beside) as folder:
+        exchange = Exchange(Path(folder))
+        exchange.work.write_bytes(pickle.dumps(work))
+        code = _carried_out(exchange, work.recipe.processes, report)
+        state = TrainingState.load(exchange.state, work.key) if code == 0 else None
+        if state is None:
+            raise _failure(exchange, work, code)
+        seconds, wall = json.loads(exchange.seconds.read_text())
+        return Launched(state, seconds, wall)
+
+
+def _carried_out(exchange: Exchange, processes: int, report: Callable[[float, str], None]) -> int:
+    command = ["-m", "cuvee.training.torchrun", str(exchange.folder), str(processes), str(os.getpid())]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": paths}
+    exchange.progress.touch()
+    with exchange.said.open("wb") as said, exchange.progress.open() as progress:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+        )  # fmt: skip
+        try:
+            while process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_SECONDS)
+                for line in progress:
+                    report(*json.loads(line))
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its children end with it
+            process.wait()
+        return process.returncode
+
+
+def _failure(exchange: Exchange, work: SharedWork, code: int) -> CuveeError:
+    for rank in range(work.recipe.processes):
+        if exchange.error(rank).is_file():
+            found = pickle.loads(exchange.error(rank).read_bytes())
+            return found if isinstance(found, CuveeError) else WorkerError(str(found))
+    said = exchange.said.read_text(errors="replace")
+    who, how = "torchrun", f"ended with exit code {code}"
+    if found := _FAILED.search(said):
+        who, how = f"process {found[1]}", _ended(int(found[2]))
+    saved = "what was saved stays: the same command goes on from there" if work.state_file else "try again"
+    return WorkerError(
+        f"run {work.key}, a training of {work.recipe.processes} processes: {who} {how}; {saved}. If it was "
+        f"killed for memory, raise `accumulation` or `processes`.\n{said.strip()[-_MOST_WORDS:]}"
+    )
+
+
+def _ended(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"
