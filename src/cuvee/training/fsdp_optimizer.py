@@ -70,7 +70,11 @@ class FsdpOptimizer:
         return self._ranks.total(loss.detach() / self._ranks.count)
 
     def update(self, learning_rate: float) -> Tensor:
-        gradients = {name: one.grad.to_local() for name, one in self._parameters.items()}
+        gradients = {
+            # What the loss does not read has none.
+            name: torch.zeros_like(self._own(name)) if one.grad is None else one.grad.to_local()
+            for name, one in self._parameters.items()
+        }
         squares = torch.stack([torch.linalg.vector_norm(one).square() for one in gradients.values()]).sum()
         norm = self._ranks.total(squares).sqrt()
         scale = (self._clip / norm.clamp(min=1e-12)).clamp(max=1.0)

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from cuvee.training.run import ModelSpec
 
 _LOOK_SECONDS = 0.2
-_MOST_WORDS = 600
-_FAILED = re.compile(r"rank\s*:\s*(\d+) .*?exitcode\s*:\s*(-?\d+)", re.DOTALL)
+_MOST = 1500
+"""Characters that are shown of what the processes printed."""
+_ENDED = re.compile(r"rank\s*:\s*(\d+) \(local_rank: \d+\)\s*exitcode\s*:\s*(-?\d+)")
+"""In torchrun's own words."""
 
 
 @dataclass(frozen=True)
@@ -145,24 +147,31 @@ def _carried_out(exchange: Exchange, processes: int, report: Callable[[float, st
 
 
 def _failure(exchange: Exchange, work: SharedWork, code: int) -> CuveeError:
-    for rank in range(work.recipe.processes):
-        if exchange.error(rank).is_file():
-            found = pickle.loads(exchange.error(rank).read_bytes())
-            return found if isinstance(found, CuveeError) else WorkerError(str(found))
+    """The error that came first: a process that dies makes the others fail."""
     said = exchange.said.read_text(errors="replace")
-    who, how = "torchrun", f"ended with exit code {code}"
-    if found := _FAILED.search(said):
-        who, how = f"process {found[1]}", _ended(int(found[2]))
+    ends = [(int(rank), int(code)) for rank, code in _ENDED.findall(said)]
+    for rank, end in ends:
+        if end < 0 and end != -signal.SIGTERM:  # by which torchrun ends the others
+            return _died(work, f"process {rank} {_signal(-end)}", said)
+    files = [exchange.error(rank) for rank in range(work.recipe.processes)]
+    errors = sorted((one for one in files if one.is_file()), key=lambda one: one.stat().st_mtime_ns)
+    found = [pickle.loads(one.read_bytes()) for one in errors]
+    for error in found:
+        if isinstance(error, CuveeError):
+            return error
+    return _died(work, f"torchrun ended with exit code {code}", found[0] if found else said)
+
+
+def _died(work: SharedWork, what: str, said: str) -> WorkerError:
     saved = "what was saved stays: the same command goes on from there" if work.state_file else "try again"
     return WorkerError(
-        f"run {work.key}, a training of {work.recipe.processes} processes: {who} {how}; {saved}. If it was "
-        f"killed for memory, raise `accumulation` or `processes`.\n{said.strip()[-_MOST_WORDS:]}"
+        f"run {work.key}, a training of {work.recipe.processes} processes: {what}; {saved}. If the system "
+        f"ran out of memory, raise `accumulation` or `processes`, or use fewer `workers`\n"
+        f"{said.strip()[-_MOST:]}"
     )
 
 
-def _ended(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
+def _signal(number: int) -> str:
     with suppress(ValueError):
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"was killed by signal {-code}"
+        return f"was killed by {signal.Signals(number).name}"
+    return f"was killed by signal {number}"

@@ -76,9 +76,9 @@ def _take_part(work: SharedWork, exchange: Exchange, ranks: Ranks) -> None:
 def _model(spec: ModelSpec, device: torch.device) -> CausalModel:
     """A model of transformers in the machine's memory, from where its layers are spread; a native one on the
     device, where it has no parameters of its own."""
-    if spec.config is None and isinstance(found := replace(spec, device="cpu").build(), HuggingFaceModel):
+    if spec.config is None and isinstance(found := replace(spec, device="cpu").make(), HuggingFaceModel):
         return found
-    return replace(spec, device=str(device)).build()
+    return replace(spec, device=str(device)).make()
 
 
 def _begun(work: SharedWork, model: CausalModel, ranks: Ranks) -> TrainingState:

@@ -72,6 +72,10 @@ class ModelSpec:
         """The model; one object a process, so that its compiled kernels are made once."""
         return _build(self)
 
+    def make(self) -> CausalModel:
+        """A model of one's own, which nothing else in this process uses."""
+        return _build.__wrapped__(self)
+
     @property
     def model_hash(self) -> str:
         """Hash of the architecture."""
