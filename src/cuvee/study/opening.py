@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from cuvee.decisions.evaluations import few_documents
-from cuvee.execution.devices import PROCESSOR, DeviceProcesses
+from cuvee.execution.devices import PROCESSOR, DeviceProcesses, processes_of
 from cuvee.execution.interface import Executor
 from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
@@ -74,8 +74,12 @@ def opened(
 
 
 def processes(config: StudyConfig, folder: StudyFolder) -> DeviceProcesses:
-    """Where the jobs of a study run by default: CPU processes, and one worker a GPU that it computes on."""
-    return DeviceProcesses(config.workers, cache_environment(folder), _IMPORTED_ON_DEVICES)
+    """Where the jobs of a study run by default: CPU processes, and one worker a GPU that it computes on.
+
+    There are fewer of both where several processes share a training.
+    """
+    workers = processes_of(PROCESSOR, config.workers, config.processes)
+    return DeviceProcesses(workers, cache_environment(folder), _IMPORTED_ON_DEVICES, config.processes)
 
 
 def _start_devices(workers: Executor | None, folder: StudyFolder) -> None:

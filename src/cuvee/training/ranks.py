@@ -94,10 +94,12 @@ def joined(device: str) -> Iterator[Ranks]:
         dist.init_process_group("gloo", timeout=_PATIENCE)
         host = dist.group.WORLD
     else:
-        if torch.cuda.device_count() < count:
+        cards = torch.cuda.device_count() if device == "cuda" else 1
+        if cards < count:
             raise ConfigError(
-                f"processes: {count}, and this machine has {torch.cuda.device_count()} GPUs: each process "
-                "needs one; lower it"
+                f"processes: {count}, and the study computes on {cards} GPU{'s' * (cards != 1)} ({device}): "
+                'each process needs one. Lower it, or say "device": "cuda", which is all of them, in '
+                "numerics.json"
             )
         place = torch.device("cuda", local)
         torch.cuda.set_device(place)

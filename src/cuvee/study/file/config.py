@@ -312,6 +312,12 @@ class StudyConfig(Settings):
         )
 
     @property
+    def processes(self) -> int:
+        """The most processes that share a training."""
+        trainings = (self.seed_training, self.branch_training, self.reference_training)
+        return max(one.processes for one in trainings)
+
+    @property
     def replicates(self) -> int:
         """References that are trained twice, also where that is to see whether their order survives."""
         return max(self.references.replicates, self.order.mixtures)

@@ -96,7 +96,7 @@ class Plan:
     @property
     def processes(self) -> int:
         """How many trainings, or blocks of merges, are made side by side."""
-        return processes_of(self.model.device, self.config.workers)
+        return processes_of(self.model.device, self.config.workers, self.config.processes)
 
     @property
     def branch_tokens(self) -> int:
