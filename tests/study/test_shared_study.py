@@ -1,4 +1,4 @@
-"""A study whose trainings are shared by two processes: planned, trained, measured on the way, and as good as one."""
+"""A study whose trainings are shared by two processes: planned, trained and measured as by one."""
 
 from pathlib import Path
 from typing import Any

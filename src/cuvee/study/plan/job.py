@@ -244,8 +244,9 @@ def pace(task: PaceTask, report: Report) -> float:
     """
     if is_gpu(task.model.device):
         return seconds_of_more_steps(lambda steps: _seconds_of(task, steps, task.model.compiled))
-    # The first few steps pay for what is made once.
-    return min(_seconds_of(task, PACE_STEPS, False) for _ in range(2)) / PACE_STEPS
+    # The first few steps pay for what is made once, which processes that share a training make each time.
+    times = 1 if task.recipe.processes > 1 else 2
+    return min(_seconds_of(task, PACE_STEPS, False) for _ in range(times)) / PACE_STEPS
 
 
 def _seconds_of(task: PaceTask, steps: int, compiled: bool) -> float:
