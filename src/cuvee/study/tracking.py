@@ -7,6 +7,7 @@ no key and no byte depends on them.
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,12 +66,15 @@ class Tracking:
                 self._show(planned)
 
     def made(self, runs: Iterable[Run]) -> None:
-        """Show trainings that were measured."""
+        """Show trainings that were measured, at their end or on their way."""
+        measured: dict[str, dict[int, Mapping[str, float]]] = defaultdict(dict)
         for run in runs:
-            planned = self._expected.get(run.details.get("run", ""))
-            if planned is not None:
-                self._show(planned)
-                self._show_end(planned, run)
+            key = run.details.get("run", "")
+            if planned := self._expected.get(key):
+                step = (run.tokens or 0) // planned.run.recipe.batch_tokens
+                measured[key][step] = {name: x for name, x in run.metrics.items() if name.startswith(NATS)}
+        for key, by_step in measured.items():
+            self._show(self._expected[key], by_step)
 
     def stage(self, title: str, total: float, unit: str) -> None:
         """A stage of the study begins."""
@@ -89,25 +93,16 @@ class Tracking:
     def _say(self, title: str, text: str) -> None:
         self.trackers.each(lambda tracker: tracker.words(STUDY, title, text))
 
-    def _show(self, planned: Planned) -> None:
-        key, name = planned.run.key, run_name(planned)
+    def _show(self, planned: Planned, measured: Mapping[int, Mapping[str, float]] | None = None) -> None:
+        key, name, measured = planned.run.key, run_name(planned), measured or {}
         after = self._written.get(key, 0)
 
         def write(tracker: Tracker) -> None:
-            for step, values in curve_rows(planned, log_of(self.folder, planned), after):
-                tracker.numbers(name, step, values)
-                self._written[key] = step
-
-        self.trackers.each(write)
-
-    def _show_end(self, planned: Planned, run: Run) -> None:
-        step = (run.tokens or 0) // planned.run.recipe.batch_tokens
-        metrics = {name: value for name, value in run.metrics.items() if name.startswith(NATS)}
-        name = run_name(planned)
-
-        def write(tracker: Tracker) -> None:
-            tracker.numbers(name, step, metrics)
-            if planned.run.done:
+            rows = dict(curve_rows(planned, log_of(self.folder, planned), after))
+            for step in sorted(rows.keys() | measured.keys()):
+                tracker.numbers(name, step, {**rows.get(step, {}), **measured.get(step, {})})
+            self._written[key] = max(rows, default=after)
+            if measured and planned.run.done:
                 tracker.end(name)
 
         self.trackers.each(write)

@@ -9,7 +9,11 @@ class Tracker(Protocol):
     """One tool's view of a study. Whatever it raises leaves it out from there on (``trackers.py``)."""
 
     def numbers(self, run: str, step: int, values: Mapping[str, float]) -> None:
-        """Values by name after a step of a run; steps of a run never fall."""
+        """Values by name after a step of a run.
+
+        Steps rise, but for what was measured on the way of a run that was shown already: a tool that cannot
+        go back leaves that out.
+        """
         ...
 
     def words(self, run: str, title: str, text: str) -> None:

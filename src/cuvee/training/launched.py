@@ -20,7 +20,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -29,9 +28,6 @@ from cuvee.models.interface import CausalModel
 from cuvee.training.loop import Batches
 from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState
-
-if TYPE_CHECKING:
-    from cuvee.training.run import ModelSpec
 
 _LOOK_SECONDS = 0.2
 _MOST = 1500
@@ -44,7 +40,10 @@ _ENDED = re.compile(r"rank\s*:\s*(\d+) \(local_rank: \d+\)\s*exitcode\s*:\s*(-?\
 class SharedWork:
     """A training that several processes share. All of it can be sent to them."""
 
-    model: "ModelSpec"
+    model: Callable[[str], CausalModel]
+    """Makes the model on a device; nothing else in the process uses it."""
+    device: str
+    """Where the study computes."""
     recipe: Recipe
     key: str
     begin: Callable[[CausalModel], TrainingState]
@@ -128,6 +127,7 @@ def _carried_out(exchange: Exchange, processes: int, report: Callable[[float, st
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": paths}
     exchange.progress.touch()
+    pending = ""
     with exchange.said.open("wb") as said, exchange.progress.open() as progress:
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -138,7 +138,10 @@ def _carried_out(exchange: Exchange, processes: int, report: Callable[[float, st
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_LOOK_SECONDS)
                 for line in progress:
-                    report(*json.loads(line))
+                    pending += line
+                    if pending.endswith("\n"):
+                        report(*json.loads(pending))
+                        pending = ""
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # its children end with it

@@ -10,7 +10,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,7 +25,6 @@ from cuvee.training.fsdp_optimizer import FsdpOptimizer
 from cuvee.training.launched import Exchange, SharedWork
 from cuvee.training.loop import train
 from cuvee.training.ranks import Ranks, joined
-from cuvee.training.run import ModelSpec
 from cuvee.training.sharded_optimizer import ShardedOptimizer
 from cuvee.training.state import TrainingState
 
@@ -39,7 +37,7 @@ def main(folder: str, parent: str) -> None:
     exchange = Exchange(Path(folder))
     try:
         work: SharedWork = pickle.loads(exchange.work.read_bytes())
-        with joined(work.model.device) as ranks:
+        with joined(work.device) as ranks:
             _take_part(work, exchange, ranks)
     except Exception as error:
         known = error if isinstance(error, CuveeError) else fault_of(error, f"training {work.key}")
@@ -48,9 +46,9 @@ def main(folder: str, parent: str) -> None:
 
 
 def _take_part(work: SharedWork, exchange: Exchange, ranks: Ranks) -> None:
-    model = _model(work.model, ranks.device)
+    model = _model(work, ranks.device)
     state = _begun(work, model, ranks)
-    clock = WorkTime.begin(work.model.device)
+    clock = WorkTime.begin(work.device)
     optimizer = _optimizer(model, state, work, ranks)
     began = time.perf_counter()
     state = train(
@@ -73,12 +71,11 @@ def _take_part(work: SharedWork, exchange: Exchange, ranks: Ranks) -> None:
         exchange.seconds.write_text(json.dumps([seconds, wall]))
 
 
-def _model(spec: ModelSpec, device: torch.device) -> CausalModel:
+def _model(work: SharedWork, device: torch.device) -> CausalModel:
     """A model of transformers in the machine's memory, from where its layers are spread; a native one on the
     device, where it has no parameters of its own."""
-    if spec.config is None and isinstance(found := replace(spec, device="cpu").make(), HuggingFaceModel):
-        return found
-    return replace(spec, device=str(device)).make()
+    found = work.model("cpu")
+    return found if isinstance(found, HuggingFaceModel) else work.model(str(device))
 
 
 def _begun(work: SharedWork, model: CausalModel, ranks: Ranks) -> TrainingState:

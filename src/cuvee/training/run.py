@@ -72,9 +72,9 @@ class ModelSpec:
         """The model; one object a process, so that its compiled kernels are made once."""
         return _build(self)
 
-    def make(self) -> CausalModel:
-        """A model of one's own, which nothing else in this process uses."""
-        return _build.__wrapped__(self)
+    def make(self, device: str) -> CausalModel:
+        """A model of one's own on a device, which nothing else in this process uses."""
+        return _build.__wrapped__(replace(self, device=device))
 
     @property
     def model_hash(self) -> str:
@@ -349,7 +349,8 @@ def _trained(
 def shared_work(run: TrainingRun) -> SharedWork:
     """A run for several processes, not measured on its way."""
     begin, batches = partial(start_of, run), partial(_stream, run)
-    return SharedWork(run.model, run.recipe, run.key, begin, batches, run.state_file)
+    model, device = run.model.make, run.model.device
+    return SharedWork(model, device, run.recipe, run.key, begin, batches, run.state_file)
 
 
 def _trained_here(

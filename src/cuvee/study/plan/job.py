@@ -258,7 +258,9 @@ def _seconds_of(task: PaceTask, steps: int, compiled: bool) -> float:
     )
     nothing = _Nothing(np.zeros((recipe.batch_sequences, recipe.context_length), dtype=np.int64))
     if recipe.processes > 1:
-        work = SharedWork(spec, recipe, "pace", _from_nothing, partial(_Nothing, nothing.tokens))
+        work = SharedWork(
+            spec.make, spec.device, recipe, "pace", _from_nothing, partial(_Nothing, nothing.tokens)
+        )
         return launched(work).wall_seconds
     start = model.initial(0)
     states = [TrainingState.fresh(start.clone()) for _ in range(max(1, recipe.stacked))]
