@@ -29,8 +29,18 @@ def test_cards_keep_the_names_under_which_this_process_sees_them(monkeypatch: py
     assert [one[VISIBLE] for one in device_environments("cuda", 2)] == ["3", "GPU-5a"]
 
 
+def test_workers_whose_trainings_are_shared_see_as_many_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VISIBLE, "3, 4,5,7,8")
+    assert device_environments("cuda", 5, 2) == (
+        {DEVICE: "cuda:0", VISIBLE: "3,4"},
+        {DEVICE: "cuda:2", VISIBLE: "5,7"},
+    )
+    assert device_environments("cuda", 5, 8) == ({DEVICE: "cuda:0", VISIBLE: "3,4,5,7,8"},)
+
+
 def test_workers_are_processes_of_the_processor_alone() -> None:
     assert processes_of("cpu", 16) == 16
+    assert processes_of("cpu", 16, 3) == 5 and processes_of("cpu", 2, 3) == 1
     assert processes_of("cpu:0", 16) == processes_of("cuda:1", 16) == 1
 
 

@@ -60,6 +60,7 @@ def test_every_token_is_predicted_once_from_what_its_part_leaves(tmp_path: Path,
         expected = log_probs_one_part(module, tokens, owner == part, mask)
         torch.testing.assert_close(found[owner == part], expected[owner == part], rtol=1e-5, atol=1e-5)
     own = window_hashes(tokens).remainder(PARTS)
+    assert model.hidden_states(model.initial(0), tokens).shape == (3, 30, 32)
     flat = model.initial(0).requires_grad_()
     loss = model.mean_loss(flat, inputs, tokens)
     hidden = owner == own[:, None]

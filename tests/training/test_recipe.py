@@ -103,6 +103,7 @@ CHANGES: dict[str, Any] = {
     "compiled": True,
     "optimizer": "muon",
     "stacked": 8,
+    "processes": 2,
 }
 
 

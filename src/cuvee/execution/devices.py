@@ -26,23 +26,37 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Read by CUDA when it is first used, so it must be there before the interpreter starts."""
 
 
-def device_environments(device: str, cards: int) -> tuple[dict[str, str], ...]:
-    """The environment of each worker of a device; each sees the card of its number as its only one.
+def device_environments(device: str, cards: int, each: int = 1) -> tuple[dict[str, str], ...]:
+    """The environment of each worker of a device; each sees its own cards alone.
 
     Args:
         device: as torch names it.
         cards: that this process may see.
+        each: cards of a worker, where a training is shared by so many; all of them, if there are fewer.
     """
     if device != "cuda":
         return ({DEVICE: device},)
     seen = os.environ.get(VISIBLE)
     names = [str(card) for card in range(cards)] if seen is None else seen.split(",")[:cards]
-    return tuple({DEVICE: f"cuda:{number}", VISIBLE: name.strip()} for number, name in enumerate(names))
+    names = [name.strip() for name in names]
+    each = min(each, max(1, len(names)))
+    groups = [names[first : first + each] for first in range(0, len(names) - each + 1, each)]
+    return tuple(
+        {DEVICE: f"cuda:{number * each}", VISIBLE: ",".join(group)} for number, group in enumerate(groups)
+    )
 
 
-def processes_of(device: str, workers: int) -> int:
-    """How many processes compute on a device side by side: ``workers`` on the processor, else one a card."""
-    return workers if device == PROCESSOR else max(1, len(device_environments(device, cards(device))))
+def processes_of(device: str, workers: int, each: int = 1) -> int:
+    """How many jobs are done on a device side by side: one for ``each`` workers or cards.
+
+    Args:
+        device: as torch names it.
+        workers: on the processor.
+        each: processes that share a training.
+    """
+    if device == PROCESSOR:
+        return max(1, workers // each)
+    return max(1, len(device_environments(device, cards(device), each)))
 
 
 def cards(device: str) -> int:
@@ -67,6 +81,8 @@ class DeviceProcesses:
     """What stands in the environment of workers of other devices, too."""
     modules: Sequence[str] = ()
     """That workers of other devices import as they start."""
+    each: int = 1
+    """Cards of a worker; see ``device_environments``."""
     _by_device: dict[str, ResidentProcesses] = field(default_factory=dict)
 
     def __enter__(self) -> "DeviceProcesses":
@@ -105,7 +121,7 @@ class DeviceProcesses:
     def _started(self, device: str) -> ResidentProcesses:
         if device == PROCESSOR:
             return ResidentProcesses(self.workers)
-        own = device_environments(device, cards(device))
+        own = device_environments(device, cards(device), self.each)
         if not own:
             raise WorkerError(f"device {device!r}: this process sees no GPU; is {VISIBLE} empty?")
         return ResidentProcesses(len(own), [{**self.environment, **one} for one in own], self.modules)

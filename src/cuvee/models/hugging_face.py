@@ -163,6 +163,7 @@ class HuggingFaceModel:
         self.dtype = dtype
         self.device = torch.device(device)
         self._module = _load_module(folder).to(self.device).eval()
+        self._held = False
         parameters = dict(self._module.named_parameters())
         self.layout = Layout.of(
             [(name, tuple(p.shape)) for name, p in parameters.items() if p.ndim >= 2],
@@ -196,6 +197,14 @@ class HuggingFaceModel:
             for name, module in self._module.named_modules()
             if type(module) in kinds and module is not head
         }
+
+    def hold(self, device: torch.device) -> Any:
+        """From now on compute with the parameters that the module itself holds, and give it away: something
+        else spreads them over processes, updates them, and sends them to a device."""
+        self._held, self.device = True, device
+        for parameter in self._module.parameters():
+            parameter.requires_grad_(True)
+        return self._module
 
     def initial(self, seed: int) -> Tensor:
         """The folder's own parameters: such a model is a seed already, so ``seed`` changes nothing."""
@@ -232,6 +241,9 @@ class HuggingFaceModel:
 
     def logits(self, flat: Tensor, arguments: dict[str, Any]) -> Tensor:
         """What the module answers, [B, T, V] in the type of the products."""
+        if self._held:
+            held: Tensor = self._module(**arguments).logits
+            return held
         views = self.layout.views(flat.to(self.dtype))
         found: Tensor = torch.func.functional_call(self._module, views, (), arguments).logits
         return found
@@ -256,12 +268,8 @@ class HuggingFaceModel:
     def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
         """The last states [B, T, C] that the architecture reports."""
         views = self.layout.views(flat.to(self.dtype))
-        arguments = {
-            "input_ids": inputs.to(self.device),
-            "use_cache": False,
-            "output_hidden_states": True,
-            "logits_to_keep": 1,
-        }
+        few: dict[str, Any] = {"logits_to_keep": 1} if self._asked else {}
+        arguments = {"input_ids": inputs.to(self.device), "output_hidden_states": True, **self._asked, **few}
         states: Tensor = torch.func.functional_call(self._module, views, (), arguments).hidden_states[-1]
         return states
 

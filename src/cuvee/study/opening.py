@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from cuvee.decisions.evaluations import few_documents
-from cuvee.execution.devices import PROCESSOR, DeviceProcesses
+from cuvee.execution.devices import PROCESSOR, DeviceProcesses, processes_of
 from cuvee.execution.interface import Executor
 from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
@@ -20,6 +20,7 @@ from cuvee.study.plan.numerics import Numerics
 from cuvee.study.plan.plan import Plan
 from cuvee.study.rework import trained_otherwise
 from cuvee.study.runner import Runner
+from cuvee.study.tracking import Tracked, tracked
 
 _IMPORTED_ON_DEVICES = ("cuvee.study.plan.proxy_job", "torch._inductor.compile_fx")
 """All that computes and compiles there."""
@@ -48,7 +49,12 @@ def opened(
     Numerics.written(folder)  # a device that is not here is refused before any text is read
     if not looking:
         _tidy(folder)
-    with nullcontext(executor) if executor is not None else processes(config, folder) as workers:
+    watched = nullcontext(None) if looking else tracked(config, folder, progress)
+    with (
+        watched as tracking,
+        nullcontext(executor) if executor is not None else processes(config, folder) as workers,
+    ):
+        progress = progress if tracking is None else Tracked(progress, tracking)
         _start_devices(workers, folder)
         material = prepare_material(config, folder, workers, progress)
         region_of(config, available_tokens(config, material))  # limits are refused before any training
@@ -64,12 +70,16 @@ def opened(
                 progress.message(changed)
             if not looking:
                 _write_sources(store, config, material)
-            yield Runner(plan, store, workers, progress)
+            yield Runner(plan, store, workers, progress, tracking)
 
 
 def processes(config: StudyConfig, folder: StudyFolder) -> DeviceProcesses:
-    """Where the jobs of a study run by default: CPU processes, and one worker a GPU that it computes on."""
-    return DeviceProcesses(config.workers, cache_environment(folder), _IMPORTED_ON_DEVICES)
+    """Where the jobs of a study run by default: CPU processes, and one worker a GPU that it computes on.
+
+    There are fewer of both where several processes share a training.
+    """
+    workers = processes_of(PROCESSOR, config.workers, config.processes)
+    return DeviceProcesses(workers, cache_environment(folder), _IMPORTED_ON_DEVICES, config.processes)
 
 
 def _start_devices(workers: Executor | None, folder: StudyFolder) -> None:

@@ -132,7 +132,7 @@ class Stopwatch:
         recipe = run.recipe
         key = (
             run.model, recipe.batch_sequences, recipe.context_length, recipe.accumulation, recipe.optimizer,
-            recipe.stacked,
+            recipe.stacked, recipe.processes,
         )  # fmt: skip
         if key not in self._seconds:
             self.runner.progress.stage("timing a few steps", 1, "sizes of model")

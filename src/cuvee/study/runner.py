@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from cuvee.decisions.document import JsonDocument
 from cuvee.errors import StoreError
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.execution.interface import Executor
@@ -24,9 +25,11 @@ from cuvee.runs.run import Run, observations_of
 from cuvee.runs.store import RunStore
 from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.producer import Producer, Results
+from cuvee.study.tracking import Tracking
 from cuvee.types import FloatArray
 
 RequestT = TypeVar("RequestT")
+DocumentT = TypeVar("DocumentT", bound=JsonDocument)
 
 Nats = dict[str, FloatArray]
 """Evaluation -> nats of each of its documents."""
@@ -40,6 +43,8 @@ class Runner:
     store: RunStore
     executor: Executor
     progress: Progress
+    tracking: Tracking | None = None
+    """What trackers are shown; None where the study is only looked at."""
 
     def make(self, producer: Producer[RequestT], requests: Sequence[RequestT]) -> list[str]:
         """Make what the store does not have; the keys of all requests, in their order.
@@ -56,6 +61,8 @@ class Runner:
             if key not in known or not producer.kept(one):
                 missing.setdefault(key, one)
         if missing:
+            if self.tracking is not None:
+                self.tracking.expect(missing.values())
             for results in producer.make(list(missing.values()), requests, self.executor, self.progress):
                 self._write_down(results)
         return keys
@@ -111,8 +118,16 @@ class Runner:
         """All documents on which losses are measured."""
         return self.plan.bench.evaluator().documents
 
+    def concluded(self, decision: DocumentT) -> DocumentT:
+        """The decision of a flow, shown to the trackers of the study."""
+        if self.tracking is not None:
+            self.tracking.concluded(decision)
+        return decision
+
     def _write_down(self, results: Results) -> None:
         self.store.add_many(results.runs)
+        if self.tracking is not None:
+            self.tracking.made(results.runs)
         if results.spent is not None:
             self.store.record_seconds(results.spent.key, results.spent.stage, results.spent.seconds)
 

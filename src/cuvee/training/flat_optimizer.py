@@ -11,6 +11,7 @@ muon    each hidden matrix by ``torch.optim.Muon`` (Jordan et al. 2024; momentum
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -43,6 +44,42 @@ class _Numbers:
         return piece if self.shape is None else piece.view(self.shape)
 
 
+class StepOptimizer(Protocol):
+    """What the loop asks of an optimizer, in one process or in each of several that share a training."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def keeps(self) -> bool:
+        """Whether this process writes the state down."""
+        ...
+
+    def agreed(self, wanted: bool) -> bool:
+        """What all processes of the training do: what the first one wants."""
+        ...
+
+    def whole(self) -> Tensor:
+        """All parameters [N], on the device of the process that keeps them; elsewhere nothing."""
+        ...
+
+    def accumulate(self, mean_loss: MeanLoss, inputs: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Add the gradient of one part of a batch; returns its share of the mean loss."""
+        ...
+
+    def update(self, learning_rate: float) -> Tensor:
+        """One step; returns the norm of the gradient before clipping."""
+        ...
+
+    def add_to_tail(self) -> None:
+        """Count the parameters as they are in their mean over the last steps."""
+        ...
+
+    def write_back(self, state: TrainingState) -> None:
+        """Put parameters, moments and the sum over the last steps into the state of who keeps it."""
+        ...
+
+
 class FlatOptimizer:
     """Parameters, their gradient and the moments, on a device.
 
@@ -63,7 +100,8 @@ class FlatOptimizer:
         self.gradient = torch.zeros_like(self.flat)
         self.first = state.first_moment.to(device, copy=True)
         self.second = state.second_moment.to(device, copy=True)
-        self._optimizers = [_adamw(recipe)] if recipe.optimizer != MUON else [_adamw(recipe), _muon(recipe)]
+        self.tail = None if state.tail_sum is None else state.tail_sum.to(device, copy=True)
+        self._optimizers = [adamw(recipe)] if recipe.optimizer != MUON else [adamw(recipe), _muon(recipe)]
         for part in _parts(layout, recipe.optimizer == MUON):
             parameter = torch.nn.Parameter(part.of(self.flat))
             parameter.grad = part.of(self.gradient)
@@ -80,6 +118,24 @@ class FlatOptimizer:
             }
         for optimizer in self._optimizers:
             del optimizer.param_groups[0]  # what it was made with, as it takes no empty list
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.flat.device
+
+    @property
+    def keeps(self) -> bool:
+        """Whether this process writes the state down: it is the only one."""
+        return True
+
+    def agreed(self, wanted: bool) -> bool:
+        """What all processes of the training do: what this one wants."""
+        return wanted
+
+    def whole(self) -> Tensor:
+        """All parameters [N], on the device."""
+        return self.flat
 
     def accumulate(self, mean_loss: MeanLoss, inputs: Tensor, targets: Tensor, share: float) -> Tensor:
         """Add the gradient of one part of a batch; returns its share of the mean loss."""
@@ -101,15 +157,22 @@ class FlatOptimizer:
         self.gradient.zero_()
         return norm
 
+    def add_to_tail(self) -> None:
+        """Count the parameters as they are in their mean over the last steps."""
+        if self.tail is None:
+            self.tail = torch.zeros_like(self.flat)
+        self.tail += self.flat
+
     def write_back(self, state: TrainingState) -> None:
-        """Put parameters and moments into a state."""
+        """Put parameters, moments and the sum over the last steps into a state."""
         state.flat = self.flat.cpu().clone()
         state.first_moment, state.second_moment = self.first.cpu().clone(), self.second.cpu().clone()
-        if state.tail_sum is not None:
-            state.tail_sum = state.tail_sum.cpu()
+        if self.tail is not None:
+            state.tail_sum = self.tail.cpu().clone()
 
 
-def _adamw(recipe: Recipe) -> torch.optim.Optimizer:
+def adamw(recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW of a recipe, with one parameter that stands for those to come."""
     return torch.optim.AdamW(
         [torch.nn.Parameter(torch.zeros(1))],
         lr=recipe.learning_rate,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cuvee.errors import NonFiniteLoss
 from cuvee.models.interface import CausalModel
-from cuvee.training.flat_optimizer import FlatOptimizer
+from cuvee.training.flat_optimizer import FlatOptimizer, StepOptimizer
 from cuvee.training.recipe import Recipe
 from cuvee.training.state import TrainingState
 from cuvee.types import IntArray
@@ -80,6 +80,7 @@ def train(
     report: Callable[[float, str], None] = lambda tokens, note: None,
     device: str = "cpu",
     watcher: Watcher | None = None,
+    shared: StepOptimizer | None = None,
 ) -> TrainingState:
     """Train from ``state`` to the end of ``recipe`` and return the final state.
 
@@ -94,16 +95,15 @@ def train(
         until: go no further than this step; ``state_file`` then holds all that is needed to go on.
         report: called with tokens done, with loss, rate and realised learning rate as a note.
         watcher: looks on.
+        shared: this process's part of an optimizer that several share; it has read ``state`` already.
 
     Raises:
         NonFiniteLoss: with the step and what became infinite. Nothing is overwritten.
     """
-    if state_file is not None:
+    if state_file is not None and shared is None:
         state = TrainingState.load(state_file, key) or state
-    optimizer = FlatOptimizer(model.layout, state, recipe, device)
-    measured = _Measured(
-        key, recipe, state, _READ_EVERY.get(optimizer.flat.device.type, _READ_EVERY_ELSEWHERE)
-    )
+    optimizer = shared or FlatOptimizer(model.layout, state, recipe, device)
+    measured = _Measured(key, recipe, state, _READ_EVERY.get(optimizer.device.type, _READ_EVERY_ELSEWHERE))
     tail_begins = (
         recipe.steps - round(recipe.tail_average * recipe.steps) if recipe.tail_average else recipe.steps
     )
@@ -113,8 +113,8 @@ def train(
     while state.step < last:
         inputs, targets = (torch.from_numpy(part) for part in batches.batch(state.step))
         mean_loss = model.mean_loss if watcher is None else partial(watcher.loss, model)
-        watched = _watched(optimizer, state, inputs, targets)
-        if watcher is not None:
+        watched = _watched(optimizer, state, inputs, targets) if watcher is not None else None
+        if watcher is not None and watched is not None:
             watcher.begin(watched)
         losses = [
             optimizer.accumulate(mean_loss, part, goal, 1.0 / recipe.accumulation)
@@ -122,25 +122,23 @@ def train(
                 inputs.chunk(recipe.accumulation), targets.chunk(recipe.accumulation), strict=True
             )
         ]
-        if watcher is not None:
+        if watcher is not None and watched is not None:
             watcher.end(watched)
         norm = optimizer.update(recipe.learning_rate_at(state.step))
         state.step += 1
         state.updates += 1
         measured.add(losses, norm)
         if state.step > tail_begins:
-            if state.tail_sum is None:
-                state.tail_sum = torch.zeros_like(optimizer.flat)
-            # Saving moves the state to the processor's memory; the parameters stay where they are.
-            state.tail_sum = state.tail_sum.to(optimizer.flat.device)
-            state.tail_sum += optimizer.flat
+            optimizer.add_to_tail()
             state.tail_steps += 1
         if state.step in recipe.snapshots:
             measured.read()
-            state.snapshots[state.step] = optimizer.flat.cpu().clone()
+            state.snapshots[state.step] = optimizer.whole().cpu().clone()
         if evaluate is not None and evaluate_every and state.step % evaluate_every == 0:
             measured.read()
-            state.evaluations.append((state.step, evaluate(optimizer.flat)))
+            whole = optimizer.whole()
+            if optimizer.keeps:
+                state.evaluations.append((state.step, evaluate(whole)))
         unreported += recipe.batch_tokens
         now = time.monotonic()
         if now - noted_at >= _NOTE_EVERY_SECONDS or state.step == last:
@@ -148,15 +146,22 @@ def train(
             rate = recipe.learning_rate_at(state.step - 1)
             report(unreported, f"step {state.step}/{recipe.steps} loss {state.losses[-1]:.3f} lr {rate:.2g}")
             noted_at, unreported = now, 0
-        if state_file is not None and now - saved_at >= SAVE_EVERY_SECONDS and state.step < last:
+        unsaved = now - saved_at >= SAVE_EVERY_SECONDS
+        if state_file is not None and state.step < last and optimizer.agreed(unsaved):
             measured.read()
-            optimizer.write_back(state)
-            state.save(state_file, key)
+            _save(optimizer, state, state_file, key)
             saved_at = now
-    optimizer.write_back(state)
     if state_file is not None and state.step < recipe.steps:
-        state.save(state_file, key)
+        _save(optimizer, state, state_file, key)
+    else:
+        optimizer.write_back(state)
     return state
+
+
+def _save(optimizer: StepOptimizer, state: TrainingState, state_file: Path, key: str) -> None:
+    optimizer.write_back(state)
+    if optimizer.keeps:
+        state.save(state_file, key)
 
 
 def diverged(key: str, recipe: Recipe, step: int, loss: float, norm: float) -> NonFiniteLoss:
@@ -200,7 +205,8 @@ class _Measured:
         self.waiting.clear()
 
 
-def _watched(optimizer: FlatOptimizer, state: TrainingState, inputs: Tensor, targets: Tensor) -> WatchedStep:
+def _watched(optimizer: StepOptimizer, state: TrainingState, inputs: Tensor, targets: Tensor) -> WatchedStep:
+    assert isinstance(optimizer, FlatOptimizer)  # only trainings in one process are watched
     return WatchedStep(
         state.step, optimizer.flat, optimizer.gradient, optimizer.second, state.updates, inputs, targets
     )

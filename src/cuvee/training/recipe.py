@@ -27,7 +27,7 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 
-_LATER = {"optimizer": ADAMW, "stacked": 0}
+_LATER = {"optimizer": ADAMW, "stacked": 0, "processes": 1}
 """Fields that came later, with what they mean where they are not there."""
 
 
@@ -69,19 +69,23 @@ class Recipe:
     stacked: int = 0
     """Runs that are trained at once in one batch of models; 0: each by itself. Products of other shapes are
     rounded otherwise."""
+    processes: int = 1
+    """Processes, each with a GPU or a core, that share one training (``launched.py``); it changes rounding
+    alone."""
     seed: int = 0
     """Order of the data, and of the initial parameters where there is no seed model."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "snapshots", tuple(self.snapshots))
-        for name in ("steps", "batch_sequences", "context_length", "accumulation"):
+        for name in ("steps", "batch_sequences", "context_length", "accumulation", "processes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"recipe: {name} must be at least 1, not {getattr(self, name)}")
         if self.schedule not in SCHEDULES:
             raise ConfigError(f"recipe: schedule '{self.schedule}' is unknown; known: {', '.join(SCHEDULES)}")
-        if self.batch_sequences % self.accumulation:
+        if self.batch_sequences % (self.accumulation * self.processes):
+            shared = f" times processes {self.processes}" if self.processes > 1 else ""
             raise ConfigError(
-                f"recipe: accumulation {self.accumulation} does not divide "
+                f"recipe: accumulation {self.accumulation}{shared} does not divide "
                 f"batch_sequences {self.batch_sequences}"
             )
         if not 0 <= self.tail_average < 1:
@@ -98,6 +102,11 @@ class Recipe:
             )
         if self.stacked and self.optimizer != ADAMW:
             raise ConfigError(f"recipe: only runs of {ADAMW} are stacked, not of {self.optimizer}")
+        if self.processes > 1 and (self.stacked or self.optimizer != ADAMW):
+            raise ConfigError(
+                f"recipe: only single runs of {ADAMW} are shared by processes, none that are stacked and "
+                f"none of {MUON}, which needs whole matrices; say processes: 1 or optimizer: {ADAMW}"
+            )
         if self.optimizer_state not in ("restored", "fresh"):
             raise ConfigError(
                 f"recipe: optimizer_state must be restored or fresh, not {self.optimizer_state}"

@@ -31,6 +31,7 @@ from cuvee.models.llama import Llama
 from cuvee.models.stacked_llama import StackedLlama
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.stream import MixedStream
+from cuvee.training.launched import SharedWork, launched
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
 from cuvee.training.stack import Stack
@@ -91,6 +92,10 @@ class ModelSpec:
     def build(self) -> CausalModel:
         """The model; one object a process, so that its compiled kernels are made once."""
         return _build(self)
+
+    def make(self, device: str) -> CausalModel:
+        """A model of one's own on a device, which nothing else in this process uses."""
+        return _build.__wrapped__(replace(self, device=device))
 
     @property
     def model_hash(self) -> str:
@@ -226,9 +231,8 @@ def execute(
     if run.done:
         checkpoint = Checkpoint.load(run.folder)
         return TrainedModel(run.key, checkpoint, 0.0, run.flops, _log_of(checkpoint))
-    work = WorkTime.begin(run.model.device)
-    state = _trained(run, model, report, evaluate, evaluate_every)
-    return _kept(run, model, state, work.seconds)
+    state, seconds = _trained(run, model, report, evaluate, evaluate_every)
+    return _kept(run, model, state, seconds)
 
 
 def execute_together(
@@ -324,9 +328,8 @@ def begin(
     """Carry out ``run`` up to a step and freeze it: ``execute`` goes on from there, to the same bytes."""
     if run.done:
         return Begun(_measured(_log_of(Checkpoint.load(run.folder))["evaluations"], until), 0.0)
-    model, work = run.model.build(), WorkTime.begin(run.model.device)
-    state = _trained(run, model, report, evaluate, evaluate_every, until)
-    return Begun(_measured(state.evaluations, until), work.seconds)
+    state, seconds = _trained(run, run.model.build(), report, evaluate, evaluate_every, until)
+    return Begun(_measured(state.evaluations, until), seconds)
 
 
 def _measured(evaluations: Iterable[Any], until: int) -> tuple[tuple[int, dict[str, float]], ...]:
@@ -372,6 +375,31 @@ def _trained(
     evaluate: Callable[[Tensor], dict[str, float]] | None,
     evaluate_every: int,
     until: int | None = None,
+) -> tuple[TrainingState, float]:
+    """The state at the end, and the work time that it took."""
+    if run.recipe.processes > 1:
+        shared = replace(shared_work(run), evaluate=evaluate, evaluate_every=evaluate_every, until=until)
+        made = launched(shared, report)
+        return made.state, made.seconds
+    work = WorkTime.begin(run.model.device)
+    state = _trained_here(run, model, report, evaluate, evaluate_every, until)
+    return state, work.seconds
+
+
+def shared_work(run: TrainingRun) -> SharedWork:
+    """A run for several processes, not measured on its way."""
+    begin, batches = partial(start_of, run), partial(_stream, run)
+    model, device = run.model.make, run.model.device
+    return SharedWork(model, device, run.recipe, run.key, begin, batches, run.state_file)
+
+
+def _trained_here(
+    run: TrainingRun,
+    model: CausalModel,
+    report: Callable[[float, str], None],
+    evaluate: Callable[[Tensor], dict[str, float]] | None,
+    evaluate_every: int,
+    until: int | None,
 ) -> TrainingState:
     if run.recipe.stacked:
         one = replace(_together(run, model), evaluate=evaluate, evaluate_every=evaluate_every, until=until)

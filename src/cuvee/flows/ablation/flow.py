@@ -65,7 +65,7 @@ def run(
     """
     with opened(config, folder, progress, executor) as runner:
         runner.progress.message(outlook_of(runner).statement)
-        return conclude(investigate(runner), runner)
+        return runner.concluded(conclude(investigate(runner), runner))
 
 
 def outlook(

@@ -48,7 +48,7 @@ def check_answer(
         unseen = same_text and not outdated(folder.root, [answer_of(answer)], None)
         found = _checking(runner, answer, unseen).check(config.check.seeds)
         assert found is not None  # there are seeds
-        return _with_check(runner, answer, found)
+        return runner.concluded(_with_check(runner, answer, found))
 
 
 def outlook(

@@ -62,7 +62,7 @@ def run(
     with opened(config, folder, progress, executor) as runner:
         climb = _Climb.of(runner)
         runner.progress.message(climb.outlook().statement)
-        return rechecked(runner, conclude(climb.findings(), runner))
+        return runner.concluded(rechecked(runner, conclude(climb.findings(), runner)))
 
 
 def outlook(

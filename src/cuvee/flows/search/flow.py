@@ -75,7 +75,7 @@ def run(
             runner.progress.message(line)
         findings = search.finished()
         with threadpool_limits(limits=1):
-            return rechecked(runner, conclude(findings, runner))
+            return runner.concluded(rechecked(runner, conclude(findings, runner)))
 
 
 def outlook(

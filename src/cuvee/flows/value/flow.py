@@ -100,7 +100,8 @@ def run(
             )
         games = source_games(runner, question.target, question.confidence) if question.sources else ()
         trained = _trained(runner, pool, known, question) if question.retrain else None
-        return _concluded(runner, _Found(valuers, found, pool, target), question, games, trained)
+        found_all = _Found(valuers, found, pool, target)
+        return runner.concluded(_concluded(runner, found_all, question, games, trained))
 
 
 def _trained(

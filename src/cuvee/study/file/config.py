@@ -43,6 +43,7 @@ from cuvee.study.file.settings import (
     TargetRunSettings,
     TargetSettings,
     TokenizerSettings,
+    Trackers,
 )
 from cuvee.types import Json
 from cuvee.yaml_file import did_you_mean, in_plain_words, read_yaml
@@ -53,7 +54,7 @@ LARGEST_SEED = 2**62
 """Seeds stay below, so that those of references and fresh trainings, which add to it, fit into 64 bits."""
 
 _TRAININGS = ("seed_training", "branch_training", "reference_training")
-_PLACES = ("sources", "evaluations", "workers", "price")
+_PLACES = ("sources", "evaluations", "workers", "price", "tracking")
 
 
 class StudyConfig(Settings):
@@ -72,6 +73,9 @@ class StudyConfig(Settings):
     """Number of worker processes. Default: one for each processor core."""
     price: PriceSettings = PriceSettings()
     """Prices of computing, for the amounts of money in plans, status and reports."""
+    tracking: Trackers = ()
+    """Trackers that show training curves, stages and the decision: `tensorboard`, `wandb` (offline) or
+    `trackio`, one or a list (`pip install 'cuvee[track]'`). No result depends on them."""
     sources: dict[str, SourceSettings] = Field(min_length=1)
     """The data sources whose shares are decided: `name: path`, or the keys below."""
     evaluations: EvaluationsSettings = EvaluationsSettings()
@@ -313,6 +317,12 @@ class StudyConfig(Settings):
         )
 
     @property
+    def processes(self) -> int:
+        """The most processes that share a training."""
+        trainings = (self.seed_training, self.branch_training, self.reference_training)
+        return max(one.processes for one in trainings)
+
+    @property
     def replicates(self) -> int:
         """References that are trained twice, also where that is to see whether their order survives."""
         return max(self.references.replicates, self.order.mixtures)
@@ -350,7 +360,7 @@ class StudyConfig(Settings):
         if self.search.document_values is None:
             del said["search"]["document_values"]
         for section in _TRAININGS:
-            for key, default in (("accumulation", 1), ("optimizer", "adamw")):
+            for key, default in (("accumulation", 1), ("processes", 1), ("optimizer", "adamw")):
                 if said[section][key] == default:
                     del said[section][key]
         if self.duplicates == DuplicatesSettings():

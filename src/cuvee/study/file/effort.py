@@ -30,7 +30,7 @@ SNAPSHOTS = (0.05, 0.1, 0.2, 0.35, 0.55)
 """Enough to draw the learning curve of a branch: denser where it is steep."""
 
 SHARED_RECIPE = frozenset(
-    {"tokens", "batch_tokens", "accumulation", "learning_rate", "warmup", "schedule", "decay"}
+    {"tokens", "batch_tokens", "accumulation", "processes", "learning_rate", "warmup", "schedule", "decay"}
     | {"weight_decay", "betas", "clip", "tail_average", "optimizer_state", "optimizer"}
 )
 """What references take over from the branches; snapshots and seeds are matters of the pool."""
@@ -103,7 +103,7 @@ def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     # Branches go on as the seed model was trained.
     common: dict[str, Any] = {"learning_rate": rate, "batch_tokens": effort.batch_tokens} | {
         key: seed_training[key]
-        for key in ("learning_rate", "batch_tokens", "accumulation")
+        for key in ("learning_rate", "batch_tokens", "accumulation", "processes")
         if _number(seed_training.get(key))
     }
     if "optimizer" in seed_training:

@@ -26,6 +26,7 @@
     search.html           that answer to look at
     search-documents.parquet  which documents its mixture reads, where it chose them
     valuation/            what `cuvee value` found, one folder a target
+    tracking/             what trackers show (`tracking` in the study file); never read
     study_files/          study files as they were before `cuvee change`
 
 A key is the hash of all that determines what lies under it. All but ``study.yaml`` can be made again.
@@ -154,6 +155,10 @@ class StudyFolder:
         return self.root / "search-documents.parquet"
 
     @property
+    def tracking(self) -> Path:
+        return self.root / "tracking"
+
+    @property
     def valuation(self) -> Path:
         return self.root / "valuation"
 
@@ -261,6 +266,7 @@ GENERATED = frozenset(
         "fits",
         "searches",
         "study_files",
+        "tracking",
         "valuation",
     }
 )

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -255,6 +256,9 @@ class TrainingSettings(Settings):
     accumulation: Count = 1
     """Parts in which a batch is computed, one after the other: more parts need less memory. Must divide the
     sequences of a batch."""
+    processes: Count = 1
+    """Processes that share each training, each with a GPU (or a core) and a part of the model, for models too
+    large for one (docs/gpu.md). Together with `accumulation` it must divide the sequences of a batch."""
     weight_decay: NonNegative = 0.1
     """Decoupled weight decay (AdamW), applied to matrices only."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -333,6 +337,16 @@ class MergingSettings(Settings):
         """By which a run was merged, from its details, of which ``key`` is a part."""
         return str(details.get("merging", MergingSettings().method))
 
+
+TrackerName = Literal["tensorboard", "trackio", "wandb"]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Trackers = Annotated[tuple[TrackerName, ...], BeforeValidator(_listed)]
+"""One name, or several."""
 
 Design = Literal["mixed", "subsets", "dirichlet", "space_filling"]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from cuvee.files import write_json
 from cuvee.study.file.folder import StudyFolder
+from cuvee.types import Json
 
 _LENGTH_BYTES = 8  # of the length before the header of a safetensors file
 _MOST_HEADER_BYTES = 1 << 27
@@ -64,11 +65,21 @@ def set_out(folder: StudyFolder, title: str, trainings: Sequence[Intended]) -> N
 
 
 def saved_step(folder: StudyFolder, key: str) -> int:
-    """The step at which a training was last saved (``training/state.py`` writes it); 0 if there is none."""
+    """The step at which a training was last saved; 0 if there is none."""
+    try:
+        return int(saved_facts(folder, key)["step"])
+    except (ValueError, TypeError, KeyError):
+        return 0
+
+
+def saved_facts(folder: StudyFolder, key: str) -> Json:
+    """What the last saved state of a training says beside its tensors (``training/state.py`` writes it);
+    nothing if there is none."""
     try:
         with folder.checkpoint(f".{key}.state").open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             header: Any = json.loads(file.read(length)) if length <= _MOST_HEADER_BYTES else {}
-        return int(json.loads(header["__metadata__"]["facts"])["step"])
+        facts = json.loads(header["__metadata__"]["facts"])
     except (OSError, ValueError, TypeError, KeyError):
-        return 0
+        return {}
+    return facts if isinstance(facts, dict) else {}

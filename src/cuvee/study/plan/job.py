@@ -18,9 +18,11 @@ from cuvee.evaluation.race import PART, part_windows
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Report
 from cuvee.execution.work_time import is_gpu
+from cuvee.models.interface import CausalModel
 from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
 from cuvee.study.plan.resident import EVALUATOR, EVALUATOR_PART, KEPT
+from cuvee.training.launched import SharedWork, launched
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
 from cuvee.training.run import (
@@ -145,13 +147,20 @@ def train_and_measure(task: TrainTask, report: Report) -> Measured:
 
 def _along(task: TrainTask) -> tuple[Callable[[Tensor], dict[str, float]], int]:
     """What measures a run on its way, and every how many steps (0: never)."""
-    part = task.bench.part()
-    keys = [part_key(key) for key in part.documents.keys]
+    return PartLosses(task.bench), steps_between(task.run.recipe, task.measured_along)
 
-    def measured(flat: Tensor) -> dict[str, float]:
+
+@dataclass(frozen=True)
+class PartLosses:
+    """Measures a model on the part of the evaluations, in whatever process."""
+
+    bench: Bench
+
+    def __call__(self, flat: Tensor) -> dict[str, float]:
+        """Nats per token by the key of the part."""
+        part = self.bench.part()
+        keys = [part_key(key) for key in part.documents.keys]
         return dict(zip(keys, part.score(flat).nats_per_token.tolist(), strict=True))
-
-    return measured, steps_between(task.run.recipe, task.measured_along)
 
 
 def part_key(evaluation: str) -> str:
@@ -235,8 +244,9 @@ def pace(task: PaceTask, report: Report) -> float:
     """
     if is_gpu(task.model.device):
         return seconds_of_more_steps(lambda steps: _seconds_of(task, steps, task.model.compiled))
-    # The first few steps pay for what is made once.
-    return min(_seconds_of(task, PACE_STEPS, False) for _ in range(2)) / PACE_STEPS
+    # The first few steps pay for what is made once, which processes that share a training make each time.
+    times = 1 if task.recipe.processes > 1 else 2
+    return min(_seconds_of(task, PACE_STEPS, False) for _ in range(times)) / PACE_STEPS
 
 
 def _seconds_of(task: PaceTask, steps: int, compiled: bool) -> float:
@@ -249,6 +259,11 @@ def _seconds_of(task: PaceTask, steps: int, compiled: bool) -> float:
         task.recipe, steps=steps, warmup_steps=0, learning_rate=_NO_RATE, snapshots=(), compiled=compiled
     )
     nothing = _Nothing(np.zeros((recipe.batch_sequences, recipe.context_length), dtype=np.int64))
+    if recipe.processes > 1:
+        work = SharedWork(
+            spec.make, spec.device, recipe, "pace", _from_nothing, partial(_Nothing, nothing.tokens)
+        )
+        return launched(work).wall_seconds
     start = model.initial(0)
     states = [TrainingState.fresh(start.clone()) for _ in range(max(1, recipe.stacked))]
     if not recipe.stacked:
@@ -261,6 +276,10 @@ def _seconds_of(task: PaceTask, steps: int, compiled: bool) -> float:
     for _ in train_together(stack, runs):
         pass
     return (time.perf_counter() - began) / len(runs)
+
+
+def _from_nothing(model: CausalModel) -> TrainingState:
+    return TrainingState.fresh(model.initial(0))
 
 
 def seconds_of_more_steps(timed: Callable[[int], float]) -> float:

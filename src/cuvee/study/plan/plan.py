@@ -116,7 +116,7 @@ class Plan:
     @property
     def processes(self) -> int:
         """How many trainings, or blocks of merges, are made side by side."""
-        return processes_of(self.model.device, self.config.workers)
+        return processes_of(self.model.device, self.config.workers, self.config.processes)
 
     @property
     def branch_tokens(self) -> int:
@@ -360,9 +360,11 @@ class Plan:
             raise ConfigError(
                 f"batch_tokens {settings.batch_tokens} must be at least model.context_length {context}"
             )
-        if settings.batch_tokens // context % settings.accumulation:
+        if settings.batch_tokens // context % (settings.accumulation * settings.processes):
+            shared = f" times processes {settings.processes}" if settings.processes > 1 else ""
             raise ConfigError(
-                f"accumulation {settings.accumulation} must divide the {settings.batch_tokens // context} "
+                f"accumulation {settings.accumulation}{shared} must divide the "
+                f"{settings.batch_tokens // context} "
                 f"sequences of a batch (batch_tokens {settings.batch_tokens}, model.context_length {context})"
             )
         steps = _steps(settings)
@@ -379,6 +381,7 @@ class Plan:
             beta2=settings.betas[1],
             clip=settings.clip,
             accumulation=settings.accumulation,
+            processes=settings.processes,
             dtype=self.model.dtype,
             compiled=self.model.compiled,
             optimizer=settings.optimizer,
@@ -393,7 +396,8 @@ class Plan:
 
     def _stacked(self, settings: TrainingSettings) -> int:
         """Models in a stack, where they can be stacked."""
-        return self.model.stacked if self.model.config is not None and settings.optimizer == ADAMW else 0
+        alone = settings.optimizer != ADAMW or settings.processes > 1
+        return 0 if self.model.config is None or alone else self.model.stacked
 
 
 def _bench(config: StudyConfig, material: Material, model: ModelSpec) -> Bench:
