@@ -756,3 +756,13 @@ def test_a_template_names_the_choices_of_a_setting() -> None:
     text = commented_study(SMALLEST)
     assert "One of: mixed, subsets, dirichlet, space_filling." in " ".join(text.replace("#", "").split())
     assert "One of: 1." not in text
+
+
+def test_duplicates_at_their_default_change_no_digest() -> None:
+    plain = StudyConfig.parse({"schema": 1, "sources": {"a": "a.txt"}}, Path())
+    said = {"schema": 1, "sources": {"a": "a.txt"}, "duplicates": {"near": None}}
+    near = said | {"duplicates": {"near": 0.8, "found": "report"}}
+    assert StudyConfig.parse(said, Path()).digest == plain.digest
+    assert StudyConfig.parse(near, Path()).digest != plain.digest
+    with pytest.raises(ConfigError, match=r"duplicates\.near"):
+        StudyConfig.parse(said | {"duplicates": {"near": 1.5}}, Path())
