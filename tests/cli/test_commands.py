@@ -408,6 +408,8 @@ def test_init_writes_where_it_is_said(tmp_path: Path) -> None:
                 "text_field": "text",
                 "chunk_characters": None,
                 "remarks": [],
+                "formats": [],
+                "tokens": None,
             }
         ],
         "passed_over": [],

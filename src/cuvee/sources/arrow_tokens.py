@@ -108,8 +108,7 @@ def _column(path: Path, batch: pa.RecordBatch) -> pa.Array:
         known = ", ".join(batch.schema.names) or "none"
         raise BrokenRecord(
             f"{path}: there is no column '{COLUMN}' (columns: {known}); save the tokenized dataset, or give "
-            "text "
-            "as Parquet"
+            "text as Parquet"
         )
     column = batch.column(batch.schema.get_field_index(COLUMN))
     lists = (pa.ListArray, pa.LargeListArray, pa.FixedSizeListArray)

@@ -44,6 +44,10 @@ _SIDECAR = re.compile(
 """JSON beside data that describes it; what else is JSON is read."""
 
 
+_OF_DATASETS = ("dataset_info.json", "state.json")
+"""Files that ``save_to_disk`` writes beside the data."""
+
+
 def type_of(path: Path) -> str:
     """The suffix that names the type: ``.jsonl`` for ``a.jsonl.zst``; empty where there is none."""
     suffix = path.suffix.lower()
@@ -80,6 +84,8 @@ def is_companion(path: Path) -> bool:
         return path.with_suffix(".bin").is_file()
     if name.endswith(".csv.gz"):
         return path.with_name(f"{name.removesuffix('.csv.gz')}.npy").is_file()
+    if name in _OF_DATASETS:
+        return any(path.parent.glob("*.arrow"))
     stem, dot, _ = name.rpartition(".ds.")
     return bool(dot) and path.with_name(f"{stem}.ds").is_file()
 

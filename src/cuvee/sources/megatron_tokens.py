@@ -97,8 +97,7 @@ def _check_contiguous(path: Path, index: _Index) -> None:
     if len(inside) or (index.begins % index.dtype.itemsize).any():
         raise BrokenRecord(
             f"{path}: sequence {int(inside[0]) if len(inside) else 0} does not stand behind the one before "
-            "it "
-            "in its document; write the dataset anew"
+            "it in its document; write the dataset anew"
         )
 
 

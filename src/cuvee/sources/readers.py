@@ -180,8 +180,7 @@ def token_source(spec: SourceSpec) -> TokenSource:
     if spec.tokenizer is None:
         raise ConfigError(
             f"source '{spec.name}': {files[0]} holds tokens; name the tokenizer that made them, for the "
-            "whole "
-            "study, as `tokenizer: {folder: ...}`"
+            "whole study, as `tokenizer: {folder: ...}`"
         )
     if spec.chunk_characters is not None:
         raise ConfigError(

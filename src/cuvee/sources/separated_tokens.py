@@ -96,8 +96,7 @@ def _width(path: Path, vocabulary: int, listed: tuple[IntArray, IntArray] | None
                 return np.dtype(f"<u{width}")
         raise BrokenRecord(
             f"{path}: {count:,} tokens, as {metadata_of(path).name} says, do not take {size:,} bytes at any "
-            "width: "
-            "one of both is truncated or of another array"
+            "width: one of both is truncated or of another array"
         )
     narrowest = next(width for width in _WIDTHS if vocabulary <= 1 << 8 * width)
     for width in (one for one in _WIDTHS if one >= max(narrowest, 1)):

@@ -96,9 +96,8 @@ class TokenSource:
         """How its documents are known, where not by the text that they were made of."""
         if self.by_tokens:
             return (
-                f"of {self.encoded_otherwise} documents tried the tokenizer makes other tokens than the "
-                "files "
-                "hold; documents are split and compared by their tokens, so not as their text would be",
+                f"the tokenizer makes other tokens of {self.encoded_otherwise} documents that were tried; "
+                "documents are split and compared by their tokens, so not as their text would be",
             )
         if not self.text.exact:
             return (
@@ -198,9 +197,10 @@ def _check_marks(paths: tuple[Path, ...], folder: Path) -> None:
         if type_of(path) == ".ds" and (named := datatrove_tokens.tokenizer_of(path)):
             marks[Path(named).parent if named.endswith("tokenizer.json") else Path(named)] = path
     for mark, path in marks.items():
-        if (mark / "tokenizer.json").is_file() and not same_tokens(mark, folder):
+        if not (mark / "tokenizer.json").is_file() or mark.resolve() == folder.resolve():
+            continue
+        if not same_tokens(mark, folder):
             raise SourceError(
-                f"{path}: its tokenizer seems to be {mark / 'tokenizer.json'}, which is another one than "
-                "that in "
+                f"{path}: its tokenizer seems to be {mark / 'tokenizer.json'}, which is another one than in "
                 f"{folder}; name the one that made these tokens in `tokenizer.folder`"
             )

@@ -815,3 +815,13 @@ def test_adapters_are_no_part_of_the_digest_until_somebody_says_so() -> None:
     assert parsed(model={"folder": "/llama", "adapters": {"rank": 8}}).digest != plain.digest
     # As it was before there were any.
     assert plain.digest == "44e8bcc04ad588d7"
+
+
+def test_duplicates_at_their_default_change_no_digest() -> None:
+    plain = StudyConfig.parse({"schema": 1, "sources": {"a": "a.txt"}}, Path())
+    said = {"schema": 1, "sources": {"a": "a.txt"}, "duplicates": {"near": None}}
+    near = said | {"duplicates": {"near": 0.8, "found": "report"}}
+    assert StudyConfig.parse(said, Path()).digest == plain.digest
+    assert StudyConfig.parse(near, Path()).digest != plain.digest
+    with pytest.raises(ConfigError, match=r"duplicates\.near"):
+        StudyConfig.parse(said | {"duplicates": {"near": 1.5}}, Path())

@@ -91,7 +91,7 @@ def _settings(
     entry: dict[str, Any] = {"paths": paths, "in_seed": False, "made_from": origins}
     if tokens is not None:
         entry["tokens"] = tokens
-    for key in ("text_field", "allow_broken", "chunk_characters"):
+    for key in ("text_field", "allow_broken", "chunk_characters", "format"):
         if (value := getattr(origin, key)) != type(origin).model_fields[key].default:
             entry[key] = value
     return entry

@@ -141,7 +141,7 @@ def _check_alike(config: StudyConfig, sources: tuple[str, ...]) -> None:
     first = config.sources[sources[0]]
     for name in sources[1:]:
         other = config.sources[name]
-        for key in ("text_field", "allow_broken", "chunk_characters"):
+        for key in ("text_field", "allow_broken", "chunk_characters", "format"):
             one, two = getattr(first, key), getattr(other, key)
             if one != two:
                 raise ConfigError(
