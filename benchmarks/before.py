@@ -6,7 +6,6 @@ written after each piece of work, so that what breaks off leaves what it has.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -66,10 +65,11 @@ class Amounts:
 def _compiled() -> Iterator[Work]:
     """The same bytes as before, and what a study does that begins now."""
     million = 1_000_000
-    for kernels in (0, KERNELS):
-        for length in (128, 256):
-            for parameters, steps in ((million, 8), (3 * million, 4), (10 * million, 2)):
+    for parameters, steps in ((million, 8), (3 * million, 4), (10 * million, 2)):
+        for kernels in (0, KERNELS):
+            for length in (128, 256):
                 yield Work("training", parameters, steps, "bfloat16", True, length, kernels=kernels)
+    for kernels in (0, KERNELS):
         for windows, merges in ((16, 12), (64, 4)):
             yield Work("merges", million, merges, "bfloat16", True, windows=windows, kernels=kernels)
 
@@ -176,8 +176,8 @@ class Found:
                 f"Before is commit {EARLIER}. {self.amounts.repeats} rounds after one that compiles; in each "
                 "both have a turn, side by side, and by turns the first. The ratio is the median over rounds "
                 "of their ratios, its spread half the distance of their quartiles. Seconds are of the "
-                "processor, as the processes themselves say: others used the machine at the same time. Each "
-                "has the environment that its version gives to workers.",
+                "processor, as the processes themselves say: others used the machine at the same time. The "
+                "processes are new for each row, with the environment that their version gives to workers.",
                 f"Training: AdamW, clip 1, {BATCH_TOKENS} tokens a step, vocabulary 4096. Merges and the "
                 "ensemble: eight members. Bytes differ in rows of new studies, which compute by another "
                 "version, and where batches of evaluation windows have another size than before.",
@@ -207,10 +207,10 @@ def main(amounts: Amounts | None = None, work: Path = WORK, folder: Path = FOLDE
     amounts = amounts or Amounts.whole()
     places = sources(work)
     found = Found(amounts, Commands(places, work), folder)
-    with ExitStack() as stack:
-        turns = Turns({name: stack.enter_context(worker(place)) for name, place in places.items()})
-        for one in amounts.works:
-            found.compare(turns, one)
+    for one in amounts.works:
+        # Earlier work decides how much memory glibc keeps, so all begin as a study's workers do.
+        with worker(places[BEFORE]) as earlier, worker(places[NOW]) as present:
+            found.compare(Turns({BEFORE: earlier, NOW: present}), one)
     for title in COMMANDS:
         found.command(title)
 
