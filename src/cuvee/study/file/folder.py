@@ -24,6 +24,9 @@
     search.json           its answer
     search.html           that answer to look at
     search-documents.parquet  which documents its mixture reads, where it chose them
+    swarm/runs/<key>/     runs of a trainer of the user's: mixture, script, log, output
+    swarm/text/<key>/     what that trainer may train on, where its models are measured here
+    swarm/                its runs as a table, and the answer that laws give of them
     valuation/            what `cuvee value` found, one folder a target
     study_files/          study files as they were before `cuvee change`
 
@@ -149,6 +152,10 @@ class StudyFolder:
         return self.root / "search-documents.parquet"
 
     @property
+    def swarm(self) -> Path:
+        return self.root / "swarm"
+
+    @property
     def valuation(self) -> Path:
         return self.root / "valuation"
 
@@ -255,6 +262,7 @@ GENERATED = frozenset(
         "fits",
         "searches",
         "study_files",
+        "swarm",
         "valuation",
     }
 )

@@ -1,0 +1,71 @@
+"""CommandedRun: one run of a trainer of the user's, as it is asked for, and its key."""
+
+from dataclasses import dataclass
+
+from cuvee.exporters.registry import exporter_named
+from cuvee.hashing import digest_file
+from cuvee.mixture.mixture import Mixture
+from cuvee.runs.key import RunKey
+from cuvee.sources.split import EVAL
+from cuvee.study.file.settings import TrainerSettings
+from cuvee.study.plan.plan import Plan
+from cuvee.types import Json
+
+
+@dataclass(frozen=True)
+class CommandedRun:
+    """A mixture to be trained on, and how long."""
+
+    mixture: Mixture
+    tokens: int
+    seed: int
+
+
+def commanded_key(plan: Plan, run: CommandedRun) -> str:
+    """Hash of all that is known to determine what a run gives.
+
+    The environment of the trainer is not: whoever changes it, or a file that the command does not name, says
+    so in the command.
+    """
+    settings = plan.config.trainer
+    measured: Json = (
+        {"evaluations": plan.evaluations, "tokenizer": plan.material.tokenizer}
+        if settings.returns == "model"
+        else {"metrics": list(settings.metrics)}
+    )
+    inputs = {
+        "command": settings.command,
+        "files": {
+            str(path.relative_to(plan.folder.root))
+            if path.is_relative_to(plan.folder.root)
+            else str(path): digest_file(path)
+            for path in settings.template.files(plan.folder.root)
+        },
+        "format": _format(settings),
+        "result": settings.result,
+        "mixture": run.mixture.key,
+        "content": {name: training_content(plan, name) for name in run.mixture.support},
+        "tokens": run.tokens,
+        "seed": run.seed,
+        "parameters": settings.parameters,
+        "sequence_length": settings.sequence_length,
+        **measured,
+    }
+    return RunKey("trained", {"trainer": inputs}).digest
+
+
+def training_parts(plan: Plan, source: str) -> list[str]:
+    """The parts of a source that may be trained on."""
+    return [part for part in plan.material.corpus.parts(source) if part != EVAL]
+
+
+def training_content(plan: Plan, source: str) -> list[str]:
+    """Content hashes of the text of a source that may be trained on."""
+    return [plan.material.corpus.part(source, part).content_hash for part in training_parts(plan, source)]
+
+
+def _format(settings: TrainerSettings) -> list[str]:
+    if not settings.format:
+        return []
+    exporter = exporter_named(settings.format)
+    return [exporter.name, exporter.version]
