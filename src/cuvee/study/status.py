@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from cuvee.execution.tariff import CORES, HOUR, Tariff
+from cuvee.study.realised import RealisedTraining
 from cuvee.types import Json
 
 
@@ -53,6 +54,8 @@ class StudyStatus:
     """Flow -> what its answer was made from that is no more."""
     untried: tuple[str, ...] = ()
     """What the study switches on that has not been run on such hardware."""
+    realised: tuple[RealisedTraining, ...] = ()
+    """What its trained models read of each source."""
 
     @property
     def finished(self) -> bool:
@@ -74,4 +77,5 @@ class StudyStatus:
             "search": None if self.search is None else asdict(self.search),
             "outdated": dict(self.outdated),
             "untried": list(self.untried),
+            "realised": [one.as_json() for one in self.realised],
         }

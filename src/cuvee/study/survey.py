@@ -34,6 +34,7 @@ from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.outdated import outdated_files
 from cuvee.study.plan.agenda import Agenda, Intended
+from cuvee.study.realised import realised_trainings
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
 from cuvee.study.tariff import tariff_of
 from cuvee.study.untried import untried
@@ -82,6 +83,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         search=_search(folder),
         outdated=outdated_files(folder),
         untried=untried(folder),
+        realised=realised_trainings(folder, (one for one, part in parts.items() if part == 1.0)),
     )
 
 
