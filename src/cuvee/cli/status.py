@@ -42,7 +42,7 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         print("`cuvee run` goes on from here")
     else:
         print("not begun; `cuvee run` begins it")
-    for name, flow in (("ladder", found.ladder), ("search", found.search)):
+    for name, flow in (("ladder", found.ladder), ("search", found.search), ("swarm", found.swarm)):
         if flow is not None:
             print(f"{name}: {flow.statement}")
     for sentence in (*sentences_on(found.realised), *found.untried):

@@ -9,14 +9,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from cuvee.execution.worker import GRACE_SECONDS
 
-_GUARD = 'read -r done; [ "$done" = done ] || kill -s KILL -- -"$1" 2>/dev/null'
+_GUARD = """\
+read -r group && [ "$group" != done ] || exit 0
+read -r end
+[ "$end" = done ] || kill -s KILL -- "-$group"
+"""
 _POLL_SECONDS = 0.02
 _TO_END_SECONDS = GRACE_SECONDS / 2
 """How long a program may take to end after SIGTERM: a stopped worker itself has ``GRACE_SECONDS``."""
@@ -50,33 +53,37 @@ def run_group(
 def _started(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(
-        arguments, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        with _guarded(process.pid):
+    with _guard() as say:
+        process = subprocess.Popen(
+            arguments, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            say(f"{process.pid}")
             yield process
-    finally:
-        _end(process)
+        finally:
+            _end(process)
 
 
 @contextmanager
-def _guarded(group: int) -> Iterator[None]:
-    guard = subprocess.Popen(
-        ["/bin/sh", "-c", _GUARD, "guard", str(group)], stdin=subprocess.PIPE, start_new_session=True
-    )
-    assert guard.stdin is not None  # a pipe was asked for
+def _guard() -> Iterator[Callable[[str], None]]:
+    """A process that kills the group whose number it gets, unless it is dismissed. It outlives a group of its
+    parent's, so that it has a session of its own."""
+    guard = subprocess.Popen(["/bin/sh", "-c", _GUARD], stdin=subprocess.PIPE, start_new_session=True)
+    pipe = guard.stdin
+    assert pipe is not None  # it was asked for
+
+    def say(line: str) -> None:
+        with suppress(OSError):  # somebody has killed the guard
+            pipe.write(f"{line}\n".encode())
+            pipe.flush()
+
     try:
-        yield
+        yield say
     finally:
-        _dismiss(guard, guard.stdin)
-
-
-def _dismiss(guard: "subprocess.Popen[bytes]", pipe: IO[bytes]) -> None:
-    with suppress(OSError):
-        pipe.write(b"done\n")
-        pipe.close()
-    guard.wait()
+        say("done")
+        with suppress(OSError):
+            pipe.close()
+        guard.wait()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -50,6 +50,8 @@ class StudyStatus:
     """None where there is none."""
     search: FlowStatus | None = None
     """The last one; None where there is none."""
+    swarm: FlowStatus | None = None
+    """Of a trainer of the user's; None where it has made nothing."""
     outdated: Mapping[str, str] = field(default_factory=dict)
     """Flow -> what its answer was made from that is no more."""
     untried: tuple[str, ...] = ()
@@ -75,6 +77,7 @@ class StudyStatus:
             "resumable": self.resumable,
             "ladder": None if self.ladder is None else asdict(self.ladder),
             "search": None if self.search is None else asdict(self.search),
+            "swarm": None if self.swarm is None else asdict(self.swarm),
             "outdated": dict(self.outdated),
             "untried": list(self.untried),
             "realised": [one.as_json() for one in self.realised],

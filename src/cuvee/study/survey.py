@@ -27,6 +27,7 @@ from cuvee.runs.roles import (
     REPLICATE,
     SEED,
     SNAPSHOT,
+    SWARM,
 )
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
@@ -81,6 +82,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         begun=bool(intended) or (not parts and any(folder.checkpoints.glob(".*.state"))),
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
+        swarm=_swarm(folder, runs),
         outdated=outdated_files(folder),
         untried=untried(folder),
         realised=realised_trainings(folder, (one for one, part in parts.items() if part == 1.0)),
@@ -168,6 +170,16 @@ def _search(folder: StudyFolder) -> FlowStatus | None:
     return FlowStatus(
         f"{counted(made, 'experiment')} made{money}; {last_ones}; `cuvee search` goes on from here"
     )
+
+
+def _swarm(folder: StudyFolder, runs: Iterable[Run]) -> FlowStatus | None:
+    """How far the runs of a trainer of the user's are; None where none has ended."""
+    made = sum(one.role == SWARM for one in runs)
+    if made and (folder.swarm / "fit.json").is_file():
+        return _ended(folder.swarm / "fit.json")
+    if not made:
+        return None
+    return FlowStatus(f"{counted(made, 'run')} made; `cuvee swarm` goes on from here")
 
 
 def _batches(journal: Path) -> list[dict[str, Any]]:

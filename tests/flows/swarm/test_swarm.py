@@ -16,6 +16,7 @@ from cuvee.flows.swarm.emission import ranges
 from cuvee.flows.swarm.flow import Swarm
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
+from cuvee.study.survey import survey
 from tests.execution.test_process_group import gone
 from tests.flows.swarm.swarm_study import FakeScheduler, swarm_study
 from tests.flows.swarm.toy_trainer import losses
@@ -228,6 +229,40 @@ def test_what_cannot_be_is_refused_before_any_text_is_read(
         run(swarm_study(tmp_path, **changes))
     assert said in str(refused.value)
     assert not (tmp_path / "shards").exists()
+
+
+def test_a_format_that_needs_what_the_study_does_not_know_is_refused(tmp_path: Path) -> None:
+    folder = swarm_study(tmp_path, format="hugging-face", count=2)
+    text = (tmp_path / "study.yaml").read_text()
+    cut = "ka: {paths: text/ka.jsonl, chunk_characters: 200}"
+    (tmp_path / "study.yaml").write_text(text.replace("ka: text/ka.jsonl", cut))
+    with pytest.raises(
+        ConfigError, match=r"the documents of ka.*without `chunk_characters`, or take a format"
+    ):
+        run(folder)
+
+
+def test_status_counts_the_runs(tmp_path: Path) -> None:
+    folder = swarm_study(tmp_path, count=3)
+    config = StudyConfig.load(folder.root)
+    assert survey(config, folder).swarm is None
+    run(folder)
+    found = survey(config, folder)
+    assert found.swarm is not None
+    assert found.swarm.statement == "3 runs made; `cuvee swarm` goes on from here"
+    assert not any(stage.done for stage in found.stages), "they are no trainings of `cuvee run`"
+
+
+def test_the_facts_of_sources_decide_what_a_format_says(tmp_path: Path) -> None:
+    copy = "/bin/sh -c 'cp {mixture} {output}/metrics.json'"
+    changed = {"command": copy, "format": "hugging-face", "count": 2}
+    before = run(swarm_study(tmp_path, **changed), tmp_path / "jobs").missing
+    text = (tmp_path / "study.yaml").read_text()
+    (tmp_path / "study.yaml").write_text(
+        text.replace("ka: text/ka.jsonl", "ka: {paths: text/ka.jsonl, tokens: 90000}")
+    )
+    after = run(StudyFolder(tmp_path), tmp_path / "jobs").missing
+    assert not set(before) & set(after)
 
 
 def test_ranges_as_slurm_writes_them() -> None:

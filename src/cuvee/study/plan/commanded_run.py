@@ -1,7 +1,9 @@
 """CommandedRun: one run of a trainer of the user's, as it is asked for, and its key."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cuvee.exporters.interface import SourceFacts
 from cuvee.exporters.registry import exporter_named
 from cuvee.hashing import digest_file
 from cuvee.mixture.mixture import Mixture
@@ -21,7 +23,7 @@ class CommandedRun:
     seed: int
 
 
-def commanded_key(plan: Plan, run: CommandedRun) -> str:
+def commanded_key(plan: Plan, facts: Mapping[str, SourceFacts], run: CommandedRun) -> str:
     """Hash of all that is known to determine what a run gives.
 
     The environment of the trainer is not: whoever changes it, or a file that the command does not name, says
@@ -41,7 +43,7 @@ def commanded_key(plan: Plan, run: CommandedRun) -> str:
             else str(path): digest_file(path)
             for path in settings.template.files(plan.folder.root)
         },
-        "format": _format(settings),
+        "format": _format(settings, facts, run),
         "result": settings.result,
         "mixture": run.mixture.key,
         "content": {name: training_content(plan, name) for name in run.mixture.support},
@@ -64,8 +66,10 @@ def training_content(plan: Plan, source: str) -> list[str]:
     return [plan.material.corpus.part(source, part).content_hash for part in training_parts(plan, source)]
 
 
-def _format(settings: TrainerSettings) -> list[str]:
+def _format(settings: TrainerSettings, facts: Mapping[str, SourceFacts], run: CommandedRun) -> Json:
+    """What decides the file of a mixture, but for where text lies."""
     if not settings.format:
-        return []
+        return {}
     exporter = exporter_named(settings.format)
-    return [exporter.name, exporter.version]
+    counted = {name: [facts[name].tokens, facts[name].documents] for name in run.mixture.support}
+    return {"name": exporter.name, "version": exporter.version, "sources": counted}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.exporters.interface import ExportRequest, SourceFacts
 from cuvee.exporters.registry import exporter_named
@@ -44,7 +45,7 @@ class CommandedRuns(Producer[CommandedRun]):
 
     def key(self, request: CommandedRun) -> str:
         """See ``commanded_key``."""
-        return commanded_key(self.plan, request)
+        return commanded_key(self.plan, self.facts, request)
 
     def folder(self, request: CommandedRun) -> RunFolder:
         """Where a run lies."""
@@ -171,5 +172,11 @@ class CommandedRuns(Producer[CommandedRun]):
             return SHARES, json.dumps(shares, indent=2, ensure_ascii=False) + "\n", ()
         exporter = exporter_named(settings.format)
         request = ExportRequest(one.mixture, self.facts, one.tokens, settings.sequence_length, one.seed)
-        written = exporter.export(request)
+        try:
+            written = exporter.export(request)
+        except ConfigError as error:
+            raise ConfigError(
+                f"trainer.format: {error}. `cuvee swarm` has no such options: give sources as JSON lines without "
+                "`chunk_characters`, or take a format whose weights count tokens"
+            ) from error
         return exporter.filename, written.text, written.cannot
