@@ -66,8 +66,8 @@ def _started(
 
 @contextmanager
 def _guard() -> Iterator[Callable[[str], None]]:
-    """A process that kills the group whose number it gets, unless it is dismissed. It outlives a group of its
-    parent's, so that it has a session of its own."""
+    """A process that kills the group whose number it gets, unless it is dismissed. Its session is its own, so
+    that what kills all of its parent's leaves it."""
     guard = subprocess.Popen(["/bin/sh", "-c", _GUARD], stdin=subprocess.PIPE, start_new_session=True)
     pipe = guard.stdin
     assert pipe is not None  # it was asked for

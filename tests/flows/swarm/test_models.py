@@ -33,8 +33,10 @@ def model_study(root: Path, script: str = COPY, **changes: Any) -> StudyFolder:
     return swarm_study(root, **{"command": command, "returns": "model", "metrics": [], "count": 2} | changes)
 
 
-def write_model(root: Path, broken: bool = False) -> torch.Tensor:
-    config = ModelConfig(VOCABULARY, 32, 16, 1, 1, 32)
+def write_model(
+    root: Path, broken: bool = False, vocabulary: int = VOCABULARY, context: int = 32
+) -> torch.Tensor:
+    config = ModelConfig(vocabulary, context, 16, 1, 1, 32)
     flat = Llama(config).initial(3)
     if broken:
         flat[5] = float("nan")
@@ -101,6 +103,21 @@ def test_a_model_that_cannot_be_measured_is_a_failure_in_words(
     failed = run(folder).failed
     assert len(failed) == 2
     assert said in (failed[0].error or "")
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ({"vocabulary": 200}, "has 200 tokens in its vocabulary, but the study needs 300"),
+        ({"context": 16}, "has 16 tokens of context, but the study needs 32"),
+    ],
+)
+def test_a_model_that_cannot_read_the_evaluations_is_a_failure(
+    tmp_path: Path, size: dict[str, int], said: str
+) -> None:
+    folder = model_study(tmp_path)
+    write_model(tmp_path, vocabulary=size.get("vocabulary", VOCABULARY), context=size.get("context", 32))
+    assert said in (run(folder).failed[0].error or "")
 
 
 def test_the_target_of_the_study_weighs_what_is_measured(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
     DIR/manifest.json      what each run is, and how it stands
     DIR/array.sh           for Slurm: `cd DIR && sbatch array.sh`; only runs that are still to be made
+    DIR/array.log          what Slurm says; what trainers say is in the folders of their runs
     DIR/runs/<key>/run.sh  one run, for anything that can start a script
 
 Nothing is launched. The same command again reads what has ended, in any order, and writes the array anew.
@@ -60,7 +61,8 @@ def _array(config: StudyConfig, folders: Sequence[str], left: Sequence[int]) -> 
             "#!/bin/sh",
             "#SBATCH --job-name=cuvee-swarm",
             f"#SBATCH --array={ranges(left)}",
-            "#SBATCH --output=/dev/null",
+            "#SBATCH --output=array.log",
+            "#SBATCH --open-mode=append",
             *minutes,
             "# Submit it from its own folder; partition, GPUs and memory are yours to say:",
             "#     sbatch --gres=gpu:1 --mem=32G array.sh",

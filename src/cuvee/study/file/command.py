@@ -52,10 +52,6 @@ class CommandTemplate:
         """The fields that stand in it."""
         return frozenset(field for pieces in self.arguments for _, field in pieces if field)
 
-    def filled(self, values: Mapping[str, str]) -> list[str]:
-        """The arguments with values in place of the fields."""
-        return ["".join(text + values.get(field, "") for text, field in pieces) for pieces in self.arguments]
-
     def in_shell(self, values: Mapping[str, str]) -> str:
         """The command for a script; values are expressions of the shell, quoted where they need it."""
         words = (

@@ -23,11 +23,19 @@ class CommandedRun:
     seed: int
 
 
-def commanded_key(plan: Plan, facts: Mapping[str, SourceFacts], run: CommandedRun) -> str:
+def commanded_key(
+    plan: Plan, facts: Mapping[str, SourceFacts], files: Mapping[str, str], run: CommandedRun
+) -> str:
     """Hash of all that is known to determine what a run gives.
 
     The environment of the trainer is not: whoever changes it, or a file that the command does not name, says
     so in the command.
+
+    Args:
+        plan: of the study.
+        facts: of the sources, as the file of a mixture says them.
+        files: see ``command_files``.
+        run: what is asked for.
     """
     settings = plan.config.trainer
     measured: Json = (
@@ -37,12 +45,7 @@ def commanded_key(plan: Plan, facts: Mapping[str, SourceFacts], run: CommandedRu
     )
     inputs = {
         "command": settings.command,
-        "files": {
-            str(path.relative_to(plan.folder.root))
-            if path.is_relative_to(plan.folder.root)
-            else str(path): digest_file(path)
-            for path in settings.template.files(plan.folder.root)
-        },
+        "files": dict(files),
         "format": _format(settings, facts, run),
         "result": settings.result,
         "mixture": run.mixture.key,
@@ -54,6 +57,15 @@ def commanded_key(plan: Plan, facts: Mapping[str, SourceFacts], run: CommandedRu
         **measured,
     }
     return RunKey("trained", {"trainer": inputs}).digest
+
+
+def command_files(plan: Plan) -> dict[str, str]:
+    """Digests of the files that the command names, by path; inside the study's folder from there."""
+    root = plan.folder.root
+    return {
+        str(path.relative_to(root) if path.is_relative_to(root) else path): digest_file(path)
+        for path in plan.config.trainer.template.files(root)
+    }
 
 
 def training_parts(plan: Plan, source: str) -> list[str]:

@@ -7,7 +7,8 @@ from cuvee.errors import CheckpointError, ConfigError, SourceError
 from cuvee.evaluation.scores import Scores
 from cuvee.execution.interface import Report
 from cuvee.models.hugging_face import check_finite, read_flat
-from cuvee.sources.tokenizer import tokenizer_hash
+from cuvee.models.interface import CausalModel
+from cuvee.sources.tokenizer import load_tokenizer, tokenizer_hash
 from cuvee.study.plan.job import Bench, Failed
 from cuvee.training.run import ModelSpec
 
@@ -63,7 +64,20 @@ def _measured(task: ModelTask) -> MeasuredFolder:
     spec = task.bench.model
     model = ModelSpec(None, task.folder, spec.dtype, device=spec.device)
     built = model.build()
+    _check_fit(task, built)
     flat = read_flat(task.folder, built)
     check_finite(task.folder, flat)
     scores = replace(task.bench, model=model).evaluator().score(flat.to(spec.device))
     return MeasuredFolder(scores, built.layout.size, built.flops_per_token)
+
+
+def _check_fit(task: ModelTask, model: CausalModel) -> None:
+    """Refuse a model that cannot read the evaluations."""
+    tokens = load_tokenizer(task.folder).vocabulary_size
+    length = max(one.context_length for one in task.bench.evaluations)
+    for what, has, needs in (
+        ("tokens in its vocabulary", model.vocabulary_size, tokens),
+        ("tokens of context", model.context_length, length),
+    ):
+        if has < needs:
+            raise CheckpointError(f"{task.folder}: has {has} {what}, but the study needs {needs}")

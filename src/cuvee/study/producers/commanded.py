@@ -7,6 +7,7 @@ that failed is a row that says why, and is run again by the next command. Others
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from cuvee.errors import ConfigError
@@ -16,7 +17,7 @@ from cuvee.exporters.registry import exporter_named
 from cuvee.progress import Progress
 from cuvee.runs.roles import SWARM
 from cuvee.runs.run import Run
-from cuvee.study.plan.commanded_run import CommandedRun, commanded_key
+from cuvee.study.plan.commanded_run import CommandedRun, command_files, commanded_key
 from cuvee.study.plan.job import Failed
 from cuvee.study.plan.launch import LaunchTask, launch, trainer_environment
 from cuvee.study.plan.model_folder import MeasuredFolder, ModelTask, measure_folder
@@ -45,7 +46,12 @@ class CommandedRuns(Producer[CommandedRun]):
 
     def key(self, request: CommandedRun) -> str:
         """See ``commanded_key``."""
-        return commanded_key(self.plan, self.facts, request)
+        return commanded_key(self.plan, self.facts, self._files, request)
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        """Read once: they may be large, and change while runs go on."""
+        return command_files(self.plan)
 
     def folder(self, request: CommandedRun) -> RunFolder:
         """Where a run lies."""
@@ -176,7 +182,7 @@ class CommandedRuns(Producer[CommandedRun]):
             written = exporter.export(request)
         except ConfigError as error:
             raise ConfigError(
-                f"trainer.format: {error}. `cuvee swarm` has no such options: give sources as JSON lines without "
-                "`chunk_characters`, or take a format whose weights count tokens"
+                f"trainer.format: {error}. `cuvee swarm` has no such options: give sources as JSON lines "
+                "without `chunk_characters`, or take a format whose weights count tokens"
             ) from error
         return exporter.filename, written.text, written.cannot
