@@ -24,8 +24,8 @@ from cuvee.study.start.demo import DEMO_EFFORT
 from cuvee.valuation.methods.registry import VALUERS
 
 COMMANDS = [
-    "init", "run", "check", "scale", "search", "value", "select", "acquire", "trace", "status", "report",
-    "add-source", "change", "demo", "doctor", "fit", "optimise", "simulate", "export", "merge",
+    "init", "run", "check", "scale", "search", "swarm", "value", "select", "acquire", "trace", "status",
+    "report", "add-source", "change", "demo", "doctor", "fit", "optimise", "simulate", "export", "merge",
     "check-export",
 ]  # fmt: skip
 SOURCE = Path(cuvee.__file__).parents[1]

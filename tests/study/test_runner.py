@@ -1,5 +1,6 @@
 """The runner: rows in the order of the requests, made once, whatever producer makes them."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor, Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
+from cuvee.exporters.interface import SourceFacts
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
@@ -19,8 +21,10 @@ from cuvee.runs.run import Run
 from cuvee.study import producers
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.opening import opened
+from cuvee.study.plan.commanded_run import CommandedRun
 from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import ensemble_of, planned_branches, planned_seed, pool_of
+from cuvee.study.producers.commanded import CommandedRuns
 from cuvee.study.producers.descended import Descents, WeightDescent
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
@@ -36,6 +40,7 @@ QUICK: dict[str, Any] = {
     "seed_training": {"tokens": 4 * 256},
     "branch_training": SEED_DATA | {"tokens": 2 * 256, "snapshots": [0.5]},
     "evaluation_tokens": 64,
+    "trainer": {"command": "/bin/sh -c 'cp model/* {output}' {mixture}", "returns": "model"},
 }
 MIXTURES = [Mixture.uniform(LANGUAGES), Mixture.normalised(dict(zip(LANGUAGES, (5, 3, 1, 1), strict=True)))]
 
@@ -108,6 +113,15 @@ def descended(runner: Runner) -> Asked:
     return Descents(runner.plan, "merge", pool, ensemble), asked
 
 
+def commanded(runner: Runner) -> Asked:
+    """A trainer that hands out the seed model."""
+    plan = runner.plan
+    [seed] = planned_seed(plan)
+    shutil.copytree(seed.run.folder, plan.folder.root / "model", dirs_exist_ok=True)
+    facts = {name: SourceFacts() for name in LANGUAGES}
+    return CommandedRuns(plan, facts, plan.folder.swarm), [CommandedRun(one, 1000, 0) for one in MIXTURES]
+
+
 CASES: dict[str, Callable[[Runner], Asked]] = {
     "trained": trained,
     "frozen": frozen,
@@ -115,6 +129,7 @@ CASES: dict[str, Callable[[Runner], Asked]] = {
     "merged": merged,
     "ensembled": ensembled,
     "descended": descended,
+    "commanded": commanded,
 }
 
 
@@ -139,7 +154,7 @@ def test_rows_come_in_the_order_of_the_requests_and_are_made_once(runner: Runner
     assert len(runner.executor.jobs) == jobs
 
 
-@pytest.mark.parametrize("name", ["trained", "merged", "ensembled"])
+@pytest.mark.parametrize("name", ["trained", "merged", "ensembled", "commanded"])
 def test_documents_add_up_to_the_rows_and_requests_may_stand_twice(runner: Runner, name: str) -> None:
     producer, requests = CASES[name](runner)
     rows, scores = runner.observe(producer, requests), runner.scores(producer, [*requests, requests[0]])

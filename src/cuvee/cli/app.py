@@ -34,6 +34,7 @@ from cuvee.cli import (
     search,
     simulate,
     status,
+    swarm,
     trace,
     value,
 )
@@ -117,6 +118,7 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("scale")(scale.scale)
 app.command("search")(search.search)
+app.command("swarm")(swarm.swarm)
 app.command("value")(value.value)
 app.command("select")(value.select)
 app.command("acquire")(acquire.acquire)

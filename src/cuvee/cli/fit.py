@@ -256,13 +256,30 @@ def _answer(
     as_json: bool,
     before: Path | None = None,
 ) -> None:
-    from cuvee.cli.output import print_json, show
+    from cuvee.cli.output import print_json
+
+    answer, page = answered(runs, question, warnings, compared, out, before)
+    if as_json:
+        print_json(answer.decision.as_json())
+    else:
+        show_answer(answer, page, out)
+
+
+def answered(
+    runs: "Runs",
+    question: "Question",
+    warnings: tuple[str, ...],
+    compared: tuple[str, ...],
+    out: Path,
+    before: Path | None = None,
+) -> "tuple[FitResult, Path]":
+    """Ask, and write the answer with its page into a folder."""
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
     from cuvee.flows.fit.flow import decide
     from cuvee.flows.fit.folder import load_kept, save
     from cuvee.question.runs import checked_directions
-    from cuvee.report.reports import printout_of, write_reports
+    from cuvee.report.reports import write_reports
 
     question = checked_directions(runs, question)
     with progress_display() as progress:
@@ -280,8 +297,13 @@ def _answer(
         )
     save(out, runs, question, answer)
     page, *_ = write_reports(answer.decision, out)
-    if as_json:
-        print_json(answer.decision.as_json())
-    else:
-        show(printout_of(answer.decision))
-        print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")
+    return answer, page
+
+
+def show_answer(answer: "FitResult", page: Path, out: Path) -> None:
+    """Print an answer, and where it lies."""
+    from cuvee.cli.output import show
+    from cuvee.report.reports import printout_of
+
+    show(printout_of(answer.decision))
+    print(f"report: {page}, answer: {out / 'fit.json'}, again: cuvee optimise {out}")

@@ -14,6 +14,7 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
     from cuvee.quantities import flops, short
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
+    from cuvee.study.realised import sentences_on
     from cuvee.study.survey import survey
 
     folder = StudyFolder.of(study)
@@ -41,10 +42,10 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         print("`cuvee run` goes on from here")
     else:
         print("not begun; `cuvee run` begins it")
-    for name, flow in (("ladder", found.ladder), ("search", found.search)):
+    for name, flow in (("ladder", found.ladder), ("search", found.search), ("swarm", found.swarm)):
         if flow is not None:
             print(f"{name}: {flow.statement}")
-    for sentence in found.untried:
+    for sentence in (*sentences_on(found.realised), *found.untried):
         print(sentence)
     for name, origin in found.outdated.items():
         print(f"the answer of `cuvee {name}` was made from {origin}; run it again")

@@ -3,6 +3,7 @@
 ablation   which mixture the proxies of a pool choose (``cuvee run``)
 scale      which mixture a larger run should have (``cuvee scale``)
 search     which experiment to make next, until a rule ends it (``cuvee search``)
+swarm      what a trainer of the user's measures on a design of mixtures (``cuvee swarm``)
 fit        which mixture a table of runs speaks for (``cuvee fit``, ``cuvee optimise``)
 simulate   which method of search finds the best mixture of a table (``cuvee simulate``)
 check      whether fresh trainings bear an answer out (``cuvee check``)
@@ -17,7 +18,7 @@ a command in ``cli/``; an answer to a study has its row in ``FLOWS`` of ``study/
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["ablation", "change", "check", "fit", "scale", "search", "simulate", "value"]
+__all__ = ["ablation", "change", "check", "fit", "scale", "search", "simulate", "swarm", "value"]
 
 
 def __getattr__(name: str) -> ModuleType:

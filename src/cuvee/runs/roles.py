@@ -29,6 +29,8 @@ CHECK = "check"
 """A mixture found, trained above the rungs of a ladder."""
 SEARCH = "search"
 """An experiment of a search."""
+SWARM = "swarm"
+"""A run of a trainer of the user's."""
 SELECTED = "selected"
 """Trained on chosen documents of the sources, to see what values are worth. It says nothing of whole
 sources."""

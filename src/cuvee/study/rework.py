@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cuvee.models.checkpoint import PASSPORT
 from cuvee.quantities import flops
-from cuvee.runs.roles import SNAPSHOT
+from cuvee.runs.roles import SNAPSHOT, SWARM
 from cuvee.runs.store import RunStore
 from cuvee.seal import read_sealed
 from cuvee.study.plan.plan import Plan
@@ -35,7 +35,9 @@ def trained_otherwise(plan: Plan, store: RunStore) -> str:
     if not models or not changes:
         return ""
     spent = math.fsum(
-        run.flops or 0.0 for run in store.runs(kind=("trained", "checkpoint")) if run.role != SNAPSHOT
+        run.flops or 0.0
+        for run in store.runs(kind=("trained", "checkpoint"))
+        if run.role not in (SNAPSHOT, SWARM)
     )
     return (
         f"{' '.join(changes)} None of the {len(models)} models that this study has trained counts any more, "

@@ -9,7 +9,8 @@ from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
 
 
 def facts_beside(path: Path) -> dict[str, SourceFacts]:
-    """Of every source of the study in whose folder an answer lies; empty where there is no study.
+    """Of every source of the study in whose folder, or its ``swarm``, an answer lies; empty where there is no
+    study.
 
     Documents and tokens are those that the study read, in its own tokens. Documents of a source that is cut
     into pieces stay unknown: a trainer reads them whole.
@@ -22,6 +23,8 @@ def facts_beside(path: Path) -> dict[str, SourceFacts]:
         StoreError: there is a store that cannot be read.
     """
     root = path if path.is_dir() else path.parent
+    if root.name == StudyFolder(root).swarm.name and (root.parent / CONFIG_NAME).is_file():
+        root = root.parent
     if not (root / CONFIG_NAME).is_file():
         return {}
     config, folder = StudyConfig.load(root), StudyFolder.of(root)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from cuvee.execution.tariff import CORES, HOUR, Tariff
+from cuvee.study.realised import RealisedTraining
 from cuvee.types import Json
 
 
@@ -49,10 +50,14 @@ class StudyStatus:
     """None where there is none."""
     search: FlowStatus | None = None
     """The last one; None where there is none."""
+    swarm: FlowStatus | None = None
+    """Of a trainer of the user's; None where it has made nothing."""
     outdated: Mapping[str, str] = field(default_factory=dict)
     """Flow -> what its answer was made from that is no more."""
     untried: tuple[str, ...] = ()
     """What the study switches on that has not been run on such hardware."""
+    realised: tuple[RealisedTraining, ...] = ()
+    """What its trained models read of each source."""
 
     @property
     def finished(self) -> bool:
@@ -72,6 +77,8 @@ class StudyStatus:
             "resumable": self.resumable,
             "ladder": None if self.ladder is None else asdict(self.ladder),
             "search": None if self.search is None else asdict(self.search),
+            "swarm": None if self.swarm is None else asdict(self.swarm),
             "outdated": dict(self.outdated),
             "untried": list(self.untried),
+            "realised": [one.as_json() for one in self.realised],
         }

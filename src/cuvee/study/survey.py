@@ -27,6 +27,7 @@ from cuvee.runs.roles import (
     REPLICATE,
     SEED,
     SNAPSHOT,
+    SWARM,
 )
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
@@ -35,6 +36,7 @@ from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.settings import MergingSettings
 from cuvee.study.outdated import outdated_files
 from cuvee.study.plan.agenda import Agenda, Intended
+from cuvee.study.realised import realised_trainings
 from cuvee.study.status import FlowStatus, StageStatus, StudyStatus
 from cuvee.study.tariff import tariff_of
 from cuvee.study.untried import untried
@@ -84,8 +86,10 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         begun=bool(intended) or (not parts and any(folder.checkpoints.glob(".*.state"))),
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
+        swarm=_swarm(folder, runs),
         outdated=outdated_files(folder),
         untried=untried(folder),
+        realised=realised_trainings(folder, (one for one, part in parts.items() if part == 1.0)),
     )
 
 
@@ -170,6 +174,16 @@ def _search(folder: StudyFolder) -> FlowStatus | None:
     return FlowStatus(
         f"{counted(made, 'experiment')} made{money}; {last_ones}; `cuvee search` goes on from here"
     )
+
+
+def _swarm(folder: StudyFolder, runs: Iterable[Run]) -> FlowStatus | None:
+    """How far the runs of a trainer of the user's are; None where none has ended."""
+    made = sum(one.role == SWARM for one in runs)
+    if made and (folder.swarm / "fit.json").is_file():
+        return _ended(folder.swarm / "fit.json")
+    if not made:
+        return None
+    return FlowStatus(f"{counted(made, 'run')} made; `cuvee swarm` goes on from here")
 
 
 def _batches(journal: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The one training loop: seeds, branches and reference runs all pass here."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
@@ -20,6 +20,7 @@ from cuvee.types import IntArray
 
 SAVE_EVERY_SECONDS = 20.0
 _NOTE_EVERY_SECONDS = 0.5
+_SOURCES_NOTED = 4
 _READ_EVERY = {"cpu": 1}
 """Steps after which losses are read; reading waits for a device, which then has nothing to do."""
 _READ_EVERY_ELSEWHERE = 32
@@ -78,6 +79,7 @@ def train(
     evaluate_every: int = 0,
     until: int | None = None,
     report: Callable[[float, str], None] = lambda tokens, note: None,
+    realised: Callable[[int], Mapping[str, int]] | None = None,
     device: str = "cpu",
     watcher: Watcher | None = None,
     shared: StepOptimizer | None = None,
@@ -94,6 +96,7 @@ def train(
         evaluate: called with the parameters every ``evaluate_every`` steps, and kept in the state.
         until: go no further than this step; ``state_file`` then holds all that is needed to go on.
         report: called with tokens done, with loss, rate and realised learning rate as a note.
+        realised: tokens that the first steps read of each source; their shares stand in the note.
         watcher: looks on.
         shared: this process's part of an optimizer that several share; it has read ``state`` already.
 
@@ -144,7 +147,9 @@ def train(
         if now - noted_at >= _NOTE_EVERY_SECONDS or state.step == last:
             measured.read()
             rate = recipe.learning_rate_at(state.step - 1)
-            report(unreported, f"step {state.step}/{recipe.steps} loss {state.losses[-1]:.3f} lr {rate:.2g}")
+            read = "" if realised is None else _shares_read(realised(state.step))
+            loss = state.losses[-1]
+            report(unreported, f"step {state.step}/{recipe.steps} loss {loss:.3f} lr {rate:.2g}{read}")
             noted_at, unreported = now, 0
         unsaved = now - saved_at >= SAVE_EVERY_SECONDS
         if state_file is not None and state.step < last and optimizer.agreed(unsaved):
@@ -162,6 +167,13 @@ def _save(optimizer: StepOptimizer, state: TrainingState, state_file: Path, key:
     optimizer.write_back(state)
     if optimizer.keeps:
         state.save(state_file, key)
+
+
+def _shares_read(tokens: Mapping[str, int]) -> str:
+    """Realised shares for a note, the largest first."""
+    total, largest = sum(tokens.values()), sorted(tokens, key=lambda name: -tokens[name])
+    shown = [f"{name} {tokens[name] / total:.1%}" for name in largest[:_SOURCES_NOTED]]
+    return f" read {', '.join(shown)}{', ...' if len(largest) > _SOURCES_NOTED else ''}"
 
 
 def diverged(key: str, recipe: Recipe, step: int, loss: float, norm: float) -> NonFiniteLoss:

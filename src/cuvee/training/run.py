@@ -407,10 +407,11 @@ def _trained_here(
         if isinstance(found.result, NonFiniteLoss):
             raise found.result
         return found.result
+    stream = _stream(run)
     return train(
         model,
         start_of(run, model),
-        _stream(run),
+        stream,
         run.recipe,
         key=run.key,
         state_file=run.state_file,
@@ -418,6 +419,7 @@ def _trained_here(
         evaluate_every=evaluate_every,
         until=until,
         report=report,
+        realised=stream.realised if len(stream.sources) > 1 else None,
         device=run.model.device,
     )
 

@@ -15,7 +15,7 @@ from cuvee.lineage.evidence_gap import MARGIN, uncovered
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress
 from cuvee.quantities import flops
-from cuvee.runs.roles import CARRIED, CARRIED_AGAIN, ORDER, PARTS
+from cuvee.runs.roles import CARRIED, CARRIED_AGAIN, ORDER, PARTS, SWARM
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.study_file import StudyFile
@@ -27,8 +27,9 @@ from cuvee.study.plan.numerics import Numerics
 from cuvee.study.runner import Runner
 from cuvee.types import Json
 
-_OTHER_USE = (*PARTS, *ORDER, CARRIED, CARRIED_AGAIN)
-"""Roles of trainings that are no mixture of their own: read in part, or measured or trained again."""
+_OTHER_USE = (*PARTS, *ORDER, CARRIED, CARRIED_AGAIN, SWARM)
+"""Roles of trainings that are no mixture of their own (read in part, or measured or trained again), and of
+those of another trainer."""
 
 
 @dataclass(frozen=True)

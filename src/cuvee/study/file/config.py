@@ -44,6 +44,7 @@ from cuvee.study.file.settings import (
     TargetSettings,
     TokenizerSettings,
     Trackers,
+    TrainerSettings,
 )
 from cuvee.types import Json
 from cuvee.yaml_file import did_you_mean, in_plain_words, read_yaml
@@ -54,7 +55,7 @@ LARGEST_SEED = 2**62
 """Seeds stay below, so that those of references and fresh trainings, which add to it, fit into 64 bits."""
 
 _TRAININGS = ("seed_training", "branch_training", "reference_training")
-_PLACES = ("sources", "evaluations", "workers", "price", "tracking")
+_PLACES = ("sources", "evaluations", "workers", "price", "tracking", "trainer")
 
 
 class StudyConfig(Settings):
@@ -122,6 +123,8 @@ class StudyConfig(Settings):
     """Settings of `cuvee scale`: how optima at affordable scales are extrapolated to the target run."""
     search: SearchSettings
     """Settings of `cuvee search`: sequential experiments within a budget of FLOPs."""
+    trainer: TrainerSettings = TrainerSettings()
+    """Settings of `cuvee swarm`: mixtures trained by a trainer of your own (docs/trainers.md)."""
     limits: LimitsSettings = LimitsSettings()
     """Constraints on the mixture, in token shares."""
     estimand: Literal["equal_budget", "union"] = "equal_budget"
@@ -351,7 +354,8 @@ class StudyConfig(Settings):
 
     @property
     def digest(self) -> str:
-        """Hash of all that was decided; where text lies, how many work and for what price aside."""
+        """Hash of all that was decided; where text lies, how many work and for what price aside. Runs of a
+        trainer of the user's have keys of their own."""
         left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
         said = {key: value for key, value in self.as_json().items() if key not in left_out}
         # Files of before these keys were known keep their digest.

@@ -25,6 +25,9 @@
     search.json           its answer
     search.html           that answer to look at
     search-documents.parquet  which documents its mixture reads, where it chose them
+    swarm/runs/<key>/     runs of a trainer of the user's: mixture, script, log, output
+    swarm/text/<key>/     what that trainer may train on, where its models are measured here
+    swarm/                its runs as a table, and the answer that laws give of them
     valuation/            what `cuvee value` found, one folder a target
     tracking/             what trackers show (`tracking` in the study file); never read
     study_files/          study files as they were before `cuvee change`
@@ -159,6 +162,10 @@ class StudyFolder:
         return self.root / "tracking"
 
     @property
+    def swarm(self) -> Path:
+        return self.root / "swarm"
+
+    @property
     def valuation(self) -> Path:
         return self.root / "valuation"
 
@@ -267,6 +274,7 @@ GENERATED = frozenset(
         "searches",
         "study_files",
         "tracking",
+        "swarm",
         "valuation",
     }
 )

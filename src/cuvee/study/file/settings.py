@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from cuvee.honesty.statistics import MINIMUM_ROWS
+from cuvee.study.file.command import CommandTemplate
 
 Count = Annotated[int, Field(gt=0)]
 NonNegativeCount = Annotated[int, Field(ge=0)]
@@ -542,3 +543,69 @@ class LimitsSettings(Settings):
     """Maximum share of each source."""
     ratios: tuple[dict[str, Positive], ...] = ()
     """Groups of sources with fixed ratios, such as `{a: 2, b: 1}`."""
+
+
+class TrainerSettings(Settings):
+    """Settings of `cuvee swarm`: mixtures trained by a trainer of your own (docs/trainers.md)."""
+
+    command: str = ""
+    """Command that trains one mixture, run in the folder of this file without a shell. Fields: `{mixture}`
+    (a file), `{output}` (a folder), `{tokens}`, `{seed}`, `{parameters}`, `{tokenizer}` (the folder of this
+    study's). Files that it names are part of a run's key: where they change, all is trained again."""
+    format: str = ""
+    """Format of the mixture file: a name of `cuvee export --list`. Default: JSON of token shares."""
+    returns: Literal["metrics", "model"] = "metrics"
+    """What the command leaves in its output folder: a JSON file of numbers by name (metrics), or a Hugging
+    Face model with the tokenizer of this study, which is then measured on its evaluations (model)."""
+    result: str = ""
+    """Where that lies, as a path inside the output folder. Default: `metrics.json`, or the folder itself."""
+    metrics: tuple[str, ...] = ()
+    """Metrics of the JSON file to keep, by name or pattern (`eval_*`). Default: all; they must be numbers."""
+    higher: tuple[str, ...] = ()
+    """Metrics that are better when higher, by name or pattern, where their names do not say so."""
+    lower: tuple[str, ...] = ()
+    """Metrics that are better when lower."""
+    target: dict[str, NonNegative] = {}
+    """Weight of each metric in the objective. Default: `target.weights`, else as `cuvee fit` chooses."""
+    count: Count = 32
+    """Number of mixtures: equal and proportional shares, then a space-filling design within the limits."""
+    tokens: Count | None = None
+    """Training tokens of each run. Default: `reference_training.tokens`."""
+    parameters: Count | None = None
+    """Model parameters of each run, if known."""
+    sequence_length: NonNegativeCount = 0
+    """Tokens per sample, for formats that need it; 0 if unknown."""
+    timeout: Positive | None = None
+    """Hours after which a run is stopped, with all its processes, and counts as failed."""
+    retries: NonNegativeCount = 0
+    """Number of further attempts of a failed run within one command."""
+
+    @field_validator("command")
+    @classmethod
+    def _a_command(cls, value: str) -> str:
+        if value:
+            CommandTemplate.parse(value)
+        return value
+
+    @field_validator("result")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise ValueError(f"must be a path inside the output folder, not {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _metrics_of_a_file(self) -> "TrainerSettings":
+        given = {"metrics": self.metrics, "target": self.target, "higher": self.higher, "lower": self.lower}
+        if self.returns == "model" and (useless := [name for name, value in given.items() if value]):
+            raise ValueError(
+                f"`{useless[0]}` is of no use with `returns: model`: its metrics are those of cuvee"
+            )
+        if "{parameters}" in self.command and self.parameters is None:
+            raise ValueError("`command` asks for {parameters}: say how many")
+        return self
+
+    @property
+    def template(self) -> CommandTemplate:
+        """The command, divided into arguments."""
+        return CommandTemplate.parse(self.command)

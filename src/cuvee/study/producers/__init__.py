@@ -1,5 +1,6 @@
 """Producers: the ways in which a study makes observations, one file each."""
 
+from cuvee.study.producers.commanded import CommandedRuns
 from cuvee.study.producers.descended import Descents, WeightDescent
 from cuvee.study.producers.ensembled import Ensembles
 from cuvee.study.producers.frozen import FrozenTrainings
@@ -10,6 +11,7 @@ from cuvee.study.producers.trained import Trainings
 from cuvee.study.producers.weighted import Weighted
 
 __all__ = [
+    "CommandedRuns",
     "Descents",
     "Ensembles",
     "FrozenTrainings",

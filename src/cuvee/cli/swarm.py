@@ -1,0 +1,104 @@
+"""``cuvee swarm``: runs of a trainer of the user's, and the mixture that they speak for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cuvee.cli.options import HERE, AsJson, Study
+
+if TYPE_CHECKING:
+    from cuvee.flows.fit.flow import FitResult
+    from cuvee.flows.swarm.flow import Swarm
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.types import Json
+
+_LEAST_RUNS = 4
+"""Of which a law can be judged, beside one for each source."""
+_FAILURES_SHOWN = 3
+
+
+def swarm(
+    study: Study = HERE,
+    emit: Annotated[
+        Path | None,
+        typer.Option(
+            "--emit",
+            metavar="DIR",
+            help="Launch nothing: write a script for each run and one for an array of Slurm jobs. The same "
+            "command again collects what has ended.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train mixtures with your own trainer, and find the best mixture by laws (docs/trainers.md)."""
+    from cuvee.cli.output import print_json
+    from cuvee.cli.progress_display import progress_display
+    from cuvee.cli.run import forbid_the_hub
+    from cuvee.flows.swarm import flow
+    from cuvee.study.file.config import StudyConfig
+    from cuvee.study.file.folder import StudyFolder
+
+    folder, config = StudyFolder.of(study), StudyConfig.load(study)
+    forbid_the_hub(config)
+    with folder.locked():
+        with progress_display() as progress:
+            found = flow.run(config, folder, progress, emit=emit)
+        answer = _answered(config, found) if _enough(found) else None
+    if as_json:
+        print_json(_as_json(found, answer))
+    else:
+        _show(found, answer, emit)
+
+
+def _enough(found: "Swarm") -> bool:
+    """Whether to ask: of runs that are all there, however few, the fit itself says what is missing."""
+    least = max(_LEAST_RUNS, len(found.observations.sources) + 1)
+    return not found.missing or len(found.observations) >= least
+
+
+def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]":
+    """As ``cuvee fit`` answers of the table, with what the study asks."""
+    from cuvee.cli.fit import answered
+    from cuvee.doctor.first_lines import first_lines
+    from cuvee.doctor.subject import Subject
+    from cuvee.errors import ConfigError
+    from cuvee.flows.swarm.question import question_of
+    from cuvee.question.runs import one_scale
+
+    if not len(found.observations):
+        raise ConfigError(f"{found.statement} The first: {found.failed[0].error}")
+    trainer, question = config.trainer, question_of(config, found.available)
+    tables = [found.table]
+    subject = Subject.read(tables, {}, trainer.lower, trainer.higher, question)
+    runs = one_scale(subject.all_runs, tables, trainer.lower, trainer.higher, question.target_tokens)
+    incomplete = (found.statement,) if found.failed or found.missing else ()
+    lines = (*incomplete, *first_lines(runs, question, subject))
+    return answered(runs, question, lines, question.laws_compared, found.table.parent)
+
+
+def _show(found: "Swarm", answer: "tuple[FitResult, Path] | None", emit: Path | None) -> None:
+    from cuvee.cli.fit import show_answer
+
+    if answer is not None:
+        show_answer(*answer, found.table.parent)
+    print(f"{found.statement} Their folders: {found.runs}")
+    for one in found.failed[:_FAILURES_SHOWN]:
+        print(f"failed: {one.error}")
+    if len(found.failed) > _FAILURES_SHOWN:
+        print(f"and {len(found.failed) - _FAILURES_SHOWN} more; each has its log in its folder")
+    if emit is not None and (found.missing or found.failed):
+        print(f"to make them: cd {emit} && sbatch array.sh; then the same command collects what has ended")
+    elif found.failed:
+        print("the same command tries those again")
+
+
+def _as_json(found: "Swarm", answer: "tuple[FitResult, Path] | None") -> "Json":
+    return {
+        "asked": found.asked,
+        "done": len(found.observations),
+        "failed": {one.key: one.error for one in found.failed},
+        "missing": list(found.missing),
+        "runs": str(found.runs),
+        "answer": None if answer is None else answer[0].decision.as_json(),
+    }
