@@ -17,6 +17,7 @@ from cuvee.runs.roles import (
     BRANCH,
     CARRIED,
     CARRIED_AGAIN,
+    DOWNSTREAM,
     FRESH,
     LADDER,
     OTHER_RATE,
@@ -69,7 +70,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         stages.append(StageStatus("fresh trainings", made, count, "models"))
     decided = folder.decision.exists()
     mixtures = config.candidates.count + config.references.count
-    merged = sum(1 for one in runs if one.kind == "merged" and one.role != ASKED)
+    merged = sum(1 for one in runs if one.kind == "merged" and one.role not in (ASKED, DOWNSTREAM))
     stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))
     stages.append(StageStatus("decision", float(decided), 1, ""))
     return StudyStatus(

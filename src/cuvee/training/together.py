@@ -17,7 +17,7 @@ from torch import Tensor
 from cuvee.errors import ConfigError, NonFiniteLoss
 from cuvee.training.loop import SAVE_EVERY_SECONDS, diverged
 from cuvee.training.recipe import Recipe
-from cuvee.training.stack import Queued, BlockResults, Stack, idle, planned
+from cuvee.training.stack import BlockResults, Queued, Stack, idle, planned
 from cuvee.training.state import TrainingState
 from cuvee.types import IntArray
 

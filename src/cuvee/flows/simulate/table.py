@@ -18,10 +18,10 @@ from cuvee.runs.formats.direction import Direction
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.observations import Observations
-from cuvee.runs.roles import DESCENT, ORDER, OTHER_RECIPE, PARTS, SELECTED
+from cuvee.runs.roles import DESCENT, DOWNSTREAM, ORDER, OTHER_RECIPE, PARTS, SELECTED
 from cuvee.runs.store import RunStore
 
-_NOT_COMPARED = (*PARTS, *ORDER, DESCENT, SELECTED, OTHER_RECIPE)
+_NOT_COMPARED = (*PARTS, *ORDER, DESCENT, DOWNSTREAM, SELECTED, OTHER_RECIPE)
 
 
 def read_table(

@@ -12,6 +12,7 @@
     checkpoints/<key>/    models, as Hugging Face folders
     pools/<key>/          branches of one seed model, flat
     ensembles/<key>/      token probabilities of the members of a pool
+    tasks/<key>.json      requests of downstream tasks, as text and as tokens
     kernels/<key>/        what was compiled for a GPU on one kind of machine; safe to delete
     fits/<key>.json       the fitted calibrators and their errors
     decision.json         the answer
@@ -133,6 +134,10 @@ class StudyFolder:
         return self.root / "ensembles"
 
     @property
+    def tasks(self) -> Path:
+        return self.root / "tasks"
+
+    @property
     def kernels(self) -> Path:
         return self.root / "kernels"
 
@@ -251,6 +256,7 @@ GENERATED = frozenset(
         "checkpoints",
         "pools",
         "ensembles",
+        "tasks",
         "kernels",
         "fits",
         "searches",
