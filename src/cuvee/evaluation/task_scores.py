@@ -115,6 +115,16 @@ class TaskScores:
         chosen = np.argmax(self._by_choice / lengths, axis=-1)  # the first of equals, as the harness does
         return np.asarray(self.shape.right[np.arange(len(self.shape.first)), chosen])
 
+    def contributions(self, metric: str) -> FloatArray:
+        """What each question adds to a metric, scaled so that their mean is it [..., Q].
+
+        Of ratios to first order about the mean of the models; of perplexities the logarithm.
+        """
+        counts, ratio = self._counts(metric), self._ratio(metric)
+        about = np.mean(ratio)
+        found = about + (self.items[metric] - about * counts) / counts.mean()
+        return np.asarray(found / log(2) if metric == BITS_PER_BYTE else found)
+
     def _counts(self, metric: str) -> FloatArray:
         """By what a metric is divided, question by question [Q]."""
         questions = np.arange(len(self.shape.first))

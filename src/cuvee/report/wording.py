@@ -32,6 +32,13 @@ GAP = (
 )
 """What the gap of an optimum means."""
 
+TASKS = (
+    "On all questions. The signal is the standard deviation between really trained mixtures, the noise that "
+    "by the choice of questions and by the seed; a metric whose ratio is below 1 cannot decide. Merges and "
+    "ensembles: rank correlation with the trained mixtures, scored only where an accuracy can decide."
+)
+"""What the columns of downstream tasks mean."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 

@@ -1,6 +1,6 @@
 """From what the user wrote to the runs that have to be made. Plans only; nothing is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -91,10 +91,9 @@ class Plan:
         material = self.material.checking
         return replace(self, material=material, bench=_bench(self.config, material, self.model))
 
-    @property
-    def answering(self) -> "Plan":
-        """The same, measured on all requests of the downstream tasks in place of the evaluations."""
-        tasks = self.material.tasks
+    def answering(self, names: Collection[str]) -> "Plan":
+        """The same, measured on all requests of these downstream tasks in place of the evaluations."""
+        tasks = [task for task in self.material.tasks if task.name in names]
         length = min(self.config.model.context_length, max(one.longest for one in tasks))
         refs = tuple(replace(one.every, cut=Cut(length)) for one in tasks)
         sets = tuple(one.open() for one in refs)

@@ -97,10 +97,23 @@ def _prepared(
     tokens, length = TaskTokens.open(tokens_path), config.model.context_length
     found = StudyTask(requests, RequestsRef(task.called, tokens_path, Cut(length), tokenizer), tokens.longest)
     found.every.open()  # an answer that fits into no window is refused before anything is trained
-    count, cut = len(requests.items), too_long(tokens, length)
-    short = f"; {cut} are cut at their beginning to fit into {length} tokens" if cut else ""
-    progress.message(f"downstream task '{task.called}': {count} questions{short}")
+    progress.message(_said(found, too_long(tokens, length)))
     return found
+
+
+def _said(task: StudyTask, cut: int) -> str:
+    """What is known of a task before any model answers it."""
+    questions, chance = len(task.requests.items), task.shape.chance
+    said = f"downstream task '{task.name}': {questions} questions"
+    if cut:
+        said += f", {cut} of them cut at their beginning to fit into {task.every.cut.context_length} tokens"
+    if task.requests.kind != "choice":
+        return said
+    error = (chance * (1.0 - chance) / questions) ** 0.5
+    return (
+        f"{said}; blind guesses have {chance:.0%} right, give or take {error:.1%}: differences of accuracy "
+        "below that are chance"
+    )
 
 
 def _requests(folder: StudyFolder, task: TaskSettings) -> TaskRequests:
