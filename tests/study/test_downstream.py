@@ -12,6 +12,8 @@ from cuvee.evaluation.task_scores import TaskScores, TaskShape
 from cuvee.execution.local import InProcess
 from cuvee.models.hugging_face import open_model, read_flat
 from cuvee.progress import Silent
+from cuvee.question.question import Question
+from cuvee.question.runs import checked_directions, read_runs
 from cuvee.report.markdown import render_markdown
 from cuvee.report.view import StudyView
 from cuvee.runs.roles import CANDIDATE, DOWNSTREAM, REFERENCE
@@ -155,6 +157,21 @@ def test_merges_and_ensembles_answer_where_an_accuracy_can_decide(
             found = store.observations(kind=kind, role=DOWNSTREAM)
             assert len(found) == 5
             assert ((found.metric("acc/quiz") > 0.4) & (found.metric("acc/quiz") < 1.0)).all()
+
+
+@pytest.mark.slow
+def test_targets_and_guards_on_tables_may_name_accuracies(
+    asked: tuple[StudyFolder, Decision, Listener], tmp_path: Path
+) -> None:
+    folder, _, _ = asked
+    with RunStore(folder.store) as store:
+        rows = store.observations(kind="trained", role=DOWNSTREAM)
+    rows.write_parquet(tmp_path / "tasks.parquet")
+    runs = read_runs([tmp_path / "tasks.parquet"], {})
+    question = Question(weights={"acc/quiz": 1.0}, guards={"bits_per_byte/quiz": 0.0})
+    directions = checked_directions(runs, question).directions
+    assert (directions["acc/quiz"], directions["bits_per_byte/quiz"]) == ("higher", "lower")
+    assert not runs.assumed
 
 
 @pytest.mark.slow
