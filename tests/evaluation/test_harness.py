@@ -1,25 +1,33 @@
 """Merges in memory through tasks of lm-evaluation-harness, and saved merges through the harness itself."""
 
+import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cuvee.errors import ConfigError
 from cuvee.evaluation.likelihood import Evaluator
 from cuvee.evaluation.scoring import score_merges
 from cuvee.evaluation.task_scores import TaskScores, TaskShape
+from cuvee.execution.local import InProcess
 from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import Branch, FlatPool
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
 from cuvee.models.config import ModelConfig
 from cuvee.models.hugging_face import open_model
 from cuvee.models.llama import Llama
+from cuvee.progress import Silent
 from cuvee.sources.harness import read_task
 from cuvee.sources.request_windows import Cut, request_windows
 from cuvee.sources.task_tokens import RequestTokenizer, TaskTokens
 from cuvee.sources.tokenizer import train_tokenizer
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from cuvee.study.opening import opened
 from tests.evaluation.local_tasks import ANSWER, CHOICE, ROLLING, write_tasks
+from tests.study.tiny_study import hashes, write_study
 
 pytest.importorskip("lm_eval", reason="needs the extra eval (lm-evaluation-harness)")
 # The harness takes ten seconds to import, and it and its libraries warn of themselves.
@@ -111,3 +119,72 @@ def test_a_merge_in_memory_has_the_metrics_of_the_saved_merge(folder: Path, task
             error = results[f"{name}_stderr,none"]
             assert error > 0
             assert scores.errors[name][merge] == pytest.approx(error, abs=1e-9), name
+
+
+def write_task(path: Path, **changes: str) -> Path:
+    """A task of one question."""
+    data = path.with_suffix(".jsonl")
+    data.write_text('{"question": "a b", "answer": "c"}\n')
+    said = {
+        "task": path.stem,
+        "dataset_path": "json",
+        "dataset_kwargs": f"{{data_files: {{test: {data}}}}}",
+        "test_split": "test",
+        "output_type": "loglikelihood",
+        "doc_to_text": '"{{question}}"',
+        "doc_to_target": '"{{answer}}"',
+        "metric_list": "[{metric: perplexity}]",
+    }
+    path.write_text("".join(f"{key}: {value}\n" for key, value in (said | changes).items()))
+    return path
+
+
+def test_a_limit_takes_the_first_questions(folder: Path) -> None:
+    file = str(folder / "tasks" / f"{CHOICE}.yaml")
+    assert read_task(file, limit=3).items == read_task(file).items[:3]
+
+
+def test_reading_a_task_prints_nothing_and_keeps_random_numbers(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    random.seed(5)
+    expected = random.random()
+    random.seed(5)
+    read_task(str(folder / "tasks" / f"{ROLLING}.yaml"))
+    assert random.random() == expected
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"output_type": "generate_until", "metric_list": "[{metric: exact_match}]"},
+            "asks a model to write",
+        ),
+        ({"doc_to_target": '""'}, r"question 1: a choice or text is empty"),
+        ({"dataset_kwargs": "{data_files: {test: lost.jsonl}}"}, r"cannot be read: .*lost\.jsonl"),
+        ({"dataset_kwargs": "{data_files"}, "cannot be read"),
+    ],
+)
+def test_tasks_that_cannot_be_scored_are_refused(
+    tmp_path: Path, changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"downstream task '.*odd\.yaml'.*{message}"):
+        read_task(str(write_task(tmp_path / "odd.yaml", **changes)))
+
+
+def test_a_study_needs_the_harness_once(tmp_path: Path) -> None:
+    """What was read is read again from the folder, until the file or its data changes."""
+    tasks = write_tasks(tmp_path / "own", 4)
+    folder = write_study(tmp_path, downstream=[f"own/{CHOICE}.yaml"], model={"context_length": 64})
+    assert questions(folder) == 4
+    made = hashes(folder.tasks)
+    assert questions(folder) == 4 and hashes(folder.tasks) == made
+    write_tasks(tmp_path / "own", 6)  # the data alone, which the file names
+    assert tasks[CHOICE].is_file() and questions(folder) == 6
+
+
+def questions(folder: StudyFolder) -> int:
+    with opened(StudyConfig.load(folder.root), folder, Silent(), InProcess()) as runner:
+        return len(runner.plan.material.tasks[0].requests.items)

@@ -131,6 +131,7 @@ def _environment() -> Environment:
         wording.signed,
         wording.correlation,
         wording.interval,
+        wording.measured,
         wording.ordered,
         wording.percent,
         wording.worth,

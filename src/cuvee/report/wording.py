@@ -39,6 +39,7 @@ TASKS = (
 )
 """What the columns of downstream tasks mean."""
 
+_LARGE = 1e5
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -108,6 +109,11 @@ def ordered(order: MixtureOrder) -> str:
 def correlation(value: float) -> str:
     """Two digits: correlations, shares of pairs, slopes."""
     return number(value, 2)
+
+
+def measured(value: float) -> str:
+    """A metric of whatever size: perplexities of models that know little have many digits."""
+    return number(value) if not math.isfinite(value) or abs(value) < _LARGE else f"{value:.2e}"
 
 
 def interval(low: float, high: float, word: Callable[[float], str] = number) -> str:
