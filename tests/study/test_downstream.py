@@ -23,6 +23,7 @@ from cuvee.sources.task_tokens import RequestTokenizer
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
+from tests.models.test_masking import save_masked
 from tests.study.tasks_of_languages import quiz, write_quiz
 from tests.study.tiny_study import Listener, run, settings, write_study
 
@@ -78,6 +79,22 @@ def test_a_file_that_is_not_there_is_refused_before_any_training(tmp_path: Path)
     with (
         pytest.raises(ConfigError, match=r"downstream task 'lost': .*lost.yaml does not exist"),
         opened(config, folder, Silent(), InProcess()),
+    ):
+        pass
+
+
+def test_a_masked_language_model_is_refused(tmp_path: Path) -> None:
+    save_masked(tmp_path / "bert", "bert")
+    model = {"folder": "bert", "context_length": 16, "parameters": None}
+    folder = write_study(
+        tmp_path, downstream=TASK, model=model, tokenizer={"folder": "bert", "vocabulary": None}
+    )
+    write_quiz(tmp_path / "quiz.json", 4)
+    with (
+        pytest.raises(
+            ConfigError, match=r"downstream: tasks ask what follows a text, and .*bert is a masked"
+        ),
+        opened(StudyConfig.load(tmp_path), folder, Silent(), InProcess()),
     ):
         pass
 

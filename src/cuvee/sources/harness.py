@@ -22,7 +22,6 @@ _KINDS: dict[str, Kind] = {
     "loglikelihood_rolling": "rolling",
 }
 _SEED, _EXAMPLES_SEED = 0, 1234
-_MEMBERS_SHOWN = 5
 
 
 def read_task(task: str, limit: int | None = None) -> TaskRequests:
@@ -47,7 +46,8 @@ def read_task(task: str, limit: int | None = None) -> TaskRequests:
             is_file = Path(task).suffix in (".yaml", ".yml")
             include = str(Path(task).parent) if is_file else None
             manager = TaskManager(include_path=include, include_defaults=not is_file)
-            opened = _only_task(task, manager.load([task])["tasks"])
+            _refuse_group(task, [*manager.all_groups, *manager.all_tags])
+            (opened,) = manager.load([task])["tasks"].values()
             kind = _kind(task, opened)
             opened.set_config(key="num_fewshot", value=opened.get_config("num_fewshot") or 0)
             opened.set_fewshot_seed(seed=_EXAMPLES_SEED)
@@ -74,15 +74,11 @@ def _as_the_harness() -> Iterator[None]:
         random.setstate(before)
 
 
-def _only_task(task: str, found: dict[str, Any]) -> Any:
-    if len(found) != 1:
-        names = sorted(found)
-        more = ", ..." if len(names) > _MEMBERS_SHOWN else ""
+def _refuse_group(task: str, groups: list[str]) -> None:
+    if task in groups:
         raise ConfigError(
-            f"is a group of {len(names)} tasks; name those that are meant one by one "
-            f"({', '.join(names[:_MEMBERS_SHOWN])}{more})"
+            "is a group of tasks; name those that are meant one by one (`lm_eval ls subtasks` lists all)"
         )
-    return next(iter(found.values()))
 
 
 def _kind(task: str, opened: Any) -> Kind:

@@ -11,7 +11,6 @@ from cuvee.merging.roster import Member
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.config import ModelConfig
-from cuvee.models.hugging_face import MaskedModel
 from cuvee.models.interface import CausalModel
 from cuvee.runs.formats.task_units import of_task
 from cuvee.runs.metric_names import BITS, NATS
@@ -420,11 +419,6 @@ def _check_fit(config: StudyConfig, model: CausalModel, vocabulary: int) -> None
         raise ConfigError(
             f"tokenizer: it has {vocabulary} tokens, but the model in {folder} only {model.vocabulary_size}; "
             "take the tokenizer of that model"
-        )
-    if config.downstream and isinstance(model, MaskedModel):
-        raise ConfigError(
-            f"downstream: tasks ask what follows a text, and {folder} is a masked language model, which sees "
-            "both sides; leave the tasks out"
         )
     if config.model.context_length > model.context_length:
         raise ConfigError(

@@ -4,6 +4,7 @@ Requests lie under the hash of what names them: the task, its limit, and its fil
 names. A task that is only named is asked for once a study; delete ``tasks`` to have it read anew.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 from cuvee.errors import ConfigError
 from cuvee.evaluation.task_scores import TaskShape
 from cuvee.hashing import digest, digest_file
+from cuvee.models.hugging_face import is_masked
 from cuvee.progress import Progress
 from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.harness import read_task
@@ -73,6 +75,7 @@ def prepare_tasks(
     """
     if not config.downstream:
         return ()
+    _refuse_masked(config.model.folder)
     progress.stage("reading downstream tasks", len(config.downstream), "tasks")
     encoder = RequestTokenizer.load(tokenizer_folder)
     found = []
@@ -80,6 +83,20 @@ def prepare_tasks(
         found.append(_prepared(config, folder, task, encoder, tokenizer, progress))
         progress.advance(1, task.called)
     return tuple(found)
+
+
+def _refuse_masked(model: Path | None) -> None:
+    if model is None or not (model / "config.json").is_file():
+        return
+    try:
+        description = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    except ValueError:
+        return  # whoever opens the model says what is wrong with it
+    if isinstance(description, dict) and is_masked(description):
+        raise ConfigError(
+            f"downstream: tasks ask what follows a text, and {model} is a masked language model, which reads "
+            "both sides; leave the tasks out"
+        )
 
 
 def _prepared(
