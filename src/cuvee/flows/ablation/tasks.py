@@ -49,7 +49,7 @@ def task_rows(
     names = runner.plan.config.tasks
     if not names or findings.references is None:
         return ()
-    trained = _Trained(_answering(runner, names), findings.references, fresh)
+    trained = _Answering(_answering(runner, names), findings.references, fresh)
     trained.make()
     rows = [row for name in names for row in trained.rows(name)]
     deciding = [name for name in names if any(_counts(row, name) for row in rows)]
@@ -76,7 +76,7 @@ def _by_task(runner: Runner, scores: Scores) -> dict[str, TaskScores]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Trained:
+class _Answering:
     """The really trained models, asked everything."""
 
     runner: Runner
@@ -165,7 +165,7 @@ def _proxies(runner: Runner, findings: Findings) -> dict[str, dict[str, TaskScor
     }
 
 
-def _beside(row: TaskRow, trained: _Trained, proxies: Mapping[str, Mapping[str, TaskScores]]) -> TaskRow:
+def _beside(row: TaskRow, trained: _Answering, proxies: Mapping[str, Mapping[str, TaskScores]]) -> TaskRow:
     truth = trained.first[row.task].means[row.metric]
     merges, ensembles = (
         _agreement(proxies[name][row.task].means[row.metric], truth) for name in (MERGE, ENSEMBLE)
