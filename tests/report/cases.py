@@ -24,6 +24,7 @@ from cuvee.decisions.ablation.result import (
     RunScale,
     TiedMixture,
 )
+from cuvee.decisions.ablation.tasks import TaskRow
 from cuvee.decisions.check import EQUAL, PICK, PROPORTIONAL, Arm, BaselineComparison, TrainingCheck
 from cuvee.decisions.evaluations import EvaluationRow
 from cuvee.decisions.provenance import Provenance
@@ -272,6 +273,33 @@ def large(sources: int = 24, evaluations: int = 30, members: int = 24, reference
                 OrderRow("learning rate", 5e-4, 0.25, "survives", 28, 18, 17, 0.86, 1.0, 0.9, 0.74, 0.96),
                 OrderRow("tokens", 2.8e9, 2.0, "does not survive", 28, 14, 9, 0.5, 0.79, 0.41, 0.1, 0.66),
                 OrderRow("parameters", 3.5e7, 0.497, "cannot be said", 28, 2, 2, 1.0, 1.0, 0.5, -0.1, 0.8),
+            ),
+        ),
+        tasks=(
+            TaskRow(
+                task="quiz",
+                metric="bits_per_byte",
+                better="lower",
+                questions=500,
+                error=0.02,
+                signal=0.04,
+                noise=0.01,
+                models=24,
+                merges=0.91,
+                ensembles=0.88,
+                values=((PICK, 1.21), (EQUAL, 1.25)),
+            ),
+            TaskRow(
+                "quiz",
+                "acc",
+                "higher",
+                500,
+                0.021,
+                0.004,
+                0.012,
+                24,
+                0.25,
+                values=((PICK, 0.31), (EQUAL, 0.3)),
             ),
         ),
         ledger=(

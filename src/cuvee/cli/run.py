@@ -139,8 +139,10 @@ def print_outlook(outlook: "Outlook") -> None:
 
 
 def forbid_the_hub(config: "StudyConfig") -> None:
-    """Keep the Hugging Face libraries from looking things up in the network, unless a source lies there."""
+    """Keep the Hugging Face libraries from looking things up in the network, unless a source or task
+    lies there."""
     evaluations = config.evaluations.named.values()
     paths = [path for text in (*config.sources.values(), *evaluations) for path in text.paths]
-    if not any(path.startswith("hub:") for path in paths):
+    named = any(not task.is_file for task in config.downstream)
+    if not named and not any(path.startswith("hub:") for path in paths):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")

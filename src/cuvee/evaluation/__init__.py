@@ -10,6 +10,8 @@ from cuvee.evaluation.paired import Paired, compare, standard_errors
 from cuvee.evaluation.race import completed, part_windows, survivors
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.evaluation.scoring import score_merges
+from cuvee.evaluation.signal_to_noise import SignalToNoise
+from cuvee.evaluation.task_scores import TaskScores, TaskShape
 from cuvee.mixture.mirror_descent import Optimum, mirror_descent
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "Optimum",
     "Paired",
     "Scores",
+    "SignalToNoise",
+    "TaskScores",
+    "TaskShape",
     "averaging_bonus",
     "compare",
     "completed",

@@ -123,6 +123,7 @@ def _environment() -> Environment:
         MOST_TABLED_MEMBERS=MOST_TABLED_MEMBERS,
         FOLDED_FROM=FOLDED_FROM,
         GAP=wording.GAP,
+        TASKS=wording.TASKS,
     )
     words = (
         wording.alone,
@@ -130,6 +131,7 @@ def _environment() -> Environment:
         wording.signed,
         wording.correlation,
         wording.interval,
+        wording.measured,
         wording.ordered,
         wording.percent,
         wording.worth,

@@ -31,6 +31,7 @@ def render_markdown(view: StudyView) -> str:
         _section("Where the proxies have their optimum", *_optima(view)),
         _section("Honesty", _belief(view), _honesty(view), _calibrators(view)),
         _section("Does the order survive?", *_order(view)),
+        _section("Downstream tasks", *_tasks(view)),
         _section("Mixtures tied with the pick", _tied(view)),
         _section("Runs worth making next", _next_runs(view)),
         _section("What it cost", _ledger(view)),
@@ -245,6 +246,31 @@ def _calibrators(view: StudyView) -> str:
         for row in view.decision.calibrators
     ]
     return _table(("calibrator", "error on the target", "Spearman"), rows)
+
+
+def _tasks(view: StudyView) -> tuple[str, ...]:
+    found = view.decision.tasks
+    if not found:
+        return ()
+    rows = [
+        (
+            escape(row.task),
+            f"{escape(row.metric)} ({row.better})",
+            str(row.questions),
+            *(wording.measured(value) for _, value in row.values),
+            wording.measured(row.error),
+            wording.number(row.signal),
+            wording.number(row.noise),
+            wording.correlation(row.ratio),
+            row.words,
+            wording.correlation(row.merges),
+            wording.correlation(row.ensembles),
+        )
+        for row in found
+    ]
+    arms = (name for name, _ in found[0].values)
+    heads = ("task", "metric", "questions", *arms, "standard error", "signal", "noise", "ratio")
+    return wording.TASKS, _table((*heads, "between mixtures", "merges", "ensembles"), rows, left=2)
 
 
 def _order(view: StudyView) -> tuple[str, ...]:

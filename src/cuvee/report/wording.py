@@ -32,6 +32,14 @@ GAP = (
 )
 """What the gap of an optimum means."""
 
+TASKS = (
+    "On all questions. The signal is the standard deviation between really trained mixtures, the noise that "
+    "by the choice of questions and by the seed; a metric whose ratio is below 1 cannot decide. Merges and "
+    "ensembles: rank correlation with the trained mixtures, scored only where an accuracy can decide."
+)
+"""What the columns of downstream tasks mean."""
+
+_LARGE = 1e5
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -101,6 +109,11 @@ def ordered(order: MixtureOrder) -> str:
 def correlation(value: float) -> str:
     """Two digits: correlations, shares of pairs, slopes."""
     return number(value, 2)
+
+
+def measured(value: float) -> str:
+    """A metric of whatever size: perplexities of models that know little have many digits."""
+    return number(value) if not math.isfinite(value) or abs(value) < _LARGE else f"{value:.2e}"
 
 
 def interval(low: float, high: float, word: Callable[[float], str] = number) -> str:

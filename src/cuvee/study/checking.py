@@ -93,6 +93,11 @@ class Checking:
         planned = _distinct([self._row(seed) for seed in range(seeds)])
         return Stopwatch(self._fresh.runner).row(Stage(TITLE, planned[0].run.recipe.tokens, planned))
 
+    def fresh(self, seeds: int) -> dict[str, list[Planned]]:
+        """The trainings of each mixture at so many seeds."""
+        by_seed = [self._row(seed) for seed in range(seeds)]
+        return {name: [row[place] for row in by_seed] for place, name in enumerate(self._arms)}
+
     @property
     def _arms(self) -> dict[str, Mixture]:
         return {PICK: self.pick, **self.compared}

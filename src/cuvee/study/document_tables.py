@@ -63,7 +63,11 @@ def target_documents(material: Material, target: str) -> DocumentTable:
         ConfigError: the study has no such evaluation; the message lists those that it has.
     """
     homes = material.corpus.evaluations
-    names = [one.name for one in material.evaluations]
+    names = [one.name for one in material.evaluations if one.name in homes]  # tasks have no documents
+    if target in (task.name for task in material.tasks):
+        raise ConfigError(
+            f"--target {target}: a downstream task; documents are valued for text: {', '.join(names)}"
+        )
     if target not in names:
         raise ConfigError(f"--target {target}: the study has no such evaluation; it has {', '.join(names)}")
     shard = material.shards[homes[target], EVAL]

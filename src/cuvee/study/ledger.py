@@ -4,7 +4,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cuvee.decisions.ablation.result import LedgerRow
-from cuvee.runs.roles import ASKED, BRANCH, DESCENT, FRESH, OPTIMUM, ORDER, REFERENCE, REPLICATE, SEED
+from cuvee.runs.roles import (
+    ASKED,
+    BRANCH,
+    DESCENT,
+    DOWNSTREAM,
+    FRESH,
+    OPTIMUM,
+    ORDER,
+    REFERENCE,
+    REPLICATE,
+    SEED,
+)
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.plan.plan import Plan
@@ -15,7 +26,7 @@ COMPARED = (16, 500)
 
 _FOUND = (DESCENT, OPTIMUM)
 """Roles of the search for the merge's own optimum."""
-_NOT_COMPARED = (*_FOUND, ASKED)
+_NOT_COMPARED = (*_FOUND, ASKED, DOWNSTREAM)
 """Roles of merges and ensembles that no candidate of the study asked for."""
 _STAGES = (SEED, BRANCH, REFERENCE, REPLICATE, *ORDER, FRESH)
 
@@ -53,7 +64,9 @@ def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
     branches = sum(run.flops or 0.0 for run in _trained(runs, BRANCH))
     direct = [run.flops or 0.0 for run in _trained(runs, REFERENCE)]
     merged = [run.flops or 0.0 for run in runs if run.kind == "merged" and run.role not in _NOT_COMPARED]
-    ensembled = [run.flops or 0.0 for run in runs if run.kind == "ensembled" and run.role != ASKED]
+    ensembled = [
+        run.flops or 0.0 for run in runs if run.kind == "ensembled" and run.role not in (ASKED, DOWNSTREAM)
+    ]
     if not direct or not merged:
         return {}
     bench = plan.bench.evaluator()

@@ -19,7 +19,6 @@ from cuvee.errors import StoreError
 from cuvee.evaluation.scores import Documents, Scores
 from cuvee.execution.interface import Executor
 from cuvee.progress import Progress
-from cuvee.runs.metric_names import BITS, NATS
 from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run, observations_of
 from cuvee.runs.store import RunStore
@@ -106,12 +105,12 @@ class Runner:
         """Runs of the store as rows, in their order, failed ones without values.
 
         Sources are those of the pool, in the order of the study file, and whatever else the runs read.
-        Metrics are those of the study's evaluations: all nats per token, then all bits per byte.
+        Metrics are those of the plan.
         """
         read = {name for run in runs for name in run.mixture.support}
         pool = self.plan.config.pool_sources
-        metrics = [unit + name for unit in (NATS, BITS) for name in self.plan.evaluations]
-        return observations_of(runs, [*pool, *sorted(read - set(pool))], metrics, failed=True)
+        columns = [*pool, *sorted(read - set(pool))]
+        return observations_of(runs, columns, self.plan.metrics, failed=True)
 
     @cached_property
     def documents(self) -> Documents:

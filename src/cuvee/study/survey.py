@@ -17,6 +17,7 @@ from cuvee.runs.roles import (
     BRANCH,
     CARRIED,
     CARRIED_AGAIN,
+    DOWNSTREAM,
     FRESH,
     LADDER,
     OTHER_RATE,
@@ -73,7 +74,9 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     decided, method = folder.decision.exists(), config.merging.method
     mixtures = config.candidates.count + config.references.count
     merged = sum(
-        one.kind == "merged" and one.role != ASKED and MergingSettings.method_of(one.details) == method
+        one.kind == "merged"
+        and one.role not in (ASKED, DOWNSTREAM)
+        and MergingSettings.method_of(one.details) == method
         for one in runs
     )
     stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))

@@ -3,6 +3,7 @@
 import math
 
 from cuvee.decisions.ablation.result import AblationResult
+from cuvee.decisions.ablation.tasks import undecided
 from cuvee.decisions.advice import advice
 from cuvee.decisions.check import BaselineComparison, TrainingCheck, borne_out
 from cuvee.decisions.evaluations import few_documents
@@ -21,6 +22,7 @@ def headline(decision: AblationResult) -> tuple[str, ...]:
         *decision.doubts,
         *_order_lost(decision),
         *few_documents(decision.evaluations),
+        *undecided(decision.tasks, decision.target),
         *_predicted_worse(decision),
         *_predicted_better(decision),
         *_gain(decision),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cuvee.decisions.ablation.order import MixtureOrder
+from cuvee.decisions.ablation.tasks import TaskRow
 from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.evaluations import EvaluationRow
@@ -288,6 +289,8 @@ class AblationResult(Checkable):
     references: tuple[Reference, ...] = ()
     order: MixtureOrder | None = None
     """Whether their order survives other conditions; None where nobody asked, and in older documents."""
+    tasks: tuple[TaskRow, ...] = ()
+    """Metrics of downstream tasks; empty where the study names none."""
     ledger: tuple[LedgerRow, ...] = ()
     proxy_over_direct: dict[str, float] = field(default_factory=dict)
     """What is compared -> cost by proxies / cost of training each mixture."""

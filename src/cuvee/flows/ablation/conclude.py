@@ -13,6 +13,7 @@ from cuvee.files import write_json
 from cuvee.flows.ablation.findings import Findings
 from cuvee.flows.ablation.judge import CONFIDENCE, UNCHECKED, Judge
 from cuvee.flows.ablation.order import order_of
+from cuvee.flows.ablation.tasks import task_rows
 from cuvee.flows.ablation.unlearnt import unlearnt
 from cuvee.flows.ablation.warnings import unseen, warnings_of
 from cuvee.honesty.agreement import HonestyReport, honesty_report
@@ -88,6 +89,7 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
     trained = findings.references.trained if findings.references else ()
     checking = Checking(runner, pick, compared, plan.reference, replicated(runner, trained), CONFIDENCE)
     checked = checking.check(config.check.seeds)
+    tasks = task_rows(runner, findings, checking.fresh(config.check.seeds))
     decision = Decision(
         study=config.name,
         created_from=provenance(
@@ -129,6 +131,7 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
         next_runs=_next_runs(judge, checked),
         references=_references(judge),
         order=_order(findings, runner),
+        tasks=tasks,
         ledger=ledger(runner.store),
         proxy_over_direct=proxy_over_direct(runner.store, plan),
         doubts=unlearnt(findings, runner),

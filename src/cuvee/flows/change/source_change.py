@@ -119,7 +119,7 @@ def _check_pool(config: StudyConfig, sources: tuple[str, ...] | list[str], verb:
 
 
 def _check_new(config: StudyConfig, name: str) -> None:
-    if name in config.sources or name in config.evaluation_sets:
+    if name in config.sources or name in config.evaluation_names:
         what = "a source" if name in config.sources else "an evaluation"
         raise ConfigError(f"there is already {what} '{name}', whose runs keep that name; choose another")
 

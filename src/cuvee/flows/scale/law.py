@@ -91,7 +91,7 @@ class ScaleLaw:
 
 def law_data(plan: Plan, planned: Sequence[Planned], observed: Observations) -> LawData:
     """Runs that are made, with their rows, as data of laws: nats per token of every evaluation."""
-    names, sources = tuple(plan.config.evaluation_sets), observed.sources
+    names, sources = plan.config.evaluation_names, observed.sources
     data = LawData.of(
         observed,
         [NATS + name for name in names],

@@ -42,7 +42,7 @@ class Measuring:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The evaluations [E]; costs are nats per token."""
-        return tuple(self.menu.runner.plan.config.evaluation_sets)
+        return tuple(self.menu.runner.plan.config.evaluation_names)
 
     def prepare(self) -> None:
         """Train the pool, and measure what its proxies need, where the menu has any."""

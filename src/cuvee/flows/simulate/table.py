@@ -19,12 +19,12 @@ from cuvee.runs.formats.direction import Direction
 from cuvee.runs.imported import ImportedTable, import_runs
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.observations import Observations
-from cuvee.runs.roles import DESCENT, ORDER, OTHER_RECIPE, PARTS, SELECTED, SWARM
+from cuvee.runs.roles import DESCENT, DOWNSTREAM, ORDER, OTHER_RECIPE, PARTS, SELECTED, SWARM
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.study.file.settings import MergingSettings
 
-_NOT_COMPARED = (*PARTS, *ORDER, DESCENT, SELECTED, SWARM, OTHER_RECIPE)
+_NOT_COMPARED = (*PARTS, *ORDER, DESCENT, DOWNSTREAM, SELECTED, SWARM, OTHER_RECIPE)
 
 
 def read_table(

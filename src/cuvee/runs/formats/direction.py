@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from cuvee.runs.formats.task_units import known_unit
+
 Direction = Literal["lower", "higher"]
 
 LOWER_WORDS = frozenset(
@@ -68,6 +70,8 @@ def may_be_score(name: str) -> bool:
 
 def named_direction(name: str) -> KnownDirection | None:
     """The direction that a metric's name gives; none where its words give none, or both."""
+    if known := known_unit(name):  # the task behind it may be called race or drop
+        return KnownDirection(known, f"the name says {name.partition('/')[0]}")
     words = words_of(name)
     if tells_change(name):
         return None

@@ -15,6 +15,7 @@ from cuvee.execution.cores import usable_cores
 from cuvee.hashing import digest
 from cuvee.honesty.scopes import RESERVED
 from cuvee.lineage.descent import Descent
+from cuvee.runs.formats.task_units import BITS_PER_BYTE
 from cuvee.runs.observations import check_text
 from cuvee.runs.roles import OTHER_CONDITIONS
 from cuvee.study.file.effort import ordered, with_defaults
@@ -42,6 +43,7 @@ from cuvee.study.file.settings import (
     SplitSettings,
     TargetRunSettings,
     TargetSettings,
+    TaskSettings,
     TokenizerSettings,
     Trackers,
     TrainerSettings,
@@ -81,6 +83,9 @@ class StudyConfig(Settings):
     """The data sources whose shares are decided: `name: path`, or the keys below."""
     evaluations: EvaluationsSettings = EvaluationsSettings()
     """Evaluation sets: held-out parts, and `name: {source: ...}` or `name: {paths: ...}`."""
+    downstream: tuple[TaskSettings, ...] = ()
+    """Downstream tasks of lm-evaluation-harness (extra `eval`): names, or `{task: PATH.yaml, limit: 500}`.
+    They are measured on every model; where `target.weights` names one, it decides, too."""
     pool: tuple[str, ...] = ()
     """Sources that may enter the mixture. Default: all. Other sources only train the seed model; their
     held-out parts show how a mixture affects text outside it."""
@@ -204,7 +209,7 @@ class StudyConfig(Settings):
                 yield f'{where}.{name}: reports call the weighted mean "{name}"; give another name'
         if not self.evaluation_sets:
             yield "evaluations: there is none; name one or let `held_out` be true"
-        yield from _unknown("target.weights", self.target.weights, list(self.evaluation_sets), "evaluation")
+        yield from self._task_problems()
         pool = list(self.pool_sources)
         yield from _unknown("limits.minimum", self.limits.minimum, pool, "source of the pool")
         yield from _unknown("limits.maximum", self.limits.maximum, pool, "source of the pool")
@@ -226,6 +231,38 @@ class StudyConfig(Settings):
             yield "tokenizer: a new model needs `vocabulary` or `folder`"
         if self.seed_training.tokens and not self.split.seed:
             yield "split.seed: the seed model is trained, so it needs a share of the documents above 0"
+
+    def _task_problems(self) -> Iterable[str]:
+        for place, task in enumerate(self.downstream):
+            if task.called in (*self.evaluation_sets, *self.sources, *self.tasks[:place], *RESERVED):
+                yield f'downstream.{place}: the name "{task.called}" is taken; give the task a `name`'
+        yield from _unprintable("downstream", self.tasks)
+        for key in self.target.weights:
+            name, _, metric = key.rpartition(":")
+            if name in self.tasks and metric != BITS_PER_BYTE:
+                yield (
+                    f'target.weights: "{key}" cannot decide: accuracies move by whole questions, and '
+                    f'mixtures are chosen by likelihoods; name "{name}", that of its right answers'
+                )
+            else:
+                yield from _unknown(
+                    "target.weights", [self._weighed(key)], list(self.evaluation_names), "evaluation"
+                )
+
+    def _weighed(self, key: str) -> str:
+        """The evaluation that a key of the target's weights means."""
+        name, _, metric = key.rpartition(":")
+        return name if name in self.tasks and metric == BITS_PER_BYTE else key
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the downstream tasks."""
+        return tuple(task.called for task in self.downstream)
+
+    @property
+    def evaluation_names(self) -> tuple[str, ...]:
+        """Everything that losses are measured on: the evaluation sets, then the downstream tasks."""
+        return (*self.evaluation_sets, *self.tasks)
 
     def _descent_problems(self) -> Iterable[str]:
         above: list[str] = []
@@ -306,10 +343,11 @@ class StudyConfig(Settings):
         """For each evaluation the source of the pool that it was held out of, or that this was merged into;
         None is out of pool."""
         pool, descent = self.pool_sources, self.descent
-        return {
+        found = {
             name: None if evaluation.source is None else descent.home(evaluation.source, pool)
             for name, evaluation in self.evaluation_sets.items()
         }
+        return found | dict.fromkeys(self.tasks)
 
     @property
     def own_columns(self) -> tuple[int, ...]:
@@ -341,9 +379,12 @@ class StudyConfig(Settings):
     @property
     def target_weights(self) -> dict[str, float]:
         """Weight of every evaluation, summing to one; those not named count nothing."""
-        given = self.target.weights or dict.fromkeys(self.evaluation_sets, 1.0)
-        total = sum(given.values())
-        return {name: given.get(name, 0.0) / total for name in self.evaluation_sets}
+        said = self.target.weights or dict.fromkeys(self.evaluation_sets, 1.0)
+        given: dict[str, float] = dict.fromkeys(self.evaluation_names, 0.0)
+        for key, weight in said.items():
+            given[self._weighed(key)] += weight
+        total = sum(said.values())
+        return {name: weight / total for name, weight in given.items()}
 
     def as_json(self) -> Json:
         """Everything, defaults filled in, as plain JSON under the keys of the file.
@@ -369,6 +410,9 @@ class StudyConfig(Settings):
                     del said[section][key]
         if self.duplicates == DuplicatesSettings():
             del said["duplicates"]
+        del said["downstream"]
+        if self.downstream:
+            said["downstream"] = [[task.called, task.limit] for task in self.downstream]
         if self.order == OrderSettings(mixtures=ordered(self.effort, self.references.count)):
             del said["order"]
         return digest(said)

@@ -13,6 +13,7 @@
     pools/<key>/          branches of one seed model, flat
     ensembles/<key>/      token probabilities of the members of a pool
     statistics/<key>/     what methods of merging other than linear need of a branch
+    tasks/<key>.json      requests of downstream tasks, as text and as tokens
     kernels/<key>/        what was compiled for a GPU on one kind of machine; safe to delete
     fits/<key>.json       the fitted calibrators and their errors
     decision.json         the answer
@@ -142,6 +143,10 @@ class StudyFolder:
         return self.root / "statistics"
 
     @property
+    def tasks(self) -> Path:
+        return self.root / "tasks"
+
+    @property
     def kernels(self) -> Path:
         return self.root / "kernels"
 
@@ -269,6 +274,7 @@ GENERATED = frozenset(
         "pools",
         "ensembles",
         "statistics",
+        "tasks",
         "kernels",
         "fits",
         "searches",

@@ -160,6 +160,54 @@ class DuplicatesSettings(Settings):
     """Leave the later of two near-duplicates out (drop), or only count and name it (report)."""
 
 
+_REQUESTS = ".json"
+_TASK_FILES = (".yaml", ".yml", _REQUESTS)
+
+
+def resolved_task(task: str, info: ValidationInfo) -> str:
+    """Resolve the path of a task's file against the folder of the study file; names stay as they are."""
+    return resolved(task, info) if not task or Path(task).suffix in _TASK_FILES else task
+
+
+class TaskSettings(Settings):
+    """A downstream task of lm-evaluation-harness: `task: NAME`, or `task: PATH` of a YAML file that describes
+    one. Needs the extra `eval`."""
+
+    task: Annotated[str, AfterValidator(resolved_task)]
+    """Name of a task that asks for likelihoods (multiple choice, an answer, or the perplexity of text), or
+    the path of its YAML file, or of a `.json` file of requests that another study made of a task."""
+    name: str = ""
+    """How the study calls it. Default: the name of the task or of its file."""
+    limit: Count | None = None
+    """Use the first questions only, so many."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name_alone(cls, value: Any) -> Any:
+        return {"task": value} if isinstance(value, str) else value
+
+    @property
+    def is_file(self) -> bool:
+        """Whether a file describes it."""
+        return Path(self.task).suffix in _TASK_FILES
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the file holds its requests, so that the harness is not needed."""
+        return Path(self.task).suffix == _REQUESTS
+
+    @model_validator(mode="after")
+    def _whole(self) -> "TaskSettings":
+        if self.is_made and self.limit is not None:
+            raise ValueError("requests that are made have their limit; leave `limit` out")
+        return self
+
+    @property
+    def called(self) -> str:
+        """How the study calls it."""
+        return self.name or (Path(self.task).stem if self.is_file else self.task)
+
+
 class SplitSettings(Settings):
     """How documents are split, by the hash of their text. The remainder trains the pool."""
 
@@ -417,7 +465,8 @@ class TargetSettings(Settings):
     """The objective: a weighted mean of the evaluation losses, to be minimised."""
 
     weights: dict[str, NonNegative] = {}
-    """Weight of each evaluation. Default: all evaluations count equally."""
+    """Weight of each evaluation. Default: all evaluations count equally. A downstream task counts where it
+    is named, as `TASK` or `TASK:bits_per_byte`, by the likelihood of its right answers."""
 
     @field_validator("weights")
     @classmethod

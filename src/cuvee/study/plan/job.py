@@ -22,6 +22,7 @@ from cuvee.models.interface import CausalModel
 from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.shards import TokenShard
 from cuvee.study.plan.resident import EVALUATOR, EVALUATOR_PART, KEPT
+from cuvee.study.plan.tasks import RequestsRef
 from cuvee.training.launched import SharedWork, launched
 from cuvee.training.loop import train
 from cuvee.training.recipe import Recipe
@@ -56,13 +57,23 @@ class EvaluationRef:
     max_tokens: int
     half: Half | None
 
+    def open(self) -> EvaluationSet:
+        """Open the shard and choose the windows."""
+        return EvaluationSet.from_shard(
+            self.name,
+            TokenShard.open(self.shard),
+            context_length=self.context_length,
+            max_tokens=self.max_tokens,
+            half=self.half,
+        )
+
 
 @dataclass(frozen=True)
 class Bench:
     """A model's architecture with all evaluation sets of a study."""
 
     model: ModelSpec
-    evaluations: tuple[EvaluationRef, ...]
+    evaluations: tuple[EvaluationRef | RequestsRef, ...]
 
     def evaluator(self) -> Evaluator:
         """Open the sets; one object a process."""
@@ -77,17 +88,7 @@ class Bench:
         return replace(self, evaluations=tuple(one for one in self.evaluations if one.name in evaluations))
 
     def _open(self) -> Evaluator:
-        sets = [
-            EvaluationSet.from_shard(
-                one.name,
-                TokenShard.open(one.shard),
-                context_length=one.context_length,
-                max_tokens=one.max_tokens,
-                half=one.half,
-            )
-            for one in self.evaluations
-        ]
-        return Evaluator.of(self.model.build(), sets)
+        return Evaluator.of(self.model.build(), [one.open() for one in self.evaluations])
 
     def _select(self) -> Evaluator:
         evaluator = self.evaluator()

@@ -23,6 +23,7 @@ from cuvee.sources.tokenizer import tokenizer_hash, train_tokenizer
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.settings import TextSettings
+from cuvee.study.plan.tasks import StudyTask, prepare_tasks
 
 SAMPLE_CHARACTERS = 1_500_000
 """Text that each source gives to a tokenizer that is trained here."""
@@ -42,6 +43,8 @@ class Material:
     """Both halves of all evaluations."""
     half: Half = "choosing"
     """The one that is measured on."""
+    tasks: tuple[StudyTask, ...] = ()
+    """Downstream tasks. Their right answers are evaluations, too, behind the others."""
 
     @property
     def evaluations(self) -> tuple[EvaluationSet, ...]:
@@ -119,13 +122,21 @@ def prepare_material(
             progress.message(overlap_sentence(entry))
     tokenizer_folder = _tokenizer(config, folder, corpus, progress)
     shards = tokenize(corpus, tokenizer_folder, folder.shards, executor, progress)
-    halves = {half: _evaluation_sets(config, corpus, shards, half) for half in HALVES}
+    tokenizer = tokenizer_hash(tokenizer_folder)
+    tasks = prepare_tasks(config, folder, tokenizer_folder, tokenizer, progress)
+    halves = {
+        half: (
+            *_evaluation_sets(config, corpus, shards, half),
+            *(task.right(half).open() for task in tasks),
+        )
+        for half in HALVES
+    }
     for one, other in zip(*halves.values(), strict=True):
         progress.message(
             f"evaluation '{one.name}': {one.documents} documents ({one.tokens:,} tokens) to choose by, "
             f"{other.documents} ({other.tokens:,}) to check with"
         )
-    return Material(corpus, tokenizer_folder, tokenizer_hash(tokenizer_folder), shards, halves)
+    return Material(corpus, tokenizer_folder, tokenizer, shards, halves, tasks=tasks)
 
 
 def _split_options(config: StudyConfig, name: str) -> SplitOptions:

@@ -1,10 +1,11 @@
 """From what the user wrote to the runs that have to be made. Plans only; nothing is trained."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cuvee.errors import ConfigError
+from cuvee.evaluation.task_scores import METRICS, TaskShape
 from cuvee.execution.devices import processes_of
 from cuvee.merging.roster import Member
 from cuvee.mixture.mixture import Mixture
@@ -12,6 +13,10 @@ from cuvee.models.adapters import Adapters
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.config import ModelConfig
 from cuvee.models.interface import CausalModel
+from cuvee.runs.formats.task_units import of_task
+from cuvee.runs.metric_names import BITS, NATS
+from cuvee.sources.evaluation_set import HALVES
+from cuvee.sources.request_windows import Cut
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.split import EVAL
 from cuvee.sources.tokenizer import load_tokenizer
@@ -50,6 +55,8 @@ class Plan:
     """None where the seed is a folder that is used as it is."""
     start: Start
     """What branches and references start from."""
+    shapes: Mapping[str, TaskShape] = field(default_factory=dict)
+    """Where all requests of downstream tasks are measured: which belong together, by task."""
 
     @classmethod
     def of(cls, config: StudyConfig, folder: StudyFolder, material: Material) -> "Plan":
@@ -88,6 +95,25 @@ class Plan:
         """The same, measured on the halves of the evaluations that no choice has seen."""
         material = self.material.checking
         return replace(self, material=material, bench=_bench(self.config, material, self.model))
+
+    def answering(self, names: Collection[str]) -> "Plan":
+        """The same, measured on all requests of these downstream tasks in place of the evaluations."""
+        tasks = [task for task in self.material.tasks if task.name in names]
+        length = min(self.config.model.context_length, max(one.longest for one in tasks))
+        refs = tuple(replace(one.every, cut=Cut(length)) for one in tasks)
+        sets = tuple(one.open() for one in refs)
+        material = replace(self.material, halves=dict.fromkeys(HALVES, sets))
+        shapes = {task.name: task.shape for task in tasks}
+        return replace(self, material=material, bench=Bench(self.model, refs), shapes=shapes)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of what is measured: all nats per token, then all bits per byte; or those of the tasks."""
+        if self.shapes:
+            return tuple(
+                of_task(one, task) for task, shape in self.shapes.items() for one in METRICS[shape.kind]
+            )
+        return tuple(unit + name for unit in (NATS, BITS) for name in self.evaluations)
 
     @property
     def evaluations(self) -> dict[str, str]:
@@ -402,8 +428,11 @@ class Plan:
 
 def _bench(config: StudyConfig, material: Material, model: ModelSpec) -> Bench:
     homes = material.corpus.evaluations
+    tasks = {task.name: task.right(material.half) for task in material.tasks}
     refs = tuple(
-        EvaluationRef(
+        tasks[one.name]
+        if one.name in tasks
+        else EvaluationRef(
             one.name,
             material.shards[homes[one.name], EVAL].folder,
             config.model.context_length,

@@ -7,7 +7,7 @@ from typing import TypeVar
 from cuvee.execution.interface import Executor, Report
 from cuvee.progress import Progress
 from cuvee.runs.key import RunKey
-from cuvee.runs.roles import BRANCH, OTHER_SEED_MODEL, SEED
+from cuvee.runs.roles import BRANCH, DOWNSTREAM, OTHER_SEED_MODEL, SEED
 from cuvee.runs.run import Run
 from cuvee.study.plan.agenda import saved_step, set_out
 from cuvee.study.plan.job import Measured, TrainTask, part_key, train_and_measure
@@ -126,9 +126,9 @@ def results_of(plan: Plan, planned: Planned, measured: Measured) -> Results:
         details["along"] = losses_along(plan, measured.along)
     made = replace(
         run_of(plan, planned, key),
-        metrics=metrics_of(measured.scores),
+        metrics=metrics_of(measured.scores, plan.shapes),
         documents=documents_of(measured.scores),
-        flops=trained.flops + measured.evaluation_flops,
+        flops=(0.0 if planned.role == DOWNSTREAM else trained.flops) + measured.evaluation_flops,
         details=details,
     )
     return Results((made,), Spent(key, planned.role, trained.seconds) if trained.seconds else None)

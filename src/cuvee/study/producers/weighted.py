@@ -58,7 +58,7 @@ def weighted_run(
         params=plan.parameters,
         tokens=plan.branch_tokens,
         seed=plan.config.seed,
-        metrics=metrics_of(scores),
+        metrics=metrics_of(scores, plan.shapes),
         documents={} if kind == "ensembled" else documents_of(scores),
         flops=flops,
         details={"proxy": name} | (plan.config.merging.key if kind == "merged" else {}),
