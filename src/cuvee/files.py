@@ -2,7 +2,7 @@
 
 *Fencing*: a process that works under a ``Lease`` makes what it writes inside a folder that only this lease
 names, and publishes it by renaming it out of there. Whoever takes the lease back renames that folder away. A
-process that was taken for dead and comes back then has nothing left to rename: one ``rename`` decides, without
+process that was taken for dead and comes back has nothing left to rename: one ``rename`` decides, without
 clock or lock, also where many machines share the folder.
 """
 
