@@ -48,6 +48,8 @@ class Leases:
     def end(self) -> None:
         """Take back all that are left."""
         _take_away(self._folder, self.root)
+        with suppress(OSError):  # another map is under way
+            self._folder.parent.rmdir()
 
 
 def take_back_all(root: Path) -> None:
