@@ -10,10 +10,10 @@ from cuvee.execution.ray_tasks import RayExecutor, connected
 
 @pytest.fixture(scope="session")
 def ray_executor() -> Iterator[RayExecutor]:
-    """On two nodes of one core."""
+    """On two nodes of two cores."""
     if find_spec("ray") is None:
         pytest.skip("needs the extra ray")
     from benchmarks.ray_cluster import RayCluster
 
-    with RayCluster.start(nodes=2) as cluster, connected(cluster.address), RayExecutor() as executor:
+    with RayCluster.start(nodes=2, cores=2) as cluster, connected(cluster.address), RayExecutor() as executor:
         yield executor

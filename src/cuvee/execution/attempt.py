@@ -88,9 +88,16 @@ class _Beats:
     _stopping: bool = False
 
     def begin(self) -> None:
+        """Be heard once before anything else: an attempt that was never heard is taken for one that waits.
+
+        Raises:
+            Stop: it is not wanted any more.
+        """
         if threading.current_thread() is threading.main_thread():
             # It stays: what comes late must not end the process.
             signal.signal(signal.SIGUSR2, self._on_signal)
+        if not self._goes_on():
+            raise Stop
         worker = threading.get_ident()
         threading.Thread(target=self._beat, args=(worker,), name="cuvee-beat", daemon=True).start()
 
@@ -99,14 +106,15 @@ class _Beats:
         with self._lock:
             pass  # a signal that is on its way was sent before this
 
+    def _goes_on(self) -> bool:
+        with suppress(Exception):  # of whatever carries it: there is nobody to ask
+            return self.say(self.tally.amount, self.tally.note)
+        return True
+
     def _beat(self, worker: int) -> None:
-        while True:
-            goes_on = True
-            with suppress(Exception):  # of whatever carries it: there is nobody to ask
-                goes_on = self.say(self.tally.amount, self.tally.note)
-            if not goes_on:
+        while not self._ended.wait(BEAT_SECONDS):
+            if not self._goes_on():
                 self._interrupt(worker)
-            if not goes_on or self._ended.wait(BEAT_SECONDS):
                 return
 
     def _interrupt(self, worker: int) -> None:

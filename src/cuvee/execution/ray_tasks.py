@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
@@ -83,6 +83,12 @@ class RayExecutor:
     def __enter__(self) -> "RayExecutor":
         self._desk = _desk_here()
         return self
+
+    def at(
+        self, root: Path | None, needs: Needs = Needs(), patience: float = PATIENCE_SECONDS
+    ) -> "RayExecutor":
+        """Another of the same cluster, for as long as this one is open; for another folder or other needs."""
+        return replace(self, root=root, needs=needs, patience=patience)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -205,11 +211,17 @@ class _RayCarrier:
             for task in (task for task, name in attempts.items() if name not in began):
                 ray.cancel(task, force=False)
 
-    def kill(self, task: Any) -> None:
+    def kill(self, task: Any, name: str) -> None:
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         with suppress(ray.exceptions.RayError):
             ray.cancel(task, force=True)
+            # A process that hangs or is paused does not listen to Ray either.
+            node, pid = ray.get(self.desk.where.remote(name), timeout=_HEARD_SECONDS) or ("", 0)
+            if node:
+                there = NodeAffinitySchedulingStrategy(node, soft=False)
+                ray.remote(_kill).options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(pid)
 
 
 def _check_room(needs: Mapping[str, float]) -> None:
@@ -234,9 +246,12 @@ class _Desk:
 
     def __init__(self) -> None:
         self._heard: dict[str, Heard] = {}
+        self._where: dict[str, tuple[str, int]] = {}
         self._stopped: set[str] = set()
 
-    def say(self, name: str, amount: float, note: str) -> bool:
+    def say(self, name: str, amount: float, note: str, where: tuple[str, int]) -> bool:
+        """Of an attempt, on a node and in a process."""
+        self._where[name] = where
         beats = self._heard[name].beats if name in self._heard else 0
         self._heard[name] = Heard(beats + 1, amount, note)
         return name not in self._stopped
@@ -250,9 +265,14 @@ class _Desk:
         self._stopped.update(names)
         return self._heard.keys() & set(names)
 
+    def where(self, name: str) -> tuple[str, int] | None:
+        """Node and process of an attempt that has begun and not ended."""
+        return self._where.get(name)
+
     def leave(self, name: str) -> None:
         """An attempt has ended."""
         self._heard.pop(name, None)
+        self._where.pop(name, None)
 
 
 def _desk_here() -> Any:
@@ -279,13 +299,22 @@ def _carry_out(
     if software() != dict(wanted):
         return _refused(_other_software(wanted))
 
+    where = ray.get_runtime_context().get_node_id(), os.getpid()
+
     def say(amount: float, note: str) -> bool:
-        return bool(ray.get(desk.say.remote(name, amount, note), timeout=_DESK_SECONDS))
+        return bool(ray.get(desk.say.remote(name, amount, note, where), timeout=_DESK_SECONDS))
 
     try:
         return attempt(job, item, lease, say)
     finally:
         desk.leave.remote(name)
+
+
+def _kill(pid: int) -> None:
+    """A worker of this node, unless it does something else by now."""
+    with suppress(OSError):
+        if Path(f"/proc/{pid}/cmdline").read_text().startswith(f"ray::{_carry_out.__name__}"):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _refused(why: str, details: str = "") -> Outcome:

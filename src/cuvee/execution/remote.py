@@ -80,8 +80,8 @@ class Carrier(Protocol[Task]):
         """Ask attempts to end, given with their names; those that wait for room never begin."""
         ...
 
-    def kill(self, task: Task) -> None:
-        """End one without asking."""
+    def kill(self, task: Task, name: str) -> None:
+        """End an attempt without asking."""
         ...
 
 
@@ -118,7 +118,7 @@ class Course(Generic[Task]):
         """See ``Executor.map``."""
         self._waiting.extend(range(len(self.items)))
         try:
-            while self._waiting or self._active:
+            while self._waiting or self._active or self._unsendable is not None:
                 self._start()
                 if not self._active and self._unsendable is not None:
                     raise self._unsendable
@@ -197,9 +197,9 @@ class Course(Generic[Task]):
             attempt.silent += passed
             if attempt.silent > self.patience:
                 self._lose(task, attempt)
-        for task, (_, since) in list(self._lost.items()):
+        for task, (attempt, since) in list(self._lost.items()):
             if now - since > self.patience:
-                self.carrier.kill(task)  # what it holds on to is wanted
+                self.carrier.kill(task, attempt.name)  # the core that it holds is wanted
                 del self._lost[task]
 
     def _lose(self, task: Task, attempt: _Attempt) -> None:
@@ -219,13 +219,15 @@ class Course(Generic[Task]):
             self.leases.take_back(attempt.lease)
 
     def _stop(self) -> None:
-        left = list(self._active)
-        self.carrier.stop({task: one.name for task, one in self._active.items()})
+        left = {task: one.name for task, one in self._active.items()}
+        if left:
+            self.carrier.stop(left)
         ends = time.monotonic() + GRACE_SECONDS
         while left and (more := ends - time.monotonic()) > 0:
-            ended = set(self.carrier.wait(left, more))
-            left = [task for task in left if task not in ended]
-        for task in (*left, *self._lost):
-            self.carrier.kill(task)
+            for task in self.carrier.wait(list(left), more):
+                del left[task]
+        left |= {task: one.name for task, (one, _) in self._lost.items()}
+        for task, name in left.items():
+            self.carrier.kill(task, name)
         if self.leases is not None:
             self.leases.end()
