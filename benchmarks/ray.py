@@ -1,4 +1,4 @@
-"""Jobs on Ray: the same bytes as on this machine alone, under kills, and what each job costs more.
+"""A study on Ray: the same bytes as on this machine alone, also under kills.
 
 Several raylets on one machine stand for several machines. ``python -m benchmarks.ray KILLS`` takes another
 number of kills. Needs the extra ``ray``.
@@ -7,21 +7,15 @@ number of kills. Needs the extra ``ray``.
 import shutil
 import sys
 import time
-from collections.abc import Callable
 
-from benchmarks.harness import FOLDER, Table, write
+from benchmarks.harness import FOLDER, Cell, Table, write
 from benchmarks.ray_cluster import RayCluster
-from benchmarks.ray_jobs import COMPUTED_SECONDS, compute, nothing, where
 from benchmarks.ray_study import Kills, differing, made, run, write_study
-from cuvee.execution.interface import Executor, Report
-from cuvee.execution.local import ResidentProcesses
-from cuvee.execution.ray_tasks import RayExecutor, connected
 
 WORK = FOLDER.parent / ".bench" / "ray"
 KILLS = 20
 NODES = (2, 4)
 STEPS = 120
-SMALL_JOBS, JOBS, REPEATS = 200, 8, 3
 _FIRST_KILL, _BETWEEN = 4.0, 5.0
 """Seconds. A run that is killed takes longer: with these, the last kill falls near its end."""
 
@@ -32,7 +26,7 @@ def main() -> None:
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     began = time.perf_counter()
-    tables = [costs(), *studies(kills)]
+    tables = studies(kills)
     write(
         "ray",
         "A tiny study on a Ray cluster of several raylets on this machine, compared with the local executor: "
@@ -45,7 +39,7 @@ def main() -> None:
 def studies(kills: int) -> tuple[Table, Table]:
     """The same study everywhere, and killed."""
     local = write_study(WORK / "local", STEPS)
-    rows: list[tuple[str | int | float | None, ...]] = [("local processes", None, run(local), None, None, 0)]
+    rows: list[tuple[Cell, ...]] = [("local processes", None, run(local), None, None, 0)]
     expected = made(local)
     for nodes in NODES:
         with RayCluster.start(nodes) as cluster:
@@ -72,42 +66,6 @@ def studies(kills: int) -> tuple[Table, Table]:
         tuple(rows),
         (f"{len(expected)} files and rows are compared. Nothing half-written was left behind.",),
     ), moments
-
-
-def costs() -> Table:
-    """What a job costs beside its work, and what a second node brings."""
-    rows: list[tuple[str | int | float | None, ...]] = []
-    with ResidentProcesses(2) as local:
-        rows.append(("local, 2 processes", *_cost(local)))
-    for nodes in (1, 2):
-        with RayCluster.start(nodes) as cluster, connected(cluster.address), RayExecutor(WORK) as executor:
-            rows.append((f"Ray, {nodes} raylet{'s'[: nodes > 1]} of one core", *_cost(executor)))
-            print(rows[-1], flush=True)
-    return Table(
-        "What a job costs",
-        ("where", "ms a job of nothing", "jobs a second", "of what its cores could do"),
-        tuple(rows),
-        (
-            f"{SMALL_JOBS} jobs that do nothing, with leases; {JOBS} jobs of {COMPUTED_SECONDS:g} s of "
-            f"processor time each. The best of {REPEATS}, workers up before.",
-        ),
-    )
-
-
-def _cost(executor: Executor) -> tuple[float, float, float]:
-    cores = len({where for _, where in executor.map(where, range(8))})
-    small = _best(executor, nothing, SMALL_JOBS)
-    rate = JOBS / _best(executor, compute, JOBS)
-    return 1e3 * small / SMALL_JOBS, rate, rate * COMPUTED_SECONDS / cores
-
-
-def _best(executor: Executor, job: Callable[[int, Report], int], count: int) -> float:
-    found = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        assert len(list(executor.map(job, range(count)))) == count
-        found.append(time.perf_counter() - began)
-    return min(found)
 
 
 def _on(cluster: RayCluster) -> tuple[str, ...]:

@@ -256,3 +256,9 @@ def hang_once(folder: str, item: int, report: Report) -> int:
     if _attempts(Path(folder), item) == 1:
         os.kill(os.getpid(), signal.SIGSTOP)
     return item
+
+
+def publish_once(folder: str, report: Report) -> str:
+    with atomic_folder(Path(folder) / "made") as temporary:
+        (temporary / "model").touch()
+    return folder

@@ -183,6 +183,8 @@ class Course(Generic[Task]):
 
     def _listen(self) -> None:
         now = time.monotonic()
+        if now - self._listened < _WAIT_SECONDS:
+            return
         passed = min(now - self._listened, 5 * _WAIT_SECONDS)  # nobody listens while the caller works
         self._listened = now
         heard = self.carrier.heard()
