@@ -19,6 +19,7 @@
     │   └── CardFull            a GPU has none
     ├── DeviceFailed            a GPU stopped or is gone
     └── WorkerError             a job died in another process (shows its traceback)
+        └── LostLease           a worker that was taken for lost may not publish
 
 Catch ``CuveeError`` at the edge; recover from the leaves. A message says what was wrong, where,
 and what to do about it; the command line prints it and leaves with ``exit_code``.
@@ -121,3 +122,7 @@ class WorkerError(CuveeError):
     """A job failed in a worker process."""
 
     exit_code = 7
+
+
+class LostLease(WorkerError):
+    """A worker was taken for lost and its job given to another; what it makes is not published."""

@@ -1,4 +1,10 @@
-"""Writing files so that a reader sees the old one or the new one, never half."""
+"""Writing files so that a reader sees the old one or the new one, never half.
+
+*Fencing*: a process that works under a ``Lease`` makes what it writes inside a folder that only this lease
+names, and publishes it by renaming it out of there. Whoever takes the lease back renames that folder away. A
+process that was taken for dead and comes back has nothing left to rename: one ``rename`` decides, without
+clock or lock, also where many machines share the folder.
+"""
 
 import errno
 import json
@@ -7,12 +13,42 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cuvee.errors import DiskFull
+from cuvee.errors import ConfigError, DiskFull, LostLease
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to publish below a folder."""
+
+    root: Path
+    """Below it, nothing is published without the lease; elsewhere nothing changes."""
+    folder: Path
+    """Made by who grants the lease and renamed away by who takes it back; on the file system of ``root``."""
+
+    @property
+    def lost(self) -> bool:
+        """It was taken back."""
+        return not self.folder.is_dir()
+
+
+_LEASE: ContextVar[Lease | None] = ContextVar("lease", default=None)
+
+
+@contextmanager
+def under_lease(lease: Lease | None) -> Iterator[None]:
+    """Publish only as long as the lease is held; with None, as ever."""
+    token = _LEASE.set(lease)
+    try:
+        yield
+    finally:
+        _LEASE.reset(token)
 
 
 @contextmanager
@@ -23,10 +59,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFull: there is no room for the file.
+        LostLease: the lease under which this process works was taken back.
     """
-    with _naming_full_disk(path):
+    with _naming_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=_workplace(path))
         os.close(handle)
         temporary = Path(name)
         try:
@@ -47,18 +84,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFull: there is no room for it.
+        LostLease: the lease under which this process works was taken back.
     """
-    with _naming_full_disk(path):
+    with _naming_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=_workplace(path)))
         try:
             yield temporary
             for file in temporary.rglob("*"):
                 if file.is_file():
                     _flush(file)
-            temporary.chmod(0o777 & ~_umask())
-            if not path.exists():
-                temporary.rename(path)
+            temporary.chmod(0o777 & ~_umask())  # of a lease that was taken back there is none: it fails
+            _rename_unless_there(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _flush(path.parent)
@@ -74,13 +111,44 @@ def out_of_room(error: Exception) -> bool:
     return any(f"(os error {number})" in str(error) for number in _NO_ROOM)
 
 
+def _lease_of(path: Path) -> Lease | None:
+    """Under which a path is written, if any."""
+    lease = _LEASE.get()
+    return lease if lease is not None and path.is_relative_to(lease.root) else None
+
+
+def _workplace(path: Path) -> Path:
+    """Where the temporary file or folder of a path is made."""
+    lease = _lease_of(path)
+    return path.parent if lease is None else lease.folder
+
+
+def _rename_unless_there(temporary: Path, path: Path) -> None:
+    if not path.exists():
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir() or not temporary.is_dir():
+                raise  # else another writer of this key was first
+
+
 @contextmanager
-def _naming_full_disk(path: Path) -> Iterator[None]:
+def _naming_faults(path: Path) -> Iterator[None]:
     try:
         yield
-    except DiskFull:
+    except (DiskFull, LostLease):
         raise
     except Exception as error:
+        lease = _lease_of(path)
+        if lease is not None and lease.lost:
+            raise LostLease(
+                f"{path}: not published; this worker was taken for lost and its job was given to another"
+            ) from error
+        if isinstance(error, OSError) and error.errno == errno.EXDEV:
+            raise ConfigError(
+                f"{path.parent}: lies on another file system than what is written there is made on "
+                f"({_workplace(path)}); put both on one, or use the local executor"
+            ) from error
         if out_of_room(error):
             raise DiskFull(
                 f"{path}: there is no room to write it ({error}); free some and run again"

@@ -7,6 +7,7 @@ import pytest
 
 import cuvee.flows.ablation
 from cuvee.decisions.ablation.decision import Decision
+from cuvee.execution.interface import Executor
 from cuvee.progress import Progress
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
@@ -21,7 +22,9 @@ class FakeFlow(ModuleType):
         self.asked: list[tuple[StudyConfig, StudyFolder]] = []
         self.raises: BaseException | None = None
 
-    def run(self, config: StudyConfig, folder: StudyFolder, progress: Progress) -> Decision:
+    def run(
+        self, config: StudyConfig, folder: StudyFolder, progress: Progress, executor: Executor | None = None
+    ) -> Decision:
         self.asked.append((config, folder))
         progress.stage("train the pool", 1e6, "tokens")
         progress.advance(5e5, "web: loss 3.2")

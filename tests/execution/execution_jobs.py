@@ -13,6 +13,7 @@ from typing import Any
 from cuvee.errors import CuveeError, NonFiniteLoss
 from cuvee.execution import Report
 from cuvee.execution.resident import Resident
+from cuvee.files import atomic_folder
 
 KEPT = Resident({"table": 1})
 """Of a worker process."""
@@ -94,7 +95,7 @@ def linger(folder: str, item: int, report: Report) -> int:
     """Item 0 ends at once, the others sleep; each leaves its pid, and cleans up in ``finally``."""
     if item == 0:
         # The others are surely inside the job when this one is done.
-        _wait_for(Path(folder), "pid-*", 1)
+        wait_for(Path(folder), "pid-*", 1)
         return 0
     temporary = Path(folder, f"temporary-{item}")
     temporary.touch()
@@ -109,7 +110,7 @@ def linger(folder: str, item: int, report: Report) -> int:
 def deaf(folder: str, item: int, report: Report) -> int:
     """Like ``linger``, but it ignores the signal to stop."""
     if item == 0:
-        _wait_for(Path(folder), "pid-*", 1)
+        wait_for(Path(folder), "pid-*", 1)
         return 0
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     Path(folder, f"pid-{item}-{os.getpid()}").touch()
@@ -168,7 +169,7 @@ def overflow_card(item: Hungry, report: Report) -> int:
     raise torch.OutOfMemoryError(text)
 
 
-def _wait_for(folder: Path, pattern: str, count: int) -> None:
+def wait_for(folder: Path, pattern: str, count: int) -> None:
     deadline = time.monotonic() + 20
     while len(list(folder.glob(pattern))) < count:
         assert time.monotonic() < deadline
@@ -221,3 +222,53 @@ def surroundings(item: Placed, report: Report) -> tuple[int, dict[str, str]]:
 def imported(item: "Placed", report: Report) -> tuple[int, list[str]]:
     """The process, and what it has imported."""
     return os.getpid(), sorted(sys.modules)
+
+
+def publish(folder: str, fault: str, item: int, report: Report) -> int:
+    """Publish a folder that says which attempt made it; the first attempt at item 1 meets a fault before.
+
+    Item 2 waits until the first attempt at item 1 has come to its end.
+    """
+    root = Path(folder)
+    number = _attempts(root, item)
+    report(1.0, f"attempt {number}")
+    if item == 2 and fault == "pause":
+        wait_for(root, "refused", 1)
+    if item == 1 and number == 1 and fault == "pause":
+        return _paused(root)
+    with atomic_folder(root / "made" / str(item)) as temporary:
+        if item == 1 and number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        (temporary / "attempt").write_text(str(number))
+    return number
+
+
+def _attempts(root: Path, item: int) -> int:
+    (root / f"began-{item}-{os.getpid()}-{time.monotonic_ns()}").touch()
+    return len(list(root.glob(f"began-{item}-*")))
+
+
+def _paused(root: Path) -> int:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    try:
+        with atomic_folder(root / "made" / "1") as temporary:
+            (temporary / "attempt").write_text("1")
+            (root / "paused").write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
+    except CuveeError as error:
+        (root / "refused").write_text(str(error))
+        raise
+    return 1
+
+
+def hang_once(folder: str, item: int, report: Report) -> int:
+    """Each item's first attempt hangs, deaf to all but SIGKILL."""
+    if _attempts(Path(folder), item) == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return item
+
+
+def publish_once(folder: str, report: Report) -> str:
+    with atomic_folder(Path(folder) / "made") as temporary:
+        (temporary / "model").touch()
+    return folder

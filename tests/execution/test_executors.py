@@ -19,10 +19,12 @@ from cuvee.execution.local import WORKER_ENVIRONMENT, ResidentProcesses
 from tests.execution import execution_jobs as jobs
 
 
-@pytest.fixture(params=[InProcess(), LocalProcesses(2)], ids=["in-process", "processes"])
+@pytest.fixture(params=["in-process", "processes", "ray"])
 def executor(request: pytest.FixtureRequest) -> Executor:
-    chosen: Executor = request.param
-    return chosen
+    if request.param == "ray":
+        chosen: Executor = request.getfixturevalue("ray_executor")
+        return chosen
+    return InProcess() if request.param == "in-process" else LocalProcesses(2)
 
 
 def gone(pid: int) -> bool:

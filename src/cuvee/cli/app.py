@@ -47,6 +47,8 @@ from cuvee.version import VERSION
 
 INTERRUPTED = 130
 _GOES_ON = "the same command goes on from here"
+_received: list[int] = []
+"""Signals that asked for an end."""
 
 
 class _Stopped(KeyboardInterrupt):
@@ -83,6 +85,13 @@ class Commands(TyperGroup):
                 print(f"stopped by {error}; {_GOES_ON}", file=sys.stderr, flush=True)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
+            if _received:  # a library in C made a plain interrupt of it
+                print(
+                    f"stopped by {signal.Signals(_received[-1]).name}; {_GOES_ON}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                raise typer.Exit(128 + _received[-1]) from error
             print(f"interrupted; {_GOES_ON}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from error
 
@@ -156,4 +165,5 @@ def _obey_signals() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    _received.append(number)
     raise _Stopped(number)

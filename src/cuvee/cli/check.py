@@ -60,7 +60,7 @@ def check(
     carry_out(
         config,
         folder,
-        lambda config, folder, progress: check_answer(config, folder, answer, progress),
+        lambda config, folder, progress, executor: check_answer(config, folder, answer, progress, executor),
         as_json,
         lambda answer, _: check_printout(answer),
     )

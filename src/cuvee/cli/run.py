@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
+from cuvee.cli.executors import HERE_AND_NOW, Address, ExecutorName, ExecutorOption, JobMemory, Place
 from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cuvee.decisions.answers.answers import Answers
+    from cuvee.execution.interface import Executor
     from cuvee.progress import Progress
     from cuvee.report.printout import Printout
     from cuvee.study.answers import AnyDecision
@@ -32,34 +34,39 @@ def run(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print runs, FLOPs and time of every stage, and exit.")
     ] = False,
+    executor: ExecutorName = ExecutorOption.local,
+    address: Address = None,
+    job_memory: JobMemory = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or resume it: train, merge, calibrate, decide, check."""
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
+    place = Place(executor, address, job_memory).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     if plan:
         from cuvee.flows.ablation import flow as ablation
 
         look_ahead(config, folder, ablation.outlook, print_outlook, as_json)
     else:
-        decide(config, folder, as_json)
+        decide(config, folder, as_json, place)
 
 
-def decide(config: "StudyConfig", folder: "StudyFolder", as_json: bool) -> None:
+def decide(config: "StudyConfig", folder: "StudyFolder", as_json: bool, place: Place = HERE_AND_NOW) -> None:
     """Run the flow, write its reports, and print the decision."""
     from cuvee.flows.ablation import flow as ablation
 
-    carry_out(config, folder, ablation.run, as_json)
+    carry_out(config, folder, ablation.run, as_json, place=place)
 
 
 def carry_out(
     config: "StudyConfig",
     folder: "StudyFolder",
-    flow: "Callable[[StudyConfig, StudyFolder, Progress], AnyDecision]",
+    flow: "Callable[[StudyConfig, StudyFolder, Progress, Executor | None], AnyDecision]",
     as_json: bool,
     shown: "Callable[[AnyDecision, Answers], Printout] | None" = None,
+    place: Place = HERE_AND_NOW,
 ) -> None:
     """Run a flow of a study with its progress shown, write its reports, and print its answer.
 
@@ -69,6 +76,7 @@ def carry_out(
         flow: what is run.
         as_json: print the answer as JSON.
         shown: what of the answer is printed; default all of it, beside the other answers of the study.
+        place: where its jobs run.
     """
     from cuvee.cli.output import print_json, show
     from cuvee.cli.progress_display import progress_display
@@ -77,8 +85,8 @@ def carry_out(
     from cuvee.study.answers import read_answers
 
     forbid_the_hub(config)
-    with folder.locked(), progress_display() as progress:
-        answer = flow(config, folder, progress)
+    with folder.locked(), place.open(config, folder) as executor, progress_display() as progress:
+        answer = flow(config, folder, progress, executor)
         answers = read_answers(folder.root, answer)
         page, *_ = write(answer, folder.root, answers)
     if as_json:

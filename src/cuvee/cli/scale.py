@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cuvee.cli.executors import Address, ExecutorName, ExecutorOption, JobMemory, Place
 from cuvee.cli.options import HERE, AsJson, Study
 
 
@@ -12,6 +13,9 @@ def scale(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print runs, FLOPs and time of every scale, and exit.")
     ] = False,
+    executor: ExecutorName = ExecutorOption.local,
+    address: Address = None,
+    job_memory: JobMemory = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Optimise the mixture at several small scales and extrapolate it to the target run."""
@@ -19,6 +23,7 @@ def scale(
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
+    place = Place(executor, address, job_memory).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
 
     from cuvee.flows.scale import flow  # torch with it: a study that is wrong is refused before
@@ -26,4 +31,4 @@ def scale(
     if plan:
         look_ahead(config, folder, flow.outlook, print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, as_json)
+        carry_out(config, folder, flow.run, as_json, place=place)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cuvee.cli.executors import Address, ExecutorName, ExecutorOption, JobMemory, Place
 from cuvee.cli.names import METHODS, one_of
 from cuvee.cli.options import HERE, AsJson, Study
 
@@ -23,6 +24,9 @@ def search(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the available experiments and their prices, and exit.")
     ] = False,
+    executor: ExecutorName = ExecutorOption.local,
+    address: Address = None,
+    job_memory: JobMemory = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Search for the best mixture with merges, short runs and long runs, within a budget of FLOPs."""
@@ -30,6 +34,7 @@ def search(
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
+    place = Place(executor, address, job_memory).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     given = {"budget_flops": budget, "method": method}
     config = config.searching({name: value for name, value in given.items() if value is not None})
@@ -39,7 +44,7 @@ def search(
     if plan:
         look_ahead(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, as_json)
+        carry_out(config, folder, flow.run, as_json, place=place)
 
 
 def _print_outlook(outlook: "SearchOutlook") -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cuvee.cli.executors import Address, ExecutorName, ExecutorOption, JobMemory, Place
 from cuvee.cli.models_at_hand import Encoder, Judge, encoder_of, judge_of
 from cuvee.cli.names import DEFAULT_VALUER, VALUERS, one_of
 from cuvee.cli.options import HERE, AsJson, Study, Target
@@ -44,6 +45,9 @@ def value(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the trainings, FLOPs and time that this takes, and exit.")
     ] = False,
+    executor: ExecutorName = ExecutorOption.local,
+    address: Address = None,
+    job_memory: JobMemory = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Value the documents of a study for a target, beside DSIR and random values."""
@@ -53,6 +57,7 @@ def value(
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
+    place = Place(executor, address, job_memory).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
 
     from cuvee.flows.value import flow  # torch with it: a study that is wrong is refused before
@@ -66,8 +71,8 @@ def value(
         return
     embedder, asked = encoder_of(encoder), judge_of(judge)
     forbid_the_hub(config)
-    with folder.locked(), progress_display() as progress:
-        answer = flow.run(config, folder, question, progress, judge=asked, encoder=embedder)
+    with folder.locked(), place.open(config, folder) as where, progress_display() as progress:
+        answer = flow.run(config, folder, question, progress, where, judge=asked, encoder=embedder)
         page, *_ = write_reports(answer, folder.valued(question.target))
     if as_json:
         print_json(answer.as_json())

@@ -9,13 +9,10 @@ caller waits inside ``next()``: a caller that works long between two results let
 
 import multiprocessing
 import os
-import pickle
-import reprlib
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +28,7 @@ from cuvee.errors import ConfigError, CuveeError, WorkerError
 from cuvee.execution import worker
 from cuvee.execution.cores import usable_cores
 from cuvee.execution.interface import Item, Job, OnProgress, Result, label_of
+from cuvee.execution.sent import called, failure_of, sendable, sendable_item, understood
 from cuvee.faults import faults_in_words
 
 _KEPT_MEMORY = str(256 << 20)
@@ -51,8 +49,6 @@ starts."""
 
 _POLL_SECONDS = 1.0
 _SIGKILL = 9
-_SHOWN = reprlib.Repr()
-_SHOWN.maxstring = _SHOWN.maxother = 100
 _environment_lock = threading.Lock()
 
 
@@ -108,7 +104,7 @@ class LocalProcesses:
         Raises:
             WorkerError: also when something cannot be pickled, or when a worker process is killed.
         """
-        return self._run(_sendable(job), items, on_progress)
+        return self._run(sendable(job), items, on_progress)
 
     def _run(
         self, job: bytes, items: Sequence[Any], on_progress: OnProgress | None
@@ -157,7 +153,7 @@ class ResidentProcesses:
         """See ``LocalProcesses.map``."""
         if self._at_work:
             return LocalProcesses(self.workers, self.environments).map(job, items, on_progress)
-        return self._run(_sendable(job), items, on_progress)
+        return self._run(sendable(job), items, on_progress)
 
     def _run(
         self, job: bytes, items: Sequence[Any], on_progress: OnProgress | None
@@ -174,21 +170,6 @@ class ResidentProcesses:
             if not whole:
                 _stop(self._pool)
                 self._pool.clear()
-
-
-def _called(item: Any) -> str:
-    """An item in a message: by its label, or by a short ``repr``."""
-    return label_of(item) or _SHOWN.repr(item)
-
-
-def _sendable(job: Job[Any, Any]) -> bytes:
-    try:
-        return pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:
-        raise WorkerError(
-            f"the job {_SHOWN.repr(job)} cannot be sent to another process: {error}; "
-            "use a module-level function, or functools.partial of one"
-        ) from error
 
 
 def _fill(
@@ -271,12 +252,7 @@ class _Worker:
         return cls(number, process, ours)
 
     def give(self, index: int, item: Any) -> None:
-        try:
-            data = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:
-            raise WorkerError(
-                f"item {index} ({_called(item)}) cannot be sent to another process: {error}"
-            ) from error
+        data = sendable_item(index, item)
         self.index = index
         self.send(worker.ITEM + data)
 
@@ -316,7 +292,7 @@ def _dispatch(
         failure: CuveeError | None = None
         for member in _wait(active):
             data = member.receive()
-            message = None if data is None else _understood(data)
+            message = None if data is None else understood(data)
             index = member.index
             if message is None:
                 active.remove(member)
@@ -335,7 +311,7 @@ def _dispatch(
                 if message[0] == "done":
                     done.append((index, message[1]))
                 else:
-                    failure = failure or _failure(index, items[index], *message[1:])
+                    failure = failure or failure_of(index, items[index], *message[1:])
             if not waiting:
                 active.remove(member)
                 if not stay:
@@ -372,25 +348,6 @@ def _has_message(connection: Connection) -> bool:
         return True  # the other end is gone; receiving finds the same
 
 
-def _understood(data: bytes) -> worker.Message:
-    try:
-        message: worker.Message = pickle.loads(data)
-    except Exception as error:
-        summary = f"a result that cannot be rebuilt here: {type(error).__name__}: {error}"
-        return ("failed", None, summary, traceback.format_exc())
-    return message
-
-
-def _failure(index: int, item: Any, data: bytes | None, summary: str, details: str) -> CuveeError:
-    if data is not None:
-        with suppress(Exception):
-            error = pickle.loads(data)
-            if isinstance(error, CuveeError):
-                error.add_note(f"raised in a worker process by item {index} ({_called(item)})\n{details}")
-                return error
-    return WorkerError(f"item {index} ({_called(item)}) failed with {summary}\n\n{details}")
-
-
 def _death(member: _Worker, items: Sequence[Any]) -> WorkerError:
     member.process.join(worker.GRACE_SECONDS)
     code = member.process.exitcode
@@ -407,7 +364,7 @@ def _death(member: _Worker, items: Sequence[Any]) -> WorkerError:
             "A program that starts workers must be a file or a module, not text piped into Python, "
             'and a script must keep its work under `if __name__ == "__main__":`'
         )
-    task = "no item" if member.index is None else f"item {member.index} ({_called(items[member.index])})"
+    task = "no item" if member.index is None else f"item {member.index} ({called(items[member.index])})"
     advice = "; the system may have run out of memory: use fewer workers" if code == -_SIGKILL else ""
     return WorkerError(f"worker process {member.process.pid} {how} while working on {task}{advice}")
 

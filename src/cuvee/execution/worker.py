@@ -6,7 +6,7 @@ Messages are pickled with plain ``pickle``: everything is copied by value. The p
 Life and death of a worker:
 
 - The interrupt key reaches the whole process group. Workers ignore it; the parent stops them.
-- SIGTERM raises ``_Stop`` inside the job, so that its ``finally`` clauses remove half-written files.
+- SIGTERM raises ``Stop`` inside the job, so that its ``finally`` clauses remove half-written files.
   A job that does not let go within ``GRACE_SECONDS`` is ended without asking.
 - The parent may die without a word (SIGKILL). On Linux the kernel then kills the worker, even inside
   a long call into C. Everywhere, a thread watches the pipe whose other end only the parent holds.
@@ -25,7 +25,7 @@ import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from types import FrameType
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, Protocol
 
 from cuvee.errors import CuveeError
 from cuvee.execution.interface import label_of
@@ -51,7 +51,7 @@ Message = (
 none), the failure in one line, and its traceback."""
 
 
-class _Stop(BaseException):
+class Stop(BaseException):
     """The parent asked this worker to stop. Not an ``Exception``: jobs must not swallow it."""
 
 
@@ -82,22 +82,26 @@ def serve(
             if received[:1] == JOB:
                 job = received[1:]
             else:
-                _send(connection, _attempt(job, received[1:], connection))
-    except (EOFError, OSError, _Stop):
+                _send(connection, attempted(job, received[1:], _Reporter(connection)))
+    except (EOFError, OSError, Stop):
         pass  # the parent has closed the pipe, has died, or wants an end: nobody is listening
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _attempt(job_data: bytes, item_data: bytes, connection: Connection) -> Message | bytes:
-    reporter = _Reporter(connection)
+def attempted(job_data: bytes, item_data: bytes, reporter: "Reporter") -> Message | bytes:
+    """Do one item; what is to be answered, pickled where it is a result. All was reported before.
+
+    Raises:
+        Stop: the parent asked for an end.
+    """
     answer: Message | bytes
     try:
         job, item = pickle.loads(job_data), pickle.loads(item_data)
         with faults_in_words(label_of(item)):
             result = job(item, reporter)
         answer = pickle.dumps(("done", result), pickle.HIGHEST_PROTOCOL)
-    except _Stop:
+    except Stop:
         raise
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a job are failures of that job too
         answer = _failure(error)
@@ -121,8 +125,18 @@ def _send(connection: Connection, message: Message | bytes) -> None:
     connection.send_bytes(message if isinstance(message, bytes) else pickle.dumps(message))
 
 
+class Reporter(Protocol):
+    """The ``Report`` of one item."""
+
+    def __call__(self, amount: float, note: str) -> None: ...
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        ...
+
+
 class _Reporter:
-    """The ``Report`` of one item. Gathers amounts so that fast jobs do not fill the pipe."""
+    """By way of a pipe. Gathers amounts so that fast jobs do not fill the pipe."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -157,7 +171,7 @@ def _on_terminate(number: int, frame: FrameType | None) -> NoReturn:
     deadline = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
     deadline.daemon = True
     deadline.start()
-    raise _Stop
+    raise Stop
 
 
 def _die_with_parent(parent: int, by_kernel: bool) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from cuvee.decisions.evaluations import few_documents
 from cuvee.execution.devices import PROCESSOR, DeviceProcesses, processes_of
 from cuvee.execution.interface import Executor
+from cuvee.execution.leases import take_back_all
 from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
@@ -48,6 +49,7 @@ def opened(
     check_sources(config)
     Numerics.written(folder)  # a device that is not here is refused before any text is read
     if not looking:
+        take_back_all(folder.root)  # workers of a command that was killed may still be at work somewhere
         _tidy(folder)
     watched = nullcontext(None) if looking else tracked(config, folder, progress)
     with (

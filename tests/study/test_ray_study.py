@@ -1,0 +1,30 @@
+"""A study on Ray, and one whose workers and nodes are killed: the same bytes as on this machine alone."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from benchmarks.ray_cluster import RayCluster
+from benchmarks.ray_study import Kills, differing, made, run, write_study
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray"),
+]
+
+
+def test_a_study_on_ray_is_that_of_this_machine_also_under_kills(tmp_path: Path) -> None:
+    local = write_study(tmp_path / "local")
+    run(local)
+    expected = made(local)
+    alone = write_study(tmp_path / "alone")
+    run(alone, "--executor", "ray", "--job-memory", "0.1")
+    assert differing(expected, made(alone)) == []
+    with RayCluster.start(nodes=2) as cluster:
+        killed = write_study(tmp_path / "killed")
+        kills = Kills(cluster, (2.0, 8.0, 14.0))
+        with kills.going_on():
+            run(killed, "--executor", "ray", "--address", cluster.address)
+    assert len(kills.done) >= 2
+    assert differing(expected, made(killed)) == []
