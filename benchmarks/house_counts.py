@@ -198,14 +198,33 @@ def among_flows(tree: Tree) -> list[Import]:
 
 
 def unreached(tree: Tree) -> list[Module]:
-    """Files that neither a command loads, early or late, nor ``cuvee.open``; a file that only a face imports
-    counts as unreached."""
+    """Files that neither a command loads, early or late, nor ``cuvee.open``, nor a program that another file
+    starts by its name; a file that only a face imports counts as unreached."""
     scripts = tomllib.loads(tree.files["pyproject.toml"])["project"]["scripts"].values()
     roots = [*(script.split(":")[0] for script in scripts), f"{PACKAGE}.__main__"]
     roots += [one.imported for one in tree.imports if one.importer == PACKAGE and one.kind == "late"]
+    roots += _programs(tree)
     inner = [one for one in tree.imports if not tree.modules[one.importer].is_face]
     alive = reached(_graph((one.importer, one.imported) for one in inner), roots)
     return [module for module in tree.modules.values() if module.name not in alive and not module.is_face]
+
+
+def _programs(tree: Tree) -> list[str]:
+    """Files that run by themselves, and whose name another file has in a string."""
+    found = {
+        name
+        for name, module in tree.modules.items()
+        if any(
+            isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in module.syntax.body
+        )
+    }
+    said = {
+        node.value
+        for module in tree.modules.values()
+        for node in ast.walk(module.syntax)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return sorted(found & said)
 
 
 def importers(tree: Tree, name: str) -> list[str]:

@@ -180,6 +180,8 @@ def test_insiders_import_the_file_and_not_the_face(path: Path) -> None:
         ("ot", "cuvee/valuation/transport.py"),
         ("model2vec", "cuvee/valuation/encoders.py"),
         ("sentence_transformers", "cuvee/valuation/encoders.py"),
+        ("trackio", "cuvee/tracking/trackio.py"),
+        ("wandb", "cuvee/tracking/wandb.py"),
     ],
 )
 def test_the_library_of_an_extra_is_behind_one_file(package: str, file: str) -> None:
