@@ -16,8 +16,8 @@ WORK = FOLDER.parent / ".bench" / "ray"
 KILLS = 20
 NODES = (2, 4)
 STEPS = 120
-_FIRST_KILL, _BETWEEN = 4.0, 5.0
-"""Seconds. A run that is killed takes longer: with these, the last kill falls near its end."""
+_LONGER = 1.3
+"""Times that a run takes which is killed so often: the last kill falls near its end."""
 
 
 def main() -> None:
@@ -49,7 +49,8 @@ def studies(kills: int) -> tuple[Table, Table]:
             print(rows[-1], flush=True)
     with RayCluster.start(NODES[0]) as cluster:
         study = write_study(WORK / "killed", STEPS)
-        killing = Kills(cluster, [_FIRST_KILL + number * _BETWEEN for number in range(kills)])
+        whole = _LONGER * float(rows[1][2] or 0)
+        killing = Kills(cluster, [whole * (number + 0.5) / kills for number in range(kills)])
         with killing.going_on():
             seconds = run(study, *_on(cluster))
     counts = [sum(what == kind for what, _ in killing.done) for kind in ("worker", "node")]

@@ -61,6 +61,17 @@ def test_a_command_that_is_asked_to_end_says_that_it_goes_on(tmp_path: Path, nam
     assert (tmp_path / "tidied").exists()
 
 
+def test_also_where_a_library_makes_a_plain_interrupt_of_it(tmp_path: Path) -> None:
+    """Ray does, while it waits in C++."""
+    program = WAITING.replace(
+        "    finally:",
+        "    except KeyboardInterrupt:\n        raise KeyboardInterrupt from None\n    finally:",
+    )
+    code, said = sent(tmp_path, signal.SIGTERM, program)
+    assert code == 128 + signal.SIGTERM
+    assert said == "stopped by SIGTERM; the same command goes on from here\n"
+
+
 def test_nohup_stays_in_force(tmp_path: Path) -> None:
     ignored = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
     quick = WAITING.replace("time.sleep(60)", "time.sleep(0.3); raise KeyboardInterrupt")

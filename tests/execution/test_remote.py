@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from cuvee.errors import WorkerError
-from cuvee.execution.attempt import Outcome, attempt
+from cuvee.execution.attempt import Attempted, attempt
 from cuvee.execution.leases import ATTEMPTS, Leases
-from cuvee.execution.remote import MOST_DEATHS, Course, Gone, Heard
+from cuvee.execution.remote import MOST_DEATHS, Gone, Heard, RemoteMap
 from cuvee.execution.sent import sendable
 from cuvee.files import Lease
 from tests.execution import execution_jobs as jobs
@@ -47,12 +47,12 @@ class Scripted:
             time.sleep(min(seconds, 0.01))
         return ended[:1]
 
-    def outcome(self, task: int) -> Outcome:
+    def outcome(self, task: int) -> Attempted:
         name, item = self.started[task]
         match self.fate(task):
             case "dies" | "node":
                 raise Gone("it was killed", blameless=self.fate(task) == "node")
-        return Outcome(pickle.dumps(("done", (item, name))), 2.0, "end")
+        return Attempted(pickle.dumps(("done", (item, name))), 2.0, "end")
 
     def heard(self) -> dict[str, Heard]:
         return {name: Heard(1, 1.0, "began") for name, _ in self.started}
@@ -67,9 +67,9 @@ class Scripted:
         return self.script[task] if task < len(self.script) else "done"
 
 
-def course(carrier: Scripted, items: Sequence[Any], root: Path | None = None, **given: Any) -> Course[int]:
+def course(carrier: Scripted, items: Sequence[Any], root: Path | None = None, **given: Any) -> RemoteMap[int]:
     leases = None if root is None else Leases.begin(root)
-    return Course(carrier, items, given.get("on_progress"), leases, "map", given.get("patience", 60.0))
+    return RemoteMap(carrier, items, given.get("on_progress"), leases, "map", given.get("patience", 60.0))
 
 
 def test_a_lost_worker_is_replaced_and_its_lease_is_taken_back(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_refused_attempt_says_so_in_its_log(tmp_path: Path, caplog: pytest.Log
     leases = Leases.begin(tmp_path)
     lease = leases.grant()
     leases.take_back(lease)
-    attempted: list[Outcome] = []
+    attempted: list[Attempted] = []
     job = sendable(jobs.publish_once)
     thread = threading.Thread(
         target=lambda: attempted.append(attempt(job, pickle.dumps(str(tmp_path)), lease, lambda *_: True))

@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Attempted:
     """What came of an attempt."""
 
     answer: bytes
@@ -37,7 +37,7 @@ class Outcome:
     """The last one."""
 
 
-def attempt(job: bytes, item: bytes, lease: Lease | None, say: Say) -> Outcome:
+def attempt(job: bytes, item: bytes, lease: Lease | None, say: Say) -> Attempted:
     """Do one item; nothing is published unless the lease is held."""
     tally = _Tally()
     beats = _Beats(tally, say)
@@ -59,7 +59,7 @@ def attempt(job: bytes, item: bytes, lease: Lease | None, say: Say) -> Outcome:
             why,
         )
     said = answer if isinstance(answer, bytes) else pickle.dumps(answer)
-    return Outcome(said, tally.amount, tally.note)
+    return Attempted(said, tally.amount, tally.note)
 
 
 @dataclass(eq=False)

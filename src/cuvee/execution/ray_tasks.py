@@ -23,13 +23,13 @@ from types import TracebackType
 from typing import Any
 
 from cuvee.errors import ConfigError, WorkerError
-from cuvee.execution.attempt import Outcome, attempt
+from cuvee.execution.attempt import Attempted, attempt
 from cuvee.execution.cores import usable_cores
 from cuvee.execution.devices import PROCESSOR
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.leases import Leases
 from cuvee.execution.local import WORKER_ENVIRONMENT
-from cuvee.execution.remote import Course, Gone, Heard
+from cuvee.execution.remote import Gone, Heard, RemoteMap
 from cuvee.execution.sent import sendable
 from cuvee.execution.work_time import is_gpu
 from cuvee.files import Lease
@@ -119,8 +119,8 @@ class RayExecutor:
         carrier = _RayCarrier.of(job, needs, self._desk)
         leases = None if self.root is None else Leases.begin(self.root)
         name = f"{os.getpid()}.{next(self._maps)}"
-        course: Course[Any] = Course(carrier, items, on_progress, leases, name, self.patience)
-        yield from course.results()
+        under_way: RemoteMap[Any] = RemoteMap(carrier, items, on_progress, leases, name, self.patience)
+        yield from under_way.results()
 
 
 def _device_of(items: Sequence[Any]) -> str:
@@ -179,13 +179,13 @@ class _RayCarrier:
             ended, _ = ray.wait(list(tasks), num_returns=1, timeout=seconds)
         return list(ended)
 
-    def outcome(self, task: Any) -> Outcome:
+    def outcome(self, task: Any) -> Attempted:
         import ray
         from ray import exceptions
 
         lost_node = (exceptions.NodeDiedError, exceptions.ObjectLostError, exceptions.LocalRayletDiedError)
         try:
-            found: Outcome = ray.get(task)
+            found: Attempted = ray.get(task)
         except exceptions.RayTaskError as error:
             return _refused("a worker of Ray could not begin; is cuvee installed on every node?", str(error))
         except lost_node as error:
@@ -292,7 +292,7 @@ def _desk_here() -> Any:
 
 def _carry_out(
     job: bytes, item: bytes, lease: Lease | None, name: str, desk: Any, wanted: Mapping[str, str]
-) -> Outcome:
+) -> Attempted:
     """An attempt, inside a worker of Ray."""
     import ray
 
@@ -317,9 +317,9 @@ def _kill(pid: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _refused(why: str, details: str = "") -> Outcome:
+def _refused(why: str, details: str = "") -> Attempted:
     """Of an attempt that did not begin."""
-    return Outcome(pickle.dumps(("failed", None, why, details)), 0.0, "")
+    return Attempted(pickle.dumps(("failed", None, why, details)), 0.0, "")
 
 
 def software() -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from cuvee.errors import CuveeError, WorkerError
-from cuvee.execution.attempt import Outcome
+from cuvee.execution.attempt import Attempted
 from cuvee.execution.interface import OnProgress
 from cuvee.execution.leases import Leases
 from cuvee.execution.sent import called, failure_of, sendable_item, understood
@@ -64,7 +64,7 @@ class Carrier(Protocol[Task]):
         """Those that have ended; waits for the first, but no longer than this."""
         ...
 
-    def outcome(self, task: Task) -> Outcome:
+    def outcome(self, task: Task) -> Attempted:
         """Of one that has ended.
 
         Raises:
@@ -97,7 +97,7 @@ class _Attempt:
 
 
 @dataclass(eq=False)
-class Course(Generic[Task]):
+class RemoteMap(Generic[Task]):
     """One map under way."""
 
     carrier: Carrier[Task]
