@@ -12,7 +12,7 @@
     checkpoints/<key>/    models, as Hugging Face folders
     pools/<key>/          branches of one seed model, flat
     ensembles/<key>/      token probabilities of the members of a pool
-    statistics/<key>/     what methods of merging other than linear need of a branch
+    merge_statistics/<key>/  what methods of merging other than linear need of a branch
     tasks/<key>.json      requests of downstream tasks, as text and as tokens
     kernels/<key>/        what was compiled for a GPU on one kind of machine; safe to delete
     fits/<key>.json       the fitted calibrators and their errors
@@ -140,7 +140,7 @@ class StudyFolder:
 
     @property
     def statistics(self) -> Path:
-        return self.root / "statistics"
+        return self.root / "merge_statistics"
 
     @property
     def tasks(self) -> Path:
@@ -273,7 +273,7 @@ GENERATED = frozenset(
         "checkpoints",
         "pools",
         "ensembles",
-        "statistics",
+        "merge_statistics",
         "tasks",
         "kernels",
         "fits",
