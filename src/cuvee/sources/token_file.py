@@ -131,7 +131,7 @@ def divided_at(
     if not len(found):
         raise BrokenRecord(
             f"{path}: no end-of-text token (id {end_of_text}) among its {before:,} tokens, so documents "
-            "cannot be told apart; is `tokenizer.folder` the tokenizer that made them?"
+            "have no borders; is `tokenizer.folder` the tokenizer that made them?"
         )
     if found[-1] < before:
         found = np.append(found, before)
