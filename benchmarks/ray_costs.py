@@ -16,7 +16,7 @@ from cuvee.execution.ray_tasks import RayExecutor, connected
 
 WORK = FOLDER.parent / ".bench" / "ray_costs"
 SMALL_JOBS, JOBS, REPEATS = 200, 16, 3
-NODES = (1, 2, 4)
+NODES = (1, 2)
 
 
 def main() -> None:
