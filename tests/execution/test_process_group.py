@@ -16,10 +16,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX pro
 FAMILY = 'sleep 300 & echo $! > "$1.part"; mv "$1.part" "$1"; wait'
 """A shell that starts a child, says its number, and waits."""
 WAITING = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from cuvee.execution.process_group import run_group
 
+# A shell that runs tests behind its back has its programs ignore interrupts, and what they start with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run_group(["/bin/sh", "-c", sys.argv[1], "family", sys.argv[2]], Path(), dict(os.environ))
 """
 
