@@ -36,6 +36,10 @@ _ENDED = re.compile(r"rank\s*:\s*(\d+) \(local_rank: \d+\)\s*exitcode\s*:\s*(-?\
 """In torchrun's own words."""
 
 
+_FOLLOWING = frozenset({signal.SIGTERM, signal.SIGABRT})
+"""Signals by which processes end as another one did: of torchrun, and of gloo, which misses its peer."""
+
+
 @dataclass(frozen=True)
 class SharedWork:
     """A training that several processes share. All of it can be sent to them."""
@@ -152,16 +156,16 @@ def _carried_out(exchange: Exchange, processes: int, report: Callable[[float, st
 def _failure(exchange: Exchange, work: SharedWork, code: int) -> CuveeError:
     """The error that came first: a process that dies makes the others fail."""
     said = exchange.said.read_text(errors="replace")
-    ends = [(int(rank), int(code)) for rank, code in _ENDED.findall(said)]
-    for rank, end in ends:
-        if end < 0 and end != -signal.SIGTERM:  # by which torchrun ends the others
-            return _died(work, f"process {rank} {_signal(-end)}", said)
+    ended = [(int(rank), -int(code)) for rank, code in _ENDED.findall(said) if int(code) < 0]
     files = [exchange.error(rank) for rank in range(work.recipe.processes)]
     errors = sorted((one for one in files if one.is_file()), key=lambda one: one.stat().st_mtime_ns)
     found = [pickle.loads(one.read_bytes()) for one in errors]
-    for error in found:
-        if isinstance(error, CuveeError):
-            return error
+    killed = [(rank, number) for rank, number in ended if number not in _FOLLOWING]
+    known = [error for error in found if isinstance(error, CuveeError)]
+    if known and not killed:
+        return known[0]
+    for rank, number in killed or [one for one in ended if one[1] != signal.SIGTERM]:
+        return _died(work, f"process {rank} {_signal(number)}", said)
     return _died(work, f"torchrun ended with exit code {code}", found[0] if found else said)
 
 
