@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from cuvee.cli.app import app
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.execution.local import InProcess
+from cuvee.merging.adapted import AdaptedPool
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.hugging_face import open_model, read_flat
@@ -24,8 +25,11 @@ from cuvee.sources.tokenizer import train_tokenizer
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
+from cuvee.study.pooling import planned_branches, pool_of
+from cuvee.study.producers.trained import Trainings
 from cuvee.study.proxies import Proxies
 from tests.models.tiny_models import save_random
+from tests.study.given_seed import given_model, given_study
 from tests.study.tiny_study import LANGUAGES, hashes, run, texts, write_study
 
 QUICK: dict[str, Any] = {
@@ -230,3 +234,25 @@ def test_a_merge_of_a_checkpoint_that_was_given_is_of_its_architecture(tmp_path:
     assert json.loads((output / "config.json").read_text())["model_type"] == "gpt2"
     known = losses_of(folder, Mixture.of({"ka": 0.5, "lo": 0.5, "mi": 0.0, "nu": 0.0}))
     np.testing.assert_allclose(by_transformers(folder, output), known, rtol=0, atol=1e-6)
+
+
+def test_a_merge_of_adapters_is_a_whole_model(tmp_path: Path) -> None:
+    seed = given_model(tmp_path / "seed", "gpt2")
+    file = given_study(tmp_path / "study", seed, model={"adapters": {"rank": 2}})
+    (tmp_path / "study" / "study.yaml").write_text(yaml.safe_dump(file))
+    folder = StudyFolder(tmp_path / "study")
+    with opened(StudyConfig.load(folder.root), folder, executor=InProcess()) as runner:
+        runner.make(Trainings(runner.plan, "training the pool"), planned_branches(runner.plan))
+    result = merge(folder.root, "--shares", "ka=.5,lo=.5", "--output", tmp_path / "merged")
+    assert result.exit_code == 0, result.output
+    model = open_model(tmp_path / "merged")
+    flat = read_flat(tmp_path / "merged", model)
+    with opened(StudyConfig.load(folder.root), folder, executor=InProcess()) as runner:
+        pool = pool_of(runner.plan, 1)
+    adapted = pool.model if isinstance(pool, AdaptedPool) else None
+    assert adapted is not None
+    whole = {name: adapted.full(pool.branch(name)) for name in pool.roster.names}
+    torch.testing.assert_close(flat, 0.5 * (whole["ka"] + whole["lo"]), rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(flat, adapted.frozen)
+    assert not (tmp_path / "merged" / "mergekit.yml").exists(), "it averages whole models"
+    assert sum(one["weight"] for one in read_sealed(tmp_path / "merged" / "merge.json")["members"]) == 1

@@ -83,4 +83,4 @@ def _asked(root: Path, file: Path | None, shares: str) -> "tuple[Mixture, tuple[
     if shares:
         return Mixture.of(numbers(shares.split(","), "--shares")), ()
     decided = read_decided(root if file is None else file)
-    return decided.mixture, (*decided.notes, *(stale_note(decided.path) if decided.path else ()))
+    return decided.mixture, tuple(stale_note(decided.path)) if decided.path else ()

@@ -2,8 +2,8 @@
 
 Beside the model (float32, as ``save_pretrained`` writes it, with the tokenizer) lie two files: ``merge.json``
 says which members went in with which weights, and ``mergekit.yml`` is the same merge for mergekit
-(https://github.com/arcee-ai/mergekit, its method ``linear``), with paths from this folder; other methods have
-none there. Evaluating the folder gives the losses that the study has for the mixture.
+(https://github.com/arcee-ai/mergekit, its method ``linear``), with paths from this folder; other methods, and
+pools of adapters, have none there. Evaluating the folder gives the losses that the study has for the mixture.
 """
 
 import os
@@ -15,8 +15,9 @@ from pathlib import Path
 from torch import Tensor
 
 from cuvee.errors import ConfigError, MixtureError
+from cuvee.merging.adapted import AdaptedPool
 from cuvee.merging.pool import FlatPool
-from cuvee.merging.registry import LINEAR, MERGERS
+from cuvee.merging.registry import LINEAR, merger_of
 from cuvee.merging.statistics import Statistics
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
@@ -98,7 +99,7 @@ def write_merged(runner: Runner, mixture: Mixture, folder: Path) -> MergedModel:
 
     def beside(target: Path) -> None:
         write_sealed(target / LINEAGE, lineage)
-        if method == LINEAR:
+        if method == LINEAR and not isinstance(pool, AdaptedPool):  # it averages whole models
             _write_mergekit(target / MERGEKIT, folder, _folders(plan, pool), weights)
 
     with suppress(FileNotFoundError):
@@ -121,7 +122,7 @@ def _merged(runner: Runner, pool: FlatPool, weights: FloatArray) -> Tensor:
         pass
     if paths := statistics_paths(plan, pool.roster):
         pool = pool.measured(Statistics.open(pool.roster, paths))
-    return MERGERS[plan.config.merging.method].merge(pool, weights)
+    return merger_of(plan.config.merging.method, pool).merge(pool, weights)
 
 
 def _lineage(plan: Plan, pool: FlatPool, mixture: Mixture, weights: FloatArray) -> Json:
@@ -131,7 +132,7 @@ def _lineage(plan: Plan, pool: FlatPool, mixture: Mixture, weights: FloatArray) 
         "study": plan.config.name,
         "config": plan.config.digest,
         "method": plan.config.merging.method,
-        "paper": MERGERS[plan.config.merging.method].paper,
+        "paper": merger_of(plan.config.merging.method, pool).paper,
         "mixture": mixture.as_dict(),
         "seed": pool.roster.seed,
         "pool": pool.roster.key,
