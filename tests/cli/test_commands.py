@@ -196,6 +196,16 @@ def test_status_of_a_study_that_can_go_on(study: Path, monkeypatch: pytest.Monke
     assert rows[-1].startswith("ladder: 0 of 1 runs made")
 
 
+def test_status_says_that_a_command_is_at_work(study: Path) -> None:
+    folder = StudyFolder(study.parent)
+    assert not folder.at_work and not (study.parent / ".lock").exists(), "to ask writes nothing"
+    with folder.locked():
+        assert folder.at_work
+        said = cuvee("status", study).stdout.splitlines()[-1]
+    assert said == "a command works on it now; another one would have to wait"
+    assert not folder.at_work
+
+
 def test_status_before_and_after(flow: FakeFlow, study: Path) -> None:
     assert cuvee("status", study).stdout.splitlines()[-1] == "not begun; `cuvee run` begins it"
     study.write_text(

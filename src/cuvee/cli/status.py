@@ -36,7 +36,9 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         ],
     )
     print(f"spent: {flops(found.flops)} FLOPs{_time(found)}")
-    if found.finished:
+    if folder.at_work:
+        print("a command works on it now; another one would have to wait")
+    elif found.finished:
         print(f"finished; report: {folder.report}")
     elif found.resumable:
         print("`cuvee run` goes on from here")

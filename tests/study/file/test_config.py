@@ -761,6 +761,11 @@ def test_a_template_names_the_choices_of_a_setting() -> None:
     assert "One of: 1." not in text
 
 
+def test_an_optimizer_that_needs_whole_matrices_is_not_shared() -> None:
+    with pytest.raises(ConfigError, match=r"seed_training\.processes: muon needs whole matrices"):
+        parsed(seed_training={"processes": 2, "optimizer": "muon"})
+
+
 # Adapters
 
 

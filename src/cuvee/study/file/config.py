@@ -221,6 +221,13 @@ class StudyConfig(Settings):
                     f"{name}.optimizer: the moments of {self.seed_training.optimizer}, by which the seed is "
                     f"trained, are not those of {training.optimizer}; say `optimizer_state: fresh` there"
                 )
+        for section in _TRAININGS:
+            one = getattr(self, section)
+            if one.processes > 1 and one.optimizer != "adamw":
+                yield (
+                    f"{section}.processes: {one.optimizer} needs whole matrices and is not shared by "
+                    "processes; say `processes: 1` or `optimizer: adamw`"
+                )
         if self.model.adapters is not None and self.merging.key:
             yield f"merging.method: {self.merging.method} does not merge adapters; leave it out"
         if self.order.mixtures > self.references.count:

@@ -220,6 +220,20 @@ class StudyFolder:
             fcntl.flock(handle, fcntl.LOCK_SH)
             yield
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a command holds the study now; nothing is written to find out."""
+        import fcntl
+
+        try:
+            with (self.root / ".lock").open() as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # there was none yet
+        return False
+
     @contextmanager
     def unobserved(self) -> Iterator[bool]:
         """Keep observers out for a moment; False where there is one already."""
