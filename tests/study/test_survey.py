@@ -13,6 +13,7 @@ import torch
 from cuvee.decisions.check import STAGE
 from cuvee.flows.search.journal import Asked, Journal
 from cuvee.mixture.mixture import Mixture
+from cuvee.models.llama import LAYER_BY_LAYER
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
 from cuvee.search.space import Experiment
@@ -243,5 +244,13 @@ def test_what_has_not_run_on_a_gpu_is_said_of_a_study_that_computes_there(tmp_pa
     (said,) = surveyed(folder).untried
     assert said.startswith("untried on a GPU: ")
     assert surveyed(folder).as_json()["untried"] == [said]
+    numerics = {"dtype": "bfloat16", "compiled": True, "device": "cuda", "kernels": 3, "stacked": 4}
+    folder.numerics.write_text(json.dumps(numerics))
+    assert ['"kernels": 3' in one or "stacks" in one for one in surveyed(folder).untried] == [
+        False,
+        True,
+        True,
+    ]
+    assert numerics["kernels"] == LAYER_BY_LAYER
     folder.numerics.write_text("[1")
     assert surveyed(folder).untried == (), "that it is damaged is for others to say"

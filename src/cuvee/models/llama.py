@@ -32,6 +32,8 @@ KERNELS = 3
 memory; from 3: a layer is compiled and not all of them at once. On a CPU, where it is compiled, from 3: the
 passes of ``fused.py``."""
 _FUSED_FROM = 3
+KERNELS_RUN_ON_GPU = 2
+"""What studies that begin on a GPU have: the last version that was run on one."""
 LAYER_BY_LAYER = 3
 """The first of these that compiles a layer on a GPU. That takes a third to a sixth of the time, and leaves
 the gradient of the embedding to torch, whose sums have a fixed order. Steps on a CPU are 2 to 10 % longer (1M

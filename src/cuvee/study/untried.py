@@ -7,13 +7,17 @@ from cuvee.execution.work_time import is_gpu
 from cuvee.study.file.folder import StudyFolder
 
 STACKED = (
-    'models trained in stacks (numerics.json, "stacked") were trained on a GPU, but their losses were not '
-    "compared with those of single trainings there; on a CPU they are the same up to rounding"
+    'models trained in stacks (numerics.json, "stacked") were trained on a GPU, but not yet with steps that are '
+    "queued, nor compared with single trainings there; on a CPU they are the same up to rounding"
 )
-SUMS = (
-    "untried on a GPU: gradients of embeddings in a fixed order, ensembles as a product there; on a CPU they "
-    "give the same numbers as without"
+SUMS = "untried on a GPU: ensembles as a product there; on a CPU it gives the same numbers as without"
+LAYERS = (
+    'untried on a GPU: compiling a layer and not all of them at once (numerics.json, "kernels": 3); on a CPU '
+    "it gives the same numbers up to rounding"
 )
+
+_LAYER_BY_LAYER = 3
+"""As ``models/llama.py`` has it, which loads torch."""
 
 
 def untried(folder: StudyFolder) -> tuple[str, ...]:
@@ -21,8 +25,10 @@ def untried(folder: StudyFolder) -> tuple[str, ...]:
     said = _numerics(folder)
     if not is_gpu(str(said.get("device", "cpu"))):
         return ()
-    stacked = said.get("stacked", 0)
-    return (SUMS, STACKED) if isinstance(stacked, int) and stacked > 0 else (SUMS,)
+    stacked, kernels = said.get("stacked", 0), said.get("kernels", 0)
+    by_layer = isinstance(kernels, int) and kernels >= _LAYER_BY_LAYER
+    chosen = (LAYERS, by_layer), (STACKED, isinstance(stacked, int) and stacked > 0)
+    return (SUMS, *(sentence for sentence, on in chosen if on))
 
 
 def _numerics(folder: StudyFolder) -> dict[str, Any]:

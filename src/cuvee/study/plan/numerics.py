@@ -17,7 +17,7 @@ import torch
 from cuvee.errors import CardFull, ConfigError
 from cuvee.execution.work_time import is_gpu
 from cuvee.files import write_json
-from cuvee.models.llama import KERNELS
+from cuvee.models.llama import KERNELS, KERNELS_RUN_ON_GPU
 from cuvee.study.file.folder import StudyFolder
 
 COMPILE_FROM_FLOPS = 5e12
@@ -69,7 +69,7 @@ class Numerics:
             dtype="bfloat16" if device == "cuda" or _multiplies_bfloat16() else "float32",
             compiled=compiled,
             device=device,
-            kernels=KERNELS if compiled or is_gpu(device) else 0,
+            kernels=KERNELS_RUN_ON_GPU if is_gpu(device) else KERNELS if compiled else 0,
         )
         write_json(folder.numerics, vars(choice))
         return choice
