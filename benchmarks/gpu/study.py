@@ -87,7 +87,7 @@ def settings(sizes: Sizes, corpus: Path) -> Json:
 
 
 @dataclass(frozen=True)
-class Told:
+class Carried:
     """What one command took."""
 
     seconds: float
@@ -98,7 +98,7 @@ class Told:
     """The end of what it wrote."""
 
 
-def command(folder: Path, kill: bool = False) -> Told:
+def command(folder: Path, kill: bool = False) -> Carried:
     """``cuvee run`` on a study, killed after a second of training its mixtures if asked."""
     began, lines = time.monotonic(), []
     stages: list[tuple[str, float]] = []
@@ -115,7 +115,7 @@ def command(folder: Path, kill: bool = False) -> Told:
                 stages.append((stage[1], now))
                 if kill and stage[1] == KILLED_IN:
                     threading.Timer(KILLED_AFTER_SECONDS, process.kill).start()
-    return Told(time.monotonic() - began, process.returncode, tuple(stages), "\n".join(lines[-12:]))
+    return Carried(time.monotonic() - began, process.returncode, tuple(stages), "\n".join(lines[-12:]))
 
 
 def prepared(root: Path, sizes: Sizes, corpus: Path, numerics: Json | None, kernels: Path | None) -> Path:
@@ -145,16 +145,16 @@ def measured(part: str, work: Path, sizes: Sizes, corpus: Path, numerics: Json |
     device, busy = torch.device("cuda" if torch.cuda.is_available() else "cpu"), Busy()
     killed = command(root, kill=True) if part == KILLED else None
     with busy.watching(device):
-        told = command(root)
-    if told.status:
-        raise RuntimeError(f"{part}: cuvee run ended with {told.status}\n{told.last}")
+        ended = command(root)
+    if ended.status:
+        raise RuntimeError(f"{part}: cuvee run ended with {ended.status}\n{ended.last}")
     found, before = losses(root), losses(cold)
     return {
         "machine": machine(),
         "numerics": json.loads((root / "numerics.json").read_text(encoding="utf-8")),
-        "seconds": told.seconds,
+        "seconds": ended.seconds,
         "killed_after": None if killed is None else killed.seconds,
-        "stages": told.stages,
+        "stages": ended.stages,
         "busy": busy.share,
         "runs": len(found),
         "same": sum(before.get(key) == values for key, values in found.items()),

@@ -182,9 +182,9 @@ class _Work:
         ended: list[Ended] = []
         while len(self.under_way) > (0 if everything else 1):
             ended += self._settled(self.under_way.pop(0))
-        for index, (number, place) in list(self.places.items()) if everything else ():
+        for number, place in list(self.places.values()) if everything else ():
             if place.at_event and self._ended(place):
-                ended.append(self._leaves(index, number, place, place.state))
+                ended.append(self._leaves(number, place, place.state))
         if saves:
             self._save()
         return ended
@@ -208,7 +208,7 @@ class _Work:
         there = [(number, place) for number, place in block.places if self._has(place)]
         for number, place in there:
             if failure := _written_down(place, found, block.steps):
-                ended.append(self._leaves(place.index, number, place, failure))
+                ended.append(self._leaves(number, place, failure))
         tokens = block.steps * len(there) * self.stack.recipe.batch_tokens
         seen = found.losses[-1, [place.index for _, place in there]]
         self.report(float(tokens), f"loss {seen.mean():.3f}" if there else "")
@@ -218,8 +218,8 @@ class _Work:
         """Whether a run is still at its place."""
         return place.index in self.places and self.places[place.index][1] is place
 
-    def _leaves(self, index: int, number: int, place: _Place, result: TrainingState | NonFiniteLoss) -> Ended:
-        del self.places[index]
+    def _leaves(self, number: int, place: _Place, result: TrainingState | NonFiniteLoss) -> Ended:
+        del self.places[place.index]
         return Ended(number, result, place.trained * self.stack.recipe.batch_tokens)
 
     def _ended(self, place: _Place) -> bool:

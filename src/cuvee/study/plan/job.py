@@ -198,7 +198,7 @@ class StackTask:
 def train_stack(stack: StackTask, report: Report) -> dict[str, float | NonFiniteLoss]:
     """Job: by key of each run its work time, or why it diverged."""
     runs = [task.run for task in stack.tasks]
-    evaluations = [_along(task) if task.measured_along else (None, 0) for task in stack.tasks]
+    evaluations = [_along(task) for task in stack.tasks]
     return {
         runs[number].key: one if isinstance(one, NonFiniteLoss) else one.seconds
         for number, one in execute_together(runs, report, evaluations)

@@ -14,7 +14,7 @@ from cuvee.execution.work_time import WorkTime
 from cuvee.merging.registry import merger_of
 from cuvee.study.plan.job import Bench
 from cuvee.study.plan.resident import resident_pool, resident_probabilities
-from cuvee.training.run import STACKS, ModelSpec
+from cuvee.training.run import ModelSpec
 from cuvee.types import Float32Array, FloatArray
 
 _MERGES_A_TASK = 8
@@ -74,7 +74,6 @@ class MergesScored:
 def score_block(task: MergeTask, report: Report) -> MergesScored:
     """Job: reports merges scored."""
     work = WorkTime.begin(task.device)
-    STACKS.drop()
     evaluator = task.bench.part() if task.partly else task.bench.evaluator()
     pool = resident_pool(task.pool, task.device, task.members, task.statistics)
     merger = merger_of(task.method, pool)
@@ -105,7 +104,6 @@ class MemberTask:
 
 def score_member(task: MemberTask, report: Report) -> Float32Array:
     """Job: log-probabilities of all scored tokens [tokens]; reports one member."""
-    STACKS.drop()
     pool = resident_pool(task.pool, task.device, task.bench.model)
     log_probs = task.bench.evaluator().token_log_probs(pool.branch(pool.roster.names[task.row]))
     report(1, "")

@@ -18,7 +18,7 @@ from cuvee.execution.resident import Resident
 from cuvee.merging.adapted import with_model
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.statistics import Statistics
-from cuvee.training.run import ModelSpec
+from cuvee.training.run import STACKS, ModelSpec
 
 EVALUATOR, EVALUATOR_PART = "evaluator", "part of an evaluator"
 POOL, PROBABILITIES = "pool", "probabilities"
@@ -28,7 +28,8 @@ KEPT = Resident({EVALUATOR: 4, EVALUATOR_PART: 2, POOL: 1, PROBABILITIES: 1})
 
 
 def resident_pool(path: Path, device: str, members: ModelSpec, statistics: tuple[Path, ...] = ()) -> FlatPool:
-    """The pool in a folder, on a device; on the processor as it is mapped from disk.
+    """The pool in a folder, on a device; on the processor as it is mapped from disk. It takes the memory of
+    the stacks that were trained in.
 
     Args:
         path: of the pool.
@@ -39,6 +40,7 @@ def resident_pool(path: Path, device: str, members: ModelSpec, statistics: tuple
     Raises:
         CheckpointError: it is damaged.
     """
+    STACKS.drop()
     pool = with_model(FlatPool.open(path), members.build())
     if statistics:
         pool = pool.measured(Statistics.open(pool.roster, statistics))
