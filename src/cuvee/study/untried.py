@@ -7,8 +7,8 @@ from cuvee.execution.work_time import is_gpu
 from cuvee.study.file.folder import StudyFolder
 
 STACKED = (
-    'models trained in stacks (numerics.json, "stacked") were trained on a GPU, but not yet with steps that are '
-    "queued, nor compared with single trainings there; on a CPU they are the same up to rounding"
+    'models trained in stacks (numerics.json, "stacked") were trained on a GPU, but not yet with '
+    "queued steps, nor compared with single trainings there; on a CPU they are the same up to rounding"
 )
 SUMS = "untried on a GPU: ensembles as a product there; on a CPU it gives the same numbers as without"
 LAYERS = (
