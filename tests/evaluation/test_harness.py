@@ -1,6 +1,7 @@
 """Merges in memory through tasks of lm-evaluation-harness, and saved merges through the harness itself."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,16 @@ def theirs(root: Path, task: str, merge: int) -> tuple[dict[str, Any], list[Any]
 
 @pytest.mark.parametrize("task", [CHOICE, ANSWER, ROLLING])
 @pytest.mark.parametrize("merge", [0, 1])
-def test_a_merge_in_memory_has_the_metrics_of_the_saved_merge(folder: Path, task: str, merge: int) -> None:
+def test_a_merge_in_memory_has_the_metrics_of_the_saved_merge(
+    folder: Path, task: str, merge: int, record_property: Callable[[str, object], None]
+) -> None:
     scores = ours(folder, task)
     results, samples = theirs(folder, task, merge)
     answers = [one[0] for sample in samples for one in sample["resps"]]
     log_probs = np.array([one if task == ROLLING else one[0] for one in answers], dtype=float)
     np.testing.assert_allclose(-scores.nats[merge], log_probs, rtol=1e-6)
+    difference = float(np.abs(-scores.nats[merge] / log_probs - 1).max())
+    record_property("measured", f"{task}: log-probabilities differ by {difference:.1g} of their size at most")
     named = [name for name in scores.metrics if f"{name},none" in results]
     assert (
         set(named)

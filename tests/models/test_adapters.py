@@ -1,6 +1,7 @@
 """Adapters: a model as a function of the vector of their factors, and folders that peft opens."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -171,7 +172,7 @@ def test_damage_is_found(tmp_path: Path) -> None:
     ("kind", "modules"), [*((kind, ()) for kind in KINDS), ("gpt2", ("attn.c_proj", "c_fc"))]
 )
 def test_peft_opens_the_folder_and_answers_the_same(
-    tmp_path: Path, kind: str, modules: tuple[str, ...]
+    tmp_path: Path, kind: str, modules: tuple[str, ...], record_property: Callable[[str, object], None]
 ) -> None:
     peft = pytest.importorskip("peft", reason="needs the extra adapters (peft)")
     from transformers import AutoModelForCausalLM
@@ -186,7 +187,9 @@ def test_peft_opens_the_folder_and_answers_the_same(
         logits = theirs(input_ids=inputs, use_cache=False).logits
     last = torch.full((2,), 11)
     expected = logits[:, 11].log_softmax(-1)
-    torch.testing.assert_close(model.next_log_probs(flat, inputs, last), expected, rtol=1e-4, atol=1e-4)
+    ours_said = model.next_log_probs(flat, inputs, last)
+    torch.testing.assert_close(ours_said, expected, rtol=1e-4, atol=1e-4)
+    record_property("measured", f"{kind}: differ by {float((ours_said - expected).abs().max()):.1g} at most")
     # And back: what peft saves is what was read.
     theirs.save_pretrained(tmp_path / "theirs")
     assert torch.equal(model.read_flat(tmp_path / "theirs"), flat)

@@ -48,7 +48,9 @@ def prepared(spec: SourceSpec, recorder: Recorder | None = None) -> Corpus:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_tokens_lead_to_the_shards_of_their_text(tmp_path: Path, tokenizer: Tokenizer, name: str) -> None:
+def test_tokens_lead_to_the_shards_of_their_text(
+    tmp_path: Path, tokenizer: Tokenizer, name: str, record_property: Callable[[str, object], None]
+) -> None:
     folder = WRITERS[name](tmp_path / "tokens", ids(tokenizer), tokenizer.end_of_text)
     text = prepared(source(write_lines(tmp_path / "text" / "a.jsonl", texts()), None))
     recorder = Recorder()
@@ -67,6 +69,7 @@ def test_tokens_lead_to_the_shards_of_their_text(tmp_path: Path, tokenizer: Toke
         np.testing.assert_array_equal(np.asarray(same.tokens[:]), shard.tokens)
         np.testing.assert_array_equal(same.document_offsets, shard.document_offsets)
         np.testing.assert_array_equal(same.document_bytes, shard.document_bytes)
+    record_property("measured", f"{name}: {len(one)} of {len(one)} shards have the same hash")
     assert recorder.messages[-1].startswith("s: tokens (") or any(
         said.startswith("s: tokens (") and "93 documents" in said for said in recorder.messages
     )
