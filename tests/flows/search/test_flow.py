@@ -17,6 +17,8 @@ from cuvee.decisions.interval import Interval
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.search.verdict import verdict_of
 from cuvee.errors import ConfigError, InfeasibleRegion, SchemaError, StoreError, TrainingError
+from cuvee.evaluation.race import completed, part_windows
+from cuvee.evaluation.scoring import score_merges
 from cuvee.execution.interface import Item, Job, OnProgress, Result
 from cuvee.execution.local import InProcess
 from cuvee.exporters.decided import read_decided
@@ -24,9 +26,13 @@ from cuvee.flows import search
 from cuvee.flows.check.flow import check_answer
 from cuvee.flows.check.flow import outlook as look_at_check
 from cuvee.flows.search.journal import Asked, Journal
+from cuvee.flows.search.measuring import Measuring
 from cuvee.flows.search.menu import Menu
+from cuvee.merging.registry import merger_of
+from cuvee.merging.statistics import Statistics
 from cuvee.report.html import render_search_html
 from cuvee.report.search_view import SearchView
+from cuvee.runs.metric_names import NATS
 from cuvee.runs.observations import Observations
 from cuvee.runs.roles import SEARCH as ROLE
 from cuvee.runs.run import Run
@@ -37,6 +43,10 @@ from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.plan.job import Failed, Measured, TrainTask
+from cuvee.study.pooling import ensemble_of, pool_of
+from cuvee.study.producers.member_statistics import statistics_paths
+from cuvee.study.runner import Runner
+from cuvee.types import FloatArray
 from tests.flows.search.search_cases import searched
 from tests.study.tiny_study import LANGUAGES, Listener, hashes, killed, write_study
 
@@ -97,6 +107,36 @@ def unpooled(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     listener = Listener()
     decision = run(folder, listener)
     return Finished(folder, decision, listener, observations(folder), journals(folder))
+
+
+def test_merges_are_made_by_the_method_of_the_study(finished: Finished, tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path / "study")
+    shutil.copytree(finished.folder.root, folder.root)
+    before = {one.key for one in store_of(folder)}
+    config = StudyConfig.load(folder.root)
+    linear, even = menu_of(folder).space.fidelities[0], 4 * [0.25]
+    merging = config.merging.model_copy(update={"method": "regmean"})
+    with opened(config.model_copy(update={"merging": merging}), folder, Listener(), InProcess()) as runner:
+        measuring = Measuring(Menu.of(runner))
+        measuring.prepare()
+        assert np.isfinite(measuring.measure([Experiment(tuple(even), 0)])).all()
+        assert measuring.space.fidelities[0].flops > linear.flops
+        expected = _regmean(runner, np.array(even))
+    [made] = [one for one in store_of(folder, ROLE) if one.kind == "merged" and one.key not in before]
+    assert made.details["merging"] == "regmean"
+    found = [made.metrics[NATS + name] for name in config.evaluation_names]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def _regmean(runner: Runner, shares: FloatArray) -> FloatArray:
+    """Losses [E] of the merge of branches, on a part, without what a study adds to them."""
+    bench, pool = runner.plan.bench, pool_of(runner.plan, 1)
+    pool = pool.measured(Statistics.open(pool.roster, statistics_paths(runner.plan, pool.roster)))
+    weights = (shares @ pool.roster.spread(runner.plan.config.pool_sources))[None]
+    merged = score_merges(bench.part(), pool, merger_of("regmean", pool), weights)
+    ensemble = ensemble_of(runner.plan, pool, runner.executor, runner.progress)
+    on_part = ensemble.select(bench.evaluator(), part_windows(bench.evaluator()))
+    return completed(merged, on_part.score(weights), ensemble.score(weights)).nats_per_token[0]
 
 
 # What can be asked for
