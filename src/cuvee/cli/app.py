@@ -41,7 +41,6 @@ from cuvee.cli import (
 from cuvee.cli.streams import spelling
 from cuvee.errors import CuveeError, DiskFull
 from cuvee.faults import faults_in_words
-from cuvee.files import out_of_room
 from cuvee.invisible import all_spelt_out
 from cuvee.version import VERSION
 
@@ -76,6 +75,8 @@ class Commands(TyperGroup):
             print(f"error: {all_spelt_out(str(error))}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from error
         except OSError as error:
+            from cuvee.files import out_of_room
+
             if not out_of_room(error) or os.environ.get("CUVEE_DEBUG") == "1":
                 raise
             print(f"error: there is no room on the disk: {error}; free some and run again", file=sys.stderr)
