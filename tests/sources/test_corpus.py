@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cuvee.errors import BrokenRecord, ConfigError, EmptySource, MissingSource, SourceError
-from cuvee.sources.corpus import Corpus, prepare
+from cuvee.sources.corpus import Corpus
+from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.split import EVAL, SplitOptions
 from tests.sources.helpers import Recorder, write_bytes, write_lines

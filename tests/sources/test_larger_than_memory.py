@@ -28,7 +28,7 @@ from cuvee.execution.local import InProcess
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.config import ModelConfig
 from cuvee.models.llama import Llama
-from cuvee.sources.corpus import prepare
+from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.split import SplitOptions
 from cuvee.sources.stream import MixedStream

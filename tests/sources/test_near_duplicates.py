@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from cuvee.errors import ConfigError
-from cuvee.sources.corpus import Corpus, prepare
+from cuvee.sources.corpus import Corpus
 from cuvee.sources.document import Document
 from cuvee.sources.minhash import MinHashIndex, Resemblance
 from cuvee.sources.near_duplicates import NearDuplicates, NearFound, NearOptions, Readable
+from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.split import SplitOptions
 from tests.sources.helpers import Recorder, write_lines

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cuvee.errors import BrokenRecord, MissingSource
-from cuvee.sources.corpus import prepare
+from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import SourceSpec, passed_over, read_source
 from cuvee.sources.split import SplitOptions
 from tests.sources.helpers import Recorder, write_bytes, write_lines

@@ -10,7 +10,8 @@ import pytest
 
 from cuvee.errors import BrokenRecord, ConfigError, SourceError
 from cuvee.mixture.mixture import Mixture
-from cuvee.sources.corpus import Corpus, prepare
+from cuvee.sources.corpus import Corpus
+from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import SourceSpec, passed_over, read_source
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.split import SplitOptions

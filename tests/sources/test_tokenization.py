@@ -9,8 +9,9 @@ import pytest
 from cuvee.errors import SourceError
 from cuvee.execution.local import LocalProcesses
 from cuvee.mixture.mixture import Mixture
-from cuvee.sources.corpus import Corpus, prepare
+from cuvee.sources.corpus import Corpus
 from cuvee.sources.evaluation_set import EvaluationSet
+from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.split import SplitOptions
 from cuvee.sources.stream import MixedStream

@@ -2,17 +2,18 @@
 
 Sources may be tokens already (``token_source``); then shards refer to them (``mapped_shard``).
 
-The way of a document: ``readers`` -> ``corpus`` (cleaned and divided) -> ``tokenization`` (shards
-on disk) -> ``stream`` (training batches) or ``evaluation_set`` (fixed windows).
+The way of a document: ``readers`` -> ``preparation`` (cleaned, and divided into a ``corpus``) ->
+``tokenization`` (shards on disk) -> ``stream`` (training batches) or ``evaluation_set`` (fixed windows).
 """
 
 from cuvee.sources.contamination import Contamination
-from cuvee.sources.corpus import Corpus, prepare
+from cuvee.sources.corpus import Corpus
 from cuvee.sources.corpus_report import CorpusReport, PartInfo, SourceReport
 from cuvee.sources.document import Document
 from cuvee.sources.evaluation_set import EvaluationSet
 from cuvee.sources.file_types import COMPRESSIONS
 from cuvee.sources.harness import read_task
+from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import READERS, ReadOptions, SourceSpec, read_source
 from cuvee.sources.request_windows import Cut, request_windows
 from cuvee.sources.shards import TokenShard, write_shard

@@ -12,9 +12,10 @@ from cuvee.execution.interface import Executor
 from cuvee.hashing import digest
 from cuvee.progress import Progress
 from cuvee.sources.contamination import overlap_sentence
-from cuvee.sources.corpus import Corpus, prepare
+from cuvee.sources.corpus import Corpus
 from cuvee.sources.evaluation_set import HALVES, EvaluationSet, Half
 from cuvee.sources.near_duplicates import NearOptions
+from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import SourceSpec
 from cuvee.sources.shards import TokenShard
 from cuvee.sources.split import EVAL, SEED, SplitOptions, unit_part
