@@ -250,20 +250,8 @@ class HuggingFaceModel:
 
     @cached_property
     def mask_token(self) -> int:
-        """Id of the token that hides another.
-
-        Raises:
-            CheckpointError: the tokenizer in the folder has none.
-        """
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
-        if tokenizer.mask_token_id is None:
-            raise CheckpointError(
-                f"{self.folder}: a masked language model, but its tokenizer names no mask_token; name it in "
-                "tokenizer_config.json"
-            )
-        return int(tokenizer.mask_token_id)
+        """See ``mask_token``."""
+        return mask_token(self.folder)
 
     def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
         """The last states [B, T, C] that the architecture reports."""
@@ -363,6 +351,32 @@ def _check_complete(folder: Path, missing: list[str]) -> None:
             f"{folder}: {len(missing)} of its parameters are in no file, such as {missing[0]}; copy or "
             "download the whole model again, or save it with the architecture that it is used as"
         )
+
+
+def mask_token(folder: Path) -> int:
+    """Id of the token that hides another, by the tokenizer of a masked model.
+
+    Raises:
+        CheckpointError: it has none.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if tokenizer.mask_token_id is None:
+        raise CheckpointError(
+            f"{folder}: a masked language model, but its tokenizer names no mask_token; name it in "
+            "tokenizer_config.json"
+        )
+    return int(tokenizer.mask_token_id)
+
+
+def describes_masked(folder: Path) -> bool:
+    """Whether a folder describes a masked language model; of one that cannot be read whoever opens it says
+    more."""
+    try:
+        return is_masked(_read_description(folder))
+    except CheckpointError:
+        return False
 
 
 def is_masked(description: dict[str, Any]) -> bool:

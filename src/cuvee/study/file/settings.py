@@ -255,8 +255,8 @@ class AdapterSettings(Settings):
 class ModelSettings(Settings):
     """The seed model: a new one of a given size, or an existing checkpoint."""
 
-    parameters: Annotated[int, Field(ge=1000)] | None = None
-    """Number of parameters of a new Llama-style seed model, including embeddings."""
+    parameters: Annotated[int, Field(ge=100_000, le=2_000_000_000)] | None = None
+    """Number of parameters of a new Llama-style seed model, including embeddings: 100,000 to 2 billion."""
     context_length: Annotated[int, Field(ge=8)]
     """Context length in tokens."""
     folder: Folder | None = None
@@ -537,7 +537,7 @@ class SearchSettings(Settings):
     """Search method that chooses the next experiment."""
     document_values: str | None = None
     """Method of valuation by whose values documents are chosen inside each source that is not read whole.
-    Default: `forward_inf` with `method: duet`, else any documents are read."""
+    Default: with `method: duet` what `cuvee value` takes by default, else any documents are read."""
     target_tokens: Count | None = None
     """Training tokens at the target fidelity. Default: chosen so that the budget covers `target_runs` such
     runs."""
