@@ -83,8 +83,9 @@ def _check(runner: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]
 
 def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]) -> OutlookRow:
     """A row of trainings that cost what one of them does, by what is left of each that is not done."""
-    work = run.flops * math.fsum(left)
-    together = max(work / watch.lanes, run.flops * max(left, default=0.0))
+    each = run.flops + watch.measuring(run)
+    work = each * math.fsum(left)
+    together = max(work / watch.lanes, each * max(left, default=0.0))
     rate = watch.flops_a_second(run) if left else math.inf
     return OutlookRow(
         TITLE,
@@ -92,7 +93,7 @@ def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]
         run.recipe.tokens,
         count,
         len(left),
-        run.flops * count,
+        each * count,
         work,
         watch.step_seconds(run) if left else math.nan,
         together / rate / HOUR,

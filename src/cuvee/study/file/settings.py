@@ -223,6 +223,10 @@ class SplitSettings(Settings):
         return self
 
 
+TO_FILL_IN = "FILL-IN-THE-FOLDER-OF-THE-TOKENIZER"
+"""What `cuvee init` writes where a folder must be named that it did not find."""
+
+
 class TokenizerSettings(Settings):
     """The tokenizer: trained on the sources, or an existing one. Default: the tokenizer of `model.folder`."""
 
@@ -230,6 +234,11 @@ class TokenizerSettings(Settings):
     """Vocabulary size of a byte-level BPE tokenizer trained on the sources."""
     folder: Folder | None = None
     """Folder of an existing Hugging Face tokenizer, instead of `vocabulary`."""
+
+    @property
+    def to_fill_in(self) -> bool:
+        """Whether the folder is still what `cuvee init` left there."""
+        return self.folder is not None and self.folder.name == TO_FILL_IN and not self.folder.exists()
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "TokenizerSettings":

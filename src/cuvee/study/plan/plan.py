@@ -74,7 +74,7 @@ class Plan:
             )
         plain = ModelSpec(architecture, config.model.folder)
         numerics = Numerics.of(folder, _training_flops(config, plain))
-        model = replace(plain, **vars(numerics))
+        model = numerics.spec(plain, config.model.context_length)
         if config.model.folder is not None:
             _check_fit(config, model.build(), vocabulary)
         bench = _bench(config, material, model)
