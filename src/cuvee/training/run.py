@@ -129,7 +129,8 @@ class ModelSpec:
 def _build(spec: ModelSpec) -> CausalModel:
     if spec.adapted is not None:
         base, seed = spec.base.build(), spec.adapted.seed
-        return AdaptedModel(base, spec.adapted.adapters, seed.key, partial(_parameters, seed, base))
+        frozen = partial(_parameters, seed, base)
+        return AdaptedModel(base, spec.adapted.adapters, seed.key, frozen, seed.folder)
     dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
     if spec.config is not None:
         return Llama(spec.config, dtype, spec.compiled, spec.device, spec.kernels, spec.window)

@@ -351,14 +351,14 @@ def test_few_documents_are_said_before_what_was_gained(finished: Finished) -> No
 
 
 @pytest.mark.parametrize(
-    ("rate", "references", "said"),
+    ("rate", "references", "said", "key"),
     [
-        (1.0, 4, "The trained mixtures know nothing"),
-        (0.3, 0, "The branches all ended worse than the seed model"),
+        (1.0, 4, "The trained mixtures know nothing", "`reference_training.learning_rate` (1)"),
+        (0.3, 0, "The branches all ended worse than the seed model", "`branch_training.learning_rate` (0.3)"),
     ],
 )
 def test_trainings_that_unlearn_are_named_first(
-    tmp_path: Path, rate: float, references: int, said: str
+    tmp_path: Path, rate: float, references: int, said: str, key: str
 ) -> None:
     """At such rates all mixtures end alike, and any answer looks as good as another."""
     changes = {
@@ -367,7 +367,7 @@ def test_trainings_that_unlearn_are_named_first(
         "references": {"count": references, "replicates": 0},
     }
     decision = run(write_study(tmp_path, **QUICK | changes))
-    assert decision.headline[1].startswith(said)
+    assert decision.headline[1].startswith(said) and key in decision.headline[1]
     assert decision.verdict.standing != "confirmed"
 
 

@@ -112,6 +112,8 @@ def test_a_study_of_adapters_comes_to_its_decision(tmp_path: Path) -> None:
     branch = Checkpoint.load(study.checkpoint(by_role["branch"].details["run"]))
     reference = Checkpoint.load(study.checkpoint(by_role["reference"].details["run"]))
     assert (branch.folder / "adapter_model.safetensors").is_file()
+    settings = json.loads((branch.folder / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == str(seed)
     assert (branch.folder / "tokenizer.json").is_file()
     assert not list(branch.folder.glob("model*"))
     assert reference.ancestor == given.content_hash, "references are trained whole"
