@@ -9,10 +9,11 @@ time, summed over all that work side by side, at the price of an hour that the s
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cuvee.execution.tariff import CORES, HOUR, Tariff
 from cuvee.quantities import flops
+from cuvee.study.paces import Paces, pace_key
 from cuvee.study.plan.agenda import saved_step
 from cuvee.study.plan.job import PaceTask, pace
 from cuvee.study.plan.numerics import stacks_that_fit
@@ -113,10 +114,9 @@ class Stage:
 
 @dataclass(eq=False)
 class Stopwatch:
-    """Times a few steps of every size of model, once each."""
+    """Times a few steps of every size of model, once a study and machine."""
 
     runner: Runner
-    _seconds: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:
@@ -131,19 +131,20 @@ class Stopwatch:
 
     def step_seconds(self, run: TrainingRun) -> float:
         """Wall seconds a step of a training like this, while all workers do the same."""
-        recipe = run.recipe
-        key = (
-            run.model, recipe.batch_sequences, recipe.context_length, recipe.accumulation, recipe.optimizer,
-            recipe.stacked, recipe.processes,
-        )  # fmt: skip
-        if key not in self._seconds:
-            self.runner.progress.stage("timing a few steps", 1, "sizes of model")
-            tasks = [PaceTask(run.model, recipe)] * self.lanes
-            with stacks_that_fit(self.runner.plan.folder) if recipe.stacked else nullcontext():
-                found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
-            self.runner.progress.advance(1)
-            self._seconds[key] = sum(found) / len(found)
-        return self._seconds[key]
+        paces, key = Paces(self.runner.plan.folder), pace_key(run, self.lanes)
+        seconds = paces.get(key)
+        if seconds is None:
+            seconds = self._timed(run)
+            paces.keep(key, seconds)
+        return seconds
+
+    def _timed(self, run: TrainingRun) -> float:
+        self.runner.progress.stage("timing a few steps", 1, "sizes of model")
+        tasks = [PaceTask(run.model, run.recipe)] * self.lanes
+        with stacks_that_fit(self.runner.plan.folder) if run.recipe.stacked else nullcontext():
+            found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
+        self.runner.progress.advance(1)
+        return sum(found) / len(found)
 
     def flops_a_second(self, run: TrainingRun) -> float:
         """Of one worker."""
