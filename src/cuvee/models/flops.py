@@ -10,6 +10,10 @@ TRAINING_PASSES = 3.0
 """Forward and backward, in forward passes."""
 
 
+TRAINING_PER_PARAMETER = 2.0 * TRAINING_PASSES
+"""Of training, a parameter and token, where no more than the number of parameters is known."""
+
+
 def forward_flops(matrices: int, layers: int, width: int, window: int) -> float:
     """Of a forward pass, a token.
 

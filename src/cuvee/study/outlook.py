@@ -2,8 +2,8 @@
 
 FLOPs are those of the formulas, and hold what the ledger of a study does: training, and measuring at its end.
 Time comes from a few steps of every size of model, timed on this machine while all workers do the same;
-compiling, reading and concluding are not in it. Money is the work
-time, summed over all that work side by side, at the price of an hour that the study file gives.
+compiling, reading and concluding are not in it. Money is the work time, summed over all that work side by
+side, at the price of an hour that the study file gives.
 """
 
 import math

@@ -9,6 +9,7 @@ and of the versions. Delete the file to have all timed anew.
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -35,7 +36,8 @@ class Paces:
 
     def keep(self, key: str, seconds: float) -> None:
         """Write it down beside the others."""
-        write_json(self.folder.paces, {**self._kept(), key: seconds})
+        with suppress(OSError):  # a study that may only be read is timed anew each time
+            write_json(self.folder.paces, {**self._kept(), key: seconds})
 
     def _kept(self) -> dict[str, object]:
         try:

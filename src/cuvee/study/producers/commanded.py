@@ -14,7 +14,7 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.exporters.interface import ExportRequest, SourceFacts
 from cuvee.exporters.registry import exporter_named
-from cuvee.models.flops import TRAINING_PASSES
+from cuvee.models.flops import TRAINING_PASSES, TRAINING_PER_PARAMETER
 from cuvee.progress import Progress
 from cuvee.runs.roles import SWARM
 from cuvee.runs.run import Run
@@ -157,7 +157,7 @@ class CommandedRuns(Producer[CommandedRun]):
             tokens=one.tokens,
             seed=one.seed,
             metrics=dict(result.metrics),
-            flops=None if parameters is None else 6.0 * parameters * one.tokens,
+            flops=None if parameters is None else TRAINING_PER_PARAMETER * parameters * one.tokens,
             details={"command": config.trainer.command, "format": config.trainer.format},
         )
         return replace(run, status="failed", error=result.error, flops=None) if result.error else run
