@@ -93,8 +93,8 @@ def _of_files() -> Iterator[str]:
     )
     yield _section(
         "Trainers",
-        "`cuvee export DECISION --to NAME`.",
-        ("name", "trainer", "version", "a weight counts", "file"),
+        "`cuvee export DECISION --to NAME`. *Tokens* is the format that is read there where a study has it.",
+        ("name", "trainer", "version", "a weight counts", "tokens", "file"),
         (_trainer(one) for one in trainers.EXPORTERS.values()),
     )
     yield _section(
@@ -153,7 +153,8 @@ def _published(table: Mapping[str, Any], registry: ModuleType) -> Iterator[Cells
 def _trainer(one: Exporter) -> Cells:
     name, _ = _named(one.name, one, trainers)
     title = f"[{one.title}]({one.documentation})"
-    return name, title, _escaped(one.version), one.unit, f"`{one.filename}`"
+    tokens = f"`{one.tokens}`" if one.tokens else ""
+    return name, title, _escaped(one.version), one.unit, tokens, f"`{one.filename}`"
 
 
 def _named(name: str, row: object, registry: ModuleType) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from cuvee.laws.registry import LAWS
 from cuvee.question.question import LAW
 from cuvee.search.methods.registry import SEARCH_METHODS
 from cuvee.study.file.effort import EFFORTS
+from cuvee.study.seed_moments import BY_DEFAULT, WITHOUT_MOMENTS
 from cuvee.study.start.demo import DEMO_EFFORT
 from cuvee.valuation.methods.registry import VALUERS
 
@@ -92,6 +93,7 @@ def test_a_wrong_command_line(arguments: list[str]) -> None:
         (names.VALUERS, VALUERS),
         (names.METHODS_COMPARED, METHODS),
         ((names.DEFAULT_LAW,), (LAW,)),
+        ((names.DEFAULT_VALUER, names.VALUER_WITHOUT_MOMENTS), (BY_DEFAULT, WITHOUT_MOMENTS)),
     ],
 )
 def test_the_names_that_help_lists_are_those_of_the_table(listed: tuple[str, ...], table: object) -> None:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -34,6 +35,7 @@ from cuvee.exporters.rounding import rounded
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.store import RunStore, SourceRecord
 from tests.report.cases import choosing
+from tests.sources.token_writers import arrow, datatrove, megatron, numpy_array, olmo
 
 GOLD = Path(__file__).with_name("gold")
 FACTS = {
@@ -642,6 +644,64 @@ def test_a_study_beside_its_data_gives_absolute_paths_and_fields(tmp_path: Path)
     assert refused.exit_code and "--path code=PATH, or say --documents code=LINES" in refused.stderr
     counted = export(root, "--to", "axolotl", "--documents", "code=400")
     assert counted.exit_code == 0 and "a document a line there; so are code" in counted.stderr
+
+
+WRITERS: dict[str, Callable[..., Path]] = {
+    "meg": megatron,
+    "arr": olmo,
+    "trove": datatrove,
+    "disk": arrow,
+    "npy": numpy_array,
+}
+
+
+@pytest.fixture
+def token_study(tmp_path: Path) -> Path:
+    """A study of sources that are tokens, two files of Megatron among them."""
+    for name, write in WRITERS.items():
+        write(tmp_path / "tokens" / name, [[1, 2, 3]] * 4, 0)
+    megatron(tmp_path / "tokens/meg/more", [[1, 2, 3]] * 12, 0, dtype="<i4")
+    sources = "".join(f"  {name}: tokens/{name}\n" for name in (*WRITERS,))
+    (tmp_path / "study.yaml").write_text(f"schema: 1\nsources:\n{sources}tokenizer: {{folder: t}}\n")
+    shares = {"meg": 0.4, "arr": 0.3, "trove": 0.1, "disk": 0.1, "npy": 0.1}
+    (tmp_path / "decision.json").write_text(json.dumps(choosing(shares, {}).as_json()))
+    with RunStore(tmp_path / "store.sqlite") as store:
+        store.write_sources([SourceRecord(name, "1", 4, 12, 9) for name in WRITERS])
+    return tmp_path
+
+
+def test_megatron_gets_prefixes_and_weights_by_the_tokens_of_each(token_study: Path) -> None:
+    root = token_study / "tokens/meg"
+    for trainer in (name for name, one in EXPORTERS.items() if one.tokens == "megatron"):
+        written = export(token_study, "--to", trainer)
+        weights = weights_written(EXPORTERS[trainer], written.stdout)
+        assert weights[str(root / "more/text_document")] == pytest.approx(0.3)
+        assert weights[str(root / "text_document")] == pytest.approx(0.1)
+        assert "arr (olmo), trove (datatrove), disk (arrow), npy (NumPy with a header); it reads binary" in (
+            written.stderr
+        )
+        assert "--path SOURCE=PATH" in written.stderr and "the study's text" not in written.stderr
+
+
+def test_olmo_core_gets_the_arrays_of_a_study(token_study: Path) -> None:
+    written = export(token_study, "--to", "olmo-core")
+    paths = {one["source_name"]: one["paths"] for one in yaml.safe_load(written.stdout)["sources"]}
+    assert paths["arr"] == [str(token_study / "tokens/arr/part-0.npy")]
+    assert "meg (megatron), trove (datatrove), disk (arrow), npy (NumPy with a header)" in written.stderr
+
+
+def test_trainers_of_text_say_which_sources_are_tokens(token_study: Path) -> None:
+    said = export(token_study, "--to", "hugging-face", "--path", "disk=/data/disk.jsonl").stderr
+    assert (
+        "Tokens of a format that Hugging Face datasets does not read by this file: meg (megatron), arr "
+        "(olmo), trove (datatrove), npy (NumPy with a header); it reads text. Say --path" in said
+    )
+
+
+def test_tokens_that_lie_elsewhere_are_exported_by_their_path(token_study: Path) -> None:
+    for file in (token_study / "tokens/meg").rglob("text_document.*"):
+        file.unlink()
+    assert f"{token_study / 'tokens/meg'}\n" in export(token_study, "--to", "megatron").stdout
 
 
 # --- what is exported -------------------------------------------------------------------------------

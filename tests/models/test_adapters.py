@@ -31,7 +31,7 @@ def adapted(folder: Path, kind: str, modules: tuple[str, ...] = (), seed: int = 
         save_random(folder, kind)
     base = open_model(folder)
     settings = Adapters(RANK, ALPHA, modules, seed)
-    return AdaptedModel(base, settings, "seed", lambda: Checkpoint.load(folder).read_flat(base))
+    return AdaptedModel(base, settings, "seed", lambda: Checkpoint.load(folder).read_flat(base), folder)
 
 
 def random_factors(model: AdaptedModel, seed: int = 1) -> Tensor:
@@ -190,11 +190,15 @@ def test_peft_opens_the_folder_and_answers_the_same(
     ours_said = model.next_log_probs(flat, inputs, last)
     torch.testing.assert_close(ours_said, expected, rtol=1e-4, atol=1e-4)
     record_property("measured", f"{kind}: differ by {float((ours_said - expected).abs().max()):.1g} at most")
+    # It knows by itself what is adapted.
+    alone = peft.AutoPeftModelForCausalLM.from_pretrained(tmp_path / "branch", dtype=torch.float32).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(alone(input_ids=inputs, use_cache=False).logits, logits)
     # And back: what peft saves is what was read.
     theirs.save_pretrained(tmp_path / "theirs")
     assert torch.equal(model.read_flat(tmp_path / "theirs"), flat)
     saved = json.loads((tmp_path / "theirs" / "adapter_config.json").read_text())
     ours = json.loads((tmp_path / "branch" / "adapter_config.json").read_text())
-    same = ("peft_type", "r", "lora_alpha", "fan_in_fan_out", "bias", "task_type")
+    same = ("peft_type", "r", "lora_alpha", "fan_in_fan_out", "bias", "task_type", "base_model_name_or_path")
     assert {key: saved[key] for key in same} == {key: ours[key] for key in same}
     assert set(load_file(tmp_path / "theirs" / "adapter_model.safetensors")) == set(model.layout.views(flat))

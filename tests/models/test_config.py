@@ -74,6 +74,7 @@ def test_parameters_and_flops_in_closed_form() -> None:
     assert config.parameters == Llama(config).layout.size
     attention = 2 * 3 * 4 * 8  # scores and values, each half of T x T
     assert config.flops_per_token == 2 * (3 * layer + 10 * 4) + attention
+    assert config.flops_at(1) == config.flops_per_token - attention * (1 - 1 / config.context_length)
 
 
 def test_the_hash_is_of_the_architecture() -> None:

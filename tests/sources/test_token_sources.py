@@ -1,5 +1,6 @@
 """Sources that are tokens already lead to what their text leads to, byte for byte."""
 
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 
 from cuvee.errors import BrokenRecord, ConfigError, SourceError
 from cuvee.mixture.mixture import Mixture
+from cuvee.seal import read_sealed, write_sealed
 from cuvee.sources.corpus import Corpus
+from cuvee.sources.mapped_tokens import BLOCK, BLOCKS, sample_hash
 from cuvee.sources.preparation import prepare
 from cuvee.sources.readers import SourceSpec, passed_over, read_source
-from cuvee.sources.shards import TokenShard
+from cuvee.sources.shards import MAPPED, TokenShard
 from cuvee.sources.split import SplitOptions
 from cuvee.sources.stream import MixedStream
 from cuvee.sources.token_file import TokenFile
@@ -350,6 +353,47 @@ def test_files_that_moved_are_mapped_anew_and_changed_ones_refused(
     (folder / "text_document.bin").write_bytes(bytes(4))
     with pytest.raises(SourceError, match="which changed since"):
         TokenShard.open(one.folder)
+
+
+def test_a_file_that_was_replaced_is_noticed_at_the_same_size_and_time(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    """The same documents in another order: the source is the same, and they lie elsewhere."""
+    folder = megatron(tmp_path / "m", ids(tokenizer), tokenizer.end_of_text)
+    first = mapped(tmp_path / "shards", folder, tokenizer)["s", "unit-0"]
+    before, file = np.asarray(first.tokens[:]), folder / "text_document.bin"
+    state = file.stat()
+    megatron(folder, ids(tokenizer)[::-1], tokenizer.end_of_text)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    with pytest.raises(SourceError, match="holds others since, in the same size and time"):
+        TokenShard.open(first.folder)
+    again = mapped(tmp_path / "shards", folder, tokenizer)["s", "unit-0"]
+    assert again.folder == first.folder
+    np.testing.assert_array_equal(again.tokens[:], before)
+
+
+def test_shards_that_know_no_sample_open(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = megatron(tmp_path / "m", ids(tokenizer), tokenizer.end_of_text)
+    one = mapped(tmp_path / "shards", folder, tokenizer)["s", "unit-0"]
+    meta = read_sealed(one.folder / "meta.json")
+    for file in meta[MAPPED]:
+        del file["sample"]
+    write_sealed(one.folder / "meta.json", meta)
+    np.testing.assert_array_equal(TokenShard.open(one.folder).tokens[:], one.tokens[:])
+
+
+def test_a_large_file_is_known_by_some_of_its_blocks(tmp_path: Path) -> None:
+    path, size = tmp_path / "large.bin", 100 * BLOCK * BLOCKS
+    with path.open("wb") as stream:
+        stream.truncate(size)
+    before = sample_hash(path, size)
+    for place, seen in ((0, True), (BLOCK * 50, False), (size - 1, True)):
+        with path.open("r+b") as stream:
+            stream.seek(place)
+            stream.write(b"x")
+        assert (sample_hash(path, size) != before) == seen
+        before = sample_hash(path, size)
 
 
 def test_batches_of_mapped_tokens_are_those_of_a_copy(tmp_path: Path, tokenizer: Tokenizer) -> None:

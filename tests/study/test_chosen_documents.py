@@ -14,12 +14,13 @@ from cuvee.execution.local import InProcess
 from cuvee.flows import search
 from cuvee.mixture.mixture import Mixture
 from cuvee.sources.shards import TokenShard
-from cuvee.study.chosen_documents import VALUES_OF_DUET, ChosenDocuments, chosen_documents
+from cuvee.study.chosen_documents import ChosenDocuments, chosen_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.rechecking import checking_of
 from cuvee.study.runner import Runner
+from cuvee.study.seed_moments import BY_DEFAULT
 from cuvee.training.run import TrainingRun
 from tests.study.tiny_study import LANGUAGES, Listener, write_study
 
@@ -96,7 +97,7 @@ def test_only_duet_chooses_unless_it_is_asked_for(runner: Runner, tmp_path: Path
         with opened(config, folder, Listener(), InProcess()) as other:
             chosen = chosen_documents(other)
             found.append(chosen.method if chosen else None)
-    assert found == [VALUES_OF_DUET, None, "dsir"]
+    assert found == [BY_DEFAULT, None, "dsir"]
     config = StudyConfig.load(folder.root).searching({"document_values": "dsri"})
     with opened(config, folder, Listener(), InProcess()) as other, pytest.raises(ConfigError, match="dsir"):
         chosen_documents(other)

@@ -10,6 +10,7 @@ from cuvee.decisions.ablation.decision import Decision
 from cuvee.errors import ConfigError
 from cuvee.evaluation.task_scores import TaskScores, TaskShape
 from cuvee.execution.local import InProcess
+from cuvee.flows.ablation import flow as ablation
 from cuvee.models.hugging_face import open_model, read_flat
 from cuvee.progress import Silent
 from cuvee.question.question import Question
@@ -109,6 +110,19 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyFolder, Decisi
     write_quiz(root / "quiz.json", QUESTIONS)
     listener = Listener()
     return folder, run(folder, listener), listener
+
+
+def test_a_plan_counts_the_answers(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, downstream=TASK, references=REFERENCES, check={"seeds": 1})
+    write_quiz(tmp_path / "quiz.json", QUESTIONS)
+    rows = ablation.outlook(StudyConfig.load(tmp_path), folder, executor=InProcess()).rows
+    (row,) = [one for one in rows if one.title == "downstream tasks"]
+    with opened(StudyConfig.load(tmp_path), folder, Silent(), InProcess(), looking=True) as runner:
+        windows = runner.plan.answering(["quiz"]).bench.evaluator().inputs
+        forward = runner.plan.model.flops_per_token
+    models = REFERENCES["count"] + REFERENCES["replicates"] + 3
+    assert (row.runs, row.left, row.tokens) == (models, models, windows.numel())
+    assert row.flops == models * forward * windows.numel() and row.hours_left > 0
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from cuvee.study.plan.job import MORE_STEPS, PACE_STEPS, seconds_of_more_steps
 from cuvee.study.survey import survey
 from cuvee.study.tariff import tariff_in, tariff_of
 from tests.report.cases import small
-from tests.study.tiny_study import write_study
+from tests.study.tiny_study import Listener, change_study, write_study
 from tests.test_fixtures import printed, unpacked
 
 SMALLEST: dict[str, Any] = {"schema": 1, "sources": {"web": "web", "code": "code"}}
@@ -102,12 +102,31 @@ def test_a_plan_says_what_its_hours_cost(tmp_path: Path) -> None:
     ahead = ablation.outlook(StudyConfig.load(folder.root), folder, executor=InProcess())
     branches = next(row for row in ahead.rows if row.title == "branches")
     assert branches.work_hours_left == pytest.approx(2 * branches.hours_left)
-    assert branches.work_hours_left * 3600 == pytest.approx(4 * 10 * branches.step_seconds)
+    measured = 4 * 256 / (3 * 256)  # tokens of evaluations, in steps
+    assert branches.work_hours_left * 3600 == pytest.approx(4 * (10 + measured) * branches.step_seconds)
     (seed,) = [row for row in ahead.rows if row.title == "seed model"]
     assert seed.work_hours_left == pytest.approx(seed.hours_left), "one training keeps one core busy"
     hours = sum(row.work_hours_left for row in ahead.rows)
     assert ahead.as_json()["work_left"] == Tariff("core", 36.0, "USD").as_json(hours)
     assert f"({hours:.2f} core-hours, {money(36.0 * hours, 'USD')})" in ahead.statement
+
+
+def test_steps_are_timed_once_a_study_and_machine(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, check={"seeds": 0})
+
+    def looked(**changes: Any) -> tuple[list[str], list[float]]:
+        change_study(folder, check={"seeds": 0}, **changes)
+        listener = Listener()
+        ahead = ablation.outlook(StudyConfig.load(folder.root), folder, listener, InProcess())
+        timed = [stage for stage in listener.stages if stage == "timing a few steps"]
+        return timed, [row.step_seconds for row in ahead.rows if row.trained]
+
+    timed, seconds = looked()
+    assert timed and folder.paces.is_file()
+    assert looked() == ([], seconds), "what was timed is kept"
+    assert looked(workers=2)[0], "more of them side by side take longer"
+    folder.paces.write_text("{")
+    assert looked()[0], "a damaged file is timed anew"
 
 
 def test_a_plan_on_a_gpu_has_columns_of_hours_and_money(capsys: pytest.CaptureFixture[str]) -> None:

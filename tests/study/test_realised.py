@@ -1,14 +1,21 @@
 """What trained models read of each source: read from their logs, compared with what was asked for."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
+from cuvee.report.html import render_html
+from cuvee.report.markdown import render_markdown
+from cuvee.report.view import StudyView
+from cuvee.runs.roles import SEED
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
-from cuvee.study.realised import realised_trainings, sentences_on
+from cuvee.study.plan.agenda import Agenda, Intended
+from cuvee.study.realised import read_shares, realised_trainings, sentences_on
 from cuvee.study.survey import survey
+from tests.report.cases import choosing
 from tests.study.tiny_study import LANGUAGES, Listener, run, write_study
 
 SHARES = {"ka": 0.5, "lo": 0.3, "mi": 0.15, "nu": 0.05}
@@ -28,6 +35,10 @@ class Pooling(Listener):
 
     def advance(self, amount: float, note: str = "") -> None:
         self.notes.append(note)
+
+
+def seed_of(folder: StudyFolder) -> list[Intended]:
+    return Agenda.read(folder).of_roles([SEED])
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +70,26 @@ def test_realised_shares_stand_beside_those_asked_for(seeded: tuple[StudyFolder,
     assert again.startswith("read most often: ka, ")
 
 
+def test_the_page_shows_what_was_read_of_each_source(seeded: tuple[StudyFolder, list[str]]) -> None:
+    folder = seeded[0]
+    other = read_shares(folder, dict.fromkeys(LANGUAGES, 0.25))
+    assert other is not None and (other.trainings, other.of_pick) == (1, 0)
+    assert all(math.isnan(one.asked) and math.isnan(one.realised) for one in other.sources)
+    read = read_shares(folder, SHARES)
+    assert read is not None and (read.trainings, read.of_pick, read.unasked) == (1, 1, 0)
+    by_name = {one.source: one for one in realised_trainings(folder, seed_of(folder))[0].shares}
+    for one in read.sources:
+        assert (one.asked, one.realised) == (SHARES[one.source], by_name[one.source].realised)
+        assert one.difference == pytest.approx(abs(one.realised - one.asked))
+    assert read.statement.startswith("1 training, as asked for, up to rounding; largest difference 0.")
+    view = StudyView.of(choosing(SHARES, {}), read=read)
+    page, text = render_html(view), render_markdown(view)
+    ka = by_name["ka"]
+    assert f"<small>{read.statement}</small>" in page
+    assert f"| ka | 50.00% | {ka.realised:.2%} | {abs(ka.realised - 0.5):.2%} |" in text
+    assert read_shares(StudyFolder(folder.root / "nowhere"), SHARES) is None
+
+
 def test_a_source_that_gave_less_than_its_share_is_a_warning(
     seeded: tuple[StudyFolder, list[str]],
 ) -> None:
@@ -71,9 +102,13 @@ def test_a_source_that_gave_less_than_its_share_is_a_warning(
     log.write_text(json.dumps(said))
     try:
         sentences = sentences_on(survey(StudyConfig.load(folder.root), folder).realised)
+        read = read_shares(folder, SHARES)
     finally:
         log.write_text(text)
     key = log.parent.name
+    assert read is not None and read.unasked == 1
+    assert [one.training for one in read.sources[:2]] == [f"{key} (seed)"] * 2
+    assert read.statement.endswith("1 of them not as asked for; largest difference 3.12% of the tokens")
     assert sentences[0] == (
         f"warning: training {key} (seed) read 46.88% of ka where 50.00% were asked for, "
         "33.12% of lo where 30.00% were asked for"

@@ -172,7 +172,7 @@ def print_trainers(as_json: bool) -> None:
     from cuvee.exporters.registry import EXPORTERS
 
     if as_json:
-        keys = ("name", "title", "version", "read_from", "documentation", "unit", "filename")
+        keys = ("name", "title", "version", "read_from", "documentation", "unit", "tokens", "filename")
         print_json({"trainers": [{key: getattr(one, key) for key in keys} for one in EXPORTERS.values()]})
         return
     print_table(

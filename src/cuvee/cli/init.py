@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from cuvee.study.start.inspection import FoundSource, Inspection
 
 
-TOKENIZER = "tokenizer"
-"""Folder of the data where a tokenizer is expected."""
-
-
 def init(
     folder: Annotated[
         Path, typer.Argument(help="Data folder: each sub-folder, or each file, becomes a source.")
@@ -48,15 +44,12 @@ def init(
         sources = [vars(source) for source in found]
         print_json({"study": str(path), "sources": sources, "passed_over": found.passed_over})
         return
-    print_table(
-        "Sources",
-        ["source", "files", "text", "documents sampled", "text field"],
-        [[s.name, str(s.files), s.size, str(s.documents_sampled), s.text_field] for s in found],
-    )
+    print_table("Sources", *_table(found))
     for line in _remarks(found):
         print(line)
     print(f"study: {path}")
-    print(f"next: look through it, then `cuvee run {path.parent}`")
+    todo = "fill in `tokenizer.folder`" if _lacks_tokenizer(found) else "look through it"
+    print(f"next: {todo}, then `cuvee run {path.parent}`")
 
 
 def _study_folder(data: Path, out: Path | None) -> Path:
@@ -78,6 +71,26 @@ def _study_folder(data: Path, out: Path | None) -> Path:
     return folder
 
 
+def _table(found: "Inspection") -> tuple[list[str], list[list[str]]]:
+    """Columns and rows; what only text has is left out where there is none."""
+    columns = ["source", "files", "text", "documents sampled", "text field"]
+    rows = [
+        [one.name, str(one.files), one.size, *(("", "") if one.only_tokens else _sampled(one))]
+        for one in found
+    ]
+    if all(one.only_tokens for one in found):
+        return ["source", "files", "tokens"], [row[:3] for row in rows]
+    return columns, rows
+
+
+def _sampled(source: "FoundSource") -> tuple[str, str]:
+    return str(source.documents_sampled), source.text_field
+
+
+def _lacks_tokenizer(found: "Inspection") -> bool:
+    return found.tokenizer is None and any(source.formats for source in found)
+
+
 def _remarks(found: "Inspection") -> list[str]:
     """What was passed over, joined or cut, a line each."""
     inside = [f"{source.name}: {remark}" for source in found for remark in source.remarks]
@@ -86,17 +99,17 @@ def _remarks(found: "Inspection") -> list[str]:
 
 def _tokenizer_remark(found: "Inspection") -> list[str]:
     """What to do where sources hold tokens and their tokenizer is not among the data."""
-    names = [source.name for source in found if source.formats]
-    if not names or found.tokenizer is not None:
+    if not _lacks_tokenizer(found):
         return []
     return [
-        f"{', '.join(names)}: tokens, and the tokenizer that made them is not here; name its folder in "
-        f"`tokenizer.folder`, or put its tokenizer.json into {TOKENIZER}/ of the data"
+        f"{', '.join(source.name for source in found if source.formats)}: the tokenizer that made the tokens",
+        "is not here; name its folder in `tokenizer.folder` of the study file",
     ]
 
 
 def _study(data: Path, folder: Path, found: "Inspection", effort: str) -> str:
     """The text of ``study.yaml``, with paths that lead from its folder to the data."""
+    from cuvee.study.file.settings import TO_FILL_IN
     from cuvee.study.file.template import commented_study
 
     way = Path(os.path.relpath(data.resolve(), folder.resolve()))
@@ -104,7 +117,8 @@ def _study(data: Path, folder: Path, found: "Inspection", effort: str) -> str:
     name = data.absolute().name or "study"
     given: dict[str, Any] = {"schema": 1, "name": name, "effort": effort, "sources": sources}
     if any(source.formats for source in found):
-        given["tokenizer"] = {"folder": str(way / (found.tokenizer or TOKENIZER))}
+        place = TO_FILL_IN if found.tokenizer is None else str(way / found.tokenizer)
+        given["tokenizer"] = {"folder": place}
     return commented_study(given, {source.name: source.note for source in found})
 
 

@@ -61,6 +61,8 @@ VALUERS = (
     "medu",
     "random",
 )
+VALUER_WITHOUT_MOMENTS = "forward_inf_raw"
+"""The default of studies whose seed model leaves no moments of Adam."""
 DEFAULT_VALUER = "forward_inf"
 """Retrained, its selections do as well as the best (``benchmarks/valuation.md``), for two forward passes."""
 TRAINERS = (

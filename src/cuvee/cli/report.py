@@ -49,16 +49,24 @@ def write(answer: "AnyDecision", root: "Path", answers: "Answers | None" = None)
         root: folder of the study.
         answers: of the study; read there where none are given.
     """
+    from cuvee.decisions.ablation.decision import Decision
+    from cuvee.decisions.shares import largest_first
     from cuvee.report.reports import Beside, write_reports
     from cuvee.runs.store import RunStore
     from cuvee.study.answers import read_answers
     from cuvee.study.file.folder import StudyFolder
+    from cuvee.study.realised import read_shares
     from cuvee.study.tariff import tariff_in
 
-    store = StudyFolder(root).store
+    folder = StudyFolder(root)
+    store = folder.store
 
     def observations() -> "Observations | None":
         return RunStore(store).observations() if store.exists() else None
 
-    beside = Beside(answers or read_answers(root, answer), observations, tariff=tariff_in(root))
+    read = None
+    if isinstance(answer, Decision):
+        pick = [answer.mixture[place] for place in largest_first(answer.mixture)]
+        read = read_shares(folder, {one.source: one.share for one in pick})
+    beside = Beside(answers or read_answers(root, answer), observations, tariff=tariff_in(root), read=read)
     return write_reports(answer, root, beside)

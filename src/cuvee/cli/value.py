@@ -8,7 +8,7 @@ import typer
 
 from cuvee.cli.executors import Address, ExecutorName, ExecutorOption, JobMemory, Place
 from cuvee.cli.models_at_hand import Encoder, Judge, encoder_of, judge_of
-from cuvee.cli.names import DEFAULT_VALUER, VALUERS, one_of
+from cuvee.cli.names import DEFAULT_VALUER, VALUER_WITHOUT_MOMENTS, VALUERS, one_of
 from cuvee.cli.options import HERE, AsJson, Study, Target
 
 
@@ -21,7 +21,7 @@ def value(
             "--method",
             metavar="NAME",
             help=f"Method of valuation; repeat it for several, the first decides. {one_of(VALUERS)} "
-            f"Default: {DEFAULT_VALUER}.",
+            f"Default: {DEFAULT_VALUER}, or {VALUER_WITHOUT_MOMENTS} where the seed model leaves no moments.",
         ),
     ] = None,
     sources: Annotated[
@@ -64,8 +64,10 @@ def value(
     from cuvee.flows.value.outlook import outlook
     from cuvee.flows.value.question import ValueQuestion
     from cuvee.report.reports import printout_of, write_reports
+    from cuvee.study.seed_moments import default_valuer
 
-    question = ValueQuestion(target, tuple(method or (DEFAULT_VALUER,)), sources, retrain, seeds)
+    methods = tuple(method or (default_valuer(config),))
+    question = ValueQuestion(target, methods, sources, retrain, seeds)
     if plan:
         look_ahead(config, folder, partial(outlook, question=question), print_outlook, as_json)
         return
@@ -92,8 +94,13 @@ def select(
         Path, typer.Option("--study", metavar="STUDY", help="A study.yaml, or its folder.")
     ] = HERE,
     method: Annotated[
-        str, typer.Option("--method", metavar="NAME", help=f"Whose values decide. {one_of(VALUERS)}")
-    ] = DEFAULT_VALUER,
+        str | None,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help=f"Whose values decide. {one_of(VALUERS)} Default: as of `cuvee value`.",
+        ),
+    ] = None,
     gate: Annotated[
         float, typer.Option(min=0, help="Share of the documents, the lowest values, that are never kept.")
     ] = 0.0,
@@ -136,7 +143,9 @@ def select(
     file = study / CONFIG_NAME if study.is_dir() else study
 
     from cuvee.flows.value.selecting import SelectionRequest, keep
+    from cuvee.study.seed_moments import default_valuer
 
+    method = method or default_valuer(config)
     request = SelectionRequest(
         name, target.removeprefix("evaluations."), method, round(budget), gate, temperature, max_epochs,
         drop_copies, diversify,

@@ -96,6 +96,11 @@ class Evaluator:
         )
 
     @property
+    def read(self) -> int:
+        """Tokens of all windows, scored or not."""
+        return self.inputs.numel()
+
+    @property
     def tokens(self) -> int:
         """Tokens that are scored."""
         return len(self.scored)

@@ -6,8 +6,8 @@ from cuvee.exporters.quoting import yaml_text
 
 def _write(recipe: ExportRequest) -> Export:
     # Its files look like JSON and are read as YAML, which takes 1e-05 for text and folds some characters.
-    paths = ",\n".join(f"    {yaml_text(recipe.path(name))}" for name in recipe.shares)
-    weights = ",\n".join(f"    {number(share)}" for share in recipe.shares.values())
+    paths = ",\n".join(f"    {yaml_text(path)}" for path in recipe.place_shares)
+    weights = ",\n".join(f"    {number(share)}" for share in recipe.place_shares.values())
     text = f'{{\n  "train-data-paths": [\n{paths}\n  ],\n  "train-data-weights": [\n{weights}\n  ]\n}}\n'
     return Export(text, (ALL_OR_NONE, EPOCHS, *repeats(recipe)))
 
@@ -23,10 +23,11 @@ GPT_NEOX = Exporter(
     name="gpt-neox",
     title="GPT-NeoX",
     version="commit ea7aefd",
-    read_from="megatron/neox_arguments/arguments.py, megatron/data/data_utils.py",
+    read_from="megatron/neox_arguments/arguments.py, megatron/data/{data_utils,indexed_dataset}.py",
     documentation="https://github.com/EleutherAI/gpt-neox/blob/main/configs/README.md",
     unit="samples",
     filename="data.yml",
     write=_write,
     expects="binary files under a prefix (.bin and .idx)",
+    tokens="megatron",
 )

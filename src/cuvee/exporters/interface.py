@@ -42,6 +42,10 @@ class SourceFacts:
     """The field of JSON lines or the column of Parquet that holds the text; empty where unknown."""
     by_study: bool = False
     """The documents are those that a study counted; a file of plain text was one."""
+    token_format: str = ""
+    """What the format of its tokens is called (``TOKEN_FORMATS``); empty for text."""
+    token_files: Mapping[str, int] = field(default_factory=dict)
+    """Tokens of each file, by its path as trainers of that format write it; empty where unknown."""
 
     def of_tokens(self, tokens: int) -> Self:
         """The same source where it has so many tokens, in documents of the same mean length."""
@@ -79,11 +83,10 @@ class ExportRequest:
             if fact.tokens < 0 or fact.documents < 0:
                 raise ConfigError(f"source {name!r}: tokens and documents are at least 0")
         found: dict[str, str] = {}
-        for name in self.kept:
-            other = found.setdefault(self.path(name), name)
-            if other != name:
+        for place, name in [(place, one) for one in self.kept for place in self.places(one)]:
+            if (other := found.setdefault(place, name)) != name:
                 raise ConfigError(
-                    f"sources {other!r} and {name!r} have one path, {self.path(name)!r}; each needs its own"
+                    f"sources {other!r} and {name!r} have one path, {place!r}; each needs its own"
                 )
         if self.target_tokens <= 0 or self.sequence_length < 0:
             raise ConfigError("target tokens must be positive, and the sequence length at least 0")
@@ -106,6 +109,26 @@ class ExportRequest:
     def path(self, name: str) -> str:
         """Where a source lies."""
         return self._fact(name).path or name
+
+    def places(self, name: str) -> dict[str, float]:
+        """Where a source lies, and what part of its tokens is at each place."""
+        fact = self._fact(name)
+        total = sum(fact.token_files.values())
+        if fact.path or not total:
+            return {self.path(name): 1.0}
+        return {place: tokens / total for place, tokens in fact.token_files.items() if tokens}
+
+    @cached_property
+    def place_shares(self) -> dict[str, float]:
+        """Token shares of all places of the sources that are used, rounded; they sum to one."""
+        used = self.mixture.restrict(self.kept)
+        return rounded(
+            {
+                place: used.share(name) * part
+                for name in self.kept
+                for place, part in self.places(name).items()
+            }
+        )
 
     def text_field(self, name: str) -> str:
         """The field or column that holds the text of a source; ``text`` where nothing else is known."""
@@ -158,9 +181,15 @@ class ExportRequest:
         first = min(lasts, key=lambda name: lasts[name])
         return first, lasts[first]
 
-    def from_text(self) -> Self:
-        """The same, with the paths of a study's text where no others are given."""
-        facts = {name: replace(fact, path=fact.path or fact.text_path) for name, fact in self.facts.items()}
+    def from_study(self, reads: str) -> Self:
+        """The same, with the paths of a study where no others are given: of its files of tokens where the
+        trainer reads their format, else of its text."""
+        facts = {
+            name: fact
+            if fact.token_files and fact.token_format == reads
+            else replace(fact, path=fact.path or fact.text_path, token_files={})
+            for name, fact in self.facts.items()
+        }
         return replace(self, facts=facts)
 
     def _fact(self, name: str) -> SourceFacts:
@@ -212,6 +241,9 @@ class Exporter:
     write: Callable[[ExportRequest], Export]
     expects: str = ""
     """What lies at a path there, in words; empty: text, as a study reads it."""
+    tokens: str = ""
+    """The format of tokens that is read there where it lies (``TOKEN_FORMATS``); empty: none, as the file is
+    written here."""
     by_name: bool = False
     """Sources are called by name there, and a path has no place."""
     by_line: bool = False
@@ -223,7 +255,7 @@ class Exporter:
         Raises:
             ConfigError: something that the unit depends on is unknown, or counted otherwise there.
         """
-        placed = recipe if self.by_name else recipe.from_text()
+        placed = recipe if self.by_name else recipe.from_study(self.tokens)
         lines = self._lines(recipe)
         written = self.write(placed)
         return Export(written.text, (*written.cannot, *lines, *self._paths(recipe), *_left_out(recipe)))
@@ -247,21 +279,37 @@ class Exporter:
         """What must be said of paths that come from a study."""
         facts = {name: recipe.facts.get(name, SourceFacts()) for name in recipe.kept}
         open_ = {name: fact for name, fact in facts.items() if fact.text and not fact.path}
-        if self.by_name or not open_:
+        foreign = [name for name, fact in open_.items() if fact.token_format not in ("", self.tokens)]
+        here = [name for name, fact in open_.items() if any(fact.token_files.values())]
+        rest = {name: fact for name, fact in open_.items() if name not in (*foreign, *here)}
+        several = [name for name, fact in rest.items() if not fact.text_path]
+        if self.by_name:
             return ()
-        several = [name for name, fact in open_.items() if not fact.text_path]
-        sentences = []
-        if self.expects and len(several) < len(open_):
-            sentences.append(
-                f"Paths are those of the study's text, but {self.title} reads {self.expects}; say --path "
-                "SOURCE=PATH where that lies."
-            )
-        if several:
-            sentences.append(
-                f"By name, as the study reads them from several places or from the hub: "
-                f"{', '.join(several)}; say --path SOURCE=PATH."
-            )
-        return tuple(sentences)
+        return (
+            *((self._says_tokens({name: facts[name] for name in foreign}),) if foreign else ()),
+            *((self._says_text(),) if self.expects and len(several) < len(rest) else ()),
+            *((_says_several(several),) if several else ()),
+        )
+
+    def _says_tokens(self, foreign: Mapping[str, SourceFacts]) -> str:
+        sources = ", ".join(f"{name} ({fact.token_format})" for name, fact in foreign.items())
+        return (
+            f"Tokens of a format that {self.title} does not read by this file: {sources}; it reads "
+            f"{self.expects or 'text'}. Say --path SOURCE=PATH where that lies."
+        )
+
+    def _says_text(self) -> str:
+        return (
+            f"Paths are those of the study's text, but {self.title} reads {self.expects}; say --path "
+            "SOURCE=PATH where that lies."
+        )
+
+
+def _says_several(several: list[str]) -> str:
+    return (
+        f"By name, as the study reads them from several places or from the hub: {', '.join(several)}; say "
+        "--path SOURCE=PATH."
+    )
 
 
 def _plain_text(fact: SourceFacts) -> bool:

@@ -9,12 +9,9 @@ BINARY = "binary files under a prefix (.bin and .idx)"
 
 def _arguments(recipe: ExportRequest) -> Export:
     lines = []
-    for name, share in recipe.shares.items():
-        path = recipe.path(name)
+    for path, share in recipe.place_shares.items():
         if len(path.split()) != 1:
-            raise ConfigError(
-                f"source {name!r}: Megatron divides at spaces, also in {path!r}; give another --path"
-            )
+            raise ConfigError(f"Megatron divides at spaces, also in {path!r}; give another --path")
         lines.append(f"{number(share)} {path}")
     split = (
         "Say --split beside --data-args-path (such as --split 99,1,0), or Megatron stops; or give the words "
@@ -26,8 +23,8 @@ def _arguments(recipe: ExportRequest) -> Export:
 def _blend(recipe: ExportRequest) -> list[str]:
     """Weights as text, since both trainers declare a list of strings."""
     lines = []
-    for name, share in recipe.shares.items():
-        lines += [f"    - {yaml_text(number(share))}", f"    - {yaml_text(recipe.path(name))}"]
+    for path, share in recipe.place_shares.items():
+        lines += [f"    - {yaml_text(number(share))}", f"    - {yaml_text(path)}"]
     return lines
 
 
@@ -69,6 +66,7 @@ MEGATRON = Exporter(
     filename="data-args.txt",
     write=_arguments,
     expects=BINARY,
+    tokens="megatron",
 )
 """The file of ``--data-args-path``."""
 
@@ -82,6 +80,7 @@ MEGATRON_BRIDGE = Exporter(
     filename="data.yaml",
     write=_bridge,
     expects=BINARY,
+    tokens="megatron",
 )
 """The part ``dataset`` of its configuration; ``data_path`` becomes ``blend``."""
 
@@ -96,5 +95,6 @@ NEMO_AUTOMODEL = Exporter(
     filename="data.yaml",
     write=_automodel,
     expects=BINARY,
+    tokens="megatron",
 )
 """The part ``dataset`` of a recipe."""

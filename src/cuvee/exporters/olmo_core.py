@@ -13,7 +13,7 @@ def _write(recipe: ExportRequest) -> Export:
         lines += [
             f"  - source_name: {yaml_text(name)}",
             f"    target_ratio: {number(share)}",
-            f"    paths: [{yaml_text(recipe.path(name))}]",
+            f"    paths: [{', '.join(map(yaml_text, recipe.places(name)))}]",
         ]
         epochs = recipe.epochs(name)
         if math.isnan(epochs):
@@ -53,4 +53,5 @@ OLMO_CORE = Exporter(
     filename="mixture.yaml",
     write=_write,
     expects="arrays of tokens (.npy)",
+    tokens="olmo",
 )

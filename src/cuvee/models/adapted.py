@@ -29,13 +29,19 @@ class AdaptedModel:
         adapters: how it is adapted.
         seed_model: key of the frozen parameters.
         frozen: reads them [N]; not called before they are used, as they may still have to be trained.
+        seed_folder: where they lie, for ``peft``; it changes no key.
 
     Raises:
         ConfigError: adapters of modules that the architecture does not have.
     """
 
     def __init__(
-        self, base: CausalModel, adapters: Adapters, seed_model: str, frozen: Callable[[], Tensor]
+        self,
+        base: CausalModel,
+        adapters: Adapters,
+        seed_model: str,
+        frozen: Callable[[], Tensor],
+        seed_folder: Path | None = None,
     ) -> None:
         self.base = base
         self.adapters = adapters
@@ -47,6 +53,7 @@ class AdaptedModel:
         self.device: torch.device = getattr(base, "device", torch.device("cpu"))
         self.model_hash = adapters_hash(base, adapters, seed_model)
         self._frozen = frozen
+        self._seed_folder = seed_folder
 
     @cached_property
     def frozen(self) -> Tensor:
@@ -104,6 +111,7 @@ class AdaptedModel:
     def save(self, folder: Path, flat: Tensor) -> None:
         """Write them as ``peft`` does."""
         description = {
+            "base_model_name_or_path": str(self._seed_folder.absolute()) if self._seed_folder else None,
             # Names as the user gave them: the last part of one may be that of modules that are not adapted.
             "target_modules": list(self.adapters.modules or self.adapter_layout.last_names),
             "fan_in_fan_out": self.adapter_layout.transposed,

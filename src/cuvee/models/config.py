@@ -6,6 +6,7 @@ from typing import Any
 
 from cuvee.errors import ConfigError
 from cuvee.hashing import digest
+from cuvee.models.flops import forward_flops
 
 MINIMUM_PARAMETERS = 100_000
 MAXIMUM_PARAMETERS = 2_000_000_000
@@ -105,9 +106,13 @@ class ModelConfig:
 
     @property
     def flops_per_token(self) -> float:
-        """Forward FLOPs a token: two per matrix parameter, the head counted, causal attention once."""
-        attention = 2 * self.layers * self.width * self.context_length
-        return 2.0 * (self.layers * self.layer_parameters + self.vocabulary_size * self.width) + attention
+        """Forward FLOPs a token of a window as long as the context."""
+        return self.flops_at(self.context_length)
+
+    def flops_at(self, window: int) -> float:
+        """Forward FLOPs a token of a window of so many."""
+        matrices = self.layers * self.layer_parameters + self.vocabulary_size * self.width
+        return forward_flops(matrices, self.layers, self.width, window)
 
     @property
     def model_hash(self) -> str:

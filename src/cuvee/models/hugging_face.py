@@ -20,6 +20,7 @@ from torch import Tensor
 from cuvee.errors import CheckpointError, ConfigError
 from cuvee.hashing import digest
 from cuvee.models.config import ModelConfig
+from cuvee.models.flops import forward_flops
 from cuvee.models.interface import CausalModel
 from cuvee.models.layout import Layout
 from cuvee.models.linear_inputs import LinearInput
@@ -93,9 +94,20 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
 
 
 def open_model(
-    folder: Path, dtype: torch.dtype = torch.float32, compiled: bool = False, device: str = "cpu"
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    compiled: bool = False,
+    device: str = "cpu",
+    window: int = 0,
 ) -> CausalModel:
     """The model of a Hugging Face folder: native if it is a plain Llama, else through transformers.
+
+    Args:
+        folder: as transformers saves it.
+        dtype: of the matrix products.
+        compiled: see ``Llama``.
+        device: where it computes.
+        window: tokens of the windows for which FLOPs are counted; 0 for the longest.
 
     Raises:
         CheckpointError: no ``config.json``, or transformers cannot read the folder.
@@ -104,9 +116,9 @@ def open_model(
     check_stored(folder, description, PARAMETERS)
     config = _native_config(description)
     if config is not None:
-        return Llama(config, dtype, compiled, device)
+        return Llama(config, dtype, compiled, device, window=window)
     kind = MaskedModel if is_masked(description) else HuggingFaceModel
-    return kind(folder, dtype, device)
+    return kind(folder, dtype, device, window)
 
 
 def read_flat(folder: Path, model: CausalModel) -> Tensor:
@@ -158,7 +170,9 @@ class HuggingFaceModel:
     _asked: Mapping[str, Any] = MappingProxyType({"use_cache": False})
     """Of every pass, beside its tokens."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu", window: int = 0
+    ) -> None:
         self.folder = folder
         self.dtype = dtype
         self.device = torch.device(device)
@@ -176,7 +190,9 @@ class HuggingFaceModel:
         longest = int(getattr(config, "max_position_embeddings", None) or 0)
         self.context_length = (longest or _WITHOUT_LIMIT) - _positions_before(config)
         matrices = sum(entry.size for entry in self.layout.entries if len(entry.shape) >= 2)
-        self.flops_per_token = 2.0 * matrices + 2.0 * config.num_hidden_layers * config.hidden_size * longest
+        self.flops_per_token = forward_flops(
+            matrices, config.num_hidden_layers, config.hidden_size, window or longest
+        )
         description = {k: v for k, v in _read_description(folder).items() if k not in ("_name_or_path",)}
         self.model_hash = digest(["transformers", description])
 
@@ -250,20 +266,8 @@ class HuggingFaceModel:
 
     @cached_property
     def mask_token(self) -> int:
-        """Id of the token that hides another.
-
-        Raises:
-            CheckpointError: the tokenizer in the folder has none.
-        """
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
-        if tokenizer.mask_token_id is None:
-            raise CheckpointError(
-                f"{self.folder}: a masked language model, but its tokenizer names no mask_token; name it in "
-                "tokenizer_config.json"
-            )
-        return int(tokenizer.mask_token_id)
+        """See ``mask_token``."""
+        return mask_token(self.folder)
 
     def hidden_states(self, flat: Tensor, inputs: Tensor) -> Tensor:
         """The last states [B, T, C] that the architecture reports."""
@@ -363,6 +367,32 @@ def _check_complete(folder: Path, missing: list[str]) -> None:
             f"{folder}: {len(missing)} of its parameters are in no file, such as {missing[0]}; copy or "
             "download the whole model again, or save it with the architecture that it is used as"
         )
+
+
+def mask_token(folder: Path) -> int:
+    """Id of the token that hides another, by the tokenizer of a masked model.
+
+    Raises:
+        CheckpointError: it has none.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if tokenizer.mask_token_id is None:
+        raise CheckpointError(
+            f"{folder}: a masked language model, but its tokenizer names no mask_token; name it in "
+            "tokenizer_config.json"
+        )
+    return int(tokenizer.mask_token_id)
+
+
+def describes_masked(folder: Path) -> bool:
+    """Whether a folder describes a masked language model; of one that cannot be read whoever opens it says
+    more."""
+    try:
+        return is_masked(_read_description(folder))
+    except CheckpointError:
+        return False
 
 
 def is_masked(description: dict[str, Any]) -> bool:

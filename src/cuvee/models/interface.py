@@ -28,7 +28,7 @@ class CausalModel(Protocol):
 
     @property
     def flops_per_token(self) -> float:
-        """Forward FLOPs a token at full context; a training step costs three times as much."""
+        """Forward FLOPs a token, in the windows that it was opened for; training takes three times that."""
         ...
 
     @property

@@ -63,6 +63,7 @@ class Llama:
             about 2 s from the on-disk cache later). Eager gives the same numbers up to rounding.
         device: where token batches are sent.
         kernels: version of what computes, see ``KERNELS``; it changes rounding.
+        window: tokens of the windows for which FLOPs are counted; 0 for the longest.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Llama:
         compiled: bool = False,
         device: str = "cpu",
         kernels: int = 0,
+        window: int = 0,
     ) -> None:
         self.config = config
         self.dtype = dtype
@@ -79,7 +81,7 @@ class Llama:
         self.kernels = kernels
         self.vocabulary_size = config.vocabulary_size
         self.context_length = config.context_length
-        self.flops_per_token = config.flops_per_token
+        self.flops_per_token = config.flops_at(window or config.context_length)
         self.model_hash = config.model_hash
         self.layout = layout_of(config)
         layer: Callable[..., Tensor] = partial(_layer, config)

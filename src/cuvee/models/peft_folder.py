@@ -1,8 +1,7 @@
 """Folders of adapters in the format of ``peft`` (as 0.21 writes it): ``PeftModel.from_pretrained`` opens it.
 
-Two files: ``adapter_config.json``, and the factors by name in ``adapter_model.safetensors``. The folder does
-not say where the model lies that it adapts, so that it has the same bytes wherever a study lies. The library
-is not needed.
+Two files: ``adapter_config.json``, which says where the model lies that is adapted, and the factors by name
+in ``adapter_model.safetensors``. The library is not needed.
 """
 
 from collections.abc import Mapping
@@ -30,13 +29,13 @@ def write_factors(
         folder: where.
         factors: by their names in ``peft``.
         adapters: their settings.
-        description: what ``peft`` has to know of the model: which modules, how stored, for what task.
+        description: what ``peft`` has to know of the model: where it lies, which modules, how stored, for
+            what task.
     """
     own = {name: one.detach().float().cpu().contiguous().clone() for name, one in factors.items()}
     save_file(own, folder / FACTORS, metadata={"format": "pt"})
     settings = {
         "peft_type": "LORA",
-        "base_model_name_or_path": None,
         "r": adapters.rank,
         "lora_alpha": adapters.alpha,
         "lora_dropout": 0.0,

@@ -134,6 +134,7 @@ def _environment() -> Environment:
         wording.measured,
         wording.ordered,
         wording.percent,
+        wording.finely,
         wording.worth,
         wording.quantity,
         wording.epochs,

@@ -71,7 +71,20 @@ def _mixture(view: StudyView) -> str:
         for row in view.mixture
     ]
     heads = ("source", "share", "interval", "uniform", "proportional", "epochs", "unique tokens")
-    return scale + "\n\n" + _table(heads, rows)
+    parts = (scale, _table(heads, rows), *_read(view))
+    return "\n\n".join(parts)
+
+
+def _read(view: StudyView) -> tuple[str, ...]:
+    """What trainings read of each source."""
+    if view.read is None:
+        return ()
+    rows = [
+        (escape(one.source), *map(wording.finely, (one.asked, one.realised, one.difference)), one.training)
+        for one in view.read.sources
+    ]
+    heads = ("source", "asked for", "read", "largest difference", "in training")
+    return f"What trainings read: {view.read.statement}.", _table(heads, rows)
 
 
 def _check(view: StudyView) -> str:

@@ -10,6 +10,7 @@ from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.answers.answers import Answers
 from cuvee.decisions.document import JsonDocument
 from cuvee.decisions.fit.decision import LawDecision
+from cuvee.decisions.read_shares import ReadShares
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.simulate.decision import Simulation
@@ -55,6 +56,8 @@ class Beside:
     """Method -> seconds for each experiment, which a simulation took and does not hold."""
     tariff: Tariff = CORES
     """What computed it, and the price of an hour."""
+    read: ReadShares | None = None
+    """What trainings of the study read of each source."""
 
 
 NOTHING = Beside()
@@ -90,7 +93,9 @@ def render_json(view: Any) -> str:
 
 REPORTS: Mapping[type[JsonDocument], Reports] = {
     Decision: Reports(
-        lambda decision, beside: StudyView.of(decision, beside.observations(), beside.answers, beside.tariff),
+        lambda decision, beside: StudyView.of(
+            decision, beside.observations(), beside.answers, beside.tariff, beside.read
+        ),
         "report.html",
         {"report.html": render_html, "report.md": render_markdown, "decision.json": render_json},
         study_printout,

@@ -20,6 +20,7 @@ from cuvee.decisions.ablation.result import (
     Reference,
 )
 from cuvee.decisions.answers.answers import Answers
+from cuvee.decisions.read_shares import ReadShares
 from cuvee.decisions.shares import SourceShare, largest_first
 from cuvee.execution.tariff import CORES, Tariff
 from cuvee.report.answers_view import AnswersView
@@ -183,6 +184,8 @@ class StudyView:
     """Beside the other answers of the study."""
     costs: CostView
     """What the rows of its ledger are time of, and their price."""
+    read: ReadShares | None = None
+    """What trainings read of each source; None where no log is at hand."""
 
     @classmethod
     def of(
@@ -191,6 +194,7 @@ class StudyView:
         observations: Observed | None = None,
         answers: Answers | None = None,
         tariff: Tariff = CORES,
+        read: ReadShares | None = None,
     ) -> Self:
         """Order and group a decision for display.
 
@@ -199,6 +203,7 @@ class StudyView:
             observations: the runs behind it; only counted.
             answers: all that the study has.
             tariff: what computed it, and the price of an hour.
+            read: what trainings read of each source.
         """
         evaluations = _evaluations(decision)
         mixture = mixture_rows(decision.mixture, decision.target_scale.tokens)
@@ -218,6 +223,7 @@ class StudyView:
             runs=_runs(observations),
             answers=AnswersView.of(answers),
             costs=CostView(tariff, decision.ledger),
+            read=read,
         )
 
     @property

@@ -135,6 +135,11 @@ def percent(share: float) -> str:
     return f"{number(value, 1)}%"
 
 
+def finely(share: float) -> str:
+    """A share of one in per cent, to a hundredth."""
+    return MISSING if math.isnan(share) else f"{share:.2%}"
+
+
 def worth(one: BaselineComparison) -> str:
     """Part of its tokens that a pick needs to be where a baseline ends."""
     if math.isnan(one.tokens_needed):

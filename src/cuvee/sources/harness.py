@@ -10,6 +10,7 @@ import io
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,12 @@ _KINDS: dict[str, Kind] = {
     "loglikelihood_rolling": "rolling",
 }
 _SEED, _EXAMPLES_SEED = 0, 1234
+
+
+def check_harness(task: str) -> None:
+    """Raises: ConfigError, where the extra is not installed; nothing is imported to see it."""
+    if find_spec("lm_eval") is None:
+        raise ConfigError(f"downstream task '{task}' needs lm-evaluation-harness: pip install 'cuvee[eval]'")
 
 
 def read_task(task: str, limit: int | None = None) -> TaskRequests:

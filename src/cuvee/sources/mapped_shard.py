@@ -4,7 +4,8 @@
     document_offsets.npy, document_bytes.npy, meta.json    as in any shard; meta.json has the files
 
 The text of a source is read and hashed whenever a study begins, so a file that changed gives another shard.
-A shard whose files moved or were touched is made again, which costs no reading.
+A shard whose files moved, were touched or hold other tokens (``sample_hash``) is made again, which costs no
+reading.
 """
 
 import json

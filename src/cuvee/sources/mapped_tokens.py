@@ -4,16 +4,23 @@ They behave like the array that a copy would be: the documents of the shard in i
 end-of-text token, in the type of the shard. A slice or some places cost a read of each document they touch.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from cuvee.errors import SourceError
+from cuvee.hashing import digest_bytes
 from cuvee.sources.token_file import TokenFile
 from cuvee.types import AnyArray, IntArray
+
+BLOCK, BLOCKS = 4096, 64
+"""Bytes of a block, and blocks between the first and the last, by which the content of a file is known: 270
+kB, however large it is."""
 
 
 class Tokens(Protocol):
@@ -86,6 +93,27 @@ class MappedTokens:
         return found.reshape(places.shape)
 
 
+def sample_hash(path: Path, size: int) -> str:
+    """Hash of the first block of a file, the last, and some between them."""
+    starts = np.unique(np.linspace(0, max(0, size - BLOCK), BLOCKS + 2).astype(np.int64))
+    with path.open("rb", buffering=0) as stream:
+        blocks = []
+        for start in starts.tolist():
+            stream.seek(start)
+            blocks.append(stream.read(BLOCK))
+    return digest_bytes(b"".join(blocks))
+
+
+def _sample_of(path: Path, state: os.stat_result) -> str:
+    # No file is replaced or written without another inode or time of its change.
+    return _kept(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+
+
+@lru_cache(maxsize=4096)
+def _kept(path: Path, size: int, *state: int) -> str:
+    return sample_hash(path, size)
+
+
 def described(files: Sequence[TokenFile]) -> list[dict[str, Any]]:
     """Where tokens lie, to be written down, and the state of their files."""
     states = ((one, one.path.stat()) for one in files)
@@ -96,6 +124,7 @@ def described(files: Sequence[TokenFile]) -> list[dict[str, Any]]:
             "offset": one.offset,
             "bytes": state.st_size,
             "modified": state.st_mtime_ns,
+            "sample": _sample_of(one.path, state),
         }
         for one, state in states
     ]
@@ -118,4 +147,8 @@ def opened(described: Sequence[Mapping[str, Any]]) -> Iterator[TokenFile]:
             ) from error
         if (state.st_size, state.st_mtime_ns) != (one["bytes"], one["modified"]):
             raise SourceError(f"the tokens lie in {path}, which changed since")
+        if one.get("sample", (found := _sample_of(path, state))) != found:  # earlier versions took none
+            raise SourceError(
+                f"the tokens lie in {path}, which holds others since, in the same size and time"
+            )
         yield TokenFile(path, "", np.dtype(one["dtype"]), nothing, nothing, one["offset"])

@@ -41,6 +41,21 @@ class _Index:
     """First sequence of each document, and the end [M]."""
 
 
+def tokens_in(path: Path) -> int:
+    """Tokens of NAME.bin by its size and the head of its index.
+
+    Raises:
+        BrokenRecord: the index cannot be read, or is none.
+    """
+    index = index_of(path)
+    try:
+        with index.open("rb") as stream:
+            code, _, _ = _head(index, stream.read(_HEAD.size))
+    except OSError as error:
+        raise BrokenRecord(f"{index}: cannot be opened ({error.strerror})") from error
+    return path.stat().st_size // np.dtype(_TYPES[code]).itemsize
+
+
 def open_megatron(path: Path, end_of_text: int, vocabulary: int) -> TokenFile:
     """Open NAME.bin by its index, which says all: the tokenizer is not asked.
 
@@ -65,13 +80,7 @@ def _read(path: Path) -> _Index:
         raise BrokenRecord(
             f"{path}: cannot be opened ({error.strerror}); a .bin of Megatron needs its .idx beside it"
         ) from error
-    if len(data) < _HEAD.size:
-        raise BrokenRecord(f"{path}: has {len(data)} bytes and no whole head; it is truncated, write it anew")
-    magic, version, code, sequences, marks = _HEAD.unpack_from(data)
-    if magic != _MAGIC:
-        raise BrokenRecord(f"{path}: is no index of Megatron: it does not begin with MMIDIDX")
-    if version != 1 or code not in _TYPES:
-        raise BrokenRecord(f"{path}: version {version} and type {code} are not known (1; {[*_TYPES]})")
+    code, sequences, marks = _head(path, data)
     needed = _HEAD.size + 12 * sequences + 8 * marks
     if len(data) not in (needed, needed + sequences):
         raise BrokenRecord(
@@ -87,6 +96,18 @@ def _read(path: Path) -> _Index:
     index = _Index(np.dtype(_TYPES[code]), lengths, begins, starts)
     _check_contiguous(path, index)
     return index
+
+
+def _head(path: Path, data: bytes) -> tuple[int, int, int]:
+    """Type, sequences and marks, as the first bytes of an index say."""
+    if len(data) < _HEAD.size:
+        raise BrokenRecord(f"{path}: has {len(data)} bytes and no whole head; it is truncated, write it anew")
+    magic, version, code, sequences, marks = _HEAD.unpack_from(data)
+    if magic != _MAGIC:
+        raise BrokenRecord(f"{path}: is no index of Megatron: it does not begin with MMIDIDX")
+    if version != 1 or code not in _TYPES:
+        raise BrokenRecord(f"{path}: version {version} and type {code} are not known (1; {[*_TYPES]})")
+    return code, sequences, marks
 
 
 def _check_contiguous(path: Path, index: _Index) -> None:

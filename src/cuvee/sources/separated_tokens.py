@@ -27,14 +27,19 @@ _WIDTHS = (1, 2, 4, 8)
 
 def is_array_of_tokens(path: Path) -> bool:
     """Whether a .npy may hold tokens: without a header, or whole numbers of one dimension."""
-    with path.open("rb") as stream:
-        if stream.read(len(_NUMPY)) != _NUMPY:
-            return True
+    if not has_header(path):
+        return True
     try:
         dtype, _, shape = _header(path)
     except BrokenRecord:
         return False
     return len(shape) == 1 and dtype.kind in "iu"
+
+
+def has_header(path: Path) -> bool:
+    """Whether it is a real .npy, which OLMo-core would read as tokens from its first byte on."""
+    with path.open("rb") as stream:
+        return stream.read(len(_NUMPY)) == _NUMPY
 
 
 def metadata_of(path: Path) -> Path:
@@ -49,9 +54,7 @@ def open_separated(path: Path, end_of_text: int, vocabulary: int) -> TokenFile:
         BrokenRecord: it holds no such tokens, no end-of-text token, or its metadata do not fit.
     """
     listed = _listed(metadata_of(path))
-    with path.open("rb") as stream:
-        headed = stream.read(len(_NUMPY)) == _NUMPY
-    if headed:
+    if has_header(path):
         dtype, offset, shape = _header(path)
         if len(shape) != 1 or dtype.kind not in "iu":
             raise BrokenRecord(f"{path}: holds {dtype.name} of shape {shape}, not a row of tokens")

@@ -128,17 +128,18 @@ def open_tokens(paths: tuple[Path, ...], folder: Path, given: str | None, source
         SourceError: another tokenizer made them.
     """
     _check_marks(paths, folder)
-    states = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
-    return _opened(states, folder, given, source)
+    states = tuple((path, path.stat()) for path in paths)
+    known = tuple((path, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for path, one in states)
+    return _opened(known, folder, given, source)
 
 
 @lru_cache(maxsize=256)
 def _opened(
-    states: tuple[tuple[Path, int, int], ...], folder: Path, given: str | None, source: str
+    states: tuple[tuple[Path, int, int, int], ...], folder: Path, given: str | None, source: str
 ) -> TokenSource:
     text = TokenText.of(folder)
     files = []
-    for path, size, _ in states:
+    for path, size, *_ in states:
         if not size:
             raise BrokenRecord(f"{path}: is empty; write it anew, or leave it out")
         name = format_of(path, given)

@@ -19,14 +19,13 @@ from cuvee.sources.shards import TokenShard
 from cuvee.study.at_hand import at_hand
 from cuvee.study.document_tables import target_documents, training_documents
 from cuvee.study.runner import Runner
+from cuvee.study.seed_moments import default_valuer
 from cuvee.training.run import TrainingRun
 from cuvee.types import FloatArray, IntArray
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.methods.registry import valuer_named
 from cuvee.valuation.selection import select
 
-VALUES_OF_DUET = "forward_inf"
-"""Where ``search.document_values`` names none: one gradient of the target and two passes over the text."""
 _LEAST_WINDOWS = 4
 
 
@@ -37,7 +36,8 @@ def chosen_documents(runner: Runner) -> "ChosenDocuments | None":
         ConfigError: ``search.document_values`` is no method of valuation.
     """
     settings = runner.plan.config.search
-    method = settings.document_values or (VALUES_OF_DUET if settings.method == "duet" else "")
+    duet = settings.method == "duet"
+    method = settings.document_values or (default_valuer(runner.plan.config) if duet else "")
     return ChosenDocuments.of(runner, method) if method else None
 
 

@@ -9,14 +9,13 @@ to delete.
 import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
 
+from cuvee.execution.machine import this_machine
 from cuvee.hashing import digest
 from cuvee.study.file.folder import StudyFolder
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
 """Read by torch when it compiles. A user who sets it is obeyed."""
-_MACHINE = Path("/etc/machine-id"), Path("/proc/cpuinfo")
 
 
 def cache_environment(folder: StudyFolder) -> dict[str, str]:
@@ -24,11 +23,6 @@ def cache_environment(folder: StudyFolder) -> dict[str, str]:
     chosen."""
     if CACHE in os.environ:
         return {}
-    return {CACHE: str(folder.kernels / digest([version("torch"), platform.python_version(), _machine()]))}
-
-
-def _machine() -> list[str]:
-    """This machine, and what its processor can do, as far as the system says it."""
-    identity, processor = ((file.read_text(errors="replace") if file.is_file() else "") for file in _MACHINE)
-    kept = [line for line in processor.splitlines() if line.startswith(("model name", "flags", "Features"))]
-    return [platform.machine(), identity.strip(), *sorted(set(kept))]
+    return {
+        CACHE: str(folder.kernels / digest([version("torch"), platform.python_version(), this_machine()]))
+    }

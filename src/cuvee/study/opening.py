@@ -15,8 +15,9 @@ from cuvee.study.compile_cache import cache_environment
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import GENERATED, StudyFolder
+from cuvee.study.plan.first_checks import check_first
 from cuvee.study.plan.material import Material, prepare_material
-from cuvee.study.plan.mixtures import changed_references, check_sources, region_of
+from cuvee.study.plan.mixtures import changed_references, region_of
 from cuvee.study.plan.numerics import Numerics
 from cuvee.study.plan.plan import Plan
 from cuvee.study.rework import trained_otherwise
@@ -42,12 +43,11 @@ def opened(
             is left alone.
 
     Raises:
-        ConfigError: there is one source alone, or the study computes on a device that is not here.
+        ConfigError: see ``check_first``.
         CuveeError: text or limits that cannot be used.
     """
     progress = progress or Silent()
-    check_sources(config)
-    Numerics.written(folder)  # a device that is not here is refused before any text is read
+    check_first(config, folder)
     if not looking:
         take_back_all(folder.root)  # workers of a command that was killed may still be at work somewhere
         _tidy(folder)

@@ -1,17 +1,19 @@
 """What a flow will take, before anything is trained: trainings, FLOPs, time and money.
 
-FLOPs are those of the formulas. Time comes from a few steps of every size of model, timed on this machine
-while all workers do the same; compiling, reading, measuring and concluding are not in it. Money is the work
-time, summed over all that work side by side, at the price of an hour that the study file gives.
+FLOPs are those of the formulas, and hold what the ledger of a study does: training, and measuring at its end.
+Time comes from a few steps of every size of model, timed on this machine while all workers do the same;
+compiling, reading and concluding are not in it. Money is the work time, summed over all that work side by
+side, at the price of an hour that the study file gives.
 """
 
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cuvee.execution.tariff import CORES, HOUR, Tariff
 from cuvee.quantities import flops
+from cuvee.study.paces import Paces, pace_key
 from cuvee.study.plan.agenda import saved_step
 from cuvee.study.plan.job import PaceTask, pace
 from cuvee.study.plan.numerics import stacks_that_fit
@@ -37,7 +39,8 @@ class OutlookRow:
     left: int
     """Runs that are not made yet."""
     flops: float
-    """Of all runs, by formula: three forward passes a token where they train, one where they score."""
+    """Of all runs, by formula: three forward passes a token where they train, one where they are measured or
+    score."""
     flops_left: float
     step_seconds: float
     """Wall seconds of one worker for a training step; NaN where nothing is left or nothing is trained."""
@@ -111,10 +114,9 @@ class Stage:
 
 @dataclass(eq=False)
 class Stopwatch:
-    """Times a few steps of every size of model, once each."""
+    """Times a few steps of every size of model, once a study and machine."""
 
     runner: Runner
-    _seconds: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:
@@ -129,19 +131,20 @@ class Stopwatch:
 
     def step_seconds(self, run: TrainingRun) -> float:
         """Wall seconds a step of a training like this, while all workers do the same."""
-        recipe = run.recipe
-        key = (
-            run.model, recipe.batch_sequences, recipe.context_length, recipe.accumulation, recipe.optimizer,
-            recipe.stacked, recipe.processes,
-        )  # fmt: skip
-        if key not in self._seconds:
-            self.runner.progress.stage("timing a few steps", 1, "sizes of model")
-            tasks = [PaceTask(run.model, recipe)] * self.lanes
-            with stacks_that_fit(self.runner.plan.folder) if recipe.stacked else nullcontext():
-                found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
-            self.runner.progress.advance(1)
-            self._seconds[key] = sum(found) / len(found)
-        return self._seconds[key]
+        paces, key = Paces(self.runner.plan.folder), pace_key(run, self.lanes)
+        seconds = paces.get(key)
+        if seconds is None:
+            seconds = self._timed(run)
+            paces.keep(key, seconds)
+        return seconds
+
+    def _timed(self, run: TrainingRun) -> float:
+        self.runner.progress.stage("timing a few steps", 1, "sizes of model")
+        tasks = [PaceTask(run.model, run.recipe)] * self.lanes
+        with stacks_that_fit(self.runner.plan.folder) if run.recipe.stacked else nullcontext():
+            found = [seconds for _, seconds in self.runner.executor.map(pace, tasks, lambda *_: None)]
+        self.runner.progress.advance(1)
+        return sum(found) / len(found)
 
     def flops_a_second(self, run: TrainingRun) -> float:
         """Of one worker."""
@@ -153,21 +156,20 @@ class Stopwatch:
         What is trained and only has to be measured again, on other evaluations, costs that alone.
         """
         run, folder = stage.planned[0].run, self.runner.plan.folder
-        each = [one.run.flops for one in stage.planned]
+        measuring = self.measuring(run)
+        each = [one.run.flops + measuring for one in stage.planned]
         missing = [
             one.run
             for one in stage.planned
             if not self.runner.store.has(trained_key(self.runner.plan, one.run))
         ]
         left = [
-            one.flops * (1.0 - saved_step(folder, one.key) / one.recipe.steps)
+            one.flops * (1.0 - saved_step(folder, one.key) / one.recipe.steps) + measuring
             for one in missing
             if not one.done
         ]
         left += [each[-1]] * stage.more
-        again = sum(one.done for one in missing)
-        measured = again * self._measuring(run) if again else 0.0
-        work = math.fsum(left) + measured
+        work = math.fsum(left) + measuring * sum(one.done for one in missing)
         together = max(work / self.lanes, max(left, default=0.0))
         rate = self.flops_a_second(run) if together else math.inf
         return OutlookRow(
@@ -183,9 +185,9 @@ class Stopwatch:
             work / rate / HOUR,
         )
 
-    def _measuring(self, run: TrainingRun) -> float:
+    def measuring(self, run: TrainingRun) -> float:
         """FLOPs of measuring a model on all evaluations."""
-        return run.model.build().flops_per_token * float(self.runner.plan.bench.evaluator().tokens)
+        return run.model.flops_per_token * float(self.runner.plan.bench.evaluator().tokens)
 
 
 def in_words(hours: float) -> str:

@@ -5,17 +5,20 @@ alone, and a source that ends is read again; more than that is a fault, of the l
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cuvee.decisions.read_shares import ReadShares, ReadSource
 from cuvee.quantities import counted
 from cuvee.seal import read_sealed
 from cuvee.study.file.folder import StudyFolder
-from cuvee.study.plan.agenda import Intended
+from cuvee.study.plan.agenda import Agenda, Intended
 from cuvee.types import Json
 
 _PASSPORT, _LOG = "cuvee.json", "training.json"  # their own files load torch
+_ALIKE = 1e-6
 _REPEATED = 1.05
 """Epochs above which a source counts as read again."""
 
@@ -46,6 +49,11 @@ class RealisedTraining:
     role: str
     shares: tuple[RealisedShare, ...]
 
+    def is_of(self, mixture: Mapping[str, float]) -> bool:
+        """Whether it was trained on a mixture, up to how shares are written down."""
+        asked = {one.source: one.asked for one in self.shares}
+        return all(abs(asked.get(name, 0.0) - mixture.get(name, 0.0)) < _ALIKE for name in {*asked, *mixture})
+
     def as_json(self) -> Json:
         return {"key": self.key, "role": self.role, "shares": [asdict(one) for one in self.shares]}
 
@@ -71,6 +79,37 @@ def realised_trainings(folder: StudyFolder, intended: Iterable[Intended]) -> tup
             continue
         found.append(RealisedTraining(one.key, one.role, shares))
     return tuple(found)
+
+
+def read_shares(folder: StudyFolder, pick: Mapping[str, float]) -> ReadShares | None:
+    """What all trainings that a study set out to make read of each source; None where none left a log.
+
+    Args:
+        folder: of the study.
+        pick: its shares by source, in the order of display.
+    """
+    intended = {one.key: one for rows in Agenda.read(folder).stages.values() for one in rows}
+    made = realised_trainings(folder, intended.values())
+    if not made:
+        return None
+    own = [one for one in made if one.is_of(pick)]
+    rows = [_read(name, share, made, own) for name, share in pick.items()]
+    return ReadShares(tuple(rows), len(made), len(own), sum(bool(one.warning) for one in made))
+
+
+def _read(
+    name: str, share: float, made: Sequence[RealisedTraining], own: Sequence[RealisedTraining]
+) -> ReadSource:
+    read = [one.realised for training in own for one in training.shares if one.source == name]
+    average = sum(read) / len(own) if own else math.nan
+    differences = [
+        (abs(one.realised - one.asked), f"{training.key} ({training.role})")
+        for training in made
+        for one in training.shares
+        if one.source == name
+    ]
+    largest, where = max(differences, default=(0.0, ""), key=lambda pair: pair[0])
+    return ReadSource(name, share if own else math.nan, average, largest, where if largest else "")
 
 
 def sentences_on(trainings: Iterable[RealisedTraining]) -> list[str]:

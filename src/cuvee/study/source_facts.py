@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+from cuvee.errors import MissingSource
 from cuvee.exporters.interface import SourceFacts
 from cuvee.runs.store import RunStore
+from cuvee.sources import megatron_tokens, separated_tokens
+from cuvee.sources.source_files import files_of
+from cuvee.sources.token_source import format_of
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
+from cuvee.study.file.settings import SourceSettings
 
 
 def facts_beside(path: Path) -> dict[str, SourceFacts]:
@@ -35,14 +40,47 @@ def facts_beside(path: Path) -> dict[str, SourceFacts]:
     facts = {}
     for name, source in config.sources.items():
         tokens, documents = counted.get(name, (0, 0))
+        token_format, token_files = _tokens_of(name, source)
         facts[name] = SourceFacts(
             tokens=tokens,
             documents=0 if source.chunk_characters else documents,
             text=tuple(map(_absolute, source.paths)),
             text_field=source.text_field,
             by_study=True,
+            token_format=token_format,
+            token_files=token_files,
         )
     return facts
+
+
+def _tokens_of(name: str, source: SourceSettings) -> tuple[str, dict[str, int]]:
+    """The format of the tokens of a source, and its files as trainers call them; of text nothing.
+
+    Files that are not on this machine stay unknown.
+
+    Raises:
+        BrokenRecord: an index of Megatron cannot be read.
+    """
+    try:
+        files = [
+            file
+            for path in source.paths
+            if not path.startswith("hub:")
+            for file in files_of(path, name).files
+        ]
+    except MissingSource:
+        return source.format or "", {}
+    formats = {format_of(file, source.format) or "" for file in files}
+    if formats == {megatron_tokens.NAME}:
+        # Megatron calls its two files by what their names have in common.
+        return megatron_tokens.NAME, {
+            _absolute(str(file.with_suffix(""))): megatron_tokens.tokens_in(file) for file in files
+        }
+    if formats == {separated_tokens.NAME}:
+        if any(map(separated_tokens.has_header, files)):
+            return "NumPy with a header", {}
+        return separated_tokens.NAME, {_absolute(str(file)): file.stat().st_size for file in files}
+    return " and ".join(sorted(formats - {""})), {}
 
 
 def _absolute(place: str) -> str:

@@ -25,6 +25,7 @@ from cuvee.models.adapted import AdaptedModel
 from cuvee.models.adapters import Adapters
 from cuvee.models.checkpoint import PASSPORT, Checkpoint, content_hash, save_checkpoint
 from cuvee.models.config import ModelConfig
+from cuvee.models.flops import TRAINING_PASSES
 from cuvee.models.hugging_face import open_model
 from cuvee.models.interface import CausalModel
 from cuvee.models.llama import Llama
@@ -88,6 +89,8 @@ class ModelSpec:
     """See ``Llama``."""
     adapted: AdaptedStart | None = None
     """Of adapters alone, if they are what is trained."""
+    window: int = 0
+    """Tokens of the windows for which FLOPs are counted; 0 for the longest that it reads. No key holds it."""
 
     def build(self) -> CausalModel:
         """The model; one object a process, so that its compiled kernels are made once."""
@@ -105,6 +108,13 @@ class ModelSpec:
         return self.build().model_hash
 
     @property
+    def flops_per_token(self) -> float:
+        """Of a forward pass; an architecture says it without being built."""
+        if self.config is None:
+            return self.base.build().flops_per_token
+        return self.config.flops_at(self.window or self.config.context_length)
+
+    @property
     def base(self) -> "ModelSpec":
         """The whole model, without adapters."""
         return replace(self, adapted=None)
@@ -119,13 +129,14 @@ class ModelSpec:
 def _build(spec: ModelSpec) -> CausalModel:
     if spec.adapted is not None:
         base, seed = spec.base.build(), spec.adapted.seed
-        return AdaptedModel(base, spec.adapted.adapters, seed.key, partial(_parameters, seed, base))
+        frozen = partial(_parameters, seed, base)
+        return AdaptedModel(base, spec.adapted.adapters, seed.key, frozen, seed.folder)
     dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
     if spec.config is not None:
-        return Llama(spec.config, dtype, spec.compiled, spec.device, spec.kernels)
+        return Llama(spec.config, dtype, spec.compiled, spec.device, spec.kernels, spec.window)
     if spec.folder is None:
         raise CheckpointError("a model needs an architecture or a folder")
-    return open_model(spec.folder, dtype, spec.compiled, spec.device)
+    return open_model(spec.folder, dtype, spec.compiled, spec.device, spec.window)
 
 
 def _parameters(start: Start, model: CausalModel) -> Tensor:
@@ -195,7 +206,7 @@ class TrainingRun:
 
     def flops_of(self, tokens: int) -> float:
         """Of training on so many tokens, by formula: three forward passes each."""
-        return 3.0 * self.model.build().flops_per_token * tokens
+        return TRAINING_PASSES * self.model.flops_per_token * tokens
 
     @property
     def as_start(self) -> Start:

@@ -351,14 +351,14 @@ def test_few_documents_are_said_before_what_was_gained(finished: Finished) -> No
 
 
 @pytest.mark.parametrize(
-    ("rate", "references", "said"),
+    ("rate", "references", "said", "key"),
     [
-        (1.0, 4, "The trained mixtures know nothing"),
-        (0.3, 0, "The branches all ended worse than the seed model"),
+        (1.0, 4, "The trained mixtures know nothing", "`reference_training.learning_rate` (1)"),
+        (0.3, 0, "The branches all ended worse than the seed model", "`branch_training.learning_rate` (0.3)"),
     ],
 )
 def test_trainings_that_unlearn_are_named_first(
-    tmp_path: Path, rate: float, references: int, said: str
+    tmp_path: Path, rate: float, references: int, said: str, key: str
 ) -> None:
     """At such rates all mixtures end alike, and any answer looks as good as another."""
     changes = {
@@ -367,7 +367,7 @@ def test_trainings_that_unlearn_are_named_first(
         "references": {"count": references, "replicates": 0},
     }
     decision = run(write_study(tmp_path, **QUICK | changes))
-    assert decision.headline[1].startswith(said)
+    assert decision.headline[1].startswith(said) and key in decision.headline[1]
     assert decision.verdict.standing != "confirmed"
 
 
@@ -660,8 +660,9 @@ def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -
         ("fresh trainings", 9, 9, 10 * 256),
     ]
     seed, branches = ahead.rows[:2]
-    assert seed.flops == branches.flops == seed.flops_left  # as many tokens altogether
-    assert seed.hours_left * 3600 == pytest.approx(40 * seed.step_seconds)
+    assert (seed.flops, branches.flops) == (seed.flops_left, branches.flops_left)
+    measured = 4 * 256 / (3 * 256)  # tokens of evaluations, in steps
+    assert seed.hours_left * 3600 == pytest.approx((40 + measured) * seed.step_seconds)
     assert ahead.flops == sum(row.flops for row in ahead.rows)
     assert ahead.rows[-1].flops / 9 == ahead.rows[2].flops / 8
     assert 4 * 16 <= part <= 4 * 256 / 4, "one of eight windows of each evaluation"
@@ -674,6 +675,10 @@ def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -
     done = ablation.outlook(config, folder, executor=InProcess())
     assert all(row.left == 0 and row.hours_left == 0 for row in done.rows)
     assert done.flops == ahead.flops
+    planned = {row.title: row.flops for row in ahead.rows}
+    spent = {row.stage: row.flops for row in decision.ledger}
+    for title, stage in (("seed model", "seed"), ("branches", "branch"), ("references", "reference")):
+        assert planned[title] == pytest.approx(spent[stage]), "as many as the plan said"
     assert done.statement == f"24 runs, 24 of them done, {flops(ahead.flops)} FLOPs; nothing is left to make"
 
 

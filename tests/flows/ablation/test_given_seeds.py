@@ -1,6 +1,7 @@
 """Whole studies on model folders of others: their shapes, their number format, their tokenizer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from cuvee.runs.store import RunStore
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
+from cuvee.study.plan.numerics import Numerics
 from cuvee.study.pooling import planned_branches
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.proxies import Proxies
+from cuvee.training.run import ModelSpec
 from tests.study.given_seed import given_model, given_study
 from tests.study.tiny_study import LANGUAGES, hashes, killed, run, timeless
 
@@ -56,6 +59,33 @@ def test_a_study_on_a_given_seed_comes_to_its_decision(tmp_path: Path, kind: str
     assert open_model(made[0].folder).layout == model.layout
 
 
+@pytest.mark.parametrize("counting", [0, 1])
+def test_flops_are_those_of_the_windows_of_the_study(tmp_path: Path, counting: int) -> None:
+    """In a study that began before, they go on to be those of the longest context of the model."""
+    folder = given_model(tmp_path / "model", "gpt2", n_positions=256)
+    study = written(tmp_path, given_study(tmp_path, folder))
+    numerics = json.loads(study.numerics.read_text())
+    study.numerics.write_text(json.dumps(numerics | ({"counting": 1} if counting else {})))
+    with opened(StudyConfig.load(study.root), study, executor=InProcess()) as runner:
+        plan = runner.plan
+        matrices = sum(one.size for one in plan.model.build().layout.entries if len(one.shape) >= 2)
+        layers, width = 2, 32
+        forward = 2 * matrices + 2 * layers * width * (32 if counting else 256)
+        assert planned_branches(plan)[0].run.flops == 3 * forward * 4 * 256
+        assert plan.bench.evaluator().model.flops_per_token == plan.model.flops_per_token == forward
+        keys = {one.run.key for one in planned_branches(plan)}
+        other = replace(plan, model=replace(plan.model, window=7))
+        assert {one.run.key for one in planned_branches(other)} == keys, "what is trained stays the same"
+
+
+def test_a_study_that_begins_counts_at_its_windows(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    assert Numerics.of(folder, 0.0).counting == 1
+    assert Numerics.of(folder, 0.0).spec(ModelSpec(), 32).window == 32
+    folder.numerics.write_text(json.dumps({"dtype": "float32", "compiled": False, "device": "cpu"}))
+    assert Numerics.of(folder, 0.0).spec(ModelSpec(), 32).window == 0
+
+
 # Adapters
 
 ADAPTERS = {"rank": 2, "target_modules": ["q_proj", "v_proj"]}
@@ -82,6 +112,8 @@ def test_a_study_of_adapters_comes_to_its_decision(tmp_path: Path) -> None:
     branch = Checkpoint.load(study.checkpoint(by_role["branch"].details["run"]))
     reference = Checkpoint.load(study.checkpoint(by_role["reference"].details["run"]))
     assert (branch.folder / "adapter_model.safetensors").is_file()
+    settings = json.loads((branch.folder / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == str(seed)
     assert (branch.folder / "tokenizer.json").is_file()
     assert not list(branch.folder.glob("model*"))
     assert reference.ancestor == given.content_hash, "references are trained whole"

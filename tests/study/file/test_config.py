@@ -332,8 +332,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"model": {"parameters": 1.5e5 + 0.5}},
         "study.yaml: model.parameters: must be a whole number, not 150000.5",
     ),
-    ({"model": {"parameters": 10}}, "study.yaml: model.parameters: must be at least 1000, not 10"),
-    ({"model": {"parameters": 5000, "folder": "a"}}, "study.yaml: model: give either `parameters`"),
+    ({"model": {"parameters": 10}}, "study.yaml: model.parameters: must be at least 100000, not 10"),
+    ({"model": {"parameters": 500_000, "folder": "a"}}, "study.yaml: model: give either `parameters`"),
     (
         {"tokenizer": {"vocabulary": 999, "folder": "a"}},
         "study.yaml: tokenizer: give `vocabulary` or `folder`",

@@ -372,9 +372,25 @@ def test_the_study_of_a_folder_of_tokens_names_their_tokenizer(tmp_path: Path) -
     assert config.tokenizer.folder is not None and config.tokenizer.folder.samefile(data / "tokenizer")
     shutil.rmtree(data / "tokenizer")
     done = CliRunner().invoke(app, ["init", str(data), "--out", str(tmp_path / "other")])
-    assert "the tokenizer that made them is not here" in " ".join(done.output.split())
-    named = StudyConfig.load(tmp_path / "other").tokenizer.folder
-    assert named is not None and named.parent.samefile(data) and named.name == "tokenizer"
+    assert "the tokenizer that made the tokens is not here" in " ".join(done.output.split())
+    assert "next: fill in `tokenizer.folder`, then" in done.output
+    assert StudyConfig.load(tmp_path / "other").tokenizer.to_fill_in
+    refused = CliRunner().invoke(app, ["run", str(tmp_path / "other"), "--plan"])
+    assert refused.exit_code and "study.yaml: tokenizer.folder is still to be filled in" in refused.output
+
+
+def test_files_of_megatron_are_called_by_their_prefix(tmp_path: Path) -> None:
+    for name in ("common_crawl_web", "source_code_in_python"):
+        megatron(tmp_path / "data", [[1, 2, 3]] * 9, 0)
+        for end in ("bin", "idx"):
+            file = tmp_path / f"data/text_document.{end}"
+            file.rename(file.with_name(f"{name}_text_document.{end}"))
+    done = CliRunner().invoke(app, ["init", str(tmp_path / "data")], env={"COLUMNS": "80"})
+    config = StudyConfig.load(tmp_path / "data.cuvee")
+    assert list(config.sources) == ["common_crawl_web", "source_code_in_python"]
+    table = done.output.partition("study:")[0]
+    assert max(map(len, table.splitlines())) <= 80 and "72 bytes of tokens (megatron)" in table
+    assert "sampled" not in table and "text field" not in table
 
 
 def test_one_dataset_saved_to_disk_is_one_source(tmp_path: Path) -> None:

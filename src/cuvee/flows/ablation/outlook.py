@@ -10,7 +10,7 @@ from cuvee.flows.ablation.merge_optimum import STARTS
 from cuvee.merging.price import extra_flops, statistics_flops
 from cuvee.merging.registry import LINEAR
 from cuvee.mixture.mixture import Mixture
-from cuvee.runs.roles import DESCENT, ORDER
+from cuvee.runs.roles import DESCENT, DOWNSTREAM, ORDER
 from cuvee.runs.run import Run
 from cuvee.study.checking import CHECK_SEEDS, TITLE
 from cuvee.study.file.settings import MergingSettings
@@ -55,7 +55,9 @@ def ablation_outlook(
     scoring = *_statistics(runner, watch), *_scoring(runner, watch), _optimum(runner, watch)
     # Other conditions change no pick.
     check = _check(runner, watch, any(row.left for row in rows))
-    return Outlook((*rows, *again, *scoring, *check), tariff=watch.tariff)
+    asked = len(trained) + len(replicates) + sum(row.runs for row in check)
+    tasks = _tasks(runner, watch, asked) if trained else []
+    return Outlook((*rows, *again, *scoring, *check, *tasks), tariff=watch.tariff)
 
 
 def _trained(watch: Stopwatch, title: str, planned: Sequence[Planned]) -> OutlookRow:
@@ -83,8 +85,9 @@ def _check(runner: Runner, watch: Stopwatch, changing: bool) -> list[OutlookRow]
 
 def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]) -> OutlookRow:
     """A row of trainings that cost what one of them does, by what is left of each that is not done."""
-    work = run.flops * math.fsum(left)
-    together = max(work / watch.lanes, run.flops * max(left, default=0.0))
+    each = run.flops + watch.measuring(run)
+    work = each * math.fsum(left)
+    together = max(work / watch.lanes, each * max(left, default=0.0))
     rate = watch.flops_a_second(run) if left else math.inf
     return OutlookRow(
         TITLE,
@@ -92,7 +95,7 @@ def _fresh(watch: Stopwatch, run: TrainingRun, count: int, left: Sequence[float]
         run.recipe.tokens,
         count,
         len(left),
-        run.flops * count,
+        each * count,
         work,
         watch.step_seconds(run) if left else math.nan,
         together / rate / HOUR,
@@ -152,6 +155,20 @@ def _optimum(runner: Runner, watch: Stopwatch) -> OutlookRow:
 def _by_method(rows: Sequence[Run], method: str) -> list[Run]:
     """Those of one method of merging."""
     return [run for run in rows if MergingSettings.method_of(run.details) == method]
+
+
+def _tasks(runner: Runner, watch: Stopwatch, models: int) -> list[OutlookRow]:
+    """All requests of downstream tasks to all trained mixtures, a forward pass over every window.
+
+    Merges and ensembles answer later, and only tasks of which an accuracy can decide.
+    """
+    plan, names = runner.plan, runner.plan.config.tasks
+    if not names:
+        return []
+    read = plan.answering(names).bench.evaluator().read
+    asked = len(runner.store.runs(kind="trained", role=DOWNSTREAM))
+    left = 0 if asked and plan.folder.decision.exists() else max(models - asked, 0)
+    return [_scored("downstream tasks", watch, read, models, left, plan.model.flops_per_token * read)]
 
 
 def _scored(title: str, watch: Stopwatch, tokens: int, count: int, left: int, each: float) -> OutlookRow:

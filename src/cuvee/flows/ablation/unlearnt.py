@@ -21,16 +21,22 @@ def unlearnt(findings: Findings, runner: Runner) -> tuple[str, ...]:
     if (losses >= GUESSING * guessing).all():
         return (
             f"The {trained} know nothing: no loss is below {GUESSING:.0%} of that of guessing, "
-            f"{guessing:.2f} nats per token. Look at the learning rates, or train longer: what is said of "
-            "mixtures here means nothing.",
+            f"{guessing:.2f} nats per token, so that what is said of mixtures here means nothing. Look at "
+            f"{_rate(findings, runner)}, or train longer.",
         )
     seed = _seed_losses(runner)
     if seed is not None and (losses >= seed).all():
         return (
             f"The {trained} all ended worse than the seed model that they started from, on every evaluation: "
-            "the learning rate is too high, or the pool has nothing of what is evaluated.",
+            f"{_rate(findings, runner)} is too high, or the pool has nothing of what is evaluated.",
         )
     return ()
+
+
+def _rate(findings: Findings, runner: Runner) -> str:
+    """The key of the learning rate, and what it is."""
+    section = "branch_training" if findings.references is None else "reference_training"
+    return f"`{section}.learning_rate` ({getattr(runner.plan.config, section).learning_rate:g})"
 
 
 def _trained(findings: Findings) -> tuple[FloatArray, str]:

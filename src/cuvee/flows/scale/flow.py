@@ -19,6 +19,7 @@ from cuvee.flows.scale.law import ScaleLaw, law_data, scale_of
 from cuvee.flows.scale.optima import Optima, RungLosses
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
+from cuvee.models.flops import TRAINING_PASSES
 from cuvee.progress import Progress
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.mixture_names import AUTOSCALE, PROPORTIONAL, TOP_RUNG, UNIFORM
@@ -92,8 +93,7 @@ class _Climb:
         available = available_tokens(config, plan.material)
 
         def training_flops(parameters: int) -> float:
-            spec = plan.sized(parameters)
-            return 3.0 * (spec.config.flops_per_token if spec.config else spec.build().flops_per_token)
+            return TRAINING_PASSES * plan.sized(parameters).flops_per_token
 
         ladder = Ladder.of(config, config.model.parameters or plan.parameters, training_flops)
         return cls(runner, ladder, region_of(config, available), available)

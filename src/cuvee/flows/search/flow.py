@@ -40,6 +40,7 @@ from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.rechecking import rechecked
 from cuvee.study.runner import Runner
+from cuvee.study.seed_moments import check_valuers
 
 LEAST_OBSERVED = 8
 """Experiments before the posterior is used for mixtures that were not tried."""
@@ -68,7 +69,7 @@ def run(
         CuveeError: anything else that cannot go on; what is done so far is kept. A training that fails is
             no error: it is an experiment that measured nothing.
     """
-    method_named(config.search.method)
+    _check_methods(config)
     with opened(config, folder, progress, executor) as runner:
         search = _Search.of(runner)
         for line in (outlook_of(search.menu).statement, *search.menu.warnings):
@@ -85,9 +86,16 @@ def outlook(
     executor: Executor | None = None,
 ) -> SearchOutlook:
     """What can be asked for, at which price; text is prepared and steps are timed, nothing is trained."""
-    method_named(config.search.method)
+    _check_methods(config)
     with opened(config, folder, progress, executor, looking=True) as runner:
         return outlook_of(Menu.of(runner))
+
+
+def _check_methods(config: StudyConfig) -> None:
+    """Raises: ConfigError, before any text is read, where a method is unknown or cannot be."""
+    method_named(config.search.method)
+    if config.search.document_values:
+        check_valuers(config, [config.search.document_values], "search.document_values")
 
 
 @dataclass(eq=False)

@@ -14,6 +14,7 @@ from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
 from cuvee.study.plan.material import Material
+from cuvee.study.seed_moments import check_valuers
 from cuvee.types import Json
 from cuvee.valuation.embeddings import Embedder
 from cuvee.valuation.judge import LanguageJudge
@@ -75,6 +76,7 @@ def buy(
             "acquire: target_run.tokens is missing in the study file: how much of a purchase a run can read "
             "decides what it is worth"
         )
+    check_valuers(config, [method])
     valuer = valuer_named(method)
     with opened(config, folder, progress, executor) as runner:
         material = runner.plan.material

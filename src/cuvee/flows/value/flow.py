@@ -37,6 +37,7 @@ from cuvee.study.opening import available_tokens, opened
 from cuvee.study.plan.mixtures import region_of
 from cuvee.study.provenance import provenance
 from cuvee.study.runner import Runner
+from cuvee.study.seed_moments import check_valuers
 from cuvee.types import FloatArray
 from cuvee.valuation.document_table import DocumentTable
 from cuvee.valuation.embeddings import Embedder
@@ -78,6 +79,7 @@ def run(
         ConfigError: an unknown evaluation or method, or no method could be run.
         CuveeError: anything that cannot go on; what is made so far is kept.
     """
+    check_valuers(config, question.all_methods)
     valuers = [valuer_named(name) for name in question.all_methods]
     with opened(config, folder, progress, executor) as runner:
         target = target_documents(runner.plan.material, question.target)

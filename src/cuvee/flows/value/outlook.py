@@ -19,8 +19,8 @@ from cuvee.study.outlook import Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.plan.planned import Planned
 from cuvee.study.pooling import planned_branches, planned_seed
 from cuvee.study.runner import Runner
+from cuvee.study.seed_moments import check_valuers
 from cuvee.valuation.methods.in_run_shapley import IN_RUN
-from cuvee.valuation.methods.registry import valuer_named
 
 WATCHED = 1.9
 """A watched training over a plain one, as measured on a CPU core (``in_run.py``); it runs in one process."""
@@ -39,8 +39,7 @@ def outlook(
     Raises:
         ConfigError: an unknown evaluation or method.
     """
-    for name in question.all_methods:
-        valuer_named(name)
+    check_valuers(config, question.all_methods)
     with opened(config, folder, progress, executor, looking=True) as runner:
         target_documents(runner.plan.material, question.target)
         tokens, watch = pool_documents(runner.plan).size, Stopwatch(runner)

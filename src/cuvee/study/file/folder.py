@@ -2,6 +2,7 @@
 
     study.yaml            what the user wrote
     numerics.json         number format, device and compilation, chosen once
+    paces.json            seconds of a training step here, as they were timed for a plan
     references.json       the mixtures that are really trained
     references.digests    digests of that file, as it was written
     agenda.json           what is to be trained, and what for
@@ -85,6 +86,10 @@ class StudyFolder:
     @property
     def numerics(self) -> Path:
         return self.root / "numerics.json"
+
+    @property
+    def paces(self) -> Path:
+        return self.root / "paces.json"
 
     @property
     def references(self) -> Path:
@@ -303,6 +308,7 @@ GENERATED = frozenset(
 GENERATED_FILES = frozenset(
     {
         "numerics.json",
+        "paces.json",
         "references.json",
         "agenda.json",
         "decision.json",

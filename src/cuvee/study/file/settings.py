@@ -223,6 +223,10 @@ class SplitSettings(Settings):
         return self
 
 
+TO_FILL_IN = "FILL-IN-THE-FOLDER-OF-THE-TOKENIZER"
+"""What `cuvee init` writes where a folder must be named that it did not find."""
+
+
 class TokenizerSettings(Settings):
     """The tokenizer: trained on the sources, or an existing one. Default: the tokenizer of `model.folder`."""
 
@@ -230,6 +234,11 @@ class TokenizerSettings(Settings):
     """Vocabulary size of a byte-level BPE tokenizer trained on the sources."""
     folder: Folder | None = None
     """Folder of an existing Hugging Face tokenizer, instead of `vocabulary`."""
+
+    @property
+    def to_fill_in(self) -> bool:
+        """Whether the folder is still what `cuvee init` left there."""
+        return self.folder is not None and self.folder.name == TO_FILL_IN and not self.folder.exists()
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "TokenizerSettings":
@@ -255,8 +264,8 @@ class AdapterSettings(Settings):
 class ModelSettings(Settings):
     """The seed model: a new one of a given size, or an existing checkpoint."""
 
-    parameters: Annotated[int, Field(ge=1000)] | None = None
-    """Number of parameters of a new Llama-style seed model, including embeddings."""
+    parameters: Annotated[int, Field(ge=100_000, le=2_000_000_000)] | None = None
+    """Number of parameters of a new Llama-style seed model, including embeddings: 100,000 to 2 billion."""
     context_length: Annotated[int, Field(ge=8)]
     """Context length in tokens."""
     folder: Folder | None = None
@@ -537,7 +546,7 @@ class SearchSettings(Settings):
     """Search method that chooses the next experiment."""
     document_values: str | None = None
     """Method of valuation by whose values documents are chosen inside each source that is not read whole.
-    Default: `forward_inf` with `method: duet`, else any documents are read."""
+    Default: with `method: duet` what `cuvee value` takes by default, else any documents are read."""
     target_tokens: Count | None = None
     """Training tokens at the target fidelity. Default: chosen so that the budget covers `target_runs` such
     runs."""

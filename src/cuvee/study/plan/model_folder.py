@@ -62,7 +62,7 @@ def _measured(task: ModelTask) -> MeasuredFolder:
             "unchanged"
         )
     spec = task.bench.model
-    model = ModelSpec(None, task.folder, spec.dtype, device=spec.device)
+    model = ModelSpec(None, task.folder, spec.dtype, device=spec.device, window=spec.window)
     built = model.build()
     _check_fit(task, built)
     flat = read_flat(task.folder, built)

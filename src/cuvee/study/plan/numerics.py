@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -19,14 +19,19 @@ from cuvee.execution.work_time import is_gpu
 from cuvee.files import write_json
 from cuvee.models.llama import KERNELS, KERNELS_RUN_ON_GPU
 from cuvee.study.file.folder import StudyFolder
+from cuvee.training.run import ModelSpec
 
 COMPILE_FROM_FLOPS = 5e12
 """Training below this would not win back the 20 to 40 seconds that compiling takes."""
 
 
+COUNTING = 1
+"""See ``Numerics.counting``."""
+
+
 @dataclass(frozen=True)
 class Numerics:
-    """How numbers are computed."""
+    """How numbers are computed, and FLOPs counted."""
 
     dtype: Literal["float32", "bfloat16"]
     compiled: bool
@@ -37,6 +42,9 @@ class Numerics:
     kernels: int = 0
     """Version of what computes on a GPU, or compiled on a CPU (``models/llama.py``); 0 in studies that began
     before there was one."""
+    counting: int = 0
+    """How FLOPs are counted: 1 at the windows of the study; 0 at the longest of the model, in studies that
+    began before, as prices decide what a search asks for."""
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "bfloat16"):
@@ -47,7 +55,21 @@ class Numerics:
             raise ValueError(f"stacked {self.stacked!r} is no number of models")
         if type(self.kernels) is not int or not 0 <= self.kernels <= KERNELS:
             raise ValueError(f"kernels {self.kernels!r} is no version up to {KERNELS}")
+        if self.counting not in (0, COUNTING):
+            raise ValueError(f"counting {self.counting!r} is no way up to {COUNTING}")
         torch.device(self.device)  # raises where there is no device of that kind
+
+    def spec(self, model: ModelSpec, window: int) -> ModelSpec:
+        """A model that computes so, in windows of so many tokens."""
+        return replace(
+            model,
+            dtype=self.dtype,
+            compiled=self.compiled,
+            device=self.device,
+            stacked=self.stacked,
+            kernels=self.kernels,
+            window=window if self.counting else 0,
+        )
 
     @classmethod
     def of(cls, folder: StudyFolder, training_flops: float) -> "Numerics":
@@ -70,6 +92,7 @@ class Numerics:
             compiled=compiled,
             device=device,
             kernels=KERNELS_RUN_ON_GPU if is_gpu(device) else KERNELS if compiled else 0,
+            counting=COUNTING,
         )
         write_json(folder.numerics, vars(choice))
         return choice

@@ -12,6 +12,7 @@ from cuvee.mixture.mixture import Mixture
 from cuvee.models.adapters import Adapters
 from cuvee.models.checkpoint import Checkpoint
 from cuvee.models.config import ModelConfig
+from cuvee.models.flops import TRAINING_PER_PARAMETER
 from cuvee.models.interface import CausalModel
 from cuvee.runs.formats.task_units import of_task
 from cuvee.runs.metric_names import BITS, NATS
@@ -74,7 +75,7 @@ class Plan:
             )
         plain = ModelSpec(architecture, config.model.folder)
         numerics = Numerics.of(folder, _training_flops(config, plain))
-        model = replace(plain, **vars(numerics))
+        model = numerics.spec(plain, config.model.context_length)
         if config.model.folder is not None:
             _check_fit(config, model.build(), vocabulary)
         bench = _bench(config, material, model)
@@ -473,4 +474,4 @@ def _training_flops(config: StudyConfig, model: ModelSpec) -> float:
         + units * config.branch_training.tokens * config.branch_training.seeds
         + references * config.reference_training.tokens
     )
-    return 6.0 * parameters * tokens
+    return TRAINING_PER_PARAMETER * parameters * tokens

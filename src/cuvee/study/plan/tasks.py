@@ -4,7 +4,6 @@ Requests lie under the hash of what names them: the task, its limit, and its fil
 names. A task that is only named is asked for once a study; delete ``tasks`` to have it read anew.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,10 +12,10 @@ from pathlib import Path
 from cuvee.errors import ConfigError
 from cuvee.evaluation.task_scores import TaskShape
 from cuvee.hashing import digest, digest_file
-from cuvee.models.hugging_face import is_masked
+from cuvee.models.hugging_face import describes_masked
 from cuvee.progress import Progress
 from cuvee.sources.evaluation_set import EvaluationSet, Half
-from cuvee.sources.harness import read_task
+from cuvee.sources.harness import check_harness, read_task
 from cuvee.sources.request_windows import Cut, request_windows, too_long
 from cuvee.sources.task_requests import TaskRequests
 from cuvee.sources.task_tokens import RequestTokenizer, TaskTokens
@@ -70,6 +69,22 @@ class StudyTask:
         return replace(self.every, cut=Cut(self.every.cut.context_length, half, right_alone=True))
 
 
+def check_tasks(config: StudyConfig, folder: StudyFolder) -> None:
+    """Refuse tasks that cannot be asked, before any text is read.
+
+    Raises:
+        ConfigError: the model is masked, a file is missing, or a task that is not read yet needs the harness.
+    """
+    if config.downstream and config.model.folder is not None and describes_masked(config.model.folder):
+        raise ConfigError(
+            f"downstream: tasks ask what follows a text, and {config.model.folder} is a masked language "
+            "model, which reads both sides; leave the tasks out"
+        )
+    for task in config.downstream:
+        if not _requests_path(folder, task).exists():
+            check_harness(task.task)
+
+
 def prepare_tasks(
     config: StudyConfig, folder: StudyFolder, tokenizer_folder: Path, tokenizer: str, progress: Progress
 ) -> tuple[StudyTask, ...]:
@@ -80,7 +95,6 @@ def prepare_tasks(
     """
     if not config.downstream:
         return ()
-    _refuse_masked(config.model.folder)
     progress.stage("reading downstream tasks", len(config.downstream), "tasks")
     encoder = RequestTokenizer.load(tokenizer_folder)
     found = []
@@ -88,20 +102,6 @@ def prepare_tasks(
         found.append(_prepared(config, folder, task, encoder, tokenizer, progress))
         progress.advance(1, task.called)
     return tuple(found)
-
-
-def _refuse_masked(model: Path | None) -> None:
-    if model is None or not (model / "config.json").is_file():
-        return
-    try:
-        description = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    except ValueError:
-        return  # whoever opens the model says what is wrong with it
-    if isinstance(description, dict) and is_masked(description):
-        raise ConfigError(
-            f"downstream: tasks ask what follows a text, and {model} is a masked language model, which reads "
-            "both sides; leave the tasks out"
-        )
 
 
 def _prepared(
@@ -139,12 +139,21 @@ def _said(task: StudyTask, cut: int) -> str:
 
 
 def _requests(folder: StudyFolder, task: TaskSettings) -> TaskRequests:
-    if task.is_made:
-        return TaskRequests.open(Path(task.task))
-    path = folder.tasks / f"{_key(task)}.json"
+    path = _requests_path(folder, task)
     if not path.exists():
         read_task(task.task, task.limit).save(path)
     return TaskRequests.open(path)
+
+
+def _requests_path(folder: StudyFolder, task: TaskSettings) -> Path:
+    """Where the requests of a task lie, or will."""
+    if not task.is_made:
+        return folder.tasks / f"{_key(task)}.json"
+    if not Path(task.task).is_file():
+        raise ConfigError(
+            f"downstream task '{task.called}': {task.task} does not exist; give the path of its file"
+        )
+    return Path(task.task)
 
 
 def _key(task: TaskSettings) -> str:

@@ -14,6 +14,7 @@ from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.exporters.interface import ExportRequest, SourceFacts
 from cuvee.exporters.registry import exporter_named
+from cuvee.models.flops import TRAINING_PASSES, TRAINING_PER_PARAMETER
 from cuvee.progress import Progress
 from cuvee.runs.roles import SWARM
 from cuvee.runs.run import Run
@@ -156,7 +157,7 @@ class CommandedRuns(Producer[CommandedRun]):
             tokens=one.tokens,
             seed=one.seed,
             metrics=dict(result.metrics),
-            flops=None if parameters is None else 6.0 * parameters * one.tokens,
+            flops=None if parameters is None else TRAINING_PER_PARAMETER * parameters * one.tokens,
             details={"command": config.trainer.command, "format": config.trainer.format},
         )
         return replace(run, status="failed", error=result.error, flops=None) if result.error else run
@@ -167,7 +168,7 @@ class CommandedRuns(Producer[CommandedRun]):
             params=found.parameters,
             metrics=metrics_of(found.scores),
             documents=documents_of(found.scores),
-            flops=3.0 * found.flops_per_token * one.tokens,
+            flops=TRAINING_PASSES * found.flops_per_token * one.tokens,
         )
 
     def _mixture_file(self, one: CommandedRun) -> tuple[str, str, tuple[str, ...]]:

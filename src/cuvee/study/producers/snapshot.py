@@ -87,6 +87,6 @@ class Snapshots(Producer[Snapshot]):
             seed=run.recipe.seed,
             metrics=metrics_of(scores),
             documents=documents_of(scores),
-            flops=run.model.build().flops_per_token * float(scores.documents.tokens.sum()),
+            flops=run.model.flops_per_token * float(scores.documents.tokens.sum()),
             details={"run": run.key},
         )

@@ -4,6 +4,7 @@ Only a sample is read, by the readers that a study uses. Text files that are not
 are; of all others the sample says how much text a byte on disk stands for.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -35,6 +36,7 @@ SAMPLED_BYTES = 1 << 22
 PIECE_CHARACTERS = 50_000
 """Of the pieces that text files are cut into where they are larger than a document may be."""
 _PIECE_BYTES = 1 << 20
+_OF_MEGATRON = re.compile(r"(?<=.)_text_(document|sentence)$")
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,14 @@ class FoundSource:
     """In those files, as far as they were opened: for that their tokenizer must lie beside them."""
 
     @property
+    def only_tokens(self) -> bool:
+        """There is no text in it."""
+        return bool(self.formats) and not self.text_bytes
+
+    @property
     def size(self) -> str:
         """How much text there is, in words."""
-        if self.formats and not self.text_bytes:
+        if self.only_tokens:
             return self._tokens
         return f"{'about ' if self.estimated else ''}{_size(self.text_bytes)}"
 
@@ -139,7 +146,7 @@ def inspect(folder: Path) -> Inspection:
     for entry in _entries(folder):
         inside = _inside(entry)
         if inside.files:
-            name = _free_name(entry.resolve().name if entry.is_dir() else stem_of(entry), found)
+            name = _free_name(_called(entry), found)
             found[name] = _measured(name, entry.relative_to(folder), inside, tokenizer)
         else:
             _require_no_card(entry, inside)
@@ -150,6 +157,13 @@ def inspect(folder: Path) -> Inspection:
     tokens = any(source.formats for source in found.values())
     lies = str(tokenizer.relative_to(folder)) if tokens and tokenizer is not None else None
     return Inspection(tuple(found.values()), left_out, lies)
+
+
+def _called(entry: Path) -> str:
+    """The name of a source: of Megatron's files without what its preprocessing puts behind a prefix."""
+    if entry.is_dir():
+        return entry.resolve().name
+    return _OF_MEGATRON.sub("", stem_of(entry)) if type_of(entry) == ".bin" else stem_of(entry)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -44,6 +44,11 @@ class ForwardInf:
         "gradient; both ways from the parameters instead of one; the sign is kept."
     )
 
+    @property
+    def needs_moments(self) -> bool:
+        """Whether it asks for Adam's second moment."""
+        return self.direction == "adam"
+
     def value(
         self, pool: DocumentTable, target: DocumentTable, substrates: Substrates, seed: int
     ) -> FloatArray:
