@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ray_cluster import RayCluster
-from benchmarks.ray_study import Kills, differing, made, run, write_study
+from benchmarks.ray_study import Kills, differing, made, run, run_counted, strata, write_study
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,9 +22,12 @@ def test_a_study_on_ray_is_that_of_this_machine_also_under_kills(tmp_path: Path)
     run(alone, "--executor", "ray", "--job-memory", "0.1")
     assert differing(expected, made(alone)) == []
     with RayCluster.start(nodes=2) as cluster:
+        counted = write_study(tmp_path / "counted")
+        jobs = run_counted(counted, cluster.address).jobs
+        assert differing(expected, made(counted)) == []
         killed = write_study(tmp_path / "killed")
-        kills = Kills(cluster, (2.0, 8.0, 14.0))
-        with kills.going_on():
-            run(killed, "--executor", "ray", "--address", cluster.address)
-    assert len(kills.done) >= 2
+        kills = Kills(cluster, strata(jobs, 6))
+        assert run_counted(killed, cluster.address, kills.look).jobs == jobs
+    assert [one.what for one in kills.done] == ["worker", "node"] * 3
+    assert kills.hit(jobs) == 6, "from the first part of the run to the last"
     assert differing(expected, made(killed)) == []
