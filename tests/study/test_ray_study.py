@@ -2,11 +2,13 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.ray_cluster import RayCluster
 from benchmarks.ray_study import Kills, differing, made, run, run_counted, strata, write_study
+from tests.study import tiny_study
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,3 +33,30 @@ def test_a_study_on_ray_is_that_of_this_machine_also_under_kills(tmp_path: Path)
     assert [one.what for one in kills.done] == ["worker", "node"] * 3
     assert kills.hit(jobs) == 6, "from the first part of the run to the last"
     assert differing(expected, made(killed)) == []
+
+
+SCALE: dict[str, Any] = {
+    "target_run": {"tokens": 22_000, "max_epochs": 30},
+    "scale": {"budget_flops": 1e12, "seeds": 2, "replicates": 1, "step": 2.0},
+}
+SEARCH: dict[str, Any] = {
+    "target_run": {"tokens": 60_000, "max_epochs": 30},
+    "search": {"budget_flops": 4.2e10, "target_tokens": 12_000, "scales": 1, "step": 2.0, "batch": 2},
+}
+VALUE = ["--target", "evaluations.ka", "--method", "in_run", "--sources", "--retrain", "0.25", "--seeds", "2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "options"),
+    [("scale", SCALE, []), ("search", SEARCH, []), ("value", {}, VALUE)],
+    ids=["scale", "search", "value"],
+)
+def test_other_commands_on_ray_give_the_bytes_of_this_machine(
+    tmp_path: Path, command: str, settings: dict[str, Any], options: list[str]
+) -> None:
+    found = []
+    for name, where in (("local", []), ("ray", ["--executor", "ray"])):
+        study = tiny_study.write_study(tmp_path / name, workers=2, **settings).root
+        run(study, *options, *where, command=command)
+        found.append(made(study))
+    assert len(found[0]) > 50 and differing(*found) == []
