@@ -1,6 +1,6 @@
 """``cuvee run`` on a Ray cluster by a driver that counts: kills go by jobs, not by the clock.
 
-    python -m benchmarks.ray_driver STUDY ADDRESS
+    python -m benchmarks.ray_driver STUDY ADDRESS [ARTIFACTS]
 
 It says how many jobs have come back, whenever one has and whenever one that is at work is heard. Each time it
 waits for a line before it goes on. Needs the extra ``ray``.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cuvee.execution.interface import Executor, Item, Job, OnProgress, Result
 from cuvee.execution.ray_tasks import RayExecutor, connected
+from cuvee.execution.url_artifacts import UrlArtifacts
 from cuvee.flows.ablation import flow as ablation
 from cuvee.progress import Silent
 from cuvee.study.file.config import StudyConfig
@@ -49,10 +50,12 @@ class Counted:
 
 def main() -> None:
     """Answer the study."""
-    root, address = Path(sys.argv[1]), sys.argv[2]
-    folder = StudyFolder.of(root)
-    with folder.locked(), connected(address), RayExecutor(folder.root) as executor:
-        ablation.run(StudyConfig.load(root), folder, Silent(), Counted(executor))
+    study, address, *url = sys.argv[1:]
+    folder, config = StudyFolder.of(Path(study)), StudyConfig.load(Path(study))
+    with folder.locked(), connected(address):
+        artifacts = UrlArtifacts.begin(folder.root, url[0]) if url else None
+        with RayExecutor(folder.root, artifacts=artifacts) as executor:
+            ablation.run(config, folder, Silent(), Counted(executor))
 
 
 if __name__ == "__main__":

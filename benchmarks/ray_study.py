@@ -30,9 +30,9 @@ _ROWS = (
     "SELECT key, digest FROM runs ORDER BY key",
     "SELECT key, evaluation, documents.digest FROM documents JOIN runs USING (run_id) ORDER BY 1, 2",
 )
-_LOOK_SECONDS = 0.05
-_LOOKS = 10
-"""For a worker that is at work."""
+_LOOK_SECONDS = 0.01
+_LOOKS = 5
+"""For a worker that is at work. The command waits meanwhile and gives out no more work."""
 
 
 def write_study(root: Path, steps: int = 40) -> Path:
@@ -121,21 +121,25 @@ class CountedRun:
     jobs: int
 
 
-def run_counted(study: Path, address: str, look: Callable[[int], None] = lambda jobs: None) -> CountedRun:
+def run_counted(
+    study: Path, address: str, look: Callable[[int], None] = lambda jobs: None, artifacts: str = ""
+) -> CountedRun:
     """The same by ``ray_driver``.
 
     Args:
         study: its folder.
         address: of the Ray cluster.
         look: called with the number of jobs that are done; the command waits until it returns.
+        artifacts: the URL by way of which nodes get and give files; empty where they see the study.
 
     Raises:
         RuntimeError: it failed.
     """
     began, jobs = time.perf_counter(), 0
+    command = [sys.executable, "-m", "benchmarks.ray_driver", str(study), address]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.ray_driver", str(study), address],
+            [*command, artifacts] if artifacts else command,
             env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
         )  # fmt: skip
         assert process.stdin is not None and process.stdout is not None
