@@ -10,14 +10,12 @@ import time
 
 from benchmarks.harness import FOLDER, Cell, Table, write
 from benchmarks.ray_cluster import RayCluster
-from benchmarks.ray_study import Kills, differing, made, run, write_study
+from benchmarks.ray_study import Kills, differing, made, run, run_counted, strata, write_study
 
 WORK = FOLDER.parent / ".bench" / "ray"
 KILLS = 20
 NODES = (2, 4)
 STEPS = 120
-_LONGER = 1.3
-"""Times that a run takes which is killed so often: the last kill falls near its end."""
 
 
 def main() -> None:
@@ -39,38 +37,42 @@ def main() -> None:
 def studies(kills: int) -> tuple[Table, Table]:
     """The same study everywhere, and killed."""
     local = write_study(WORK / "local", STEPS)
-    rows: list[tuple[Cell, ...]] = [("local processes", None, run(local), None, None, 0)]
+    rows: list[tuple[Cell, ...]] = [("local processes", None, run(local), None, None, None, 0)]
     expected = made(local)
+    jobs = 0
     for nodes in NODES:
         with RayCluster.start(nodes) as cluster:
             study = write_study(WORK / f"nodes-{nodes}", STEPS)
-            seconds = run(study, *_on(cluster))
-            rows.append(("Ray", nodes, seconds, None, None, len(differing(expected, made(study)))))
+            found = run_counted(study, cluster.address)
+            jobs, wrong = found.jobs, len(differing(expected, made(study)))
+            rows.append(("Ray", nodes, found.seconds, jobs, None, None, wrong))
             print(rows[-1], flush=True)
     with RayCluster.start(NODES[0]) as cluster:
         study = write_study(WORK / "killed", STEPS)
-        whole = _LONGER * float(rows[1][2] or 0)
-        killing = Kills(cluster, [whole * (number + 0.5) / kills for number in range(kills)])
-        with killing.going_on():
-            seconds = run(study, *_on(cluster))
-    counts = [sum(what == kind for what, _ in killing.done) for kind in ("worker", "node")]
-    rows.append(("Ray, killed", NODES[0], seconds, *counts, len(differing(expected, made(study)))))
+        killing = Kills(cluster, strata(jobs, kills))
+        found = run_counted(study, cluster.address, killing.look)
+    counts = [sum(one.what == kind for one in killing.done) for kind in ("worker", "node")]
+    wrong = len(differing(expected, made(study)))
+    rows.append(("Ray, killed", NODES[0], found.seconds, found.jobs, *counts, wrong))
     moments = Table(
         "When it was killed",
-        ("number", "what", "second", "part of the run"),
-        tuple((number, what, at, at / seconds) for number, (what, at) in enumerate(killing.done, start=1)),
-        ("*node*: a raylet with all its workers, by SIGKILL; another joins. *worker*: that of a job.",),
+        ("number", "what", "jobs done", "part of all jobs", "second"),
+        tuple(
+            (number, one.what, one.jobs, one.jobs / jobs, one.second)
+            for number, one in enumerate(killing.done, start=1)
+        ),
+        (
+            "*node*: a raylet with all its workers, by SIGKILL; another joins. *worker*: that of a job.",
+            f"A kill fell in {killing.hit(jobs)} of {kills} equal parts of all jobs.",
+        ),
     )
+    columns = ("where", "raylets", "seconds", "jobs", "workers killed", "nodes killed", "what differs")
     return Table(
         "The same study",
-        ("where", "raylets", "seconds", "workers killed", "nodes killed", "artefacts and rows that differ"),
+        columns,
         tuple(rows),
         (f"{len(expected)} files and rows are compared. Nothing half-written was left behind.",),
     ), moments
-
-
-def _on(cluster: RayCluster) -> tuple[str, ...]:
-    return "--executor", "ray", "--address", cluster.address
 
 
 if __name__ == "__main__":

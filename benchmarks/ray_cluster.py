@@ -12,8 +12,8 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ if "ray" not in sys.modules:  # read as Ray is imported
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 _STORE_BYTES = 100 << 20
+_TRIES = 5
+_NOTHING: Mapping[str, str] = {}
 AT_WORK = "ray::_carry_out"
 """How Ray calls a process that works on an attempt."""
 
@@ -39,13 +41,23 @@ class RayCluster:
 
     @classmethod
     @contextmanager
-    def start(cls, nodes: int, cores: int = 1) -> Iterator["RayCluster"]:
-        """So many raylets, each with so many cores."""
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    def start(
+        cls, nodes: int, cores: int = 1, hidden: Path | None = None, environment: Mapping[str, str] = _NOTHING
+    ) -> Iterator["RayCluster"]:
+        """So many raylets, each with so many cores.
+
+        Args:
+            nodes: how many.
+            cores: of each.
+            hidden: a folder that they find empty, as if it were on another machine.
+            environment: of them, beside that of this process.
+        """
+        ours = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "benchmarks.ray_cluster", str(nodes), str(cores)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.ray_cluster", str(nodes), str(cores)],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, start_new_session=True,
+            command if hidden is None else [*hiding(), str(hidden), *command],
+            env=ours | dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True, start_new_session=True,
         )  # fmt: skip
         try:
             first = _answer(process)
@@ -53,7 +65,8 @@ class RayCluster:
         finally:
             process.communicate()  # the end of its input ends it
             if process.returncode:
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def kill_node(self, number: int) -> None:
         """Kill a raylet with all its workers, and start another node in its place."""
@@ -69,6 +82,12 @@ class RayCluster:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         self.raylets = _answer(self.process)["raylets"]
+
+
+def hiding() -> list[str]:
+    """A command that mounts an empty folder over its first argument, for what the others name alone."""
+    alone = "--mount" if os.geteuid() == 0 else "--user --map-root-user --mount"
+    return ["unshare", *alone.split(), "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
 
 
 def _answer(process: "subprocess.Popen[str]") -> Any:
@@ -97,8 +116,17 @@ def _serve(nodes: int, cores: int) -> None:
     from ray.cluster_utils import Cluster
 
     shared = {"num_cpus": cores, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=shared)
-    members = [cluster.head_node, *(cluster.add_node(**shared) for _ in range(nodes - 1))]
+    cluster = Cluster()
+
+    def added(wait: bool) -> Any:
+        for _ in range(_TRIES):
+            with suppress(
+                Exception
+            ):  # a raylet has 30 seconds to start, which a busy machine may not give it
+                return cluster.add_node(wait=wait, **shared)
+        raise RuntimeError(f"no raylet started in {_TRIES} tries")
+
+    members = [added(wait=True) for _ in range(nodes)]  # the first one is the head
 
     def tell() -> None:
         raylets = [one.all_processes["raylet"][0].process.pid for one in members]
@@ -109,7 +137,7 @@ def _serve(nodes: int, cores: int) -> None:
     for line in sys.stdin:
         number = json.loads(line)["replace"]
         cluster.remove_node(members[number], allow_graceful=False)
-        members[number] = cluster.add_node(wait=False, **shared)
+        members[number] = added(wait=False)
         tell()
     cluster.shutdown()
 

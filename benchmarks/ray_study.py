@@ -9,10 +9,10 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +30,9 @@ _ROWS = (
     "SELECT key, digest FROM runs ORDER BY key",
     "SELECT key, evaluation, documents.digest FROM documents JOIN runs USING (run_id) ORDER BY 1, 2",
 )
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.01
+_LOOKS = 5
+"""For a worker that is at work. The command waits meanwhile and gives out no more work."""
 
 
 def write_study(root: Path, steps: int = 40) -> Path:
@@ -66,21 +68,24 @@ def write_study(root: Path, steps: int = 40) -> Path:
     return root
 
 
-def run(study: Path, *options: str) -> float:
-    """``cuvee run``; seconds that it took.
+def run(study: Path, *options: str, command: str = "run") -> float:
+    """``cuvee run``, or another command; seconds that it took.
 
     Raises:
         RuntimeError: it failed.
     """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "cuvee", "run", str(study), *options],
-        env=environment, capture_output=True, text=True,
+        [sys.executable, "-m", "cuvee", command, str(study), *options],
+        env=_environment(), capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
-        raise RuntimeError(f"cuvee run failed with {done.returncode}: {done.stderr[-2000:]}")
+        raise RuntimeError(f"cuvee {command} failed with {done.returncode}: {done.stderr[-2000:]}")
     return time.perf_counter() - began
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
 
 
 def made(study: Path) -> dict[str, str]:
@@ -108,45 +113,105 @@ def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
+@dataclass(frozen=True)
+class CountedRun:
+    """What a whole run took."""
+
+    seconds: float
+    jobs: int
+
+
+def run_counted(
+    study: Path, address: str, look: Callable[[int], None] = lambda jobs: None, artifacts: str = ""
+) -> CountedRun:
+    """The same by ``ray_driver``.
+
+    Args:
+        study: its folder.
+        address: of the Ray cluster.
+        look: called with the number of jobs that are done; the command waits until it returns.
+        artifacts: the URL by way of which nodes get and give files; empty where they see the study.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    began, jobs = time.perf_counter(), 0
+    command = [sys.executable, "-m", "benchmarks.ray_driver", str(study), address]
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            [*command, artifacts] if artifacts else command,
+            env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+        )  # fmt: skip
+        assert process.stdin is not None and process.stdout is not None
+        for line in process.stdout:
+            if not line.startswith("{"):
+                continue  # Ray has a word of its own for a worker that is gone
+            jobs = json.loads(line)["done"]
+            look(jobs)
+            process.stdin.write("\n")
+            process.stdin.flush()
+        process.communicate()
+        if process.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"the command failed with {process.returncode}: {errors.read()[-2000:]}")
+    return CountedRun(time.perf_counter() - began, jobs)
+
+
+def strata(jobs: int, kills: int) -> list[int]:
+    """After how many jobs each kill falls due: in the middle of equal parts of all jobs.
+
+    Raises:
+        ValueError: there are fewer jobs than kills.
+    """
+    if jobs < kills:
+        raise ValueError(f"{kills} kills need as many jobs; there are {jobs}")
+    return [max(-(-jobs * one // kills), jobs * (2 * one + 1) // (2 * kills)) for one in range(kills)]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One that was carried out."""
+
+    what: str
+    jobs: int
+    """That were done by then."""
+    second: float
+
+
 @dataclass(eq=False)
 class Kills:
-    """Workers and nodes killed in turn while a command is at work."""
+    """Workers and nodes killed in turn, at counts of jobs. A worker is killed in the middle of a job."""
 
     cluster: RayCluster
-    moments: Sequence[float]
-    """Seconds after the beginning."""
-    done: list[tuple[str, float]] = field(default_factory=list)
-    """What was killed, and when."""
-    _over: threading.Event = field(default_factory=threading.Event)
+    moments: Sequence[int]
+    """Jobs after which each falls due."""
+    done: list[Kill] = field(default_factory=list)
+    _began: float = field(default_factory=time.monotonic)
 
-    @contextmanager
-    def going_on(self) -> Iterator[None]:
-        """Meanwhile."""
-        thread = threading.Thread(target=self._kill)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
+    def look(self, jobs: int) -> None:
+        """Carry out the next one if it is due; where no worker is at work it waits for the next call."""
+        number = len(self.done)
+        if number == len(self.moments) or jobs < self.moments[number]:
+            return
+        second, node = time.monotonic() - self._began, bool(number % 2)
+        if node:
+            self.cluster.kill_node(1 + number // 2 % (len(self.cluster.raylets) - 1))
+        if node or self._kill_worker():
+            self.done.append(Kill("node" if node else "worker", jobs, second))
 
-    def _kill(self) -> None:
-        began = time.monotonic()
-        for number, moment in enumerate(self.moments):
-            if self._over.wait(max(0.0, began + moment - time.monotonic())):
-                return
-            if number % 2:
-                node = 1 + number // 2 % (len(self.cluster.raylets) - 1)
-                self.cluster.kill_node(node)
-                self.done.append(("node", time.monotonic() - began))
-            elif self._kill_worker():
-                self.done.append(("worker", time.monotonic() - began))
+    def hit(self, jobs: int) -> int:
+        """In how many of as many equal parts of all jobs as there are kills one fell.
+
+        Args:
+            jobs: there were in all.
+        """
+        return len({one.jobs * len(self.moments) // jobs for one in self.done})
 
     def _kill_worker(self) -> bool:
-        """The first that is found in the middle of a job."""
-        while not self._over.wait(_LOOK_SECONDS):
+        for _ in range(_LOOKS):
             for pid in self.cluster.workers():
                 with suppress(ProcessLookupError):
                     os.kill(pid, SIGKILL)
                     return True
+            time.sleep(_LOOK_SECONDS)
         return False

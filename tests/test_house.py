@@ -175,6 +175,7 @@ def test_insiders_import_the_file_and_not_the_face(path: Path) -> None:
     ("package", "file"),
     [
         ("datasets", "cuvee/sources/hub.py"),
+        ("fsspec", "cuvee/execution/object_store.py"),
         ("lm_eval", "cuvee/sources/harness.py"),
         ("lightgbm", "cuvee/laws/regmix.py"),
         ("ot", "cuvee/valuation/transport.py"),

@@ -16,11 +16,23 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cuvee.errors import ConfigError, DiskFull, LostLease
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Witness(Protocol):
+    """Hears what is published and removed under a lease."""
+
+    def published(self, path: Path) -> None:
+        """A file or a folder lies there, whole."""
+        ...
+
+    def removed(self, path: Path) -> None:
+        """A file lies there no longer."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Lease:
     """Below it, nothing is published without the lease; elsewhere nothing changes."""
     folder: Path
     """Made by who grants the lease and renamed away by who takes it back; on the file system of ``root``."""
+    witness: Witness | None = None
+    """Who hears what comes of it, where that has to be carried on."""
 
     @property
     def lost(self) -> bool:
@@ -74,6 +88,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
         _flush(path.parent)
+        _say_published(path)
 
 
 @contextmanager
@@ -99,6 +114,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _flush(path.parent)
+        _say_published(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a file that ``atomic_path`` made, if it is there."""
+    path.unlink(missing_ok=True)
+    if (witness := _witness_of(path)) is not None:
+        witness.removed(path)
 
 
 def out_of_room(error: Exception) -> bool:
@@ -115,6 +138,17 @@ def _lease_of(path: Path) -> Lease | None:
     """Under which a path is written, if any."""
     lease = _LEASE.get()
     return lease if lease is not None and path.is_relative_to(lease.root) else None
+
+
+def _witness_of(path: Path) -> Witness | None:
+    """Who hears of a path, if anybody does; parts of what is being made are nobody's business."""
+    lease = _lease_of(path)
+    return None if lease is None or path.is_relative_to(lease.folder) else lease.witness
+
+
+def _say_published(path: Path) -> None:
+    if (witness := _witness_of(path)) is not None:
+        witness.published(path)
 
 
 def _workplace(path: Path) -> Path:

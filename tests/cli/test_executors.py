@@ -17,7 +17,7 @@ def cuvee(*arguments: object) -> Result:
 
 
 @pytest.mark.parametrize("command", [["run"], ["scale"], ["search"], ["value", "--target", "ka"]])
-@pytest.mark.parametrize("option", [["--address", "auto"], ["--job-memory", "2"]])
+@pytest.mark.parametrize("option", [["--address", "auto"], ["--job-memory", "2"], ["--artifacts", "x"]])
 def test_options_of_ray_without_it_are_refused(tmp_path: Path, command: list[str], option: list[str]) -> None:
     folder = write_study(tmp_path)
     result = cuvee(command[0], folder.root, *command[1:], *option)

@@ -235,7 +235,7 @@ def publish(folder: str, fault: str, item: int, report: Report) -> int:
     if item == 2 and fault == "pause":
         wait_for(root, "refused", 1)
     if item == 1 and number == 1 and fault == "pause":
-        return _paused(root)
+        return _paused(root, root / "made")
     with atomic_folder(root / "made" / str(item)) as temporary:
         if item == 1 and number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -248,10 +248,35 @@ def _attempts(root: Path, item: int) -> int:
     return len(list(root.glob(f"began-{item}-*")))
 
 
-def _paused(root: Path) -> int:
+@dataclass(frozen=True)
+class Apart:
+    """An item whose worker sees another folder than the one that is named here."""
+
+    made: Path
+    """In which each item publishes a folder."""
+    signals: str
+    """A folder that all see, in which the test hears of attempts."""
+    number: int
+
+
+def publish_apart(item: Apart, report: Report) -> tuple[int, Path]:
+    """As ``publish`` with the fault ``pause``; also where it was published."""
+    root = Path(item.signals)
+    number = _attempts(root, item.number)
+    report(1.0, f"attempt {number}")
+    if item.number == 2:
+        wait_for(root, "refused", 1)
+    if item.number == 1 and number == 1:
+        return _paused(root, item.made), item.made
+    with atomic_folder(item.made / str(item.number)) as temporary:
+        (temporary / "attempt").write_text(str(number))
+    return number, item.made
+
+
+def _paused(root: Path, made: Path) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     try:
-        with atomic_folder(root / "made" / "1") as temporary:
+        with atomic_folder(made / "1") as temporary:
             (temporary / "attempt").write_text("1")
             (root / "paused").write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGSTOP)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from cuvee.errors import NonFiniteLoss, WorkerError
 from cuvee.execution.leases import ATTEMPTS
 from cuvee.execution.local import WORKER_ENVIRONMENT
 from cuvee.execution.ray_tasks import Needs, RayExecutor
+from cuvee.execution.url_artifacts import UrlArtifacts
 from tests.execution import execution_jobs as jobs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -130,6 +132,25 @@ def test_a_paused_worker_that_comes_back_cannot_publish(ray_executor: RayExecuto
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["1", "2"]
 
 
+def test_a_paused_worker_that_comes_back_hands_over_nothing_by_way_of_a_url(
+    ray_executor: RayExecutor, tmp_path: Path
+) -> None:
+    """The same where an attempt pushes what it made, and sees no folder of the study."""
+    study, bucket = tmp_path / "study", tmp_path / "bucket"
+    artifacts = UrlArtifacts.begin(study, str(bucket))
+    executor = replace(ray_executor.at(study, patience=2.0), artifacts=artifacts)
+    resumed = threading.Thread(target=continue_when_done, args=(study, tmp_path))
+    resumed.start()
+    items = [jobs.Apart(study / "made", str(tmp_path), number) for number in (1, 2)]
+    found = dict(executor.map(jobs.publish_apart, items))
+    resumed.join()
+    assert found == {0: (2, study / "made"), 1: (1, study / "made")}, "the result of the second attempt"
+    assert (study / "made" / "1" / "attempt").read_text() == "2"
+    assert "not published; this worker was taken for lost" in (tmp_path / "refused").read_text()
+    assert sorted(path.name for path in study.rglob("*")) == ["1", "2", "attempt", "attempt", "made"]
+    assert not any(name.startswith("attempts") for name in artifacts.store.names(""))
+
+
 def test_a_worker_that_hangs_gives_back_its_core(ray_executor: RayExecutor, tmp_path: Path) -> None:
     """Each first attempt holds both cores of a node: the second one begins when they are taken back."""
     executor = ray_executor.at(tmp_path, Needs(cores=2), patience=2.0)
@@ -137,6 +158,6 @@ def test_a_worker_that_hangs_gives_back_its_core(ray_executor: RayExecutor, tmp_
     assert sorted(result for _, result in found) == [1, 2]
 
 
-def continue_when_done(folder: Path) -> None:
+def continue_when_done(folder: Path, signals: Path | None = None) -> None:
     jobs.wait_for(folder / "made", "1", 1)
-    os.kill(int((folder / "paused").read_text()), signal.SIGCONT)
+    os.kill(int(((signals or folder) / "paused").read_text()), signal.SIGCONT)

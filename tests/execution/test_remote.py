@@ -13,10 +13,10 @@ import pytest
 
 from cuvee.errors import WorkerError
 from cuvee.execution.attempt import Attempted, attempt
+from cuvee.execution.handover import Permit, SharedFolder, SharedPermit
 from cuvee.execution.leases import ATTEMPTS, Leases
 from cuvee.execution.remote import MOST_DEATHS, Gone, Heard, RemoteMap
 from cuvee.execution.sent import sendable
-from cuvee.files import Lease
 from tests.execution import execution_jobs as jobs
 
 Script = Sequence[str]
@@ -29,16 +29,16 @@ class Scripted:
 
     script: list[str]
     started: list[tuple[str, Any]] = field(default_factory=list)
-    leases: list[Lease | None] = field(default_factory=list)
+    permits: list[Permit] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
 
     def room(self) -> int:
         return 1
 
-    def start(self, name: str, item: bytes, lease: Lease | None) -> int:
+    def start(self, name: str, item: bytes, permit: Permit) -> int:
         self.started.append((name, pickle.loads(item)))
-        self.leases.append(lease)
+        self.permits.append(permit)
         return len(self.started) - 1
 
     def wait(self, tasks: Sequence[int], seconds: float) -> Sequence[int]:
@@ -68,15 +68,15 @@ class Scripted:
 
 
 def course(carrier: Scripted, items: Sequence[Any], root: Path | None = None, **given: Any) -> RemoteMap[int]:
-    leases = None if root is None else Leases.begin(root)
-    return RemoteMap(carrier, items, given.get("on_progress"), leases, "map", given.get("patience", 60.0))
+    handover = SharedFolder.begin(root)
+    return RemoteMap(carrier, items, given.get("on_progress"), handover, "map", given.get("patience", 60.0))
 
 
 def test_a_lost_worker_is_replaced_and_its_lease_is_taken_back(tmp_path: Path) -> None:
     carrier = Scripted(["dies", "done"])
     found = dict(course(carrier, ["a"], tmp_path).results())
     assert found == {0: ("a", "map.2")}
-    assert all(lease is not None and lease.lost for lease in carrier.leases)
+    assert len(carrier.permits) == 2 and all(permit.lost for permit in carrier.permits)
     assert not (tmp_path / ATTEMPTS).exists()
 
 
@@ -132,7 +132,7 @@ def test_an_attempt_says_how_far_it_is_and_stops_when_it_is_asked_to(tmp_path: P
 
     try:
         begin = time.monotonic()
-        outcome = attempt(sendable(jobs.nap), pickle.dumps(30.0), None, say)
+        outcome = attempt(sendable(jobs.nap), pickle.dumps(30.0), SharedPermit(), say)
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert time.monotonic() - begin < 10
@@ -140,7 +140,7 @@ def test_an_attempt_says_how_far_it_is_and_stops_when_it_is_asked_to(tmp_path: P
 
 
 def test_an_attempt_that_is_not_wanted_never_begins() -> None:
-    outcome = attempt(sendable(jobs.echo), pickle.dumps(1), None, lambda amount, note: False)
+    outcome = attempt(sendable(jobs.echo), pickle.dumps(1), SharedPermit(), lambda amount, note: False)
     assert pickle.loads(outcome.answer)[:3] == ("failed", None, "it was asked to stop")
 
 
@@ -148,7 +148,7 @@ def test_an_attempt_that_nobody_hears_goes_on() -> None:
     def say(amount: float, note: str) -> bool:
         raise ConnectionError
 
-    outcome = attempt(sendable(jobs.square), pickle.dumps(3), None, say)
+    outcome = attempt(sendable(jobs.square), pickle.dumps(3), SharedPermit(), say)
     assert (pickle.loads(outcome.answer), outcome.amount) == (("done", 9), 1.5)
 
 
@@ -157,10 +157,8 @@ def test_a_refused_attempt_says_so_in_its_log(tmp_path: Path, caplog: pytest.Log
     lease = leases.grant()
     leases.take_back(lease)
     attempted: list[Attempted] = []
-    job = sendable(jobs.publish_once)
-    thread = threading.Thread(
-        target=lambda: attempted.append(attempt(job, pickle.dumps(str(tmp_path)), lease, lambda *_: True))
-    )
+    job, item, permit = sendable(jobs.publish_once), pickle.dumps(str(tmp_path)), SharedPermit(lease)
+    thread = threading.Thread(target=lambda: attempted.append(attempt(job, item, permit, lambda *_: True)))
     thread.start()
     thread.join()
     assert "taken for lost and given to another worker; nothing is published" in caplog.text

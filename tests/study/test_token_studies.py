@@ -1,6 +1,7 @@
 """Studies of sources that are tokens already: the decision is that of their text, byte for byte."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cuvee.execution.local import InProcess
 from cuvee.sources.tokenizer import Tokenizer, train_tokenizer
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
-from cuvee.study.opening import available_tokens
+from cuvee.study.opening import available_tokens, opened
 from cuvee.study.plan.material import Material, prepare_material
 from tests.sources.token_writers import arrow, datatrove, megatron, olmo
 from tests.study.tiny_study import LANGUAGES, Listener, run, settings, texts, timeless, write_study
@@ -70,6 +71,22 @@ def test_a_sample_of_tokens_says_how_large_the_whole_is(tmp_path: Path, tokenize
     found = material(folder)
     available = available_tokens(StudyConfig.load(folder.root), found)
     assert available["mi"] == 7_000_000 and available["ka"] == found.tokens("ka")
+
+
+@dataclass(frozen=True)
+class Apart(InProcess):
+    """As if its jobs ran where no file of this machine is seen."""
+
+    apart: bool = True
+
+
+def test_tokens_that_nodes_do_not_see_are_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = token_study(tmp_path, tokenizer)
+    with (
+        pytest.raises(ConfigError, match=r"sources\.ka: .*leave --artifacts out"),
+        opened(StudyConfig.load(folder.root), folder, Listener(), Apart()),
+    ):
+        pass
 
 
 def test_the_bytes_of_an_evaluation_are_those_of_its_text(tmp_path: Path, tokenizer: Tokenizer) -> None:

@@ -39,6 +39,14 @@ JobMemory = Annotated[
     float,
     typer.Option("--job-memory", min=0, metavar="GIB", help="Memory that Ray reserves for each job."),
 ]
+Artifacts = Annotated[
+    str | None,
+    typer.Option(
+        "--artifacts",
+        metavar="URL",
+        help="By way of which nodes without a shared folder get and give files, such as s3://bucket/folder.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class Place:
     executor: ExecutorOption = ExecutorOption.local
     address: str | None = None
     job_memory: float = 0.0
+    artifacts: str | None = None
 
     def check(self) -> "Place":
         """Itself.
@@ -57,8 +66,9 @@ class Place:
         """
         from cuvee.errors import ConfigError
 
-        if self.executor is ExecutorOption.local and (self.address is not None or self.job_memory):
-            raise ConfigError("--address and --job-memory are of Ray: give --executor ray, too")
+        given = self.address is not None or self.artifacts is not None or self.job_memory
+        if self.executor is ExecutorOption.local and given:
+            raise ConfigError("--address, --artifacts and --job-memory are of Ray: give --executor ray, too")
         return self
 
     @contextmanager
@@ -71,11 +81,15 @@ class Place:
         if self.executor is ExecutorOption.local:
             yield None
             return
+        from cuvee.execution.local import LocalProcesses
         from cuvee.execution.ray_tasks import Needs, RayExecutor, connected
+        from cuvee.execution.url_artifacts import UrlArtifacts
 
-        needs = Needs(memory=round(self.job_memory * _GIB))
-        with connected(self.address, config.workers), RayExecutor(folder.root, needs) as executor:
-            yield executor
+        needs, here = Needs(memory=round(self.job_memory * _GIB)), LocalProcesses(config.workers)
+        with connected(self.address, config.workers):
+            apart = None if self.artifacts is None else UrlArtifacts.begin(folder.root, self.artifacts)
+            with RayExecutor(folder.root, needs, artifacts=apart, here=here) as executor:
+                yield executor
 
 
 HERE_AND_NOW = Place()

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
-from cuvee.cli.executors import HERE_AND_NOW, Address, ExecutorName, ExecutorOption, JobMemory, Place
+from cuvee.cli.executors import (
+    HERE_AND_NOW,
+    Address,
+    Artifacts,
+    ExecutorName,
+    ExecutorOption,
+    JobMemory,
+    Place,
+)
 from cuvee.cli.options import HERE, AsJson, Study
 
 if TYPE_CHECKING:
@@ -37,13 +45,14 @@ def run(
     executor: ExecutorName = ExecutorOption.local,
     address: Address = None,
     job_memory: JobMemory = 0.0,
+    artifacts: Artifacts = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or resume it: train, merge, calibrate, decide, check."""
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
-    place = Place(executor, address, job_memory).check()
+    place = Place(executor, address, job_memory, artifacts).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     if plan:
         from cuvee.flows.ablation import flow as ablation

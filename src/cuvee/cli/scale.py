@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cuvee.cli.executors import Address, ExecutorName, ExecutorOption, JobMemory, Place
+from cuvee.cli.executors import Address, Artifacts, ExecutorName, ExecutorOption, JobMemory, Place
 from cuvee.cli.options import HERE, AsJson, Study
 
 
@@ -16,6 +16,7 @@ def scale(
     executor: ExecutorName = ExecutorOption.local,
     address: Address = None,
     job_memory: JobMemory = 0.0,
+    artifacts: Artifacts = None,
     as_json: AsJson = False,
 ) -> None:
     """Optimise the mixture at several small scales and extrapolate it to the target run."""
@@ -23,7 +24,7 @@ def scale(
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
-    place = Place(executor, address, job_memory).check()
+    place = Place(executor, address, job_memory, artifacts).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
 
     from cuvee.flows.scale import flow  # torch with it: a study that is wrong is refused before

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cuvee.cli.executors import Address, ExecutorName, ExecutorOption, JobMemory, Place
+from cuvee.cli.executors import Address, Artifacts, ExecutorName, ExecutorOption, JobMemory, Place
 from cuvee.cli.names import METHODS, one_of
 from cuvee.cli.options import HERE, AsJson, Study
 
@@ -27,6 +27,7 @@ def search(
     executor: ExecutorName = ExecutorOption.local,
     address: Address = None,
     job_memory: JobMemory = 0.0,
+    artifacts: Artifacts = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for the best mixture with merges, short runs and long runs, within a budget of FLOPs."""
@@ -34,7 +35,7 @@ def search(
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
-    place = Place(executor, address, job_memory).check()
+    place = Place(executor, address, job_memory, artifacts).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     given = {"budget_flops": budget, "method": method}
     config = config.searching({name: value for name, value in given.items() if value is not None})

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cuvee.cli.executors import Address, ExecutorName, ExecutorOption, JobMemory, Place
+from cuvee.cli.executors import Address, Artifacts, ExecutorName, ExecutorOption, JobMemory, Place
 from cuvee.cli.models_at_hand import Encoder, Judge, encoder_of, judge_of
 from cuvee.cli.names import DEFAULT_VALUER, VALUER_WITHOUT_MOMENTS, VALUERS, one_of
 from cuvee.cli.options import HERE, AsJson, Study, Target
@@ -48,6 +48,7 @@ def value(
     executor: ExecutorName = ExecutorOption.local,
     address: Address = None,
     job_memory: JobMemory = 0.0,
+    artifacts: Artifacts = None,
     as_json: AsJson = False,
 ) -> None:
     """Value the documents of a study for a target, beside DSIR and random values."""
@@ -57,7 +58,7 @@ def value(
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
-    place = Place(executor, address, job_memory).check()
+    place = Place(executor, address, job_memory, artifacts).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
 
     from cuvee.flows.value import flow  # torch with it: a study that is wrong is refused before

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
+from cuvee.execution.handover import Permit
 from cuvee.execution.worker import Message, Stop, attempted
-from cuvee.files import Lease, under_lease
 
 BEAT_SECONDS = 0.5
 
@@ -37,29 +37,42 @@ class Attempted:
     """The last one."""
 
 
-def attempt(job: bytes, item: bytes, lease: Lease | None, say: Say) -> Attempted:
-    """Do one item; nothing is published unless the lease is held."""
+def attempt(job: bytes, item: bytes, permit: Permit, say: Say, node: str = "") -> Attempted:
+    """Do one item; nothing is published once the permit is lost.
+
+    Args:
+        job: as it was sent.
+        item: as it was sent.
+        permit: of this attempt.
+        say: how it is heard.
+        node: what the node is called.
+    """
     tally = _Tally()
     beats = _Beats(tally, say)
     answer: Message | bytes
     try:
         try:
-            with under_lease(lease):
-                beats.begin()
-                answer = attempted(job, item, tally)
+            beats.begin()
+            answer = attempted(job, item, tally, permit.at(node))
         finally:
             beats.end()
     except Stop:
         answer = ("failed", None, "it was asked to stop", "")
-    if lease is not None and lease.lost:
+    if _lost(permit):
         why = answer[2] if isinstance(answer, tuple) and answer[0] == "failed" else "it came to its end"
         _LOG.warning(
             "attempt %s: taken for lost and given to another worker; nothing is published (%s)",
-            lease.folder.name,
+            permit.name,
             why,
         )
     said = answer if isinstance(answer, bytes) else pickle.dumps(answer)
     return Attempted(said, tally.amount, tally.note)
+
+
+def _lost(permit: Permit) -> bool:
+    with suppress(Exception):  # of whatever carries it: only the log is poorer for it
+        return permit.lost
+    return False
 
 
 @dataclass(eq=False)

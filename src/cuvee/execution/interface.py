@@ -4,6 +4,9 @@ A job is a function of one item. The caller orders the items: largest first keep
 to the end. Results come back as they are completed, with the index of their item, so that a caller
 can write each one down before the next arrives. An item that has a ``label`` is called by it in errors;
 one that has a ``device`` wants to be done there, where an executor knows devices (``devices.py``).
+
+Where other machines see no folder of this one (``url_artifacts.py``), an item whose ``stays`` is true is done
+here, and ``reads`` names files and folders that its job reads beside those that the item itself names.
 """
 
 from collections.abc import Callable, Iterator, Sequence

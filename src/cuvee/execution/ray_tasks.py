@@ -4,7 +4,8 @@ Ray finds a place for each attempt and says when its worker or node is gone; wha
 by ``remote.py``, so Ray itself repeats nothing. A worker process does one attempt after the other, so imports
 are paid for once; on a GPU Ray gives each task a process of its own. An actor, the *desk*, hears attempts.
 
-The folder of the study must be the same path on every node, and lie on one file system.
+The folder of the study must be the same path on every node, and lie on one file system, unless artefacts go
+by way of a URL (``url_artifacts.py``).
 """
 
 import os
@@ -26,13 +27,15 @@ from cuvee.errors import ConfigError, WorkerError
 from cuvee.execution.attempt import Attempted, attempt
 from cuvee.execution.cores import usable_cores
 from cuvee.execution.devices import PROCESSOR
+from cuvee.execution.handover import Handover, Permit, SharedFolder
 from cuvee.execution.interface import Item, Job, OnProgress, Result
-from cuvee.execution.leases import Leases
-from cuvee.execution.local import WORKER_ENVIRONMENT
+from cuvee.execution.local import WORKER_ENVIRONMENT, LocalProcesses
+from cuvee.execution.node_folder import NodeFolder
+from cuvee.execution.object_store import ObjectStore
 from cuvee.execution.remote import Gone, Heard, RemoteMap
 from cuvee.execution.sent import sendable
+from cuvee.execution.url_artifacts import UrlArtifacts
 from cuvee.execution.work_time import is_gpu
-from cuvee.files import Lease
 from cuvee.version import VERSION
 
 PATIENCE_SECONDS = 60.0
@@ -77,8 +80,17 @@ class RayExecutor:
     """The folder of the study: nothing is published there by a worker that was taken for lost."""
     needs: Needs = Needs()
     patience: float = PATIENCE_SECONDS
+    artifacts: UrlArtifacts | None = None
+    """By way of which nodes get what they read and hand over what they make; None where they see ``root``."""
+    here: LocalProcesses = field(default_factory=LocalProcesses)
+    """For items that stay, where nodes see nothing of this machine."""
     _maps: "count[int]" = field(default_factory=lambda: count(1))
     _desk: Any = None
+
+    @property
+    def apart(self) -> bool:
+        """Nodes see no folder of this machine."""
+        return self.artifacts is not None
 
     def __enter__(self) -> "RayExecutor":
         self._desk = _desk_here()
@@ -97,6 +109,8 @@ class RayExecutor:
 
         with suppress(Exception):  # the cluster may be gone
             ray.kill(self._desk)
+            if self.artifacts is not None:
+                _clear_nodes(self.artifacts.store)
 
     def map(
         self, job: Job[Item, Result], items: Sequence[Item], on_progress: OnProgress | None = None
@@ -107,6 +121,8 @@ class RayExecutor:
             WorkerError: also where something cannot be pickled, no node has what a job needs, a node has
                 other software, or an item ends several workers.
         """
+        if self.artifacts is not None and any(getattr(item, "stays", False) for item in items):
+            return self.here.map(job, items, on_progress)
         return self._run(sendable(job), items, on_progress)
 
     def _run(
@@ -117,9 +133,9 @@ class RayExecutor:
         needs = self.needs.of(_device_of(items))
         _check_room(needs)
         carrier = _RayCarrier.of(job, needs, self._desk)
-        leases = None if self.root is None else Leases.begin(self.root)
+        handover: Handover[Any] = self.artifacts or SharedFolder.begin(self.root)
         name = f"{os.getpid()}.{next(self._maps)}"
-        under_way: RemoteMap[Any] = RemoteMap(carrier, items, on_progress, leases, name, self.patience)
+        under_way: RemoteMap[Any] = RemoteMap(carrier, items, on_progress, handover, name, self.patience)
         yield from under_way.results()
 
 
@@ -168,8 +184,8 @@ class _RayCarrier:
             self._looked = time.monotonic()
         return self._room
 
-    def start(self, name: str, item: bytes, lease: Lease | None) -> Any:
-        return self.task.remote(self.job, item, lease, name, self.desk, software())
+    def start(self, name: str, item: bytes, permit: Permit) -> Any:
+        return self.task.remote(self.job, item, permit, name, self.desk, software())
 
     def wait(self, tasks: Sequence[Any], seconds: float) -> Sequence[Any]:
         import ray
@@ -291,7 +307,7 @@ def _desk_here() -> Any:
 
 
 def _carry_out(
-    job: bytes, item: bytes, lease: Lease | None, name: str, desk: Any, wanted: Mapping[str, str]
+    job: bytes, item: bytes, permit: Permit, name: str, desk: Any, wanted: Mapping[str, str]
 ) -> Attempted:
     """An attempt, inside a worker of Ray."""
     import ray
@@ -305,9 +321,29 @@ def _carry_out(
         return bool(ray.get(desk.say.remote(name, amount, note, where), timeout=_DESK_SECONDS))
 
     try:
-        return attempt(job, item, lease, say)
+        return attempt(job, item, permit, say, where[0])
     finally:
         desk.leave.remote(name)
+
+
+def _clear_nodes(store: ObjectStore) -> None:
+    """Remove what nodes keep of a study."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    there = [
+        NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in ray.nodes() if node["Alive"]
+    ]
+    task = ray.remote(_clear)
+    left = [task.options(num_cpus=0, scheduling_strategy=one).remote(store) for one in there]
+    ray.wait(left, num_returns=len(left), timeout=_HEARD_SECONDS)
+
+
+def _clear(store: ObjectStore) -> None:
+    """What this node keeps."""
+    import ray
+
+    NodeFolder.of(store, ray.get_runtime_context().get_node_id()).clear()
 
 
 def _kill(pid: int) -> None:

@@ -1,8 +1,8 @@
 """Jobs on machines that come and go: which attempt runs where, which is lost, and which result counts.
 
 An item is given to one worker after the other until one of them does it. A worker that dies, or says nothing
-for ``patience`` seconds, loses its lease: it can publish nothing any more, and its result is never looked at.
-What it had saved is there for the next one, which goes on from it. A lost node is nobody's fault; an item
+for ``patience`` seconds, loses its permit: it can publish nothing any more, and its result is never looked
+at. What it had saved is there for the next one, which goes on from it. A lost node is nobody's fault; an item
 whose worker dies by itself three times fails.
 """
 
@@ -14,11 +14,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from cuvee.errors import CuveeError, WorkerError
 from cuvee.execution.attempt import Attempted
+from cuvee.execution.handover import Handover, Permit
 from cuvee.execution.interface import OnProgress
-from cuvee.execution.leases import Leases
-from cuvee.execution.sent import called, failure_of, sendable_item, understood
+from cuvee.execution.sent import called, failure_of
 from cuvee.execution.worker import GRACE_SECONDS
-from cuvee.files import Lease
 
 MOST_DEATHS = 3
 """Of workers of one item."""
@@ -56,7 +55,7 @@ class Carrier(Protocol[Task]):
         """How many attempts can run side by side, now."""
         ...
 
-    def start(self, name: str, item: bytes, lease: Lease | None) -> Task:
+    def start(self, name: str, item: bytes, permit: Permit) -> Task:
         """Start an attempt at an item as soon as there is room."""
         ...
 
@@ -89,7 +88,7 @@ class Carrier(Protocol[Task]):
 class _Attempt:
     name: str
     index: int
-    lease: Lease | None
+    permit: Permit
     beats: int = 0
     amount: float = 0.0
     silent: float = 0.0
@@ -103,7 +102,7 @@ class RemoteMap(Generic[Task]):
     carrier: Carrier[Task]
     items: Sequence[Any]
     on_progress: OnProgress | None
-    leases: Leases | None
+    handover: Handover[Any]
     name: str
     patience: float
     _waiting: "deque[int]" = field(default_factory=deque)
@@ -135,14 +134,13 @@ class RemoteMap(Generic[Task]):
         while self._waiting and len(self._active) < room and self._unsendable is None:
             index = self._waiting.popleft()
             try:
-                item = sendable_item(index, self.items[index])
+                item, permit = self.handover.send(index, self.items[index])
             except WorkerError as error:
                 self._unsendable = error  # those before it come to their end first
                 return
-            lease = None if self.leases is None else self.leases.grant()
             self._started += 1
-            attempt = _Attempt(f"{self.name}.{self._started}", index, lease)
-            self._active[self.carrier.start(attempt.name, item, lease)] = attempt
+            attempt = _Attempt(f"{self.name}.{self._started}", index, permit)
+            self._active[self.carrier.start(attempt.name, item, permit)] = attempt
 
     def _ended(self) -> tuple[list[tuple[int, Any]], CuveeError | None]:
         done: list[tuple[int, Any]] = []
@@ -155,9 +153,9 @@ class RemoteMap(Generic[Task]):
             except Gone as gone:
                 failure = failure or self._death(attempt, gone)
                 continue
-            self._take_back(attempt)
+            self.handover.take_back(attempt.permit)
             self._report(attempt, outcome.amount, outcome.note)
-            message = understood(outcome.answer)
+            message = self.handover.understood(outcome.answer)
             if message[0] == "done":
                 done.append((index, message[1]))
             elif message[0] == "failed":
@@ -165,7 +163,7 @@ class RemoteMap(Generic[Task]):
         return done, failure
 
     def _death(self, attempt: _Attempt, gone: Gone) -> CuveeError | None:
-        self._take_back(attempt)
+        self.handover.take_back(attempt.permit)
         index = attempt.index
         self._deaths[index] += not gone.blameless
         if self._deaths[index] < MOST_DEATHS:
@@ -206,7 +204,7 @@ class RemoteMap(Generic[Task]):
 
     def _lose(self, task: Task, attempt: _Attempt) -> None:
         del self._active[task]
-        self._take_back(attempt)
+        self.handover.take_back(attempt.permit)
         self._lost[task] = attempt, time.monotonic()
         self.carrier.stop({task: attempt.name})
         self._again(attempt, "nothing is heard of its worker; it goes on elsewhere")
@@ -215,10 +213,6 @@ class RemoteMap(Generic[Task]):
         if self.on_progress is not None and (amount != attempt.amount or note):
             more, attempt.amount = amount - attempt.amount, amount
             self.on_progress(attempt.index, more, note)
-
-    def _take_back(self, attempt: _Attempt) -> None:
-        if self.leases is not None and attempt.lease is not None:
-            self.leases.take_back(attempt.lease)
 
     def _stop(self) -> None:
         left = {task: one.name for task, one in self._active.items()}
@@ -231,5 +225,6 @@ class RemoteMap(Generic[Task]):
         left |= {task: one.name for task, (one, _) in self._lost.items()}
         for task, name in left.items():
             self.carrier.kill(task, name)
-        if self.leases is not None:
-            self.leases.end()
+        for one in self._active.values():
+            self.handover.take_back(one.permit)
+        self.handover.end()

@@ -11,6 +11,7 @@ from typing import Any
 
 from cuvee.errors import CuveeError, WorkerError
 from cuvee.execution.interface import Job, label_of
+from cuvee.execution.portable import PLAIN, Pickles
 from cuvee.execution.worker import Message
 
 _SHOWN = reprlib.Repr()
@@ -37,24 +38,24 @@ def sendable(job: Job[Any, Any]) -> bytes:
         ) from error
 
 
-def sendable_item(index: int, item: Any) -> bytes:
+def sendable_item(index: int, item: Any, pickles: Pickles = PLAIN) -> bytes:
     """An item as it is sent.
 
     Raises:
         WorkerError: it cannot be pickled.
     """
     try:
-        return pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
+        return pickles.dumps(item)
     except Exception as error:
         raise WorkerError(
             f"item {index} ({called(item)}) cannot be sent to another process: {error}"
         ) from error
 
 
-def understood(data: bytes) -> Message:
+def understood(data: bytes, pickles: Pickles = PLAIN) -> Message:
     """What a worker said; a result that cannot be unpickled is a failure."""
     try:
-        message: Message = pickle.loads(data)
+        message: Message = pickles.loads(data)
     except Exception as error:
         summary = f"a result that cannot be rebuilt here: {type(error).__name__}: {error}"
         return ("failed", None, summary, traceback.format_exc())

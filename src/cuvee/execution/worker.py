@@ -23,12 +23,14 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, Literal, NoReturn, Protocol
 
 from cuvee.errors import CuveeError
 from cuvee.execution.interface import label_of
+from cuvee.execution.portable import PLAIN, Pickles
 from cuvee.faults import faults_in_words
 
 GRACE_SECONDS = 3.0
@@ -37,6 +39,7 @@ GRACE_SECONDS = 3.0
 _REPORT_SECONDS = 0.1
 _WATCH_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
+_ANYWHERE = nullcontext(PLAIN)
 
 JOB, ITEM = b"j", b"i"
 """What the parent sends."""
@@ -89,18 +92,30 @@ def serve(
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def attempted(job_data: bytes, item_data: bytes, reporter: "Reporter") -> Message | bytes:
+def attempted(
+    job_data: bytes,
+    item_data: bytes,
+    reporter: "Reporter",
+    place: AbstractContextManager[Pickles] = _ANYWHERE,
+) -> Message | bytes:
     """Do one item; what is to be answered, pickled where it is a result. All was reported before.
+
+    Args:
+        job_data: the job as it was sent.
+        item_data: the item as it was sent.
+        reporter: of the item.
+        place: in which the job works; says how what was sent is read there.
 
     Raises:
         Stop: the parent asked for an end.
     """
     answer: Message | bytes
     try:
-        job, item = pickle.loads(job_data), pickle.loads(item_data)
-        with faults_in_words(label_of(item)):
-            result = job(item, reporter)
-        answer = pickle.dumps(("done", result), pickle.HIGHEST_PROTOCOL)
+        with place as pickles:
+            job, item = pickle.loads(job_data), pickles.loads(item_data)
+            with faults_in_words(label_of(item)):
+                result = job(item, reporter)
+            answer = pickles.dumps(("done", result))
     except Stop:
         raise
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a job are failures of that job too

@@ -44,6 +44,11 @@ class ShardTask:
     """Which of the documents of the source are in the part, bool [read]."""
 
     @property
+    def stays(self) -> bool:
+        """Text lies on this machine."""
+        return True
+
+    @property
     def label(self) -> str:
         """As it is called in errors."""
         return f"tokenizing part '{self.part}' of source '{self.spec.name}'"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from cuvee.decisions.evaluations import few_documents
+from cuvee.errors import ConfigError
 from cuvee.execution.devices import PROCESSOR, DeviceProcesses, processes_of
 from cuvee.execution.interface import Executor
 from cuvee.execution.leases import take_back_all
@@ -11,6 +12,7 @@ from cuvee.files import remove_leftovers
 from cuvee.hashing import digest
 from cuvee.progress import Progress, Silent
 from cuvee.runs.store import RunStore, SourceRecord, UnitRecord
+from cuvee.sources.mapped_tokens import MappedTokens
 from cuvee.study.compile_cache import cache_environment
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.file.config import StudyConfig
@@ -59,6 +61,7 @@ def opened(
         progress = progress if tracking is None else Tracked(progress, tracking)
         _start_devices(workers, folder)
         material = prepare_material(config, folder, workers, progress)
+        _refuse_far_tokens(workers, material)
         region_of(config, available_tokens(config, material))  # limits are refused before any training
         for sentence in few_documents(evaluation_rows(material, config.target_weights)):
             progress.message(sentence)
@@ -89,6 +92,18 @@ def _start_devices(workers: Executor | None, folder: StudyFolder) -> None:
     device = Numerics.device_of(folder)
     if isinstance(workers, DeviceProcesses) and device != PROCESSOR:
         workers.start(device)
+
+
+def _refuse_far_tokens(workers: Executor | None, material: Material) -> None:
+    """A shard that refers to the files of a source is of no use where these are not."""
+    if not getattr(workers, "apart", False):
+        return
+    for (source, _), shard in material.shards.items():
+        if isinstance(shard.tokens, MappedTokens):
+            raise ConfigError(
+                f"sources.{source}: its tokens stay in its own files, which nodes without a shared folder do "
+                "not see; leave --artifacts out and let all nodes see them under the same path"
+            )
 
 
 def _tidy(folder: StudyFolder) -> None:

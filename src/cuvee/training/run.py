@@ -18,7 +18,7 @@ from torch import Tensor
 from cuvee.errors import CheckpointError, ConfigError, NonFiniteLoss
 from cuvee.execution.resident import Resident
 from cuvee.execution.work_time import WorkTime
-from cuvee.files import write_json
+from cuvee.files import discard, write_json
 from cuvee.hashing import digest
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.adapted import AdaptedModel
@@ -315,7 +315,7 @@ def _kept(run: TrainingRun, model: CausalModel, state: TrainingState, seconds: f
         details={"key": run.key, "mixture": run.mixture.as_dict(), "recipe": run.recipe.as_json()},
         companions=companions,
     )
-    run.state_file.unlink(missing_ok=True)
+    discard(run.state_file)
     return TrainedModel(run.key, checkpoint, seconds, run.flops, log)
 
 

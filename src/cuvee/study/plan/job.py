@@ -119,6 +119,11 @@ class TrainTask:
         """Where it computes."""
         return self.run.model.device
 
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """What there is of the run."""
+        return self.run.folder, self.run.state_file
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -188,6 +193,11 @@ class StackTask:
     def device(self) -> str:
         """Where it computes."""
         return self.tasks[0].device
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """What there is of its runs."""
+        return tuple(path for task in self.tasks for path in task.reads)
 
     @property
     def label(self) -> str:

@@ -49,6 +49,11 @@ class StatisticsTask:
         return self.run.model.device
 
     @property
+    def reads(self) -> tuple[Path, ...]:
+        """What was trained."""
+        return (self.run.folder,)
+
+    @property
     def tokens(self) -> int:
         """That are read."""
         recipe = self.run.recipe
