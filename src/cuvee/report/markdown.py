@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cuvee.decisions.ablation.result import TARGET, Loss
+from cuvee.decisions.difference import DIRECTION, HEAD
 from cuvee.invisible import all_spelt_out
 from cuvee.report import wording
 from cuvee.report.view import HeatMap, LossRow, StudyView
@@ -97,8 +98,9 @@ def _check(view: StudyView) -> str:
         f"{' to '.join(map(wording.quantity, check.lengths))} tokens, measured {check.measured_on}; "
         + wording.noise(check.noise)
         + (f" These trainings took {wording.flops(check.flops)} FLOPs." if check.flops == check.flops else "")
+        + f" {DIRECTION.capitalize()}."
     )
-    heads = ("pick against", "measured", "interval", "predicted", "interval", "worth in tokens")
+    heads = ("baseline", f"{HEAD}, measured", "interval", "predicted", "interval", "worth in tokens")
     return "\n\n".join(part for part in (note, _table(heads, rows)) if part)
 
 
@@ -143,8 +145,10 @@ def _effects(view: StudyView) -> str:
         (escape(source), *(_effect(heat, place) for heat in maps))
         for place, source in enumerate(view.sources)
     ]
-    note = "Change of loss in nats per token; in parentheses where the interval holds zero."
-    note += "" if view.decision.believed else f" {wording.UNBELIEVED}"
+    note = (
+        "Change of loss in nats per token, negative is better; in parentheses where the interval holds zero."
+    )
+    note += "" if view.decision.trust.believed else f" {wording.UNBELIEVED}"
     return note + "\n\n" + _table(("source", *(heat.title.lower() for heat in maps)), rows)
 
 
@@ -191,12 +195,8 @@ def _optima(view: StudyView) -> tuple[str, ...]:
 
 
 def _belief(view: StudyView) -> str:
-    decision = view.decision
-    return (
-        f"{'Believed' if decision.believed else 'Not believed'}. {escape(decision.why)}"
-        if decision.why
-        else ""
-    )
+    trust = view.decision.trust
+    return f"{trust.words}. {escape(trust.why)}" if trust.why else ""
 
 
 def _honesty(view: StudyView) -> str:
@@ -309,12 +309,15 @@ def _tied(view: StudyView) -> str:
         (
             escape(row.name),
             wording.main_shares(sources, row.shares),
-            wording.gap(row.gap),
-            wording.interval(row.low, row.high, wording.gap),
+            wording.gap(-row.gap),
+            wording.interval(-row.high, -row.low, wording.gap),
         )
         for row in view.decision.tied
     ]
-    return _table(("mixture", "main shares", "predicted gap", "interval"), rows, left=2)
+    if not rows:
+        return ""
+    heads = ("mixture", "main shares", f"{HEAD}, predicted", "interval")
+    return f"{DIRECTION.capitalize()}.\n\n" + _table(heads, rows, left=2)
 
 
 def _next_runs(view: StudyView) -> str:

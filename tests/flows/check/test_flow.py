@@ -96,7 +96,7 @@ CASES: dict[str, tuple[TrainingCheck, Standing, str]] = {
     "the pick is equal shares, and better": (
         check(None, BETTER),
         "not confirmed",
-        "The pick is equal shares; in 3 fresh trainings each at 1k parameters and 5k tokens: -0.0200",
+        "The pick is equal shares; in 3 fresh trainings each at 1k parameters and 5k tokens: lower than",
     ),
     "the pick is proportional shares, and open": (
         check(OPEN, None),
@@ -133,7 +133,10 @@ def test_what_may_be_said(case: str) -> None:
 def test_how_often_each_was_trained_is_said() -> None:
     assert "In 1 fresh training each" in check(WORSE, WORSE, seeds=1).verdict.why
     assert "In 3 fresh trainings each" in check(BETTER, BETTER).verdict.why
-    assert "against equal shares, -0.0300 to -0.0100" in check(BETTER, BETTER).verdict.why
+    assert (
+        "lower than equal shares by 0.0200 nats per token, 0.0100 to 0.0300 lower"
+        in check(BETTER, BETTER).verdict.why
+    )
 
 
 def test_a_check_survives_json() -> None:

@@ -4,8 +4,10 @@ import math
 
 from cuvee.decisions.ablation.result import AblationResult
 from cuvee.decisions.ablation.tasks import undecided
+from cuvee.decisions.ablation.trust import trust_in
 from cuvee.decisions.advice import advice
 from cuvee.decisions.check import BaselineComparison, TrainingCheck, borne_out
+from cuvee.decisions.difference import ends, than
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.shares import in_words
 from cuvee.quantities import size
@@ -81,10 +83,11 @@ def _predicted_better(decision: AblationResult) -> list[str]:
     if not found:
         return []
     names = f"'{found[0].name}'" + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+    confirmed = decision.verdict.standing == "confirmed"
     return [
-        f"Predicted to be better than the pick, beyond the interval: {names} ({found[0].gap:+.4f} nats per "
-        "token). Halves of the evidence choose the pick, all of it together does not: train both "
-        "before using either."
+        f"Predicted to be better than the pick, beyond the interval: {names} "
+        f"({than('the pick', found[0].gap)}). Halves of the evidence choose the pick, all of it together "
+        f"does not: {'it may be better still' if confirmed else 'train both before using either'}."
     ]
 
 
@@ -94,14 +97,14 @@ def _gain(decision: AblationResult) -> list[str]:
     if (check := decision.check) is not None and check.comparisons:
         first = check.comparisons[0]
         lines.append(
-            f"Measured: {first.difference:+.4f} nats per token against {first.baseline}"
+            f"Measured: {than(first.baseline, first.difference)}"
             + _interval(first.low, first.high, level)
             + _noise(check)
             + (_worth(first) if first.better else "")
         )
     for gain in decision.gains[:1]:
         lines.append(
-            f"Predicted: {gain.difference:+.4f} nats per token against {gain.baseline}"
+            f"Predicted: {than(gain.baseline, gain.difference)}"
             + _interval(gain.low, gain.high, level)
             + _chosen_for_it(decision.optimism)
             + "."
@@ -116,7 +119,7 @@ def _chosen_for_it(optimism: float) -> str:
 
 
 def _interval(low: float, high: float, level: str) -> str:
-    return f" ({level} {low:+.4f} to {high:+.4f})" if math.isfinite(low) and math.isfinite(high) else ""
+    return f" ({level} {ends(low, high)})" if math.isfinite(low) and math.isfinite(high) else ""
 
 
 def _noise(check: TrainingCheck) -> str:
@@ -136,7 +139,8 @@ def _proxy(decision: AblationResult) -> list[str]:
     chosen = next((row for row in decision.calibrators if row.chosen), None)
     if chosen is None:
         return ["Too few references were trained to say how far the proxy can be believed."]
-    doubt = [] if decision.believed else [f"The proxy is not believed. {decision.why}"]
+    trust = trust_in(decision)
+    doubt = [] if trust.believed else [f"The proxy is not believed. {trust.why}"]
     return [
         *doubt,
         f"On {len(decision.references)} really trained mixtures, each predicted without itself, "

@@ -3,6 +3,7 @@
 import math
 
 from cuvee.decisions.advice import advice
+from cuvee.decisions.difference import than
 from cuvee.decisions.fit.doubts import doubts
 from cuvee.decisions.fit.precision import target_precision
 from cuvee.decisions.fit.result import LawResult
@@ -74,12 +75,14 @@ def _gains(decision: LawResult) -> str:
     pick = decision.pick
     others = [one for one in decision.candidates if one.name != pick.name]
     exact = target_precision(decision)
-    against = ", ".join(f"{exact.signed(one.target.mean - pick.target.mean)} at {one.name}" for one in others)
+    against = ", ".join(
+        than(one.name, pick.target.mean - one.target.mean, exact.word, unit="") for one in others
+    )
     low, high = exact.word(pick.target.low), exact.word(pick.target.high)
     return (
         f"Its target is expected at {exact.word(pick.target.mean)} {scale_of_runs(decision)} "
         f"({decision.confidence:.0%} of runs between {low} and {high}); "
-        f"against it, {against}.{_OUTSIDE if decision.distance.extrapolates else ''}"
+        f"that is {against}.{_OUTSIDE if decision.distance.extrapolates else ''}"
     )
 
 

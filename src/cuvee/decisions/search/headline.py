@@ -2,6 +2,7 @@
 
 from cuvee.decisions.advice import advice
 from cuvee.decisions.check import EQUAL, borne_out
+from cuvee.decisions.difference import ends, than
 from cuvee.decisions.evaluations import FEW
 from cuvee.decisions.search.result import SearchResult
 from cuvee.decisions.search.verdict import MORE_LIKELY_THAN_NOT
@@ -17,9 +18,8 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
     ]
     trained = sum(row.made for row in decision.fidelities if row.kind == "trained")
     expected = (
-        f"Expected against equal shares at {decision.fidelities[-1].tokens:,} tokens: {gain.mean:+.4f} nats "
-        f"per token ({level} {gain.low:+.4f} to {gain.high:+.4f})."
-        + borne_out(EQUAL, gain.low, gain.high, decision.check)
+        f"Expected at {decision.fidelities[-1].tokens:,} tokens: {than(EQUAL, gain.mean)} ({level} "
+        f"{ends(gain.low, gain.high)})." + borne_out(EQUAL, gain.low, gain.high, decision.check)
     )
     hidden = (
         f"Another mixture is better by more than {decision.tolerance:g} with probability "
