@@ -1,6 +1,7 @@
 """What a search says first: the answer in a few sentences."""
 
 from cuvee.decisions.advice import advice
+from cuvee.decisions.better_elsewhere import ended_worse, predicted_worse
 from cuvee.decisions.check import EQUAL, borne_out
 from cuvee.decisions.difference import ends, than
 from cuvee.decisions.evaluations import FEW
@@ -29,6 +30,8 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
     early = decision.better_probability > MORE_LIKELY_THAN_NOT
     return (
         advice(decision.verdict, in_words(decision.mixture)),
+        *ended_worse(decision.check),
+        *predicted_worse([(EQUAL, gain.mean, gain.low, gain.high)], decision.check, ", or search on"),
         *((chosen_inside(decision.document_values),) if decision.document_values else ()),
         *(warning for warning in decision.warnings if warning.startswith(FEW)),
         *((hidden, expected) if early else (expected, hidden)),
