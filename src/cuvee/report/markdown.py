@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from cuvee.decisions.ablation.result import TARGET, Loss
 from cuvee.decisions.difference import DIRECTION, HEAD
 from cuvee.invisible import all_spelt_out
+from cuvee.quantities import counted
 from cuvee.report import wording
 from cuvee.report.view import HeatMap, LossRow, StudyView
 
@@ -19,7 +20,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 def render_markdown(view: StudyView) -> str:
     """The decision as text. The same view gives the same bytes."""
     decision = view.decision
-    headline = decision.headline or (decision.study,)
+    headline = decision.headline or (view.title,)
     blocks = [
         f"# {escape(headline[0])}",
         f"**{escape(view.badge.words)}.** {escape(view.badge.why)}".strip(),
@@ -57,7 +58,8 @@ def _mixture(view: StudyView) -> str:
     scale = (
         f"For {wording.quantity(decision.target_scale.parameters)} parameters and "
         f"{wording.quantity(decision.target_scale.tokens)} tokens; proxy: {proxy}; "
-        f"{len(decision.references)} mixtures really trained."
+        f"{counted(len(decision.references), 'mixture')} really trained."
+        + (f" Seed model: {escape(decision.seed_model)}." if decision.seed_model else "")
     )
     rows = [
         (

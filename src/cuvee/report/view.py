@@ -25,6 +25,7 @@ from cuvee.execution.tariff import CORES, Tariff
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.cost_view import CostView
+from cuvee.report.title import title_of
 
 ACTION_TITLES: dict[Action, str] = {
     "drop": "Leaving a source out",
@@ -181,6 +182,8 @@ class StudyView:
     runs: tuple[RunCount, ...]
     answers: AnswersView | None
     """Beside the other answers of the study."""
+    title: str
+    """What the page is called."""
     costs: CostView
     """What the rows of its ledger are time of, and their price."""
 
@@ -191,6 +194,7 @@ class StudyView:
         observations: Observed | None = None,
         answers: Answers | None = None,
         tariff: Tariff = CORES,
+        folder: str = "",
     ) -> Self:
         """Order and group a decision for display.
 
@@ -199,6 +203,7 @@ class StudyView:
             observations: the runs behind it; only counted.
             answers: all that the study has.
             tariff: what computed it, and the price of an hour.
+            folder: name of that of the study.
         """
         evaluations = _evaluations(decision)
         mixture = mixture_rows(decision.mixture, decision.target_scale.tokens)
@@ -217,6 +222,7 @@ class StudyView:
             agreement=_agreement(decision, evaluations),
             runs=_runs(observations),
             answers=AnswersView.of(answers),
+            title=title_of(decision.study, folder),
             costs=CostView(tariff, decision.ledger),
         )
 

@@ -312,6 +312,8 @@ class AblationResult(Checkable):
     """Why nothing here may be relied on; said before all else."""
     warnings: tuple[str, ...] = ()
     confidence: float = 0.95
+    seed_model: str = ""
+    """What branches and references start from, in words; older documents do not say it."""
     by_references: ProxyTrust | None = None
     """What the references alone say of the proxy; in older documents ``believed`` and ``why`` do."""
 
