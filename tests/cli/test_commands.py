@@ -217,14 +217,16 @@ def test_status_before_and_after(flow: FakeFlow, study: Path) -> None:
         store.add(Run("x", "trained", "branch", "equal_budget", mixture, 9, 9, 0, {}, 1e9, details=details))
     assert cuvee("status", study).stdout.splitlines()[-1] == "`cuvee run` goes on from here"
     cuvee("run", study)
-    finished, stale = cuvee("status", study).stdout.splitlines()[-2:]
+    finished, answer, stale = cuvee("status", study).stdout.splitlines()[-3:]
+    first = json.loads((study.parent / "decision.json").read_text())["headline"][0]
+    assert answer == f"run: {first}"
     assert finished == f"finished; report: {study.parent}/report.html"
     assert stale.startswith("the answer of `cuvee run` was made from another study file")
     assert "run" in printed(cuvee("status", study, "--json"))["outdated"]
     decision = json.loads((study.parent / "decision.json").read_text())
     decision["created_from"]["config"] = StudyConfig.load(study).digest
     (study.parent / "decision.json").write_text(json.dumps(decision))
-    assert cuvee("status", study).stdout.splitlines()[-1] == finished
+    assert cuvee("status", study).stdout.splitlines()[-2:] == [finished, answer]
     shares = ("export", study, "--to", "megatron", "--json")
     assert not any("made from" in note for note in printed(cuvee(*shares))["notes"])
     study.write_text(study.read_text() + "seed: 7\n")
@@ -242,7 +244,7 @@ def test_status_as_json(study: Path) -> None:
         "unit": "models",
         "finished": False,
     }
-    assert (found["ladder"], found["search"]) == (None, None)
+    assert (found["answer"], found["ladder"], found["search"]) == (None, None, None)
 
 
 # --- report -----------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def test_a_candidate_that_all_evidence_prefers_beyond_its_interval_is_named(high
     """After what having been chosen flatters it; a list of ties alone would hide it."""
     tied = (TiedMixture("b", (0.0, 1.0), -0.04, -0.06, high),)
     lines = headline(replace(small(), tied=tied, optimism=0.002))
-    named = "Predicted to be better than the pick, beyond the interval: 'b' (-0.0400"
+    named = "Predicted to be better than the pick, beyond the interval: 'b' (lower than the pick by 0.0400"
     assert any(named in line for line in lines) is said
 
 

@@ -22,14 +22,18 @@ NEARBY = (0.66, 0.16, 0.09, 0.09)
 # Trained twice each, three mixtures, noise 0.1 % of 4 nats: with 3 degrees of freedom Student's t is 3.18 at
 # 2.5 %, and the difference of two means has to be larger than 3.18 x 0.004 = 0.0127 or so.
 RULES: dict[str, tuple[dict[str, Any], str, str]] = {
-    "trained, better than both": ({}, "confirmed", "-0.1000 nats per token from equal shares and -0.1000"),
+    "trained, better than both": (
+        {},
+        "confirmed",
+        "lower than equal shares by 0.1000 nats per token and lower than proportional shares by 0.1000",
+    ),
     "trained, a point away": ({"mixture": (0.61, 0.19, 0.1, 0.1)}, "confirmed", "noise reaches 0.0124"),
-    "better by chance": ({"losses": (3.99, 4.0, 4.0)}, "not confirmed", "-0.0100 nats per token"),
-    "better than equal shares only": ({"losses": (3.9, 4.0, 3.905)}, "not confirmed", "-0.0050 from prop"),
+    "better by chance": ({"losses": (3.99, 4.0, 4.0)}, "not confirmed", "by 0.0100 nats per token"),
+    "better than equal shares only": ({"losses": (3.9, 4.0, 3.905)}, "not confirmed", "shares by 0.0050"),
     "worse than proportional": (
         {"losses": (3.9, 4.0, 3.8)},
         "refuted",
-        "-0.1000 nats per token from equal shares and +0.1000 from proportional shares",
+        "lower than equal shares by 0.1000 nats per token and higher than proportional shares by 0.1000",
     ),
     "more noise": ({"noise": 0.02}, "not confirmed", "noise reaches 0.2482"),
     "each trained once, replicates below": ({"trainings": 1}, "confirmed", "with 1 training each"),
@@ -56,7 +60,7 @@ RULES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"mixture": FAR_AWAY},
         "not checked",
         "It was carried on to 9,000,000 tokens and never trained; the mixture of 'AutoScale' at 900,000 "
-        "tokens, which has 36% of the tokens elsewhere, ended -0.1000 nats per token from equal shares",
+        "tokens, which has 36% of the tokens elsewhere, ended lower than equal shares by 0.1000",
     ),
     "a neighbour did well": ({"mixture": NEARBY}, "not checked", "6% of the tokens elsewhere"),
     "a neighbour did badly": (
@@ -68,12 +72,12 @@ RULES: dict[str, tuple[dict[str, Any], str, str]] = {
     "equal shares did best": (
         {"mixture": EVEN, "losses": (4.1, 4.0, 4.05), "method": "uniform"},
         "not confirmed",
-        "No mixture found did better than it on 900,000 tokens: it ended -0.0500",
+        "No mixture found did better than it on 900,000 tokens: it ended lower than",
     ),
     "equal shares, worse than proportional": (
         {"mixture": EVEN, "losses": (4.1, 4.0, 3.9), "method": "uniform"},
         "refuted",
-        "+0.1000 nats per token from proportional shares",
+        "higher than proportional shares by 0.1000 nats per token",
     ),
     "methods disagree": (
         {"law": (0.2, 0.6, 0.1, 0.1)},

@@ -51,7 +51,7 @@ def test_what_an_answer_says_against_itself_is_said_when_it_is_exported(tmp_path
     assert kept(tmp_path, doubts=["The trainings know nothing."]) == ("The trainings know nothing.",)
     better = Gain("equal shares", 0.02, 0.01, 0.03)
     (note,) = kept(tmp_path, gains=[encode(better)])
-    assert note.startswith("The pick is predicted to be worse than equal shares")
+    assert note.startswith("The pick is predicted to end higher than equal shares by 0.0200")
     tied = TiedMixture("another", (0.5, 0.5), -0.2, -0.3, -0.1)
     (note,) = kept(tmp_path, tied=[encode(tied)], optimism=0.0)
     assert note.startswith("Predicted to be better")

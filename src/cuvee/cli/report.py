@@ -16,7 +16,7 @@ def report(study: Study = HERE, as_json: AsJson = False) -> None:
     """Write the reports of a study again (run, scale, search and value), without running anything."""
     from cuvee.cli.output import print_json, show
     from cuvee.errors import ConfigError
-    from cuvee.report.reports import printout_of, write_reports
+    from cuvee.report.reports import Beside, printout_of, write_reports
     from cuvee.study.answers import KeptAnswers
     from cuvee.study.file.folder import StudyFolder
     from cuvee.study.valuations import read_valuations
@@ -31,7 +31,7 @@ def report(study: Study = HERE, as_json: AsJson = False) -> None:
         if not as_json:
             show((*printout_of(answer), f"report: {page}"))
     for place, valuation in read_valuations(folder).items():
-        page, *others = write_reports(valuation, place)
+        page, *others = write_reports(valuation, place, Beside(folder=folder.root.name))
         written += [page, *others]
         if not as_json:
             show((*printout_of(valuation), f"report: {page}"))
@@ -68,5 +68,11 @@ def write(answer: "AnyDecision", root: "Path", answers: "Answers | None" = None)
     if isinstance(answer, Decision):
         pick = [answer.mixture[place] for place in largest_first(answer.mixture)]
         read = read_shares(folder, {one.source: one.share for one in pick})
-    beside = Beside(answers or read_answers(root, answer), observations, tariff=tariff_in(root), read=read)
+    beside = Beside(
+        answers or read_answers(root, answer),
+        observations,
+        tariff=tariff_in(root),
+        read=read,
+        folder=root.absolute().name,
+    )
     return write_reports(answer, root, beside)

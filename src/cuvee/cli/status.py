@@ -44,7 +44,8 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         print("`cuvee run` goes on from here")
     else:
         print("not begun; `cuvee run` begins it")
-    for name, flow in (("ladder", found.ladder), ("search", found.search), ("swarm", found.swarm)):
+    flows = {"run": found.answer, "ladder": found.ladder, "search": found.search, "swarm": found.swarm}
+    for name, flow in flows.items():
         if flow is not None:
             print(f"{name}: {flow.statement}")
     for sentence in (*sentences_on(found.realised), *found.untried):

@@ -59,12 +59,15 @@ def _enough(found: "Swarm") -> bool:
 
 def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]":
     """As ``cuvee fit`` answers of the table, with what the study asks."""
+    from dataclasses import replace
+
     from cuvee.cli.fit import answered
     from cuvee.doctor.first_lines import first_lines
     from cuvee.doctor.subject import Subject
     from cuvee.errors import ConfigError
     from cuvee.flows.swarm.question import question_of
     from cuvee.question.runs import one_scale
+    from cuvee.report.title import title_of
 
     if not len(found.observations):
         raise ConfigError(f"{found.statement} The first: {found.failed[0].error}")
@@ -72,6 +75,7 @@ def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]"
     tables = [found.table]
     subject = Subject.read(tables, {}, trainer.lower, trainer.higher, question)
     runs = one_scale(subject.all_runs, tables, trainer.lower, trainer.higher, question.target_tokens)
+    runs = replace(runs, name=title_of(config.name, found.table.parents[1].name))
     incomplete = (found.statement,) if found.failed or found.missing else ()
     lines = (*incomplete, *first_lines(runs, question, subject))
     return answered(runs, question, lines, question.laws_compared, found.table.parent)

@@ -64,7 +64,7 @@ def value(
     from cuvee.flows.value import flow  # torch with it: a study that is wrong is refused before
     from cuvee.flows.value.outlook import outlook
     from cuvee.flows.value.question import ValueQuestion
-    from cuvee.report.reports import printout_of, write_reports
+    from cuvee.report.reports import Beside, printout_of, write_reports
     from cuvee.study.seed_moments import default_valuer
 
     methods = tuple(method or (default_valuer(config),))
@@ -76,7 +76,7 @@ def value(
     forbid_the_hub(config)
     with folder.locked(), place.open(config, folder) as where, progress_display() as progress:
         answer = flow.run(config, folder, question, progress, where, judge=asked, encoder=embedder)
-        page, *_ = write_reports(answer, folder.valued(question.target))
+        page, *_ = write_reports(answer, folder.valued(question.target), Beside(folder=folder.root.name))
     if as_json:
         print_json(answer.as_json())
         return

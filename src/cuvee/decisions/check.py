@@ -9,6 +9,7 @@ per token of the target, on the half of the documents that checks what was chose
 import math
 from dataclasses import dataclass
 
+from cuvee.decisions.difference import ends, than
 from cuvee.decisions.verdict import Verdict
 from cuvee.quantities import size
 
@@ -42,7 +43,7 @@ class BaselineComparison:
 
     baseline: str
     difference: float
-    """Mean over seeds."""
+    """Of the target loss of the pick minus that of the baseline, mean over seeds."""
     low: float = _NAN
     high: float = _NAN
     """Ends of the interval: trainings and documents together."""
@@ -172,6 +173,5 @@ def borne_out(baseline: str, low: float, high: float, check: TrainingCheck | Non
 
 
 def _difference_in_words(one: BaselineComparison) -> str:
-    if math.isnan(one.low):
-        return f"{one.difference:+.4f} nats per token against {one.baseline}, its error unknown"
-    return f"{one.difference:+.4f} nats per token against {one.baseline}, {one.low:+.4f} to {one.high:+.4f}"
+    known = "its error unknown" if math.isnan(one.low) else ends(one.low, one.high)
+    return f"{than(one.baseline, one.difference)}, {known}"

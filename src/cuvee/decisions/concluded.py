@@ -29,8 +29,13 @@ class Concluded(JsonDocument):
 
     def judged(self) -> Self:
         """The same with its verdict, and the first lines under it."""
-        judged = self._with(verdict=self.conclusion())
+        settled = self.settled()
+        judged = settled._with(verdict=settled.conclusion())
         return judged._with(headline=judged.first_lines())
+
+    def settled(self) -> Self:
+        """The same with whatever else follows from the rest of it and is kept."""
+        return self
 
     @abstractmethod
     def conclusion(self) -> Verdict:

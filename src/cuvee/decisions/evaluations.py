@@ -52,7 +52,7 @@ def few_documents(evaluations: Sequence[EvaluationRow]) -> list[str]:
     counts = ", ".join(f"{one.evaluation} {one.documents} and {one.checking_documents}" for one in short)
     return [
         f"{FEW} (to choose and to check: {counts}): with fewer than {FEWEST_DOCUMENTS} "
-        "each, what is best hangs on which they are. Raise `split.evaluation`, cut long documents with "
+        "each, intervals are wide, and rough themselves. Raise `split.evaluation`, cut long documents with "
         "`chunk_characters`, or give the evaluation more text." + _single(short)
     ]
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 Standing = Literal["confirmed", "not confirmed", "refuted", "not checked"]
 """*confirmed*: trained at fresh seeds, the pick beats equal and proportional shares beyond the noise.
-*refuted*: it is worse than one of them beyond the noise. *not confirmed*: trained, but the noise leaves it
-open. *not checked*: nothing was trained afresh."""
+*refuted*: it is worse than one of them beyond the noise. *not confirmed*: trained, but that does not show;
+``docs/trust.md`` lists the reasons. *not checked*: nothing was trained afresh."""
 
 TITLES: dict[Standing, str] = {
     "confirmed": "Confirmed by training",

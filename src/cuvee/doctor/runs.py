@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from cuvee.decisions.fit.verdict import FEWEST_TO_JUDGE
 from cuvee.doctor.finding import Finding, error, note, warning
 from cuvee.doctor.subject import Subject
 from cuvee.laws.registry import LAWS
@@ -16,8 +17,6 @@ from cuvee.runs.formats.purpose import SETTING, no_target
 from cuvee.types import FloatArray
 
 FEWEST_FOR_FIT = 3
-FEWEST_FOR_CHECKS = 10
-"""Left-out runs from which a rank correlation is informative."""
 HARDLY_MORE = 1.2
 """Spread over mixtures, in units of the noise of one run, that is taken for noise."""
 _TOKENIZER_WORDS = ("tokenizer", "tokeniser", "vocab")
@@ -80,12 +79,12 @@ def fewer_runs_than_parameters(subject: Subject) -> Iterator[Finding]:
 def few_for_held_out(subject: Subject) -> Iterator[Finding]:
     """Too few runs to tell a good law from a bad one."""
     count = _mixtures(subject)
-    if FEWEST_FOR_FIT <= count < FEWEST_FOR_CHECKS:
+    if FEWEST_FOR_FIT <= count < FEWEST_TO_JUDGE:
         yield warning(
             subject.title,
             f"{count} different mixtures are too few to judge laws on runs left out: ranks of so few agree by"
             " chance.",
-            f"Have at least {FEWEST_FOR_CHECKS}, and believe wide intervals more than a good score.",
+            f"Have at least {FEWEST_TO_JUDGE}, and believe wide intervals more than a good score.",
         )
 
 
@@ -240,7 +239,7 @@ def mixed_estimands(subject: Subject) -> Iterator[Finding]:
 
 def subject_size(subject: Subject) -> str:
     """How many runs are a good beginning, in words."""
-    return f"{max(FEWEST_FOR_CHECKS, 2 * len(subject.runs.sources))} runs"
+    return f"{max(FEWEST_TO_JUDGE, 2 * len(subject.runs.sources))} runs"
 
 
 def _mixtures(subject: Subject) -> int:

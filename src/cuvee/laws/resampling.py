@@ -6,7 +6,8 @@ see; held-out residuals do. So what a draw changes is taken ``factor`` times:
 
     f_k(w) = f(w) + factor (f(w; draw k) - f(w))
 
-with the factor by which held-out errors exceed what the law believes (``Spread.factor``), from one to two.
+with the factor by which held-out errors exceed what the law believes (``Spread.factor``), times what draws of
+few runs lack (``small_sample``), from one to two.
 Predictions are stretched and not parameters: a law that is far from linear in them would be another law.
 Beyond two the difference, for which no runs speak near the corners of the simplex, outweighs the law there.
 
@@ -18,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from cuvee.laws.asked import CheckedQuestions, checked
 from cuvee.laws.hierarchical import HierarchicalFit
@@ -115,26 +118,26 @@ class Resamples:
         laws: list[FittedLaw] = []
         if isinstance(fitted, HierarchicalFit):
             parameters = fitted.loosened(fitted.resampled(data, drawn), seldom(data.shares), rng)
-            return cls.of_parameters(fitted, parameters, factor)
+            return cls.of_parameters(fitted, parameters, factor, len(data))
         for one in drawn:
             part = data.select(np.repeat(np.arange(len(data)), one.astype(np.int64)))
             laws.append(law.refit(part, fitted) if isinstance(law, Refittable) else law.fit(part))
-        return cls._stretched(fitted, laws, factor)
+        return cls._stretched(fitted, laws, factor, len(data))
 
     @classmethod
     def of_parameters(
-        cls, fitted: HierarchicalFit, parameters: FloatArray, factor: FloatArray | None = None
+        cls, fitted: HierarchicalFit, parameters: FloatArray, factor: FloatArray | None, runs: int
     ) -> "Resamples":
-        """The laws of parameters [K, E, P] that draws gave before; see ``draw``."""
-        return cls._stretched(fitted, [fitted.with_parameters(one) for one in parameters], factor)
+        """The laws of parameters [K, E, P] that draws of so many runs gave before; see ``draw``."""
+        return cls._stretched(fitted, [fitted.with_parameters(one) for one in parameters], factor, runs)
 
     @classmethod
     def _stretched(
-        cls, fitted: FittedLaw, laws: Sequence[FittedLaw], factor: FloatArray | None
+        cls, fitted: FittedLaw, laws: Sequence[FittedLaw], factor: FloatArray | None, runs: int
     ) -> "Resamples":
         if factor is None:
             return cls(tuple(laws))
-        stretch = np.clip(factor, 1.0, _LARGEST_FACTOR)
+        stretch = np.clip(factor * small_sample(runs, len(fitted.sources)), 1.0, _LARGEST_FACTOR)
         return cls(tuple(StretchedLaw(fitted, one, stretch) for one in laws))
 
     def predict(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
@@ -144,6 +147,18 @@ class Resamples:
     def costs(self, shares: FloatArray, scale: Scale = UNKNOWN_SCALE) -> FloatArray:
         """The same of shares [M, S] that are known to be mixtures."""
         return np.stack([law.costs(shares, scale) for law in self.laws])
+
+
+def small_sample(runs: int, sources: int) -> float:
+    """By how much draws of few runs differ too little.
+
+    Draws with replacement spread by the residuals of a fit, which are too small by the runs that the fit uses
+    up, one a source; and their quantiles are normal ones, where Student's t holds (at 80 %).
+    """
+    left = runs - sources
+    if left < 1:
+        return _LARGEST_FACTOR
+    return float(np.sqrt(runs / left) * student.ppf(0.9, left) / norm.ppf(0.9))
 
 
 def seldom(shares: FloatArray) -> IntArray:

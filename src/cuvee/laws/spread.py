@@ -5,10 +5,11 @@ residuals know that. Both together:
 
     half width at level p  =  q_p * sqrt(floor^2 + factor^2 d(w)^2)
 
-floor and factor are the most likely ones for the held-out residuals of a metric, whose mean square they
-reproduce. q_p is the quantile of the standardised residuals of all metrics together, with the correction for
-finitely many runs of split conformal prediction (Vovk, Gammerman & Shafer 2005; Lei et al. 2018). Where the
-residuals are too few for a level, a quantile of Student's t takes its place.
+floor and factor reproduce the mean square of the held-out residuals of a metric; the part of it that the
+law's own deviation explains is its mean by likelihood, as few residuals do not tell it. q_p is the quantile
+of the standardised residuals of all metrics together, with the correction for finitely many runs of split
+conformal prediction (Vovk, Gammerman & Shafer 2005; Lei et al. 2018). Where the residuals are too few for a
+level, a quantile of Student's t takes its place.
 """
 
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Spread:
             measured = np.isfinite(held_out.costs[:, index])
             residual = held_out.residuals[measured, index]
             deviation = held_out.deviation[measured, index]
-            low, times = _likeliest(residual, deviation)
+            low, times = _explained(residual, deviation)
             floor.append(low)
             factor.append(times)
             size = np.sqrt(low**2 + (times * deviation) ** 2)
@@ -81,15 +82,15 @@ def coverage(held_out: HeldOut, levels: tuple[float, ...]) -> FloatArray:
     return result
 
 
-def _likeliest(residual: FloatArray, deviation: FloatArray) -> tuple[float, float]:
-    """Floor and factor: most likely for normal residuals whose mean square they reproduce."""
+def _explained(residual: FloatArray, deviation: FloatArray) -> tuple[float, float]:
+    """Floor and factor: root mean squares over the likelihood of normal residuals whose mean square they
+    reproduce."""
     square, own = float((residual**2).mean()), float((deviation**2).mean())
     if own <= 0.0 or square <= 0.0:
         return float(np.sqrt(square)), 0.0
-    best = (np.inf, 0.0, 0.0)
-    for part in _PARTS:
-        floor, factor = np.sqrt(square * (1.0 - part)), np.sqrt(square * part / own)
-        variance = np.maximum(floor**2 + (factor * deviation) ** 2, 1e-12 * square)
-        cost = float((np.log(variance) + residual**2 / variance).sum())
-        best = min(best, (cost, floor, factor))
-    return float(best[1]), float(best[2])
+    variance = square * (1.0 - _PARTS[:, None] + _PARTS[:, None] * deviation**2 / own)
+    variance = np.maximum(variance, 1e-12 * square)
+    costs = (np.log(variance) + residual**2 / variance).sum(axis=1)
+    likelihood = np.exp(-0.5 * (costs - costs.min()))
+    part = float(likelihood @ _PARTS / likelihood.sum())
+    return float(np.sqrt(square * (1.0 - part))), float(np.sqrt(square * part / own))

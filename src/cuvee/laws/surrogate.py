@@ -12,6 +12,7 @@ import numpy as np
 from cuvee.errors import ConfigError
 from cuvee.laws.asked import checked
 from cuvee.laws.interface import UNKNOWN_SCALE, Asked, FittedLaw, LawData, Scale, signs
+from cuvee.laws.rivals import NO_RIVALS, RivalLaws
 from cuvee.laws.spread import Spread
 from cuvee.laws.validation import HeldOut, Validated
 from cuvee.runs.formats.direction import Direction
@@ -43,14 +44,20 @@ class CalibratedLaw:
     data: LawData
     sign: FloatArray
     """[E]: 1 where lower is better, -1 where higher is."""
+    rivals: RivalLaws = NO_RIVALS
+    """Whose distance from the law widens its intervals."""
 
     @classmethod
     def of(
-        cls, validated: Validated, data: LawData, directions: Mapping[str, Direction] | None = None
+        cls,
+        validated: Validated,
+        data: LawData,
+        directions: Mapping[str, Direction] | None = None,
+        rivals: RivalLaws = NO_RIVALS,
     ) -> "CalibratedLaw":
         """A validated law with intervals; ``directions`` as given to ``LawData.of``."""
         sign = np.array([signs((directions or {}).get(name, "lower")) for name in data.metrics])
-        return cls(validated.fitted, validated.held_out, Spread.of(validated.held_out), data, sign)
+        return cls(validated.fitted, validated.held_out, Spread.of(validated.held_out), data, sign, rivals)
 
     def predict(self, mixtures: Asked, scale: Scale = UNKNOWN_SCALE, level: float = 0.8) -> PredictedMetrics:
         """Metrics of mixtures with central intervals of ``level``.
@@ -63,11 +70,10 @@ class CalibratedLaw:
             raise ConfigError(f"level {level}: intervals need one between 0 and 1")
         shares, scale = checked(mixtures, scale, self.data.sources)
         mean = self.fitted.costs(shares, scale) * self.sign
-        own = self.fitted.uncertainty(shares, scale)
-        half = self.spread.half_width(own, level)
-        return PredictedMetrics(
-            self.data.metrics, mean, mean - half, mean + half, self.spread.deviation(own), level
-        )
+        apart = self.rivals.apart(self.fitted, shares, np.eye(len(self.sign)), scale)
+        deviation = np.hypot(self.spread.deviation(self.fitted.uncertainty(shares, scale)), apart)
+        half = self.spread.quantile(level) * deviation
+        return PredictedMetrics(self.data.metrics, mean, mean - half, mean + half, deviation, level)
 
     def as_json(self) -> Json:
         """Formula, parameters and spread: enough to predict without cuvee."""
@@ -84,6 +90,7 @@ class CalibratedLaw:
                     self.data.metrics, self.spread.floor, self.spread.factor, strict=True
                 )
             },
+            **self._rivals(),
             "quantiles": {str(level): self.spread.quantile(level) for level in (0.5, 0.8, 0.9, 0.95)},
             "held_out": {
                 "runs": len(self.data),
@@ -92,6 +99,12 @@ class CalibratedLaw:
                 "mean_absolute_error": self._by_metric(self.held_out.mean_absolute_error()),
             },
         }
+
+    def _rivals(self) -> Json:
+        """Their root mean squared distance from the formula, by weight, adds to floor and factor."""
+        pairs = zip(self.rivals.weights, self.rivals.laws, strict=True)
+        found = [{"weight": weight, **law.as_json()} for weight, law in pairs]
+        return {"rivals": found} if found else {}
 
     def _by_metric(self, values: FloatArray) -> dict[str, float | None]:
         """None for NaN, of which JSON has no word."""

@@ -4,6 +4,7 @@ import math
 
 from cuvee.decisions.check import Arm, BaselineComparison, TrainingCheck
 from cuvee.decisions.concluded import Checkable
+from cuvee.decisions.difference import DIRECTION, HEAD
 from cuvee.quantities import tally
 from cuvee.report.printout import Grid, Printout, first_lines
 from cuvee.report.wording import interval_of, plain_ends, plain_loss, worth
@@ -28,8 +29,8 @@ def check_grid(check: TrainingCheck) -> Grid:
     against = {one.baseline: one for one in check.comparisons}
     return Grid(
         f"Checked: {check.trained} on {' to '.join(map(tally, check.lengths))} tokens, {check.measured_on} "
-        "(target, nats per token)",
-        ("mixture", "loss", "pick against it", interval_of(check.confidence), "tokens the pick needs"),
+        f"(target, nats per token; {HEAD}, {DIRECTION})",
+        ("mixture", "loss", HEAD, interval_of(check.confidence), "tokens the pick needs"),
         tuple((*_of_arm(arm), *_compared(against.get(arm.name))) for arm in check.arms),
     )
 
@@ -39,7 +40,7 @@ def _of_arm(arm: Arm) -> tuple[str, str]:
 
 
 def _compared(one: BaselineComparison | None) -> tuple[str, str, str]:
-    """The pick against a baseline; empty for the pick itself, and where the two are one mixture."""
+    """The pick minus a baseline; empty for the pick itself, and where the two are one mixture."""
     if one is None:
         return "", "", ""
     ends = _NOT_KNOWN if math.isnan(one.low) else plain_ends(one.low, one.high, _signed)

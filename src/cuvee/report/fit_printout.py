@@ -30,7 +30,8 @@ def _mixture(view: FitView) -> Grid:
     exact, worths = view.words.precision, [row.worth for row in view.rows]
     unsure = any(not worth.matters for worth in worths)
     return mixture_grid(
-        "Mixture" + ("; in parentheses: the runs do not agree on the direction" if unsure else ""),
+        "Mixture; without it: change of the target, positive is worse"
+        + ("; in parentheses: the runs do not agree on the direction" if unsure else ""),
         [row.mixture for row in view.rows],
         decision.confidence,
         [("target without it", [_without(worth, exact) for worth in worths])],

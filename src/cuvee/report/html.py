@@ -20,6 +20,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from cuvee.decisions.ablation.result import TARGET
+from cuvee.decisions.difference import DIRECTION, HEAD
 from cuvee.decisions.evaluations import FEWEST_DOCUMENTS
 from cuvee.invisible import all_spelt_out
 from cuvee.report import charts, scale_charts, search_charts, simulate_charts, wording
@@ -123,6 +124,8 @@ def _environment() -> Environment:
         MOST_TABLED_MEMBERS=MOST_TABLED_MEMBERS,
         FOLDED_FROM=FOLDED_FROM,
         GAP=wording.GAP,
+        DIFFERENCE=HEAD,
+        DIRECTION=DIRECTION,
         TASKS=wording.TASKS,
     )
     words = (

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cuvee.decisions.ablation.result import TARGET, Loss
+from cuvee.decisions.difference import DIRECTION, HEAD
 from cuvee.invisible import all_spelt_out
+from cuvee.quantities import counted
 from cuvee.report import wording
 from cuvee.report.view import HeatMap, LossRow, StudyView
 
@@ -18,7 +20,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 def render_markdown(view: StudyView) -> str:
     """The decision as text. The same view gives the same bytes."""
     decision = view.decision
-    headline = decision.headline or (decision.study,)
+    headline = decision.headline or (view.title,)
     blocks = [
         f"# {escape(headline[0])}",
         f"**{escape(view.badge.words)}.** {escape(view.badge.why)}".strip(),
@@ -56,7 +58,8 @@ def _mixture(view: StudyView) -> str:
     scale = (
         f"For {wording.quantity(decision.target_scale.parameters)} parameters and "
         f"{wording.quantity(decision.target_scale.tokens)} tokens; proxy: {proxy}; "
-        f"{len(decision.references)} mixtures really trained."
+        f"{counted(len(decision.references), 'mixture')} really trained."
+        + (f" Seed model: {escape(decision.seed_model)}." if decision.seed_model else "")
     )
     rows = [
         (
@@ -110,8 +113,9 @@ def _check(view: StudyView) -> str:
         f"{' to '.join(map(wording.quantity, check.lengths))} tokens, measured {check.measured_on}; "
         + wording.noise(check.noise)
         + (f" These trainings took {wording.flops(check.flops)} FLOPs." if check.flops == check.flops else "")
+        + f" {DIRECTION.capitalize()}."
     )
-    heads = ("pick against", "measured", "interval", "predicted", "interval", "worth in tokens")
+    heads = ("baseline", f"{HEAD}, measured", "interval", "predicted", "interval", "worth in tokens")
     return "\n\n".join(part for part in (note, _table(heads, rows)) if part)
 
 
@@ -156,8 +160,10 @@ def _effects(view: StudyView) -> str:
         (escape(source), *(_effect(heat, place) for heat in maps))
         for place, source in enumerate(view.sources)
     ]
-    note = "Change of loss in nats per token; in parentheses where the interval holds zero."
-    note += "" if view.decision.believed else f" {wording.UNBELIEVED}"
+    note = (
+        "Change of loss in nats per token, negative is better; in parentheses where the interval holds zero."
+    )
+    note += "" if view.decision.trust.believed else f" {wording.UNBELIEVED}"
     return note + "\n\n" + _table(("source", *(heat.title.lower() for heat in maps)), rows)
 
 
@@ -204,12 +210,8 @@ def _optima(view: StudyView) -> tuple[str, ...]:
 
 
 def _belief(view: StudyView) -> str:
-    decision = view.decision
-    return (
-        f"{'Believed' if decision.believed else 'Not believed'}. {escape(decision.why)}"
-        if decision.why
-        else ""
-    )
+    trust = view.decision.trust
+    return f"{trust.words}. {escape(trust.why)}" if trust.why else ""
 
 
 def _honesty(view: StudyView) -> str:
@@ -322,12 +324,15 @@ def _tied(view: StudyView) -> str:
         (
             escape(row.name),
             wording.main_shares(sources, row.shares),
-            wording.gap(row.gap),
-            wording.interval(row.low, row.high, wording.gap),
+            wording.gap(-row.gap),
+            wording.interval(-row.high, -row.low, wording.gap),
         )
         for row in view.decision.tied
     ]
-    return _table(("mixture", "main shares", "predicted gap", "interval"), rows, left=2)
+    if not rows:
+        return ""
+    heads = ("mixture", "main shares", f"{HEAD}, predicted", "interval")
+    return f"{DIRECTION.capitalize()}.\n\n" + _table(heads, rows, left=2)
 
 
 def _next_runs(view: StudyView) -> str:

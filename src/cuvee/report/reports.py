@@ -58,6 +58,8 @@ class Beside:
     """What computed it, and the price of an hour."""
     read: ReadShares | None = None
     """What trainings of the study read of each source."""
+    folder: str = ""
+    """Name of the folder of the study, by which one without a name is called."""
 
 
 NOTHING = Beside()
@@ -94,7 +96,12 @@ def render_json(view: Any) -> str:
 REPORTS: Mapping[type[JsonDocument], Reports] = {
     Decision: Reports(
         lambda decision, beside: StudyView.of(
-            decision, beside.observations(), beside.answers, beside.tariff, beside.read
+            decision,
+            beside.observations(),
+            beside.answers,
+            beside.tariff,
+            beside.read,
+            beside.folder,
         ),
         "report.html",
         {"report.html": render_html, "report.md": render_markdown, "decision.json": render_json},
@@ -107,19 +114,19 @@ REPORTS: Mapping[type[JsonDocument], Reports] = {
         fit_printout,
     ),
     ScaleDecision: Reports(
-        lambda decision, beside: ScaleView.of(decision, beside.answers),
+        lambda decision, beside: ScaleView.of(decision, beside.answers, beside.folder),
         "scale.html",
         {"scale.json": render_json, "scale.html": render_scale_html},
         scale_printout,
     ),
     SearchDecision: Reports(
-        lambda decision, beside: SearchView.of(decision, beside.answers),
+        lambda decision, beside: SearchView.of(decision, beside.answers, beside.folder),
         "search.html",
         {"search.json": render_json, "search.html": render_search_html},
         search_printout,
     ),
     Valuation: Reports(
-        lambda decision, beside: ValueView.of(decision),
+        lambda decision, beside: ValueView.of(decision, beside.folder),
         "value.html",
         {"value.json": render_json, "value.html": render_value_html},
         value_printout,

@@ -11,6 +11,7 @@ from cuvee.decisions.scale.result import Checked
 from cuvee.decisions.shares import largest_first
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
+from cuvee.report.title import title_of
 from cuvee.report.view import MixtureRow, mixture_rows
 
 _SHARES_OF_ROOM = 1.08
@@ -54,14 +55,17 @@ class ScaleView:
     panels: tuple[SharePanel, ...]
     answers: AnswersView | None
     """None where the study has no other."""
+    title: str
+    """What the page is called."""
 
     @classmethod
-    def of(cls, decision: ScaleDecision, answers: Answers | None = None) -> Self:
+    def of(cls, decision: ScaleDecision, answers: Answers | None = None, folder: str = "") -> Self:
         """Order a decision, beside the other answers of its study where they are given."""
         rows = mixture_rows(decision.mixture, decision.target_tokens)
         sources = tuple(row.source for row in rows)
         panels, beside = _panels(decision), AnswersView.of(answers)
-        return cls(decision, badge_of(decision.verdict), sources, rows, panels, beside)
+        title = title_of(decision.study, folder)
+        return cls(decision, badge_of(decision.verdict), sources, rows, panels, beside, title)
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
         """Shares in the order of the mixture table."""

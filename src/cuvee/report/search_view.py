@@ -8,6 +8,7 @@ from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.search.result import FidelityRow, Tried
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
+from cuvee.report.title import title_of
 from cuvee.report.view import MixtureRow, mixture_rows
 
 _KINDS = {"merged": "merge", "ensembled": "ensemble", "checkpoint": "frozen"}
@@ -39,15 +40,18 @@ class SearchView:
     steps: tuple[DrawnExperiment, ...]
     answers: AnswersView | None
     """None where the study has no other."""
+    title: str
+    """What the page is called."""
 
     @classmethod
-    def of(cls, decision: SearchDecision, answers: Answers | None = None) -> Self:
+    def of(cls, decision: SearchDecision, answers: Answers | None = None, folder: str = "") -> Self:
         """Order a decision, beside the other answers of its study where they are given."""
         rows = mixture_rows(decision.mixture, decision.target_tokens)
         sources = tuple(row.source for row in rows)
         steps = tuple(_step(decision, one) for one in decision.tried)
         beside = AnswersView.of(answers)
-        return cls(decision, badge_of(decision.verdict), sources, rows, steps, beside)
+        title = title_of(decision.study, folder)
+        return cls(decision, badge_of(decision.verdict), sources, rows, steps, beside, title)
 
     def ordered(self, shares: tuple[float, ...]) -> tuple[float, ...]:
         """Shares in the order of the mixture table."""

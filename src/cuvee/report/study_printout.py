@@ -4,7 +4,7 @@ from cuvee.report.answers_printout import answers_printout
 from cuvee.report.check_printout import check_grids
 from cuvee.report.mixture_printout import mixture_grid
 from cuvee.report.order_printout import order_printout
-from cuvee.report.printout import Grid, Printout, first_lines, warned
+from cuvee.report.printout import Grid, Printout, first_lines, noted, warned
 from cuvee.report.tasks_printout import tasks_printout
 from cuvee.report.view import LossRow, StudyView
 from cuvee.report.wording import interval_of, plain, plain_ends
@@ -20,6 +20,7 @@ def study_printout(view: StudyView) -> Printout:
         *check_grids(decision.check),
         *order_printout(decision.order, decision.confidence),
         *tasks_printout(decision.tasks),
+        *noted([f"seed model: {decision.seed_model}"] if decision.seed_model else []),
         *warned(decision.warnings),
         *answers_printout(view.answers),
     )

@@ -8,6 +8,7 @@ from cuvee.decisions.value.decision import Valuation
 from cuvee.decisions.value.result import SelectionArm, Valued, ValuedSource
 from cuvee.precision import Precision
 from cuvee.report.badge import Badge, badge_of
+from cuvee.report.title import title_of
 from cuvee.report.view import MixtureRow, mixture_rows
 from cuvee.report.wording import Words
 
@@ -40,9 +41,11 @@ class ValueView:
     """Largest share first."""
     ran: tuple[Valued, ...]
     not_run: tuple[Valued, ...]
+    title: str
+    """What the page is called."""
 
     @classmethod
-    def of(cls, decision: Valuation) -> Self:
+    def of(cls, decision: Valuation, folder: str = "") -> Self:
         """Order a valuation."""
         rows = mixture_rows(decision.mixture, 0)
         return cls(
@@ -52,6 +55,7 @@ class ValueView:
             tuple(row.source for row in rows),
             tuple(one for one in decision.methods if not one.not_run),
             tuple(one for one in decision.methods if one.not_run),
+            title_of(decision.study, folder),
         )
 
     def lines(self, method: Valued) -> tuple[SourceLine, ...]:

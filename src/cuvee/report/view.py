@@ -26,6 +26,7 @@ from cuvee.execution.tariff import CORES, Tariff
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.cost_view import CostView
+from cuvee.report.title import title_of
 
 ACTION_TITLES: dict[Action, str] = {
     "drop": "Leaving a source out",
@@ -182,6 +183,8 @@ class StudyView:
     runs: tuple[RunCount, ...]
     answers: AnswersView | None
     """Beside the other answers of the study."""
+    title: str
+    """What the page is called."""
     costs: CostView
     """What the rows of its ledger are time of, and their price."""
     read: ReadShares | None = None
@@ -195,6 +198,7 @@ class StudyView:
         answers: Answers | None = None,
         tariff: Tariff = CORES,
         read: ReadShares | None = None,
+        folder: str = "",
     ) -> Self:
         """Order and group a decision for display.
 
@@ -204,6 +208,7 @@ class StudyView:
             answers: all that the study has.
             tariff: what computed it, and the price of an hour.
             read: what trainings read of each source.
+            folder: name of that of the study.
         """
         evaluations = _evaluations(decision)
         mixture = mixture_rows(decision.mixture, decision.target_scale.tokens)
@@ -222,6 +227,7 @@ class StudyView:
             agreement=_agreement(decision, evaluations),
             runs=_runs(observations),
             answers=AnswersView.of(answers),
+            title=title_of(decision.study, folder),
             costs=CostView(tariff, decision.ledger),
             read=read,
         )

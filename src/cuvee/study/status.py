@@ -25,7 +25,7 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class FlowStatus:
-    """A ladder or a search of the study."""
+    """One of the flows of a study."""
 
     statement: str
     """Its answer where it has ended, else how far it is."""
@@ -46,6 +46,8 @@ class StudyStatus:
     """What computes, and its price."""
     begun: bool = False
     """A run has set out to train, whatever came of it so far."""
+    answer: FlowStatus | None = None
+    """Of ``cuvee run``; None where it has not ended."""
     ladder: FlowStatus | None = None
     """None where there is none."""
     search: FlowStatus | None = None
@@ -75,6 +77,7 @@ class StudyStatus:
             "work": self.tariff.as_json(self.seconds / HOUR),
             "finished": self.finished,
             "resumable": self.resumable,
+            "answer": None if self.answer is None else asdict(self.answer),
             "ladder": None if self.ladder is None else asdict(self.ladder),
             "search": None if self.search is None else asdict(self.search),
             "swarm": None if self.swarm is None else asdict(self.swarm),

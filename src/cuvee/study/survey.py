@@ -87,6 +87,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         seconds=seconds,
         tariff=tariff_of(config, folder),
         begun=bool(intended) or (not parts and any(folder.checkpoints.glob(".*.state"))),
+        answer=_ended(folder.decision) if decided else None,
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
         swarm=_swarm(folder, runs),

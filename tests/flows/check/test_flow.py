@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cuvee.decisions.ablation.headline import headline
-from cuvee.decisions.ablation.result import Gain, RunScale
+from cuvee.decisions.ablation.result import Gain, Loss, RunScale
 from cuvee.decisions.check import (
     EQUAL,
     FEWEST_DOCUMENTS,
@@ -21,6 +21,7 @@ from cuvee.decisions.check import (
 )
 from cuvee.decisions.document import decode, encode
 from cuvee.decisions.evaluations import EvaluationRow, few_documents, that_count
+from cuvee.decisions.interval import Interval as MeanInterval
 from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.verdict import Standing
@@ -30,6 +31,9 @@ from cuvee.flows.check.flow import check_answer
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.quantities import MISSING
+from cuvee.report.html import render_html
+from cuvee.report.reports import printout_of
+from cuvee.report.view import StudyView
 from cuvee.report.wording import worth
 from cuvee.study.evaluation_rows import of_known_error
 from cuvee.study.file.config import StudyConfig
@@ -96,7 +100,7 @@ CASES: dict[str, tuple[TrainingCheck, Standing, str]] = {
     "the pick is equal shares, and better": (
         check(None, BETTER),
         "not confirmed",
-        "The pick is equal shares; in 3 fresh trainings each at 1k parameters and 5k tokens: -0.0200",
+        "The pick is equal shares; in 3 fresh trainings each at 1k parameters and 5k tokens: lower than",
     ),
     "the pick is proportional shares, and open": (
         check(OPEN, None),
@@ -133,7 +137,10 @@ def test_what_may_be_said(case: str) -> None:
 def test_how_often_each_was_trained_is_said() -> None:
     assert "In 1 fresh training each" in check(WORSE, WORSE, seeds=1).verdict.why
     assert "In 3 fresh trainings each" in check(BETTER, BETTER).verdict.why
-    assert "against equal shares, -0.0300 to -0.0100" in check(BETTER, BETTER).verdict.why
+    assert (
+        "lower than equal shares by 0.0200 nats per token, 0.0100 to 0.0300 lower"
+        in check(BETTER, BETTER).verdict.why
+    )
 
 
 def test_a_check_survives_json() -> None:
@@ -234,22 +241,54 @@ def test_the_lengths_of_trainings_are_those_of_all_mixtures() -> None:
     ).lengths == (5000, 9000)
 
 
+SLIGHTLY_WORSE = (0.002, -0.01, 0.02)
+
+
 @pytest.mark.parametrize(
-    ("low", "found", "said"),
-    [(0.001, None, True), (0.001, WORSE, True), (0.001, BETTER, False), (-0.001, None, False)],
+    ("gain", "found", "said"),
+    [
+        ((0.003, 0.001, 0.005), None, "predicted to end higher than proportional shares by 0.0030"),
+        ((0.003, -0.001, 0.005), None, "take proportional shares, or train more references"),
+        ((0.003, 0.001, 0.005), SLIGHTLY_WORSE, "nothing speaks for the pick: take equal shares"),
+        ((-0.003, -0.005, 0.001), SLIGHTLY_WORSE, "ended higher than equal shares by 0.0020 nats per token"),
+        ((0.003, 0.001, 0.005), WORSE, ""),  # the verdict has it
+        ((0.003, 0.001, 0.005), BETTER, ""),
+        ((-0.003, -0.005, 0.001), None, ""),
+    ],
 )
-def test_a_pick_that_is_predicted_to_be_worse_is_not_given_in_silence(
-    low: float, found: Interval | None, said: bool
+def test_a_pick_that_something_simpler_beats_is_not_given_in_silence(
+    gain: Interval, found: Interval | None, said: str
 ) -> None:
+    """In the second line, on the terminal and on the page, with what to take."""
     checked = check(found, found) if found else None
-    decision = replace(small(), check=checked, gains=(Gain(PROPORTIONAL, 0.003, low, 0.005),))
-    lines = headline(decision)
-    worse = [line for line in lines if "predicted to be worse than proportional shares" in line]
-    assert bool(worse) is said
+    decision = replace(small(), check=checked, gains=(Gain(PROPORTIONAL, *gain),)).judged()
+    worse = [
+        line for line in decision.headline if "the pick ended" in line or "The pick is predicted" in line
+    ]
+    assert bool(worse) is bool(said)
     if said:
-        assert lines.index(worse[0]) < next(
-            place for place, line in enumerate(lines) if line.startswith("Predicted")
-        )
+        assert said in worse[0] and decision.headline.index(worse[0]) == 1
+        assert worse[0] in map(str, printout_of(decision))
+        assert worse[0] in render_html(StudyView.of(decision))
+        assert worse[0] in decision.objections()
+    elif found is WORSE:
+        assert "Do not use it: equal shares ended lowest." in decision.verdict.why
+
+
+def test_a_trained_reference_below_the_prediction_of_the_pick_is_named() -> None:
+    prediction = replace(small().predictions[0], best_reference=Loss(4.05))
+    line = replace(small(), predictions=(prediction,)).judged().headline[1]
+    assert line.startswith(
+        "The trained reference '3:1' ended at 4.0500 nats per token, the pick is predicted"
+    )
+    assert line.endswith("take that reference, or train both again.")
+    assert not any("trained reference" in one for one in small().judged().headline)
+
+
+def test_a_search_that_expects_equal_shares_to_be_better_says_so() -> None:
+    lines = replace(searched(), against_uniform=MeanInterval(0.02, -0.01, 0.05)).judged().headline
+    assert lines[1].startswith("The pick is predicted to end higher than equal shares by 0.0200")
+    assert "take equal shares, or search on." in lines[1]
 
 
 def rows(**weights: tuple[float, int]) -> list[EvaluationRow]:

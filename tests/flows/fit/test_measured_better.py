@@ -7,11 +7,14 @@ import numpy as np
 
 from cuvee.decisions.fit.decision import LawDecision
 from cuvee.flows.fit.flow import decide
-from cuvee.flows.fit.measured_better import measured_better
+from cuvee.flows.fit.measured_better import measured_better, measured_lower
 from cuvee.laws.validation import HeldOut
 from cuvee.question.question import Question
+from cuvee.report.fit_view import FitView
+from cuvee.report.html import render_fit_html
 from cuvee.runs.imported import import_runs
 from cuvee.types import FloatArray
+from tests.flows.fit.fit_cases import law_decision
 
 FAST = ("effective_data",)
 ALL = np.ones(30, dtype=np.bool_)
@@ -82,3 +85,21 @@ def test_outside_of_the_runs_no_interval_and_no_advice_is_given_as_if_inside(tmp
     lines = " ".join(decision.headline)
     assert "outside of what was run: intervals come from runs inside" in lines
     assert "not worth it" not in lines
+
+
+def test_a_run_that_is_a_little_lower_is_named_too() -> None:
+    """No more than chance explains, but nothing is given in silence that a run beat."""
+    decision = law_decision(measured_lower=("r7", "r9")).judged()
+    assert decision.headline[1] == (
+        "Run r7 was measured lower (as 1 other) than this mixture is expected to be. The lowest of 40 runs "
+        "is low by luck, too: take what r7 was trained on, unless a training of this mixture ends lower."
+    )
+    assert decision.headline[1] in decision.objections()
+    assert decision.headline[1] in render_fit_html(FitView.of(decision))
+
+
+def test_runs_lower_than_expected_are_those_within_the_limits_the_best_first() -> None:
+    zero = np.zeros((4, 1))
+    held_out = HeldOut(zero, zero, np.array([[0.3], [0.1], [0.2], [np.nan]]), np.arange(4))
+    allowed = np.array([True, True, False, True])
+    assert measured_lower(held_out, allowed, 0.35).tolist() == [1, 0]

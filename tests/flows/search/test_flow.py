@@ -483,7 +483,7 @@ def test_a_mixture_that_is_likely_beaten_is_not_given_without_saying_so() -> Non
     assert "Another mixture is better with probability 70%, by 0.6400 nats per token" in early.verdict.why
     assert early.headline[1].startswith("Another mixture is better by more than 0.01 with probability 70%")
     assert "Another" not in searched().verdict.why
-    assert searched().headline[1].startswith("Expected against equal shares")
+    assert searched().headline[1].startswith("Expected at 600,000 tokens: lower than equal shares by")
 
 
 def test_the_command_tells_what_can_be_asked_for_and_prints_the_decision(finished: Finished) -> None:

@@ -97,6 +97,7 @@ def test_emitted_runs_in_any_order_with_failures_give_the_decision_of_local_ones
     said = json.loads(command_line("swarm", emitted.root, "--emit", jobs, "--json"))
     assert (said["asked"], said["done"], said["failed"], said["missing"]) == (12, 12, {}, [])
     one, two = (load_decision(folder.swarm) for folder in (local, emitted))
+    assert one.table == "four languages"  # the name of the study, and not of its table
     assert without_folder(one) == without_folder(two)
     record_property("measured", "12 runs, 3 failed at first: the decisions are the same")
 

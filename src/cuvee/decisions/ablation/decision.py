@@ -1,13 +1,17 @@
 """The decision of ``cuvee run``: its result with what follows from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from cuvee.decisions.ablation.headline import headline, objections
-from cuvee.decisions.ablation.result import AblationResult
+from cuvee.decisions.ablation.result import AblationResult, ProxyTrust
+from cuvee.decisions.ablation.trust import references_say, trust_in
 from cuvee.decisions.document import decode, renamed
 from cuvee.decisions.verdict import UNTRAINED, Verdict
 from cuvee.types import Json
+
+UNLEARNT = "But the first lines doubt the trainings themselves: their differences show nothing."
+"""Said of a check whose models learnt nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +21,24 @@ class Decision(AblationResult):
     by: ClassVar[str] = "run"
     schema: ClassVar[int] = 4
     nameless: ClassVar[int] = 2
+
+    @property
+    def trust(self) -> ProxyTrust:
+        """Whether the proxy is believed, however old the document."""
+        return trust_in(self)
+
+    def settled(self) -> Self:
+        """With ``believed`` and ``why`` as all of the decision gives reason to say."""
+        return replace(
+            self, believed=self.trust.believed, why=self.trust.why, by_references=references_say(self)
+        )
+
+    def conclusion(self) -> Verdict:
+        """As fresh trainings say; models that know nothing confirm nothing."""
+        found = super().conclusion()
+        if found.standing != "confirmed" or not self.doubts:
+            return found
+        return Verdict("not confirmed", f"{found.why} {UNLEARNT}")
 
     def unchecked(self) -> Verdict:
         """Proxies alone confirm nothing."""

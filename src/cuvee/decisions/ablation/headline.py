@@ -2,13 +2,16 @@
 
 import math
 
-from cuvee.decisions.ablation.result import AblationResult
+from cuvee.decisions.ablation.result import TARGET, AblationResult
 from cuvee.decisions.ablation.tasks import undecided
+from cuvee.decisions.ablation.trust import trust_in
 from cuvee.decisions.advice import advice
+from cuvee.decisions.better_elsewhere import ended_worse, predicted_worse
 from cuvee.decisions.check import BaselineComparison, TrainingCheck, borne_out
+from cuvee.decisions.difference import ends, than
 from cuvee.decisions.evaluations import few_documents
 from cuvee.decisions.shares import in_words
-from cuvee.quantities import size
+from cuvee.quantities import counted, size
 
 FAR = 10.0
 """A target run is far from what was trained beyond so many times its parameters or tokens."""
@@ -18,12 +21,12 @@ def headline(decision: AblationResult) -> tuple[str, ...]:
     """Sentences; reasons for doubt come before what is good."""
     return (
         advice(decision.verdict, in_words(decision.mixture)),
-        *_far_from_target(decision),
         *decision.doubts,
+        *_worse(decision),
+        *_far_from_target(decision),
         *_order_lost(decision),
         *few_documents(decision.evaluations),
         *undecided(decision.tasks, decision.target),
-        *_predicted_worse(decision),
         *_predicted_better(decision),
         *_gain(decision),
         *_proxy(decision),
@@ -34,8 +37,8 @@ def objections(decision: AblationResult) -> tuple[str, ...]:
     """Those of the first lines that speak against the mixture."""
     return (
         *decision.doubts,
+        *_worse(decision),
         *_order_lost(decision),
-        *_predicted_worse(decision),
         *_predicted_better(decision),
     )
 
@@ -61,15 +64,29 @@ def _order_lost(decision: AblationResult) -> list[str]:
     return [f"{decision.order.statement} The best mixture of a run that is trained otherwise may be another."]
 
 
-def _predicted_worse(decision: AblationResult) -> list[str]:
-    """Said of a pick that the calibrated proxy itself does not prefer, unless training does."""
-    measured = {one.baseline for one in decision.check.comparisons if one.better} if decision.check else set()
-    worse = [gain.baseline for gain in decision.gains if gain.low > 0 and gain.baseline not in measured]
-    if not worse:
-        return []
+def _worse(decision: AblationResult) -> list[str]:
+    """Baselines and trained mixtures that end lower than the pick does, or is predicted to."""
+    gains = [(one.baseline, one.difference, one.low, one.high) for one in decision.gains]
+    more = ", or train more references: halves of the evidence choose the pick, all of it together does not"
     return [
-        f"The pick is predicted to be worse than {' and '.join(worse)}: halves of the evidence choose it, "
-        "all of it together does not. Do not use it without more references."
+        *ended_worse(decision.check),
+        *predicted_worse(gains, decision.check, more),
+        *_reference_better(decision),
+    ]
+
+
+def _reference_better(decision: AblationResult) -> list[str]:
+    """The best of the mixtures that were trained to judge the proxies."""
+    found = next((one for one in decision.predictions if one.evaluation == TARGET), None)
+    if found is None or not found.best_reference.mean < found.pick.mean:
+        return []
+    confirmed = decision.verdict.standing == "confirmed"
+    what = "it may be better than the pick" if confirmed else "take that reference, or train both again"
+    measured, predicted = found.best_reference.mean, found.pick.mean
+    return [
+        f"The trained reference '{decision.best_reference}' ended at {measured:.4f} nats per token, the pick "
+        f"is predicted at {predicted:.4f}. The lowest of {counted(len(decision.references), 'training')} is "
+        f"low by luck, too: {what}."
     ]
 
 
@@ -81,10 +98,11 @@ def _predicted_better(decision: AblationResult) -> list[str]:
     if not found:
         return []
     names = f"'{found[0].name}'" + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+    confirmed = decision.verdict.standing == "confirmed"
     return [
-        f"Predicted to be better than the pick, beyond the interval: {names} ({found[0].gap:+.4f} nats per "
-        "token). Halves of the evidence choose the pick, all of it together does not: train both "
-        "before using either."
+        f"Predicted to be better than the pick, beyond the interval: {names} "
+        f"({than('the pick', found[0].gap)}). Halves of the evidence choose the pick, all of it together "
+        f"does not: {'it may be better still' if confirmed else 'train both before using either'}."
     ]
 
 
@@ -94,14 +112,14 @@ def _gain(decision: AblationResult) -> list[str]:
     if (check := decision.check) is not None and check.comparisons:
         first = check.comparisons[0]
         lines.append(
-            f"Measured: {first.difference:+.4f} nats per token against {first.baseline}"
+            f"Measured: {than(first.baseline, first.difference)}"
             + _interval(first.low, first.high, level)
             + _noise(check)
             + (_worth(first) if first.better else "")
         )
     for gain in decision.gains[:1]:
         lines.append(
-            f"Predicted: {gain.difference:+.4f} nats per token against {gain.baseline}"
+            f"Predicted: {than(gain.baseline, gain.difference)}"
             + _interval(gain.low, gain.high, level)
             + _chosen_for_it(decision.optimism)
             + "."
@@ -116,7 +134,7 @@ def _chosen_for_it(optimism: float) -> str:
 
 
 def _interval(low: float, high: float, level: str) -> str:
-    return f" ({level} {low:+.4f} to {high:+.4f})" if math.isfinite(low) and math.isfinite(high) else ""
+    return f" ({level} {ends(low, high)})" if math.isfinite(low) and math.isfinite(high) else ""
 
 
 def _noise(check: TrainingCheck) -> str:
@@ -136,7 +154,8 @@ def _proxy(decision: AblationResult) -> list[str]:
     chosen = next((row for row in decision.calibrators if row.chosen), None)
     if chosen is None:
         return ["Too few references were trained to say how far the proxy can be believed."]
-    doubt = [] if decision.believed else [f"The proxy is not believed. {decision.why}"]
+    trust = trust_in(decision)
+    doubt = [] if trust.believed else [f"The proxy is not believed. {trust.why}"]
     return [
         *doubt,
         f"On {len(decision.references)} really trained mixtures, each predicted without itself, "

@@ -83,7 +83,7 @@ class Gain:
     baseline: str
     """``EQUAL`` or ``PROPORTIONAL`` of ``cuvee.decisions.check``."""
     difference: float
-    """Predicted target loss less the baseline's, ``Decision.optimism`` taken off."""
+    """Predicted target loss of the pick minus the baseline's, ``Decision.optimism`` taken off."""
     low: float = _NAN
     high: float = _NAN
 
@@ -231,6 +231,19 @@ class Reference:
     """Proxy or baseline (named as in ``HonestyRow.proxy``) -> its score, calibrated without this run."""
 
 
+@dataclass(frozen=True)
+class ProxyTrust:
+    """Whether a proxy is believed, and the reason."""
+
+    believed: bool
+    why: str
+
+    @property
+    def words(self) -> str:
+        """The mark of it."""
+        return "Believed" if self.believed else "Not believed"
+
+
 @dataclass(frozen=True, eq=False)
 class AblationResult(Checkable):
     """The answer of a study. Two decisions are equal when their JSON is.
@@ -247,9 +260,10 @@ class AblationResult(Checkable):
     believed_proxy: str
     """The proxy that the pick rests on, e.g. "merge + own share"."""
     believed: bool
-    """It agreed with the trained references, and better than the baselines did."""
+    """It agreed with the trained references, better than the baselines did, and nothing said first takes that
+    away."""
     why: str
-    """One sentence on ``believed``."""
+    """A sentence or two on ``believed``."""
     target_scale: RunScale
     """The run the decision is for."""
     proxy_scale: RunScale
@@ -298,6 +312,10 @@ class AblationResult(Checkable):
     """Why nothing here may be relied on; said before all else."""
     warnings: tuple[str, ...] = ()
     confidence: float = 0.95
+    seed_model: str = ""
+    """What branches and references start from, in words; older documents do not say it."""
+    by_references: ProxyTrust | None = None
+    """What the references alone say of the proxy; in older documents ``believed`` and ``why`` do."""
 
     def __post_init__(self) -> None:
         count = len(self.mixture)

@@ -3,13 +3,14 @@
 import math
 
 from cuvee.decisions.advice import advice
+from cuvee.decisions.difference import than
 from cuvee.decisions.fit.doubts import doubts
 from cuvee.decisions.fit.precision import target_precision
 from cuvee.decisions.fit.result import LawResult
-from cuvee.decisions.fit.verdict import believed
+from cuvee.decisions.fit.verdict import FEWEST_TO_JUDGE, believed, too_few
 from cuvee.decisions.shares import LEAST_NAMED, largest_first, parts_in_words
 from cuvee.precision import Precision
-from cuvee.quantities import size
+from cuvee.quantities import counted, size
 
 _NAMED = 3
 _NEGLIGIBLE = 0.1
@@ -30,8 +31,7 @@ def headline(decision: LawResult) -> tuple[str, ...]:
         *decision.warnings,
         *_law(decision),
         _gains(decision),
-        # What more runs are worth is what the law says of them: nothing, where it is not believed.
-        *((_more(decision),) if believed(decision) else ()),
+        *_more(decision),
     )
 
 
@@ -49,12 +49,25 @@ def _warning(decision: LawResult) -> tuple[str, ...]:
 
 def _measured_better(decision: LawResult) -> tuple[str, ...]:
     if not decision.measured_better:
-        return ()
+        return _measured_lower(decision)
     names = decision.measured_better
     runs = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} others" if len(names) > _NAMED else "")
     return (
         f"Measured better than this mixture can be expected to be: {runs}. The law does not explain that: "
         "look at these runs; if they are right, take what they were trained on.",
+    )
+
+
+def _measured_lower(decision: LawResult) -> tuple[str, ...]:
+    """Runs that ended lower than is expected of the pick, by no more than chance explains."""
+    if not decision.measured_lower:
+        return ()
+    best, *others = decision.measured_lower
+    more = f" (as {counted(len(others), 'other')})" if others else ""
+    return (
+        f"Run {best} was measured lower{more} than this mixture is expected to be. The lowest of "
+        f"{counted(decision.runs, 'run')} is low by luck, too: take what {best} was trained on, unless a "
+        "training of this mixture ends lower.",
     )
 
 
@@ -74,12 +87,14 @@ def _gains(decision: LawResult) -> str:
     pick = decision.pick
     others = [one for one in decision.candidates if one.name != pick.name]
     exact = target_precision(decision)
-    against = ", ".join(f"{exact.signed(one.target.mean - pick.target.mean)} at {one.name}" for one in others)
+    against = ", ".join(
+        than(one.name, pick.target.mean - one.target.mean, exact.word, unit="") for one in others
+    )
     low, high = exact.word(pick.target.low), exact.word(pick.target.high)
     return (
         f"Its target is expected at {exact.word(pick.target.mean)} {scale_of_runs(decision)} "
         f"({decision.confidence:.0%} of runs between {low} and {high}); "
-        f"against it, {against}.{_OUTSIDE if decision.distance.extrapolates else ''}"
+        f"that is {against}.{_OUTSIDE if decision.distance.extrapolates else ''}"
     )
 
 
@@ -108,7 +123,15 @@ def scale_of_runs(decision: LawResult) -> str:
     return f"at the scale of the runs{sizes_in_words}, not of {' and '.join(other)}"
 
 
-def _more(decision: LawResult) -> str:
+def _more(decision: LawResult) -> tuple[str, ...]:
+    """What more runs are worth is what the law says of them: nothing, where it is not believed."""
+    if too_few(decision):
+        need = counted(FEWEST_TO_JUDGE - decision.mixtures, "more different mixture")
+        return (f"More runs are needed: with {need} at least, laws can be judged by runs left out.",)
+    return (_worth_of_more(decision),) if believed(decision) else ()
+
+
+def _worth_of_more(decision: LawResult) -> str:
     width = decision.pick.target.high - decision.pick.target.low
     expected, likely = (Precision.alone(x).word(x) for x in (decision.expected_gain, decision.likely_gain))
     gain = (

@@ -157,7 +157,7 @@ class LawResult(Concluded):
     table: str
     created_from: Origin
     runs: int
-    """Used by the fit."""
+    """Used by the fit; ``mixtures`` of them differ."""
     parameters: float
     """Of the runs; NaN where unknown."""
     tokens: float
@@ -200,6 +200,10 @@ class LawResult(Concluded):
     """Runs and baselines within the limits that the law itself predicts to be better: the search failed."""
     measured_better: tuple[str, ...] = ()
     """Runs within the limits that were measured better than the pick can be expected, the best first."""
+    measured_lower: tuple[str, ...] = ()
+    """Runs within the limits that were measured lower than is expected of the pick, the best first."""
+    different: int = 0
+    """Different mixtures among the runs; older documents do not say it."""
     target_parameters: float = _NAN
     """Parameters of the run the decision is for; NaN where unknown."""
     at_target: bool = False
@@ -222,6 +226,11 @@ class LawResult(Concluded):
             raise ConfigError(f"decision on {self.table!r}: its law {self.law!r} is not among the laws")
         if self.target_tokens <= 0:
             raise ConfigError(f"decision on {self.table!r}: target_tokens must be positive")
+
+    @property
+    def mixtures(self) -> int:
+        """Different mixtures among the runs; as many as runs where a document does not say it."""
+        return self.different or self.runs
 
     @property
     def pick(self) -> Candidate:

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from cuvee.decisions.disagreement import SAME
 from cuvee.decisions.fit.result import LawResult, LawRow
 from cuvee.decisions.verdict import Verdict
+from cuvee.quantities import counted
 
 EXPLAINS = 0.3
 """R squared on left-out runs from which a law is believed."""
 
+FEWEST_TO_JUDGE = 10
+"""Different mixtures from which a law can be judged on runs left out: fewer agree by chance."""
 _CLEARLY = 0.1
 
 
@@ -22,8 +25,13 @@ def verdict_of(decision: LawResult) -> Verdict:
 
 
 def believed(decision: LawResult) -> bool:
-    """The law explains runs that it had not seen."""
-    return _chosen(decision).r_squared > EXPLAINS
+    """The law explains runs that it had not seen, and enough of them to judge it by."""
+    return _chosen(decision).r_squared > EXPLAINS and not too_few(decision)
+
+
+def too_few(decision: LawResult) -> bool:
+    """The runs cannot judge any law, whatever its score on those left out."""
+    return decision.mixtures < FEWEST_TO_JUDGE
 
 
 def _reasons(decision: LawResult) -> Iterator[str]:
@@ -36,6 +44,11 @@ def _reasons(decision: LawResult) -> Iterator[str]:
         yield (
             f"On runs it had not seen, the law {law.law} is worse than their mean (R2 {law.r_squared:.2f}): "
             "it is not believed. More runs or less noisy metrics are needed."
+        )
+    elif too_few(decision):
+        yield (
+            f"{counted(decision.mixtures, 'different mixture')} cannot judge a law by runs left out: "
+            f"{law.law} is not believed, whatever it scores on them. At least {FEWEST_TO_JUDGE} are needed."
         )
     elif not believed(decision):
         yield f"{known}: it is not believed. More runs or less noisy metrics are needed."

@@ -1,6 +1,7 @@
 """What a decision across scales says first."""
 
 from cuvee.decisions.advice import advice
+from cuvee.decisions.better_elsewhere import ended_worse
 from cuvee.decisions.evaluations import FEW
 from cuvee.decisions.scale.result import ScaleResult
 from cuvee.decisions.shares import in_words
@@ -11,6 +12,7 @@ def headline(decision: ScaleResult) -> tuple[str, ...]:
     mixture = f"{in_words(decision.mixture)} ({decision.method})"
     return (
         advice(decision.verdict, mixture),
+        *ended_worse(decision.check),
         *(warning for warning in decision.warnings if warning.startswith(FEW)),
         *_speed(decision),
         *_moves(decision),

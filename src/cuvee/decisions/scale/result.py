@@ -145,6 +145,8 @@ class ScaleResult(Checkable):
     documents: int = 0
     """Of the evaluation that has the fewest, among those that count in the target; 0 where an older document
     does not say it."""
+    seed_model: str = ""
+    """What every training starts from, in words; older documents do not say it."""
     check: TrainingCheck | None = None
     """What fresh trainings say of the mixture, where `cuvee check` made them."""
 

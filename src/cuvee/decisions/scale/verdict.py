@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cuvee.decisions.check import FEWEST_DOCUMENTS
+from cuvee.decisions.difference import than
 from cuvee.decisions.disagreement import SAME, disagreements, share_words
 from cuvee.decisions.scale.result import Checked, PathPoint, ScaleResult
 from cuvee.decisions.verdict import Standing, Verdict
@@ -109,8 +110,7 @@ class _Trial:
         """How it ended, against what, and how much of that may be chance."""
         if not self.gaps:
             return "is that of equal and of proportional shares"
-        first, *more = (f"{gap:+.4f} nats per token from {words}" for words, gap in self.gaps.items())
-        ended = " and ".join((first, *(one.replace(" nats per token", "") for one in more)))
+        ended = " and ".join(than(words, gap) for words, gap in self.gaps.items())
         return f"ended {ended}; {self.noise}"
 
     @property

@@ -1,7 +1,9 @@
 """What a search says first: the answer in a few sentences."""
 
 from cuvee.decisions.advice import advice
+from cuvee.decisions.better_elsewhere import ended_worse, predicted_worse
 from cuvee.decisions.check import EQUAL, borne_out
+from cuvee.decisions.difference import ends, than
 from cuvee.decisions.evaluations import FEW
 from cuvee.decisions.search.result import SearchResult
 from cuvee.decisions.search.verdict import MORE_LIKELY_THAN_NOT
@@ -17,9 +19,8 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
     ]
     trained = sum(row.made for row in decision.fidelities if row.kind == "trained")
     expected = (
-        f"Expected against equal shares at {decision.fidelities[-1].tokens:,} tokens: {gain.mean:+.4f} nats "
-        f"per token ({level} {gain.low:+.4f} to {gain.high:+.4f})."
-        + borne_out(EQUAL, gain.low, gain.high, decision.check)
+        f"Expected at {decision.fidelities[-1].tokens:,} tokens: {than(EQUAL, gain.mean)} ({level} "
+        f"{ends(gain.low, gain.high)})." + borne_out(EQUAL, gain.low, gain.high, decision.check)
     )
     hidden = (
         f"Another mixture is better by more than {decision.tolerance:g} with probability "
@@ -29,6 +30,8 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
     early = decision.better_probability > MORE_LIKELY_THAN_NOT
     return (
         advice(decision.verdict, in_words(decision.mixture)),
+        *ended_worse(decision.check),
+        *predicted_worse([(EQUAL, gain.mean, gain.low, gain.high)], decision.check, ", or search on"),
         *((chosen_inside(decision.document_values),) if decision.document_values else ()),
         *(warning for warning in decision.warnings if warning.startswith(FEW)),
         *((hidden, expected) if early else (expected, hidden)),

@@ -27,6 +27,7 @@ from cuvee.study.checking import Checking, replicated
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.ledger import ledger, proxy_over_direct
 from cuvee.study.plan.mixtures import compared_with
+from cuvee.study.plan.seed_words import seed_in_words
 from cuvee.study.provenance import provenance
 from cuvee.study.proxies import ENSEMBLE, MERGE
 from cuvee.study.runner import Runner
@@ -137,6 +138,7 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
         doubts=unlearnt(findings, runner),
         warnings=warnings_of(findings, judge, geometry, plan),
         confidence=CONFIDENCE,
+        seed_model=seed_in_words(plan),
     )
     return decision.judged()
 

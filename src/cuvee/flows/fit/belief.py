@@ -15,7 +15,7 @@ from cuvee.laws.hierarchical import HierarchicalFit
 from cuvee.laws.interface import LawData
 from cuvee.laws.resampling import Resamples, seldom
 from cuvee.laws.spread import Spread
-from cuvee.laws.validation import Validated
+from cuvee.laws.validation import FEW_RUNS, Validated
 from cuvee.mixture.distance import total_variation
 from cuvee.mixture.region import Region
 from cuvee.question.question import Question
@@ -24,6 +24,8 @@ from cuvee.types import FloatArray
 _TIED_SHOWN = 6
 _APART = 0.02  # total variation below which two mixtures are one for the reader
 _POINT = 0.01
+BELIEVABLE = 0.95
+"""Part of the drawn laws beyond which they count as if they lay no farther: some lie absurdly far."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,11 @@ class Belief:
         """In which the target of one run on a mixture [S] is expected."""
         mean = float(self.target(shares[None])[0])
         own = np.sqrt((self.validated.fitted.uncertainty(shares[None]) ** 2) @ self.weights**2)
-        half = float(self.spread.half_width(own[:, None], self.level)[0, 0])
+        away = np.abs(self.resampled(shares[None])[:, 0] - mean)
+        drawn = float(np.sqrt(np.square(np.minimum(away, np.quantile(away, BELIEVABLE))).mean()))
+        # What the law believes of itself is too little where other laws are as good, or its scale unsure.
+        deviation = np.hypot(self.spread.floor[0], max(float(self.spread.factor[0] * own[0]), drawn))
+        half = self.spread.quantile(self.level) * float(deviation)
         return Interval(mean, mean - half, mean + half)
 
     def between(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -100,7 +106,7 @@ class Belief:
         room = np.maximum(1.0 - self.pick, _POINT)[:, None]
         towards = np.eye(len(self.pick)) - self.pick
         more = self._changes(self.pick + _POINT / room * towards)
-        left_out = self.pick - self.pick[:, None] / room * towards
+        left_out = np.maximum(self.pick - self.pick[:, None] / room * towards, 0.0)
         possible = (self.pick < 1.0 - _POINT)[:, None]
         without = self._changes(np.where(possible, left_out, self.pick))
         return tuple(
@@ -110,15 +116,35 @@ class Belief:
 
     def _changes(self, shares: FloatArray) -> list[Interval]:
         """Of the target, from the pick to mixtures [M, S]."""
+        fitted, low, high = self._from_pick(shares)
+        return [Interval(*(float(part[i]) for part in (fitted, low, high))) for i in range(len(shares))]
+
+    def _from_pick(self, shares: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The target of mixtures [M, S] minus that of the pick [M], and the ends of its interval."""
         fitted = self.target(shares) - self.target(self.pick[None])
         low, high = self.between(self.resampled(shares) - self.resampled(self.pick[None]))
-        return [Interval(*(float(part[i]) for part in (fitted, low, high))) for i in range(len(shares))]
+        missed = self.spread.quantile(self.level) * self._missed(shares)
+        below, above = np.abs(fitted - low), np.abs(high - fitted)
+        return fitted, low - (np.hypot(below, missed) - below), high + (np.hypot(above, missed) - above)
+
+    def _missed(self, shares: FloatArray) -> FloatArray:
+        """What every law here may miss of the difference of mixtures [M, S] to the pick: a linear variogram,
+        full where they lie as far apart as runs do.
+
+        Few runs do not tell a law's error from the noise of runs, so both count; many runs are predicted to
+        their noise, which is no error of a difference.
+        """
+        if len(self.data) >= FEW_RUNS:
+            return np.zeros(len(shares))
+        apart = np.array([np.sort(total_variation(self.data.shares, one))[1] for one in self.data.shares])
+        part = np.minimum(total_variation(shares, self.pick) / max(float(np.median(apart)), 1e-9), 1.0)
+        result: FloatArray = self.spread.floor[0] * np.sqrt(2.0 * part)
+        return result
 
     def tied(self, names: Sequence[str], baselines: FloatArray) -> tuple[TiedMixture, ...]:
         """Mixtures tied with the pick: baselines [M, S], then the most different optima."""
         shares = np.vstack([baselines, self.optima])
-        low, high = self.between(self.resampled(shares) - self.resampled(self.pick[None]))
-        fitted = self.target(shares) - self.target(self.pick[None])
+        fitted, low, high = self._from_pick(shares)
         undecided = np.flatnonzero(low <= 0.0).tolist()
         kept = [i for i in undecided if i < len(baselines)]
         rest = [i for i in undecided if i >= len(baselines)]

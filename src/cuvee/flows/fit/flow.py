@@ -26,9 +26,10 @@ from cuvee.flows.fit.fitting import fitted_laws
 from cuvee.flows.fit.front import front_of
 from cuvee.flows.fit.kept import Kept, parameters_of
 from cuvee.flows.fit.law_choice import chosen_law
-from cuvee.flows.fit.measured_better import measured_better
+from cuvee.flows.fit.measured_better import measured_better, measured_lower
 from cuvee.flows.fit.next_runs import worth_of_more
 from cuvee.flows.fit.pick import could_be_picked, pick, spread_of
+from cuvee.flows.fit.rivals import Rival, laws_of, rivals_of
 from cuvee.flows.fit.rows import candidates_of, held_out_runs, law_row, metrics_of
 from cuvee.flows.fit.target_scale import TargetScale
 from cuvee.hashing import digest
@@ -120,7 +121,9 @@ def decide(
         names = (*(one.name for one in baselines), *observations.keys)
         beside = np.vstack([*(one.mixture.shares for one in baselines), data.shares])
         best, better = pick(objective, chosen.fitted, region, names, beside, spread, question.seed)
-        surrogate = CalibratedLaw.of(chosen, data, question.directions)
+        # A law that is named is taken for given.
+        rivals = () if question.law else rivals_of(fitted, law, weights, objective, region)
+        surrogate = CalibratedLaw.of(chosen, data, question.directions, laws_of(rivals))
         redraw = _Redraw(
             law_named(law),
             raw.fitted,
@@ -132,15 +135,22 @@ def decide(
             question.seed,
             target_scale,
             before.draws.get(law),
+            rivals,
         )
         belief, draws = _belief(weights, chosen, redraw, question.level, executor, progress)
         worth = worth_of_more(belief)
         candidates = candidates_of(belief, baselines, target_scale.measured(data))
-        lower: tuple[str, ...] = ()
+        better_runs: tuple[str, ...] = ()
+        lower_runs: tuple[str, ...] = ()
         if question.lowest_mean and not target_scale.known:
             could_be = could_be_picked(data.shares, objective.of(chosen.fitted), region)
-            rows = measured_better(chosen.held_out.combined(weights), could_be, candidates[0].target.mean)
-            lower = tuple(observations.keys[row] for row in rows.tolist())
+            of_target, expected = chosen.held_out.combined(weights), candidates[0].target.mean
+            rows, lower = (
+                measured_better(of_target, could_be, expected),
+                measured_lower(of_target, could_be, expected),
+            )
+            better_runs = tuple(observations.keys[row] for row in rows.tolist())
+            lower_runs = tuple(observations.keys[row] for row in lower.tolist())
         decision = LawDecision(
             table=table,
             created_from=_origin(observations, question, command),
@@ -182,7 +192,9 @@ def decide(
             law_reason=reason,
             spread=spread,
             better=better,
-            measured_better=lower,
+            measured_better=better_runs,
+            measured_lower=lower_runs,
+            different=len(np.unique(data.shares.round(9), axis=0)),
             target_parameters=question.target_params,
             at_target=target_scale.known,
         )
@@ -219,21 +231,37 @@ class _Redraw:
     scale: TargetScale
     known: FloatArray | None
     """Parameters [draws, E, P] of an earlier answer."""
+    rivals: tuple[Rival, ...] = ()
 
-    def __call__(self, piece: int, report: Report) -> tuple[tuple[FittedLaw, ...], FloatArray]:
+    def __call__(self, piece: int, report: Report) -> "_Drawn":
         rng = np.random.default_rng([self.seed, piece])
         count = _draws(self.fitted, self.data) // PIECES
         if self.known is not None and isinstance(self.fitted, HierarchicalFit):
             some = self.known[piece * count : (piece + 1) * count]
-            drawn = Resamples.of_parameters(self.fitted, some, self.factor)
+            drawn = Resamples.of_parameters(self.fitted, some, self.factor, len(self.data))
         else:
             drawn = Resamples.draw(self.law, self.fitted, self.data, count, rng, self.factor)
-        laws = tuple(self.scale.of_law(law) for law in drawn.laws)
+        kept = max(1, round(count * laws_of(self.rivals).chosen_weight)) if self.rivals else count
+        laws = [(self.scale.of_law(law), self.pick) for law in drawn.laws[:kept]]
+        for one in self.rivals:
+            laws += [(law, one.best) for law in one.drawn(self.data, round(count * one.weight), rng)]
         optima = [
-            descend(self.objective, law, self.region, self.pick, tolerance=_RESAMPLE_TOLERANCE).mixture.shares
-            for law in laws
+            descend(self.objective, law, self.region, begin, tolerance=_RESAMPLE_TOLERANCE).mixture.shares
+            for law, begin in laws
         ]
-        return laws, np.stack(optima)
+        return _Drawn(drawn.laws, tuple(law for law, _ in laws), np.stack(optima))
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A part of the laws that the runs leave possible."""
+
+    of_chosen: tuple[FittedLaw, ...]
+    """All draws of the law that is minimised."""
+    laws: tuple[FittedLaw, ...]
+    """Some of these, and draws of its rivals, as many of each as are plausible [K]."""
+    optima: FloatArray
+    """What each would choose [K, S]."""
 
 
 def _draws(fitted: FittedLaw, data: LawData) -> int:
@@ -252,15 +280,22 @@ def _belief(
     progress: Progress,
 ) -> tuple[Belief, dict[str, FloatArray]]:
     progress.stage("resampling runs", PIECES, "pieces")
-    pieces: dict[int, tuple[tuple[FittedLaw, ...], FloatArray]] = {}
+    pieces: dict[int, _Drawn] = {}
     for index, piece in executor.map(redraw, range(PIECES)):
         pieces[index] = piece
         progress.advance(1)
-    laws = tuple(law for index in range(PIECES) for law in pieces[index][0])
-    optima = np.concatenate([pieces[index][1] for index in range(PIECES)])
-    spread = Spread.of(chosen.held_out.combined(weights))
-    belief = Belief(redraw.data, weights, chosen, spread, Resamples(laws), redraw.pick.shares, optima, level)
-    return belief, parameters_of(redraw.law.name, laws)
+    drawn = [pieces[index] for index in range(PIECES)]
+    belief = Belief(
+        redraw.data,
+        weights,
+        chosen,
+        Spread.of(chosen.held_out.combined(weights)),
+        Resamples(tuple(law for one in drawn for law in one.laws)),
+        redraw.pick.shares,
+        np.concatenate([one.optima for one in drawn]),
+        level,
+    )
+    return belief, parameters_of(redraw.law.name, [law for one in drawn for law in one.of_chosen])
 
 
 def _common(values: FloatArray) -> float:

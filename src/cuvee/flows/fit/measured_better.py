@@ -35,3 +35,16 @@ def measured_better(held_out: HeldOut, allowed: BoolArray, expected: float) -> I
     far = float(t.isf(CHANCE / count, count - 1)) * without
     rows = np.flatnonzero(there & allowed & (costs + far < expected))
     return np.asarray(rows[np.argsort(costs[rows], kind="stable")])
+
+
+def measured_lower(held_out: HeldOut, allowed: BoolArray, expected: float) -> IntArray:
+    """Rows of the runs that were measured lower than is expected of a mixture, by whatever, the best first.
+
+    Args:
+        held_out: one cost, the target.
+        allowed: the runs [R] that could be chosen.
+        expected: the target of the mixture that was chosen.
+    """
+    costs = held_out.costs[:, 0]
+    rows = np.flatnonzero(np.isfinite(costs) & allowed & (costs < expected))
+    return np.asarray(rows[np.argsort(costs[rows], kind="stable")])

@@ -23,6 +23,7 @@ from cuvee.runs.mixture_names import AUTOSCALE, PROPORTIONAL, TOP_RUNG, UNIFORM
 from cuvee.runs.observations import Observations
 from cuvee.study.evaluation_rows import fewest_documents
 from cuvee.study.plan.planned import Planned
+from cuvee.study.plan.seed_words import seed_in_words
 from cuvee.study.producers.trained import trained_key
 from cuvee.study.provenance import provenance
 from cuvee.study.runner import Runner
@@ -45,6 +46,7 @@ def conclude(findings: ScaleFindings, runner: Runner) -> ScaleDecision:
     check = findings.ladder.check
     decision = ScaleDecision(
         study=runner.plan.config.name,
+        seed_model=seed_in_words(runner.plan),
         created_from=provenance(runner, every[0].run, "cuvee scale study.yaml"),
         headline=(),
         verdict=UNJUDGED,

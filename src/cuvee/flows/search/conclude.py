@@ -26,6 +26,7 @@ from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.plan.mixtures import baselines
 from cuvee.study.plan.plan import EPOCHING_OFF
+from cuvee.study.plan.seed_words import seed_in_words
 from cuvee.study.producers.frozen import planned_key
 from cuvee.study.provenance import provenance
 from cuvee.study.runner import Runner
@@ -58,6 +59,7 @@ def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
     example = menu.example(menu.target)
     decision = SearchDecision(
         study=config.name,
+        seed_model=seed_in_words(runner.plan),
         created_from=provenance(runner, example, _command(config)),
         headline=(),
         verdict=UNJUDGED,
