@@ -74,7 +74,8 @@ def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]"
     runs = one_scale(subject.all_runs, tables, trainer.lower, trainer.higher, question.target_tokens)
     incomplete = (found.statement,) if found.failed or found.missing else ()
     lines = (*incomplete, *first_lines(runs, question, subject))
-    return answered(runs, question, lines, question.laws_compared, found.table.parent)
+    out = found.table.parent
+    return answered(runs, question, lines, question.laws_compared, out, f"cuvee swarm {out.parent}")
 
 
 def _show(found: "Swarm", answer: "tuple[FitResult, Path] | None", emit: Path | None) -> None:
