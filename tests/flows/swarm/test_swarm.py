@@ -135,7 +135,8 @@ def test_what_is_missing_and_what_failed_is_said(tmp_path: Path) -> None:
     assert found.statement == "3 of 5 runs are done, 2 failed."
     failed, diverged = (one.error or "" for one in found.failed)
     assert "trainer.py --mixture {mixture}" in failed
-    assert f"in {jobs / first} ended with exit status 3; {jobs / first / 'log.txt'} ends with" in failed
+    assert f"the run in {jobs / first} ended with exit status 3 (`" in failed
+    assert f"; {jobs / first / 'log.txt'} ends with" in failed
     assert "out of luck" in failed
     assert "metric 'loss_ka' is nan: the training diverged" in diverged
     assert "#SBATCH --array=0-1\n" in (jobs / "array.sh").read_text()
@@ -177,7 +178,7 @@ def test_a_timeout_ends_a_run_with_its_children(tmp_path: Path) -> None:
     output.mkdir(parents=True)
     (output / "wait").touch()
     found = run(folder)
-    assert "was stopped after 0.000416667 hours (trainer.timeout)" in (found.failed[0].error or "")
+    assert "was stopped after 0.000416667 hours; raise trainer.timeout" in (found.failed[0].error or "")
     assert len(found.observations) == 1
     assert gone(int((output / "child").read_text()))
 
@@ -249,8 +250,9 @@ def test_status_counts_the_runs(tmp_path: Path) -> None:
     run(folder)
     found = survey(config, folder)
     assert found.swarm is not None
-    assert found.swarm.statement == "3 runs made; `cuvee swarm` goes on from here"
+    assert found.swarm.statement == "3 of 3 runs are done; `cuvee swarm` goes on from here"
     assert not any(stage.done for stage in found.stages), "they are no trainings of `cuvee run`"
+    assert found.seconds == 0.0, "who knows on what they worked"
 
 
 def test_the_facts_of_sources_decide_what_a_format_says(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@
     search.html           that answer to look at
     search-documents.parquet  which documents its mixture reads, where it chose them
     swarm/runs/<key>/     runs of a trainer of the user's: mixture, script, log, output
+    swarm/asked.json      which runs make up its design
     swarm/text/<key>/     what that trainer may train on, where its models are measured here
     swarm/                its runs as a table, and the answer that laws give of them
     swarm/optimise/       what `cuvee optimise STUDY/swarm` answers, which leaves that of `cuvee swarm` alone

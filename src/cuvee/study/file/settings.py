@@ -622,6 +622,9 @@ class TrainerSettings(Settings):
     """Training tokens of each run. Default: `reference_training.tokens`."""
     parameters: Count | None = None
     """Model parameters of each run, if known."""
+    gpus: Count | None = None
+    """GPUs that each run occupies, for the GPU-hours and the price in `cuvee swarm --plan`. Default: neither
+    is given."""
     sequence_length: NonNegativeCount = 0
     """Tokens per sample, for formats that need it; 0 if unknown."""
     timeout: Positive | None = None

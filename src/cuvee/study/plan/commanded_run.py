@@ -8,7 +8,9 @@ from cuvee.exporters.registry import exporter_named
 from cuvee.hashing import digest_file
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.key import RunKey
+from cuvee.runs.metric_names import NATS
 from cuvee.sources.split import EVAL
+from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.settings import TrainerSettings
 from cuvee.study.plan.plan import Plan
 from cuvee.types import Json
@@ -21,6 +23,16 @@ class CommandedRun:
     mixture: Mixture
     tokens: int
     seed: int
+
+
+def trainer_weights(config: StudyConfig) -> dict[str, float]:
+    """Weight in the target of each metric that runs of the trainer give; empty: all count equally.
+
+    Where cuvee measures, metrics are called by evaluation, of a trainer's own by the names that it gives.
+    """
+    if config.trainer.returns == "model":
+        return {NATS + name: weight for name, weight in config.target_weights.items() if weight > 0}
+    return dict(config.trainer.target or config.target.weights)
 
 
 def commanded_key(

@@ -4,11 +4,13 @@
     run.sh          the command; needs a shell and the trainer, nothing of cuvee
     log.txt         what it said, all attempts one behind the other
     exit            how the last attempt ended: its exit status, or `timeout`; none: it has not ended
+    seconds         how long each attempt took that ended, one a line
     output/         what the trainer leaves; kept from one attempt to the next
 
 A run is the same whoever starts ``run.sh``: this machine, a scheduler, or a person.
 """
 
+import math
 import shlex
 from collections import deque
 from collections.abc import Sequence
@@ -73,6 +75,23 @@ class RunFolder:
             return ""
 
     @property
+    def attempts(self) -> tuple[float, ...]:
+        """Seconds of the attempts that ended; empty where nobody has measured them."""
+        try:
+            return tuple(map(float, (self.path / "seconds").read_text(encoding="utf-8").split()))
+        except (FileNotFoundError, ValueError):
+            return ()
+
+    @property
+    def seconds(self) -> float:
+        """Of all attempts; NaN where nobody has measured them."""
+        return math.fsum(self.attempts) if self.attempts else math.nan
+
+    def took(self, attempts: Sequence[float]) -> None:
+        """Write down seconds of attempts, finer than the script can."""
+        write_text(self.path / "seconds", "".join(f"{one:.3f}\n" for one in attempts))
+
+    @property
     def last_lines(self) -> str:
         """The end of the log, indented; a sentence where there is none."""
         try:
@@ -111,8 +130,10 @@ def script_of(
             f"    {template.in_shell(fields)}",
             "}",
             'rm -f "$here/exit"',
+            "begun=$(date +%s)",
             '(attempt) >>"$here/log.txt" 2>&1 </dev/null',
             "status=$?",
+            'echo "$(($(date +%s) - begun))" >>"$here/seconds"',
             'echo "$status" >"$here/exit.part" && mv "$here/exit.part" "$here/exit"',
             'exit "$status"',
             "",
