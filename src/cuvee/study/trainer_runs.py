@@ -1,12 +1,14 @@
 """The runs of a study's own trainer, ready to be asked for: what the flows share that ask for some."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from cuvee.errors import ConfigError
 from cuvee.exporters.interface import SourceFacts
 from cuvee.exporters.registry import exporter_named
-from cuvee.runs.roles import SWARM
+from cuvee.runs.roles import SEARCH, SWARM
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.opening import available_tokens
 from cuvee.study.plan.commanded_run import trainer_weights
@@ -18,8 +20,12 @@ from cuvee.study.source_facts import facts_beside
 from cuvee.study.trainer_pace import TrainerPace
 
 
-def check_trainer(config: StudyConfig) -> None:
+def check_trainer(config: StudyConfig, needed: Sequence[str]) -> None:
     """What can be refused before any text is read.
+
+    Args:
+        config: of the study.
+        needed: metrics that runs have to give.
 
     Raises:
         ConfigError: the study names no command, no such format, or weighs a metric that it leaves out.
@@ -32,7 +38,7 @@ def check_trainer(config: StudyConfig) -> None:
         )
     if trainer.format:
         exporter_named(trainer.format)
-    for name in needed_metrics(config) if trainer.metrics else ():
+    for name in needed if trainer.metrics else ():
         if not any(name == one or fnmatchcase(name, one) for one in trainer.metrics):
             raise ConfigError(f"trainer.metrics: leaves out {name!r}, which counts in the target; add it")
 
@@ -56,6 +62,18 @@ def commanded_runs(runner: Runner, emit: Path | None = None) -> CommandedRuns:
     return CommandedRuns(plan, _facts(plan), root / "runs", emit is None, needed_metrics(plan.config))
 
 
+def searched_runs(runner: Runner) -> CommandedRuns:
+    """What makes runs of the trainer in a search.
+
+    Each has to give a loss on what counts in the target, by the name of the evaluation. One that fails is an
+    experiment that measured nothing.
+    """
+    config = runner.plan.config
+    own = config.trainer.returns == "metrics"
+    needed = tuple(name for name, weight in config.target_weights.items() if weight > 0) if own else ()
+    return replace(commanded_runs(runner), needed=needed, role=SEARCH, failures=True)
+
+
 def write_text_of(runner: Runner) -> None:
     """Write what the trainer may read, where its models are measured here."""
     if runner.plan.config.trainer.returns == "model":
@@ -67,7 +85,7 @@ def pace_of(runner: Runner) -> TrainerPace | None:
     trainer = runner.plan.config.trainer
     runs = [
         one
-        for one in runner.store.runs(role=SWARM)
+        for one in runner.store.runs(role=(SWARM, SEARCH))
         if one.details.get("command") == trainer.command and trainer.parameters in (None, one.params)
     ]
     return TrainerPace.of(runs, runner.store.seconds())

@@ -71,6 +71,15 @@ def test_another_script_is_another_run(tmp_path: Path) -> None:
     assert not set(run(folder).observations.keys) & set(before)
 
 
+def test_other_metrics_of_the_same_runs_train_nothing(tmp_path: Path) -> None:
+    few = run(swarm_study(tmp_path, count=3, metrics=["loss_ka"])).observations
+    more = run(swarm_study(tmp_path, count=3, metrics=["loss_ka", "loss_lo"])).observations
+    assert more.metrics == ("loss_ka", "loss_lo")
+    assert not set(more.keys) & set(few.keys)
+    attempts = [path.read_text() for path in (tmp_path / "swarm" / "runs").glob("*/output/attempts")]
+    assert attempts == ["x"] * 6, "three runs under two names"
+
+
 def test_emitted_runs_in_any_order_with_failures_give_the_table_of_local_ones(tmp_path: Path) -> None:
     local = run(swarm_study(tmp_path / "local"))
     emitted, jobs = swarm_study(tmp_path / "emitted"), tmp_path / "jobs"

@@ -129,6 +129,8 @@ class SearchResult(Checkable):
     confidence: float = 0.8
     document_values: str = ""
     """Method by whose values documents were chosen inside each source; empty: any documents were read."""
+    trainer: str = ""
+    """Command of the user's trainer that made the trainings; empty: cuvee made them."""
     check: TrainingCheck | None = None
     """What fresh trainings say of the mixture, where `cuvee check` made them."""
 

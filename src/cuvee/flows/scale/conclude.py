@@ -45,7 +45,7 @@ def conclude(findings: ScaleFindings, runner: Runner) -> ScaleDecision:
     check = findings.ladder.check
     decision = ScaleDecision(
         study=runner.plan.config.name,
-        created_from=provenance(runner, every[0].run, "cuvee scale study.yaml"),
+        created_from=provenance(runner, every[0].run.recipe.hash, "cuvee scale study.yaml"),
         headline=(),
         verdict=UNJUDGED,
         method=method,

@@ -25,7 +25,7 @@ from cuvee.study.plan.commanded_run import CommandedRun
 from cuvee.study.plan.mixtures import region_of
 from cuvee.study.producers.commanded import CommandedRuns
 from cuvee.study.runner import Runner
-from cuvee.study.trainer_runs import check_trainer, commanded_runs, pace_of, write_text_of
+from cuvee.study.trainer_runs import check_trainer, commanded_runs, needed_metrics, pace_of, write_text_of
 
 TABLE = "runs.csv"
 
@@ -80,7 +80,7 @@ def run(
         CuveeError: text or limits that cannot be used.
     """
     progress = progress or Silent()
-    check_trainer(config)
+    check_trainer(config, needed_metrics(config))
     with opened(config, folder, progress, executor) as runner:
         available = available_tokens(config, runner.plan.material)
         producer = commanded_runs(runner, emit)
@@ -102,7 +102,7 @@ def outlook(
     executor: Executor | None = None,
 ) -> SwarmOutlook:
     """What the runs that are left will take; text is prepared, nothing is launched or written for them."""
-    check_trainer(config)
+    check_trainer(config, needed_metrics(config))
     with opened(config, folder, progress, executor, looking=True) as runner:
         producer = commanded_runs(runner)
         requests = _requests(runner, available_tokens(config, runner.plan.material))

@@ -5,6 +5,7 @@
     log.txt         what it said, all attempts one behind the other
     exit            how the last attempt ended: its exit status, or `timeout`; none: it has not ended
     seconds         how long each attempt took that ended, one a line
+    training        the key of the training; runs that differ in what is measured have the same
     output/         what the trainer leaves; kept from one attempt to the next
 
 A run is the same whoever starts ``run.sh``: this machine, a scheduler, or a person.
@@ -21,6 +22,7 @@ from cuvee.files import write_text
 from cuvee.study.file.command import MIXTURE, OUTPUT, CommandTemplate
 
 TIMEOUT = "timeout"
+_TRAINING = "training"
 _LAST_LINES = 5
 _LONGEST_LINE = 300
 
@@ -47,14 +49,21 @@ class RunFolder:
     def output(self) -> Path:
         return self.path / "output"
 
-    def prepare(self, mixture: tuple[str, str], script: str) -> None:
+    def share(self, other: Path) -> None:
+        """Take the folder of a run that is trained alike for this one, too, unless it has its own."""
+        if not self.path.exists():
+            self.path.symlink_to(other.name, target_is_directory=True)
+
+    def prepare(self, mixture: tuple[str, str], script: str, training: str) -> None:
         """Write what a run needs; what lies there as it is wanted is left alone, as a run may be reading it.
 
         Args:
             mixture: name and text of its file.
             script: see ``script_of``.
+            training: its key.
         """
-        for path, text in ((self.path / mixture[0], mixture[1]), (self.script, script)):
+        wanted = {self.path / mixture[0]: mixture[1], self.script: script, self.path / _TRAINING: training}
+        for path, text in wanted.items():
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
                 write_text(path, text)
 
@@ -103,6 +112,12 @@ class RunFolder:
             return f"{self.log} is empty"
         text = "\n".join(f"    {line[:_LONGEST_LINE]}" for line in last)
         return f"{self.log} ends with\n{text}"
+
+
+def trainings_in(root: Path) -> dict[str, Path]:
+    """Key of a training -> the folder that has it."""
+    found = ((path.parent, path.read_text(encoding="utf-8")) for path in sorted(root.glob(f"*/{_TRAINING}")))
+    return {training: folder for folder, training in found if not folder.is_symlink()}
 
 
 def script_of(

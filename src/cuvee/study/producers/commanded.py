@@ -18,12 +18,12 @@ from cuvee.exporters.registry import exporter_named
 from cuvee.progress import Progress
 from cuvee.runs.roles import SWARM
 from cuvee.runs.run import Run
-from cuvee.study.plan.commanded_run import CommandedRun, command_files, commanded_key
+from cuvee.study.plan.commanded_run import CommandedRun, command_files, commanded_key, training_key
 from cuvee.study.plan.job import Failed
 from cuvee.study.plan.launch import LaunchTask, launch, trainer_environment
 from cuvee.study.plan.model_folder import MeasuredFolder, ModelTask, measure_folder
 from cuvee.study.plan.plan import Plan
-from cuvee.study.plan.run_folder import RunFolder, script_of
+from cuvee.study.plan.run_folder import RunFolder, script_of, trainings_in
 from cuvee.study.plan.run_result import RunResult, failure_of, result_of
 from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
@@ -46,6 +46,10 @@ class CommandedRuns(Producer[CommandedRun]):
     """False: runs are prepared and collected, and something else runs them."""
     needed: tuple[str, ...] = ()
     """Metrics without which a run has failed; where models are measured there are none."""
+    role: str = SWARM
+    """What the runs are for."""
+    failures: bool = False
+    """See ``Producer.failures``; here a failure is never raised, and is tried again by the next command."""
 
     def key(self, request: CommandedRun) -> str:
         """See ``commanded_key``."""
@@ -55,6 +59,11 @@ class CommandedRuns(Producer[CommandedRun]):
     def _files(self) -> dict[str, str]:
         """Read once: they may be large, and change while runs go on."""
         return command_files(self.plan)
+
+    @cached_property
+    def _trainings(self) -> dict[str, Path]:
+        """That were there before: other metrics or evaluations of the same runs need none."""
+        return trainings_in(self.root)
 
     def folder(self, request: CommandedRun) -> RunFolder:
         """Where a run lies."""
@@ -76,7 +85,10 @@ class CommandedRuns(Producer[CommandedRun]):
         }
         title = f"{self.plan.config.name}: run {self.key(request)} of `cuvee swarm`"
         script = script_of(settings.template, values, name, self.plan.folder.root, (title, *remarks))
-        self.folder(request).prepare((name, text), script)
+        training = training_key(self.plan, self.facts, self._files, request)
+        if training in self._trainings:
+            self.folder(request).share(self._trainings[training])
+        self.folder(request).prepare((name, text), script, training)
 
     def make(
         self,
@@ -157,7 +169,7 @@ class CommandedRuns(Producer[CommandedRun]):
         run = Run(
             key=self.key(one),
             kind="trained",
-            role=SWARM,
+            role=self.role,
             estimand="equal_budget",
             mixture=one.mixture,
             params=parameters,
