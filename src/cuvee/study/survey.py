@@ -186,21 +186,23 @@ def _search(folder: StudyFolder) -> FlowStatus | None:
     )
 
 
-def _swarm(folder: StudyFolder, runs: Iterable[Run], failures: Iterable[Run]) -> FlowStatus | None:
+def _swarm(folder: StudyFolder, runs: Collection[Run], failures: Iterable[Run]) -> FlowStatus | None:
     """How far the runs of a trainer of the user's are; None where it was never asked for."""
     asked = AskedRuns.read(folder)
-    done = {one.key for one in runs if one.role == SWARM}
     answer = _ended(folder.swarm / "fit.json") if (folder.swarm / "fit.json").is_file() else None
     if asked is None:  # an earlier version has made some
-        return (answer or FlowStatus(f"{counted(len(done), 'run')} made; {_GO_ON}")) if done else None
+        made = sum(one.role == SWARM for one in runs)
+        return (answer or FlowStatus(f"{counted(made, 'run')} made; {_GO_ON}")) if made else None
     failed = {one.key: one for one in failures if one.key in asked.keys}
-    missing = asked.missing(done, failed)
+    missing = asked.missing({one.key for one in runs}, failed)
     said = counted_runs(len(asked.keys) - len(failed) - len(missing), len(failed), len(missing))
     beside = (*_failed(failed.values()), *_missing(asked, missing))
     if answer is not None:
         whole = not failed and not missing
         return FlowStatus(f"{said}. {answer.statement}", answer.finished and whole, beside)
-    return FlowStatus(f"{said}; {_GO_ON}", beside=beside)
+    here = asked.root.parent == folder.swarm
+    then = _GO_ON if here else f"`cuvee swarm --emit {asked.root.parent}` collects what has ended"
+    return FlowStatus(f"{said}; {then}", beside=beside)
 
 
 def _failed(runs: Collection[Run]) -> Iterator[str]:

@@ -62,7 +62,7 @@ def commanded_runs(runner: Runner, emit: Path | None = None) -> CommandedRuns:
     return CommandedRuns(plan, _facts(plan), root / "runs", emit is None, needed_metrics(plan.config))
 
 
-def searched_runs(runner: Runner) -> CommandedRuns:
+def searched_runs(runner: Runner, emit: Path | None = None) -> CommandedRuns:
     """What makes runs of the trainer in a search.
 
     Each has to give a loss on what counts in the target, by the name of the evaluation. One that fails is an
@@ -71,7 +71,7 @@ def searched_runs(runner: Runner) -> CommandedRuns:
     config = runner.plan.config
     own = config.trainer.returns == "metrics"
     needed = tuple(name for name, weight in config.target_weights.items() if weight > 0) if own else ()
-    return replace(commanded_runs(runner), needed=needed, role=SEARCH, failures=True)
+    return replace(commanded_runs(runner, emit), needed=needed, role=SEARCH, failures=True)
 
 
 def write_text_of(runner: Runner) -> None:

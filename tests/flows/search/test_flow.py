@@ -133,7 +133,8 @@ def test_the_dearest_training_is_as_long_as_the_budget_allows(unpooled: Finished
         dearest = menu.space.fidelities[menu.space.target]
         assert budget / runs * 0.9 <= dearest.flops <= budget / runs * 1.02
     most = menu_of(unpooled.folder, budget_flops=1e15, target_tokens=None)
-    assert most.space.fidelities[-1].tokens == 60_000  # no longer than the target run
+    # No longer than the target run, in whole steps.
+    assert most.space.fidelities[-1].tokens == pytest.approx(60_000, rel=0.01)
 
 
 def test_what_stands_on_the_menu_does_not_change_while_the_pool_is_trained(finished: Finished) -> None:

@@ -22,7 +22,7 @@ from cuvee.runs.roles import SEARCH, SWARM
 from cuvee.runs.store import RunStore
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
-from tests.flows.swarm.swarm_study import COMMAND, swarm_study
+from tests.flows.swarm.swarm_study import COMMAND, FakeScheduler, swarm_study
 from tests.flows.swarm.toy_trainer import losses
 from tests.study.tiny_study import LANGUAGES, Listener
 
@@ -128,6 +128,31 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(
     assert Counter(attempts(folder)) == {"x": len(finished[1].tried)}, "no run was made twice"
 
 
+def test_runs_that_a_scheduler_makes_batch_by_batch_give_the_decision_of_local_ones(
+    finished: tuple[StudyFolder, SearchDecision], tmp_path: Path
+) -> None:
+    folder, jobs = study(tmp_path / "study"), tmp_path / "jobs"
+    said = command_line("search", folder.root, "--emit", jobs)
+    assert f"2 runs of the trainer to make: cd {jobs} && sbatch array.sh; then the same command" in said
+    assert said == command_line("search", folder.root, "--emit", jobs), "they are still to be made"
+    batches = 0
+    while (jobs / "array.sh").exists():
+        batches += 1
+        assert set(FakeScheduler(jobs).submit(seed=batches)) == {0}
+        said = command_line("search", folder.root, "--emit", jobs, "--json")
+    assert batches > 1
+    decision = SearchDecision.from_json(json.loads(said))
+    assert timeless(decision) == timeless(finished[1])
+    made = [path.read_text() for path in jobs.glob("runs/*/output/attempts")]
+    assert made == ["x"] * len(decision.tried)
+
+
+def test_only_runs_of_a_trainer_of_ones_own_are_emitted(tmp_path: Path) -> None:
+    folder = study(tmp_path, trainer_tokens=[])
+    with pytest.raises(ConfigError, match=r"--emit writes runs of your own trainer: give search\.trainer"):
+        search.run(StudyConfig.load(tmp_path), folder, Listener(), InProcess(), tmp_path / "jobs")
+
+
 def test_runs_of_a_swarm_are_known_to_a_search(tmp_path: Path) -> None:
     folder = study(tmp_path, budget_flops=3 * EACH)
     made = swarm.run(StudyConfig.load(tmp_path), folder, Listener(), InProcess())
@@ -211,6 +236,10 @@ def test_merges_and_short_and_long_runs_of_the_trainer_are_one_search(tmp_path: 
 
 
 def planned(folder: StudyFolder) -> str:
-    result = CliRunner().invoke(app, ["search", str(folder.root), "--plan"])
+    return command_line("search", folder.root, "--plan")
+
+
+def command_line(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(one) for one in arguments])
     assert result.exit_code == 0, result.output
     return result.stdout

@@ -103,7 +103,10 @@ def test_status_says_first_what_was_begun(tmp_path: Path) -> None:
     folder, jobs = swarm_study(tmp_path / "study", count=8), tmp_path / "jobs"
     assert "stage" in printed("status", folder.root), "nothing was begun: what `cuvee run` would do"
     missing = run(folder, jobs).missing
-    assert printed("status", folder.root).startswith("swarm: 0 of 8 runs are done, 8 have not ended; `cuvee ")
+    emitted = (
+        f"swarm: 0 of 8 runs are done, 8 have not ended; `cuvee swarm --emit {jobs}` collects what has ended"
+    )
+    assert printed("status", folder.root).startswith(emitted)
     output = folder.swarm / "runs" / missing[0] / "output"
     output.mkdir(parents=True)
     (output / "fail").touch()

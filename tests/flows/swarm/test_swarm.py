@@ -1,6 +1,7 @@
 """Runs of a trainer of the user's: launched, emitted, collected, gone on with; their failures in words."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from cuvee.errors import ConfigError
 from cuvee.execution.local import InProcess
 from cuvee.flows.fit.folder import load_decision
 from cuvee.flows.swarm import flow
-from cuvee.flows.swarm.emission import ranges
 from cuvee.flows.swarm.flow import Swarm
+from cuvee.study.emission import ranges
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.survey import survey
@@ -78,6 +79,10 @@ def test_other_metrics_of_the_same_runs_train_nothing(tmp_path: Path) -> None:
     assert not set(more.keys) & set(few.keys)
     attempts = [path.read_text() for path in (tmp_path / "swarm" / "runs").glob("*/output/attempts")]
     assert attempts == ["x"] * 6, "three runs under two names"
+    for key in few.keys:
+        shutil.rmtree(tmp_path / "swarm" / "runs" / key)
+    (tmp_path / "store.sqlite").unlink()
+    assert run(StudyFolder(tmp_path)).observations.metrics == more.metrics, "trained again"
 
 
 def test_emitted_runs_in_any_order_with_failures_give_the_table_of_local_ones(tmp_path: Path) -> None:

@@ -5,16 +5,19 @@ a search before it begins.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from cuvee.errors import ConfigError
+from cuvee.errors import ConfigError, RunsAwaited
 from cuvee.execution.tariff import CORES, Tariff
 from cuvee.mixture.mixture import Mixture
-from cuvee.quantities import flops
+from cuvee.quantities import counted, flops
 from cuvee.runs.roles import SWARM
 from cuvee.runs.run import Run
 from cuvee.search.space import Fidelity
+from cuvee.study.emission import emit_runs
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.outlook import Stopwatch
 from cuvee.study.plan.commanded_run import CommandedRun
@@ -28,13 +31,15 @@ REPEATS_LESS = (
 """What reports say of its runs."""
 
 
-def check_search(config: StudyConfig) -> None:
+def check_search(config: StudyConfig, emit: Path | None = None) -> None:
     """What can be refused before any text is read.
 
     Raises:
-        ConfigError: the study asks its trainer for experiments that this cannot make.
+        ConfigError: the study asks its trainer for experiments that this cannot make, or for none.
     """
     if not config.search.trainer_tokens:
+        if emit is not None:
+            raise ConfigError("--emit writes runs of your own trainer: give search.trainer_tokens, too")
         return
     check_trainer(config, tuple(name for name, weight in config.target_weights.items() if weight > 0))
     if config.trainer.parameters is None:
@@ -49,21 +54,24 @@ class CommandedTrainings:
 
     runner: Runner
     producer: CommandedRuns
+    emit: Path | None
+    """Where runs are written as scripts; None launches them."""
 
     @classmethod
-    def of(cls, runner: Runner, budget: float, pool: str) -> "CommandedTrainings":
+    def of(cls, runner: Runner, budget: float, pool: str, emit: Path | None) -> "CommandedTrainings":
         """Those of a study.
 
         Args:
             runner: of the study.
             budget: FLOPs that are there for them.
             pool: what is not, in words.
+            emit: see the field.
 
         Raises:
             ConfigError: the budget does not pay for two at the target fidelity.
         """
         check_search(runner.plan.config)
-        found = cls(runner, searched_runs(runner))
+        found = cls(runner, searched_runs(runner, emit), emit)
         if 2.0 * (price := found.fidelities[-1].flops) > budget:
             raise ConfigError(
                 f"search.trainer_tokens: two runs of {found._tokens[-1]:,} tokens take {flops(2 * price, 3)} "
@@ -114,6 +122,21 @@ class CommandedTrainings:
     def request(self, mixture: Mixture, place: int, replica: int = 0) -> CommandedRun:
         """See ``SearchTrainings.request``."""
         return CommandedRun(mixture, self._tokens[place], self._config.seed + replica)
+
+    def made(self, runner: Runner, requests: Sequence[CommandedRun]) -> list[Run]:
+        """See ``SearchTrainings.made``."""
+        if self.emit is None:
+            return runner.made(self.producer, requests)
+        runner.make(self.producer, requests)
+        known = runner.known(self.producer, requests)
+        emit_runs(self.emit, self._config, self.producer, requests, known)
+        made = [one for one in known if one is not None]
+        if awaited := len(known) - len(made):
+            raise RunsAwaited(
+                f"{counted(awaited, 'run')} of the trainer to make: cd {self.emit} && sbatch array.sh; then "
+                "the same command goes on"
+            )
+        return made
 
     def place_of(self, run: Run) -> int | None:
         """See ``SearchTrainings.place_of``; a model that was measured has the parameters that it has."""

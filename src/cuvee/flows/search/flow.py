@@ -8,6 +8,7 @@ store, and tries what it would have tried.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -53,6 +54,7 @@ def run(
     folder: StudyFolder,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    emit: Path | None = None,
 ) -> SearchDecision:
     """Search, or go on where it was left.
 
@@ -61,16 +63,18 @@ def run(
         folder: where everything is kept.
         progress: where work is reported; a line for every experiment.
         executor: where jobs run; by default ``config.workers`` processes on this machine.
+        emit: where runs of the user's trainer are written as scripts for a scheduler; None launches them.
 
     Raises:
+        RunsAwaited: such runs are written and have not ended; the same call goes on when they have.
         ConfigError: the budget is too small (the message names what it would take), or an unknown method.
         CuveeError: anything else that cannot go on; what is done so far is kept. A training that fails is
             no error: it is an experiment that measured nothing.
     """
     method_named(config.search.method)
-    check_search(config)
+    check_search(config, emit)
     with opened(config, folder, progress, executor) as runner:
-        search = _Search.of(runner)
+        search = _Search.of(runner, emit)
         for line in (outlook_of(search.menu).statement, *search.menu.warnings):
             runner.progress.message(line)
         findings = search.finished()
@@ -112,8 +116,8 @@ class _Search:
     """Why it ended."""
 
     @classmethod
-    def of(cls, runner: Runner) -> Self:
-        config, menu = runner.plan.config, Menu.of(runner)
+    def of(cls, runner: Runner, emit: Path | None) -> Self:
+        config, menu = runner.plan.config, Menu.of(runner, emit)
         menu.charge.write()
         measuring = Measuring(menu)
         method, metrics = method_named(config.search.method), measuring.metrics

@@ -92,8 +92,8 @@ class Measuring:
         return (run.error or "") if run is not None else ""
 
     def _trained(self, experiments: Sequence[Experiment]) -> FloatArray:
-        asked, producer = [self.menu.request(one) for one in experiments], self.menu.trainings.producer
-        return losses_of(self._runner.made(producer, asked), self.metrics)
+        asked = [self.menu.request(one) for one in experiments]
+        return losses_of(self.menu.trainings.made(self._runner, asked), self.metrics)
 
     def _scored(self, experiments: Sequence[Experiment], kind: str) -> FloatArray:
         return _PROXIES[kind](self._proxies, [self.menu.mixture(one) for one in experiments], SEARCH)

@@ -6,6 +6,7 @@ Below them stand the merges and ensembles of a pool of branches.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cuvee.errors import ConfigError
@@ -49,8 +50,12 @@ class Menu:
     """What trainings read inside their sources; None: any documents."""
 
     @classmethod
-    def of(cls, runner: Runner) -> "Menu":
+    def of(cls, runner: Runner, emit: Path | None = None) -> "Menu":
         """The menu of a study.
+
+        Args:
+            runner: of the study.
+            emit: where runs of the user's trainer are written as scripts; None launches them.
 
         Raises:
             ConfigError: the budget does not pay for the pool and two trainings, runs are united, or the
@@ -71,7 +76,7 @@ class Menu:
                 + _price_of_pool(charge.flops)
             )
         chosen = chosen_documents(runner)
-        trainings = _trainings(runner, left, _price_of_pool(charge.flops), chosen)
+        trainings = _trainings(runner, left, _price_of_pool(charge.flops), chosen, emit)
         proxies = _proxies(plan, trainings.fidelities[-1])
         region = region_of(config, available)
         if region.totals.is_point:
@@ -156,7 +161,9 @@ class Menu:
         return Mixture(self.space.sources, experiment.row)
 
 
-def _trainings(runner: Runner, budget: float, pool: str, chosen: ChosenDocuments | None) -> SearchTrainings:
+def _trainings(
+    runner: Runner, budget: float, pool: str, chosen: ChosenDocuments | None, emit: Path | None
+) -> SearchTrainings:
     """Those that the study file asks for.
 
     Args:
@@ -164,9 +171,10 @@ def _trainings(runner: Runner, budget: float, pool: str, chosen: ChosenDocuments
         budget: FLOPs that are there for them.
         pool: what is not, in words.
         chosen: documents that cuvee's own read.
+        emit: where those of the user's trainer are written.
     """
     if runner.plan.config.search.trainer_tokens:
-        return CommandedTrainings.of(runner, budget, pool)
+        return CommandedTrainings.of(runner, budget, pool, emit)
     return OwnTrainings.of(runner.plan, budget, pool, chosen)
 
 

@@ -5,7 +5,7 @@ longest can be paused on their way, and gone on with later.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +24,7 @@ from cuvee.study.plan.plan import EPOCHING_OFF, Plan
 from cuvee.study.plan.planned import Planned
 from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.trained import trained_key
+from cuvee.study.runner import Runner
 from cuvee.training.run import TrainingRun
 
 _PRECISION = 1e-3
@@ -105,6 +106,10 @@ class OwnTrainings:
         if self.chosen is not None:
             run = self.chosen.applied(run)
         return Planned(run, SEARCH, mixture, training.measured_along, training.until)
+
+    def made(self, runner: Runner, requests: Sequence[Planned]) -> list[Run]:
+        """See ``SearchTrainings.made``."""
+        return runner.made(self.producer, requests)
 
     def place_of(self, run: Run) -> int | None:
         """See ``SearchTrainings.place_of``."""

@@ -12,6 +12,7 @@ from cuvee.runs.run import Run
 from cuvee.search.space import Fidelity
 from cuvee.study.outlook import Stopwatch
 from cuvee.study.producers.producer import Producer
+from cuvee.study.runner import Runner
 from cuvee.types import FloatArray
 
 
@@ -55,6 +56,15 @@ class SearchTrainings(Protocol):
 
     def request(self, mixture: Mixture, place: int, replica: int = 0) -> Any:
         """The run of a mixture at one of ``fidelities``; replicas have other seeds."""
+        ...
+
+    def made(self, runner: Runner, requests: Sequence[Any]) -> list[Run]:
+        """The runs that were asked for, in their order; a runner makes what is missing.
+
+        Raises:
+            RunsAwaited: something else makes them, and has not yet.
+            CuveeError: something that is missing cannot be made.
+        """
         ...
 
     def place_of(self, run: Run) -> int | None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from cuvee.execution.interface import Executor
 from cuvee.files import atomic_path
 from cuvee.flows.swarm.design import design
-from cuvee.flows.swarm.emission import emit_runs
 from cuvee.flows.swarm.outlook import SwarmOutlook
 from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run, observations_of
 from cuvee.study.asked_runs import AskedRuns, counted_runs
+from cuvee.study.emission import emit_runs
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import available_tokens, opened

@@ -54,6 +54,11 @@ class RunFolder:
         if not self.path.exists():
             self.path.symlink_to(other.name, target_is_directory=True)
 
+    @property
+    def place(self) -> Path:
+        """The folder itself, where it is shared with another run."""
+        return self.path.resolve() if self.path.is_symlink() else self.path
+
     def prepare(self, mixture: tuple[str, str], script: str, training: str) -> None:
         """Write what a run needs; what lies there as it is wanted is left alone, as a run may be reading it.
 
@@ -62,6 +67,8 @@ class RunFolder:
             script: see ``script_of``.
             training: its key.
         """
+        if self.path.is_symlink() and not self.path.exists():
+            self.path.unlink()  # somebody has deleted what it shared
         wanted = {self.path / mixture[0]: mixture[1], self.script: script, self.path / _TRAINING: training}
         for path, text in wanted.items():
             if not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -141,6 +141,6 @@ def _model(path: Path) -> Path:
 def failure_of(settings: TrainerSettings, folder: RunFolder, what: str, log: str = "") -> str:
     """What is known of a run that failed: where, why, by which command; its log is the last of it."""
     sentence = (
-        f"the run in {folder.path} {what} (`{settings.command}`; `sh {folder.script}` repeats it alone)"
+        f"the run in {folder.place} {what} (`{settings.command}`; `sh {folder.script}` repeats it alone)"
     )
     return f"{sentence}; {log}" if log else sentence

@@ -86,9 +86,10 @@ class CommandedRuns(Producer[CommandedRun]):
         title = f"{self.plan.config.name}: run {self.key(request)} of `cuvee swarm`"
         script = script_of(settings.template, values, name, self.plan.folder.root, (title, *remarks))
         training = training_key(self.plan, self.facts, self._files, request)
-        if training in self._trainings:
-            self.folder(request).share(self._trainings[training])
-        self.folder(request).prepare((name, text), script, training)
+        folder = self.folder(request)
+        if training in self._trainings and not folder.path.is_symlink():
+            folder.share(self._trainings[training])
+        folder.prepare((name, text), script, training)
 
     def make(
         self,
