@@ -83,10 +83,12 @@ def write_text_of(runner: Runner) -> None:
 def pace_of(runner: Runner) -> TrainerPace | None:
     """How long runs of this trainer took; None where none was timed."""
     trainer = runner.plan.config.trainer
+    # A model that is measured has the parameters that it has, whatever the study file says.
+    size = trainer.parameters if trainer.returns == "metrics" else None
     runs = [
         one
         for one in runner.store.runs(role=(SWARM, SEARCH))
-        if one.details.get("command") == trainer.command and trainer.parameters in (None, one.params)
+        if one.details.get("command") == trainer.command and size in (None, one.params)
     ]
     return TrainerPace.of(runs, runner.store.seconds())
 
