@@ -203,7 +203,7 @@ def _of_searches(final_losses: dict[str, FloatArray], progress: Progress) -> _Re
         proxies = {
             fidelity.kind: measuring.measure([Experiment(row, place) for row in shares])
             for place, fidelity in enumerate(menu.space.fidelities)
-            if place not in menu.trainings
+            if not menu.trains(place)
         }
         weights = np.array(list(config.target_weights.values()))
         truth = np.stack(list(trained.values()))

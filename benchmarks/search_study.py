@@ -137,7 +137,7 @@ def _by_proxies(arm: Arm, seed: int, config: StudyConfig, folder: StudyFolder, p
         weights = np.array(list(config.target_weights.values()))
         ranks = np.zeros(len(drawn))
         for fidelity, kind in enumerate(menu.space.fidelities):
-            if fidelity not in menu.trainings:
+            if not menu.trains(fidelity):
                 asked = [Experiment(tuple(one.shares.tolist()), fidelity) for one in drawn]
                 ranks += np.argsort(np.argsort(measuring.measure(asked) @ weights))
                 price += len(drawn) * kind.flops
@@ -153,7 +153,7 @@ def finals(mixtures: dict[str, FloatArray], progress: Progress) -> dict[str, Flo
         menu = Menu.of(runner)
         planned = {
             name: [
-                menu.planned(Experiment(tuple(shares.tolist()), menu.space.target), seed)
+                menu.request(Experiment(tuple(shares.tolist()), menu.space.target), seed)
                 for seed in FINAL_SEEDS
             ]
             for name, shares in mixtures.items()

@@ -18,8 +18,9 @@
     ├── OutOfMemory             the machine has no memory left; what is done is kept
     │   └── CardFull            a GPU has none
     ├── DeviceFailed            a GPU stopped or is gone
-    └── WorkerError             a job died in another process (shows its traceback)
-        └── LostLease           a worker that was taken for lost may not publish
+    ├── WorkerError             a job died in another process (shows its traceback)
+    │   └── LostLease           a worker that was taken for lost may not publish
+    └── RunsAwaited             runs are written as scripts and have not ended: nothing is wrong
 
 Catch ``CuveeError`` at the edge; recover from the leaves. A message says what was wrong, where,
 and what to do about it; the command line prints it and leaves with ``exit_code``.
@@ -126,3 +127,7 @@ class WorkerError(CuveeError):
 
 class LostLease(WorkerError):
     """A worker was taken for lost and its job given to another; what it makes is not published."""
+
+
+class RunsAwaited(CuveeError):
+    """Runs are written as scripts, and the work goes on when something has made them."""

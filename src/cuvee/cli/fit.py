@@ -128,6 +128,10 @@ Without = Annotated[
 Level = Annotated[float | None, typer.Option("--level", help="Level of all intervals. Default: 0.8.")]
 
 
+_AGAIN = "optimise"
+"""Folder of what is asked again, in one where another command answered."""
+
+
 def fit(
     context: typer.Context,
     tables: Tables,
@@ -176,7 +180,9 @@ def fit(
 
 def optimise(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Folder written by `cuvee fit`.")] = Path("fit"),
+    folder: Annotated[
+        Path, typer.Argument(help="Folder written by `cuvee fit`, or `swarm` in a study.")
+    ] = Path("fit"),
     target: Targets = None,
     guard: Guards = None,
     aim: Aims = None,
@@ -196,7 +202,12 @@ def optimise(
         typer.Option("--pareto", metavar="METRIC", help="Give two metrics to compute their Pareto front."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Output folder. Default: the same folder.")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Output folder. Default: the same folder, or `optimise` in it where another command "
+            "answered there.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -204,11 +215,13 @@ def optimise(
     caps, floors, guards and tokens of other sources and metrics."""
     from cuvee.doctor.first_lines import first_lines
     from cuvee.question.asked_runs import load
+    from cuvee.study.file.folder import owner_of
 
     runs, before = load(folder)
     question = _changed(before, context.params)
     compared = () if question.law else question.laws_compared
-    _answer(runs, question, first_lines(runs, question), compared, out or folder, as_json, folder)
+    out = out or (folder / _AGAIN if owner_of(folder) else folder)
+    _answer(runs, question, first_lines(runs, question), compared, out, as_json, folder)
 
 
 def _changed(before: "Question", options: dict[str, Any]) -> "Question":
@@ -257,8 +270,14 @@ def _answer(
     before: Path | None = None,
 ) -> None:
     from cuvee.cli.output import print_json
+    from cuvee.errors import ConfigError
+    from cuvee.study.file.folder import owner_of
 
-    answer, page = answered(runs, question, warnings, compared, out, before)
+    if owner := owner_of(out):
+        raise ConfigError(
+            f"--out {out}: the answer of `cuvee {owner}` has its place there; name another folder"
+        )
+    answer, page = answered(runs, question, warnings, compared, out, f"cuvee optimise {out}", before)
     if as_json:
         print_json(answer.decision.as_json())
     else:
@@ -271,9 +290,20 @@ def answered(
     warnings: tuple[str, ...],
     compared: tuple[str, ...],
     out: Path,
+    command: str,
     before: Path | None = None,
 ) -> "tuple[FitResult, Path]":
-    """Ask, and write the answer with its page into a folder."""
+    """Ask, and write the answer with its page into a folder.
+
+    Args:
+        runs: all of them count.
+        question: about them.
+        warnings: that the answer begins with.
+        compared: laws beside the one that is minimised.
+        out: the folder.
+        command: that asks again.
+        before: the folder of an earlier answer of the same runs, whose fits are kept.
+    """
     from cuvee.cli.progress_display import progress_display
     from cuvee.execution.local import LocalProcesses
     from cuvee.flows.fit.flow import decide
@@ -287,7 +317,7 @@ def answered(
             runs.observations,
             question,
             table=runs.name,
-            command=f"cuvee optimise {out}",
+            command=command,
             notes=runs.notes,
             warnings=warnings,
             compared=compared,

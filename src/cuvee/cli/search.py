@@ -1,5 +1,7 @@
 """``cuvee search``: one experiment after another, whichever is most informative for its price."""
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +26,14 @@ def search(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the available experiments and their prices, and exit.")
     ] = False,
+    emit: Annotated[
+        Path | None,
+        typer.Option(
+            "--emit",
+            metavar="DIR",
+            help="Write runs of your own trainer as scripts, batch by batch; the same command goes on.",
+        ),
+    ] = None,
     executor: ExecutorName = ExecutorOption.local,
     address: Address = None,
     job_memory: JobMemory = 0.0,
@@ -31,7 +41,9 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search for the best mixture with merges, short runs and long runs, within a budget of FLOPs."""
+    from cuvee.cli.output import print_json
     from cuvee.cli.run import carry_out, look_ahead
+    from cuvee.errors import RunsAwaited
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
@@ -45,7 +57,10 @@ def search(
     if plan:
         look_ahead(config, folder, flow.outlook, _print_outlook, as_json)
     else:
-        carry_out(config, folder, flow.run, as_json, place=place)
+        try:
+            carry_out(config, folder, partial(flow.run, emit=emit), as_json, place=place)
+        except RunsAwaited as awaited:
+            print_json({"awaited": str(awaited)}) if as_json else print(awaited)
 
 
 def _print_outlook(outlook: "SearchOutlook") -> None:

@@ -10,6 +10,7 @@ from cuvee.cli.options import HERE, AsJson, Study
 if TYPE_CHECKING:
     from cuvee.flows.fit.flow import FitResult
     from cuvee.flows.swarm.flow import Swarm
+    from cuvee.flows.swarm.outlook import SwarmOutlook
     from cuvee.study.file.config import StudyConfig
     from cuvee.types import Json
 
@@ -29,21 +30,34 @@ def swarm(
             "command again collects what has ended.",
         ),
     ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="N", min=1, help="Make or write at most N of the missing runs."),
+    ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Print runs, tokens, FLOPs and time, as far as they are known, and exit."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train mixtures with your own trainer, and find the best mixture by laws (docs/trainers.md)."""
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
-    from cuvee.cli.run import forbid_the_hub
+    from cuvee.cli.run import forbid_the_hub, look_ahead
     from cuvee.flows.swarm import flow
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
+    if plan:
+        look_ahead(config, folder, flow.outlook, _show_outlook, as_json)
+        return
     forbid_the_hub(config)
     with folder.locked():
         with progress_display() as progress:
-            found = flow.run(config, folder, progress, emit=emit)
+            found = flow.run(config, folder, progress, emit=emit, limit=limit)
         answer = _answered(config, found) if _enough(found) else None
     if as_json:
         print_json(_as_json(found, answer))
@@ -78,7 +92,8 @@ def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]"
     runs = replace(runs, name=title_of(config.name, found.table.parents[1].name))
     incomplete = (found.statement,) if found.failed or found.missing else ()
     lines = (*incomplete, *first_lines(runs, question, subject))
-    return answered(runs, question, lines, question.laws_compared, found.table.parent)
+    out = found.table.parent
+    return answered(runs, question, lines, question.laws_compared, out, f"cuvee swarm {out.parent}")
 
 
 def _show(found: "Swarm", answer: "tuple[FitResult, Path] | None", emit: Path | None) -> None:
@@ -86,7 +101,7 @@ def _show(found: "Swarm", answer: "tuple[FitResult, Path] | None", emit: Path | 
 
     if answer is not None:
         show_answer(*answer, found.table.parent)
-    print(f"{found.statement} Their folders: {found.runs}")
+    print(f"{found.statement} Their folders: {found.runs}" if found.runs.is_dir() else found.statement)
     for one in found.failed[:_FAILURES_SHOWN]:
         print(f"failed: {one.error}")
     if len(found.failed) > _FAILURES_SHOWN:
@@ -95,6 +110,37 @@ def _show(found: "Swarm", answer: "tuple[FitResult, Path] | None", emit: Path | 
         print(f"to make them: cd {emit} && sbatch array.sh; then the same command collects what has ended")
     elif found.failed:
         print("the same command tries those again")
+
+
+def _show_outlook(outlook: "SwarmOutlook") -> None:
+    from cuvee.cli.output import print_table
+    from cuvee.execution.tariff import HOUR
+    from cuvee.quantities import PLAIN_MISSING, flops, plain, seconds, tally
+
+    tariff, paid = outlook.tariff, outlook.gpus is not None
+    priced = paid and tariff.hour is not None
+    each, hours = outlook.flops_each, outlook.gpu_hours_left
+    print_table(
+        "Plan",
+        ["runs", "tokens", "done", "failed", "to make", "FLOPs to go", "time of one", "time to go"]
+        + (["GPU-hours"] if paid else [])
+        + ([tariff.currency] if priced else []),
+        [
+            [
+                str(outlook.runs),
+                tally(outlook.tokens),
+                str(outlook.done),
+                str(outlook.failed),
+                str(outlook.left),
+                PLAIN_MISSING if each is None else flops(each * outlook.left),
+                seconds(outlook.seconds_each),
+                seconds(HOUR * outlook.hours_left),
+                *([plain(hours, 2)] if paid else []),
+                *([tariff.cost(hours).removesuffix(tariff.currency).strip()] if priced else []),
+            ]
+        ],
+    )
+    print(outlook.statement)
 
 
 def _as_json(found: "Swarm", answer: "tuple[FitResult, Path] | None") -> "Json":

@@ -2,23 +2,22 @@
 
 from cuvee.decisions.provenance import Provenance, versions
 from cuvee.study.runner import Runner
-from cuvee.training.run import TrainingRun
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow")
 
 
-def provenance(runner: Runner, run: TrainingRun, command: str) -> Provenance:
+def provenance(runner: Runner, recipe: str, command: str) -> Provenance:
     """Digests and versions.
 
     Args:
         runner: of the study.
-        run: one whose recipe stands for all that are compared.
+        recipe: digest of that of all runs that are compared.
         command: that repeats the study.
     """
     return Provenance(
         config=runner.plan.config.digest,
         sources=runner.plan.material.content,
-        recipe=run.recipe.hash,
+        recipe=recipe,
         versions=versions(_PACKAGES),
         command=command,
     )

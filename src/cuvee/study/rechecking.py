@@ -24,6 +24,8 @@ AnswerT = TypeVar("AnswerT", SearchDecision, "ScaleDecision")
 
 def rechecked(runner: Runner, answer: AnswerT) -> AnswerT:
     """An answer that was just given, with what fresh trainings of its mixture say that are there already."""
+    if isinstance(answer, SearchDecision) and answer.trainer:
+        return answer  # trainings by cuvee would check another recipe
     found = checking_of(runner, answer).check(0)
     return answer if found is None else answer.with_check(found)
 

@@ -76,9 +76,12 @@ class Runner:
             StoreError: a run is gone from the store.
             CuveeError: as ``make``.
         """
+        return self.rows(list(_distinct(self.made(producer, requests))))
+
+    def made(self, producer: Producer[RequestT], requests: Sequence[RequestT]) -> list[Run]:
+        """The run of every request, in their order; what is missing is made. Raises as ``observe``."""
         keys = self.make(producer, requests)
-        runs = [self._existing(key, run) for key, run in zip(keys, self._found(keys), strict=True)]
-        return self.rows(list(_distinct(runs)))
+        return [self._existing(key, run) for key, run in zip(keys, self._found(keys), strict=True)]
 
     def scores(self, producer: Producer[RequestT], requests: Sequence[RequestT]) -> Scores:
         """The same document by document: nats [R, D].

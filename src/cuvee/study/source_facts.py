@@ -9,7 +9,7 @@ from cuvee.sources import megatron_tokens, separated_tokens
 from cuvee.sources.source_files import files_of
 from cuvee.sources.token_source import format_of
 from cuvee.study.file.config import StudyConfig
-from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
+from cuvee.study.file.folder import StudyFolder, study_around
 from cuvee.study.file.settings import SourceSettings
 
 
@@ -27,10 +27,8 @@ def facts_beside(path: Path) -> dict[str, SourceFacts]:
         ConfigError: there is a study that cannot be read.
         StoreError: there is a store that cannot be read.
     """
-    root = path if path.is_dir() else path.parent
-    if root.name == StudyFolder(root).swarm.name and (root.parent / CONFIG_NAME).is_file():
-        root = root.parent
-    if not (root / CONFIG_NAME).is_file():
+    root = study_around(path if path.is_dir() else path.parent)
+    if root is None:
         return {}
     config, folder = StudyConfig.load(root), StudyFolder.of(root)
     counted: dict[str, tuple[int, int]] = {}

@@ -30,6 +30,8 @@ class FlowStatus:
     statement: str
     """Its answer where it has ended, else how far it is."""
     finished: bool = False
+    beside: tuple[str, ...] = ()
+    """Sentences: which runs failed and are missing."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ class StudyStatus:
     def resumable(self) -> bool:
         """Something is done or begun and something is left: running again goes on from there."""
         return not self.finished and (self.begun or any(stage.done > 0 for stage in self.stages))
+
+    @property
+    def run_is_meant(self) -> bool:
+        """`cuvee run` has begun, or no other command has: its stages are of interest."""
+        others = (self.ladder, self.search, self.swarm)
+        return self.begun or any(stage.done > 0 for stage in self.stages) or others == (None, None, None)
 
     def as_json(self) -> Json:
         return {

@@ -6,7 +6,7 @@ search in its journal, answers in their files.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from cuvee.runs.roles import (
 )
 from cuvee.runs.run import Run
 from cuvee.runs.store import RunStore
+from cuvee.study.asked_runs import AskedRuns, counted_runs
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.file.settings import MergingSettings
@@ -55,13 +56,17 @@ TITLES = {
 """What roles of trainings are called in a table of stages."""
 _ALSO = {REFERENCE: (CARRIED,), REPLICATE: (CARRIED_AGAIN,)}
 """Roles of the same models after their sources were split or merged."""
+_GO_ON = "`cuvee swarm` goes on from here"
+_NAMED = 3
+"""Runs of a trainer that are named, of those that failed and those that are missing."""
+_NEW_LINE = "\n"
 ARMS = 3
 """Mixtures that a check trains: the pick, equal and proportional shares."""
 
 
 def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
     """What is done and what is left of all that was asked of a study."""
-    (runs, seconds), agenda, wanted = _spent(folder), Agenda.read(folder), _wanted(config)
+    (runs, failures, seconds), agenda, wanted = _spent(folder), Agenda.read(folder), _wanted(config)
     intended = agenda.of_roles(wanted)
     parts = {one: one.done(folder) for one in agenda.of_roles({*wanted, FRESH, *LADDER})}
     under_way = {one: part for one, part in parts.items() if 0.0 < part < 1.0}
@@ -90,7 +95,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         answer=_ended(folder.decision) if decided else None,
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
-        swarm=_swarm(folder, runs),
+        swarm=_swarm(folder, runs, failures),
         outdated=outdated_files(folder),
         untried=untried(folder),
         realised=realised_trainings(folder, (one for one, part in parts.items() if part == 1.0)),
@@ -111,12 +116,14 @@ def _wanted(config: StudyConfig) -> dict[str, int]:
     }
 
 
-def _spent(folder: StudyFolder) -> tuple[list[Run], float]:
-    """All runs, and the work time of all of them."""
+def _spent(folder: StudyFolder) -> tuple[list[Run], list[Run], float]:
+    """All runs, those that failed, and the work time of all of them. What a trainer of the user's took is no
+    work time of the study: who knows on what."""
     if not folder.store.exists():
-        return [], 0.0
+        return [], [], 0.0
     with RunStore(folder.store) as store:
-        return store.runs(), math.fsum(store.seconds().values())
+        seconds = (took for (_, stage), took in store.seconds().items() if stage != SWARM)
+        return store.runs(), store.failures(), math.fsum(seconds)
 
 
 def _stage(
@@ -180,14 +187,37 @@ def _search(folder: StudyFolder) -> FlowStatus | None:
     )
 
 
-def _swarm(folder: StudyFolder, runs: Iterable[Run]) -> FlowStatus | None:
-    """How far the runs of a trainer of the user's are; None where none has ended."""
-    made = sum(one.role == SWARM for one in runs)
-    if made and (folder.swarm / "fit.json").is_file():
-        return _ended(folder.swarm / "fit.json")
-    if not made:
-        return None
-    return FlowStatus(f"{counted(made, 'run')} made; `cuvee swarm` goes on from here")
+def _swarm(folder: StudyFolder, runs: Collection[Run], failures: Iterable[Run]) -> FlowStatus | None:
+    """How far the runs of a trainer of the user's are; None where it was never asked for."""
+    asked = AskedRuns.read(folder)
+    answer = _ended(folder.swarm / "fit.json") if (folder.swarm / "fit.json").is_file() else None
+    if asked is None:  # an earlier version has made some
+        made = sum(one.role == SWARM for one in runs)
+        return (answer or FlowStatus(f"{counted(made, 'run')} made; {_GO_ON}")) if made else None
+    failed = {one.key: one for one in failures if one.key in asked.keys}
+    missing = asked.missing({one.key for one in runs}, failed)
+    said = counted_runs(len(asked.keys) - len(failed) - len(missing), len(failed), len(missing))
+    beside = (*_failed(failed.values()), *_missing(asked, missing))
+    if answer is not None:
+        whole = not failed and not missing
+        return FlowStatus(f"{said}. {answer.statement}", answer.finished and whole, beside)
+    here = asked.root.parent == folder.swarm
+    then = _GO_ON if here else f"`cuvee swarm --emit {asked.root.parent}` collects what has ended"
+    return FlowStatus(f"{said}; {then}", beside=beside)
+
+
+def _failed(runs: Collection[Run]) -> Iterator[str]:
+    """Which runs failed, and why."""
+    for one in list(runs)[:_NAMED]:
+        yield f"failed: {(one.error or '').partition(_NEW_LINE)[0]}"
+    if len(runs) > _NAMED:
+        yield f"and {len(runs) - _NAMED} more failed"
+
+
+def _missing(asked: AskedRuns, keys: Sequence[str]) -> Iterator[str]:
+    if keys:
+        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        yield f"not ended: {', '.join(keys[:_NAMED])}{more} in {asked.root}"
 
 
 def _batches(journal: Path) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
 from tests.flows.swarm.swarm_study import swarm_study
-from tests.study.tiny_study import LANGUAGES, Listener
+from tests.study.tiny_study import LANGUAGES, Listener, texts, write_texts
 
 COPY = 'cp model/* "$2" && cp "$3"/* "$2"'
 """A trainer that hands out the model it has, with the tokenizer of the study."""
@@ -62,6 +62,19 @@ def test_a_model_is_measured_on_the_evaluations_of_the_study(tmp_path: Path) -> 
         expected = [np.log(VOCABULARY)] * len(LANGUAGES)  # it has learnt nothing
         assert observed.values_of("nats_per_token/")[0] == pytest.approx(expected, abs=0.1)
         assert len(bench.evaluations) == len(LANGUAGES)
+
+
+def test_a_new_evaluation_measures_models_that_are_there(tmp_path: Path) -> None:
+    folder = model_study(tmp_path, f'echo x >> "$2"/attempts && {COPY}')
+    write_model(tmp_path)
+    run(folder)
+    write_texts(tmp_path / "new.jsonl", texts("ka", documents=8, seed=1))
+    with (tmp_path / "study.yaml").open("a") as file:
+        file.write("evaluations: {new: {paths: new.jsonl}}\n")
+    observed = run(folder).observations
+    assert "nats_per_token/new" in observed.metrics
+    attempts = [path.read_text() for path in (folder.swarm / "runs").glob("*/output/attempts")]
+    assert set(attempts) == {"x\n"}, "trained once"
 
 
 def test_a_trainer_whose_models_are_measured_never_reads_what_is_held_out(tmp_path: Path) -> None:

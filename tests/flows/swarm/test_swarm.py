@@ -1,6 +1,7 @@
 """Runs of a trainer of the user's: launched, emitted, collected, gone on with; their failures in words."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from cuvee.errors import ConfigError
 from cuvee.execution.local import InProcess
 from cuvee.flows.fit.folder import load_decision
 from cuvee.flows.swarm import flow
-from cuvee.flows.swarm.emission import ranges
 from cuvee.flows.swarm.flow import Swarm
+from cuvee.study.emission import ranges
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.survey import survey
@@ -70,6 +71,19 @@ def test_another_script_is_another_run(tmp_path: Path) -> None:
     with (tmp_path / "trainer.py").open("a") as file:
         file.write("\n# another rate\n")
     assert not set(run(folder).observations.keys) & set(before)
+
+
+def test_other_metrics_of_the_same_runs_train_nothing(tmp_path: Path) -> None:
+    few = run(swarm_study(tmp_path, count=3, metrics=["loss_ka"])).observations
+    more = run(swarm_study(tmp_path, count=3, metrics=["loss_ka", "loss_lo"])).observations
+    assert more.metrics == ("loss_ka", "loss_lo")
+    assert not set(more.keys) & set(few.keys)
+    attempts = [path.read_text() for path in (tmp_path / "swarm" / "runs").glob("*/output/attempts")]
+    assert attempts == ["x"] * 6, "three runs under two names"
+    for key in few.keys:
+        shutil.rmtree(tmp_path / "swarm" / "runs" / key)
+    (tmp_path / "store.sqlite").unlink()
+    assert run(StudyFolder(tmp_path)).observations.metrics == more.metrics, "trained again"
 
 
 def test_emitted_runs_in_any_order_with_failures_give_the_table_of_local_ones(tmp_path: Path) -> None:
@@ -140,7 +154,8 @@ def test_what_is_missing_and_what_failed_is_said(tmp_path: Path) -> None:
     assert found.statement == "3 of 5 runs are done, 2 failed."
     failed, diverged = (one.error or "" for one in found.failed)
     assert "trainer.py --mixture {mixture}" in failed
-    assert f"in {jobs / first} ended with exit status 3; {jobs / first / 'log.txt'} ends with" in failed
+    assert f"the run in {jobs / first} ended with exit status 3 (`" in failed
+    assert f"; {jobs / first / 'log.txt'} ends with" in failed
     assert "out of luck" in failed
     assert "metric 'loss_ka' is nan: the training diverged" in diverged
     assert "#SBATCH --array=0-1\n" in (jobs / "array.sh").read_text()
@@ -182,7 +197,7 @@ def test_a_timeout_ends_a_run_with_its_children(tmp_path: Path) -> None:
     output.mkdir(parents=True)
     (output / "wait").touch()
     found = run(folder)
-    assert "was stopped after 0.000416667 hours (trainer.timeout)" in (found.failed[0].error or "")
+    assert "was stopped after 0.000416667 hours; raise trainer.timeout" in (found.failed[0].error or "")
     assert len(found.observations) == 1
     assert gone(int((output / "child").read_text()))
 
@@ -254,8 +269,9 @@ def test_status_counts_the_runs(tmp_path: Path) -> None:
     run(folder)
     found = survey(config, folder)
     assert found.swarm is not None
-    assert found.swarm.statement == "3 runs made; `cuvee swarm` goes on from here"
+    assert found.swarm.statement == "3 of 3 runs are done; `cuvee swarm` goes on from here"
     assert not any(stage.done for stage in found.stages), "they are no trainings of `cuvee run`"
+    assert found.seconds == 0.0, "who knows on what they worked"
 
 
 def test_the_facts_of_sources_decide_what_a_format_says(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("mixture", "output", "tokens", "seed"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--prefix", default="loss_")
     asked = parser.parse_args()
     output = Path(asked.output)
     with (output / "attempts").open("a") as attempts:
@@ -50,6 +51,7 @@ def main() -> None:
         if bad.name == "nothing":
             return
         found["loss_ka"] = math.nan
+    found = {f"{asked.prefix}{name.removeprefix('loss_')}": value for name, value in found.items()}
     (output / "metrics.json").write_text(json.dumps({**found, "seconds": 3.5}))
 
 

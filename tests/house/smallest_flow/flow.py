@@ -44,7 +44,7 @@ def run(
         trials.sort(key=lambda one: one.loss)
         decision = TrialDecision(
             study=config.name,
-            created_from=provenance(runner, planned[0].run, "trial study.yaml"),
+            created_from=provenance(runner, planned[0].run.recipe.hash, "trial study.yaml"),
             headline=(),
             verdict=UNJUDGED,
             tokens=planned[0].tokens,

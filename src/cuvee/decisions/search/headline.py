@@ -18,6 +18,7 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
         f"{row.made} {_named(row.kind)}" for row in decision.fidelities if row.made and row.kind != "trained"
     ]
     trained = sum(row.made for row in decision.fidelities if row.kind == "trained")
+    by = " by your trainer" if decision.trainer else ""
     expected = (
         f"Expected at {decision.fidelities[-1].tokens:,} tokens: {than(EQUAL, gain.mean)} ({level} "
         f"{ends(gain.low, gain.high)})." + borne_out(EQUAL, gain.low, gain.high, decision.check)
@@ -36,7 +37,7 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
         *(warning for warning in decision.warnings if warning.startswith(FEW)),
         *((hidden, expected) if early else (expected, hidden)),
         f"{flops(decision.flops)} of {flops(decision.budget_flops)} FLOPs went into "
-        f"{', '.join([*kinds, f'{trained} trained'])}; it stopped because: {_reasons(decision.stopped)}.",
+        f"{', '.join([*kinds, f'{trained} trained{by}'])}; it stopped because: {_reasons(decision.stopped)}.",
     )
 
 

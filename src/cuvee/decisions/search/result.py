@@ -131,6 +131,8 @@ class SearchResult(Checkable):
     """Method by whose values documents were chosen inside each source; empty: any documents were read."""
     seed_model: str = ""
     """What branches and references start from, in words; older documents do not say it."""
+    trainer: str = ""
+    """Command of the user's trainer that made the trainings; empty: cuvee made them."""
     check: TrainingCheck | None = None
     """What fresh trainings say of the mixture, where `cuvee check` made them."""
 

@@ -94,7 +94,7 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
     decision = Decision(
         study=config.name,
         created_from=provenance(
-            runner, plan.reference(Mixture.uniform(config.pool_sources)), "cuvee run study.yaml"
+            runner, plan.reference(Mixture.uniform(config.pool_sources)).recipe.hash, "cuvee run study.yaml"
         ),
         estimand=config.estimand,
         headline=(),

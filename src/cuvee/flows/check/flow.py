@@ -10,6 +10,7 @@ from dataclasses import replace
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.answers.recommendation import answer_of
 from cuvee.decisions.check import TrainingCheck
+from cuvee.decisions.search.decision import SearchDecision
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.mixture.mixture import Mixture
@@ -79,6 +80,11 @@ def _check_asked(config: StudyConfig, answer: AnyDecision) -> None:
             f"{', '.join(config.pool_sources)}; run it again"
         )
     _check_target(config, answer)
+    if isinstance(answer, SearchDecision) and answer.trainer:
+        raise ConfigError(
+            "the mixture was found by runs of your trainer, which `cuvee check` does not call: train it and "
+            f"equal shares at other seeds by `{answer.trainer}`, and compare"
+        )
 
 
 def _check_target(config: StudyConfig, answer: AnyDecision) -> None:

@@ -47,7 +47,7 @@ def conclude(findings: ScaleFindings, runner: Runner) -> ScaleDecision:
     decision = ScaleDecision(
         study=runner.plan.config.name,
         seed_model=seed_in_words(runner.plan),
-        created_from=provenance(runner, every[0].run, "cuvee scale study.yaml"),
+        created_from=provenance(runner, every[0].run.recipe.hash, "cuvee scale study.yaml"),
         headline=(),
         verdict=UNJUDGED,
         method=method,

@@ -41,7 +41,8 @@ class Charge:
         Raises:
             StoreError: it was written down and is damaged.
         """
-        search = config.search.model_dump(mode="json", exclude=_NOT_ASKED)
+        left_out = _NOT_ASKED if config.search.trainer_tokens else {*_NOT_ASKED, "trainer_tokens"}
+        search = config.search.model_dump(mode="json", exclude=left_out)
         asked = {**config.model_dump(mode="json", include=_ASKED), "search": search, "pool": list(pool)}
         path = folder.searches / f"{digest(asked)}.charge"
         if not path.is_file():

@@ -16,7 +16,6 @@ from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import TrainingError
 from cuvee.flows.search.findings import SearchFindings
 from cuvee.mixture.mixture import Mixture
-from cuvee.runs.roles import SEARCH
 from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.proposer import History
 from cuvee.search.regret import Regret
@@ -25,9 +24,7 @@ from cuvee.search.surrogate import Surrogate
 from cuvee.study.evaluation_rows import evaluation_rows
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.plan.mixtures import baselines
-from cuvee.study.plan.plan import EPOCHING_OFF
 from cuvee.study.plan.seed_words import seed_in_words
-from cuvee.study.producers.frozen import planned_key
 from cuvee.study.provenance import provenance
 from cuvee.study.runner import Runner
 from cuvee.types import FloatArray
@@ -56,11 +53,10 @@ def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
     end = _SearchEnd(findings, runner)
     config, menu = runner.plan.config, findings.menu
     space = menu.space
-    example = menu.example(menu.target)
     decision = SearchDecision(
         study=config.name,
         seed_model=seed_in_words(runner.plan),
-        created_from=provenance(runner, example, _command(config)),
+        created_from=provenance(runner, menu.trainings.recipe, _command(config)),
         headline=(),
         verdict=UNJUDGED,
         method=config.search.method,
@@ -81,14 +77,15 @@ def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
         pool_flops=findings.spent - sum(one.flops for one in findings.made),
         flops=findings.spent,
         budget_flops=config.search.budget_flops,
-        simulated_epoching=config.target_run.simulated_epoching,
+        simulated_epoching=config.target_run.simulated_epoching and not config.search.trainer_tokens,
+        trainer=config.trainer.command if config.search.trainer_tokens else "",
         warnings=end.warnings(),
         confidence=LEVEL,
         document_values=menu.chosen.method if menu.chosen is not None else "",
     ).judged()
     if menu.chosen is not None:
         pick = Experiment(tuple(end.regret.pick.tolist()), space.target)
-        menu.chosen.write(runner.plan.folder.search_documents, menu.planned(pick).run)
+        menu.chosen.write(runner.plan.folder.search_documents, menu.request(pick).run)
     return decision
 
 
@@ -256,8 +253,6 @@ class _SearchEnd:
                 f"The target run has {config.target_run.tokens / longest:.1f} times the tokens of the "
                 "longest training: the best mixture may move on the way; `cuvee scale` looks for that."
             )
-        if config.target_run.tokens is not None and not config.target_run.simulated_epoching:
-            found.append(EPOCHING_OFF)
         if self.even.key != Mixture.uniform(findings.menu.space.sources).key:
             found.append("Equal shares break the limits: the nearest mixture that keeps them is compared.")
         if beyond := self.surrogate.reach.said_of(target):
@@ -268,12 +263,12 @@ class _SearchEnd:
     def _seconds(self, place: int) -> float:
         """Work time, for trainings."""
         menu = self.findings.menu
-        if place not in menu.trainings:
+        if not menu.trains(place):
             return float("nan")
         made = [one.experiment for one in self.findings.made if one.experiment.fidelity == place]
-        keys = [planned_key(self.runner.plan, menu.planned(one)) for one in made]
+        keys = [menu.trainings.producer.key(menu.request(one)) for one in made]
         known = self.runner.store.seconds()
-        spent = [known.get((key, SEARCH), 0.0) for key in keys]
+        spent = [known.get((key, menu.trainings.stage), 0.0) for key in keys]
         return float(np.sum(spent)) if spent else float("nan")
 
 

@@ -8,6 +8,7 @@ store, and tries what it would have tried.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.search.result import Why
 from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
+from cuvee.flows.search.commanded_trainings import check_search
 from cuvee.flows.search.conclude import conclude
 from cuvee.flows.search.findings import Made, SearchFindings
 from cuvee.flows.search.journal import Asked, Journal
@@ -24,16 +26,14 @@ from cuvee.flows.search.measuring import Measuring
 from cuvee.flows.search.menu import Menu
 from cuvee.flows.search.messages import experiment_line
 from cuvee.flows.search.outlook import SearchOutlook, outlook_of
+from cuvee.flows.search.trainings import losses_of
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
-from cuvee.runs.metric_names import NATS
-from cuvee.runs.roles import SEARCH
 from cuvee.search.loop import Loop, Outcome
 from cuvee.search.methods.registry import method_named
 from cuvee.search.proposer import History, Proposer
 from cuvee.search.regret import Regret, believed
 from cuvee.search.space import Experiment
-from cuvee.search.trials import Trials
 from cuvee.search.untried import at_fidelity, untried
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
@@ -55,6 +55,7 @@ def run(
     folder: StudyFolder,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    emit: Path | None = None,
 ) -> SearchDecision:
     """Search, or go on where it was left.
 
@@ -63,15 +64,18 @@ def run(
         folder: where everything is kept.
         progress: where work is reported; a line for every experiment.
         executor: where jobs run; by default ``config.workers`` processes on this machine.
+        emit: where runs of the user's trainer are written as scripts for a scheduler; None launches them.
 
     Raises:
+        RunsAwaited: such runs are written and have not ended; the same call goes on when they have.
         ConfigError: the budget is too small (the message names what it would take), or an unknown method.
         CuveeError: anything else that cannot go on; what is done so far is kept. A training that fails is
             no error: it is an experiment that measured nothing.
     """
     _check_methods(config)
+    check_search(config, emit)
     with opened(config, folder, progress, executor) as runner:
-        search = _Search.of(runner)
+        search = _Search.of(runner, emit)
         for line in (outlook_of(search.menu).statement, *search.menu.warnings):
             runner.progress.message(line)
         findings = search.finished()
@@ -87,6 +91,7 @@ def outlook(
 ) -> SearchOutlook:
     """What can be asked for, at which price; text is prepared and steps are timed, nothing is trained."""
     _check_methods(config)
+    check_search(config)
     with opened(config, folder, progress, executor, looking=True) as runner:
         return outlook_of(Menu.of(runner))
 
@@ -119,8 +124,8 @@ class _Search:
     """Why it ended."""
 
     @classmethod
-    def of(cls, runner: Runner) -> Self:
-        config, menu = runner.plan.config, Menu.of(runner)
+    def of(cls, runner: Runner, emit: Path | None) -> Self:
+        config, menu = runner.plan.config, Menu.of(runner, emit)
         menu.charge.write()
         measuring = Measuring(menu)
         method, metrics = method_named(config.search.method), measuring.metrics
@@ -146,17 +151,17 @@ class _Search:
 
     def _observe_known(self) -> None:
         """What earlier searches of this study measured, where it still stands on the menu."""
-        by_key = {run.key: run for run in self._runner.store.runs(role=SEARCH)}
+        by_key = {run.key: run for run in self._runner.store.runs(key=list(self.journal.known))}
         for key in self.journal.known:
             if key not in by_key:
                 raise StoreError(
                     f"{self.journal.path}: begun with run {key}, which is not in the store any more; move "
                     "the file away to search anew"
                 )
-        rows = self._runner.rows([by_key[key] for key in self.journal.known])
-        known = Trials.of(rows, self.menu.space, metrics=[NATS + name for name in self.measuring.metrics])
-        assert len(known) == len(rows)  # else another question would have been asked
-        self.loop.proposer.tell(known.experiments, known.costs)
+        runs = [by_key[key] for key in self.journal.known]
+        found = [one for run in runs if (one := self.menu.experiment(run)) is not None]
+        assert len(found) == len(runs)  # else another question would have been asked
+        self.loop.proposer.tell(found, losses_of(runs, self.measuring.metrics))
 
     def ask(self) -> Sequence[Experiment]:
         """The next batch: of the journal, then a new one, which is written down before it is made."""

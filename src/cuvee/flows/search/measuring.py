@@ -10,15 +10,14 @@ import numpy as np
 from cuvee.execution.devices import PROCESSOR
 from cuvee.execution.local import InProcess
 from cuvee.flows.search.menu import Menu
+from cuvee.flows.search.trainings import losses_of
 from cuvee.progress import Within
-from cuvee.runs.metric_names import NATS
 from cuvee.runs.roles import SEARCH
 from cuvee.runs.run import Run
 from cuvee.search.proposer import History
 from cuvee.search.space import Experiment, Space
 from cuvee.search.trials import Trials
 from cuvee.study.pooling import planned_branches, planned_seed
-from cuvee.study.producers.frozen import FrozenTrainings
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.proxies import Proxies
 from cuvee.study.runner import Runner
@@ -45,9 +44,10 @@ class Measuring:
         return tuple(self.menu.runner.plan.config.evaluation_names)
 
     def prepare(self) -> None:
-        """Train the pool, and measure what its proxies need, where the menu has any."""
+        """Make what trainings need; where there are proxies, train the pool and measure what they need."""
         runner = self.menu.runner
-        if len(self.menu.trainings) == len(self.space.fidelities):
+        self.menu.trainings.prepare()
+        if not self.menu.proxies:
             return
         runner.make(Trainings(runner.plan, "training the seed model"), planned_seed(runner.plan))
         runner.make(Trainings(runner.plan, "training the pool"), planned_branches(runner.plan))
@@ -65,7 +65,7 @@ class Measuring:
         places: dict[str, list[int]] = defaultdict(list)
         for place, one in enumerate(experiments):
             kind = self.space.fidelities[one.fidelity].kind
-            places["" if one.fidelity in self.menu.trainings else kind].append(place)
+            places["" if self.menu.trains(one.fidelity) else kind].append(place)
         losses = np.full((len(experiments), len(self.metrics)), np.nan)
         for kind in sorted(places):
             asked = [experiments[place] for place in places[kind]]
@@ -81,29 +81,26 @@ class Measuring:
         losses = np.full((len(parts), len(self.metrics)), np.nan)
         for row, run in zip(losses, self._known(parts), strict=True):
             if run is not None:
-                row[:] = self._runner.rows([run]).values_of(NATS)[0]
+                row[:] = losses_of([run], self.metrics)[0]
         return parts, losses
 
     def error(self, experiment: Experiment) -> str:
         """Why it failed; empty where it did not."""
-        if experiment.fidelity not in self.menu.trainings:
+        if not self.menu.trains(experiment.fidelity):
             return ""
         [run] = self._known([experiment])
         return (run.error or "") if run is not None else ""
 
     def _trained(self, experiments: Sequence[Experiment]) -> FloatArray:
-        planned = [self.menu.planned(one) for one in experiments]
-        return self._runner.observe(self._trainings, planned).values_of(NATS)
+        asked = [self.menu.request(one) for one in experiments]
+        return losses_of(self.menu.trainings.made(self._runner, asked), self.metrics)
 
     def _scored(self, experiments: Sequence[Experiment], kind: str) -> FloatArray:
         return _PROXIES[kind](self._proxies, [self.menu.mixture(one) for one in experiments], SEARCH)
 
     def _known(self, experiments: Sequence[Experiment]) -> list[Run | None]:
-        return self._runner.known(self._trainings, [self.menu.planned(one) for one in experiments])
-
-    @property
-    def _trainings(self) -> FrozenTrainings:
-        return FrozenTrainings(self.menu.runner.plan)
+        asked = [self.menu.request(one) for one in experiments]
+        return self._runner.known(self.menu.trainings.producer, asked)
 
     @property
     def _runner(self) -> Runner:

@@ -1,11 +1,13 @@
 """What a search can ask for, at which price in FLOPs and time."""
 
+import math
 from dataclasses import dataclass
 
 from cuvee.execution.tariff import HOUR, Tariff
 from cuvee.flows.search.menu import Menu
 from cuvee.quantities import flops
 from cuvee.study.outlook import Stopwatch, in_words, known
+from cuvee.study.trainer_pace import NOT_MEASURED
 from cuvee.types import Json
 
 
@@ -34,9 +36,9 @@ class SearchOutlook:
     """Of the pool, as far as it is not trained yet."""
     budget_flops: float
     hours: float
-    """Wall time in which all workers spend the budget."""
+    """Wall time in which all workers spend the budget; NaN where nobody knows the time of a training."""
     work_hours: float
-    """The same summed over the cores or GPUs that work: what is paid for."""
+    """The same summed over the cores or GPUs that work: what is paid for; NaN where it is not known."""
     tariff: Tariff
     """What computes, and its price."""
 
@@ -44,12 +46,17 @@ class SearchOutlook:
     def statement(self) -> str:
         """In a sentence."""
         longest = self.rows[-1]
-        paid = self.tariff.words(self.work_hours)
+        paid = "" if math.isnan(self.work_hours) else self.tariff.words(self.work_hours)
         priced = f" ({paid})" if paid else ""
+        time = (
+            f"time {NOT_MEASURED}"
+            if math.isnan(self.hours)
+            else f"about {in_words(self.hours)} on this machine{priced}"
+        )
         pool = f", {flops(self.pool_flops)} of them for the pool" if self.pool_flops else ""
         return (
             f"at most {flops(self.budget_flops)} FLOPs{pool}; a training of {longest.tokens:,} tokens takes "
-            f"{flops(longest.flops)}; about {in_words(self.hours)} on this machine{priced}"
+            f"{flops(longest.flops)}; {time}"
         )
 
     def as_json(self) -> Json:
@@ -59,28 +66,29 @@ class SearchOutlook:
             "rows": rows,
             "pool_flops": self.pool_flops,
             "budget_flops": self.budget_flops,
-            "hours": self.hours,
-            "work": self.tariff.as_json(self.work_hours),
+            "hours": known(self.hours),
+            "work": None if math.isnan(self.work_hours) else self.tariff.as_json(self.work_hours),
         }
 
 
 def outlook_of(menu: Menu) -> SearchOutlook:
-    """Count, and time a few steps of every size of model."""
-    config, watch = menu.runner.plan.config, Stopwatch(menu.runner)
-    budget = config.search.budget_flops
-    rows = []
-    for place, fidelity in enumerate(menu.space.fidelities):
-        training = menu.trainings.get(place)
-        rate = watch.flops_a_second(menu.example(training)) if training else float("nan")
-        rows.append(
-            OfferedRow(
-                fidelity.kind,
-                round(fidelity.params),
-                round(fidelity.tokens),
-                fidelity.flops,
-                fidelity.flops / rate,
-                int((budget - menu.pool_flops) // fidelity.flops),
-            )
+    """Count, and time a few steps of every size of model, as far as the trainings are cuvee's own."""
+    watch, trainings = Stopwatch(menu.runner), menu.trainings
+    budget = menu.runner.plan.config.search.budget_flops
+    each = [trainings.seconds(place, watch) for place in range(len(trainings.fidelities))]
+    rows = [
+        OfferedRow(
+            one.kind,
+            round(one.params),
+            round(one.tokens),
+            one.flops,
+            seconds,
+            int((budget - menu.pool_flops) // one.flops),
         )
-    work = budget / watch.flops_a_second(menu.example(menu.target)) / HOUR
-    return SearchOutlook(tuple(rows), menu.pool_flops, budget, work / watch.lanes, work, watch.tariff)
+        for one, seconds in zip(menu.space.fidelities, [math.nan] * menu.proxies + each, strict=True)
+    ]
+    hours = budget / menu.space.fidelities[menu.space.target].flops * each[-1] / HOUR
+    tariff, number = trainings.tariff(watch)
+    return SearchOutlook(
+        tuple(rows), menu.pool_flops, budget, hours / trainings.lanes, hours * number, tariff
+    )

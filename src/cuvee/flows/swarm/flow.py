@@ -6,28 +6,26 @@ what has ended since. What is there is never made again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
-from cuvee.exporters.interface import SourceFacts
-from cuvee.exporters.registry import exporter_named
 from cuvee.files import atomic_path
 from cuvee.flows.swarm.design import design
-from cuvee.flows.swarm.emission import emit_runs
+from cuvee.flows.swarm.outlook import SwarmOutlook
 from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run, observations_of
+from cuvee.study.asked_runs import AskedRuns, counted_runs
+from cuvee.study.emission import emit_runs
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import available_tokens, opened
 from cuvee.study.plan.commanded_run import CommandedRun
 from cuvee.study.plan.mixtures import region_of
-from cuvee.study.plan.training_text import training_text
 from cuvee.study.producers.commanded import CommandedRuns
 from cuvee.study.runner import Runner
-from cuvee.study.source_facts import facts_beside
+from cuvee.study.trainer_runs import check_trainer, commanded_runs, needed_metrics, pace_of, write_text_of
 
 TABLE = "runs.csv"
 
@@ -56,10 +54,7 @@ class Swarm:
     @property
     def statement(self) -> str:
         """How many are done, failed and missing."""
-        parts = [f"{len(self.observations)} of {self.asked} runs are done"]
-        parts += [f"{len(self.failed)} failed"] if self.failed else []
-        parts += [f"{len(self.missing)} have not ended"] if self.missing else []
-        return f"{', '.join(parts)}."
+        return f"{counted_runs(len(self.observations), len(self.failed), len(self.missing))}."
 
 
 def run(
@@ -68,6 +63,7 @@ def run(
     progress: Progress | None = None,
     executor: Executor | None = None,
     emit: Path | None = None,
+    limit: int | None = None,
 ) -> Swarm:
     """Make what is missing, or write it as scripts, and collect what has ended.
 
@@ -77,48 +73,49 @@ def run(
         progress: where stages are reported.
         executor: where runs are launched; default processes of this machine.
         emit: a folder for the scripts; None launches the runs.
+        limit: make or write no more than so many of those that are missing.
 
     Raises:
         ConfigError: the study names no command, or the mixtures cannot be written in its format.
         CuveeError: text or limits that cannot be used.
     """
     progress = progress or Silent()
-    _check(config)
+    check_trainer(config, needed_metrics(config))
     with opened(config, folder, progress, executor) as runner:
         available = available_tokens(config, runner.plan.material)
-        facts = _facts(runner, available, progress)
-        root = folder.swarm / "runs" if emit is None else emit.absolute() / "runs"
-        producer = CommandedRuns(runner.plan, facts, root, launched=emit is None)
+        producer = commanded_runs(runner, emit)
         requests = _requests(runner, available)
         _remark(producer, requests, progress)
-        runner.make(producer, requests)
+        write_text_of(runner)
+        AskedRuns(producer.root, tuple(map(producer.key, requests))).write(folder)
+        runner.make(producer, _limited(runner, producer, requests, limit))
         known = runner.known(producer, requests)
         if emit is not None:
             emit_runs(emit, config, producer, requests, known)
         return _collected(runner, producer, requests, known, available)
 
 
-def _check(config: StudyConfig) -> None:
-    """What can be refused before any text is read."""
-    if not config.trainer.command:
-        raise ConfigError(
-            "trainer.command: names no command; say how your trainer is called, such as "
-            '"python train.py --mixture {mixture} --output {output}" (docs/trainers.md)'
-        )
-    if config.trainer.format:
-        exporter_named(config.trainer.format)
+def outlook(
+    config: StudyConfig,
+    folder: StudyFolder,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> SwarmOutlook:
+    """What the runs that are left will take; text is prepared, nothing is launched or written for them."""
+    check_trainer(config, needed_metrics(config))
+    with opened(config, folder, progress, executor, looking=True) as runner:
+        producer = commanded_runs(runner)
+        requests = _requests(runner, available_tokens(config, runner.plan.material))
+        return SwarmOutlook.of(config, requests, runner.known(producer, requests), pace_of(runner))
 
 
-def _facts(runner: Runner, available: dict[str, int], progress: Progress) -> dict[str, SourceFacts]:
-    """What the exporter is to know of the sources that may be in the mixture."""
-    plan, found = runner.plan, facts_beside(runner.plan.folder.root)
-    own = {name: found[name] for name in plan.config.pool_sources}
-    if plan.config.trainer.returns == "model":
-        return {
-            name: replace(one, tokens=plan.material.tokens(name))
-            for name, one in training_text(plan, own, progress).items()
-        }
-    return {name: one.of_tokens(available[name]) for name, one in own.items()}
+def _limited(
+    runner: Runner, producer: CommandedRuns, requests: list[CommandedRun], limit: int | None
+) -> list[CommandedRun]:
+    """The first of those that are not done, so many of them."""
+    known = runner.known(producer, requests)
+    left = [one for one, run in zip(requests, known, strict=True) if run is None or run.status == "failed"]
+    return left[:limit]
 
 
 def _requests(runner: Runner, available: dict[str, int]) -> list[CommandedRun]:

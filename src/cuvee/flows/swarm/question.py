@@ -3,8 +3,8 @@
 import math
 
 from cuvee.question.question import Question
-from cuvee.runs.metric_names import NATS
 from cuvee.study.file.config import StudyConfig
+from cuvee.study.plan.commanded_run import trainer_weights
 
 
 def question_of(config: StudyConfig, available: dict[str, int]) -> Question:
@@ -16,7 +16,7 @@ def question_of(config: StudyConfig, available: dict[str, int]) -> Question:
     """
     target = config.target_run
     return Question(
-        weights=_weights(config),
+        weights=trainer_weights(config),
         minimum=config.limits.minimum,
         maximum=config.limits.maximum,
         ratios=config.limits.ratios,
@@ -25,10 +25,3 @@ def question_of(config: StudyConfig, available: dict[str, int]) -> Question:
         max_epochs=target.max_epochs if target.tokens is not None else math.nan,
         seed=config.seed,
     )
-
-
-def _weights(config: StudyConfig) -> dict[str, float]:
-    """Of metrics: of those that cuvee measures by evaluation, of a trainer's own by the names it gives."""
-    if config.trainer.returns == "model":
-        return {NATS + name: weight for name, weight in config.target_weights.items() if weight > 0}
-    return dict(config.trainer.target or config.target.weights)

@@ -216,7 +216,7 @@ def _concluded(
         study=config.name,
         created_from=provenance(
             runner,
-            runner.plan.reference(Mixture.uniform(config.pool_sources)),
+            runner.plan.reference(Mixture.uniform(config.pool_sources)).recipe.hash,
             question.command,
         ),
         headline=(),

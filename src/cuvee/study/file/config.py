@@ -402,15 +402,19 @@ class StudyConfig(Settings):
 
     @property
     def digest(self) -> str:
-        """Hash of all that was decided; where text lies, how many work and for what price aside. Runs of a
-        trainer of the user's have keys of their own."""
-        left_out = _PLACES if self.merging.key else (*_PLACES, "merging")
+        """Hash of all that was decided; where text lies, how many work and for what price aside. Runs of
+        `cuvee swarm` have keys of their own."""
+        left_out = set(_PLACES) if self.merging.key else {*_PLACES, "merging"}
+        if self.search.trainer_tokens:
+            left_out.remove("trainer")  # a search rests on it
         said = {key: value for key, value in self.as_json().items() if key not in left_out}
         # Files of before these keys were known keep their digest.
         if self.model.adapters is None:
             del said["model"]["adapters"]
         if self.search.document_values is None:
             del said["search"]["document_values"]
+        if not self.search.trainer_tokens:
+            del said["search"]["trainer_tokens"]
         for section in _TRAININGS:
             for key, default in (("accumulation", 1), ("processes", 1), ("optimizer", "adamw")):
                 if said[section][key] == default:

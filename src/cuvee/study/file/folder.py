@@ -28,8 +28,10 @@
     search.html           that answer to look at
     search-documents.parquet  which documents its mixture reads, where it chose them
     swarm/runs/<key>/     runs of a trainer of the user's: mixture, script, log, output
+    swarm/asked.json      which runs make up its design
     swarm/text/<key>/     what that trainer may train on, where its models are measured here
     swarm/                its runs as a table, and the answer that laws give of them
+    swarm/optimise/       what `cuvee optimise STUDY/swarm` answers, which leaves that of `cuvee swarm` alone
     valuation/            what `cuvee value` found, one folder a target
     tracking/             what trackers show (`tracking` in the study file); never read
     study_files/          study files as they were before `cuvee change`
@@ -275,6 +277,28 @@ def beside(data: Path) -> Path:
     """The folder that a study of a folder of data gets where none is named: ``texts.cuvee`` for ``texts``."""
     plain = data if data.name not in ("", "..") else Path(os.path.normpath(data.absolute()))
     return plain.with_name(f"{plain.name}{SUFFIX}") if plain.name else plain / f"study{SUFFIX}"
+
+
+def study_around(place: Path) -> Path | None:
+    """The folder of the study to which an answer belongs by where it lies: in it, or in its ``swarm``."""
+    place = place.absolute()
+    return next(
+        (
+            root
+            for root in (place, *place.parents[:2])
+            if (root / CONFIG_NAME).is_file()
+            and (place == root or place.is_relative_to(StudyFolder(root).swarm))
+        ),
+        None,
+    )
+
+
+def owner_of(place: Path) -> str:
+    """The command whose answer a folder of a study is for; empty for any other folder."""
+    root = study_around(place)
+    if root is None:
+        return ""
+    return {root: "run", StudyFolder(root).swarm: "swarm"}.get(place.absolute(), "")
 
 
 def _advice(root: Path) -> str:

@@ -561,11 +561,22 @@ class SearchSettings(Settings):
     """Number of intermediate checkpoints at which a run at the target fidelity may be paused."""
     proxies: tuple[Literal["merged", "ensembled"], ...] = ("merged", "ensembled")
     """Proxies that the search may use. They need a pool of branches; an empty list trains none."""
+    trainer_tokens: tuple[Count, ...] = ()
+    """Training tokens of runs of your own trainer (section `trainer`). It then makes the training runs of the
+    search, the largest number is the target fidelity, and `scales`, `step` and `checkpoints` do not apply."""
     batch: Count | None = None
     """Number of parallel experiments. Default: one for each worker."""
     tolerance: NonNegative = 0.002
     """Stop when the probability that another mixture is better by more than this (nats per token) is below
     5 %. 0 spends the whole budget."""
+
+    @model_validator(mode="after")
+    def _one_target_fidelity(self) -> "SearchSettings":
+        if self.trainer_tokens and self.target_tokens is not None:
+            raise ValueError("`target_tokens` is the largest of `trainer_tokens` where these are given")
+        if len(set(self.trainer_tokens)) < len(self.trainer_tokens):
+            raise ValueError("`trainer_tokens` names a number twice")
+        return self
 
 
 class PriceSettings(Settings):
@@ -631,6 +642,9 @@ class TrainerSettings(Settings):
     """Training tokens of each run. Default: `reference_training.tokens`."""
     parameters: Count | None = None
     """Model parameters of each run, if known."""
+    gpus: Count | None = None
+    """GPUs that each run occupies, for the GPU-hours and the price in `cuvee swarm --plan`. Default: neither
+    is given."""
     sequence_length: NonNegativeCount = 0
     """Tokens per sample, for formats that need it; 0 if unknown."""
     timeout: Positive | None = None

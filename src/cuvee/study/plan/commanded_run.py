@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from cuvee.exporters.interface import SourceFacts
 from cuvee.exporters.registry import exporter_named
-from cuvee.hashing import digest_file
+from cuvee.hashing import digest, digest_file
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.key import RunKey
+from cuvee.runs.metric_names import NATS
 from cuvee.sources.split import EVAL
+from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.settings import TrainerSettings
 from cuvee.study.plan.plan import Plan
 from cuvee.types import Json
@@ -21,6 +23,16 @@ class CommandedRun:
     mixture: Mixture
     tokens: int
     seed: int
+
+
+def trainer_weights(config: StudyConfig) -> dict[str, float]:
+    """Weight in the target of each metric that runs of the trainer give; empty: all count equally.
+
+    Where cuvee measures, metrics are called by evaluation, of a trainer's own by the names that it gives.
+    """
+    if config.trainer.returns == "model":
+        return {NATS + name: weight for name, weight in config.target_weights.items() if weight > 0}
+    return dict(config.trainer.target or config.target.weights)
 
 
 def commanded_key(
@@ -43,20 +55,33 @@ def commanded_key(
         if settings.returns == "model"
         else {"metrics": list(settings.metrics)}
     )
-    inputs = {
+    inputs = {**_training(plan, facts, files, run), "result": settings.result, **measured}
+    return RunKey("trained", {"trainer": inputs}).digest
+
+
+def training_key(
+    plan: Plan, facts: Mapping[str, SourceFacts], files: Mapping[str, str], run: CommandedRun
+) -> str:
+    """The same of what decides the training alone, whatever is then measured of it."""
+    tokenizer = plan.material.tokenizer if "tokenizer" in plan.config.trainer.template.fields else ""
+    return digest({**_training(plan, facts, files, run), "tokenizer": tokenizer})
+
+
+def _training(
+    plan: Plan, facts: Mapping[str, SourceFacts], files: Mapping[str, str], run: CommandedRun
+) -> Json:
+    settings = plan.config.trainer
+    return {
         "command": settings.command,
         "files": dict(files),
         "format": _format(settings, facts, run),
-        "result": settings.result,
         "mixture": run.mixture.key,
         "content": {name: training_content(plan, name) for name in run.mixture.support},
         "tokens": run.tokens,
         "seed": run.seed,
         "parameters": settings.parameters,
         "sequence_length": settings.sequence_length,
-        **measured,
     }
-    return RunKey("trained", {"trainer": inputs}).digest
 
 
 def command_files(plan: Plan) -> dict[str, str]:

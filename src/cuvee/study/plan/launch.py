@@ -1,6 +1,7 @@
 """The job that runs a trainer of the user's on this machine, in a process group of its own."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ class LaunchTask:
 
     folder: RunFolder
     settings: TrainerSettings
+    needed: tuple[str, ...]
+    """Metrics without which a run has failed."""
     environment: Mapping[str, str]
     """Variables in which that of a worker differs from what the trainer shall see."""
 
@@ -52,16 +55,18 @@ def _attempted(task: LaunchTask) -> RunResult:
     folder, timeout = task.folder, task.settings.timeout
     others = {name: value for name, value in os.environ.items() if name not in WORKER_ENVIRONMENT}
     folder.begin()
+    before, begun = folder.attempts, time.monotonic()
     status = run_group(
         ["/bin/sh", str(folder.script)],
         folder.path,
         others | dict(task.environment),
         None if timeout is None else timeout * _HOUR,
     )
+    folder.took((*before, time.monotonic() - begun))
     if status is None:
         folder.end(TIMEOUT)
     elif not folder.ended:  # the script itself was killed
         folder.end(str(128 - status if status < 0 else status or 1))
-    found = result_of(folder, task.settings)
+    found = result_of(folder, task.settings, task.needed)
     assert found is not None  # it has ended
     return found

@@ -16,26 +16,39 @@ from cuvee.study.plan.commanded_run import training_content, training_parts
 from cuvee.study.plan.plan import Plan
 
 
-def training_text(plan: Plan, facts: dict[str, SourceFacts], progress: Progress) -> dict[str, SourceFacts]:
-    """The facts of the sources with such files in place of those of the study; writes what is missing.
+def training_facts(plan: Plan, facts: dict[str, SourceFacts]) -> dict[str, SourceFacts]:
+    """The facts of the sources with such files in place of those of the study."""
+    return {
+        name: replace(
+            facts[name],
+            path=str(_path(plan, name)),
+            text_field=USUAL_FIELD,
+            tokens=plan.material.tokens(name),
+            documents=sum(
+                plan.material.corpus.part(name, part).documents for part in training_parts(plan, name)
+            ),
+            by_study=False,
+        )
+        for name in plan.config.pool_sources
+    }
+
+
+def write_training_text(plan: Plan, progress: Progress) -> None:
+    """Write the files that are missing.
 
     Cost: one reading of the sources and a copy of their text on disk.
     """
     progress.stage("writing text without what is held out", len(plan.config.pool_sources), "sources")
-    found = {}
-    for place, name in enumerate(plan.config.pool_sources):
-        path = plan.folder.swarm / "text" / digest(training_content(plan, name)) / f"{place:03d}.jsonl"
+    for name in plan.config.pool_sources:
+        path = _path(plan, name)
         if not path.is_file():
             _write(plan, name, path)
         progress.advance(1, name)
-        documents = sum(
-            plan.material.corpus.part(name, part).documents for part in training_parts(plan, name)
-        )
-        fact = replace(
-            facts[name], path=str(path), text_field=USUAL_FIELD, documents=documents, by_study=False
-        )
-        found[name] = fact
-    return found
+
+
+def _path(plan: Plan, name: str) -> Path:
+    place = plan.config.pool_sources.index(name)
+    return plan.folder.swarm / "text" / digest(training_content(plan, name)) / f"{place:03d}.jsonl"
 
 
 def _write(plan: Plan, name: str, path: Path) -> None:

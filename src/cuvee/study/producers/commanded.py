@@ -5,6 +5,7 @@ that failed is a row that says why, and is run again by the next command. Others
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,14 +19,14 @@ from cuvee.models.flops import TRAINING_PASSES, TRAINING_PER_PARAMETER
 from cuvee.progress import Progress
 from cuvee.runs.roles import SWARM
 from cuvee.runs.run import Run
-from cuvee.study.plan.commanded_run import CommandedRun, command_files, commanded_key
+from cuvee.study.plan.commanded_run import CommandedRun, command_files, commanded_key, training_key
 from cuvee.study.plan.job import Failed
 from cuvee.study.plan.launch import LaunchTask, launch, trainer_environment
 from cuvee.study.plan.model_folder import MeasuredFolder, ModelTask, measure_folder
 from cuvee.study.plan.plan import Plan
-from cuvee.study.plan.run_folder import RunFolder, script_of
+from cuvee.study.plan.run_folder import RunFolder, script_of, trainings_in
 from cuvee.study.plan.run_result import RunResult, failure_of, result_of
-from cuvee.study.producers.producer import Producer, Results
+from cuvee.study.producers.producer import Producer, Results, Spent
 from cuvee.study.producers.rows import documents_of, metrics_of
 
 SHARES = "mixture.json"
@@ -44,6 +45,12 @@ class CommandedRuns(Producer[CommandedRun]):
     """In which each run has a folder."""
     launched: bool = True
     """False: runs are prepared and collected, and something else runs them."""
+    needed: tuple[str, ...] = ()
+    """Metrics without which a run has failed; where models are measured there are none."""
+    role: str = SWARM
+    """What the runs are for."""
+    failures: bool = False
+    """See ``Producer.failures``; here a failure is never raised, and is tried again by the next command."""
 
     def key(self, request: CommandedRun) -> str:
         """See ``commanded_key``."""
@@ -53,6 +60,11 @@ class CommandedRuns(Producer[CommandedRun]):
     def _files(self) -> dict[str, str]:
         """Read once: they may be large, and change while runs go on."""
         return command_files(self.plan)
+
+    @cached_property
+    def _trainings(self) -> dict[str, Path]:
+        """That were there before: other metrics or evaluations of the same runs need none."""
+        return trainings_in(self.root)
 
     def folder(self, request: CommandedRun) -> RunFolder:
         """Where a run lies."""
@@ -74,7 +86,11 @@ class CommandedRuns(Producer[CommandedRun]):
         }
         title = f"{self.plan.config.name}: run {self.key(request)} of `cuvee swarm`"
         script = script_of(settings.template, values, name, self.plan.folder.root, (title, *remarks))
-        self.folder(request).prepare((name, text), script)
+        training = training_key(self.plan, self.facts, self._files, request)
+        folder = self.folder(request)
+        if training in self._trainings and not folder.path.is_symlink():
+            folder.share(self._trainings[training])
+        folder.prepare((name, text), script, training)
 
     def make(
         self,
@@ -86,8 +102,7 @@ class CommandedRuns(Producer[CommandedRun]):
         """See ``Producer.make``; a run that has not ended and is not launched gives nothing."""
         for one in missing:
             self.prepare(one)
-        settings = self.plan.config.trainer
-        known = [result_of(self.folder(one), settings) for one in missing]
+        known = [result_of(self.folder(one), self.plan.config.trainer, self.needed) for one in missing]
         progress.stage(TITLE, len(missing), "runs")
         ended = [not self._to_launch(found) for found in known]
         progress.done_before(sum(ended))
@@ -101,7 +116,7 @@ class CommandedRuns(Producer[CommandedRun]):
                 if result.model is not None:
                     models.append((one, result.model))
                 else:
-                    yield Results((self._run(one, result),))
+                    yield self._results(self._run(one, result))
         yield from self._measured(models, executor, progress)
 
     def _to_launch(self, found: RunResult | None) -> bool:
@@ -112,7 +127,7 @@ class CommandedRuns(Producer[CommandedRun]):
     ) -> Iterator[tuple[CommandedRun, RunResult]]:
         config = self.plan.config
         environment = trainer_environment(config.workers)
-        tasks = [LaunchTask(self.folder(one), config.trainer, environment) for one in runs]
+        tasks = [LaunchTask(self.folder(one), config.trainer, self.needed, environment) for one in runs]
 
         def note(index: int, amount: float, text: str) -> None:
             progress.advance(amount, text)
@@ -135,9 +150,15 @@ class CommandedRuns(Producer[CommandedRun]):
         for index, found in executor.map(measure_folder, tasks, note):
             one = models[index][0]
             if isinstance(found, Failed):
-                yield Results((self._run(one, self._unmeasured(one, found)),))
+                yield self._results(self._run(one, self._unmeasured(one, found)))
             else:
-                yield Results((self._with_scores(one, found),))
+                yield self._results(self._with_scores(one, found))
+
+    def _results(self, run: Run) -> Results:
+        """With the time that all attempts took, where it is known; it counts once there is a result."""
+        seconds = RunFolder(self.root / run.key).seconds
+        timed = run.status == "done" and not math.isnan(seconds)
+        return Results((run,), Spent(run.key, SWARM, seconds) if timed else None)
 
     def _unmeasured(self, one: CommandedRun, found: Failed) -> RunResult:
         folder = self.folder(one)
@@ -150,7 +171,7 @@ class CommandedRuns(Producer[CommandedRun]):
         run = Run(
             key=self.key(one),
             kind="trained",
-            role=SWARM,
+            role=self.role,
             estimand="equal_budget",
             mixture=one.mixture,
             params=parameters,

@@ -1,6 +1,6 @@
 """Runs written for a scheduler: a folder and a script for each, and one script for an array of jobs.
 
-    DIR/manifest.json      what each run is, and how it stands
+    DIR/manifest.json      what each run is that lies here, and how it stands
     DIR/array.sh           for Slurm: `cd DIR && sbatch array.sh`; only runs that are still to be made
     DIR/array.log          what Slurm says; what trainers say is in the folders of their runs
     DIR/runs/<key>/run.sh  one run, for anything that can start a script
@@ -28,7 +28,11 @@ def emit_runs(
     requests: Sequence[CommandedRun],
     known: Sequence[Run | None],
 ) -> None:
-    """Write manifest and array; the folders of the runs are written by the producer."""
+    """Write manifest and array; the folders of the runs are written by the producer.
+
+    What was made elsewhere is not listed.
+    """
+    here = [pair for pair in zip(requests, known, strict=True) if producer.folder(pair[0]).path.is_dir()]
     rows = [
         {
             "index": index,
@@ -40,10 +44,10 @@ def emit_runs(
             "status": "missing" if run is None else run.status,
             "error": None if run is None else run.error,
         }
-        for index, (one, run) in enumerate(zip(requests, known, strict=True))
+        for index, (one, run) in enumerate(here)
     ]
     write_json(folder / MANIFEST, {"study": config.name, "command": config.trainer.command, "runs": rows})
-    left = [index for index, run in enumerate(known) if run is None or run.status == "failed"]
+    left = [index for index, (_, run) in enumerate(here) if run is None or run.status == "failed"]
     if left:
         write_text(folder / ARRAY, _array(config, [str(row["folder"]) for row in rows], left))
     else:

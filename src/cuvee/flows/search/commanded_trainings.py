@@ -1,0 +1,157 @@
+"""Trainings of a search by a trainer of the user's, at the numbers of tokens that the study file gives.
+
+They are the runs of ``cuvee swarm`` on other mixtures: a swarm at one of these numbers of tokens is known to
+a search before it begins.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cuvee.errors import ConfigError, RunsAwaited
+from cuvee.execution.tariff import CORES, Tariff
+from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import counted, flops
+from cuvee.runs.roles import SWARM
+from cuvee.runs.run import Run
+from cuvee.search.space import Fidelity
+from cuvee.study.emission import emit_runs
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.outlook import Stopwatch
+from cuvee.study.plan.commanded_run import CommandedRun
+from cuvee.study.producers.commanded import CommandedRuns
+from cuvee.study.runner import Runner
+from cuvee.study.trainer_runs import check_trainer, pace_of, searched_runs, write_text_of
+
+REPEATS_LESS = (
+    "Your trainer reads sources whole: shorter runs repeat them less often than the target run will."
+)
+"""What reports say of its runs."""
+
+
+def check_search(config: StudyConfig, emit: Path | None = None) -> None:
+    """What can be refused before any text is read.
+
+    Raises:
+        ConfigError: the study asks its trainer for experiments that this cannot make, or for none.
+    """
+    if not config.search.trainer_tokens:
+        if emit is not None:
+            raise ConfigError("--emit writes runs of your own trainer: give search.trainer_tokens, too")
+        return
+    check_trainer(config, tuple(name for name, weight in config.target_weights.items() if weight > 0))
+    if config.trainer.parameters is None:
+        raise ConfigError("trainer.parameters: say how many; a search weighs its experiments by their FLOPs")
+    if config.search.document_values or config.search.method == "duet":
+        raise ConfigError("search.document_values: documents cannot be chosen for a trainer of your own")
+
+
+@dataclass(frozen=True, eq=False)
+class CommandedTrainings:
+    """Runs of the trainer of one study (``SearchTrainings``). Made by ``of``."""
+
+    runner: Runner
+    producer: CommandedRuns
+    emit: Path | None
+    """Where runs are written as scripts; None launches them."""
+
+    @classmethod
+    def of(cls, runner: Runner, budget: float, pool: str, emit: Path | None) -> "CommandedTrainings":
+        """Those of a study.
+
+        Args:
+            runner: of the study.
+            budget: FLOPs that are there for them.
+            pool: what is not, in words.
+            emit: see the field.
+
+        Raises:
+            ConfigError: the budget does not pay for two at the target fidelity.
+        """
+        check_search(runner.plan.config)
+        found = cls(runner, searched_runs(runner, emit), emit)
+        if 2.0 * (price := found.fidelities[-1].flops) > budget:
+            raise ConfigError(
+                f"search.trainer_tokens: two runs of {found._tokens[-1]:,} tokens take {flops(2 * price, 3)} "
+                f"FLOPs; {flops(budget, 3)} of the budget are there for them{pool}"
+            )
+        return found
+
+    @property
+    def _config(self) -> StudyConfig:
+        return self.runner.plan.config
+
+    @property
+    def _tokens(self) -> tuple[int, ...]:
+        return tuple(sorted(self._config.search.trainer_tokens))
+
+    @cached_property
+    def fidelities(self) -> tuple[Fidelity, ...]:
+        """See ``SearchTrainings.fidelities``."""
+        size = float(self._config.trainer.parameters or 0)
+        return tuple(Fidelity("trained", size, tokens, 6.0 * size * tokens) for tokens in self._tokens)
+
+    @property
+    def stage(self) -> str:
+        """See ``SearchTrainings.stage``."""
+        return SWARM
+
+    @property
+    def recipe(self) -> str:
+        """See ``SearchTrainings.recipe``."""
+        return self.target_key
+
+    @cached_property
+    def target_key(self) -> str:
+        """See ``SearchTrainings.target_key``."""
+        even = Mixture.uniform(self._config.pool_sources)
+        return self.producer.key(self.request(even, len(self._tokens) - 1))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """See ``SearchTrainings.warnings``."""
+        return (REPEATS_LESS,) if self._config.target_run.tokens is not None else ()
+
+    @property
+    def lanes(self) -> int:
+        """See ``SearchTrainings.lanes``."""
+        return self._config.workers
+
+    def request(self, mixture: Mixture, place: int, replica: int = 0) -> CommandedRun:
+        """See ``SearchTrainings.request``."""
+        return CommandedRun(mixture, self._tokens[place], self._config.seed + replica)
+
+    def made(self, runner: Runner, requests: Sequence[CommandedRun]) -> list[Run]:
+        """See ``SearchTrainings.made``."""
+        if self.emit is None:
+            return runner.made(self.producer, requests)
+        runner.make(self.producer, requests)
+        known = runner.known(self.producer, requests)
+        emit_runs(self.emit, self._config, self.producer, requests, known)
+        made = [one for one in known if one is not None]
+        if awaited := len(known) - len(made):
+            raise RunsAwaited(
+                f"{counted(awaited, 'run')} of the trainer to make: cd {self.emit} && sbatch array.sh; then "
+                "the same command goes on"
+            )
+        return made
+
+    def place_of(self, run: Run) -> int | None:
+        """See ``SearchTrainings.place_of``; a model that was measured has the parameters that it has."""
+        return self._tokens.index(run.tokens) if run.tokens in self._tokens else None
+
+    def prepare(self) -> None:
+        """See ``SearchTrainings.prepare``."""
+        write_text_of(self.runner)
+
+    def seconds(self, place: int, watch: Stopwatch) -> float:
+        """See ``SearchTrainings.seconds``; as runs took that were made."""
+        pace = pace_of(self.runner)
+        return math.nan if pace is None else pace.median * self._tokens[place]
+
+    def tariff(self, watch: Stopwatch) -> tuple[Tariff, float]:
+        """See ``SearchTrainings.tariff``."""
+        gpus, price = self._config.trainer.gpus, self._config.price
+        return (CORES, math.nan) if gpus is None else (Tariff("GPU", price.gpu_hour, price.currency), gpus)

@@ -1,0 +1,64 @@
+"""The answer of `cuvee swarm` and those of other commands beside it: none replaces another."""
+
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cuvee.cli.app import app
+from cuvee.study.file.folder import StudyFolder, owner_of
+from cuvee.study.source_facts import facts_beside
+from tests.flows.swarm.swarm_study import swarm_study
+from tests.study.tiny_study import LANGUAGES, hashes
+
+
+def cuvee(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """A study whose folder ``swarm`` holds an answer, of one law for the sake of time; beside it that of
+    `cuvee fit`."""
+    tmp_path = tmp_path_factory.mktemp("answered")
+    folder = swarm_study(tmp_path / "study")
+    rows = [(0.7, 0.1, 0.1, 0.1), (0.1, 0.7, 0.1, 0.1), (0.1, 0.1, 0.7, 0.1), (0.1, 0.1, 0.1, 0.7)]
+    rows += [(0.4, 0.4, 0.1, 0.1), (0.1, 0.4, 0.4, 0.1), (0.1, 0.1, 0.4, 0.4), (0.4, 0.1, 0.1, 0.4)]
+    lines = [",".join([*(f"share/{name}" for name in LANGUAGES), "ka_loss"])]
+    lines += [",".join(map(str, (*row, 3.0 - row[0] + row[1] ** 2))) for row in rows]
+    (tmp_path / "runs.csv").write_text("\n".join(lines) + "\n")
+    fitted = cuvee("fit", tmp_path / "runs.csv", "--law", "linear", "--out", tmp_path / "fit")
+    assert fitted.exit_code == 0, fitted.output
+    shutil.copytree(tmp_path / "fit", folder.swarm, dirs_exist_ok=True)
+    return folder
+
+
+def test_asking_again_leaves_the_answer_of_the_swarm_alone(answered: StudyFolder) -> None:
+    before = hashes(answered.swarm)
+    result = cuvee("optimise", answered.swarm, "--law", "linear", "--cap", "ka=0.3")
+    assert result.exit_code == 0, result.output
+    again = answered.swarm / "optimise"
+    assert {key: value for key, value in hashes(answered.swarm).items() if key in before} == before
+    assert f"answer: {again / 'fit.json'}, again: cuvee optimise {again}" in result.output
+    shares = {one["source"]: one["share"] for one in json.loads((again / "fit.json").read_text())["mixture"]}
+    assert shares["ka"] <= 0.3 + 1e-9
+    third = cuvee("optimise", again, "--law", "linear", "--cap", "ka=0.2")  # its own it may replace
+    assert third.exit_code == 0, third.output
+    assert not (again / "optimise").exists()
+    assert set(facts_beside(again)) == set(LANGUAGES)
+
+
+@pytest.mark.parametrize(("place", "owner"), [(".", "run"), ("swarm", "swarm")])
+def test_no_other_command_writes_where_a_study_answers(answered: StudyFolder, place: str, owner: str) -> None:
+    before, beside = hashes(answered.root), answered.root.parent
+    for command in (("fit", beside / "runs.csv"), ("optimise", beside / "fit")):
+        result = cuvee(*command, "--law", "linear", "--out", answered.root / place)
+        assert result.exit_code == 2
+        assert f"the answer of `cuvee {owner}` has its place there" in result.stderr
+    assert hashes(answered.root) == before
+
+
+def test_other_folders_have_no_owner(answered: StudyFolder) -> None:
+    beside = answered.root.parent
+    assert [owner_of(one) for one in (beside / "fit", beside, answered.swarm / "optimise")] == [""] * 3

@@ -1,0 +1,125 @@
+"""A swarm of which some runs are made: what the rest takes, what is emitted of it, what a status says."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cuvee.cli.app import app
+from cuvee.execution.local import InProcess
+from cuvee.flows.swarm import flow
+from cuvee.flows.swarm.flow import Swarm
+from cuvee.runs.roles import SWARM
+from cuvee.runs.store import RunStore
+from cuvee.study.file.config import StudyConfig
+from cuvee.study.file.folder import StudyFolder
+from tests.flows.swarm.swarm_study import FakeScheduler, swarm_study
+from tests.study.tiny_study import Listener, hashes
+
+
+def run(folder: StudyFolder, emit: Path | None = None, limit: int | None = None) -> Swarm:
+    config = StudyConfig.load(folder.root)
+    return flow.run(config, folder, Listener(), InProcess(), emit, limit)
+
+
+def printed(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_what_is_emitted_after_local_runs_is_what_is_left(tmp_path: Path) -> None:
+    folder, jobs = swarm_study(tmp_path / "study", count=6), tmp_path / "jobs"
+    local = run(folder, limit=2)
+    assert local.statement == "2 of 6 runs are done, 4 have not ended."
+    left = run(folder, jobs)
+    rows = json.loads((jobs / "manifest.json").read_text())["runs"]
+    assert [row["key"] for row in rows] == list(left.missing)
+    assert [row["index"] for row in rows] == [0, 1, 2, 3]
+    assert all((jobs / row["folder"] / "run.sh").is_file() for row in rows)
+    assert FakeScheduler(jobs).submit() == [0] * 4
+    assert run(folder, jobs).statement == "6 of 6 runs are done."
+    rows = json.loads((jobs / "manifest.json").read_text())["runs"]
+    assert [row["status"] for row in rows] == ["done"] * 4
+    with RunStore(folder.store) as store:
+        assert len(store.seconds()) == 6, "whoever ran them"
+
+
+def test_a_limit_is_of_what_is_missing(tmp_path: Path) -> None:
+    folder = swarm_study(tmp_path, count=5)
+    keys = run(folder, limit=2).observations.keys
+    assert run(folder, limit=2).observations.keys[:2] == keys
+    assert len(run(folder, limit=9).observations) == 5
+
+
+def test_before_any_run_no_time_is_known(tmp_path: Path) -> None:
+    folder = swarm_study(tmp_path, count=4)
+    ahead = json.loads(printed("swarm", tmp_path, "--plan", "--json"))
+    assert (ahead["runs"], ahead["left"], ahead["tokens"]) == (4, 4, 5000)
+    assert {ahead[name] for name in ("flops_left", "seconds_each", "hours_left", "work_left")} == {None}
+    said = printed("swarm", tmp_path, "--plan")
+    assert "4 runs to make, 20k tokens, FLOPs not known (trainer.parameters)" in said
+    assert "time not measured: make one run first (`cuvee swarm --limit 1`)" in said
+    assert not folder.swarm.exists(), "it only looks"
+
+
+def test_time_and_money_are_those_of_runs_that_were_made(tmp_path: Path) -> None:
+    changes = {"count": 4, "parameters": 1000, "gpus": 2}
+    folder = swarm_study(tmp_path, **changes)
+    text = (tmp_path / "study.yaml").read_text().replace("workers: 1", "workers: 2")
+    (tmp_path / "study.yaml").write_text(f"{text}price: {{gpu_hour: 3, currency: EUR}}\n")
+    keys = run(folder, limit=2).observations.keys
+    with RunStore(folder.store) as store:
+        for key, seconds in zip(keys, (50.0, 150.0), strict=True):
+            store.record_seconds(key, SWARM, seconds - store.seconds()[key, SWARM])
+    ahead = json.loads(printed("swarm", tmp_path, "--plan", "--json"))
+    assert ahead["flops_left"] == 2 * 6.0 * 1000 * 5000
+    assert ahead["seconds_each"] == pytest.approx(100.0)
+    assert ahead["seconds_a_token"] == pytest.approx(
+        {"runs": 2, "median": 0.02, "lowest": 0.01, "highest": 0.03}
+    )
+    assert ahead["hours_left"] == pytest.approx(100.0 / 3600), "two side by side"
+    assert ahead["work_left"] == pytest.approx(
+        {"unit": "GPU", "hours": 400.0 / 3600, "price": 1200.0 / 3600, "currency": "EUR"}
+    )
+    said = printed("swarm", tmp_path, "--plan")
+    assert "one takes 1m40s (median of 2 measured, 50s to 2m30s)" in said
+    assert "0.11 GPU-hours, 0.33 EUR" in said
+    run(folder)
+    assert "4 runs; nothing is left to make" in printed("swarm", tmp_path, "--plan")
+
+
+def test_another_command_was_not_measured(tmp_path: Path) -> None:
+    folder = swarm_study(tmp_path, count=2)
+    run(folder)
+    text = (tmp_path / "study.yaml").read_text()
+    (tmp_path / "study.yaml").write_text(text.replace("--seed {seed}", "--seed 1{seed}"))
+    assert "2 runs to make" in (said := printed("swarm", tmp_path, "--plan"))
+    assert "time not measured" in said
+
+
+def test_status_says_first_what_was_begun(tmp_path: Path) -> None:
+    folder, jobs = swarm_study(tmp_path / "study", count=8), tmp_path / "jobs"
+    assert "stage" in printed("status", folder.root), "nothing was begun: what `cuvee run` would do"
+    missing = run(folder, jobs).missing
+    emitted = (
+        f"swarm: 0 of 8 runs are done, 8 have not ended; `cuvee swarm --emit {jobs}` collects what has ended"
+    )
+    assert printed("status", folder.root).startswith(emitted)
+    output = folder.swarm / "runs" / missing[0] / "output"
+    output.mkdir(parents=True)
+    (output / "fail").touch()
+    run(folder, limit=3)
+    lines = printed("status", folder.root).splitlines()
+    assert lines[0] == (
+        "swarm: 2 of 8 runs are done, 1 failed, 5 have not ended; `cuvee swarm` goes on from here"
+    )
+    assert lines[1].startswith(f"failed: the run in {output.parent} ended with exit status 3")
+    assert lines[1].endswith(f"{output.parent / 'log.txt'} ends with")
+    assert lines[2] == f"not ended: {', '.join(missing[3:6])} and 2 more in {folder.swarm / 'runs'}"
+    assert lines[3].startswith("spent: 0 FLOPs"), "no stages of `cuvee run`, which was not begun"
+    assert "not begun" not in "".join(lines)
+    before = hashes(folder.swarm)
+    assert json.loads(printed("status", folder.root, "--json"))["swarm"]["beside"] == lines[1:3]
+    assert hashes(folder.swarm) == before
