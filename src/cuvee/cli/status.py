@@ -23,13 +23,10 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found.as_json())
         return
-    for name, flow in (("ladder", found.ladder), ("search", found.search), ("swarm", found.swarm)):
-        if flow is not None:
-            print(f"{name}: {flow.statement}")
-            for sentence in flow.beside:
-                print(sentence)
     if found.run_is_meant:
         _show_stages(folder, found)
+    else:
+        _show_flows(found)
     print(f"spent: {flops(found.flops)} FLOPs{_time(found)}")
     if folder.at_work:
         print("a command works on it now; another one would have to wait")
@@ -39,10 +36,20 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         print("`cuvee run` goes on from here")
     elif found.run_is_meant:
         print("not begun; `cuvee run` begins it")
+    if found.run_is_meant:
+        _show_flows(found)
     for sentence in (*sentences_on(found.realised), *found.untried):
         print(sentence)
     for name, origin in found.outdated.items():
         print(f"the answer of `cuvee {name}` was made from {origin}; run it again")
+
+
+def _show_flows(found: "StudyStatus") -> None:
+    for name, flow in (("ladder", found.ladder), ("search", found.search), ("swarm", found.swarm)):
+        if flow is not None:
+            print(f"{name}: {flow.statement}")
+            for sentence in flow.beside:
+                print(sentence)
 
 
 def _show_stages(folder: "StudyFolder", found: "StudyStatus") -> None:
