@@ -196,6 +196,12 @@ def test_status_of_a_study_that_can_go_on(study: Path, monkeypatch: pytest.Monke
     assert rows[-1].startswith("ladder: 0 of 1 runs made")
 
 
+def test_status_of_a_ladder_alone_says_nothing_of_a_run(study: Path) -> None:
+    set_out(StudyFolder(study.parent), "training the rungs", [Intended("b", "rung", 10, 1e9)])
+    ladder, spent = cuvee("status", study).stdout.splitlines()
+    assert ladder.startswith("ladder: 0 of 1 runs made") and spent.startswith("spent: 0 FLOPs")
+
+
 def test_status_says_that_a_command_is_at_work(study: Path) -> None:
     folder = StudyFolder(study.parent)
     assert not folder.at_work and not (study.parent / ".lock").exists(), "to ask writes nothing"
