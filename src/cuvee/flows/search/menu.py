@@ -1,6 +1,6 @@
 """What a search can ask for, at which price. Plans only; nothing is trained.
 
-Trainings are cuvee's (``own_trainings.py``) or those of a trainer of the user's (``commanded_trainings.py``).
+Trainings are made by cuvee (``study_trainings.py``) or by a trainer of the user (``commanded_trainings.py``).
 Below them stand the merges and ensembles of a pool of branches.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from cuvee.errors import ConfigError
 from cuvee.flows.search.charge import Charge
 from cuvee.flows.search.commanded_trainings import CommandedTrainings
-from cuvee.flows.search.own_trainings import OwnTrainings, evaluated
+from cuvee.flows.search.study_trainings import StudyTrainings, evaluated
 from cuvee.flows.search.trainings import SearchTrainings
 from cuvee.hashing import digest
 from cuvee.merging.price import extra_flops
@@ -175,7 +175,7 @@ def _trainings(
     """
     if runner.plan.config.search.trainer_tokens:
         return CommandedTrainings.of(runner, budget, pool, emit)
-    return OwnTrainings.of(runner.plan, budget, pool, chosen)
+    return StudyTrainings.of(runner.plan, budget, pool, chosen)
 
 
 def _proxies(plan: Plan, target: Fidelity) -> list[Fidelity]:

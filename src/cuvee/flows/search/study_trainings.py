@@ -43,7 +43,7 @@ class Training:
 
 
 @dataclass(frozen=True, eq=False)
-class OwnTrainings:
+class StudyTrainings:
     """Trainings of one study by cuvee (``SearchTrainings``). Made by ``of``."""
 
     plan: Plan
@@ -53,7 +53,7 @@ class OwnTrainings:
     """What trainings read inside their sources; None: any documents."""
 
     @classmethod
-    def of(cls, plan: Plan, budget: float, pool: str, chosen: ChosenDocuments | None) -> "OwnTrainings":
+    def of(cls, plan: Plan, budget: float, pool: str, chosen: ChosenDocuments | None) -> "StudyTrainings":
         """Those that a budget pays for.
 
         Args:
