@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cuvee.cli.options import HERE, AsJson, Study
+from cuvee.quantities import of_unit
 
 if TYPE_CHECKING:
     from cuvee.study.status import StudyStatus
@@ -29,7 +30,7 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
             [
                 s.title,
                 short(s.done),
-                f"{short(s.total)} {s.unit}",
+                f"{short(s.total)} {of_unit(s.total, s.unit)}",
                 "✓" if s.finished else f"{s.done / s.total:.0%}",
             ]
             for s in found.stages

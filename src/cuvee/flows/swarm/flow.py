@@ -17,6 +17,7 @@ from cuvee.files import atomic_path
 from cuvee.flows.swarm.design import design
 from cuvee.flows.swarm.emission import emit_runs
 from cuvee.progress import Progress, Silent
+from cuvee.quantities import agreeing, counted
 from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run, observations_of
 from cuvee.study.file.config import StudyConfig
@@ -56,9 +57,16 @@ class Swarm:
     @property
     def statement(self) -> str:
         """How many are done, failed and missing."""
-        parts = [f"{len(self.observations)} of {self.asked} runs are done"]
+        parts = [
+            f"{len(self.observations)} of {counted(self.asked, 'run')} "
+            f"{agreeing(len(self.observations), 'is', 'are')} done"
+        ]
         parts += [f"{len(self.failed)} failed"] if self.failed else []
-        parts += [f"{len(self.missing)} have not ended"] if self.missing else []
+        parts += (
+            [f"{len(self.missing)} {agreeing(len(self.missing), 'has', 'have')} not ended"]
+            if self.missing
+            else []
+        )
         return f"{', '.join(parts)}."
 
 

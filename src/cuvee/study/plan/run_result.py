@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cuvee.errors import ConfigError
 from cuvee.exporters.shares_json import read_json
+from cuvee.quantities import agreeing
 from cuvee.runs.observations import check_text
 from cuvee.study.file.settings import TrainerSettings
 from cuvee.study.plan.run_folder import TIMEOUT, RunFolder
@@ -55,7 +56,10 @@ def result_of(folder: RunFolder, settings: TrainerSettings) -> RunResult | None:
 def how_it_ended(status: str, settings: TrainerSettings) -> str:
     """An entry of ``exit`` in words."""
     if status == TIMEOUT:
-        return f"was stopped after {settings.timeout:g} hours (trainer.timeout)"
+        return (
+            f"was stopped after {settings.timeout:g} {agreeing(settings.timeout or 0.0, 'hour', 'hours')} "
+            "(trainer.timeout)"
+        )
     with suppress(ValueError):
         if int(status) > _SIGNALS:
             return f"was killed by {signal.Signals(int(status) - _SIGNALS).name}"
