@@ -73,9 +73,22 @@ def flops(value: float, digits: int = 2) -> str:
     return f"{mantissa.replace('-', MINUS)}e{int(exponent)}"
 
 
-def counted(count: int, thing: str) -> str:
-    """``1 run`` or ``3 runs``."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+def counted(count: int, thing: str, things: str = "") -> str:
+    """``1 run`` or ``3 runs``; ``things`` where the plural is another word than with an s."""
+    return f"{count} {agreeing(count, thing, things or f'{thing}s')}"
+
+
+def agreeing(count: float, one: str, many: str) -> str:
+    """The word that a count asks for: ``has`` or ``have``."""
+    return one if count == 1 else many
+
+
+def of_unit(amount: float, unit: str) -> str:
+    """A unit of progress, given in the plural, as so many ask for: ``size of model`` for one."""
+    if amount != 1:
+        return unit
+    thing, *rest = unit.split(" ")
+    return " ".join((thing.removesuffix("es") if thing.endswith("ches") else thing.removesuffix("s"), *rest))
 
 
 def plain(value: float, digits: int = 3) -> str:

@@ -191,9 +191,9 @@ def test_status_of_a_study_that_can_go_on(study: Path, monkeypatch: pytest.Monke
     result = cuvee("status", study)
     assert result.exit_code == 0, result.stderr
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert "seed model 0 1 models 0%" in rows
+    assert "seed model 0 1 model 0%" in rows
     assert rows[-3:-1] == ["spent: 0 FLOPs", "`cuvee run` goes on from here"]
-    assert rows[-1].startswith("ladder: 0 of 1 runs made")
+    assert rows[-1].startswith("ladder: 0 of 1 run made")
 
 
 def test_status_of_a_ladder_alone_says_nothing_of_a_run(study: Path) -> None:

@@ -458,7 +458,7 @@ def test_duplicates_are_no_replicates(tmp_path: Path) -> None:
     found = diagnose(
         written(tmp_path / "runs.csv", columns(np.vstack([mixtures(), mixtures()[:1]]), twice()))
     )
-    assert "1 rows repeat another row" in only(found, "duplicates")
+    assert "1 row repeats another row" in only(found, "duplicates")
     assert "replicates" not in names(found)
 
 
@@ -481,7 +481,7 @@ def test_a_row_without_shares_is_no_error(tmp_path: Path) -> None:
     for name in SOURCES:
         table = changed(table, {3: ""}, f"w:{name}")
     found = diagnose(written(tmp_path / "runs.csv", table))
-    assert found.ok and "no shares and were left out: " in only(found, "notes_of_the_reader")
+    assert found.ok and "no shares and was left out: " in only(found, "notes_of_the_reader")
 
 
 def test_cells_of_parquet_that_are_no_numbers_are_examined(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_row_without_shares_is_named_and_the_rest_goes_on(tmp_path: Path) -> N
     for parquet in (False, True):
         table = read(tmp_path, parquet, tidy=tidy)
         assert table.observations.keys == ("a", "c")
-        assert table.notes[0].endswith("1 of 3 rows have no shares and were left out: b.")
+        assert table.notes[0].endswith("1 of 3 rows has no shares and was left out: b.")
     olmix: Columns = {"run": ["a", "b", "c"], "web": [0.5, "", 1.0], "code": [0.5, "", 0.0]}
     assert read(tmp_path, ratios=olmix, metrics=METRICS).observations.keys == ("a", "c")
     with pytest.raises(ConfigError, match="no row has any share"):
@@ -202,7 +202,7 @@ def test_the_export_of_a_chart(tmp_path: Path, parquet: bool) -> None:
     assert table.observations.keys == ("r0", "r2", "r3", "r4")
     np.testing.assert_allclose(table.observations.metric("val/loss"), [3.0, 3.2, 3.3, 3.4])
     assert table.directions == {"val/loss": "lower", "quiz/acc": "higher"}
-    assert any("broke off before Step 1000 and were left out: r1 (at 500)" in note for note in table.notes)
+    assert any("broke off before Step 1000 and was left out: r1 (at 500)" in note for note in table.notes)
 
 
 def test_a_chart_is_compared_where_nearly_all_runs_are(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_blank_columns_and_rows_of_spreadsheets_are_no_fault(tmp_path: Path) -> 
     path.write_bytes("\ufeffrun,w:web,w:code,m:loss,,\r\na,.6,.4,2,,\r\n,,,,,\r\nb,.5,.5,3,,\r\n".encode())
     table = import_runs([path])
     assert table.observations.keys == ("a", "b")
-    assert table.notes == (f"{path}: 1 of 3 rows have no shares and were left out: row 2.",)
+    assert table.notes == (f"{path}: 1 of 3 rows has no shares and was left out: row 2.",)
 
 
 def test_widths_of_intervals_are_no_losses(tmp_path: Path) -> None:

@@ -127,9 +127,9 @@ def test_olmix_runs_of_one_file_only_are_told_and_left_out(folder: Path) -> None
     assert table.observations.keys == ("hz0d", "sqle")
     np.testing.assert_array_equal(table.observations.values[:, 0], [1.51, 1.61])
     assert table.notes == (
-        f"{folder / 'metrics.csv'}: 1 of 3 runs have no shares in {folder / 'ratios.csv'} and were left out:"
+        f"{folder / 'metrics.csv'}: 1 of 3 runs has no shares in {folder / 'ratios.csv'} and was left out:"
         " else.",
-        f"{folder / 'ratios.csv'}: 1 of 3 runs have no metrics in {folder / 'metrics.csv'} and were left out:"
+        f"{folder / 'ratios.csv'}: 1 of 3 runs has no metrics in {folder / 'metrics.csv'} and was left out:"
         " pj0h.",
     )
 
@@ -344,8 +344,8 @@ def test_results_are_joined_to_shares_by_folder(folder: Path) -> None:
     assert table.unknown == ("blimp/score",)
     assert table.labels["split"] == ("train", "test")
     assert table.notes == (
-        f"{folder / 'evals'}: 1 JSON files of no known format were passed over: config.json.",
-        f"{folder / 'shares.csv'}: 1 of 3 runs have no metrics in 2 results of lm-evaluation-harness and were"
+        f"{folder / 'evals'}: 1 JSON file of no known format was passed over: config.json.",
+        f"{folder / 'shares.csv'}: 1 of 3 runs has no metrics in 2 results of lm-evaluation-harness and was"
         " left out: r3.",
     )
 

@@ -222,7 +222,7 @@ def test_status_loads_no_library_for_models(begun: Begun) -> None:
     )
     assert shown.returncode == 0, shown.stderr
     rows = [" ".join(line.split()) for line in shown.stdout.splitlines()]
-    assert "seed model 0.875 1 models 88%" in rows
+    assert "seed model 0.875 1 model 88%" in rows
     assert rows[-1] == "`cuvee run` goes on from here"
 
 

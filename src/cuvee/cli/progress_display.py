@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from cuvee.invisible import all_spelt_out
-from cuvee.quantities import seconds, short
+from cuvee.quantities import of_unit, seconds, short
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
@@ -89,7 +89,7 @@ class PlainProgress:
         self._end_stage()
         self._title, self._unit, self._pace = title, unit, Pace(total, self._clock)
         self._began = self._shown = self._clock()
-        self._line(f"{title}: {short(total)} {unit}")
+        self._line(f"{title}: {short(total)} {of_unit(total, unit)}")
 
     def done_before(self, amount: float) -> None:
         self._pace.done_before(amount)
@@ -101,7 +101,9 @@ class PlainProgress:
             return
         self._shown = now
         pace = self._pace
-        parts = [f"{self._title}: {short(pace.done)} of {short(pace.total)} {self._unit}"]
+        parts = [
+            f"{self._title}: {short(pace.done)} of {short(pace.total)} {of_unit(pace.total, self._unit)}"
+        ]
         if pace.rate is not None and pace.left is not None:
             parts += [f"{short(pace.rate)}/s", f"{seconds(pace.left)} left"]
         self._line(", ".join([*parts, *([note] if note else [])]))

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cuvee.cli.options import HERE, AsJson, Study
+from cuvee.quantities import of_unit
 
 if TYPE_CHECKING:
     from cuvee.study.file.folder import StudyFolder
@@ -64,7 +65,7 @@ def _show_stages(folder: "StudyFolder", found: "StudyStatus") -> None:
             [
                 s.title,
                 short(s.done),
-                f"{short(s.total)} {s.unit}",
+                f"{short(s.total)} {of_unit(s.total, s.unit)}",
                 "✓" if s.finished else f"{s.done / s.total:.0%}",
             ]
             for s in found.stages

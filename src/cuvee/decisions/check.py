@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cuvee.decisions.difference import ends, than
 from cuvee.decisions.verdict import Verdict
-from cuvee.quantities import size
+from cuvee.quantities import counted, size
 
 PICK, EQUAL, PROPORTIONAL = "pick", "equal shares", "proportional shares"
 """What is trained."""
@@ -98,7 +98,7 @@ class TrainingCheck:
     @property
     def trained(self) -> str:
         """How often each mixture was trained, in words."""
-        return f"{self.seeds} fresh training{'s' if self.seeds > 1 else ''} each"
+        return f"{counted(self.seeds, 'fresh training')} each"
 
     @property
     def extent(self) -> str:
@@ -138,7 +138,7 @@ class TrainingCheck:
             names = " and ".join(sorted(arm.name for arm in self.arms[1:]))
             return Verdict("not confirmed", f"The pick is {names} at once{self._limited}: nothing to gain.")
         if self.documents < FEWEST_DOCUMENTS:
-            count = f"{self.documents} document{'s' if self.documents > 1 else ''}"
+            count = counted(self.documents, "document")
             return Verdict(
                 "not confirmed",
                 f"An evaluation has {count} to check with, too few; in {trained}: {differences}.",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cuvee.errors import ConfigError
+from cuvee.quantities import counted
 
 _SUM_TOLERANCE = 1e-6
 _ROUNDING = 1e-6
@@ -110,5 +111,7 @@ def in_words(mixture: Sequence[SourceShare]) -> str:
     named = parts_in_words((entry.source, entry.share) for entry in rows)
     small = [entry.share for entry in rows if 0 < entry.share < LEAST_NAMED]
     if math.fsum(small) >= LEAST_NAMED:
-        named.append(f"{math.fsum(small):.0%} in {len(small)} sources of less than {LEAST_NAMED:.1%} each")
+        named.append(
+            f"{math.fsum(small):.0%} in {counted(len(small), 'source')} of less than {LEAST_NAMED:.1%} each"
+        )
     return ", ".join(named)

@@ -11,6 +11,7 @@ from typing import Any
 from cuvee.doctor.finding import Finding, error, note, warning
 from cuvee.doctor.subject import Subject
 from cuvee.errors import CuveeError
+from cuvee.quantities import counted
 from cuvee.runs.formats.part import COUNT_FACTS, listed
 from cuvee.runs.formats.table import IMPORT_TOLERANCE, ROUNDING, Table
 from cuvee.runs.imported import format_of
@@ -103,7 +104,8 @@ def renormalised(subject: Subject) -> Iterator[Finding]:
         if part.renormalised:
             yield note(
                 part.title,
-                f"The shares of {part.renormalised} of {len(part.rows)} rows did not sum to exactly one and"
+                f"The shares of {part.renormalised} of {counted(len(part.rows), 'row')} did not sum to "
+                "exactly one and"
                 " were divided by their sum.",
                 "Nothing, if they were rounded; give more digits where you have them.",
             )

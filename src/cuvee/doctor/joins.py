@@ -8,6 +8,7 @@ import numpy as np
 from cuvee.doctor.finding import Finding, error, note, warning
 from cuvee.doctor.subject import Subject
 from cuvee.errors import CuveeError
+from cuvee.quantities import agreeing, counted
 from cuvee.question.asked_runs import load
 from cuvee.runs.formats.part import Part, Row, listed
 from cuvee.runs.observations import Observations
@@ -67,8 +68,11 @@ def unnamed_runs(subject: Subject) -> Iterator[Finding]:
         if unnamed:
             yield note(
                 part.title,
-                f"{len(unnamed)} of {len(part.rows)} rows have no name and are called by a hash of what they"
-                " hold. Nobody can check them against the logs of their runs.",
+                f"{len(unnamed)} of {counted(len(part.rows), 'row')} "
+                f"{agreeing(len(unnamed), 'has no name and is', 'have no name and are')} called by a hash "
+                "of what "
+                f"{agreeing(len(unnamed), 'it holds', 'they hold')}. Nobody can check them against the "
+                "logs of their runs.",
                 "Add a column run.",
             )
 
@@ -104,7 +108,8 @@ def stale_answer(subject: Subject) -> Iterator[Finding]:
     if changed:
         yield warning(
             str(subject.answer),
-            f"{len(changed)} runs have other numbers now than when this answer was made: {listed(changed)}.",
+            f"{counted(len(changed), 'run')} {agreeing(len(changed), 'has', 'have')} other numbers now "
+            f"than when this answer was made: {listed(changed)}.",
             f"Run `cuvee fit` again; `cuvee optimise {subject.answer}` would still use the old numbers.",
         )
 
@@ -127,7 +132,10 @@ def _unmatched(part: Part, rows: list[Row], lacking: str) -> Iterator[Finding]:
     if not rows:
         return
     names = listed([row.names[0] if row.names else row.where for row in rows])
-    what = f"{len(rows)} of {len(part.rows)} runs have no {lacking} in any other file: {names}."
+    what = (
+        f"{len(rows)} of {counted(len(part.rows), 'run')} {agreeing(len(rows), 'has', 'have')} no "
+        f"{lacking} in any other file: {names}."
+    )
     remedy = "Name the runs alike in both files, and look for rows that are missing or named twice."
     if len(rows) == len(part.rows):
         yield error(part.title, what, remedy)

@@ -8,6 +8,7 @@ from cuvee.doctor.finding import Finding, error, note, warning
 from cuvee.doctor.subject import Subject
 from cuvee.laws.interface import own_sources
 from cuvee.precision import Precision
+from cuvee.quantities import agreeing, counted
 from cuvee.runs.formats.part import listed
 from cuvee.runs.formats.purpose import TRAINING, no_target
 from cuvee.types import FloatArray
@@ -203,7 +204,8 @@ def own_domain(subject: Subject) -> Iterator[Finding]:
     if pairs:
         yield note(
             f"metric {listed(pairs, 4)}",
-            f"{len(pairs)} of {len(own)} metrics are measured on text of a source, as their names say. Each"
+            f"{len(pairs)} of {counted(len(own), 'metric')} {agreeing(len(pairs), 'is', 'are')} measured "
+            "on text of a source, as their names say. Each"
             " asks for more of its own source, and improves by near copies of its training text too.",
             "Weigh them by what the model is for, and keep the held-out text free of copies.",
         )

@@ -9,7 +9,7 @@ from cuvee.doctor.finding import Finding, error, note, warning
 from cuvee.doctor.subject import Subject
 from cuvee.errors import CuveeError, InfeasibleRegion
 from cuvee.mixture.distance import total_variation
-from cuvee.quantities import not_percent
+from cuvee.quantities import agreeing, counted, not_percent
 from cuvee.runs.formats.part import listed
 
 FEW_EPOCHS = 4.0
@@ -53,7 +53,8 @@ def missing_token_counts(subject: Subject) -> Iterator[Finding]:
         grave = error if math.isfinite(asked.max_epochs) else warning
         yield grave(
             f"--tokens {listed(absent)}",
-            f"{len(absent)} of {len(subject.runs.sources)} sources have no token count: their epochs cannot"
+            f"{len(absent)} of {counted(len(subject.runs.sources), 'source')} "
+            f"{agreeing(len(absent), 'has no token count: its', 'have no token count: their')} epochs cannot"
             " be counted or capped.",
             "Give the tokens of every source.",
         )

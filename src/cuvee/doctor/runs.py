@@ -9,6 +9,7 @@ from cuvee.decisions.fit.verdict import FEWEST_TO_JUDGE
 from cuvee.doctor.finding import Finding, error, note, warning
 from cuvee.doctor.subject import Subject
 from cuvee.laws.registry import LAWS
+from cuvee.quantities import agreeing, counted
 from cuvee.question.question import LAW, LAWS_COMPARED
 from cuvee.runs.formats.counts import SMALL
 from cuvee.runs.formats.marks import SIZE_COLUMNS
@@ -95,7 +96,8 @@ def few_complete_runs(subject: Subject) -> Iterator[Finding]:
     if measured.shape[1] > 1 and complete < FEWEST_FOR_FIT <= len(subject.runs):
         yield warning(
             subject.title,
-            f"{complete} of {len(subject.runs)} runs have all {measured.shape[1]} metrics, so that a target"
+            f"{complete} of {counted(len(subject.runs), 'run')} {agreeing(complete, 'has', 'have')} all "
+            f"{measured.shape[1]} metrics, so that a target"
             " over all of them cannot be fitted.",
             "Choose metrics that were measured together with `cuvee fit --target`.",
         )
@@ -111,7 +113,9 @@ def duplicates(subject: Subject) -> Iterator[Finding]:
     if copies and subject.runs.metrics:
         yield warning(
             subject.title,
-            f"{len(copies)} rows repeat another row in mixture and in every metric: {listed(copies)}. Counted"
+            f"{counted(len(copies), 'row')} {agreeing(len(copies), 'repeats', 'repeat')} another row in "
+            "mixture and in "
+            f"every metric: {listed(copies)}. Counted"
             " twice, a run makes noise look smaller than it is.",
             "Keep one of each; true repetitions differ in their last digits.",
         )
@@ -180,7 +184,8 @@ def tiny_counts(subject: Subject) -> Iterator[Finding]:
         if tiny.size:
             yield warning(
                 f"column {name}",
-                f"{tiny.size} runs have {tiny.min():g} to {tiny.max():g} {name}, as if the unit were a"
+                f"{counted(tiny.size, 'run')} {agreeing(tiny.size, 'has', 'have')} {tiny.min():g} to "
+                f"{tiny.max():g} {name}, as if the unit were a"
                 " million or a billion. They are read as they stand.",
                 "Write the counts, or 60M and 1.4B.",
             )

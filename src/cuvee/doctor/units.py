@@ -9,6 +9,7 @@ import numpy as np
 from cuvee.doctor.finding import Finding, error, note, warning
 from cuvee.doctor.subject import Subject
 from cuvee.laws.interface import own_sources
+from cuvee.quantities import agreeing, counted
 from cuvee.question.default_target import is_perplexity
 from cuvee.question.said_directions import meant_by
 from cuvee.runs.formats.direction import named_direction
@@ -60,7 +61,8 @@ def unknown_directions(subject: Subject) -> Iterator[Finding]:
         grave = error if len(asked) == len(subject.target) else warning
         yield grave(
             f"metric {listed(asked)}",
-            f"It is unknown whether {len(asked)} of {len(subject.target)} metrics of the target are better"
+            f"It is unknown whether {len(asked)} of {counted(len(subject.target), 'metric')} of the target "
+            f"{agreeing(len(asked), 'is', 'are')} better"
             " lower or higher, and `cuvee fit` will not guess.",
             f"Say --lower {asked[0]!r} or --higher {asked[0]!r} (or a pattern, or all), or choose others with"
             " --target.",

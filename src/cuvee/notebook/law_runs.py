@@ -8,7 +8,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError, MixtureError
 from cuvee.laws.at_scale import OF_SCALE
-from cuvee.quantities import quantity
+from cuvee.quantities import counted, quantity
 from cuvee.question.run_scales import ALIKE
 from cuvee.runs.observations import KINDS, Observations
 from cuvee.runs.roles import FRESH, ORDER, SELECTED
@@ -24,7 +24,7 @@ def in_words(runs: Observations) -> str:
         f"{count} {role}" for role, count in Counter(runs.role).items() if role not in ("", *KINDS)
     )
     sizes = (f"{_between(values)} {what}" for what, values in _sizes(runs).items())
-    return ", ".join((f"{len(runs)} {kinds} runs{f' ({roles})' if roles else ''}", *sizes))
+    return ", ".join((f"{counted(len(runs), f'{kinds} run')}{f' ({roles})' if roles else ''}", *sizes))
 
 
 def check_alike(runs: Observations, several_sizes: bool) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from markupsafe import Markup
 
 from cuvee.precision import Precision
+from cuvee.quantities import counted
 from cuvee.report import wording
 from cuvee.report.value_view import SourceLine
 from cuvee.report.view import Cell, LossRow, MixtureRow, Panel
@@ -181,7 +182,7 @@ def scatter(panel: Panel, word: Callable[[float], str] = wording.number) -> Mark
     )
     return Markup('<svg class="scatter {}" role="img" viewBox="0 0 300 284" aria-label="{}">{}</svg>').format(
         panel.role,
-        f"{panel.proxy}: trained against predicted target loss, {len(points)} mixtures",
+        f"{panel.proxy}: trained against predicted target loss, {counted(len(points), 'mixture')}",
         _join(parts),
     )
 

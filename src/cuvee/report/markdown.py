@@ -109,7 +109,7 @@ def _check(view: StudyView) -> str:
             )
         )
     note = (
-        f"{len(check.arms)} mixtures, {check.trained} on "
+        f"{counted(len(check.arms), 'mixture')}, {check.trained} on "
         f"{' to '.join(map(wording.quantity, check.lengths))} tokens, measured {check.measured_on}; "
         + wording.noise(check.noise)
         + (f" These trainings took {wording.flops(check.flops)} FLOPs." if check.flops == check.flops else "")

@@ -1,6 +1,7 @@
 """Whether the order of mixtures survives, on a terminal."""
 
 from cuvee.decisions.ablation.order import MixtureOrder, OrderRow
+from cuvee.quantities import counted
 from cuvee.report.printout import Grid, Printout
 from cuvee.report.wording import interval_of, plain, plain_ends, plain_percent
 
@@ -10,7 +11,7 @@ def order_printout(order: MixtureOrder | None, confidence: float) -> Printout:
     if order is None:
         return ()
     columns = ("trained again with", "order", "pairs", "keep it", "rank correlation", interval_of(confidence))
-    table = Grid(f"The order of {order.mixtures} mixtures", columns, tuple(map(_row, order.rows)))
+    table = Grid(f"The order of {counted(order.mixtures, 'mixture')}", columns, tuple(map(_row, order.rows)))
     return (table,) if order.lost else (order.statement, table)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from cuvee.precision import Precision
+from cuvee.quantities import counted
 from cuvee.report import wording
 from cuvee.report.search_view import DrawnExperiment
 
@@ -89,7 +90,10 @@ def way(steps: Sequence[DrawnExperiment], budget: float) -> Markup:
                     x(one.spent), bottom, one.words
                 )
             )
-    words = f"{len(trained)} trainings at the target fidelity; the best ended at {wording.number(best, 4)}"
+    words = (
+        f"{counted(len(trained), 'training')} at the target fidelity; the best ended at "
+        f"{wording.number(best, 4)}"
+    )
     return Markup(
         '<svg class="path large" role="img" viewBox="0 0 {:.0f} {:.0f}" aria-label="{}">{}</svg>'
     ).format(_WIDTH, _HEIGHT, words, Markup("").join(parts))

@@ -23,6 +23,7 @@ from cuvee.decisions.answers.answers import Answers
 from cuvee.decisions.read_shares import ReadShares
 from cuvee.decisions.shares import SourceShare, largest_first
 from cuvee.execution.tariff import CORES, Tariff
+from cuvee.quantities import counted
 from cuvee.report.answers_view import AnswersView
 from cuvee.report.badge import Badge, badge_of
 from cuvee.report.cost_view import CostView
@@ -235,10 +236,12 @@ class StudyView:
     @property
     def fewest_documents(self) -> str:
         """Of the evaluations in the target; words where an old decision does not say."""
-        counted = [
+        fewest = [
             min(one.documents, one.checking_documents) for one in self.decision.evaluations if one.weight > 0
         ]
-        return f"{min(counted)} documents a weighted evaluation, at least" if counted else "not known"
+        return (
+            f"{counted(min(fewest), 'document')} a weighted evaluation, at least" if fewest else "not known"
+        )
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from cuvee.decisions.check import BaselineComparison
 from cuvee.decisions.disagreement import share_words
 from cuvee.decisions.interval import Interval
 from cuvee.precision import Precision
-from cuvee.quantities import MINUS
+from cuvee.quantities import MINUS, agreeing, counted
 from cuvee.quantities import MISSING as MISSING
 from cuvee.quantities import PLAIN_MISSING as PLAIN_MISSING
 from cuvee.quantities import flops as flops
@@ -99,7 +99,8 @@ def descents(optimum: ProxyOptimum) -> str:
 def ordered(order: MixtureOrder) -> str:
     """How the order of mixtures was judged."""
     return (
-        f"{order.mixtures} references, the first of the design, were trained again with one thing changed. "
+        f"{counted(order.mixtures, 'reference')}, the first of the design, "
+        f"{agreeing(order.mixtures, 'was', 'were')} trained again with one thing changed. "
         "Pairs count that differ beyond noise both times. One training varies by "
         f"{number(order.noise, 4)} nats per token, what a seed does to all mixtures left out; under other "
         "conditions it is taken to vary as much. Two seeds give the ceiling of rank correlations."

@@ -18,6 +18,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError
 from cuvee.hashing import digest
+from cuvee.quantities import agreeing, counted
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.document import JsonFile
 from cuvee.runs.formats.interface import File, Format
@@ -268,7 +269,8 @@ def open_files(paths: Sequence[Path], notes: list[str]) -> list[File]:
                 files.append(file)
         if passed_over:
             notes.append(
-                f"{path}: {len(passed_over)} JSON files of no known format were passed over:"
+                f"{path}: {counted(len(passed_over), 'JSON file')} of no known format "
+                f"{agreeing(len(passed_over), 'was', 'were')} passed over:"
                 f" {listed(passed_over)}."
             )
     if not files:

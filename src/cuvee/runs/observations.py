@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cuvee.errors import ConfigError, MixtureError
 from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import counted
 from cuvee.types import AnyArray, BoolArray, FloatArray, IntArray
 
 KINDS = ("trained", "merged", "ensembled", "imported", "checkpoint")
@@ -146,7 +147,10 @@ class Observations:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{self.kind.count(kind)} {kind}" for kind in KINDS if kind in self.kind)
-        return f"Observations({counts or 'empty'}; {len(self.sources)} sources, {len(self.metrics)} metrics)"
+        return (
+            f"Observations({counts or 'empty'}; {counted(len(self.sources), 'source')}, "
+            f"{counted(len(self.metrics), 'metric')})"
+        )
 
     def _repr_html_(self) -> str:
         from cuvee.runs.preview import preview

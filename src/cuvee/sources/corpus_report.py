@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cuvee.quantities import agreeing, counted
 from cuvee.sources.contamination import Contamination
 
 
@@ -74,7 +75,9 @@ class SourceReport:
             for name, count in self.contaminated_by.items()
         }
         earlier = {
-            "copies of others of its own" if name == self.source else f"in source '{name}' already": count
+            agreeing(count, "a copy of another of its own", "copies of others of its own")
+            if name == self.source
+            else f"in source '{name}' already": count
             for name, count in self.duplicates_of.items()
         }
         resembling = self._near if self.near_dropped else {}
@@ -85,9 +88,10 @@ class SourceReport:
     def _near(self) -> dict[str, int]:
         """Near-duplicates by where the earlier one is, in words."""
         return {
-            "near-duplicates of others of its own"
+            agreeing(count, "a near-duplicate of another", "near-duplicates of others") + " of its own"
             if name == self.source
-            else f"near-duplicates of documents of '{name}'": count
+            else agreeing(count, "a near-duplicate of a document", "near-duplicates of documents")
+            + f" of '{name}'": count
             for name, count in self.near_duplicates_of.items()
         }
 
@@ -100,7 +104,7 @@ class SourceReport:
         losses = [*self.losses, *([(self.broken, broken)] if self.broken else [])]
         if self.kept.documents or len(losses) != 1:
             dropped = ", ".join(_counted(losses))
-            return f"of its {read} documents {dropped}" if dropped else ""
+            return f"of its {counted(read, 'document')} {dropped}" if dropped else ""
         ((_, what),) = losses
         return f"all its {read} documents are {what}" if read > 1 else f"its only document is {what}"
 
@@ -108,7 +112,9 @@ class SourceReport:
         near = [] if self.near_dropped else [(count, f"{what}, kept") for what, count in self._near.items()]
         others = [*near, (self.broken, "broken"), (self.moved, "moved to an empty part")]
         more = _counted([*self.losses, *others])
-        return "; ".join([f"{self.source}: {self.kept.documents} documents, {self.kept.bytes} bytes", *more])
+        return "; ".join(
+            [f"{self.source}: {counted(self.kept.documents, 'document')}, {self.kept.bytes} bytes", *more]
+        )
 
 
 @dataclass(frozen=True)

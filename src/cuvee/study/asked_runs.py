@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from cuvee.quantities import agreeing, counted
 from cuvee.seal import read_sealed, write_sealed
 from cuvee.study.file.folder import StudyFolder
 
@@ -42,7 +43,8 @@ class AskedRuns:
 
 def counted_runs(done: int, failed: int, missing: int) -> str:
     """``8 of 12 runs are done, 1 failed, 3 have not ended``."""
-    parts = [f"{done} of {done + failed + missing} runs are done"]
+    asked = done + failed + missing
+    parts = [f"{done} of {counted(asked, 'run')} {agreeing(done, 'is', 'are')} done"]
     parts += [f"{failed} failed"] if failed else []
-    parts += [f"{missing} have not ended"] if missing else []
+    parts += [f"{missing} {agreeing(missing, 'has', 'have')} not ended"] if missing else []
     return ", ".join(parts)

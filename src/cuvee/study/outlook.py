@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from cuvee.execution.tariff import CORES, HOUR, Tariff
-from cuvee.quantities import flops
+from cuvee.quantities import counted, flops
 from cuvee.study.paces import Paces, pace_key
 from cuvee.study.plan.agenda import saved_step
 from cuvee.study.plan.job import PaceTask, pace
@@ -81,7 +81,7 @@ class Outlook:
         runs, left = sum(row.runs for row in trained), sum(row.left for row in trained)
         done = f", {runs - left} of them done" if left < runs else ""
         allowed = "" if self.budget_flops is None else f" of the {flops(self.budget_flops)} allowed"
-        cost = f"{runs} runs{done}, {flops(self.flops)} FLOPs{allowed}"
+        cost = f"{counted(runs, 'run')}{done}, {flops(self.flops)} FLOPs{allowed}"
         if not self.hours_left:
             return f"{cost}; nothing is left to make"
         paid = self.tariff.words(self.work_hours_left)
@@ -195,7 +195,7 @@ def in_words(hours: float) -> str:
     minutes = 60.0 * hours
     if minutes < 1.0:
         return "a minute"
-    return f"{minutes:.0f} minutes" if minutes < 120 else f"{hours:.1f} hours"
+    return counted(round(minutes), "minute") if minutes < 120 else f"{hours:.1f} hours"
 
 
 def known(value: float) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cuvee.models.checkpoint import PASSPORT
-from cuvee.quantities import flops
+from cuvee.quantities import counted, flops
 from cuvee.runs.roles import SNAPSHOT, SWARM
 from cuvee.runs.store import RunStore
 from cuvee.seal import read_sealed
@@ -40,7 +40,8 @@ def trained_otherwise(plan: Plan, store: RunStore) -> str:
         if run.role not in (SNAPSHOT, SWARM)
     )
     return (
-        f"{' '.join(changes)} None of the {len(models)} models that this study has trained counts any more, "
+        f"{' '.join(changes)} Of {counted(len(models), 'model')} that this study has trained none counts "
+        "any more, "
         f"and all is trained again; they took {flops(spent)} FLOPs. If that is not what you want, stop now."
     )
 

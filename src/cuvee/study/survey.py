@@ -162,7 +162,7 @@ def _ladder(config: StudyConfig, folder: StudyFolder, parts: Mapping[Intended, f
         return None
     spent = math.fsum(part * one.flops for one, part in parts.items())
     return FlowStatus(
-        f"{whole} of {len(parts)} runs made of those known so far, {flops(spent)} FLOPs of "
+        f"{whole} of {counted(len(parts), 'run')} made of those known so far, {flops(spent)} FLOPs of "
         f"{flops(config.scale.budget_flops)}; `cuvee scale` goes on from here"
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 from cuvee.decisions.concluded import Concluded
 from cuvee.decisions.document import JsonDocument
 from cuvee.progress import Progress
+from cuvee.quantities import of_unit
 from cuvee.runs.metric_names import NATS
 from cuvee.runs.run import Run
 from cuvee.sources.interleave import Interleave
@@ -79,7 +80,7 @@ class Tracking:
     def stage(self, title: str, total: float, unit: str) -> None:
         """A stage of the study begins."""
         self._stages += 1
-        self._say(f"stage {self._stages}", f"{title}: {total:,.0f} {unit}")
+        self._say(f"stage {self._stages}", f"{title}: {total:,.0f} {of_unit(total, unit)}")
 
     def concluded(self, decision: JsonDocument) -> None:
         """Show what the study concluded."""

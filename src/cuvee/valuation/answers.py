@@ -7,6 +7,7 @@ import numpy as np
 
 from cuvee.hashing import digest
 from cuvee.progress import Progress
+from cuvee.quantities import agreeing, counted
 from cuvee.types import AnyArray, FloatArray
 from cuvee.valuation.judge import LanguageJudge
 from cuvee.valuation.kept_rows import KeptRows, by_blocks
@@ -89,7 +90,8 @@ class JudgeAnswers:
         missing = int(np.isnan(found).all(axis=1).sum()) if found.size else 0
         if missing:
             self.progress.message(
-                f"{title}: {missing} of {len(found)} prompts have no answer among the most probable"
+                f"{title}: {missing} of {counted(len(found), 'prompt')} {agreeing(missing, 'has', 'have')} "
+                "no answer among the most probable"
             )
 
 

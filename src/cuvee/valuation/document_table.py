@@ -14,6 +14,7 @@ import numpy as np
 
 from cuvee.errors import ConfigError, EmptySource
 from cuvee.hashing import digest, digest_bytes
+from cuvee.quantities import agreeing
 from cuvee.sources.mapped_tokens import Tokens
 from cuvee.sources.shards import TokenShard, copy_documents
 from cuvee.sources.tokenizer import Tokenizer
@@ -62,7 +63,8 @@ class DocumentTable:
             raise ConfigError(f"documents: a source is none of the {len(self.sources)} that are named")
         if len(empty := np.flatnonzero(self.length < 1)):
             raise EmptySource(
-                f"documents: {len(empty)} have no token, the first is number {int(empty[0])} of source "
+                f"documents: {len(empty)} {agreeing(len(empty), 'has', 'have')} no token, the first is "
+                f"number {int(empty[0])} of source "
                 f"'{self.sources[int(self.source[empty[0]])]}'; leave them out"
             )
         if self.ids is not None:

@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.quantities import counted
 from cuvee.types import BoolArray, FloatArray, IntArray
 from cuvee.valuation.answers import JudgeAnswers, needed_judge, of_any_spelling
 from cuvee.valuation.bm25 import BM25, words
@@ -121,7 +122,7 @@ class Tracer:
         found[rows] = voted
         notes = list(self._keyword_notes)
         if unknown := int(np.isnan(voted).sum()):
-            notes.append(f"the judge gave no answer for {unknown} of {len(rows)} documents")
+            notes.append(f"the judge gave no answer for {unknown} of {counted(len(rows), 'document')}")
         notes.append(self._read(found >= self.settings.threshold, len(rows)))
         return Traced(
             claim, self._best(found, found >= self.settings.threshold), by_words, True, tuple(notes)
@@ -150,12 +151,17 @@ class Tracer:
         silent = sum(not one for one in self._written)
         if not silent:
             return ()
-        return (f"the judge wrote no keywords for {silent} of {len(self.leaves)} groups: tf-idf does",)
+        return (
+            f"the judge wrote no keywords for {silent} of {counted(len(self.leaves), 'group')}: tf-idf does",
+        )
 
     def _read(self, supports: BoolArray, read: int) -> str:
         """How much of all was read, and whether the votes tell documents apart."""
         found = int(supports.sum())
-        said = f"the judge read {read} of {len(self.documents)} documents and finds support in {found}"
+        said = (
+            f"the judge read {read} of {counted(len(self.documents), 'document')} and finds support in "
+            f"{found}"
+        )
         return f"{said}: in all of them, so that its votes tell none apart" if 1 < read == found else said
 
     @property

@@ -320,7 +320,7 @@ def test_caps_that_no_mixture_can_meet_are_told(runs: Observations) -> None:
 
 
 def test_few_or_equal_runs_are_refused(runs: Observations) -> None:
-    with pytest.raises(ConfigError, match=r"1 of 1 runs .* needs 3"):
+    with pytest.raises(ConfigError, match=r"1 of 1 run .* needs 3"):
         decide(runs.select([0]), Question(), table="t", compared=FAST)
     same = replace(runs, shares=np.repeat(runs.shares[:1], len(runs), axis=0))
     with pytest.raises(ConfigError, match="same mixture"):

@@ -479,7 +479,7 @@ def test_a_study_is_played_from_its_store(tmp_path: Path) -> None:
     found = read_table([tmp_path], {})
     assert len(found.observations) == 6 + 19
     assert found.directions == {"nats_per_token/web": "lower"}
-    assert any("1 of 26 runs were not measured in full" in note for note in found.notes)
+    assert any("1 of 26 runs was not measured in full" in note for note in found.notes)
     simulation = played(tmp_path / "out", replace(QUICK, seeds=1), found.observations).simulation
     merged, trained = simulation.fidelities
     assert (merged.name, trained.name) == ("merged:1k/5k", "trained:1k/5k")

@@ -161,7 +161,7 @@ def test_what_is_missing_and_what_failed_is_said(tmp_path: Path) -> None:
     assert "#SBATCH --array=0-1\n" in (jobs / "array.sh").read_text()
     (jobs / second / "exit").unlink()
     folder.store.unlink()
-    assert run(folder, jobs).statement == "3 of 5 runs are done, 1 failed, 1 have not ended."
+    assert run(folder, jobs).statement == "3 of 5 runs are done, 1 failed, 1 has not ended."
 
 
 def test_a_failed_run_lets_others_go_on_and_is_tried_again(tmp_path: Path) -> None:

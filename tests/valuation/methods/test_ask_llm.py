@@ -77,4 +77,4 @@ def test_an_answer_that_is_not_reported_leaves_no_value(tokenizer: Tokenizer, tm
     for _ in range(2):
         values = AskLLM().value(pool, pool, substrates, 0)
         np.testing.assert_allclose(values, [np.nan, 0.0, np.log(0.5)])
-    assert "1 of 3 prompts have no answer" in heard.said[0]
+    assert "1 of 3 prompts has no answer" in heard.said[0]

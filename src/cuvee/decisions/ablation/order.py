@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cuvee.honesty.order import Survival
-from cuvee.quantities import counted, quantity
+from cuvee.quantities import agreeing, counted, quantity
 
 _NAN = math.nan
 
@@ -90,7 +90,7 @@ class MixtureOrder:
             doubts = "; ".join(f"with {row.words}, {_doubt(row)}" for row in unclear)
             return (
                 f"Whether the order of mixtures survives {_words(unclear, 'or')} cannot be said: of "
-                f"{self.rows[0].pairs} pairs, {doubts}."
+                f"{counted(self.rows[0].pairs, 'pair')}, {doubts}."
             )
         clauses = [f"survives {_words(survived)} ({_kept(survived)})"] if survived else []
         clauses += [f"does not survive {_words(lost)} ({_kept(lost)})"] if lost else []
@@ -111,7 +111,10 @@ def _words(rows: Sequence[OrderRow], last: str = "and") -> str:
 
 def _kept(rows: Sequence[OrderRow]) -> str:
     kept, differing = sum(row.kept for row in rows), sum(row.differing for row in rows)
-    return f"{kept} of {differing} pairs that differ beyond noise keep it"
+    return (
+        f"{kept} of {counted(differing, 'pair')} that differ beyond noise "
+        f"{agreeing(kept, 'keeps', 'keep')} it"
+    )
 
 
 def _doubt(row: OrderRow) -> str:

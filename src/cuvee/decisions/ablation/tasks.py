@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cuvee.quantities import counted
+
 _NAN = math.nan
 
 
@@ -56,7 +58,8 @@ class TaskRow:
 def undecided(rows: Sequence[TaskRow], weights: dict[str, float]) -> list[str]:
     """A sentence for each task of the target whose right answers cannot rank mixtures."""
     return [
-        f"Downstream task '{row.task}' is in the target, but its {row.questions} questions cannot rank "
+        f"Downstream task '{row.task}' is in the target, but its {counted(row.questions, 'question')} "
+        "cannot rank "
         f"mixtures: {row.metric} has a signal of {row.signal:.3g} between {row.models} trained mixtures and "
         f"a noise of {row.noise:.3g}. Give it more questions, or less weight."
         for row in rows

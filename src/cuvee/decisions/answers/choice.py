@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cuvee.decisions.answers.recommendation import Recommendation
 from cuvee.decisions.verdict import Standing
+from cuvee.quantities import counted
 
 _RANK: dict[Standing, int] = {"refuted": 0, "not checked": 1, "not confirmed": 1, "confirmed": 2}
 
@@ -87,7 +88,7 @@ def _oftener(first: Recommendation, second: Recommendation, outdated: frozenset[
     often, seldom = (0 if one.trained is None else one.trained.trainings for one in (first, second))
     if not often > seldom:
         return ""
-    return f"its mixture was trained {often} times, that of {second.command} {seldom}"
+    return f"its mixture was trained {counted(often, 'time')}, that of {second.command} {seldom}"
 
 
 RULES: tuple[Rule, ...] = (_current, _confirmed, _nearer, _oftener)

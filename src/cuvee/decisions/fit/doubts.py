@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from cuvee.decisions.fit.result import LawResult
 from cuvee.precision import Precision
+from cuvee.quantities import counted
 
 SMALL = 0.02
 """Part of the spread of the target up to which a gap is small."""
@@ -17,7 +18,7 @@ def doubts(decision: LawResult) -> tuple[str, ...]:
 
 def _worse(decision: LawResult) -> Iterator[str]:
     if names := decision.better:
-        more = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
+        more = f" and {counted(len(names) - _NAMED, 'other')}" if len(names) > _NAMED else ""
         yield (
             f"Under the law itself it is worse than {', '.join(names[:_NAMED])}{more}: the search for the "
             "best mixture failed. Take one of these, or see what another law chooses (--law)"

@@ -10,7 +10,7 @@ from cuvee.decisions.fit.result import LawResult
 from cuvee.decisions.fit.verdict import FEWEST_TO_JUDGE, believed, too_few
 from cuvee.decisions.shares import LEAST_NAMED, largest_first, parts_in_words
 from cuvee.precision import Precision
-from cuvee.quantities import counted, size
+from cuvee.quantities import agreeing, counted, size
 
 _NAMED = 3
 _NEGLIGIBLE = 0.1
@@ -51,7 +51,9 @@ def _measured_better(decision: LawResult) -> tuple[str, ...]:
     if not decision.measured_better:
         return _measured_lower(decision)
     names = decision.measured_better
-    runs = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} others" if len(names) > _NAMED else "")
+    runs = ", ".join(names[:_NAMED]) + (
+        f" and {counted(len(names) - _NAMED, 'other')}" if len(names) > _NAMED else ""
+    )
     return (
         f"Measured better than this mixture can be expected to be: {runs}. The law does not explain that: "
         "look at these runs; if they are right, take what they were trained on.",
@@ -79,7 +81,9 @@ def _mixture(decision: LawResult) -> str:
     shares = [decision.mixture[place] for place in largest_first(decision.mixture)]
     parts = parts_in_words(((entry.source, entry.share) for entry in shares[:4]), digits=1)
     rest = [entry.share for entry in shares[len(parts) :] if entry.share > 0]
-    parts += [f"{math.fsum(rest):.1%} in {len(rest)} others"] if math.fsum(rest) >= LEAST_NAMED else []
+    parts += (
+        [f"{math.fsum(rest):.1%} in {counted(len(rest), 'other')}"] if math.fsum(rest) >= LEAST_NAMED else []
+    )
     return ", ".join(parts)
 
 
@@ -144,4 +148,7 @@ def _worth_of_more(decision: LawResult) -> str:
         return f"{gain}, less than runs of one mixture differ: further runs at this scale are not worth it."
     if not decision.next_runs:
         return f"{gain}; no single run would show much of that."
-    return f"{gain}; {len(decision.next_runs)} runs that would show most are listed."
+    return (
+        f"{gain}; {counted(len(decision.next_runs), 'run')} that would show most "
+        f"{agreeing(len(decision.next_runs), 'is', 'are')} listed."
+    )

@@ -17,6 +17,7 @@ from cuvee.decisions.disagreement import SAME, disagreements, share_words
 from cuvee.decisions.scale.result import Checked, PathPoint, ScaleResult
 from cuvee.decisions.verdict import Standing, Verdict
 from cuvee.mixture.distance import total_variation
+from cuvee.quantities import counted
 from cuvee.runs.mixture_names import AUTOSCALE, PROPORTIONAL, UNIFORM
 
 CLOSE = 0.1
@@ -122,7 +123,7 @@ class _Trial:
         if math.isinf(self.needed):
             return "how much of that is noise is not known, as no mixture was trained twice"
         reaches = "noise and the choice of documents reach" if self.document_error else "noise reaches"
-        return f"with {times} training{'s' if times > 1 else ''} each, {reaches} {self.needed:.4f}"
+        return f"with {counted(times, 'training')} each, {reaches} {self.needed:.4f}"
 
 
 def _freedom(decision: ScaleResult) -> int:

@@ -22,6 +22,7 @@ from cuvee.honesty.proxy_choice import FEWEST_REFERENCES, ProxyChoice, choose_pr
 from cuvee.merging.geometry import Geometry
 from cuvee.mixture.distance import total_variation
 from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import agreeing, counted
 from cuvee.runs.roles import CANDIDATE, PICK
 from cuvee.study.checking import Checking, replicated
 from cuvee.study.evaluation_rows import evaluation_rows
@@ -159,7 +160,8 @@ def _why(choice: ProxyChoice | None, evidence: Evidence | None) -> str:
     if choice is None:
         count = evidence.references if evidence is not None else 0
         return (
-            f"{count} reference mixtures were trained and {FEWEST_REFERENCES} are the least "
+            f"{counted(count, 'reference mixture')} {agreeing(count, 'was', 'were')} trained and "
+            f"{FEWEST_REFERENCES} are the least "
             "from which a proxy can be judged."
         )
     part = f"in {choice.probability:.0%} of resamples of the references"

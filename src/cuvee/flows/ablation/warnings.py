@@ -8,6 +8,7 @@ from cuvee.flows.ablation.judge import Judge
 from cuvee.honesty.evidence import Evidence
 from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.mixture.distance import total_variation
+from cuvee.quantities import agreeing, counted
 from cuvee.sources.contamination import overlap_sentence
 from cuvee.study.plan.plan import EPOCHING_OFF, Plan
 
@@ -80,8 +81,10 @@ def _carried(findings: Findings, plan: Plan) -> Iterator[str]:
         rows = [mixture.share(parts[0]) > 0.0 for mixture in references.mixtures]
         if carried := sum(has and old for has, old in zip(rows, references.carried, strict=True)):
             yield (
-                f"{carried} of {len(rows)} references were trained before '{step.before[0]}' was split: they "
-                f"hold {', '.join(parts)} in one proportion, and only the others tell these apart."
+                f"{carried} of {counted(len(rows), 'reference')} {agreeing(carried, 'was', 'were')} "
+                "trained before "
+                f"'{step.before[0]}' was split: {agreeing(carried, 'it holds', 'they hold')} "
+                f"{', '.join(parts)} in one proportion, and only the others tell these apart."
             )
 
 
@@ -100,8 +103,9 @@ def _worse_elsewhere(judge: Judge) -> Iterator[str]:
     worse = [list(judge.weights)[place] for place in unweighted if pick[place] > uniform[place]]
     if worse:
         yield (
-            f"{len(worse)} of {len(unweighted)} evaluations without a weight are predicted to get worse than "
-            f"under equal shares ({', '.join(worse)}); give those that matter a weight in `target.weights`."
+            f"{len(worse)} of {counted(len(unweighted), 'evaluation')} without a weight "
+            f"{agreeing(len(worse), 'is', 'are')} predicted to get worse than under equal shares "
+            f"({', '.join(worse)}); give those that matter a weight in `target.weights`."
         )
 
 

@@ -15,6 +15,7 @@ from cuvee.laws.interface import FittedLaw, LawData, Refittable
 from cuvee.laws.registry import law_named
 from cuvee.laws.validation import HeldOut, Validated, folds, without
 from cuvee.progress import Progress
+from cuvee.quantities import counted
 from cuvee.runs.formats.part import listed
 from cuvee.types import FloatArray, IntArray
 
@@ -68,8 +69,9 @@ def fitted_laws(
     single = [name for name in names if not isinstance(law_named(name), LawEnsemble)]
     seconds = sum(price_of(law_named(name), data, count).seconds for name in single)
     progress.message(
-        f"{len(single)} laws, {len(data)} runs of {len(data.sources)} sources and {len(data.metrics)} "
-        f"metrics: about {in_words(seconds)} of one core"
+        f"{counted(len(single), 'law')}, {counted(len(data), 'run')} of "
+        f"{counted(len(data.sources), 'source')} and "
+        f"{counted(len(data.metrics), 'metric')}: about {in_words(seconds)} of one core"
     )
     progress.stage("fitting laws", len(single) * (1 + count), "fits")
     whole: dict[str, FittedLaw] = {}

@@ -43,6 +43,7 @@ from cuvee.laws.validation import Validated
 from cuvee.mixture.mixture import Mixture
 from cuvee.mixture.region import Region
 from cuvee.progress import Progress, Silent
+from cuvee.quantities import agreeing, counted
 from cuvee.question.question import LAW, LAWS_COMPARED, Question
 from cuvee.runs.observations import Observations
 from cuvee.search.objective import Objective
@@ -207,7 +208,9 @@ def _check(data: LawData, weights: FloatArray) -> None:
     measured = np.isfinite(data.costs[:, weights > 0]).all(axis=1)
     if measured.sum() < _LEAST_RUNS:
         raise ConfigError(
-            f"{int(measured.sum())} of {len(data)} runs have all metrics of the target; a law that can be "
+            f"{int(measured.sum())} of {counted(len(data), 'run')} "
+            f"{agreeing(int(measured.sum()), 'has', 'have')} all "
+            "metrics of the target; a law that can be "
             f"checked needs {_LEAST_RUNS}, and to be of use as many as sources ({len(data.sources)})"
         )
     if np.ptp(data.shares[measured], axis=0).max() < 1e-9:
@@ -233,7 +236,7 @@ class _Redraw:
     """Parameters [draws, E, P] of an earlier answer."""
     rivals: tuple[Rival, ...] = ()
 
-    def __call__(self, piece: int, report: Report) -> "_Drawn":
+    def __call__(self, piece: int, report: Report) -> "_DrawnLaws":
         rng = np.random.default_rng([self.seed, piece])
         count = _draws(self.fitted, self.data) // PIECES
         if self.known is not None and isinstance(self.fitted, HierarchicalFit):
@@ -249,11 +252,11 @@ class _Redraw:
             descend(self.objective, law, self.region, begin, tolerance=_RESAMPLE_TOLERANCE).mixture.shares
             for law, begin in laws
         ]
-        return _Drawn(drawn.laws, tuple(law for law, _ in laws), np.stack(optima))
+        return _DrawnLaws(drawn.laws, tuple(law for law, _ in laws), np.stack(optima))
 
 
 @dataclass(frozen=True, eq=False)
-class _Drawn:
+class _DrawnLaws:
     """A part of the laws that the runs leave possible."""
 
     of_chosen: tuple[FittedLaw, ...]
@@ -280,7 +283,7 @@ def _belief(
     progress: Progress,
 ) -> tuple[Belief, dict[str, FloatArray]]:
     progress.stage("resampling runs", PIECES, "pieces")
-    pieces: dict[int, _Drawn] = {}
+    pieces: dict[int, _DrawnLaws] = {}
     for index, piece in executor.map(redraw, range(PIECES)):
         pieces[index] = piece
         progress.advance(1)

@@ -15,6 +15,7 @@ from cuvee.laws.gaussian_process import SEARCH_RUNS, GaussianProcess
 from cuvee.laws.hierarchical import VERY_MUCH
 from cuvee.laws.interface import Law, LawData
 from cuvee.laws.linear import LinearLaw
+from cuvee.quantities import counted
 
 SECONDS = 40.0
 """Of one core, that a law may take that is only compared with."""
@@ -69,5 +70,5 @@ def in_words(seconds: float) -> str:
     for size, word in ((3600.0, "hour"), (60.0, "minute"), (1.0, "second")):
         if seconds >= 1.5 * size or size == 1.0:
             count = max(1, int(np.ceil(seconds / size)))
-            return f"{count} {word}{'s' if count > 1 else ''}"
+            return counted(count, word)
     raise AssertionError

@@ -16,6 +16,7 @@ from cuvee.decisions.verdict import UNJUDGED
 from cuvee.errors import TrainingError
 from cuvee.flows.search.findings import SearchFindings
 from cuvee.mixture.mixture import Mixture
+from cuvee.quantities import agreeing, counted
 from cuvee.search.checkpoints import without_checkpoints
 from cuvee.search.proposer import History
 from cuvee.search.regret import Regret
@@ -240,7 +241,10 @@ class _SearchEnd:
         found = []
         failed = sum(1 for one in findings.made if one.error)
         if failed:
-            found.append(f"{failed} experiments failed and were charged; their reasons stand with them.")
+            found.append(
+                f"{counted(failed, 'experiment')} failed and {agreeing(failed, 'was', 'were')} charged; "
+                f"{agreeing(failed, 'its reason stands with it', 'their reasons stand with them')}."
+            )
         target = findings.menu.space.fidelities[findings.menu.space.target]
         longest = target.tokens
         if config.target_run.tokens is None:

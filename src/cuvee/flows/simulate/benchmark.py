@@ -18,6 +18,7 @@ from cuvee.laws.interface import LawData, Scale
 from cuvee.laws.registry import law_named
 from cuvee.laws.validation import validate
 from cuvee.mixture.region import Region
+from cuvee.quantities import agreeing, counted
 from cuvee.question.question import Question
 from cuvee.runs.formats.part import listed
 from cuvee.runs.observations import Observations
@@ -92,9 +93,11 @@ def _check_measured(runs: Observations) -> None:
     if not missing.any():
         return
     row, column = np.argwhere(missing)[0]
+    short = int(missing.any(axis=1).sum())
     raise ConfigError(
         f"metric {runs.metrics[column]!r} was not measured in run {runs.keys[row]!r} "
-        f"({int(missing.any(axis=1).sum())} of {len(runs)} runs miss a metric of the target); choose metrics "
+        f"({short} of {counted(len(runs), 'run')} {agreeing(short, 'misses', 'miss')} a metric of the "
+        "target); choose metrics "
         "with --target METRIC, or rows with --where COLUMN=VALUE"
     )
 

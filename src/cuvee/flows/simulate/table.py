@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cuvee.errors import ConfigError
+from cuvee.quantities import agreeing, counted
 from cuvee.question.runs import Runs, runs_of
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.imported import ImportedTable, import_runs
@@ -74,7 +75,11 @@ def _stored(path: Path) -> ImportedTable:
         "What merges and ensembles are made from is taken to be there: its training is not charged.",
     ]
     if left_out := len(runs) - len(whole):
-        notes.append(f"{left_out} of {len(runs)} runs were not measured in full and are left out.")
+        notes.append(
+            f"{left_out} of {counted(len(runs), 'run')} {agreeing(left_out, 'was', 'were')} not measured "
+            "in full and "
+            f"{agreeing(left_out, 'is', 'are')} left out."
+        )
     known: dict[str, Direction] = dict.fromkeys(metrics, "lower")
     return ImportedTable(
         runs.select(whole),

@@ -7,6 +7,7 @@ from cuvee.decisions.document import encode
 from cuvee.errors import ConfigError
 from cuvee.execution.interface import Executor
 from cuvee.progress import Progress
+from cuvee.quantities import agreeing, counted
 from cuvee.sources.tokenizer import load_tokenizer
 from cuvee.study.at_hand import at_hand
 from cuvee.study.document_tables import copies_of_evaluation, target_documents
@@ -96,6 +97,7 @@ def buy(
 def _say_copies(offer: Offer, material: Material, target: str, progress: Progress) -> None:
     if copies := int(copies_of_evaluation(offer.sample, material, target).sum()):
         progress.message(
-            f"seller '{offer.seller}': {copies} of {len(offer.sample)} documents of its sample stand in "
+            f"seller '{offer.seller}': {copies} of {counted(len(offer.sample), 'document')} of its sample "
+            f"{agreeing(copies, 'stands', 'stand')} in "
             f"evaluation '{target}', where training leaves them out: its worth is too high; ask for others"
         )

@@ -18,7 +18,7 @@ from cuvee.evaluation.scores import Scores
 from cuvee.flows.value.question import ValueQuestion
 from cuvee.honesty.trainings import deviation, difference, pooled_noise
 from cuvee.mixture.mixture import Mixture
-from cuvee.quantities import flops, quantity
+from cuvee.quantities import counted, flops, quantity
 from cuvee.runs.roles import SELECTED
 from cuvee.sources.shards import TokenShard
 from cuvee.study.evaluation_rows import of_known_error
@@ -87,7 +87,10 @@ def retrained(
 def _priced(planned: Sequence[Sequence[Planned]]) -> str:
     """What all of them take, also those that are there already."""
     tokens = quantity(planned[0][0].run.recipe.tokens)
-    each = f"{len(planned)} selections, {len(planned[0])} trainings of each on {tokens} tokens"
+    each = (
+        f"{counted(len(planned), 'selection')}, {counted(len(planned[0]), 'training')} of each on "
+        f"{tokens} tokens"
+    )
     return f"{each}: {flops(_flops(planned))} FLOPs, less what is there already"
 
 

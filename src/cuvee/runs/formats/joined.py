@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cuvee.errors import ConfigError
+from cuvee.quantities import agreeing, counted
 from cuvee.runs.formats.direction import KnownDirection
 from cuvee.runs.formats.marks import POINT, key_of, needed
 from cuvee.runs.formats.one_key import NUMBER, CallKey
@@ -109,8 +110,10 @@ class _Runs:
         if not strangers:
             return []
         return [
-            f"{part.title}: {len(strangers)} of {len(part.rows)} runs have no shares in"
-            f" {_titles(self._bases)} and were left out: {listed(_once(strangers))}."
+            f"{part.title}: {len(strangers)} of {counted(len(part.rows), 'run')} "
+            f"{agreeing(len(strangers), 'has', 'have')} no shares in"
+            f" {_titles(self._bases)} and {agreeing(len(strangers), 'was', 'were')} left out: "
+            f"{listed(_once(strangers))}."
         ]
 
     def finished(self) -> tuple[tuple[Row, ...], list[str]]:
@@ -133,8 +136,10 @@ class _Runs:
                     missing.append(_name(self._rows[p]))
             if missing:
                 notes.append(
-                    f"{part.title}: {len(missing)} of {len(places)} runs have no metrics in"
-                    f" {_titles(self._additions)} and were left out: {listed(missing)}."
+                    f"{part.title}: {len(missing)} of {counted(len(places), 'run')} "
+                    f"{agreeing(len(missing), 'has', 'have')} no metrics in"
+                    f" {_titles(self._additions)} and {agreeing(len(missing), 'was', 'were')} left out: "
+                    f"{listed(missing)}."
                 )
         return tuple(kept), notes
 

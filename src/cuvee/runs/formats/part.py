@@ -11,6 +11,7 @@ from typing import Any
 
 from cuvee.errors import ConfigError
 from cuvee.mixture.mixture import SUM_TOLERANCE, Mixture
+from cuvee.quantities import agreeing, counted
 from cuvee.runs.formats.counts import without_unit
 from cuvee.runs.formats.direction import KnownDirection, named_direction
 from cuvee.runs.formats.marks import mark_columns, marks_of, size_of_file
@@ -223,7 +224,10 @@ def _twice(row: Row, first: int) -> str:
 def _without_shares(path: Path, names: Sequence[str], rows: int) -> list[str]:
     if not names:
         return []
-    return [f"{path}: {len(names)} of {rows} rows have no shares and were left out: {listed(names)}."]
+    return [
+        f"{path}: {len(names)} of {counted(rows, 'row')} {agreeing(len(names), 'has', 'have')} no shares and "
+        f"{agreeing(len(names), 'was', 'were')} left out: {listed(names)}."
+    ]
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

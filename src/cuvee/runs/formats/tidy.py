@@ -9,6 +9,7 @@ that says so.
 
 from collections.abc import Mapping, Sequence
 
+from cuvee.quantities import counted
 from cuvee.runs.formats.columns import METRIC_PREFIX, SHARE_PREFIX
 from cuvee.runs.formats.direction import KnownDirection, may_be_score, named_direction, tells_change
 from cuvee.runs.formats.interface import File, Format
@@ -95,7 +96,10 @@ def _several_rows(table: Table) -> list[str]:
     several = len(named) + runs.count("")
     if column is None or several == len(runs):
         return []
-    return [f"{table.path}: {several} runs in {len(runs)} rows: several points, sizes or seeds of one run."]
+    return [
+        f"{table.path}: {counted(several, 'run')} in {counted(len(runs), 'row')}: several points, sizes or "
+        "seeds of one run."
+    ]
 
 
 def _prefixed(names: Sequence[str], prefix: str) -> dict[str, str]:

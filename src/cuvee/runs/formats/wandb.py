@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cuvee.errors import ConfigError
+from cuvee.quantities import agreeing, counted
 from cuvee.runs.formats.dictionaries import OPENED
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.interface import File, Format
@@ -72,8 +73,9 @@ def _read(table: Table) -> Part:
         left = [row for row in range(len(table)) if row not in set(finished)]
         counts = Counter(states[row] for row in left)
         notes.append(
-            f"{table.path}: {len(left)} of {len(table)} runs did not finish"
-            f" ({', '.join(f'{count} {one}' for one, count in sorted(counts.items()))}) and were left out:"
+            f"{table.path}: {len(left)} of {counted(len(table), 'run')} did not finish"
+            f" ({', '.join(f'{count} {one}' for one, count in sorted(counts.items()))}) and "
+            f"{agreeing(len(left), 'was', 'were')} left out:"
             f" {listed([table.text(row, names[-1][1]) or f'row {row + 1}' for row in left])}."
         )
     found = _shares(table, finished)

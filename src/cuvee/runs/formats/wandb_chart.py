@@ -7,6 +7,7 @@ at the last step that nearly all of them reach; those that broke off before are 
 from collections.abc import Mapping, Sequence
 
 from cuvee.errors import ConfigError
+from cuvee.quantities import agreeing, counted
 from cuvee.runs.formats.direction import named_direction
 from cuvee.runs.formats.interface import File, Format
 from cuvee.runs.formats.part import Part, Row, listed
@@ -84,8 +85,8 @@ def _left_out(table: Table, broken: Sequence[str], runs: int, at: float) -> list
     if not broken:
         return []
     return [
-        f"{table.path}: {len(broken)} of {runs} runs broke off before {table.names[0]} {at:g} and were left"
-        f" out: {listed(broken)}."
+        f"{table.path}: {len(broken)} of {counted(runs, 'run')} broke off before {table.names[0]} {at:g} and "
+        f"{agreeing(len(broken), 'was', 'were')} left out: {listed(broken)}."
     ]
 
 

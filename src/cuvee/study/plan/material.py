@@ -11,6 +11,7 @@ from pathlib import Path
 from cuvee.execution.interface import Executor
 from cuvee.hashing import digest
 from cuvee.progress import Progress
+from cuvee.quantities import agreeing, counted
 from cuvee.sources.contamination import overlap_sentence
 from cuvee.sources.corpus import Corpus
 from cuvee.sources.evaluation_set import HALVES, EvaluationSet, Half
@@ -116,8 +117,9 @@ def prepare_material(
     for entry in corpus.report.contamination:
         if entry.exact_removed:
             progress.message(
-                f"{entry.exact_removed} documents of source '{entry.source}' are also in evaluation "
-                f"'{entry.evaluation}': left out of training"
+                f"{counted(entry.exact_removed, 'document')} of source '{entry.source}' "
+                f"{agreeing(entry.exact_removed, 'is', 'are')} also in evaluation '{entry.evaluation}': "
+                "left out of training"
             )
         if entry.harmful:
             progress.message(overlap_sentence(entry))
@@ -134,7 +136,8 @@ def prepare_material(
     }
     for one, other in zip(*halves.values(), strict=True):
         progress.message(
-            f"evaluation '{one.name}': {one.documents} documents ({one.tokens:,} tokens) to choose by, "
+            f"evaluation '{one.name}': {counted(one.documents, 'document')} ({one.tokens:,} tokens) to "
+            "choose by, "
             f"{other.documents} ({other.tokens:,}) to check with"
         )
     return Material(corpus, tokenizer_folder, tokenizer, shards, halves, tasks=tasks)

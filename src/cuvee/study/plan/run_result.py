@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cuvee.errors import ConfigError
 from cuvee.exporters.shares_json import read_json
+from cuvee.quantities import agreeing
 from cuvee.runs.observations import check_text
 from cuvee.study.file.settings import TrainerSettings
 from cuvee.study.plan.run_folder import TIMEOUT, RunFolder
@@ -60,8 +61,8 @@ def how_it_ended(status: str, settings: TrainerSettings) -> str:
     """An entry of ``exit`` in words, and what helps."""
     if status == TIMEOUT:
         return (
-            f"was stopped after {settings.timeout:g} hours; raise trainer.timeout, unless the trainer goes "
-            "on from its output folder"
+            f"was stopped after {settings.timeout:g} {agreeing(settings.timeout or 0.0, 'hour', 'hours')}; "
+            "raise trainer.timeout, unless the trainer goes on from its output folder"
         )
     with suppress(ValueError):
         if int(status) > _SIGNALS:

@@ -14,6 +14,7 @@ from cuvee.evaluation.task_scores import TaskShape
 from cuvee.hashing import digest, digest_file
 from cuvee.models.hugging_face import describes_masked
 from cuvee.progress import Progress
+from cuvee.quantities import counted
 from cuvee.sources.evaluation_set import EvaluationSet, Half
 from cuvee.sources.harness import check_harness, read_task
 from cuvee.sources.request_windows import Cut, request_windows, too_long
@@ -126,7 +127,7 @@ def _prepared(
 def _said(task: StudyTask, cut: int) -> str:
     """What is known of a task before any model answers it."""
     questions, chance = len(task.requests.items), task.shape.chance
-    said = f"downstream task '{task.name}': {questions} questions"
+    said = f"downstream task '{task.name}': {counted(questions, 'question')}"
     if cut:
         said += f", {cut} of them cut at their beginning to fit into {task.every.cut.context_length} tokens"
     if task.requests.kind != "choice":

@@ -17,6 +17,7 @@ from cuvee.errors import EmptySource
 from cuvee.files import atomic_folder, write_json, write_text
 from cuvee.hashing import digest_file
 from cuvee.progress import Progress
+from cuvee.quantities import counted
 from cuvee.study.file.folder import CONFIG_NAME
 from cuvee.study.file.template import commented_study
 from cuvee.study.start.demo_text import DOMAINS, Domain, Installation
@@ -76,7 +77,7 @@ def _write_corpus(folder: Path, installation: Installation, smallest: int, progr
             continue
         path = folder / f"{domain.name}.jsonl.zst"
         _write_documents(path, domain.name, documents)
-        progress.advance(DOMAIN_BYTES, f"{domain.name}: {len(documents)} documents")
+        progress.advance(DOMAIN_BYTES, f"{domain.name}: {counted(len(documents), 'document')}")
         files: dict[str, str] = {}
         for name, text in documents:
             files[name] = hashlib.sha256((files.get(name, "") + text).encode()).hexdigest()[:16]
