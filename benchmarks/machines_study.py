@@ -52,8 +52,8 @@ class MachinesStudy:
     batch_tokens: int = 2048
     learning_rate: float = 1e-3
     """Of references."""
-    references: int = 16
-    replicates: int = 4
+    references: int = 32
+    replicates: int = 6
     evaluation_tokens: int = 32_768
     workers: int = 2
 
