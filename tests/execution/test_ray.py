@@ -14,6 +14,7 @@ import pytest
 from cuvee.errors import NonFiniteLoss, WorkerError
 from cuvee.execution.leases import ATTEMPTS
 from cuvee.execution.local import WORKER_ENVIRONMENT
+from cuvee.execution.node_folder import NodeFolder
 from cuvee.execution.ray_tasks import Needs, RayExecutor
 from cuvee.execution.url_artifacts import UrlArtifacts
 from tests.execution import execution_jobs as jobs
@@ -153,6 +154,7 @@ def test_a_paused_worker_that_comes_back_hands_over_nothing_by_way_of_a_url(
     assert "not published; this worker was taken for lost" in (tmp_path / "refused").read_text()
     assert sorted(path.name for path in study.rglob("*")) == ["1", "2", "attempt", "attempt", "made"]
     assert not any(name.startswith("attempts") for name in artifacts.store.names(""))
+    NodeFolder.of(artifacts.store, "any").clear()  # the nodes are on this machine
 
 
 def test_a_worker_that_hangs_gives_back_its_core(ray_executor: RayExecutor, tmp_path: Path) -> None:
