@@ -199,7 +199,7 @@ def test_status_of_a_study_that_can_go_on(study: Path, monkeypatch: pytest.Monke
 def test_status_of_a_ladder_alone_says_nothing_of_a_run(study: Path) -> None:
     set_out(StudyFolder(study.parent), "training the rungs", [Intended("b", "rung", 10, 1e9)])
     ladder, spent = cuvee("status", study).stdout.splitlines()
-    assert ladder.startswith("ladder: 0 of 1 runs made") and spent.startswith("spent: 0 FLOPs")
+    assert ladder.startswith("ladder: 0 of 1 run made") and spent.startswith("spent: 0 FLOPs")
 
 
 def test_status_says_that_a_command_is_at_work(study: Path) -> None:
