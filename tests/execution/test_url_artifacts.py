@@ -163,7 +163,7 @@ def test_an_attempt_that_was_given_up_hands_over_nothing(
     if moment == "before":
         MEANWHILE.pop()()
     _, error, summary, _ = pickle.loads(worked(data, permit).answer)
-    assert isinstance(pickle.loads(error), LostLease) and "taken for lost" in summary
+    assert isinstance(pickle.loads(error), LostLease) and "the lease of this attempt is gone" in summary
     assert permit.lost and "nothing is published" in caplog.text
     saved = {".key.state": b"2"} if moment == "inside" else {}
     assert files(study / "checkpoints") == saved, "what it had saved before"
@@ -251,6 +251,44 @@ def test_what_a_user_gave_goes_by_its_content(study: Path, url: str, tmp_path: P
     artifacts.take_back(permit)
     assert result_of(artifacts, outcome)[0] == given
     assert files(study / "checkpoints") == {"key/tokens/all.bin": b"givengiven"}
+
+
+@pytest.mark.parametrize("place", ["../model", "../../model", "../other/../model", "model"])
+def test_a_folder_above_the_study_or_in_it_is_given_by_its_content_alone(
+    tmp_path: Path, url: str, place: str
+) -> None:
+    study = tmp_path / "home" / "study"
+    (study / "shards").mkdir(parents=True)
+    (tmp_path / "home" / "secret").write_text("mine")
+    (tmp_path / "home" / "other").mkdir()
+    given = study / place
+    given.resolve().mkdir()
+    (given / "config.json").write_text("{}")
+    (given / "tokens.bin").write_bytes(b"given")
+    store = ObjectStore.at(url)
+    store.write("another-study/file", b"theirs")
+    for _ in range(2):  # a second command finds the name, and removed what lay there
+        artifacts = UrlArtifacts.begin(study, url)
+        data, permit = artifacts.send(0, Copying(given, study / "checkpoints"))
+        [given_there] = permit.inputs
+        assert given_there.name.startswith("given/") and set(given_there.files) == {
+            "config.json",
+            "tokens.bin",
+        }
+        outcome = worked(data, permit)
+        artifacts.take_back(permit)
+        assert result_of(artifacts, outcome)[0] == given
+        (given / "tokens.bin").write_bytes(b"another")
+    assert store.read("another-study/file") == b"theirs"
+    assert not any("secret" in name for name in store.names(""))
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc"])
+def test_no_artefact_leads_out_of_the_study(name: str) -> None:
+    with pytest.raises(WorkerError, match="leads out of the study"):
+        Artifact(name, {})
+    with pytest.raises(WorkerError, match="leads out of the study"):
+        Artifact("pools/a", {name: "digest"})
 
 
 @pytest.mark.parametrize(

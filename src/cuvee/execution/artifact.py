@@ -23,6 +23,12 @@ class Artifact:
     files: Mapping[str, str]
     """Name in the folder -> digest; a single file has the empty name."""
 
+    def __post_init__(self) -> None:
+        """Raises WorkerError: a name that leads out of its place, where anything could be removed by it."""
+        for name in (self.name, *self.files):
+            if name.startswith("/") or ".." in name.split("/"):
+                raise WorkerError(f"artefact {self.name!r}: {name!r} leads out of the study")
+
     @classmethod
     def of(cls, name: str, path: Path) -> "Artifact":
         """What lies at a path."""

@@ -31,6 +31,7 @@ from cuvee.files import Lease, discard, under_lease
 from cuvee.hashing import digest
 
 _ATTEMPTS, _LEASE, _GIVEN = "attempts", "lease", "given"
+_GIVEN_FILES = ("config.json", "tokenizer.json")
 
 
 def _place(name: str) -> str:
@@ -151,8 +152,11 @@ class UrlArtifacts:
         self._pushed[artifact.name] = _state(path), artifact
 
     def _name(self, path: Path) -> str | None:
-        if path.is_relative_to(self.root):
-            return path.relative_to(self.root).as_posix()
+        # Steps upwards, as in `study/../models`, lead out of the study, whatever the words begin with.
+        place = path.resolve() if ".." in path.parts else path
+        for root in (self.root, self.root.resolve()):
+            if place.is_relative_to(root) and not _laid_there(root, place):
+                return place.relative_to(root).as_posix()
         return self._given_at(path).name if path.is_absolute() and path.exists() else None
 
     def _given_at(self, path: Path) -> Artifact:
@@ -165,6 +169,11 @@ class UrlArtifacts:
     def _path(self, name: str) -> Path:
         by_name = {artifact.name: path for path, artifact in self._given.items()}
         return by_name.get(name, self.root / name)
+
+
+def _laid_there(root: Path, path: Path) -> bool:
+    """A model or tokenizer that a user laid into the very folder of the study, beside folders of folders."""
+    return path.parent == root and any((path / name).is_file() for name in _GIVEN_FILES)
 
 
 def _state(path: Path) -> int:
@@ -232,7 +241,9 @@ class _Pushing:
     def _say(self, path: Path, artifact: Artifact) -> None:
         if self.permit.lost:
             raise LostLease(
-                f"{path}: not published; this worker was taken for lost and its job was given to another"
+                f"{self.permit.store.url}: the lease of this attempt is gone, so {artifact.name} is not "
+                "published: the job was given to another worker, or what --artifacts names was removed; give "
+                "the command again"
             )
         store, folder, number = self.permit.store, f"{_ATTEMPTS}/{self.permit.token}", next(self._numbers)
         artifact.push(store, f"{folder}/{number}", path)

@@ -193,9 +193,9 @@ class Stopwatch:
 def in_words(hours: float) -> str:
     """A time to wait for."""
     minutes = 60.0 * hours
-    if minutes < 1.0:
+    if minutes < 1.5:
         return "a minute"
-    return counted(round(minutes), "minute") if minutes < 120 else f"{hours:.1f} hours"
+    return f"{round(minutes)} minutes" if minutes < 120 else f"{hours:.1f} hours"
 
 
 def known(value: float) -> float | None:
