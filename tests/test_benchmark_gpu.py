@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import ablation, pool, study
+from benchmarks.gpu.places import pages, work_of
+from benchmarks.harness import FOLDER
 from cuvee.types import Json
 from tests.study.tiny_study import LANGUAGES, texts
 
@@ -63,18 +65,21 @@ def test_a_small_study_says_the_same_again_and_after_a_kill(
 
 
 @pytest.mark.slow
+def test_toys_replace_no_table_and_no_result_of_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OUT", raising=False)
+    assert pages(toy=False) == FOLDER and pages(toy=True) == work_of(None, toy=True) != work_of(
+        None, toy=False
+    )
+    monkeypatch.setenv("OUT", "elsewhere")
+    assert pages(toy=True) == pages(toy=False) == Path("elsewhere")
+
+
 def test_the_ablation_is_cut_off_and_goes_on(tmp_path: Path) -> None:
     for name in LANGUAGES:
         rows = [{"text": text} for text in texts(name)]
         _write(tmp_path / "corpus" / name / ablation.TRAIN, rows)
-    sizes = {
-        "parameters": 150_000, "proxy-parameters": 100_000, "vocabulary": 300, "context-length": 32,
-        "batch-tokens": 256, "seed-steps": 40, "steps": 10, "references": 8, "replicates": 2,
-        "candidates": 20, "evaluation-tokens": 256,
-    }  # fmt: skip
     command = [sys.executable, "-m", "benchmarks.gpu.ablation", str(tmp_path / "corpus")]
-    command += ["--work", str(tmp_path / "work")]
-    command += [part for name, value in sizes.items() for part in (f"--{name}", str(value))]
+    command += ["--toy", "--work", str(tmp_path / "work")]
     given = {**os.environ, "OUT": str(tmp_path / "out"), "OMP_NUM_THREADS": "1"}
     first = subprocess.run(
         [*command, "--seconds", "8"], env=given, capture_output=True, text=True, check=False

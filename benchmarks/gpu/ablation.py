@@ -11,19 +11,19 @@ beside the other benchmarks.
 
 import argparse
 import math
-import os
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import ablation_study
-from benchmarks.harness import FOLDER, Cell, Table, write
+from benchmarks.gpu.places import pages, work_of
+from benchmarks.harness import Cell, Table, write
 from cuvee.execution.interface import Executor
 from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.flows.ablation import flow as ablation
@@ -40,7 +40,6 @@ from cuvee.types import FloatArray, Json
 
 GOES_ON = 3
 """Status of a command that ran out of time."""
-WORK = ablation_study.ROOT / ".bench" / "gpu"
 TRAIN = "train.jsonl.zst"
 SHARED_FOLDERS = ("tokenizers", "shards")
 """Made of the text alone, so the second study takes them over."""
@@ -64,6 +63,9 @@ class Sizes:
     evaluation_tokens: int = 3072
     processes: int = 1
     """Models trained side by side; each process holds one and compiles for itself."""
+
+
+TOY = Sizes(150_000, 100_000, 300, 32, 256, 40, 10, 8, 2, 20, 256)
 
 
 def settings(sizes: Sizes, parameters: int, corpus: Path) -> Json:
@@ -221,23 +223,26 @@ def stop_after(seconds: int) -> None:
     signal.alarm(seconds)
 
 
-def parse(arguments: Sequence[str] | None = None) -> tuple[Sizes, Path, Path]:
-    """Sizes, corpus and work folder from the command line; the time that it gives begins to run."""
+def parse(arguments: Sequence[str] | None = None) -> tuple[Sizes, Path, Path, Path]:
+    """Sizes, corpus, and the folders of models and tables from the command line; the time that it gives
+    begins to run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("corpus", nargs="?", type=Path, default=ablation_study.SHARED / "corpus_large")
     parser.add_argument("--seconds", type=int, default=0, help="stop after so many; 0: never")
-    parser.add_argument("--work", type=Path, default=WORK, help="where models are kept")
-    for name, value in vars(Sizes()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
+    parser.add_argument("--toy", action="store_true", help="toy sizes")
+    parser.add_argument("--work", type=Path, help="where models are kept")
+    for name in vars(Sizes()):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int)
     given = vars(parser.parse_args(arguments))
-    corpus, work, seconds = (given.pop(name) for name in ("corpus", "work", "seconds"))
+    corpus, work, seconds, toy = (given.pop(name) for name in ("corpus", "work", "seconds", "toy"))
     if seconds:
         stop_after(seconds)
-    return Sizes(**given), corpus, work
+    sizes = replace(TOY if toy else Sizes(), **{name: one for name, one in given.items() if one is not None})
+    return sizes, corpus, work_of(work, toy), pages(toy)
 
 
 if __name__ == "__main__":
     try:
-        main(*parse(), folder=Path(os.environ.get("OUT", FOLDER)))
+        main(*parse())
     except OutOfTime:
         sys.exit(GOES_ON)

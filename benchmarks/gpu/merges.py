@@ -10,7 +10,6 @@ to the folder that ``OUT`` names, or beside the other benchmarks.
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -21,11 +20,11 @@ import torch
 
 from benchmarks.gpu.busy import Busy
 from benchmarks.gpu.merge_case import SHAPES, TOYS, MergeCase
-from benchmarks.harness import FOLDER, Cell, Contender, Table, machine, measure, write
+from benchmarks.gpu.places import pages, work_of
+from benchmarks.harness import Cell, Contender, Table, machine, measure, write
 from cuvee.files import write_json
 from cuvee.types import FloatArray, Json
 
-WORK = FOLDER.parent / ".bench" / "gpu-merges"
 QUESTION = (
     "How near does scoring merges come to the forward pass alone, and are its sums right and repeatable?"
 )
@@ -176,19 +175,21 @@ def _read(file: Path) -> Json:
     return found
 
 
-def parse() -> tuple[list[str], list[str], torch.device, bool, Path]:
-    """What to do, from the command line."""
+def parse() -> tuple[list[str], list[str], torch.device, bool, Path, Path]:
+    """What to do, from the command line, and where results and tables go."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--toy", action="store_true", help="toy sizes")
     parser.add_argument("--size", action="append", choices=[*SHAPES, *TOYS])
     parser.add_argument("--stage", action="append", choices=list(STAGES))
     parser.add_argument("--eager", action="store_true", help="do not compile")
-    parser.add_argument("--work", type=Path, default=WORK, help="where results of stages are kept")
+    parser.add_argument("--work", type=Path, help="where results of stages are kept")
     given = parser.parse_args()
-    sizes = given.size or list(TOYS if given.toy or given.device == "cpu" else SHAPES)
-    return sizes, given.stage or list(STAGES), torch.device(given.device), not given.eager, given.work
+    toy = given.toy or given.device == "cpu"
+    sizes, stages = given.size or list(TOYS if toy else SHAPES), given.stage or list(STAGES)
+    device, compiled = torch.device(given.device), not given.eager
+    return sizes, stages, device, compiled, work_of(given.work, toy) / "merges", pages(toy)
 
 
 if __name__ == "__main__":
-    main(*parse(), folder=Path(os.environ.get("OUT", FOLDER)))
+    main(*parse())

@@ -30,7 +30,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.gpu.busy import Busy
-from benchmarks.harness import FOLDER, Cell, Contender, Table, Timing, machine, measure, write
+from benchmarks.gpu.places import pages, work_of
+from benchmarks.harness import Cell, Contender, Table, Timing, machine, measure, write
 from cuvee.files import write_json
 from cuvee.models import stacked_llama
 from cuvee.models.config import ModelConfig
@@ -43,7 +44,6 @@ from cuvee.training.state import TrainingState
 from cuvee.training.together import Together, train_together
 from cuvee.types import IntArray, Json
 
-WORK = Path(__file__).resolve().parents[2] / ".bench" / "gpu"
 PEAK = 715e12
 """bfloat16 products of an H100, FLOP/s, as measured; shares of the peak are of this number."""
 COMPILED_TRANSFORMERS = "transformers compiled"
@@ -370,7 +370,7 @@ def tables(found: Mapping[tuple[str, str], Json]) -> list[Table]:
     ]
 
 
-def main(arguments: Sequence[str] | None = None, work: Path = WORK, pages: Path | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, work: Path | None = None, folder: Path | None = None) -> int:
     """Measure what is missing, and write the tables of what is there; returns how many parts failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--stage", choices=(*SHAPES, *TOYS), action="append")
@@ -381,7 +381,7 @@ def main(arguments: Sequence[str] | None = None, work: Path = WORK, pages: Path 
     parser.add_argument("--warm", action="store_true")
     parser.add_argument("--repeats", type=int, default=REPEATS)
     asked = parser.parse_args(arguments)
-    shapes, failed = TOYS if asked.toy else SHAPES, 0
+    shapes, failed, work = TOYS if asked.toy else SHAPES, 0, work_of(work, asked.toy)
     stages = {name: Stage((shapes | TOYS)[name], asked.device) for name in asked.stage or shapes}
     if asked.warm:
         for stage in stages.values():
@@ -402,14 +402,14 @@ def main(arguments: Sequence[str] | None = None, work: Path = WORK, pages: Path 
     found = {
         key: json.loads(file.read_text(encoding="utf-8")) for key, file in files.items() if file.is_file()
     }
-    if found and not (asked.toy and pages is None):
+    if found:
         question = "How fast is a pool trained on a GPU, and does it give the same bytes twice?"
         write(
             "gpu_pool",
             question,
             tables(found),
             command="make bench-gpu-pool",
-            folder=pages or FOLDER,
+            folder=folder or pages(asked.toy),
             host=next(iter(found.values()))["machine"],
         )
     return failed

@@ -28,14 +28,14 @@ import yaml
 
 from benchmarks import ablation_study
 from benchmarks.gpu.busy import Busy
-from benchmarks.harness import FOLDER, Cell, Table, machine, write
+from benchmarks.gpu.places import pages, work_of
+from benchmarks.harness import Cell, Table, machine, write
 from cuvee.files import write_json
 from cuvee.models.llama import KERNELS
 from cuvee.runs.store import RunStore
 from cuvee.study.file.folder import StudyFolder
 from cuvee.types import Json
 
-WORK = ablation_study.ROOT / ".bench" / "gpu"
 COLD, WARM, KILLED = "cold", "warm", "killed"
 PARTS = (COLD, WARM, KILLED)
 TRAIN = "train.jsonl.zst"
@@ -191,8 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--stacked", type=int, help="models in a stack; by default what cuvee chooses")
     parser.add_argument("--toy", action="store_true")
-    parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--work", type=Path)
     asked = parser.parse_args(arguments)
+    work = work_of(asked.work, asked.toy)
     numerics = None
     if asked.stacked is not None:
         numerics = {
@@ -200,19 +201,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "kernels": KERNELS,
         }  # fmt: skip
     for part in asked.part or PARTS:
-        file = asked.work / f"study-{part}.json"
+        file = work / f"study-{part}.json"
         if not file.is_file():
             sizes = TOY if asked.toy else Sizes()
-            write_json(file, measured(part, asked.work, sizes, asked.corpus, numerics))
+            write_json(file, measured(part, work, sizes, asked.corpus, numerics))
         print(file.read_text(encoding="utf-8"))
-    files = {part: asked.work / f"study-{part}.json" for part in PARTS}
+    files = {part: work / f"study-{part}.json" for part in PARTS}
     found = {
         part: json.loads(file.read_text(encoding="utf-8")) for part, file in files.items() if file.is_file()
     }
     question = "How long does a small study take on a GPU, and does it say the same twice?"
     write(
         "gpu_study", question, tables(found), command="make bench-gpu-study",
-        folder=Path(os.environ.get("OUT", FOLDER)), host=next(iter(found.values()))["machine"],
+        folder=pages(asked.toy), host=next(iter(found.values()))["machine"],
     )  # fmt: skip
 
 
