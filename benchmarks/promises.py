@@ -5,6 +5,7 @@ measured. Needs ``make venv``, and the extras ``adapters``, ``eval`` and ``ray``
 minutes.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -136,8 +137,12 @@ def promises_table(promises: Sequence[Promise], found: Sequence[Case]) -> Table:
 def help_table(repeats: int) -> Table:
     """Wall-clock seconds of ``cuvee --help``."""
     command = [sys.executable, "-m", "cuvee", "--help"]
+    # With byte code, as an installed cuvee has it.
+    given = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
     contenders = [
-        Contender("cuvee --help", lambda: subprocess.run(command, capture_output=True, check=True)),
+        Contender(
+            "cuvee --help", lambda: subprocess.run(command, env=given, capture_output=True, check=True)
+        ),
         Contender("python -c pass", lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)),
     ]
     rows = tuple((one.name, one.median, one.spread) for one in harness.measure(contenders, repeats))

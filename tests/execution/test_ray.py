@@ -151,7 +151,7 @@ def test_a_paused_worker_that_comes_back_hands_over_nothing_by_way_of_a_url(
     resumed.join()
     assert found == {0: (2, study / "made"), 1: (1, study / "made")}, "the result of the second attempt"
     assert (study / "made" / "1" / "attempt").read_text() == "2"
-    assert "not published; this worker was taken for lost" in (tmp_path / "refused").read_text()
+    assert "the lease of this attempt is gone" in (tmp_path / "refused").read_text()
     assert sorted(path.name for path in study.rglob("*")) == ["1", "2", "attempt", "attempt", "made"]
     assert not any(name.startswith("attempts") for name in artifacts.store.names(""))
     NodeFolder.of(artifacts.store, "any").clear()  # the nodes are on this machine
