@@ -81,6 +81,7 @@ def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]"
     from cuvee.errors import ConfigError
     from cuvee.flows.swarm.question import question_of
     from cuvee.question.runs import one_scale
+    from cuvee.question.wording import TRAINER_KEYS
     from cuvee.report.title import title_of
 
     if not len(found.observations):
@@ -88,7 +89,8 @@ def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]"
     trainer, question = config.trainer, question_of(config, found.available)
     tables = [found.table]
     subject = Subject.read(tables, {}, trainer.lower, trainer.higher, question)
-    runs = one_scale(subject.all_runs, tables, trainer.lower, trainer.higher, question.target_tokens)
+    asked = (trainer.lower, trainer.higher, question.target_tokens, TRAINER_KEYS)
+    runs = one_scale(subject.all_runs, tables, *asked)
     runs = replace(runs, name=title_of(config.name, found.table.parents[1].name))
     incomplete = (found.statement,) if found.failed or found.missing else ()
     lines = (*incomplete, *first_lines(runs, question, subject))

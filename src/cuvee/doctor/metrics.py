@@ -187,8 +187,8 @@ def training_losses(subject: Subject) -> Iterator[Finding]:
 
 def left_out_of_target(subject: Subject) -> Iterator[Finding]:
     """Metrics that are no part of the default target."""
-    if subject.default.sentence and not subject.question.weights:
-        yield warning(subject.title, subject.default.sentence, "Nothing, if the others are what matters.")
+    if (sentence := subject.default.sentence()) and not subject.question.weights:
+        yield warning(subject.title, sentence, "Nothing, if the others are what matters.")
 
 
 def no_metric_left(subject: Subject) -> Iterator[Finding]:

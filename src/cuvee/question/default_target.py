@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 
+from cuvee.question.wording import OPTIONS, Wording
 from cuvee.runs.formats.direction import named_direction, words_of
 from cuvee.runs.formats.purpose import no_target
 from cuvee.runs.observations import Observations
@@ -79,18 +80,13 @@ class DefaultTarget:
         """Those left out because nothing can be learnt of them, whatever they are."""
         return {name: why for name, why in self.left_out.items() if why in (NEVER, CONSTANT) or FEW in why}
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, wording: Wording = OPTIONS) -> str:
         """What was left out and why; empty where nothing was."""
         reasons: dict[str, list[str]] = {}
         for name, why in self.left_out.items():
             reasons.setdefault(why, []).append(name)
         listing = "; ".join(f"{', '.join(_some(names))} ({why})" for why, names in reasons.items())
-        return (
-            f"Left out of the target: {listing}. Name metrics with --target to choose others."
-            if listing
-            else ""
-        )
+        return f"Left out of the target: {listing}. {wording.others}" if listing else ""
 
 
 def is_perplexity(name: str) -> bool:

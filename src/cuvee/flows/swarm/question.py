@@ -2,7 +2,11 @@
 
 import math
 
+from cuvee.errors import ConfigError
 from cuvee.question.question import Question
+from cuvee.question.said_directions import meant_by
+from cuvee.question.wording import TRAINER_KEYS
+from cuvee.runs.formats.direction import named_direction
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.plan.commanded_run import trainer_weights
 
@@ -25,3 +29,21 @@ def question_of(config: StudyConfig, available: dict[str, int]) -> Question:
         max_epochs=target.max_epochs if target.tokens is not None else math.nan,
         seed=config.seed,
     )
+
+
+def check_directions(config: StudyConfig) -> None:
+    """Refuse a target whose directions nothing gives, before anything is trained for it.
+
+    Raises:
+        ConfigError: neither the name of a metric nor the study file says whether lower is better.
+    """
+    trainer = config.trainer
+    weights = trainer_weights(config) if trainer.returns == "metrics" else {}
+    said = (*trainer.lower, *trainer.higher)
+    for name in (one for one, weight in weights.items() if weight > 0):
+        if named_direction(name) is None and not any(meant_by(one, [name]) for one in said):
+            key = "trainer.target" if trainer.target else "target.weights"
+            raise ConfigError(
+                f"{key}: whether {name!r} is better lower or higher does not follow from its name; "
+                f"{TRAINER_KEYS.direction(name)}"
+            )
