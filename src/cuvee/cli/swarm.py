@@ -88,8 +88,9 @@ def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]"
         raise ConfigError(f"{found.statement} The first: {found.failed[0].error}")
     trainer, question = config.trainer, question_of(config, found.available)
     tables = [found.table]
-    subject = Subject.read(tables, {}, trainer.lower, trainer.higher, question)
-    asked = (trainer.lower, trainer.higher, question.target_tokens, TRAINER_KEYS)
+    texts = tuple(config.evaluation_names)
+    subject = replace(Subject.read(tables, {}, trainer.lower, trainer.higher, question), texts=texts)
+    asked = (trainer.lower, trainer.higher, question.target_tokens, TRAINER_KEYS, texts)
     runs = one_scale(subject.all_runs, tables, *asked)
     runs = replace(runs, name=title_of(config.name, found.table.parents[1].name))
     incomplete = (found.statement,) if found.failed or found.missing else ()

@@ -160,7 +160,7 @@ def metrics_like_ids(subject: Subject) -> Iterator[Finding]:
         counter = len(values) >= FEWEST_OF_COUNTER and np.array_equal(
             np.diff(values), np.ones(len(values) - 1)
         )
-        why = no_target(name) if name not in subject.runs.sources else ""
+        why = no_target(name, subject.named_texts)
         if why not in ("", TRAINING):
             alike.append(f"{name} ({why})")
         elif counter:

@@ -51,20 +51,23 @@ class DefaultTarget:
     """Those of the metrics that are perplexities and enter by their logarithm."""
 
     @classmethod
-    def of(cls, runs: Observations, members: Mapping[str, str] | None = None) -> Self:
+    def of(
+        cls, runs: Observations, members: Mapping[str, str] | None = None, texts: Sequence[str] = ()
+    ) -> Self:
         """The default target of runs of one scale.
 
         Args:
             runs: their metrics.
             members: metric -> the metric of the group that it is counted in, where files name groups.
+            texts: names of evaluations beside the sources, where they are known.
         """
-        left_out: dict[str, str] = {}
+        left_out = dict(_by_name(runs, (*runs.sources, *texts)))
         with np.errstate(over="ignore", invalid="ignore"):
             return cls._of(runs, members or {}, left_out)
 
     @classmethod
     def _of(cls, runs: Observations, members: Mapping[str, str], left_out: dict[str, str]) -> Self:
-        for rule in (_by_name, _by_values, _copies, _declared, _averages, _groups, _forms):
+        for rule in (_by_values, _copies, _declared, _averages, _groups, _forms):
             there = tuple(name for name in runs.metrics if name not in left_out)
             left_out |= dict(rule(runs, there, members))
         metrics = tuple(name for name in runs.metrics if name not in left_out)
@@ -102,10 +105,10 @@ def logarithm(name: str) -> str:
 Left = Iterator[tuple[str, str]]
 
 
-def _by_name(runs: Observations, there: Sequence[str], members: Mapping[str, str]) -> Left:
-    for name in there:
+def _by_name(runs: Observations, texts: Sequence[str]) -> Left:
+    for name in runs.metrics:
         # A loss that is called by its source alone is one, though that source be called energy.
-        if name not in runs.sources and (why := no_target(name)):
+        if why := no_target(name, texts):
             yield name, why
 
 

@@ -74,6 +74,7 @@ def one_scale(
     higher: Sequence[str] = (),
     target_tokens: float = math.nan,
     wording: Wording = OPTIONS,
+    texts: Sequence[str] = (),
 ) -> Runs:
     """The runs of the one scale of a table that laws are fitted at, with their default target.
 
@@ -82,13 +83,14 @@ def one_scale(
         paths: where they were read.
         lower: see ``read_runs``; so are the others.
         wording: how directions and targets are said.
+        texts: names of evaluations, where they are known.
 
     Raises:
         ConfigError: a metric is unknown or named as both.
     """
     scales = RunScales(table)
     chosen = scales.chosen(target_tokens)
-    runs = _with_target(table.select(chosen.rows), paths, lower, higher, wording)
+    runs = _with_target(table.select(chosen.rows), paths, lower, higher, wording, texts)
     sentence = scales.sentence(chosen, target_tokens)
     return replace(runs, warnings=(sentence,) if sentence else ())
 
@@ -106,10 +108,11 @@ def _with_target(
     lower: Sequence[str],
     higher: Sequence[str],
     wording: Wording = OPTIONS,
+    texts: Sequence[str] = (),
 ) -> Runs:
     """Runs with the metrics that count where nobody names any."""
     runs = runs_of(table, paths, {}, lower, higher)
-    default = DefaultTarget.of(runs.observations, table.members)
+    default = DefaultTarget.of(runs.observations, table.members, texts)
     return replace(
         runs,
         observations=_fit_to_learn(runs.observations, default),

@@ -118,3 +118,17 @@ def test_an_unknown_direction_of_a_metric_that_no_target_names_is_asked_for_by_i
     result = CliRunner().invoke(app, ["swarm", str(tmp_path)])
     assert result.exit_code == 2
     assert WHICH_WAY.format("score_ka") in result.stderr and "--" not in result.stderr.partition("error:")[2]
+
+
+@pytest.mark.parametrize("metrics", [["docs", "loss_*"], ["*"]])
+def test_a_metric_called_by_an_evaluation_of_the_study_is_no_counter(
+    tmp_path: Path, metrics: list[str]
+) -> None:
+    renaming = '"$0" trainer.py "$@" && sed -i "s/loss_ka/docs/; s/, .seconds.: 3.5//" "$8"/metrics.json'
+    command = f"/bin/sh -c '{renaming}' {COMMAND}".replace(" trainer.py --mixture", " --mixture")
+    study = swarm_study(tmp_path, command=command, metrics=metrics, count=6)
+    text = (tmp_path / "study.yaml").read_text()
+    (tmp_path / "study.yaml").write_text(f"{text}evaluations: {{docs: {{source: ka}}}}\n")
+    result = CliRunner().invoke(app, ["swarm", str(tmp_path)])
+    assert result.exit_code == 2 and WHICH_WAY.format("docs") in result.stderr
+    assert study.swarm.exists() == (metrics == ["*"]), "a name in the study file is asked for before training"
