@@ -6,7 +6,7 @@ from cuvee.errors import ConfigError
 from cuvee.question.question import Question
 from cuvee.question.said_directions import meant_by
 from cuvee.question.wording import TRAINER_KEYS
-from cuvee.runs.formats.direction import named_direction
+from cuvee.runs.formats.direction import may_be_score, named_direction, tells_change
 from cuvee.runs.formats.purpose import no_target
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.plan.commanded_run import trainer_weights
@@ -48,14 +48,18 @@ def check_directions(config: StudyConfig) -> None:
 
 
 def _asked_by_name(config: StudyConfig) -> dict[str, str]:
-    """Metrics of the trainer's own that must count, and the key that names each; without a target those of an
-    evaluation that is called as counters are, which no values can then make a loss."""
+    """Metrics of the trainer's own that must count and say nothing of their direction, and the key that names
+    each.
+
+    One that is called by an evaluation is a loss where its values may be, unless its name speaks against it.
+    """
     trainer = config.trainer
     if trainer.returns == "model":
         return {}
-    if weights := trainer_weights(config):
-        key = "trainer.target" if trainer.target else "target.weights"
-        return {name: key for name, weight in weights.items() if weight > 0}
-    texts = [name for name in config.evaluation_names if name not in config.sources]
-    counters = [name for name in texts if name in trainer.metrics and no_target(name)]
-    return dict.fromkeys(counters, "trainer.metrics")
+    if trainer.target:
+        return {name: "trainer.target" for name, weight in trainer.target.items() if weight > 0}
+    weights = trainer_weights(config)
+    key = "target.weights" if weights else "trainer.metrics"
+    named = [name for name, weight in weights.items() if weight > 0] or trainer.metrics
+    texts = [name for name in config.evaluation_names if name in named and name not in config.sources]
+    return {name: key for name in texts if no_target(name) or may_be_score(name) or tells_change(name)}
