@@ -14,6 +14,7 @@ from cuvee.runs.roles import SWARM
 from cuvee.runs.store import RunStore
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
+from cuvee.study.survey import survey
 from tests.flows.swarm.swarm_study import FakeScheduler, swarm_study
 from tests.study.tiny_study import Listener, hashes
 
@@ -123,3 +124,21 @@ def test_status_says_first_what_was_begun(tmp_path: Path) -> None:
     before = hashes(folder.swarm)
     assert json.loads(printed("status", folder.root, "--json"))["swarm"]["beside"] == lines[1:3]
     assert hashes(folder.swarm) == before
+
+
+def test_status_tells_runs_that_ended_and_were_not_collected(tmp_path: Path) -> None:
+    folder, jobs = swarm_study(tmp_path / "study", count=4), tmp_path / "jobs"
+    run(folder, limit=1)
+    run(folder, jobs)
+    assert FakeScheduler(jobs).submit(only=2) == [0, 0]
+    lines = printed("status", folder.root).splitlines()
+    assert lines[0] == (
+        "swarm: 1 of 4 runs is done, 2 have ended and are not collected, 1 has not ended; "
+        f"`cuvee swarm --emit {jobs}` collects what has ended"
+    )
+    assert lines[1].startswith("not ended: ") and "," not in lines[1]
+    (folder.swarm / "fit.json").write_text('{"headline": ["Take it."]}')
+    answered = survey(StudyConfig.load(folder.root), folder).swarm
+    assert answered is not None and not answered.finished
+    assert answered.beside[0] == f"`cuvee swarm --emit {jobs}` collects what has ended"
+    assert run(folder, jobs).statement == "3 of 4 runs are done, 1 has not ended."
