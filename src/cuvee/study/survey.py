@@ -35,6 +35,7 @@ from cuvee.runs.store import RunStore
 from cuvee.study.asked_runs import AskedRuns, counted_runs
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
+from cuvee.study.file.sections import is_trainer_alone
 from cuvee.study.file.settings import MergingSettings
 from cuvee.study.outdated import outdated_files
 from cuvee.study.plan.agenda import Agenda, Intended
@@ -96,6 +97,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
         swarm=_swarm(folder, runs, failures),
+        trainer_alone=is_trainer_alone(folder.root),
         outdated=outdated_files(folder),
         untried=untried(folder),
         realised=realised_trainings(folder, (one for one, part in parts.items() if part == 1.0)),

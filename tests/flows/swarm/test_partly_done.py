@@ -142,3 +142,17 @@ def test_status_tells_runs_that_ended_and_were_not_collected(tmp_path: Path) -> 
     assert answered is not None and not answered.finished
     assert answered.beside[0] == f"`cuvee swarm --emit {jobs}` collects what has ended"
     assert run(folder, jobs).statement == "3 of 4 runs are done, 1 has not ended."
+
+
+@pytest.mark.parametrize(("more", "begins"), [("", "swarm"), ("references: {count: 8}\n", "run")])
+def test_status_of_a_study_with_a_trainer_alone_is_that_of_a_swarm(
+    tmp_path: Path, more: str, begins: str
+) -> None:
+    (tmp_path / "ka.txt").write_text("ka ke ki")
+    (tmp_path / "study.yaml").write_text(
+        "schema: 1\nsources: {ka: ka.txt, lo: ka.txt}\n"
+        f"trainer: {{command: 'true {{mixture}} {{output}}'}}\n{more}"
+    )
+    said = printed("status", tmp_path)
+    assert said.splitlines()[-1] == f"not begun; `cuvee {begins}` begins it"
+    assert ("seed model" in said) == (begins == "run")
