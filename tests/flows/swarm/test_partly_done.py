@@ -156,3 +156,18 @@ def test_status_of_a_study_with_a_trainer_alone_is_that_of_a_swarm(
     said = printed("status", tmp_path)
     assert said.splitlines()[-1] == f"not begun; `cuvee {begins}` begins it"
     assert ("seed model" in said) == (begins == "run")
+
+
+def test_one_text_file_a_source_is_cut_for_the_parts_of_the_split(tmp_path: Path) -> None:
+    for name in ("ka", "lo"):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{name} ke ki {number}. " for number in range(900)))
+    trainer = (
+        "trainer: {command: 'true {mixture} {output}', count: 3, tokens: 500}\ntokenizer: {vocabulary: 300}\n"
+    )
+    for cut, starts in (("", "error: source 'ka' has 1 document"), (", chunk_characters: 2000", "Plan")):
+        sources = "".join(f"  {name}: {{paths: {name}.txt{cut}}}\n" for name in ("ka", "lo"))
+        (tmp_path / "study.yaml").write_text(f"schema: 1\nsources:\n{sources}{trainer}")
+        result = CliRunner().invoke(app, ["swarm", str(tmp_path), "--plan"])
+        assert starts in result.output and (result.exit_code == 0) == (starts == "Plan")
+    manual = (Path(__file__).parents[3] / "docs" / "trainers.md").read_text(encoding="utf-8")
+    assert "one for each of its `units`" in manual and "`chunk_characters: 2000` at the source" in manual
