@@ -805,3 +805,36 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         exporter_named("megatorn")
     with pytest.raises(ConfigError, match="no source 'x'"):
         ExportRequest(MIXTURE, {"x": SourceFacts()})
+
+
+@pytest.fixture
+def sampled(tmp_path: Path) -> Path:
+    """A study whose source ``web`` is declared ten thousand times as large as the text that lies there."""
+    root = tmp_path / "sampled"
+    root.mkdir()
+    (root / "study.yaml").write_text(
+        "schema: 1\nsources:\n  web: {paths: /t/web.jsonl, tokens: 4e7}\n  code: /t/code.jsonl\n"
+    )
+    decision = choosing({"web": 0.5, "code": 0.5}, {"web": 40_000_000, "code": 4000})
+    (root / "decision.json").write_text(json.dumps(decision.as_json()))
+    with RunStore(root / "store.sqlite") as store:
+        store.write_sources([SourceRecord("web", "1", 100, 4000, 9), SourceRecord("code", "2", 10, 4000, 9)])
+    return root
+
+
+@pytest.mark.parametrize("trainer", ["olmo-core", "megatron", "hugging-face", "levanter"])
+def test_the_path_of_a_sample_is_said_to_be_one(sampled: Path, trainer: str) -> None:
+    written = export(sampled, "--to", trainer, "--target-tokens", "10000")
+    assert "not of the whole source: web (4.00k of 40.0M tokens)." in written.stderr
+    for option in (("--path", "web=/data/web"), ("--tokens", "web=4000")):
+        other = export(sampled, "--to", trainer, "--target-tokens", "10000", *option)
+        assert other.exit_code == 0 and "of a sample" not in other.stderr
+
+
+@pytest.mark.parametrize("trainer", ["axolotl", "trl"])
+def test_rows_of_the_whole_are_not_counted_in_a_sample(sampled: Path, trainer: str) -> None:
+    refused = export(sampled, "--to", trainer, "--target-tokens", "10000")
+    assert refused.exit_code != 0 and not refused.stdout
+    assert "a sample: /t/web.jsonl (4.00k of 40.0M tokens); say --path web=PATH" in refused.stderr
+    for option in (("--path", "web=/data/web"), ("--tokens", "web=4000")):
+        assert export(sampled, "--to", trainer, "--target-tokens", "10000", *option).exit_code == 0

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cuvee.doctor.first_lines import first_lines
 from cuvee.errors import ConfigError
 from cuvee.question.question import Question
 from cuvee.question.runs import Runs, checked_directions, read_runs
 from cuvee.runs.formats.direction import named_direction
-from cuvee.runs.formats.purpose import TRAINING, no_target
+from cuvee.runs.formats.purpose import COUNTER, TRAINING, no_target
 
 COUNT = 12
 WEB = np.random.default_rng(0).uniform(0.05, 0.95, COUNT)
@@ -53,6 +54,46 @@ def weights(found: Runs) -> dict[str, float]:
     question = checked_directions(found, Question())
     target = question.target(found.observations.metrics)
     return {name: weight for name, weight in target.items() if weight > 0}
+
+
+TEXTS = ("docs", "row_documents", "steps")
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "why"),
+    [
+        ("docs", TEXTS, ""),
+        ("steps", TEXTS, ""),
+        ("eval/docs", TEXTS, ""),
+        ("quality_docs", TEXTS, ""),
+        ("my_row_documents", TEXTS, ""),
+        ("eval_loss_docs", (), ""),
+        ("eval_nll_steps", (), ""),
+        ("bits_per_byte_docs", (), ""),
+        ("train_loss_docs", (), TRAINING),
+        ("docs", (), COUNTER),
+        ("quality_docs", (), COUNTER),
+        ("num_docs", TEXTS, COUNTER),
+        ("documents", TEXTS, COUNTER),
+        ("loss_tokens", (), COUNTER),
+        ("eval_loss_count", (), COUNTER),
+    ],
+)
+def test_a_name_that_is_a_text_or_stands_behind_a_loss_is_no_counter(
+    name: str, texts: tuple[str, ...], why: str
+) -> None:
+    assert no_target(name, texts) == why
+
+
+def test_losses_on_a_source_called_docs_count(tmp_path: Path) -> None:
+    columns = {"run": [f"r{i}" for i in range(COUNT)], "w:docs": WEB.tolist(), "w:code": (1 - WEB).tolist()}
+    columns |= {"m:eval_loss_docs": LOSS.tolist(), "m:on_docs": (LOSS * 1.1 + 0.1 * WEB**2).tolist()}
+    path = tmp_path / "runs.csv"
+    lines = [columns, *zip(*columns.values(), strict=True)]
+    path.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+    found = read_runs([path], {})
+    assert set(weights(found)) == {"eval_loss_docs", "on_docs"} and found.left_out == ""
+    assert not [line for line in first_lines(found, Question()) if "no measure of a mixture" in line]
 
 
 # --- names ----------------------------------------------------------------------------------------------

@@ -35,8 +35,8 @@ def status(study: Study = HERE, as_json: AsJson = False) -> None:
         print(f"finished; report: {folder.report}")
     elif found.resumable:
         print("`cuvee run` goes on from here")
-    elif found.run_is_meant:
-        print("not begun; `cuvee run` begins it")
+    elif found.not_begun:
+        print(found.not_begun)
     if found.run_is_meant:
         _show_flows(found)
     for sentence in (*sentences_on(found.realised), *found.untried):

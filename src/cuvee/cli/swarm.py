@@ -81,14 +81,17 @@ def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]"
     from cuvee.errors import ConfigError
     from cuvee.flows.swarm.question import question_of
     from cuvee.question.runs import one_scale
+    from cuvee.question.wording import TRAINER_KEYS
     from cuvee.report.title import title_of
 
     if not len(found.observations):
         raise ConfigError(f"{found.statement} The first: {found.failed[0].error}")
     trainer, question = config.trainer, question_of(config, found.available)
     tables = [found.table]
-    subject = Subject.read(tables, {}, trainer.lower, trainer.higher, question)
-    runs = one_scale(subject.all_runs, tables, trainer.lower, trainer.higher, question.target_tokens)
+    texts = tuple(config.evaluation_names)
+    subject = replace(Subject.read(tables, {}, trainer.lower, trainer.higher, question), texts=texts)
+    asked = (trainer.lower, trainer.higher, question.target_tokens, TRAINER_KEYS, texts)
+    runs = one_scale(subject.all_runs, tables, *asked)
     runs = replace(runs, name=title_of(config.name, found.table.parents[1].name))
     incomplete = (found.statement,) if found.failed or found.missing else ()
     lines = (*incomplete, *first_lines(runs, question, subject))

@@ -160,7 +160,7 @@ def metrics_like_ids(subject: Subject) -> Iterator[Finding]:
         counter = len(values) >= FEWEST_OF_COUNTER and np.array_equal(
             np.diff(values), np.ones(len(values) - 1)
         )
-        why = no_target(name) if name not in subject.runs.sources else ""
+        why = no_target(name, subject.named_texts)
         if why not in ("", TRAINING):
             alike.append(f"{name} ({why})")
         elif counter:
@@ -187,8 +187,8 @@ def training_losses(subject: Subject) -> Iterator[Finding]:
 
 def left_out_of_target(subject: Subject) -> Iterator[Finding]:
     """Metrics that are no part of the default target."""
-    if subject.default.sentence and not subject.question.weights:
-        yield warning(subject.title, subject.default.sentence, "Nothing, if the others are what matters.")
+    if (sentence := subject.default.sentence()) and not subject.question.weights:
+        yield warning(subject.title, sentence, "Nothing, if the others are what matters.")
 
 
 def no_metric_left(subject: Subject) -> Iterator[Finding]:

@@ -58,6 +58,8 @@ class Subject:
     """A folder in which an earlier fit may lie."""
     metrics: tuple[str, ...] = ()
     """All metrics of the table where ``table`` holds those alone that are asked of."""
+    texts: tuple[str, ...] = ()
+    """Names of evaluations, where they are known; metrics may bear them."""
 
     @classmethod
     def read(
@@ -134,6 +136,11 @@ class Subject:
         """The runs of that scale."""
         return self.one_scale.observations
 
+    @property
+    def named_texts(self) -> tuple[str, ...]:
+        """Names of sources and evaluations, which are no words for counters."""
+        return (*self.runs.sources, *self.texts)
+
     @cached_property
     def said(self) -> Mapping[str, Direction]:
         """What was said of directions, as far as it can be understood."""
@@ -155,7 +162,7 @@ class Subject:
     @cached_property
     def default(self) -> DefaultTarget:
         """The metrics that are improved where the question names none."""
-        return DefaultTarget.of(self.runs, self.all_runs.members)
+        return DefaultTarget.of(self.runs, self.all_runs.members, self.texts)
 
     @cached_property
     def target(self) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def unknown_directions(subject: Subject) -> Iterator[Finding]:
     """Metrics of unknown direction: whether lower is better stands nowhere."""
     asked = [name for name in subject.target if name not in subject.directions]
     others = [n for n in subject.runs.metrics if n not in subject.directions and n not in subject.target]
-    others = [name for name in others if not no_target(name)]
+    others = [name for name in others if not no_target(name, subject.named_texts)]
     if asked:
         grave = error if len(asked) == len(subject.target) else warning
         yield grave(

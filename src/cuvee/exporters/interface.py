@@ -22,6 +22,10 @@ USUAL_FIELD = "text"
 LEAST_SHARE = 1e-4
 """Of the tokens; a source below is left out, as no evidence is so fine and a trainer may never draw it."""
 
+AS_WHOLE = 1.25
+"""A source of more than so many times the tokens that a study read is larger than its text. Less may be the
+count of another tokenizer, or duplicates."""
+
 Unit = Literal["samples", "tokens", "documents", "rows kept"]
 """What a weight counts. A sample is a window of fixed length: shares of samples are shares of tokens."""
 
@@ -46,6 +50,8 @@ class SourceFacts:
     """What the format of its tokens is called (``TOKEN_FORMATS``); empty for text."""
     token_files: Mapping[str, int] = field(default_factory=dict)
     """Tokens of each file, by its path as trainers of that format write it; empty where unknown."""
+    read_tokens: int = 0
+    """Tokens that a study read at its text; zero where unknown."""
 
     def of_tokens(self, tokens: int) -> Self:
         """The same source where it has so many tokens, in documents of the same mean length."""
@@ -56,6 +62,17 @@ class SourceFacts:
     def text_path(self) -> str:
         """The one place its text lies at; empty for several, and for a data set of the hub."""
         return self.text[0] if len(self.text) == 1 and not self.text[0].startswith("hub:") else ""
+
+    @property
+    def is_sample(self) -> bool:
+        """It lies where a study read it, and that text is a sample of a larger source."""
+        of_study = self.path in ("", self.text_path) and bool(self.text_path or self.token_files)
+        return of_study and 0 < AS_WHOLE * self.read_tokens < self.tokens
+
+    @property
+    def in_part(self) -> str:
+        """``707k of 50.0M tokens``: what its text holds of it."""
+        return f"{quantity(self.read_tokens)} of {quantity(self.tokens)} tokens"
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,9 +164,11 @@ class ExportRequest:
         """Documents of the sources that are used.
 
         Raises:
-            ConfigError: tokens or documents of some sources are unknown (the message lists all).
+            ConfigError: tokens or documents of some sources are unknown (the message lists all), or lie in a
+                sample, of which no rows of the whole can be read.
         """
         self._check_known("tokens", "documents")
+        self._check_whole()
         return {name: self._fact(name).documents for name in self.kept}
 
     def document_shares(self) -> dict[str, float]:
@@ -199,6 +218,16 @@ class ExportRequest:
         share, fact = self.mixture.share(name), self._fact(name)
         length = fact.tokens / fact.documents if fact.documents else 0.0
         return share < LEAST_SHARE or share * self.target_tokens < length
+
+    def _check_whole(self) -> None:
+        parts = {name: fact for name in self.kept if (fact := self._fact(name)).is_sample}
+        if parts:
+            held = ", ".join(f"{fact.text_path or name} ({fact.in_part})" for name, fact in parts.items())
+            raise ConfigError(
+                f"this trainer counts rows of a whole source, and the study's text is a sample: {held}; say "
+                f"{' '.join(f'--path {name}=PATH' for name in parts)} of the whole, or for the sample "
+                f"{' '.join(f'--tokens {name}={fact.read_tokens}' for name, fact in parts.items())}"
+            )
 
     def _check_known(self, *facts: Literal["tokens", "documents"]) -> None:
         missing = {
@@ -283,9 +312,11 @@ class Exporter:
         here = [name for name, fact in open_.items() if any(fact.token_files.values())]
         rest = {name: fact for name, fact in open_.items() if name not in (*foreign, *here)}
         several = [name for name, fact in rest.items() if not fact.text_path]
+        sampled = {name: fact for name, fact in facts.items() if fact.is_sample}
         if self.by_name:
             return ()
         return (
+            *((_says_sampled(sampled),) if sampled else ()),
             *((self._says_tokens({name: facts[name] for name in foreign}),) if foreign else ()),
             *((self._says_text(),) if self.expects and len(several) < len(rest) else ()),
             *((_says_several(several),) if several else ()),
@@ -303,6 +334,14 @@ class Exporter:
             f"Paths are those of the study's text, but {self.title} reads {self.expects}; say --path "
             "SOURCE=PATH where that lies."
         )
+
+
+def _says_sampled(sampled: Mapping[str, SourceFacts]) -> str:
+    sources = ", ".join(f"{name} ({fact.in_part})" for name, fact in sampled.items())
+    return (
+        f"The path is that of a sample, not of the whole source: {sources}. Counts here are of the whole; "
+        "say --path SOURCE=PATH of it, or --tokens SOURCE=COUNT to train on the sample."
+    )
 
 
 def _says_several(several: list[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 
+from cuvee.question.wording import OPTIONS, Wording
 from cuvee.runs.formats.direction import named_direction, words_of
 from cuvee.runs.formats.purpose import no_target
 from cuvee.runs.observations import Observations
@@ -50,20 +51,23 @@ class DefaultTarget:
     """Those of the metrics that are perplexities and enter by their logarithm."""
 
     @classmethod
-    def of(cls, runs: Observations, members: Mapping[str, str] | None = None) -> Self:
+    def of(
+        cls, runs: Observations, members: Mapping[str, str] | None = None, texts: Sequence[str] = ()
+    ) -> Self:
         """The default target of runs of one scale.
 
         Args:
             runs: their metrics.
             members: metric -> the metric of the group that it is counted in, where files name groups.
+            texts: names of evaluations beside the sources, where they are known.
         """
-        left_out: dict[str, str] = {}
+        left_out = dict(_by_name(runs, (*runs.sources, *texts)))
         with np.errstate(over="ignore", invalid="ignore"):
             return cls._of(runs, members or {}, left_out)
 
     @classmethod
     def _of(cls, runs: Observations, members: Mapping[str, str], left_out: dict[str, str]) -> Self:
-        for rule in (_by_name, _by_values, _copies, _declared, _averages, _groups, _forms):
+        for rule in (_by_values, _copies, _declared, _averages, _groups, _forms):
             there = tuple(name for name in runs.metrics if name not in left_out)
             left_out |= dict(rule(runs, there, members))
         metrics = tuple(name for name in runs.metrics if name not in left_out)
@@ -79,18 +83,13 @@ class DefaultTarget:
         """Those left out because nothing can be learnt of them, whatever they are."""
         return {name: why for name, why in self.left_out.items() if why in (NEVER, CONSTANT) or FEW in why}
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, wording: Wording = OPTIONS) -> str:
         """What was left out and why; empty where nothing was."""
         reasons: dict[str, list[str]] = {}
         for name, why in self.left_out.items():
             reasons.setdefault(why, []).append(name)
         listing = "; ".join(f"{', '.join(_some(names))} ({why})" for why, names in reasons.items())
-        return (
-            f"Left out of the target: {listing}. Name metrics with --target to choose others."
-            if listing
-            else ""
-        )
+        return f"Left out of the target: {listing}. {wording.others}" if listing else ""
 
 
 def is_perplexity(name: str) -> bool:
@@ -106,10 +105,10 @@ def logarithm(name: str) -> str:
 Left = Iterator[tuple[str, str]]
 
 
-def _by_name(runs: Observations, there: Sequence[str], members: Mapping[str, str]) -> Left:
-    for name in there:
+def _by_name(runs: Observations, texts: Sequence[str]) -> Left:
+    for name in runs.metrics:
         # A loss that is called by its source alone is one, though that source be called energy.
-        if name not in runs.sources and (why := no_target(name)):
+        if why := no_target(name, texts):
             yield name, why
 
 

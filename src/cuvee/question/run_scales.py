@@ -130,7 +130,7 @@ class RunScales:
         A run writes its training loss at every step, and evaluates now and then.
         """
         runs = self.table.observations
-        metrics = [i for i, name in enumerate(runs.metrics) if name in runs.sources or not no_target(name)]
+        metrics = [i for i, name in enumerate(runs.metrics) if not no_target(name, runs.sources)]
         rows = np.flatnonzero(np.isfinite(runs.values[:, metrics]).any(axis=1))
         return rows if rows.size else np.arange(len(runs))
 

@@ -12,6 +12,7 @@ from cuvee.question.default_target import DefaultTarget, logarithm
 from cuvee.question.question import Question
 from cuvee.question.run_scales import RunScales
 from cuvee.question.said_directions import said_directions
+from cuvee.question.wording import OPTIONS, Wording
 from cuvee.runs.formats.direction import Direction
 from cuvee.runs.formats.part import listed
 from cuvee.runs.formats.tidy import BY_DEFINITION
@@ -40,6 +41,8 @@ class Runs:
     """The metrics that are improved where nobody names any; none: all."""
     unfit: Mapping[str, str] = field(default_factory=dict)
     """Metrics of the table that nothing can be learnt of, each with the reason; they are no observations."""
+    wording: Wording = OPTIONS
+    """How whoever asks says directions and targets."""
 
 
 def read_runs(
@@ -70,6 +73,8 @@ def one_scale(
     lower: Sequence[str] = (),
     higher: Sequence[str] = (),
     target_tokens: float = math.nan,
+    wording: Wording = OPTIONS,
+    texts: Sequence[str] = (),
 ) -> Runs:
     """The runs of the one scale of a table that laws are fitted at, with their default target.
 
@@ -77,13 +82,15 @@ def one_scale(
         table: rows that were read and chosen.
         paths: where they were read.
         lower: see ``read_runs``; so are the others.
+        wording: how directions and targets are said.
+        texts: names of evaluations, where they are known.
 
     Raises:
         ConfigError: a metric is unknown or named as both.
     """
     scales = RunScales(table)
     chosen = scales.chosen(target_tokens)
-    runs = _with_target(table.select(chosen.rows), paths, lower, higher)
+    runs = _with_target(table.select(chosen.rows), paths, lower, higher, wording, texts)
     sentence = scales.sentence(chosen, target_tokens)
     return replace(runs, warnings=(sentence,) if sentence else ())
 
@@ -96,18 +103,24 @@ def every_scale(
 
 
 def _with_target(
-    table: ImportedTable, paths: Sequence[Path], lower: Sequence[str], higher: Sequence[str]
+    table: ImportedTable,
+    paths: Sequence[Path],
+    lower: Sequence[str],
+    higher: Sequence[str],
+    wording: Wording = OPTIONS,
+    texts: Sequence[str] = (),
 ) -> Runs:
     """Runs with the metrics that count where nobody names any."""
     runs = runs_of(table, paths, {}, lower, higher)
-    default = DefaultTarget.of(runs.observations, table.members)
+    default = DefaultTarget.of(runs.observations, table.members, texts)
     return replace(
         runs,
         observations=_fit_to_learn(runs.observations, default),
         directions={**runs.directions, **dict.fromkeys(map(logarithm, default.logarithms), "lower")},
-        left_out=default.sentence,
+        left_out=default.sentence(wording),
         target=tuple(logarithm(one) if one in default.logarithms else one for one in default.metrics),
         unfit=default.unfit,
+        wording=wording,
     )
 
 
@@ -170,8 +183,8 @@ def checked_directions(runs: Runs, question: Question) -> Question:
     if unknown := [name for name in matters if name not in runs.directions]:
         raise ConfigError(
             f"whether {unknown[0]!r} is better lower or higher does not follow from the table"
-            f"{f' ({len(unknown)} such metrics)' if len(unknown) > 1 else ''}; say --lower {unknown[0]!r} or "
-            f"--higher {unknown[0]!r} (or --lower all, --higher 'quiz*'), or choose metrics with --target"
+            f"{f' ({len(unknown)} such metrics)' if len(unknown) > 1 else ''}; "
+            f"{runs.wording.direction(unknown[0])}"
         )
     known = {name: way for name, way in runs.directions.items() if name in runs.observations.metrics}
     return replace(question, directions=known)

@@ -11,6 +11,7 @@ from typing import Self
 from cuvee.quantities import agreeing, counted
 from cuvee.seal import read_sealed, write_sealed
 from cuvee.study.file.folder import StudyFolder
+from cuvee.study.plan.run_folder import RunFolder
 
 _FILE = "asked.json"
 
@@ -37,14 +38,20 @@ class AskedRuns:
         write_sealed(folder.swarm / _FILE, {"runs": str(self.root), "keys": list(self.keys)})
 
     def missing(self, done: Collection[str], failed: Collection[str]) -> tuple[str, ...]:
-        """Keys of those that have not ended."""
+        """Keys of those of which nothing is known yet."""
         return tuple(key for key in self.keys if key not in done and key not in failed)
 
+    def ended(self, keys: Collection[str]) -> tuple[str, ...]:
+        """Those among them that have ended by themselves, as their folders say, and were not collected."""
+        return tuple(key for key in keys if RunFolder(self.root / key).ended)
 
-def counted_runs(done: int, failed: int, missing: int) -> str:
-    """``8 of 12 runs are done, 1 failed, 3 have not ended``."""
-    asked = done + failed + missing
+
+def counted_runs(done: int, failed: int, missing: int, ended: int = 0) -> str:
+    """``8 of 13 runs are done, 1 failed, 1 has ended and is not collected, 3 have not ended``."""
+    asked = done + failed + missing + ended
     parts = [f"{done} of {counted(asked, 'run')} {agreeing(done, 'is', 'are')} done"]
     parts += [f"{failed} failed"] if failed else []
+    if ended:
+        parts += [f"{ended} {agreeing(ended, 'has ended and is', 'have ended and are')} not collected"]
     parts += [f"{missing} {agreeing(missing, 'has', 'have')} not ended"] if missing else []
     return ", ".join(parts)

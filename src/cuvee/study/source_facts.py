@@ -47,6 +47,7 @@ def facts_beside(path: Path) -> dict[str, SourceFacts]:
             by_study=True,
             token_format=token_format,
             token_files=token_files,
+            read_tokens=tokens,
         )
     return facts
 

@@ -56,6 +56,8 @@ class StudyStatus:
     """The last one; None where there is none."""
     swarm: FlowStatus | None = None
     """Of a trainer of the user's; None where it has made nothing."""
+    trainer_alone: bool = False
+    """The study file is one for `cuvee swarm`."""
     outdated: Mapping[str, str] = field(default_factory=dict)
     """Flow -> what its answer was made from that is no more."""
     untried: tuple[str, ...] = ()
@@ -74,9 +76,18 @@ class StudyStatus:
 
     @property
     def run_is_meant(self) -> bool:
-        """`cuvee run` has begun, or no other command has: its stages are of interest."""
-        others = (self.ladder, self.search, self.swarm)
-        return self.begun or any(stage.done > 0 for stage in self.stages) or others == (None, None, None)
+        """`cuvee run` has begun, or no other command has or is meant: its stages are of interest."""
+        if self.begun or any(stage.done > 0 for stage in self.stages):
+            return True
+        return not self.trainer_alone and (self.ladder, self.search, self.swarm) == (None, None, None)
+
+    @property
+    def not_begun(self) -> str:
+        """The sentence on a study of which nothing is made; empty where something is, or was asked for."""
+        if self.run_is_meant:
+            return "" if self.resumable or self.finished else "not begun; `cuvee run` begins it"
+        nothing = (self.ladder, self.search, self.swarm) == (None, None, None)
+        return "not begun; `cuvee swarm` begins it" if nothing else ""
 
     def as_json(self) -> Json:
         return {

@@ -35,6 +35,7 @@ from cuvee.runs.store import RunStore
 from cuvee.study.asked_runs import AskedRuns, counted_runs
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
+from cuvee.study.file.sections import is_trainer_alone
 from cuvee.study.file.settings import MergingSettings
 from cuvee.study.outdated import outdated_files
 from cuvee.study.plan.agenda import Agenda, Intended
@@ -96,6 +97,7 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         ladder=_ladder(config, folder, {one: part for one, part in parts.items() if one.role in LADDER}),
         search=_search(folder),
         swarm=_swarm(folder, runs, failures),
+        trainer_alone=is_trainer_alone(folder.root),
         outdated=outdated_files(folder),
         untried=untried(folder),
         realised=realised_trainings(folder, (one for one, part in parts.items() if part == 1.0)),
@@ -195,14 +197,19 @@ def _swarm(folder: StudyFolder, runs: Collection[Run], failures: Iterable[Run]) 
         made = sum(one.role == SWARM for one in runs)
         return (answer or FlowStatus(f"{counted(made, 'run')} made; {_GO_ON}")) if made else None
     failed = {one.key: one for one in failures if one.key in asked.keys}
-    missing = asked.missing({one.key for one in runs}, failed)
-    said = counted_runs(len(asked.keys) - len(failed) - len(missing), len(failed), len(missing))
+    unknown = asked.missing({one.key for one in runs}, failed)
+    ended = asked.ended(unknown)
+    missing = tuple(one for one in unknown if one not in ended)
+    done = len(asked.keys) - len(failed) - len(unknown)
+    said = counted_runs(done, len(failed), len(missing), len(ended))
+    here = asked.root.parent == folder.swarm
+    command = "`cuvee swarm`" if here else f"`cuvee swarm --emit {asked.root.parent}`"
+    uncollected = (f"{command} collects what has ended",) if ended else ()
     beside = (*_failed(failed.values()), *_missing(asked, missing))
     if answer is not None:
-        whole = not failed and not missing
-        return FlowStatus(f"{said}. {answer.statement}", answer.finished and whole, beside)
-    here = asked.root.parent == folder.swarm
-    then = _GO_ON if here else f"`cuvee swarm --emit {asked.root.parent}` collects what has ended"
+        whole = not failed and not unknown
+        return FlowStatus(f"{said}. {answer.statement}", answer.finished and whole, (*uncollected, *beside))
+    then = _GO_ON if here else f"{command} collects what has ended"
     return FlowStatus(f"{said}; {then}", beside=beside)
 
 

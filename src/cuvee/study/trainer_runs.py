@@ -100,4 +100,5 @@ def _facts(plan: Plan) -> dict[str, SourceFacts]:
     if plan.config.trainer.returns == "model":
         return training_facts(plan, own)
     available = available_tokens(plan.config, plan.material)
-    return {name: one.of_tokens(available[name]) for name, one in own.items()}
+    # Its runs are made on the text of the study, sample or not: that is nothing to be said of each.
+    return {name: replace(one.of_tokens(available[name]), read_tokens=0) for name, one in own.items()}

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cuvee.cli.app import app
 from cuvee.errors import ConfigError
 from cuvee.execution.local import InProcess
 from cuvee.flows.swarm import flow
 from cuvee.flows.swarm.flow import Swarm
+from cuvee.flows.swarm.question import check_directions
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
-from tests.flows.swarm.swarm_study import swarm_study
+from tests.flows.swarm.swarm_study import COMMAND, swarm_study
 from tests.study.tiny_study import Listener
 
 GOOD = '{"loss_ka": 2.5, "loss_lo": 2.0, "steps": 7}'
@@ -84,3 +87,48 @@ def test_a_target_that_the_metrics_leave_out_is_refused_before_anything_runs(tmp
     with pytest.raises(ConfigError, match=r"trainer.metrics: leaves out 'acc', which counts in the target"):
         run(folder)
     assert not (tmp_path / "shards").exists()
+
+
+WHICH_WAY = (
+    "say `trainer.lower: ['{0}']` or `trainer.higher: ['{0}']` (or patterns, such as 'quiz*'), or choose "
+    "metrics with `trainer.target`"
+)
+
+
+def test_a_target_of_unknown_direction_is_refused_before_training(tmp_path: Path) -> None:
+    target = {"loss_ka": 1, "docs": 2, "dialogue": 1, "spare": 0}
+    metrics = ["docs", "dialogue", "spare", "loss_*"]
+    folder = swarm_study(tmp_path, metrics=metrics, target=target, higher=["dia*"])
+    for refuse in (run, lambda one: flow.outlook(StudyConfig.load(one.root), one)):
+        with pytest.raises(ConfigError) as refused:
+            refuse(folder)
+        assert str(refused.value) == (
+            "trainer.target: whether 'docs' is better lower or higher does not follow from its name; "
+            + WHICH_WAY.format("docs")
+        )
+    assert not folder.swarm.exists()
+    swarm_study(tmp_path, metrics=metrics, target=target, higher=["dia*"], lower=["docs"])
+    check_directions(StudyConfig.load(tmp_path))
+
+
+def test_an_unknown_direction_of_a_metric_that_no_target_names_is_asked_for_by_its_key(
+    tmp_path: Path,
+) -> None:
+    swarm_study(tmp_path, command=f"{COMMAND} --prefix score_", metrics=["score_*"], count=6)
+    result = CliRunner().invoke(app, ["swarm", str(tmp_path)])
+    assert result.exit_code == 2
+    assert WHICH_WAY.format("score_ka") in result.stderr and "--" not in result.stderr.partition("error:")[2]
+
+
+@pytest.mark.parametrize("metrics", [["docs", "loss_*"], ["*"]])
+def test_a_metric_called_by_an_evaluation_of_the_study_is_no_counter(
+    tmp_path: Path, metrics: list[str]
+) -> None:
+    renaming = '"$0" trainer.py "$@" && sed -i "s/loss_ka/docs/; s/, .seconds.: 3.5//" "$8"/metrics.json'
+    command = f"/bin/sh -c '{renaming}' {COMMAND}".replace(" trainer.py --mixture", " --mixture")
+    study = swarm_study(tmp_path, command=command, metrics=metrics, count=6)
+    text = (tmp_path / "study.yaml").read_text()
+    (tmp_path / "study.yaml").write_text(f"{text}evaluations: {{docs: {{source: ka}}}}\n")
+    result = CliRunner().invoke(app, ["swarm", str(tmp_path)])
+    assert result.exit_code == 2 and WHICH_WAY.format("docs") in result.stderr
+    assert study.swarm.exists() == (metrics == ["*"]), "a name in the study file is asked for before training"

@@ -14,6 +14,7 @@ from cuvee.runs.roles import SWARM
 from cuvee.runs.store import RunStore
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
+from cuvee.study.survey import survey
 from tests.flows.swarm.swarm_study import FakeScheduler, swarm_study
 from tests.study.tiny_study import Listener, hashes
 
@@ -123,3 +124,50 @@ def test_status_says_first_what_was_begun(tmp_path: Path) -> None:
     before = hashes(folder.swarm)
     assert json.loads(printed("status", folder.root, "--json"))["swarm"]["beside"] == lines[1:3]
     assert hashes(folder.swarm) == before
+
+
+def test_status_tells_runs_that_ended_and_were_not_collected(tmp_path: Path) -> None:
+    folder, jobs = swarm_study(tmp_path / "study", count=4), tmp_path / "jobs"
+    run(folder, limit=1)
+    run(folder, jobs)
+    assert FakeScheduler(jobs).submit(only=2) == [0, 0]
+    lines = printed("status", folder.root).splitlines()
+    assert lines[0] == (
+        "swarm: 1 of 4 runs is done, 2 have ended and are not collected, 1 has not ended; "
+        f"`cuvee swarm --emit {jobs}` collects what has ended"
+    )
+    assert lines[1].startswith("not ended: ") and "," not in lines[1]
+    (folder.swarm / "fit.json").write_text('{"headline": ["Take it."]}')
+    answered = survey(StudyConfig.load(folder.root), folder).swarm
+    assert answered is not None and not answered.finished
+    assert answered.beside[0] == f"`cuvee swarm --emit {jobs}` collects what has ended"
+    assert run(folder, jobs).statement == "3 of 4 runs are done, 1 has not ended."
+
+
+@pytest.mark.parametrize(("more", "begins"), [("", "swarm"), ("references: {count: 8}\n", "run")])
+def test_status_of_a_study_with_a_trainer_alone_is_that_of_a_swarm(
+    tmp_path: Path, more: str, begins: str
+) -> None:
+    (tmp_path / "ka.txt").write_text("ka ke ki")
+    (tmp_path / "study.yaml").write_text(
+        "schema: 1\nsources: {ka: ka.txt, lo: ka.txt}\n"
+        f"trainer: {{command: 'true {{mixture}} {{output}}'}}\n{more}"
+    )
+    said = printed("status", tmp_path)
+    assert said.splitlines()[-1] == f"not begun; `cuvee {begins}` begins it"
+    assert ("seed model" in said) == (begins == "run")
+
+
+def test_one_text_file_a_source_is_cut_for_the_parts_of_the_split(tmp_path: Path) -> None:
+    for name in ("ka", "lo"):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{name} ke ki {number}. " for number in range(900)))
+    trainer = (
+        "trainer: {command: 'true {mixture} {output}', count: 3, tokens: 500}\ntokenizer: {vocabulary: 300}\n"
+    )
+    for cut, starts in (("", "error: source 'ka' has 1 document"), (", chunk_characters: 2000", "Plan")):
+        sources = "".join(f"  {name}: {{paths: {name}.txt{cut}}}\n" for name in ("ka", "lo"))
+        (tmp_path / "study.yaml").write_text(f"schema: 1\nsources:\n{sources}{trainer}")
+        result = CliRunner().invoke(app, ["swarm", str(tmp_path), "--plan"])
+        assert starts in result.output and (result.exit_code == 0) == (starts == "Plan")
+    manual = (Path(__file__).parents[3] / "docs" / "trainers.md").read_text(encoding="utf-8")
+    assert "one for each of its `units`" in manual and "`chunk_characters: 2000` at the source" in manual

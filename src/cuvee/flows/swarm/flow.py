@@ -13,6 +13,7 @@ from cuvee.execution.interface import Executor
 from cuvee.files import atomic_path
 from cuvee.flows.swarm.design import design
 from cuvee.flows.swarm.outlook import SwarmOutlook
+from cuvee.flows.swarm.question import check_directions
 from cuvee.progress import Progress, Silent
 from cuvee.runs.observations import Observations
 from cuvee.runs.run import Run, observations_of
@@ -81,6 +82,7 @@ def run(
     """
     progress = progress or Silent()
     check_trainer(config, needed_metrics(config))
+    check_directions(config)
     with opened(config, folder, progress, executor) as runner:
         available = available_tokens(config, runner.plan.material)
         producer = commanded_runs(runner, emit)
@@ -103,6 +105,7 @@ def outlook(
 ) -> SwarmOutlook:
     """What the runs that are left will take; text is prepared, nothing is launched or written for them."""
     check_trainer(config, needed_metrics(config))
+    check_directions(config)
     with opened(config, folder, progress, executor, looking=True) as runner:
         producer = commanded_runs(runner)
         requests = _requests(runner, available_tokens(config, runner.plan.material))

@@ -5,8 +5,9 @@ spreads are beside the question. One list, by which readers, ``cuvee fit`` and `
 """
 
 import re
+from collections.abc import Collection
 
-from cuvee.runs.formats.direction import CONFIDENCE, named_direction, words_of
+from cuvee.runs.formats.direction import CONFIDENCE, LOWER_WORDS, named_direction, words_of
 
 TRAINING = "a value on the training stream, which falls by choosing easy text"
 TIMER = "a time"
@@ -98,19 +99,42 @@ _SHORT = frozenset({"s", "ms", "sec", "hr", "hrs", "h", "min"})
 """Units of time that may as well be names of sources: believed at the end of a name without a direction."""
 _PER_TIME = re.compile(r"\bper (s|sec|second|seconds|minute|min|hour|h|day|step|gpu|device|watt)\b")
 _SETTINGS = ("learning rate", "batch size", "weight decay", "grad norm", "param norm", "loss scale")
+_HOW_MANY = frozenset({"num", "n", "total", "count", "counts", "number", "seen", "of", "per"})
+"""Words before the name of a text that make a number of it: ``num_docs`` counts, whatever ``docs`` is."""
+_OF_A_LOSS = frozenset({"tokens", "count", "counts", "counter"})
+"""What counts even behind a word for a loss."""
 _SEPARATOR = re.compile(r"[/.:]")
 
 
-def no_target(name: str) -> str:
+def no_target(name: str, texts: Collection[str] = ()) -> str:
     """Why a metric of this name is nothing to choose a mixture by; empty where it may be.
 
     The words behind the last separator decide, since those before it often name a group or a text: an
     evaluation on ``new_york_times`` is a loss, ``eval/total_time`` is none.
+
+    Args:
+        name: of the metric.
+        texts: names of sources and evaluations: a metric that bears one alone is a measure of it, and one
+            that ends with it no counter.
     """
     parts = [words for part in _SEPARATOR.split(name) if (words := words_of(part))]
-    if not parts:
+    if not parts or name in texts:
         return ""
-    return _counted(parts, bool(named_direction(name))) or (TRAINING if _on_training(parts) else "")
+    why = _counted(parts, bool(named_direction(name)))
+    if why == COUNTER and (_behind_loss(parts[-1]) or any(_ends_with(name, text) for text in texts)):
+        why = ""
+    return why or (TRAINING if _on_training(parts) else "")
+
+
+def _behind_loss(words: list[str]) -> bool:
+    """Whether the last word stands behind one for a loss: ``eval_loss_docs`` is one on a text called docs."""
+    return words[-1] not in _OF_A_LOSS and any(" ".join(words[-1 - n : -1]) in LOWER_WORDS for n in (1, 2, 3))
+
+
+def _ends_with(name: str, text: str) -> bool:
+    words, end = words_of(name), words_of(text)
+    before = words[: -len(end)]
+    return bool(end) and words[-len(end) :] == end and not (before and before[-1] in _HOW_MANY)
 
 
 def _on_training(parts: list[list[str]]) -> bool:

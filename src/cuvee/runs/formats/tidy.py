@@ -69,21 +69,22 @@ def _read(table: Table) -> Part:
     directions = {}
     for name, metric in metrics.items():
         known = named_direction(metric)
-        own = metric in shares.columns.values()  # a loss that is called by its source, though that be energy
-        if known is None and not negative and _may_be_loss(table, name, metric, own):
+        sources = tuple(shares.columns.values())
+        if known is None and not negative and _may_be_loss(table, name, metric, sources):
             known = BY_DEFINITION
         if known is not None:
             directions[metric] = known
     return read_table(table, columns, TIDY.name, directions=directions, notes=notes)
 
 
-def _may_be_loss(table: Table, name: str, metric: str, own: bool) -> bool:
+def _may_be_loss(table: Table, name: str, metric: str, sources: Sequence[str]) -> bool:
     """Whether nothing speaks against a loss in nats or bits: neither the name nor the size of the values.
 
     A loss of a model that learnt anything is below the logarithm of its vocabulary; values from 0 to 1 may
     as well be accuracies.
     """
-    if not own and (tells_change(metric) or may_be_score(metric) or no_target(metric)):
+    own = metric in sources  # a loss that is called by its source, though that be energy
+    if not own and (tells_change(metric) or may_be_score(metric) or no_target(metric, sources)):
         return False
     values = [value for row in range(len(table)) if (value := table.number(row, name)) is not None]
     return not values or (max(values) < LARGEST_LOSS and max(values) > 1.0)
