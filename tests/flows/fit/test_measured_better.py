@@ -113,3 +113,15 @@ def test_a_difference_from_the_best_run_names_what_was_predicted_of_it() -> None
     page = render_fit_html(FitView.of(decision))
     assert "best observed run, as predicted</li>" in page
     assert ">Best observed, predicted</th>" in page
+
+
+def test_a_mean_above_the_bound_of_most_draws_is_explained() -> None:
+    """What knowing the law is worth is skewed: often nothing, seldom much."""
+    (plain,) = (one for one in law_decision().judged().headline if one.startswith("Knowing the law"))
+    assert "by 0.0010 (80%: by less than 0.0020), less than runs" in plain
+    skewed = law_decision(expected_gain=6.4e-4, likely_gain=2.0e-4).judged()
+    (said,) = (one for one in skewed.headline if one.startswith("Knowing the law"))
+    assert (
+        "by 6.4e-4 on average (80%: by less than 2.0e-4; few draws of the law make up that mean), less"
+        in said
+    )

@@ -143,9 +143,13 @@ def _more(decision: LawResult) -> tuple[str, ...]:
 def _worth_of_more(decision: LawResult) -> str:
     width = decision.pick.target.high - decision.pick.target.low
     expected, likely = (Precision.alone(x).word(x) for x in (decision.expected_gain, decision.likely_gain))
+    # A few draws of the law may carry the mean above the bound that most lie below.
+    skewed = decision.expected_gain > decision.likely_gain
+    most = "; few draws of the law make up that mean" if skewed else ""
     gain = (
         "Knowing the law exactly is expected to lower the target of the choice by "
-        f"{expected} ({decision.confidence:.0%}: by less than {likely})"
+        f"{expected}{' on average' if skewed else ''} "
+        f"({decision.confidence:.0%}: by less than {likely}{most})"
     )
     if decision.distance.extrapolates:
         return f"{gain}, as far as the law holds outside of the runs: a run near this mixture comes first."
