@@ -618,9 +618,10 @@ def test_a_study_knows_documents_tokens_and_paths(study: Path) -> None:
 def test_paths_of_text_are_said_to_be_such_where_a_trainer_reads_none(study: Path) -> None:
     written = export(study, "--to", "megatron", "--path", "code=/data/code")
     assert f"0.5 {study / 'text/web.jsonl'}\n0.3 /data/code\n" in written.stdout
-    assert "Megatron-LM reads binary files under a prefix" in written.stderr
+    assert "Megatron-LM cannot use this file as it is: it reads binary files under a prefix" in written.stderr
+    assert "of the study lies something else: web (text), law (text). Say --path" in written.stderr
     everything = [word for name in ("web", "code", "law") for word in ("--path", f"{name}=/data/{name}")]
-    assert "Paths are those" not in export(study, "--to", "megatron", *everything).stderr
+    assert "cannot use this file" not in export(study, "--to", "megatron", *everything).stderr
     names = export(study, "--to", "llama-factory", "--documents", "law=40").stdout
     assert yaml.safe_load(names)["dataset"] == "web,code,law"
 
@@ -677,10 +678,23 @@ def test_megatron_gets_prefixes_and_weights_by_the_tokens_of_each(token_study: P
         weights = weights_written(EXPORTERS[trainer], written.stdout)
         assert weights[str(root / "more/text_document")] == pytest.approx(0.3)
         assert weights[str(root / "text_document")] == pytest.approx(0.1)
-        assert "arr (olmo), trove (datatrove), disk (arrow), npy (NumPy with a header); it reads binary" in (
+        assert "cannot use this file as it is: it reads binary files" in written.stderr
+        assert "else: arr (olmo), trove (datatrove), disk (arrow), npy (NumPy with a header). Say --path" in (
             written.stderr
         )
-        assert "--path SOURCE=PATH" in written.stderr and "the study's text" not in written.stderr
+
+
+def test_tokens_and_text_beside_each_other_are_one_note(token_study: Path) -> None:
+    (token_study / "text").mkdir()
+    (token_study / "text/legal.jsonl").write_text('{"text": "a"}\n')
+    file = token_study / "study.yaml"
+    file.write_text(file.read_text().replace("  arr: tokens/arr", "  arr: text/legal.jsonl"))
+    written = export(token_study, "--to", "megatron")
+    assert f"{token_study / 'text/legal.jsonl'}\n" in written.stdout
+    (said,) = (one for one in written.stderr.splitlines() if "--path" in one)
+    assert "Megatron-LM cannot use this file as it is" in said
+    assert "else: arr (text), trove (datatrove), disk (arrow), npy (NumPy with a header). Say" in said
+    assert "arr (" not in export(token_study, "--to", "hugging-face").stderr.partition("else: ")[2]
 
 
 def test_olmo_core_gets_the_arrays_of_a_study(token_study: Path) -> None:
@@ -693,8 +707,9 @@ def test_olmo_core_gets_the_arrays_of_a_study(token_study: Path) -> None:
 def test_trainers_of_text_say_which_sources_are_tokens(token_study: Path) -> None:
     said = export(token_study, "--to", "hugging-face", "--path", "disk=/data/disk.jsonl").stderr
     assert (
-        "Tokens of a format that Hugging Face datasets does not read by this file: meg (megatron), arr "
-        "(olmo), trove (datatrove), npy (NumPy with a header); it reads text. Say --path" in said
+        "Hugging Face datasets cannot use this file as it is: it reads text, and at the paths of these "
+        "sources of the study lies something else: meg (megatron), arr (olmo), trove (datatrove), npy (NumPy "
+        "with a header). Say --path" in said
     )
 
 

@@ -11,6 +11,9 @@ from cuvee.errors import ConfigError
 from cuvee.evaluation.task_scores import TaskScores, TaskShape
 from cuvee.execution.local import InProcess
 from cuvee.flows.ablation import flow as ablation
+from cuvee.flows.value import flow as value
+from cuvee.flows.value.outlook import outlook
+from cuvee.flows.value.question import ValueQuestion
 from cuvee.models.hugging_face import open_model, read_flat
 from cuvee.progress import Silent
 from cuvee.question.question import Question
@@ -223,3 +226,22 @@ def test_the_report_marks_metrics_that_cannot_decide(
     for row in decision.tasks:
         assert row.words in ("can decide", "cannot decide")
         assert f"{row.words} |" in text
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("quiz", "--target quiz: a downstream task; documents are valued for text: ka, lo, mi, nu"),
+        ("kaa", "--target kaa: the study has no such evaluation; it has ka, lo, mi, nu"),
+    ],
+)
+def test_documents_are_not_valued_for_a_task_and_no_text_is_read_to_say_so(
+    tmp_path: Path, target: str, message: str
+) -> None:
+    folder = write_study(tmp_path, downstream=TASK)
+    config, listener = StudyConfig.load(tmp_path), Listener()
+    question = ValueQuestion(target, ("random",))
+    for asked in (value.run, outlook):
+        with pytest.raises(ConfigError, match=message):
+            asked(config, folder, question=question, progress=listener, executor=InProcess())
+    assert listener.stages == [] and not folder.shards.exists()

@@ -46,6 +46,7 @@ def search(
     from cuvee.errors import RunsAwaited
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
+    from cuvee.study.trainer_origin import TrainerOrigin
 
     place = Place(executor, address, job_memory, artifacts).check()
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
@@ -56,11 +57,15 @@ def search(
 
     if plan:
         look_ahead(config, folder, flow.outlook, _print_outlook, as_json)
-    else:
-        try:
-            carry_out(config, folder, partial(flow.run, emit=emit), as_json, place=place)
-        except RunsAwaited as awaited:
-            print_json({"awaited": str(awaited)}) if as_json else print(awaited)
+        return
+    origin = TrainerOrigin.of(config, folder) if config.search.trainer_tokens else None
+    try:
+        carry_out(config, folder, partial(flow.run, emit=emit), as_json, place=place)
+    except RunsAwaited as awaited:
+        print_json({"awaited": str(awaited)}) if as_json else print(awaited)
+        return
+    if origin is not None:
+        origin.write(folder, "search")
 
 
 def _print_outlook(outlook: "SearchOutlook") -> None:

@@ -49,6 +49,7 @@ def swarm(
     from cuvee.flows.swarm import flow
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
+    from cuvee.study.trainer_origin import TrainerOrigin
 
     folder, config = StudyFolder.of(study), StudyConfig.load(study)
     if plan:
@@ -56,9 +57,12 @@ def swarm(
         return
     forbid_the_hub(config)
     with folder.locked():
+        origin = TrainerOrigin.of(config, folder)
         with progress_display() as progress:
             found = flow.run(config, folder, progress, emit=emit, limit=limit)
         answer = _answered(config, found) if _enough(found) else None
+        if answer is not None:
+            origin.write(folder, "swarm")
     if as_json:
         print_json(_as_json(found, answer))
     else:

@@ -308,31 +308,31 @@ class Exporter:
         """What must be said of paths that come from a study."""
         facts = {name: recipe.facts.get(name, SourceFacts()) for name in recipe.kept}
         open_ = {name: fact for name, fact in facts.items() if fact.text and not fact.path}
-        foreign = [name for name, fact in open_.items() if fact.token_format not in ("", self.tokens)]
+        foreign = {
+            name: fact.token_format
+            for name, fact in open_.items()
+            if fact.token_format not in ("", self.tokens)
+        }
         here = [name for name, fact in open_.items() if any(fact.token_files.values())]
         rest = {name: fact for name, fact in open_.items() if name not in (*foreign, *here)}
         several = [name for name, fact in rest.items() if not fact.text_path]
         sampled = {name: fact for name, fact in facts.items() if fact.is_sample}
+        text = [name for name in rest if name not in several] if self.expects else []
         if self.by_name:
             return ()
         return (
             *((_says_sampled(sampled),) if sampled else ()),
-            *((self._says_tokens({name: facts[name] for name in foreign}),) if foreign else ()),
-            *((self._says_text(),) if self.expects and len(several) < len(rest) else ()),
+            *((self._says_unread(dict.fromkeys(text, "text") | foreign),) if text or foreign else ()),
             *((_says_several(several),) if several else ()),
         )
 
-    def _says_tokens(self, foreign: Mapping[str, SourceFacts]) -> str:
-        sources = ", ".join(f"{name} ({fact.token_format})" for name, fact in foreign.items())
+    def _says_unread(self, formats: Mapping[str, str]) -> str:
+        """Of sources at whose paths in the study lies what the trainer does not read: what that is."""
+        sources = ", ".join(f"{name} ({what})" for name, what in formats.items())
         return (
-            f"Tokens of a format that {self.title} does not read by this file: {sources}; it reads "
-            f"{self.expects or 'text'}. Say --path SOURCE=PATH where that lies."
-        )
-
-    def _says_text(self) -> str:
-        return (
-            f"Paths are those of the study's text, but {self.title} reads {self.expects}; say --path "
-            "SOURCE=PATH where that lies."
+            f"{self.title} cannot use this file as it is: it reads {self.expects or 'text'}, and at the "
+            f"paths of these sources of the study lies something else: {sources}. Say --path SOURCE=PATH for "
+            "each."
         )
 
 

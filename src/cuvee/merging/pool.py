@@ -151,7 +151,7 @@ class FlatPool:
             IncompatibleMembers: two models differ in ancestor, recipe, tokenizer or architecture.
             CheckpointError: parameters that are not finite.
         """
-        roster = _roster(seed, branches, force)
+        roster = roster_of(seed, branches, force)
         checkpoints = {"seed": seed} | {branch.name: branch.checkpoint for branch in branches}
         if folder is None:
             return cls(roster, torch.stack([_read(model, name, one) for name, one in checkpoints.items()]))
@@ -238,7 +238,7 @@ def _read(model: CausalModel, name: str, checkpoint: Checkpoint) -> Tensor:
     return flat
 
 
-def _roster(seed: Checkpoint, branches: Sequence[Branch], force: bool) -> Roster:
+def roster_of(seed: Checkpoint, branches: Sequence[Branch], force: bool = False) -> Roster:
     """The roster of compatible members.
 
     Raises:

@@ -66,7 +66,7 @@ def _candidates(view: FitView) -> Grid:
 
 def _laws(view: FitView) -> Grid:
     return Grid(
-        "Laws on runs they had not seen: rank correlation, R2, mean error, coverage of intervals",
+        "Laws on runs they had not seen: rank correlation, R2, mean absolute error, coverage of intervals",
         ("law", "ranks", "R2", "error", "80%", "95%", ""),
         tuple(
             (

@@ -16,7 +16,7 @@ from cuvee.decisions.scale.decision import ScaleDecision
 from cuvee.decisions.search.decision import SearchDecision
 from cuvee.errors import ConfigError, CuveeError
 from cuvee.seal import read_sealed
-from cuvee.study.file.folder import StudyFolder
+from cuvee.study.file.folder import StudyFolder, owner_of
 from cuvee.study.outdated import outdated, outdated_files
 from cuvee.types import Json
 
@@ -124,10 +124,13 @@ def stale_note(path: Path) -> list[str]:
     state.
 
     Args:
-        path: a file of ``FLOWS``; a note is there only where it lies beside its ``study.yaml``.
+        path: a file of ``FLOWS``, or the answer of a swarm; a note is there only where it lies in the folder
+            of its study.
     """
-    flow = next((flow for flow, (name, _) in FLOWS.items() if name == path.name), "")
-    origin = outdated_files(StudyFolder(path.parent)).get(flow)
+    flow, root = next((flow for flow, (name, _) in FLOWS.items() if name == path.name), ""), path.parent
+    if path.name == "fit.json" and owner_of(path.parent) == "swarm":
+        flow, root = "swarm", path.absolute().parents[1]
+    origin = outdated_files(StudyFolder(root)).get(flow)
     return [f"{path.name} was made from {origin}; `cuvee {flow}` makes it anew"] if origin else []
 
 

@@ -1,6 +1,7 @@
 """The documents of a study as tables: the pool that is valued, and the target that it is valued for."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -56,6 +57,24 @@ def _digest_of(documents: DocumentTable, row: int) -> bytes:
     return hashlib.sha256(documents.document(row).astype(np.uint32).tobytes()).digest()
 
 
+def check_target(config: StudyConfig, target: str) -> None:
+    """Refuse what is no evaluation with documents, before any text is read.
+
+    Raises:
+        ConfigError: the study has no such evaluation; the message lists those that it has.
+    """
+    _check_among(tuple(config.evaluation_sets), config.tasks, target)
+
+
+def _check_among(names: Sequence[str], tasks: Sequence[str], target: str) -> None:
+    if target in tasks:
+        raise ConfigError(
+            f"--target {target}: a downstream task; documents are valued for text: {', '.join(names)}"
+        )
+    if target not in names:
+        raise ConfigError(f"--target {target}: the study has no such evaluation; it has {', '.join(names)}")
+
+
 def target_documents(material: Material, target: str) -> DocumentTable:
     """The documents of an evaluation by which mixtures are chosen; those that check are left for trainings.
 
@@ -64,12 +83,7 @@ def target_documents(material: Material, target: str) -> DocumentTable:
     """
     homes = material.corpus.evaluations
     names = [one.name for one in material.evaluations if one.name in homes]  # tasks have no documents
-    if target in (task.name for task in material.tasks):
-        raise ConfigError(
-            f"--target {target}: a downstream task; documents are valued for text: {', '.join(names)}"
-        )
-    if target not in names:
-        raise ConfigError(f"--target {target}: the study has no such evaluation; it has {', '.join(names)}")
+    _check_among(names, [task.name for task in material.tasks], target)
     shard = material.shards[homes[target], EVAL]
     table = DocumentTable.of_shards({target: (shard,)}, load_tokenizer(material.tokenizer_folder))
     begins = np.asarray(shard.document_offsets[:-1])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cuvee.errors import CuveeError
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import CONFIG_NAME, StudyFolder
+from cuvee.study.trainer_origin import TrainerOrigin
 from cuvee.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -46,20 +47,41 @@ def outdated_files(folder: StudyFolder) -> dict[str, str]:
             document = json.loads(path.read_text(encoding="utf-8"))
             asked = {key: document[key] for key in _ASKED} if flow == "search" else {}
             made[flow] = str(document["created_from"]["config"]), asked
-    return _of_other_files(folder.root, made)
+    swarm = _of_other_trainer(folder, "swarm") if (folder.swarm / "fit.json").is_file() else {}
+    return _of_other_files(folder.root, made) | swarm
 
 
 def _of_other_files(folder: Path, made: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
     """Those of flows with the digest of their study file and what was asked that are not of this one."""
     try:
         configs = _configs(folder) if made else []
-        return {
+        other = {
             flow: _OTHER_FILE
             for flow, (config, asked) in made.items()
             if config not in _digests(configs, asked)
         }
     except CuveeError:
         return {}
+    return (_of_other_trainer(StudyFolder(folder), "search") if "search" in made else {}) | other
+
+
+def _of_other_trainer(folder: StudyFolder, command: str) -> dict[str, str]:
+    """The command, where its answer came from the user's trainer as it is no more."""
+    origin = TrainerOrigin.read(folder, command)
+    if origin is None:
+        return {}
+    try:
+        config = StudyConfig.load(folder.root)
+    except CuveeError:
+        return {}
+    if command == "swarm" and not origin.asks_as(config):
+        return {command: _OTHER_FILE}
+    changed = origin.changed_files(config, folder) if _rests_on_trainer(command, config) else ()
+    return {command: f"other content of {', '.join(changed)} (`trainer.command`)"} if changed else {}
+
+
+def _rests_on_trainer(command: str, config: StudyConfig) -> bool:
+    return command == "swarm" or bool(config.search.trainer_tokens)
 
 
 def _configs(folder: Path) -> list[StudyConfig]:

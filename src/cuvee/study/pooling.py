@@ -9,7 +9,8 @@ from cuvee.evaluation.ensemble import Ensemble
 from cuvee.execution.interface import Executor
 from cuvee.hashing import digest
 from cuvee.merging.adapted import with_model
-from cuvee.merging.pool import Branch, FlatPool
+from cuvee.merging.pool import Branch, FlatPool, roster_of
+from cuvee.merging.roster import Roster
 from cuvee.mixture.mixture import Mixture
 from cuvee.models.adapted import AdaptedModel
 from cuvee.models.checkpoint import Checkpoint, save_checkpoint
@@ -44,7 +45,24 @@ def pool_of(plan: Plan, replicas: int) -> FlatPool:
 
     All replicas of a unit share its weight.
     """
-    branches = [
+    model = plan.branch_model.build()
+    start = _common_start(plan, model)
+    pool = FlatPool.build(model, start, _branches(plan, replicas), plan.folder.pools)
+    return with_model(pool, model)
+
+
+def trained_roster(plan: Plan) -> Roster | None:
+    """Who is in the pool, without its parameters; None where something of it is left to train."""
+    replicas = range(plan.config.branch_training.seeds)
+    branches = [run for replica in replicas for run in plan.branches(replica).values()]
+    if not (plan.start.folder.is_dir() and all(run.done for run in branches)):
+        return None
+    start = _common_start(plan, plan.branch_model.build())
+    return roster_of(start, _branches(plan, len(replicas)))
+
+
+def _branches(plan: Plan, replicas: int) -> list[Branch]:
+    return [
         Branch(
             f"{member.name}#{replica}" if replica else member.name,
             member.source,
@@ -54,9 +72,6 @@ def pool_of(plan: Plan, replicas: int) -> FlatPool:
         for replica in range(replicas)
         for member, run in plan.branches(replica).items()
     ]
-    model = plan.branch_model.build()
-    pool = FlatPool.build(model, _common_start(plan, model), branches, plan.folder.pools)
-    return with_model(pool, model)
 
 
 def _common_start(plan: Plan, model: CausalModel) -> Checkpoint:

@@ -41,6 +41,7 @@ from cuvee.execution.local import InProcess, LocalProcesses
 from cuvee.flows.ablation import conclude
 from cuvee.flows.ablation import flow as ablation
 from cuvee.flows.ablation.judge import Judge
+from cuvee.flows.ablation.known_merges import known_merges
 from cuvee.merging.linear import LinearMerge
 from cuvee.merging.pool import FlatPool
 from cuvee.merging.registry import MERGERS
@@ -646,6 +647,33 @@ def test_status(finished: Finished) -> None:
 
 
 # Looking ahead
+
+
+@pytest.mark.parametrize(
+    "changes", [{"branch_training": {"tokens": 11 * 256}}, {"tokenizer": {"vocabulary": 320}}]
+)
+def test_scores_of_models_that_are_no_more_are_left_to_make(
+    copy: StudyFolder, changes: dict[str, Any]
+) -> None:
+    """Other tokens, or another tokenizer: merges of other branches, and descents in them, are of no use."""
+
+    def left() -> dict[str, tuple[int, int]]:
+        ahead = ablation.outlook(StudyConfig.load(copy.root), copy, executor=InProcess())
+        return {row.title: (row.left, row.runs) for row in ahead.rows}
+
+    copy.decision.write_text("{}")
+    assert {left()[title][0] for title in ("branches", "scoring mixtures", "optimum of merges")} == {0}
+    change_study(copy, **changes)
+    found = left()
+    for title in ("branches", "scoring mixtures", "optimum of merges"):
+        assert found[title][0] == found[title][1], title
+
+
+def test_merges_of_the_pool_count_by_their_mixtures(finished: Finished) -> None:
+    with opened(StudyConfig.load(finished.folder.root), finished.folder, looking=True) as runner:
+        known = known_merges(runner, "linear")
+        merged = runner.store.runs(kind="merged")
+    assert [run.key for run in known] == [run.key for run in merged if run.role != "descent"]
 
 
 def test_a_plan_says_what_every_stage_takes_and_trains_nothing(tmp_path: Path) -> None:

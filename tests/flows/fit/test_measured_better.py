@@ -103,3 +103,25 @@ def test_runs_lower_than_expected_are_those_within_the_limits_the_best_first() -
     held_out = HeldOut(zero, zero, np.array([[0.3], [0.1], [0.2], [np.nan]]), np.arange(4))
     allowed = np.array([True, True, False, True])
     assert measured_lower(held_out, allowed, 0.35).tolist() == [1, 0]
+
+
+def test_a_difference_from_the_best_run_names_what_was_predicted_of_it() -> None:
+    """The run may have been measured lower than the pick is expected to be, which the lines before say."""
+    decision = law_decision(measured_lower=("r7",)).judged()
+    (gains,) = (line for line in decision.headline if line.startswith("Its target is expected"))
+    assert gains.endswith("lower than uniform by 0.1000, lower than predicted of best observed by 0.0200.")
+    page = render_fit_html(FitView.of(decision))
+    assert "best observed run, as predicted</li>" in page
+    assert ">Best observed, predicted</th>" in page
+
+
+def test_a_mean_above_the_bound_of_most_draws_is_explained() -> None:
+    """What knowing the law is worth is skewed: often nothing, seldom much."""
+    (plain,) = (one for one in law_decision().judged().headline if one.startswith("Knowing the law"))
+    assert "by 0.0010 (80%: by less than 0.0020), less than runs" in plain
+    skewed = law_decision(expected_gain=6.4e-4, likely_gain=2.0e-4).judged()
+    (said,) = (one for one in skewed.headline if one.startswith("Knowing the law"))
+    assert (
+        "by 6.4e-4 on average (80%: by less than 2.0e-4; few draws of the law make up that mean), less"
+        in said
+    )

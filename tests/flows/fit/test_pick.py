@@ -128,14 +128,21 @@ def test_another_law_is_chosen_only_where_it_does_clearly_better() -> None:
     weights, noise = np.ones(1), np.random.default_rng(0).normal(size=(60, 1))
     good, same, poor = held_out(0.5 * noise), held_out(0.95 * noise), held_out(noise)
     law, why = chosen_law({"effective_data": poor, "gp_log": good, "ensemble": same}, weights)
-    assert law == "gp_log" and "clearly better on left-out runs" in why
+    assert law == "gp_log"
+    said = "it did clearly better on 60 left-out runs (root-mean-square error of the target 0."
+    assert why.startswith(said)
     law, why = chosen_law({"effective_data": poor, "ensemble": same}, weights)
-    assert law == "effective_data" and "ensemble did not do clearly better" in why
+    assert law == "effective_data" and why.endswith(", less than 10% lower)")
     # Better in the mean for two runs alone is luck.
     lucky = noise.copy()
     lucky[:2], noise[:2] = 0.0, 9.0
-    law, _ = chosen_law({"effective_data": held_out(noise), "gp_sqrt": held_out(lucky)}, weights)
+    law, why = chosen_law({"effective_data": held_out(noise), "gp_sqrt": held_out(lucky)}, weights)
     assert law == "effective_data"
+    assert "on 60 left-out runs its root-mean-square error of the target is 1." in why
+    assert "gp_sqrt, the best other one, did not do clearly better: 0." in why
+    assert "the gain in squared error is below 2 of its standard errors" in why
+    law, why = chosen_law({"effective_data": good, "gp_log": poor}, weights)
+    assert law == "effective_data" and "gp_log, the best other one, did not do better (" in why
     # A law that is no choice is not chosen, however good.
     law, _ = chosen_law({"effective_data": poor, "linear": held_out(0.1 * noise)}, weights)
     assert law == "effective_data"

@@ -243,3 +243,13 @@ def command_line(*arguments: object) -> str:
     result = CliRunner().invoke(app, [str(one) for one in arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def test_a_search_whose_trainer_changed_since_is_called_outdated(tmp_path: Path) -> None:
+    folder = study(tmp_path)
+    assert command_line("search", folder.root)
+    assert "was made from" not in command_line("status", folder.root)
+    with (folder.root / "trainer.py").open("a") as trainer:
+        trainer.write("# another rate\n")
+    said = "the answer of `cuvee search` was made from other content of trainer.py (`trainer.command`)"
+    assert said in command_line("status", folder.root)

@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from cuvee.cli.app import app
+from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder, owner_of
 from cuvee.study.source_facts import facts_beside
+from cuvee.study.trainer_origin import TrainerOrigin
 from tests.flows.swarm.swarm_study import swarm_study
 from tests.study.tiny_study import LANGUAGES, hashes
 
@@ -62,3 +65,63 @@ def test_no_other_command_writes_where_a_study_answers(answered: StudyFolder, pl
 def test_other_folders_have_no_owner(answered: StudyFolder) -> None:
     beside = answered.root.parent
     assert [owner_of(one) for one in (beside / "fit", beside, answered.swarm / "optimise")] == [""] * 3
+
+
+def notes(folder: StudyFolder) -> list[str]:
+    """What `cuvee status` and an export of the answer say of its age, without what stands around it."""
+    said = [one for one in cuvee("status", folder.root).output.splitlines() if "was made from" in one]
+    exported = cuvee("export", folder.swarm, "--to", "megatron", "--json")
+    assert exported.exit_code == 0, exported.output
+    kept = [one for one in json.loads(exported.stdout)["notes"] if "was made from" in one]
+    assert len(said) == len(kept)
+    return [one.partition("was made from ")[2] for one in (*said, *kept)]
+
+
+def origin_of(folder: StudyFolder) -> TrainerOrigin:
+    return TrainerOrigin.of(StudyConfig.load(folder.root), folder)
+
+
+def test_an_answer_of_a_trainer_that_changed_is_called_outdated(
+    answered: StudyFolder, tmp_path: Path
+) -> None:
+    root = tmp_path / "study"
+    shutil.copytree(answered.root, root)
+    folder, file, trainer = StudyFolder(root), root / "study.yaml", root / "trainer.py"
+    assert notes(folder) == [], "answers of earlier versions do not say what they were made from"
+    origin_of(folder).write(folder, "swarm")
+    assert notes(folder) == []
+    trainer.touch()
+    assert notes(folder) == [], "the same content"
+    before = trainer.read_text()
+    trainer.write_text(f"{before}\n# another rate\n")
+    assert notes(folder) == [
+        "other content of trainer.py (`trainer.command`); run it again",
+        "other content of trainer.py (`trainer.command`); `cuvee swarm` makes it anew",
+    ]
+    trainer.write_text(before)
+    assert notes(folder) == []
+    asked = file.read_text()
+    file.write_text(f"{asked}price: {{gpu_hour: 3, currency: EUR}}\n")
+    assert notes(folder) == [], "of no use to a run"
+    for other in (
+        asked.replace("--seed {seed}", "--seed 1{seed}"),
+        f"{asked}limits: {{maximum: {{ka: 0.5}}}}\n",
+    ):
+        file.write_text(other)
+        assert [one.partition(",")[0] for one in notes(folder)] == ["another study file"] * 2
+    file.write_text(asked)
+    (folder.swarm / "made_from.json").write_text("{")
+    assert notes(folder) == []
+
+
+@pytest.mark.slow  # a fit of all laws
+def test_a_swarm_keeps_what_its_answer_was_made_from(tmp_path: Path) -> None:
+    folder = swarm_study(tmp_path, count=6, metrics=["loss_ka"])
+    assert cuvee("swarm", folder.root, "--limit", 2).exit_code == 0
+    assert TrainerOrigin.read(folder, "swarm") is None, "no answer yet"
+    assert cuvee("swarm", folder.root).exit_code == 0
+    assert TrainerOrigin.read(folder, "swarm") == origin_of(folder)
+    assert not any("was made from" in one for one in notes(folder))
+    with (folder.root / "trainer.py").open("a") as trainer:
+        trainer.write("# another\n")
+    assert len(notes(folder)) == 2

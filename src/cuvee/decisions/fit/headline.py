@@ -6,7 +6,7 @@ from cuvee.decisions.advice import advice
 from cuvee.decisions.difference import than
 from cuvee.decisions.fit.doubts import doubts
 from cuvee.decisions.fit.precision import target_precision
-from cuvee.decisions.fit.result import LawResult
+from cuvee.decisions.fit.result import Candidate, LawResult
 from cuvee.decisions.fit.verdict import FEWEST_TO_JUDGE, believed, too_few
 from cuvee.decisions.shares import LEAST_NAMED, largest_first, parts_in_words
 from cuvee.precision import Precision
@@ -92,7 +92,7 @@ def _gains(decision: LawResult) -> str:
     others = [one for one in decision.candidates if one.name != pick.name]
     exact = target_precision(decision)
     against = ", ".join(
-        than(one.name, pick.target.mean - one.target.mean, exact.word, unit="") for one in others
+        than(_predicted(one), pick.target.mean - one.target.mean, exact.word, unit="") for one in others
     )
     low, high = exact.word(pick.target.low), exact.word(pick.target.high)
     return (
@@ -100,6 +100,11 @@ def _gains(decision: LawResult) -> str:
         f"({decision.confidence:.0%} of runs between {low} and {high}); "
         f"that is {against}.{_OUTSIDE if decision.distance.extrapolates else ''}"
     )
+
+
+def _predicted(candidate: Candidate) -> str:
+    """A run that was measured may have ended lower or higher than the law predicts of it."""
+    return candidate.name if math.isnan(candidate.measured) else f"predicted of {candidate.name}"
 
 
 def scale_of_runs(decision: LawResult) -> str:
@@ -138,9 +143,13 @@ def _more(decision: LawResult) -> tuple[str, ...]:
 def _worth_of_more(decision: LawResult) -> str:
     width = decision.pick.target.high - decision.pick.target.low
     expected, likely = (Precision.alone(x).word(x) for x in (decision.expected_gain, decision.likely_gain))
+    # A few draws of the law may carry the mean above the bound that most lie below.
+    skewed = decision.expected_gain > decision.likely_gain
+    most = "; few draws of the law make up that mean" if skewed else ""
     gain = (
         "Knowing the law exactly is expected to lower the target of the choice by "
-        f"{expected} ({decision.confidence:.0%}: by less than {likely})"
+        f"{expected}{' on average' if skewed else ''} "
+        f"({decision.confidence:.0%}: by less than {likely}{most})"
     )
     if decision.distance.extrapolates:
         return f"{gain}, as far as the law holds outside of the runs: a run near this mixture comes first."

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from cuvee.decisions.check import STAGE
 from cuvee.evaluation.race import PART, SURVIVORS
 from cuvee.execution.tariff import HOUR
+from cuvee.flows.ablation.known_merges import by_method, known_merges
 from cuvee.flows.ablation.merge_optimum import STARTS
 from cuvee.merging.price import extra_flops, statistics_flops
 from cuvee.merging.registry import LINEAR
 from cuvee.mixture.mixture import Mixture
 from cuvee.runs.roles import DESCENT, DOWNSTREAM, ORDER
-from cuvee.runs.run import Run
 from cuvee.study.checking import CHECK_SEEDS, TITLE
-from cuvee.study.file.settings import MergingSettings
 from cuvee.study.outlook import Outlook, OutlookRow, Stage, Stopwatch
 from cuvee.study.plan.agenda import Agenda
 from cuvee.study.plan.planned import Planned
@@ -132,10 +131,7 @@ def _merges(title: str, method: str, runner: Runner, watch: Stopwatch) -> Outloo
     averaged = 2.0 * len(branches) * plan.merge_depth * model.layout.size
     averaged += extra_flops(method, model, len(branches))
     each = model.flops_per_token * scored + averaged
-    # Those of another pool, before a source came or went, are of no use to this one.
-    pool = set(plan.config.pool_sources)
-    rows = _by_method(runner.store.runs(kind="merged"), method)
-    merged = sum(set(run.mixture.names) == pool for run in rows)
+    merged = len({run.mixture.key for run in known_merges(runner, method)})
     decided = merged > 0 and plan.folder.decision.exists()
     left = 0 if decided else max(mixtures - merged, 0)
     return _scored(title, watch, tokens, mixtures, left, each)
@@ -145,16 +141,12 @@ def _optimum(runner: Runner, watch: Stopwatch) -> OutlookRow:
     """Descents to the optimum of merges, each as long as it may become."""
     plan = runner.plan
     each = descent_flops(plan, len(planned_branches(plan)))
-    pool = set(plan.config.pool_sources)
-    rows = _by_method(runner.store.runs(role=DESCENT), plan.config.merging.method)
+    # Their keys hold starts, which only merges show; without merges of this pool there are no descents in it.
+    method, pool = plan.config.merging.method, set(plan.config.pool_sources)
+    rows = by_method(runner.store.runs(role=DESCENT), method) if known_merges(runner, method) else []
     made = sum(set(run.mixture.names) == pool for run in rows)
     left = 0 if made and plan.folder.decision.exists() else max(STARTS - made, 0)
     return _scored(OPTIMUM, watch, plan.bench.part().tokens, STARTS, left, each)
-
-
-def _by_method(rows: Sequence[Run], method: str) -> list[Run]:
-    """Those of one method of merging."""
-    return [run for run in rows if MergingSettings.method_of(run.details) == method]
 
 
 def _tasks(runner: Runner, watch: Stopwatch, models: int) -> list[OutlookRow]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cuvee.laws.validation import HeldOut
 from cuvee.precision import Precision
+from cuvee.quantities import counted
 from cuvee.question.question import LAW, OF_TRANSPORT
 from cuvee.types import FloatArray
 
@@ -19,6 +20,7 @@ CHOICES = (LAW, "ensemble", "gp_sqrt", "gp_log", OF_TRANSPORT)
 
 _CLEARLY = 0.1
 _ERRORS = 2.0
+_STATISTIC = "root-mean-square error"
 
 
 def chosen_law(held_out: Mapping[str, HeldOut], weights: FloatArray) -> tuple[str, str]:
@@ -32,18 +34,30 @@ def chosen_law(held_out: Mapping[str, HeldOut], weights: FloatArray) -> tuple[st
     errors = {name: float(np.sqrt(one.mean())) for name, one in squares.items()}
     best = min(errors, key=errors.__getitem__)
     words = {name: Precision.alone(one, 3).word(one) for name, one in errors.items()}
-    compared = len(errors) - 1
+    runs = counted(len(squares[best]), "left-out run")
     if best != LAW and _clearly_better(squares[best], squares[LAW]):
         return best, (
-            f"it did clearly better on left-out runs (error of the target {words[best]}) than {LAW} "
+            f"it did clearly better on {runs} ({_STATISTIC} of the target {words[best]}) than {LAW} "
             f"({words[LAW]})"
         )
-    if not compared:
-        return LAW, f"the recommended one (error of the target on left-out runs {words[LAW]})"
-    runner_up = min((name for name in errors if name != LAW), key=errors.__getitem__)
+    if len(errors) == 1:
+        return LAW, f"the recommended one ({_STATISTIC} of the target on {runs} {words[LAW]})"
+    next_one = min((name for name in errors if name != LAW), key=errors.__getitem__)
     return LAW, (
-        f"the recommended one: on left-out runs its error of the target is {words[LAW]}, and {runner_up} "
-        f"did not do clearly better ({words[runner_up]})"
+        f"the recommended one: on {runs} its {_STATISTIC} of the target is {words[LAW]}, and {next_one}, the "
+        f"best other one, {_not_clear(errors[next_one], errors[LAW], words[next_one])}"
+    )
+
+
+def _not_clear(other: float, own: float, word: str) -> str:
+    """Why an error is no reason to take another law."""
+    if other >= own:
+        return f"did not do better ({word})"
+    if not _smaller(other, own):
+        return f"did not do clearly better ({word}, less than {_CLEARLY:.0%} lower)"
+    return (
+        f"did not do clearly better: {word}, but taken run by run the gain in squared error is below "
+        f"{_ERRORS:.0f} of its standard errors, which luck with a few runs explains"
     )
 
 
@@ -56,5 +70,9 @@ def _squares(held_out: HeldOut, weights: FloatArray) -> FloatArray:
 def _clearly_better(one: FloatArray, other: FloatArray) -> bool:
     gained = other - one
     error = float(gained.std(ddof=1)) / np.sqrt(len(gained)) if len(gained) > 1 else np.inf
-    smaller = np.sqrt(one.mean()) < (1.0 - _CLEARLY) * np.sqrt(other.mean())
+    smaller = _smaller(float(np.sqrt(one.mean())), float(np.sqrt(other.mean())))
     return bool(smaller and gained.mean() > _ERRORS * error)
+
+
+def _smaller(one: float, other: float) -> bool:
+    return one < (1.0 - _CLEARLY) * other

@@ -10,7 +10,7 @@ from cuvee.progress import Progress
 from cuvee.quantities import agreeing, counted
 from cuvee.sources.tokenizer import load_tokenizer
 from cuvee.study.at_hand import at_hand
-from cuvee.study.document_tables import copies_of_evaluation, target_documents
+from cuvee.study.document_tables import check_target, copies_of_evaluation, target_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
@@ -77,6 +77,7 @@ def buy(
             "acquire: target_run.tokens is missing in the study file: how much of a purchase a run can read "
             "decides what it is worth"
         )
+    check_target(config, target)
     check_valuers(config, [method])
     valuer = valuer_named(method)
     with opened(config, folder, progress, executor) as runner:

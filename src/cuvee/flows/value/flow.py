@@ -30,7 +30,13 @@ from cuvee.progress import Progress
 from cuvee.question.question import OF_TRANSPORT
 from cuvee.search.allocation import allocate, allocated_ends
 from cuvee.study.at_hand import at_hand
-from cuvee.study.document_tables import check_unseen, pool_documents, target_documents, without_copies
+from cuvee.study.document_tables import (
+    check_target,
+    check_unseen,
+    pool_documents,
+    target_documents,
+    without_copies,
+)
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import available_tokens, opened
@@ -79,6 +85,7 @@ def run(
         ConfigError: an unknown evaluation or method, or no method could be run.
         CuveeError: anything that cannot go on; what is made so far is kept.
     """
+    check_target(config, question.target)
     check_valuers(config, question.all_methods)
     valuers = [valuer_named(name) for name in question.all_methods]
     with opened(config, folder, progress, executor) as runner:

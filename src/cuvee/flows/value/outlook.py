@@ -11,7 +11,7 @@ from cuvee.flows.value.retraining import SELECTION_SEEDS
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
 from cuvee.runs.roles import SELECTED
-from cuvee.study.document_tables import pool_documents, target_documents
+from cuvee.study.document_tables import check_target, pool_documents, target_documents
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.file.folder import StudyFolder
 from cuvee.study.opening import opened
@@ -39,6 +39,7 @@ def outlook(
     Raises:
         ConfigError: an unknown evaluation or method.
     """
+    check_target(config, question.target)
     check_valuers(config, question.all_methods)
     with opened(config, folder, progress, executor, looking=True) as runner:
         target_documents(runner.plan.material, question.target)

@@ -29,6 +29,7 @@
     search-documents.parquet  which documents its mixture reads, where it chose them
     swarm/runs/<key>/     runs of a trainer of the user's: mixture, script, log, output
     swarm/asked.json      which runs make up its design
+    swarm/made_from.json  what its answer, and that of a search by the same trainer, was made from
     swarm/text/<key>/     what that trainer may train on, where its models are measured here
     swarm/                its runs as a table, and the answer that laws give of them
     swarm/optimise/       what `cuvee optimise STUDY/swarm` answers, which leaves that of `cuvee swarm` alone
