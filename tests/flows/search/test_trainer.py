@@ -187,6 +187,7 @@ def test_a_run_that_fails_is_an_experiment_that_measured_nothing(tmp_path: Path)
         ({}, {"budget_flops": EACH}, "search.trainer_tokens: two runs of 6,000 tokens take 7.20e7 FLOPs"),
         ({}, {"target_tokens": 5000}, "`target_tokens` is the largest of `trainer_tokens`"),
         ({}, {"trainer_tokens": [5000, 5000]}, "`trainer_tokens` names a number twice"),
+        ({"higher": ["k*"]}, {}, "'ka' counts in the target and is better when higher (trainer.higher names"),
         ({}, {"method": "duet"}, "documents cannot be chosen for a trainer of your own"),
     ],
 )

@@ -7,6 +7,7 @@ a search before it begins.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cuvee.errors import ConfigError, RunsAwaited
 from cuvee.execution.tariff import CORES, Tariff
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import counted, flops
+from cuvee.runs.formats.direction import KnownDirection, named_direction
 from cuvee.runs.roles import SWARM
 from cuvee.runs.run import Run
 from cuvee.search.space import Fidelity
@@ -41,11 +43,34 @@ def check_search(config: StudyConfig, emit: Path | None = None) -> None:
         if emit is not None:
             raise ConfigError("--emit writes runs of your own trainer: give search.trainer_tokens, too")
         return
-    check_trainer(config, tuple(name for name, weight in config.target_weights.items() if weight > 0))
+    counting = tuple(name for name, weight in config.target_weights.items() if weight > 0)
+    check_trainer(config, counting)
+    _check_losses(config, counting)
     if config.trainer.parameters is None:
         raise ConfigError("trainer.parameters: say how many; a search weighs its experiments by their FLOPs")
     if config.search.document_values or config.search.method == "duet":
         raise ConfigError("search.document_values: documents cannot be chosen for a trainer of your own")
+
+
+def _check_losses(config: StudyConfig, counting: Sequence[str]) -> None:
+    """Raises: ConfigError where what counts is better when higher: a search lowers losses."""
+    trainer = config.trainer
+    if trainer.returns == "model":
+        return
+    for name in counting:
+        known = None if _is_any(name, trainer.lower) else named_direction(name)
+        if _is_any(name, trainer.higher):
+            known = KnownDirection("higher", "trainer.higher names it")
+        if known is not None and known.direction == "higher":
+            raise ConfigError(
+                f"search.trainer_tokens: {name!r} counts in the target and is better when higher ({known.reason}); a "
+                "search lowers losses. If it is a loss, trainer.lower can say so; else have the trainer write a "
+                "loss by that name, or use `cuvee swarm`, which knows both directions"
+            )
+
+
+def _is_any(name: str, patterns: Sequence[str]) -> bool:
+    return any(name == one or fnmatchcase(name, one) for one in patterns)
 
 
 @dataclass(frozen=True, eq=False)
