@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.decisions.search.decision import SearchDecision
-from cuvee.errors import ConfigError
+from cuvee.errors import ConfigError, TrainingError
 from cuvee.execution.local import InProcess
 from cuvee.flows import search
 from cuvee.flows.check.flow import check_answer
@@ -47,10 +47,12 @@ SEARCHED: dict[str, Any] = {
 }
 
 
-def study(root: Path, trainer: dict[str, Any] | None = None, **changes: Any) -> StudyFolder:
+def study(
+    root: Path, trainer: dict[str, Any] | None = None, weights: dict[str, float] = WEIGHTS, **changes: Any
+) -> StudyFolder:
     folder = swarm_study(root, **TRAINER | (trainer or {}))
     text = (root / "study.yaml").read_text()
-    asked = {"search": SEARCHED | changes, "target": {"weights": WEIGHTS}}
+    asked = {"search": SEARCHED | changes, "target": {"weights": weights}}
     (root / "study.yaml").write_text(text + yaml.safe_dump(asked))
     return folder
 
@@ -178,6 +180,36 @@ def test_a_run_that_fails_is_an_experiment_that_measured_nothing(tmp_path: Path)
     assert (output / "attempts").read_text() == "x", "it is not tried again"
 
 
+BELIEVING: dict[str, Any] = {"method": "cost_aware", "budget_flops": 4 * EACH}
+"""A search that goes on until its posterior is used."""
+
+
+def test_a_trainer_measures_what_counts_and_nothing_else(tmp_path: Path) -> None:
+    folder = study(tmp_path, {"metrics": ["ka", "lo"]}, weights={"ka": 0.5, "lo": 0.5}, **BELIEVING)
+    decision = run(folder)
+    assert all(np.isfinite(one.loss) for one in decision.tried)
+    assert len(decision.tried) > 8, "so many are asked of the posterior"
+    assert not any(row.failed for row in decision.fidelities)
+
+
+def test_a_run_of_a_swarm_that_lacks_what_counts_is_a_failure_that_says_so(tmp_path: Path) -> None:
+    trainer = {"command": f"{COMMAND} --prefix ''", "metrics": [], "target": {"ka": 1.0}, "count": 1}
+    folder = study(tmp_path, trainer)
+    text = (tmp_path / "trainer.py").read_text()
+    lacking = text.replace('json.dumps({**found, "seconds"', 'json.dumps({"ka": found["ka"], "seconds"')
+    assert lacking != text
+    (tmp_path / "trainer.py").write_text(lacking)
+    made = swarm.run(StudyConfig.load(tmp_path), folder, Listener(), InProcess())
+    assert len(made.observations) == 1
+    listener = Listener()
+    with pytest.raises(TrainingError, match="has no metric lo, mi, nu"):
+        run(folder, listener)
+    [first] = [text for text in listener.said if text.startswith("   1  trained on")]
+    assert "gave no loss on lo, mi, nu, which counts in the target" in first
+    with RunStore(folder.store) as store:
+        assert len(store.runs()) == 1
+
+
 @pytest.mark.parametrize(
     ("trainer", "changes", "said"),
     [
@@ -225,7 +257,11 @@ def test_the_time_of_a_search_is_that_of_runs_that_were_made(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_merges_and_short_and_long_runs_of_the_trainer_are_one_search(tmp_path: Path) -> None:
-    proxies = {"proxies": ["merged", "ensembled"], "method": "cost_aware", "budget_flops": 2e10}
+    proxies: dict[str, Any] = {
+        "proxies": ["merged", "ensembled"],
+        "method": "cost_aware",
+        "budget_flops": 2e10,
+    }
     folder = study(tmp_path, {"parameters": 100_000}, **proxies)
     decision = run(folder)
     made = {(one.kind, one.tokens): one.made for one in decision.fidelities}

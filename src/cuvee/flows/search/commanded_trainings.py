@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cuvee.errors import ConfigError, RunsAwaited
 from cuvee.execution.tariff import CORES, Tariff
+from cuvee.flows.search.trainings import losses_of
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import counted, flops
 from cuvee.runs.formats.direction import KnownDirection, named_direction
@@ -25,7 +26,7 @@ from cuvee.study.outlook import Stopwatch
 from cuvee.study.plan.commanded_run import CommandedRun
 from cuvee.study.producers.commanded import CommandedRuns
 from cuvee.study.runner import Runner
-from cuvee.study.trainer_runs import check_trainer, pace_of, searched_runs, write_text_of
+from cuvee.study.trainer_runs import check_trainer, counting, pace_of, searched_runs, write_text_of
 
 REPEATS_LESS = (
     "Your trainer reads sources whole: shorter runs repeat them less often than the target run will."
@@ -43,29 +44,29 @@ def check_search(config: StudyConfig, emit: Path | None = None) -> None:
         if emit is not None:
             raise ConfigError("--emit writes runs of your own trainer: give search.trainer_tokens, too")
         return
-    counting = tuple(name for name, weight in config.target_weights.items() if weight > 0)
-    check_trainer(config, counting)
-    _check_losses(config, counting)
+    check_trainer(config, counting(config))
+    _check_losses(config)
     if config.trainer.parameters is None:
         raise ConfigError("trainer.parameters: say how many; a search weighs its experiments by their FLOPs")
     if config.search.document_values or config.search.method == "duet":
         raise ConfigError("search.document_values: documents cannot be chosen for a trainer of your own")
 
 
-def _check_losses(config: StudyConfig, counting: Sequence[str]) -> None:
+def _check_losses(config: StudyConfig) -> None:
     """Raises: ConfigError where what counts is better when higher: a search lowers losses."""
     trainer = config.trainer
     if trainer.returns == "model":
         return
-    for name in counting:
+    for name in counting(config):
         known = None if _is_any(name, trainer.lower) else named_direction(name)
         if _is_any(name, trainer.higher):
             known = KnownDirection("higher", "trainer.higher names it")
         if known is not None and known.direction == "higher":
             raise ConfigError(
-                f"search.trainer_tokens: {name!r} counts in the target and is better when higher ({known.reason}); a "
-                "search lowers losses. If it is a loss, trainer.lower can say so; else have the trainer write a "
-                "loss by that name, or use `cuvee swarm`, which knows both directions"
+                f"search.trainer_tokens: {name!r} counts in the target and is better when higher "
+                f"({known.reason}); a search lowers losses. If it is a loss, trainer.lower can say so; else "
+                "have the trainer write a loss by that name, or use `cuvee swarm`, which knows both "
+                "directions"
             )
 
 
@@ -133,6 +134,25 @@ class CommandedTrainings:
         """See ``SearchTrainings.target_key``."""
         even = Mixture.uniform(self._config.pool_sources)
         return self.producer.key(self.request(even, len(self._tokens) - 1))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """See ``SearchTrainings.metrics``; runs that measure themselves give what counts, perhaps no more."""
+        own = self._config.trainer.returns == "metrics"
+        return counting(self._config) if own else self._config.evaluation_names
+
+    def lacks(self, run: Run) -> str:
+        """See ``SearchTrainings.lacks``."""
+        asked = counting(self._config)
+        [losses] = losses_of([run], asked)
+        lost = [name for name, loss in zip(asked, losses, strict=True) if not math.isfinite(loss)]
+        if not lost:
+            return ""
+        place = self.producer.root / run.key
+        return (
+            f"the run in {place} gave no loss on {', '.join(lost)}, which counts in the target: have the "
+            "trainer write it by that name, and take it into trainer.metrics"
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:

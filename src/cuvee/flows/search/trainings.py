@@ -45,6 +45,15 @@ class SearchTrainings(Protocol):
         ...
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """Evaluations that experiments are measured on [E], all that count among them."""
+        ...
+
+    def lacks(self, run: Run) -> str:
+        """Why a run that ended well is a failed experiment all the same; empty where it is none."""
+        ...
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What to know of its runs."""
         ...
