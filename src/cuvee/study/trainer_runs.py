@@ -71,11 +71,11 @@ def searched_runs(runner: Runner, emit: Path | None = None) -> CommandedRuns:
     """What makes runs of the trainer in a search.
 
     Each has to give a loss on what counts in the target, by the name of the evaluation. One that fails is an
-    experiment that measured nothing.
+    experiment that measured nothing until the next command, which tries it again.
     """
     config = runner.plan.config
     needed = counting(config) if config.trainer.returns == "metrics" else ()
-    return replace(commanded_runs(runner, emit), needed=needed, role=SEARCH, failures=True)
+    return replace(commanded_runs(runner, emit), needed=needed, role=SEARCH)
 
 
 def write_text_of(runner: Runner) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.decisions.search.decision import SearchDecision
-from cuvee.errors import ConfigError, TrainingError
+from cuvee.errors import ConfigError, RunsAwaited, TrainingError
 from cuvee.execution.local import InProcess
 from cuvee.flows import search
 from cuvee.flows.check.flow import check_answer
@@ -177,7 +177,68 @@ def test_a_run_that_fails_is_an_experiment_that_measured_nothing(tmp_path: Path)
     decision = run(folder)
     assert f"the run in {output.parent} ended with exit status 3" in decision.tried[0].error
     assert not any(one.error for one in decision.tried[1:])
-    assert (output / "attempts").read_text() == "x", "it is not tried again"
+    assert (output / "attempts").read_text() == "x", "one command tries it once"
+    again = run(folder)
+    assert (output / "attempts").read_text() == "xx", "the next one tries it again"
+    assert not any(one.error for one in again.tried)
+    before = [(one.shares, one.fidelity) for one in decision.tried]
+    assert [(one.shares, one.fidelity) for one in again.tried][: len(before)] == before, (
+        "nothing else is asked"
+    )
+    assert timeless(run(folder)) == timeless(again)
+    assert Counter(attempts(folder)) == {"xx": 1, "x": len(again.tried) - 1}
+
+
+def breakable(root: Path, **changes: Any) -> tuple[StudyFolder, Path]:
+    """A study whose trainer is broken as long as there is a file ``broken``, and that file."""
+    broken = root / "broken"
+    command = f"/bin/sh -c 'test ! -e {broken} && exec \"$@\"' run {TRAINER['command']}"
+    folder = study(root, {"command": command}, **{"budget_flops": 8 * EACH} | changes)
+    broken.touch()
+    return folder, broken
+
+
+def test_a_search_stops_when_its_trainer_is_broken_and_goes_on_when_it_is_mended(tmp_path: Path) -> None:
+    folder, broken = breakable(tmp_path)
+    said = r"the last 6 runs of your trainer failed, so the search stops; .*; the same command tries failed"
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=said) as stopped:
+            run(folder)
+        assert f"the run in {folder.swarm / 'runs'}" in str(stopped.value)
+        assert "log.txt" in str(stopped.value)
+    broken.unlink()
+    decision = run(folder)
+    assert not any(one.error for one in decision.tried)
+    assert decision.flops <= decision.budget_flops
+    assert timeless(run(folder)) == timeless(decision)
+    assert Counter(attempts(folder)) == {"x": len(decision.tried)}
+
+
+def test_a_search_whose_few_runs_failed_says_that_they_are_tried_again(tmp_path: Path) -> None:
+    folder, _ = breakable(tmp_path, trainer_tokens=[LONG], method="sobol", budget_flops=2 * EACH)
+    said = r"0 of 2 experiments measured anything, too few to decide \(the same command tries failed runs"
+    with pytest.raises(TrainingError, match=said):
+        run(folder)
+
+
+def test_a_search_on_a_scheduler_writes_again_what_failed_in_a_row(tmp_path: Path) -> None:
+    folder, broken = breakable(tmp_path / "study")
+    jobs = tmp_path / "jobs"
+    with pytest.raises(TrainingError, match=f"; cd {jobs} && sbatch array.sh tries them again"):
+        scheduled(folder, jobs)
+    broken.unlink()
+    FakeScheduler(jobs).submit()
+    decision = scheduled(folder, jobs)
+    assert not any(one.error for one in decision.tried)
+
+
+def scheduled(folder: StudyFolder, jobs: Path) -> SearchDecision:
+    """A search with a scheduler that makes what it is given."""
+    while True:
+        try:
+            return search.run(StudyConfig.load(folder.root), folder, Listener(), InProcess(), jobs)
+        except RunsAwaited:
+            FakeScheduler(jobs).submit()
 
 
 BELIEVING: dict[str, Any] = {"method": "cost_aware", "budget_flops": 4 * EACH}

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
-from cuvee.errors import ConfigError, RunsAwaited
+from cuvee.errors import ConfigError, RunsAwaited, TrainingError
 from cuvee.execution.tariff import CORES, Tariff
 from cuvee.flows.search.trainings import losses_of
 from cuvee.mixture.mixture import Mixture
@@ -32,6 +32,8 @@ REPEATS_LESS = (
     "Your trainer reads sources whole: shorter runs repeat them less often than the target run will."
 )
 """What reports say of its runs."""
+FAILED_IN_A_ROW = 5
+"""Runs after which a trainer is taken for broken."""
 
 
 def check_search(config: StudyConfig, emit: Path | None = None) -> None:
@@ -155,6 +157,27 @@ class CommandedTrainings:
         )
 
     @property
+    def again(self) -> str:
+        """See ``SearchTrainings.again``."""
+        if self.emit is None:
+            return "the same command tries failed runs again"
+        return "run the scripts of failed runs again, then the same command reads them"
+
+    def check_failures(self, failed: Sequence[CommandedRun], error: str) -> None:
+        """See ``SearchTrainings.check_failures``; the array of ``emit`` then has what failed."""
+        if len(failed) < FAILED_IN_A_ROW:
+            return
+        again = self.again
+        if self.emit is not None:
+            known = self.runner.known(self.producer, failed)
+            emit_runs(self.emit, self._config, self.producer, failed, known)
+            again = f"cd {self.emit} && sbatch array.sh tries them again; then the same command goes on"
+        raise TrainingError(
+            f"the last {len(failed)} runs of your trainer failed, so the search stops; mend the trainer, or "
+            f"keep mixtures that it cannot train on out by limits; {again}. The last: {error}"
+        )
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """See ``SearchTrainings.warnings``."""
         return (REPEATS_LESS,) if self._config.target_run.tokens is not None else ()
@@ -175,7 +198,11 @@ class CommandedTrainings:
         runner.make(self.producer, requests)
         known = runner.known(self.producer, requests)
         emit_runs(self.emit, self._config, self.producer, requests, known)
-        made = [one for one in known if one is not None]
+        made = [
+            run
+            for one, run in zip(requests, known, strict=True)
+            if run is not None and (run.status == "done" or self.producer.folder(one).ended)
+        ]
         if awaited := len(known) - len(made):
             raise RunsAwaited(
                 f"{counted(awaited, 'run')} of the trainer to make: cd {self.emit} && sbatch array.sh; then "

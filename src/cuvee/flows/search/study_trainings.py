@@ -93,6 +93,14 @@ class StudyTrainings:
         return ""
 
     @property
+    def again(self) -> str:
+        """See ``SearchTrainings.again``."""
+        return ""
+
+    def check_failures(self, failed: Sequence[Planned], error: str) -> None:
+        """See ``SearchTrainings.check_failures``; they diverge by themselves, and the search learns where."""
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """See ``SearchTrainings.warnings``."""
         target = self.plan.config.target_run
