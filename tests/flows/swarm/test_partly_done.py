@@ -117,9 +117,13 @@ def test_status_says_first_what_was_begun(tmp_path: Path) -> None:
     )
     assert lines[1].startswith(f"failed: the run in {output.parent} ended with exit status 3")
     assert lines[1].endswith(f"{output.parent / 'log.txt'} ends with")
-    assert lines[2] == f"not ended: {', '.join(missing[3:6])} and 2 more in {folder.swarm / 'runs'}"
-    assert lines[3].startswith("spent: 0 FLOPs"), "no stages of `cuvee run`, which was not begun"
+    assert lines[2:4] == ["    trained with seed 0", "    out of luck"], "the end of the log says why"
+    assert lines[4] == f"not ended: {', '.join(missing[3:6])} and 2 more in {folder.swarm / 'runs'}"
+    assert lines[5].startswith("spent: 0 FLOPs"), "no stages of `cuvee run`, which was not begun"
     assert "not begun" not in "".join(lines)
     before = hashes(folder.swarm)
-    assert json.loads(printed("status", folder.root, "--json"))["swarm"]["beside"] == lines[1:3]
+    assert json.loads(printed("status", folder.root, "--json"))["swarm"]["beside"] == [
+        "\n".join(lines[1:4]),
+        lines[4],
+    ]
     assert hashes(folder.swarm) == before
