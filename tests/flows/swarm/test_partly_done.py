@@ -127,3 +127,18 @@ def test_status_says_first_what_was_begun(tmp_path: Path) -> None:
         lines[4],
     ]
     assert hashes(folder.swarm) == before
+
+
+def test_too_few_runs_for_an_answer_are_counted_with_those_that_failed(tmp_path: Path) -> None:
+    folder, jobs = swarm_study(tmp_path / "study", count=6), tmp_path / "jobs"
+    outputs = [folder.swarm / "runs" / key / "output" for key in run(folder, jobs).missing[:4]]
+    for output in outputs:
+        output.mkdir(parents=True)
+        (output / "fail").touch()
+    result = CliRunner().invoke(app, ["swarm", str(folder.root)])
+    said = str(result.exception) + result.output
+    assert result.exit_code != 0
+    assert "2 of 6 runs are done, 4 failed; the same command tries those again" in said
+    assert f"The first that failed: the run in {outputs[0].parent} ended with exit status 3" in said
+    assert "6 of 6 runs are done" not in said
+    assert "6 of 6 runs are done" in printed("swarm", folder.root)
