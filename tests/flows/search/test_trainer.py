@@ -114,6 +114,7 @@ def test_a_search_by_a_trainer_of_ones_own_ends_in_a_decision(
     assert decision.flops <= decision.budget_flops == 4 * EACH
     assert decision.trainer == TRAINER["command"]
     assert "trained by your trainer" in decision.headline[-1]
+    assert sum("are taken for nats per token" in one for one in decision.warnings) == 1
     assert attempts(folder) == ["x"] * len(decision.tried)
     with RunStore(folder.store) as store:
         assert {one.role for one in store.runs()} == {SEARCH}

@@ -7,16 +7,15 @@ a search before it begins.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
 from cuvee.errors import ConfigError, RunsAwaited, TrainingError
 from cuvee.execution.tariff import CORES, Tariff
+from cuvee.flows.search.search_checks import check_search
 from cuvee.flows.search.trainings import losses_of
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import counted, flops
-from cuvee.runs.formats.direction import KnownDirection, named_direction
 from cuvee.runs.roles import SWARM
 from cuvee.runs.run import Run
 from cuvee.search.space import Fidelity
@@ -26,54 +25,19 @@ from cuvee.study.outlook import Stopwatch
 from cuvee.study.plan.commanded_run import CommandedRun
 from cuvee.study.producers.commanded import CommandedRuns
 from cuvee.study.runner import Runner
-from cuvee.study.trainer_runs import check_trainer, counting, pace_of, searched_runs, write_text_of
+from cuvee.study.trainer_runs import counting, pace_of, searched_runs, write_text_of
 
 REPEATS_LESS = (
     "Your trainer reads sources whole: shorter runs repeat them less often than the target run will."
 )
 """What reports say of its runs."""
+IN_NATS = (
+    "The losses that your trainer writes are taken for nats per token, in which `search.tolerance` and the "
+    "rule that ends a search count: if they are bits or perplexities, have it write nats."
+)
+"""The same of those that measure themselves."""
 FAILED_IN_A_ROW = 5
 """Runs after which a trainer is taken for broken."""
-
-
-def check_search(config: StudyConfig, emit: Path | None = None) -> None:
-    """What can be refused before any text is read.
-
-    Raises:
-        ConfigError: the study asks its trainer for experiments that this cannot make, or for none.
-    """
-    if not config.search.trainer_tokens:
-        if emit is not None:
-            raise ConfigError("--emit writes runs of your own trainer: give search.trainer_tokens, too")
-        return
-    check_trainer(config, counting(config))
-    _check_losses(config)
-    if config.trainer.parameters is None:
-        raise ConfigError("trainer.parameters: say how many; a search weighs its experiments by their FLOPs")
-    if config.search.document_values or config.search.method == "duet":
-        raise ConfigError("search.document_values: documents cannot be chosen for a trainer of your own")
-
-
-def _check_losses(config: StudyConfig) -> None:
-    """Raises: ConfigError where what counts is better when higher: a search lowers losses."""
-    trainer = config.trainer
-    if trainer.returns == "model":
-        return
-    for name in counting(config):
-        known = None if _is_any(name, trainer.lower) else named_direction(name)
-        if _is_any(name, trainer.higher):
-            known = KnownDirection("higher", "trainer.higher names it")
-        if known is not None and known.direction == "higher":
-            raise ConfigError(
-                f"search.trainer_tokens: {name!r} counts in the target and is better when higher "
-                f"({known.reason}); a search lowers losses. If it is a loss, trainer.lower can say so; else "
-                "have the trainer write a loss by that name, or use `cuvee swarm`, which knows both "
-                "directions"
-            )
-
-
-def _is_any(name: str, patterns: Sequence[str]) -> bool:
-    return any(name == one or fnmatchcase(name, one) for one in patterns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +144,9 @@ class CommandedTrainings:
     @property
     def warnings(self) -> tuple[str, ...]:
         """See ``SearchTrainings.warnings``."""
-        return (REPEATS_LESS,) if self._config.target_run.tokens is not None else ()
+        config = self._config
+        own = (IN_NATS,) if config.trainer.returns == "metrics" else ()
+        return (*own, *((REPEATS_LESS,) if config.target_run.tokens is not None else ()))
 
     @property
     def lanes(self) -> int:

@@ -19,7 +19,6 @@ from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.search.result import Why
 from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
-from cuvee.flows.search.commanded_trainings import check_search
 from cuvee.flows.search.conclude import conclude
 from cuvee.flows.search.findings import Made, SearchFindings
 from cuvee.flows.search.journal import Asked, Journal
@@ -27,6 +26,7 @@ from cuvee.flows.search.measuring import Measuring
 from cuvee.flows.search.menu import Menu
 from cuvee.flows.search.messages import experiment_line
 from cuvee.flows.search.outlook import SearchOutlook, outlook_of
+from cuvee.flows.search.search_checks import check_search
 from cuvee.flows.search.trainings import losses_of
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
