@@ -60,7 +60,7 @@ def swarm(
         origin = TrainerOrigin.of(config, folder)
         with progress_display() as progress:
             found = flow.run(config, folder, progress, emit=emit, limit=limit)
-        answer = _answered(config, found) if _enough(found) else None
+        answer = _answered(config, found, emit) if _enough(found) else None
         if answer is not None:
             origin.write(folder, "swarm")
     if as_json:
@@ -75,7 +75,21 @@ def _enough(found: "Swarm") -> bool:
     return not found.missing or len(found.observations) >= least
 
 
-def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]":
+def _answered(config: "StudyConfig", found: "Swarm", emit: Path | None) -> "tuple[FitResult, Path]":
+    """The answer of the runs that there are. Raises: ConfigError with runs that failed, where it has none."""
+    from cuvee.errors import ConfigError
+
+    try:
+        return _asked(config, found)
+    except ConfigError as error:
+        if not found.failed:
+            raise
+        again = "the same command" if emit is None else f"cd {emit} && sbatch array.sh"
+        first = f"{again} tries those again. The first that failed: {found.failed[0].error}"
+        raise ConfigError(f"{error}. {found.statement.removesuffix('.')}; {first}") from error
+
+
+def _asked(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]":
     """As ``cuvee fit`` answers of the table, with what the study asks."""
     from dataclasses import replace
 
@@ -89,7 +103,7 @@ def _answered(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]"
     from cuvee.report.title import title_of
 
     if not len(found.observations):
-        raise ConfigError(f"{found.statement} The first: {found.failed[0].error}")
+        raise ConfigError("no run measured anything")
     trainer, question = config.trainer, question_of(config, found.available)
     tables = [found.table]
     texts = tuple(config.evaluation_names)

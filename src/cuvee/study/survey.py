@@ -60,7 +60,6 @@ _ALSO = {REFERENCE: (CARRIED,), REPLICATE: (CARRIED_AGAIN,)}
 _GO_ON = "`cuvee swarm` goes on from here"
 _NAMED = 3
 """Runs of a trainer that are named, of those that failed and those that are missing."""
-_NEW_LINE = "\n"
 ARMS = 3
 """Mixtures that a check trains: the pick, equal and proportional shares."""
 
@@ -216,7 +215,7 @@ def _swarm(folder: StudyFolder, runs: Collection[Run], failures: Iterable[Run]) 
 def _failed(runs: Collection[Run]) -> Iterator[str]:
     """Which runs failed, and why."""
     for one in list(runs)[:_NAMED]:
-        yield f"failed: {(one.error or '').partition(_NEW_LINE)[0]}"
+        yield f"failed: {one.error or one.key}"
     if len(runs) > _NAMED:
         yield f"and {len(runs) - _NAMED} more failed"
 

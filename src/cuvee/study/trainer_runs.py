@@ -50,6 +50,11 @@ def needed_metrics(config: StudyConfig) -> tuple[str, ...]:
     return tuple(name for name, weight in trainer_weights(config).items() if weight > 0)
 
 
+def counting(config: StudyConfig) -> tuple[str, ...]:
+    """Evaluations with a weight in the target of the study."""
+    return tuple(name for name, weight in config.target_weights.items() if weight > 0)
+
+
 def commanded_runs(runner: Runner, emit: Path | None = None) -> CommandedRuns:
     """What makes runs of the trainer; their text is written by ``write_text_of``.
 
@@ -66,12 +71,11 @@ def searched_runs(runner: Runner, emit: Path | None = None) -> CommandedRuns:
     """What makes runs of the trainer in a search.
 
     Each has to give a loss on what counts in the target, by the name of the evaluation. One that fails is an
-    experiment that measured nothing.
+    experiment that measured nothing until the next command, which tries it again.
     """
     config = runner.plan.config
-    own = config.trainer.returns == "metrics"
-    needed = tuple(name for name, weight in config.target_weights.items() if weight > 0) if own else ()
-    return replace(commanded_runs(runner, emit), needed=needed, role=SEARCH, failures=True)
+    needed = counting(config) if config.trainer.returns == "metrics" else ()
+    return replace(commanded_runs(runner, emit), needed=needed, role=SEARCH)
 
 
 def write_text_of(runner: Runner) -> None:

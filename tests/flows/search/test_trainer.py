@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cuvee.cli.app import app
 from cuvee.decisions.search.decision import SearchDecision
-from cuvee.errors import ConfigError
+from cuvee.errors import ConfigError, RunsAwaited, TrainingError
 from cuvee.execution.local import InProcess
 from cuvee.flows import search
 from cuvee.flows.check.flow import check_answer
@@ -47,10 +47,12 @@ SEARCHED: dict[str, Any] = {
 }
 
 
-def study(root: Path, trainer: dict[str, Any] | None = None, **changes: Any) -> StudyFolder:
+def study(
+    root: Path, trainer: dict[str, Any] | None = None, weights: dict[str, float] = WEIGHTS, **changes: Any
+) -> StudyFolder:
     folder = swarm_study(root, **TRAINER | (trainer or {}))
     text = (root / "study.yaml").read_text()
-    asked = {"search": SEARCHED | changes, "target": {"weights": WEIGHTS}}
+    asked = {"search": SEARCHED | changes, "target": {"weights": weights}}
     (root / "study.yaml").write_text(text + yaml.safe_dump(asked))
     return folder
 
@@ -112,6 +114,7 @@ def test_a_search_by_a_trainer_of_ones_own_ends_in_a_decision(
     assert decision.flops <= decision.budget_flops == 4 * EACH
     assert decision.trainer == TRAINER["command"]
     assert "trained by your trainer" in decision.headline[-1]
+    assert sum("are taken for nats per token" in one for one in decision.warnings) == 1
     assert attempts(folder) == ["x"] * len(decision.tried)
     with RunStore(folder.store) as store:
         assert {one.role for one in store.runs()} == {SEARCH}
@@ -175,7 +178,98 @@ def test_a_run_that_fails_is_an_experiment_that_measured_nothing(tmp_path: Path)
     decision = run(folder)
     assert f"the run in {output.parent} ended with exit status 3" in decision.tried[0].error
     assert not any(one.error for one in decision.tried[1:])
-    assert (output / "attempts").read_text() == "x", "it is not tried again"
+    assert (output / "attempts").read_text() == "x", "one command tries it once"
+    again = run(folder)
+    assert (output / "attempts").read_text() == "xx", "the next one tries it again"
+    assert not any(one.error for one in again.tried)
+    before = [(one.shares, one.fidelity) for one in decision.tried]
+    assert [(one.shares, one.fidelity) for one in again.tried][: len(before)] == before, (
+        "nothing else is asked"
+    )
+    assert timeless(run(folder)) == timeless(again)
+    assert Counter(attempts(folder)) == {"xx": 1, "x": len(again.tried) - 1}
+
+
+def breakable(root: Path, **changes: Any) -> tuple[StudyFolder, Path]:
+    """A study whose trainer is broken as long as there is a file ``broken``, and that file."""
+    broken = root / "broken"
+    command = f"/bin/sh -c 'test ! -e {broken} && exec \"$@\"' run {TRAINER['command']}"
+    folder = study(root, {"command": command}, **{"budget_flops": 8 * EACH} | changes)
+    broken.touch()
+    return folder, broken
+
+
+def test_a_search_stops_when_its_trainer_is_broken_and_goes_on_when_it_is_mended(tmp_path: Path) -> None:
+    folder, broken = breakable(tmp_path)
+    said = r"the last 6 runs of your trainer failed, so the search stops; .*; the same command tries failed"
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=said) as stopped:
+            run(folder)
+        assert f"the run in {folder.swarm / 'runs'}" in str(stopped.value)
+        assert "log.txt" in str(stopped.value)
+    broken.unlink()
+    decision = run(folder)
+    assert not any(one.error for one in decision.tried)
+    assert decision.flops <= decision.budget_flops
+    assert timeless(run(folder)) == timeless(decision)
+    assert Counter(attempts(folder)) == {"x": len(decision.tried)}
+
+
+def test_a_search_whose_few_runs_failed_says_that_they_are_tried_again(tmp_path: Path) -> None:
+    folder, _ = breakable(tmp_path, trainer_tokens=[LONG], method="sobol", budget_flops=2 * EACH)
+    said = r"0 of 2 experiments measured anything, too few to decide \(the same command tries failed runs"
+    with pytest.raises(TrainingError, match=said):
+        run(folder)
+
+
+def test_a_search_on_a_scheduler_writes_again_what_failed_in_a_row(tmp_path: Path) -> None:
+    folder, broken = breakable(tmp_path / "study")
+    jobs = tmp_path / "jobs"
+    with pytest.raises(TrainingError, match=f"; cd {jobs} && sbatch array.sh tries them again"):
+        scheduled(folder, jobs)
+    broken.unlink()
+    FakeScheduler(jobs).submit()
+    decision = scheduled(folder, jobs)
+    assert not any(one.error for one in decision.tried)
+
+
+def scheduled(folder: StudyFolder, jobs: Path) -> SearchDecision:
+    """A search with a scheduler that makes what it is given."""
+    while True:
+        try:
+            return search.run(StudyConfig.load(folder.root), folder, Listener(), InProcess(), jobs)
+        except RunsAwaited:
+            FakeScheduler(jobs).submit()
+
+
+BELIEVING: dict[str, Any] = {"method": "cost_aware", "budget_flops": 4 * EACH}
+"""A search that goes on until its posterior is used."""
+
+
+def test_a_trainer_measures_what_counts_and_nothing_else(tmp_path: Path) -> None:
+    folder = study(tmp_path, {"metrics": ["ka", "lo"]}, weights={"ka": 0.5, "lo": 0.5}, **BELIEVING)
+    decision = run(folder)
+    assert all(np.isfinite(one.loss) for one in decision.tried)
+    assert len(decision.tried) > 8, "so many are asked of the posterior"
+    assert not any(row.failed for row in decision.fidelities)
+
+
+def test_a_run_of_a_swarm_that_lacks_what_counts_is_a_failure_that_says_so(tmp_path: Path) -> None:
+    trainer = {"command": f"{COMMAND} --prefix ''", "metrics": [], "target": {"ka": 1.0}, "count": 1}
+    folder = study(tmp_path, trainer)
+    text = (tmp_path / "trainer.py").read_text()
+    lacking = text.replace('json.dumps({**found, "seconds"', 'json.dumps({"ka": found["ka"], "seconds"')
+    assert lacking != text
+    (tmp_path / "trainer.py").write_text(lacking)
+    made = swarm.run(StudyConfig.load(tmp_path), folder, Listener(), InProcess())
+    assert len(made.observations) == 1
+    listener = Listener()
+    with pytest.raises(TrainingError, match="has no metric lo, mi, nu"):
+        run(folder, listener)
+    [first] = [text for text in listener.said if text.startswith("   1  trained on")]
+    assert "gave no loss on lo, mi, nu, which counts in the target" in first
+    with RunStore(folder.store) as store:
+        assert len(store.runs()) == 1
 
 
 @pytest.mark.parametrize(
@@ -187,6 +281,7 @@ def test_a_run_that_fails_is_an_experiment_that_measured_nothing(tmp_path: Path)
         ({}, {"budget_flops": EACH}, "search.trainer_tokens: two runs of 6,000 tokens take 7.20e7 FLOPs"),
         ({}, {"target_tokens": 5000}, "`target_tokens` is the largest of `trainer_tokens`"),
         ({}, {"trainer_tokens": [5000, 5000]}, "`trainer_tokens` names a number twice"),
+        ({"higher": ["k*"]}, {}, "'ka' counts in the target and is better when higher (trainer.higher names"),
         ({}, {"method": "duet"}, "documents cannot be chosen for a trainer of your own"),
     ],
 )
@@ -224,7 +319,11 @@ def test_the_time_of_a_search_is_that_of_runs_that_were_made(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_merges_and_short_and_long_runs_of_the_trainer_are_one_search(tmp_path: Path) -> None:
-    proxies = {"proxies": ["merged", "ensembled"], "method": "cost_aware", "budget_flops": 2e10}
+    proxies: dict[str, Any] = {
+        "proxies": ["merged", "ensembled"],
+        "method": "cost_aware",
+        "budget_flops": 2e10,
+    }
     folder = study(tmp_path, {"parameters": 100_000}, **proxies)
     decision = run(folder)
     made = {(one.kind, one.tokens): one.made for one in decision.fidelities}

@@ -118,11 +118,15 @@ def test_status_says_first_what_was_begun(tmp_path: Path) -> None:
     )
     assert lines[1].startswith(f"failed: the run in {output.parent} ended with exit status 3")
     assert lines[1].endswith(f"{output.parent / 'log.txt'} ends with")
-    assert lines[2] == f"not ended: {', '.join(missing[3:6])} and 2 more in {folder.swarm / 'runs'}"
-    assert lines[3].startswith("spent: 0 FLOPs"), "no stages of `cuvee run`, which was not begun"
+    assert lines[2:4] == ["    trained with seed 0", "    out of luck"], "the end of the log says why"
+    assert lines[4] == f"not ended: {', '.join(missing[3:6])} and 2 more in {folder.swarm / 'runs'}"
+    assert lines[5].startswith("spent: 0 FLOPs"), "no stages of `cuvee run`, which was not begun"
     assert "not begun" not in "".join(lines)
     before = hashes(folder.swarm)
-    assert json.loads(printed("status", folder.root, "--json"))["swarm"]["beside"] == lines[1:3]
+    assert json.loads(printed("status", folder.root, "--json"))["swarm"]["beside"] == [
+        "\n".join(lines[1:4]),
+        lines[4],
+    ]
     assert hashes(folder.swarm) == before
 
 
@@ -171,3 +175,18 @@ def test_one_text_file_a_source_is_cut_for_the_parts_of_the_split(tmp_path: Path
         assert starts in result.output and (result.exit_code == 0) == (starts == "Plan")
     manual = (Path(__file__).parents[3] / "docs" / "trainers.md").read_text(encoding="utf-8")
     assert "one for each of its `units`" in manual and "`chunk_characters: 2000` at the source" in manual
+
+
+def test_too_few_runs_for_an_answer_are_counted_with_those_that_failed(tmp_path: Path) -> None:
+    folder, jobs = swarm_study(tmp_path / "study", count=6), tmp_path / "jobs"
+    outputs = [folder.swarm / "runs" / key / "output" for key in run(folder, jobs).missing[:4]]
+    for output in outputs:
+        output.mkdir(parents=True)
+        (output / "fail").touch()
+    result = CliRunner().invoke(app, ["swarm", str(folder.root)])
+    said = str(result.exception) + result.output
+    assert result.exit_code != 0
+    assert "2 of 6 runs are done, 4 failed; the same command tries those again" in said
+    assert f"The first that failed: the run in {outputs[0].parent} ended with exit status 3" in said
+    assert "6 of 6 runs are done" not in said
+    assert "6 of 6 runs are done" in printed("swarm", folder.root)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cuvee.errors import ConfigError, RunsAwaited
+from cuvee.errors import ConfigError, RunsAwaited, TrainingError
 from cuvee.execution.tariff import CORES, Tariff
+from cuvee.flows.search.search_checks import check_search
+from cuvee.flows.search.trainings import losses_of
 from cuvee.mixture.mixture import Mixture
 from cuvee.quantities import counted, flops
 from cuvee.runs.roles import SWARM
@@ -23,29 +25,19 @@ from cuvee.study.outlook import Stopwatch
 from cuvee.study.plan.commanded_run import CommandedRun
 from cuvee.study.producers.commanded import CommandedRuns
 from cuvee.study.runner import Runner
-from cuvee.study.trainer_runs import check_trainer, pace_of, searched_runs, write_text_of
+from cuvee.study.trainer_runs import counting, pace_of, searched_runs, write_text_of
 
 REPEATS_LESS = (
     "Your trainer reads sources whole: shorter runs repeat them less often than the target run will."
 )
 """What reports say of its runs."""
-
-
-def check_search(config: StudyConfig, emit: Path | None = None) -> None:
-    """What can be refused before any text is read.
-
-    Raises:
-        ConfigError: the study asks its trainer for experiments that this cannot make, or for none.
-    """
-    if not config.search.trainer_tokens:
-        if emit is not None:
-            raise ConfigError("--emit writes runs of your own trainer: give search.trainer_tokens, too")
-        return
-    check_trainer(config, tuple(name for name, weight in config.target_weights.items() if weight > 0))
-    if config.trainer.parameters is None:
-        raise ConfigError("trainer.parameters: say how many; a search weighs its experiments by their FLOPs")
-    if config.search.document_values or config.search.method == "duet":
-        raise ConfigError("search.document_values: documents cannot be chosen for a trainer of your own")
+IN_NATS = (
+    "The losses that your trainer writes are taken for nats per token, in which `search.tolerance` and the "
+    "rule that ends a search count: if they are bits or perplexities, have it write nats."
+)
+"""The same of those that measure themselves."""
+FAILED_IN_A_ROW = 5
+"""Runs after which a trainer is taken for broken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +102,51 @@ class CommandedTrainings:
         return self.producer.key(self.request(even, len(self._tokens) - 1))
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """See ``SearchTrainings.metrics``; runs that measure themselves give what counts, perhaps no more."""
+        own = self._config.trainer.returns == "metrics"
+        return counting(self._config) if own else self._config.evaluation_names
+
+    def lacks(self, run: Run) -> str:
+        """See ``SearchTrainings.lacks``."""
+        asked = counting(self._config)
+        [losses] = losses_of([run], asked)
+        lost = [name for name, loss in zip(asked, losses, strict=True) if not math.isfinite(loss)]
+        if not lost:
+            return ""
+        place = self.producer.root / run.key
+        return (
+            f"the run in {place} gave no loss on {', '.join(lost)}, which counts in the target: have the "
+            "trainer write it by that name, and take it into trainer.metrics"
+        )
+
+    @property
+    def again(self) -> str:
+        """See ``SearchTrainings.again``."""
+        if self.emit is None:
+            return "the same command tries failed runs again"
+        return "run the scripts of failed runs again, then the same command reads them"
+
+    def check_failures(self, failed: Sequence[CommandedRun], error: str) -> None:
+        """See ``SearchTrainings.check_failures``; the array of ``emit`` then has what failed."""
+        if len(failed) < FAILED_IN_A_ROW:
+            return
+        again = self.again
+        if self.emit is not None:
+            known = self.runner.known(self.producer, failed)
+            emit_runs(self.emit, self._config, self.producer, failed, known)
+            again = f"cd {self.emit} && sbatch array.sh tries them again; then the same command goes on"
+        raise TrainingError(
+            f"the last {len(failed)} runs of your trainer failed, so the search stops; mend the trainer, or "
+            f"keep mixtures that it cannot train on out by limits; {again}. The last: {error}"
+        )
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """See ``SearchTrainings.warnings``."""
-        return (REPEATS_LESS,) if self._config.target_run.tokens is not None else ()
+        config = self._config
+        own = (IN_NATS,) if config.trainer.returns == "metrics" else ()
+        return (*own, *((REPEATS_LESS,) if config.target_run.tokens is not None else ()))
 
     @property
     def lanes(self) -> int:
@@ -130,7 +164,11 @@ class CommandedTrainings:
         runner.make(self.producer, requests)
         known = runner.known(self.producer, requests)
         emit_runs(self.emit, self._config, self.producer, requests, known)
-        made = [one for one in known if one is not None]
+        made = [
+            run
+            for one, run in zip(requests, known, strict=True)
+            if run is not None and (run.status == "done" or self.producer.folder(one).ended)
+        ]
         if awaited := len(known) - len(made):
             raise RunsAwaited(
                 f"{counted(awaited, 'run')} of the trainer to make: cd {self.emit} && sbatch array.sh; then "

@@ -46,10 +46,11 @@ def conclude(findings: SearchFindings, runner: Runner) -> SearchDecision:
     """
     measured = len(findings.history.trials.measured)
     if measured < LEAST_BELIEVED:
-        reason = next((one.error for one in reversed(findings.made) if one.error), findings.stopped)
+        reason = next((one.error for one in reversed(findings.made) if one.error), "")
+        again = f" ({findings.menu.trainings.again})" if reason and findings.menu.trainings.again else ""
         raise TrainingError(
-            f"{measured} of {len(findings.history.trials)} experiments measured anything, too few to decide: "
-            f"{reason}"
+            f"{measured} of {len(findings.history.trials)} experiments measured anything, too few to decide"
+            f"{again}: {reason or findings.stopped}"
         )
     end = _SearchEnd(findings, runner)
     config, menu = runner.plan.config, findings.menu
@@ -241,9 +242,11 @@ class _SearchEnd:
         found = []
         failed = sum(1 for one in findings.made if one.error)
         if failed:
+            again = f"; {findings.menu.trainings.again}" if findings.menu.trainings.again else ""
             found.append(
                 f"{counted(failed, 'experiment')} failed and {agreeing(failed, 'was', 'were')} charged; "
-                f"{agreeing(failed, 'its reason stands with it', 'their reasons stand with them')}."
+                f"{agreeing(failed, 'its reason stands with it', 'their reasons stand with them')}"
+                f"{again}."
             )
         target = findings.menu.space.fidelities[findings.menu.space.target]
         longest = target.tokens

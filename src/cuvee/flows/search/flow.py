@@ -8,6 +8,7 @@ store, and tries what it would have tried.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +19,6 @@ from cuvee.decisions.search.decision import SearchDecision
 from cuvee.decisions.search.result import Why
 from cuvee.errors import StoreError
 from cuvee.execution.interface import Executor
-from cuvee.flows.search.commanded_trainings import check_search
 from cuvee.flows.search.conclude import conclude
 from cuvee.flows.search.findings import Made, SearchFindings
 from cuvee.flows.search.journal import Asked, Journal
@@ -26,6 +26,7 @@ from cuvee.flows.search.measuring import Measuring
 from cuvee.flows.search.menu import Menu
 from cuvee.flows.search.messages import experiment_line
 from cuvee.flows.search.outlook import SearchOutlook, outlook_of
+from cuvee.flows.search.search_checks import check_search
 from cuvee.flows.search.trainings import losses_of
 from cuvee.mixture.mixture import Mixture
 from cuvee.progress import Progress
@@ -68,6 +69,7 @@ def run(
 
     Raises:
         RunsAwaited: such runs are written and have not ended; the same call goes on when they have.
+        TrainingError: several runs of the user's trainer failed in a row; the same call tries them again.
         ConfigError: the budget is too small (the message names what it would take), or an unknown method.
         CuveeError: anything else that cannot go on; what is done so far is kept. A training that fails is
             no error: it is an experiment that measured nothing.
@@ -165,12 +167,21 @@ class _Search:
 
     def ask(self) -> Sequence[Experiment]:
         """The next batch: of the journal, then a new one, which is written down before it is made."""
+        self._check_failures()
         found = self._asked_before() if self.again else self._new()
         if isinstance(found, str):
             self.stopped = found
             return ()
         self.batch, self.sure = found, found.sure
         return found.experiments
+
+    def _check_failures(self) -> None:
+        """Raises: TrainingError where so many trainings failed in a row that something is broken."""
+        trained = [one for one in reversed(self.made) if self.menu.trains(one.experiment.fidelity)]
+        failed = list(takewhile(lambda one: one.error, trained))
+        if failed:
+            requests = [self.menu.request(one.experiment) for one in reversed(failed)]
+            self.menu.trainings.check_failures(requests, failed[0].error)
 
     def record(self, outcome: Outcome) -> None:
         """Tell of an experiment."""

@@ -1,8 +1,9 @@
 """The journal of a search: what was asked for, batch by batch, written before it is made.
 
 What experiments measured stands in the study's store. Both together are the whole state of a search, and
-one that was killed at any moment goes on as if it had not been. Each line has a digest of itself and of all
-text before it, so that a line that is lost or damaged is found.
+one that was killed at any moment goes on as if it had not been. Batches stay as they were asked where a
+trainer's failed runs, tried again by a later command, have measured something since. Each line has a digest
+of itself and of all text before it, so that a line that is lost or damaged is found.
 """
 
 import json

@@ -41,7 +41,7 @@ class Measuring:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The evaluations [E]; costs are nats per token."""
-        return tuple(self.menu.runner.plan.config.evaluation_names)
+        return self.menu.trainings.metrics
 
     def prepare(self) -> None:
         """Make what trainings need; where there are proxies, train the pool and measure what they need."""
@@ -89,14 +89,16 @@ class Measuring:
         if not self.menu.trains(experiment.fidelity):
             return ""
         [run] = self._known([experiment])
-        return (run.error or "") if run is not None else ""
+        return "" if run is None else run.error or self.menu.trainings.lacks(run)
 
     def _trained(self, experiments: Sequence[Experiment]) -> FloatArray:
         asked = [self.menu.request(one) for one in experiments]
         return losses_of(self.menu.trainings.made(self._runner, asked), self.metrics)
 
     def _scored(self, experiments: Sequence[Experiment], kind: str) -> FloatArray:
-        return _PROXIES[kind](self._proxies, [self.menu.mixture(one) for one in experiments], SEARCH)
+        losses = _PROXIES[kind](self._proxies, [self.menu.mixture(one) for one in experiments], SEARCH)
+        evaluations = self._runner.documents.evaluations
+        return losses[:, [evaluations.index(name) for name in self.metrics]]
 
     def _known(self, experiments: Sequence[Experiment]) -> list[Run | None]:
         asked = [self.menu.request(one) for one in experiments]

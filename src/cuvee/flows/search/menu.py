@@ -132,7 +132,9 @@ class Menu:
         found = []
         for run in self.runner.store.runs(role=(SEARCH, SWARM), kind=("trained", CHECKPOINT)):
             one = self.experiment(run)
-            if one is not None and self.trainings.producer.key(self.request(one)) == run.key:
+            if one is None or self.trainings.lacks(run):
+                continue
+            if self.trainings.producer.key(self.request(one)) == run.key:
                 found.append(run.key)
         return found
 

@@ -84,6 +84,23 @@ class StudyTrainings:
         return self._example(self.trainings[-1]).recipe.hash
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """See ``SearchTrainings.metrics``."""
+        return self.plan.config.evaluation_names
+
+    def lacks(self, run: Run) -> str:
+        """See ``SearchTrainings.lacks``; what is no number here is left out of the target's posterior."""
+        return ""
+
+    @property
+    def again(self) -> str:
+        """See ``SearchTrainings.again``."""
+        return ""
+
+    def check_failures(self, failed: Sequence[Planned], error: str) -> None:
+        """See ``SearchTrainings.check_failures``; they diverge by themselves, and the search learns where."""
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """See ``SearchTrainings.warnings``."""
         target = self.plan.config.target_run

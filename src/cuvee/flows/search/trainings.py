@@ -45,6 +45,32 @@ class SearchTrainings(Protocol):
         ...
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """Evaluations that experiments are measured on [E], all that count among them."""
+        ...
+
+    def lacks(self, run: Run) -> str:
+        """Why a run that ended well is a failed experiment all the same; empty where it is none."""
+        ...
+
+    @property
+    def again(self) -> str:
+        """How trainings that failed are tried again, as a sentence without its end; empty: they are not."""
+        ...
+
+    def check_failures(self, failed: Sequence[Any], error: str) -> None:
+        """Whether a search may go on.
+
+        Args:
+            failed: the last trainings of the search, as many as failed in a row.
+            error: of the last.
+
+        Raises:
+            TrainingError: they are so many that something is broken.
+        """
+        ...
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What to know of its runs."""
         ...

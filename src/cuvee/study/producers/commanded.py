@@ -49,8 +49,6 @@ class CommandedRuns(Producer[CommandedRun]):
     """Metrics without which a run has failed; where models are measured there are none."""
     role: str = SWARM
     """What the runs are for."""
-    failures: bool = False
-    """See ``Producer.failures``; here a failure is never raised, and is tried again by the next command."""
 
     def key(self, request: CommandedRun) -> str:
         """See ``commanded_key``."""
