@@ -28,6 +28,7 @@ def headline(decision: AblationResult) -> tuple[str, ...]:
         *few_documents(decision.evaluations),
         *undecided(decision.tasks, decision.target),
         *_predicted_better(decision),
+        *decision.compared.sentences(),
         *_gain(decision),
         *_proxy(decision),
     )

@@ -7,6 +7,7 @@ import numpy as np
 from cuvee.decisions.ablation import result as d
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.ablation.order import MixtureOrder
+from cuvee.decisions.baselines import BaselineMixture
 from cuvee.decisions.check import EQUAL, PROPORTIONAL, TrainingCheck
 from cuvee.decisions.shares import SourceShare, parts_in_words
 from cuvee.files import write_json
@@ -110,6 +111,7 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
         check=checked,
         gains=_gains(judge, row, compared),
         optimism=judge.optimism,
+        baselines=tuple(BaselineMixture(name, _tuple(one)) for name, one in compared.items()),
         evaluations=evaluation_rows(plan.material, config.target_weights),
         best_reference=reference_name,
         tied=_tied(judge, row),
