@@ -73,6 +73,9 @@ class PredictedLosses:
     """Shares in proportion to unique tokens."""
     best_reference: Loss = Loss()
     """Measured, not predicted: the really trained mixture of lowest target loss."""
+    reference_predicted: float = _NAN
+    """What the pick is predicted by says of that mixture: the two compare, a measured and a predicted one do
+    not."""
     in_pool: bool = False
     """The evaluation is the held-out part of a source that pool models were trained on."""
 
