@@ -275,6 +275,25 @@ def test_a_pick_that_something_simpler_beats_is_not_given_in_silence(
         assert "Do not use it: equal shares ended lowest." in decision.verdict.why
 
 
+@pytest.mark.parametrize(
+    ("noise", "why"),
+    [
+        (
+            math.nan,
+            "The error is unknown since no mixture was trained twice: raise `check.seeds` to 2 or more.",
+        ),
+        (
+            0.0012,
+            "one mixture alone was trained twice, and its trainings differ (by 0.0012) by what a seed does",
+        ),
+    ],
+)
+def test_an_unknown_error_has_its_reason(noise: float, why: str) -> None:
+    found = replace(check(UNKNOWN, UNKNOWN, seeds=1), noise=noise)
+    assert why in found.verdict.why
+    assert "unknown since" not in check(OPEN, OPEN).verdict.why
+
+
 def test_a_trained_reference_below_the_prediction_of_the_pick_is_named() -> None:
     prediction = replace(small().predictions[0], best_reference=Loss(4.05), reference_predicted=4.06)
     decision = replace(small(), predictions=(prediction,))
