@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 
 from cuvee.decisions.concluded import Concluded
-from cuvee.report.html import render_html
+from cuvee.report.html import render_html, render_search_html
 from cuvee.report.markdown import render_markdown
 from cuvee.report.reports import REPORTS, Beside, printout_of
+from cuvee.report.search_view import SearchView
 from cuvee.report.view import StudyView
 from cuvee.study.file.config import StudyConfig
 from cuvee.study.plan.plan import Plan
@@ -38,6 +39,17 @@ def test_the_page_says_what_the_study_starts_from() -> None:
     assert "Seed model: folder smollm, 135M parameters" in render_markdown(StudyView.of(decision))
     assert f"note: seed model: {SEED}" in printout_of(decision)
     assert "Seed model" not in render_html(StudyView.of(small()))  # of an older document
+
+
+def test_a_search_by_a_trainer_alone_has_no_seed_model() -> None:
+    by_cuvee = replace(searched(), seed_model=SEED)
+    by_trainer = replace(by_cuvee, trainer="python train.py")
+    pooled = replace(by_trainer.fidelities[0], kind="merged")
+    with_pool = replace(by_trainer, fidelities=(pooled, *by_trainer.fidelities))
+    shown = {"by cuvee": by_cuvee, "by a trainer": by_trainer, "with a pool": with_pool}
+    pages = {name: render_search_html(SearchView.of(one.judged())) for name, one in shown.items()}
+    said = {name: "<dt>Seed model</dt>" in page for name, page in pages.items()}
+    assert said == {"by cuvee": True, "by a trainer": False, "with a pool": True}
 
 
 @pytest.mark.parametrize(

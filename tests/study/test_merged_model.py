@@ -126,6 +126,22 @@ def test_the_folder_is_whole_and_says_where_it_comes_from(studied: Studied, tmp_
         assert Checkpoint.load(studied.folder.checkpoint(one["run"])).content_hash == one["content_hash"]
 
 
+def test_the_verdict_and_the_mixture_are_said(studied: Studied, tmp_path: Path) -> None:
+    """As an export says them."""
+    result = merge(studied.folder.root, "--output", tmp_path / "model")
+    standing, largest = (
+        studied.decision.verdict.standing,
+        max(studied.decision.mixture, key=lambda one: one.share),
+    )
+    assert standing != "confirmed"
+    assert f"note: decision.json is {standing} by training" in result.stderr
+    assert f"for {largest.share:.0%} {largest.source}" in result.stdout
+    said = merge(studied.folder.root, "--output", tmp_path / "again", "--json")
+    assert any(standing in note for note in json.loads(said.stdout)["notes"])
+    of_mine = merge(studied.folder.root, "--shares", "ka=.7,lo=.3", "--output", tmp_path / "mine")
+    assert of_mine.stdout.rstrip().endswith("for 70% ka, 30% lo") and "note:" not in of_mine.stderr
+
+
 def test_mergekit_is_given_the_same_merge(studied: Studied, tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text(json.dumps(SHARES))
     output = tmp_path / "model"

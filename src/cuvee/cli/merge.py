@@ -34,6 +34,7 @@ def merge(
     """Write the merge of a mixture as a model folder of transformers, without training anything."""
     from cuvee.cli.output import print_json
     from cuvee.cli.progress_display import progress_display
+    from cuvee.decisions.shares import parts_in_words
     from cuvee.quantities import quantity
     from cuvee.study.file.config import StudyConfig
     from cuvee.study.file.folder import StudyFolder
@@ -58,15 +59,17 @@ def merge(
     for sentence in notes:
         print(f"note: {sentence}", file=sys.stderr)
     if as_json:
-        print_json(merged.as_json())
+        print_json({**merged.as_json(), "notes": list(notes)})
         return
+    parts = ", ".join(parts_in_words(sorted(merged.mixture.as_dict().items(), key=lambda part: -part[1])))
     print(
-        f"{output}: a model of {quantity(merged.parameters)} parameters, merged by the method {merged.method}"
+        f"{output}: a model of {quantity(merged.parameters)} parameters, "
+        f"merged by the method {merged.method} for {parts}"
     )
 
 
 def _asked(root: Path, file: Path | None, shares: str) -> "tuple[Mixture, tuple[str, ...]]":
-    """The mixture that is meant, and what to know of it.
+    """The mixture that is meant, and what to know of it: its verdict first.
 
     Raises:
         ConfigError: it is said twice, or cannot be read.
@@ -74,7 +77,7 @@ def _asked(root: Path, file: Path | None, shares: str) -> "tuple[Mixture, tuple[
     """
     from cuvee.cli.given import numbers
     from cuvee.errors import ConfigError
-    from cuvee.exporters.decided import read_decided
+    from cuvee.exporters.decided import UNNAMED_RUN, read_decided
     from cuvee.mixture.mixture import Mixture
     from cuvee.study.answers import stale_note
 
@@ -83,4 +86,5 @@ def _asked(root: Path, file: Path | None, shares: str) -> "tuple[Mixture, tuple[
     if shares:
         return Mixture.of(numbers(shares.split(","), "--shares")), ()
     decided = read_decided(root if file is None else file)
-    return decided.mixture, tuple(stale_note(decided.path)) if decided.path else ()
+    known = [one for one in decided.notes if one != UNNAMED_RUN]  # a merge has no length
+    return decided.mixture, (*known, *(stale_note(decided.path) if decided.path else ()))

@@ -130,6 +130,19 @@ class TrainingCheck:
         return max(self.comparisons, key=lambda one: one.difference).baseline
 
     @property
+    def _unknown(self) -> str:
+        """Why no error is known of mixtures that were trained once each."""
+        if self.seeds > 1 or not any(math.isnan(one.training_error) for one in self.comparisons):
+            return ""
+        why = "no mixture was trained twice"
+        if math.isfinite(self.noise):
+            why = (
+                f"one mixture alone was trained twice, and its trainings differ (by {self.noise:.4f}) by "
+                "what a seed does to all mixtures, too"
+            )
+        return f" The error is unknown since {why}: raise `check.seeds` to 2 or more."
+
+    @property
     def verdict(self) -> Verdict:
         """What may be said of the pick."""
         trained = f"{self.trained} at {self.extent}" + ("" if self.unseen else f" ({self.measured_on})")
@@ -158,7 +171,8 @@ class TrainingCheck:
         if undecided := [one.baseline for one in self.comparisons if not one.better]:
             return Verdict(
                 "not confirmed",
-                f"In {trained} it does not beat {' and '.join(undecided)} beyond noise ({differences}).",
+                f"In {trained} it does not beat {' and '.join(undecided)} beyond noise ({differences})."
+                f"{self._unknown}",
             )
         beaten = " and ".join(one.baseline for one in self.comparisons)
         return Verdict("confirmed", f"In {trained} it beats {beaten} beyond noise ({differences}).")

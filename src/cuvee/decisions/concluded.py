@@ -4,6 +4,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Self
 
+from cuvee.decisions.baselines import Baselines
 from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.document import JsonDocument
 from cuvee.decisions.shares import SourceShare
@@ -67,6 +68,11 @@ class Checkable(Concluded):
 
     check: TrainingCheck | None
     """What fresh trainings say of the mixture."""
+
+    @property
+    def compared(self) -> Baselines:
+        """The baselines as they were compared."""
+        return Baselines.of(self.mixture, self.check)
 
     def conclusion(self) -> Verdict:
         """What fresh trainings say; without any, what the decision itself gives reason to say."""

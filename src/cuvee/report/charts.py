@@ -25,6 +25,8 @@ _DEFINITIONS = Markup(
     '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<rect width="2.5" height="5" class="bar"/></pattern>'
 )
+BASELINES = ("uniform", "proportional")
+"""What baselines are called where a decision names them so."""
 _STEPS = (0.06, 0.25, 0.5, 0.75)
 """Where the four strengths of colour begin, as parts of a heat map's scale."""
 
@@ -65,13 +67,14 @@ def share_axis(top: float) -> Markup:
     return Markup('<svg class="ruler" role="presentation">{}</svg>').format(_join(parts))
 
 
-def share_bar(row: MixtureRow, top: float) -> Markup:
-    """One source's share with its interval, and where uniform, proportional and the cap would be."""
+def share_bar(row: MixtureRow, top: float, names: tuple[str, str] = BASELINES) -> Markup:
+    """One source's share with its interval, and where the baselines of these names and the cap would be."""
     words = f"{row.source}: {wording.percent(row.share)}"
     if not math.isnan(row.low):
         words += f" {wording.interval(row.low, row.high, wording.percent)}"
     places = (("uniform", row.uniform), ("proportional", row.proportional), ("cap", row.share_cap))
-    beside = [f"{name} {wording.percent(at)}" for name, at in places if not math.isnan(at)]
+    called = zip((*names, "cap"), (at for _, at in places), strict=True)
+    beside = [f"{name} {wording.percent(at)}" for name, at in called if not math.isnan(at)]
     words += f"; {', '.join(beside)}" if beside else ""
     parts = [
         Markup('<rect class="bar{}" y="6" height="14" rx="2" width="{}%"/>').format(
@@ -97,7 +100,9 @@ def value_line(line: SourceLine, word: Callable[[float], str]) -> Markup:
     return _row(words, parts)
 
 
-def loss_strip(row: LossRow, word: Callable[[float], str] = wording.number) -> Markup:
+def loss_strip(
+    row: LossRow, word: Callable[[float], str] = wording.number, names: tuple[str, str] = BASELINES
+) -> Markup:
     """The pick's predicted loss and interval beside its competitors, on the row's own scale."""
     p = row.prediction
     marks = (("uniform", p.uniform), ("proportional", p.proportional), ("reference", p.best_reference))
@@ -116,7 +121,8 @@ def loss_strip(row: LossRow, word: Callable[[float], str] = wording.number) -> M
     parts += [_placed(name, place(loss.mean)) for name, loss in marks if math.isfinite(loss.mean)]
     if math.isfinite(p.pick.mean):
         parts.append(_placed("pick", place(p.pick.mean)))
-    words = ", ".join(f"{name} {word(loss.mean)}" for name, loss in (("pick", p.pick), *marks))
+    called = zip(("pick", *names, "reference"), (p.pick, *(loss for _, loss in marks)), strict=True)
+    words = ", ".join(f"{name} {word(loss.mean)}" for name, loss in called)
     return _row(f"{row.label}: {words}", parts)
 
 

@@ -73,7 +73,7 @@ def _mixture(view: StudyView) -> str:
         )
         for row in view.mixture
     ]
-    heads = ("source", "share", "interval", "uniform", "proportional", "epochs", "unique tokens")
+    heads = ("source", "share", "interval", *decision.compared.labels, "epochs", "unique tokens")
     parts = (scale, _table(heads, rows), *_read(view))
     return "\n\n".join(parts)
 
@@ -134,7 +134,8 @@ def _evaluations(view: StudyView) -> str:
 
 def _losses(view: StudyView) -> str:
     rows = [_loss_row(row) for row in view.losses]
-    heads = ("evaluation", "pick", "interval", "uniform", "proportional", "best trained", "bits per byte")
+    labels = view.decision.compared.labels
+    heads = ("evaluation", "pick", "interval", *labels, "best trained", "bits per byte")
     return _table(heads, rows)
 
 

@@ -61,7 +61,7 @@ class ScaleView:
     @classmethod
     def of(cls, decision: ScaleDecision, answers: Answers | None = None, folder: str = "") -> Self:
         """Order a decision, beside the other answers of its study where they are given."""
-        rows = mixture_rows(decision.mixture, decision.target_tokens)
+        rows = mixture_rows(decision.mixture, decision.target_tokens, decision.compared)
         sources = tuple(row.source for row in rows)
         panels, beside = _panels(decision), AnswersView.of(answers)
         title = title_of(decision.study, folder)

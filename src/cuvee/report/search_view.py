@@ -46,7 +46,7 @@ class SearchView:
     @classmethod
     def of(cls, decision: SearchDecision, answers: Answers | None = None, folder: str = "") -> Self:
         """Order a decision, beside the other answers of its study where they are given."""
-        rows = mixture_rows(decision.mixture, decision.target_tokens)
+        rows = mixture_rows(decision.mixture, decision.target_tokens, decision.compared)
         sources = tuple(row.source for row in rows)
         steps = tuple(_step(decision, one) for one in decision.tried)
         beside = AnswersView.of(answers)

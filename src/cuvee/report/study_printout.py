@@ -29,7 +29,7 @@ def study_printout(view: StudyView) -> Printout:
 def _losses(view: StudyView) -> Grid:
     return Grid(
         "Predicted loss (nats per token)",
-        ("evaluation", "this mixture", interval_of(view.decision.confidence), "uniform", "proportional"),
+        ("evaluation", "this mixture", interval_of(view.decision.confidence), *view.decision.compared.labels),
         tuple(map(_loss_row, view.losses)),
     )
 

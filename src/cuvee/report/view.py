@@ -20,6 +20,8 @@ from cuvee.decisions.ablation.result import (
     Reference,
 )
 from cuvee.decisions.answers.answers import Answers
+from cuvee.decisions.baselines import Baselines
+from cuvee.decisions.check import EQUAL, PROPORTIONAL
 from cuvee.decisions.read_shares import ReadShares
 from cuvee.decisions.shares import SourceShare, largest_first
 from cuvee.execution.tariff import CORES, Tariff
@@ -61,6 +63,7 @@ class MixtureRow:
     low: float
     high: float
     uniform: float
+    """Of equal shares, as they were compared."""
     proportional: float
     share_cap: float
     """Share at which ``epoch_cap`` is reached; NaN for no cap."""
@@ -212,7 +215,7 @@ class StudyView:
             folder: name of that of the study.
         """
         evaluations = _evaluations(decision)
-        mixture = mixture_rows(decision.mixture, decision.target_scale.tokens)
+        mixture = mixture_rows(decision.mixture, decision.target_scale.tokens, decision.compared)
         sources = [row.source for row in mixture]
         panels = _panels(decision)
         return cls(
@@ -254,24 +257,28 @@ class StudyView:
         return tuple(by_name[source] for source in self.sources)
 
 
-def mixture_rows(mixture: Sequence[SourceShare], target_tokens: int) -> tuple[MixtureRow, ...]:
-    """What a decision takes of each source, the largest share first."""
-    total = sum(entry.unique_tokens for entry in mixture)
+def mixture_rows(
+    mixture: Sequence[SourceShare], target_tokens: int, compared: Baselines | None = None
+) -> tuple[MixtureRow, ...]:
+    """What a decision takes of each source, the largest share first, beside the baselines."""
+    baselines = compared or Baselines.of(mixture, None)
+    equal, proportional = baselines.shares(EQUAL), baselines.shares(PROPORTIONAL)
     rows = (
         MixtureRow(
             source=entry.source,
             share=entry.share,
             low=entry.low,
             high=entry.high,
-            uniform=1.0 / len(mixture),
-            proportional=entry.unique_tokens / total if total else math.nan,
+            uniform=equal[place],
+            proportional=proportional[place],
             share_cap=_share_cap(entry, target_tokens),
             unique_tokens=entry.unique_tokens,
             epochs=entry.epochs,
             epoch_cap=entry.epoch_cap,
             cap_hit=entry.cap_hit,
         )
-        for entry in (mixture[place] for place in largest_first(mixture))
+        for place in largest_first(mixture)
+        for entry in (mixture[place],)
     )
     return tuple(rows)
 

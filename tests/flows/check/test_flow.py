@@ -275,13 +275,40 @@ def test_a_pick_that_something_simpler_beats_is_not_given_in_silence(
         assert "Do not use it: equal shares ended lowest." in decision.verdict.why
 
 
+@pytest.mark.parametrize(
+    ("noise", "why"),
+    [
+        (
+            math.nan,
+            "The error is unknown since no mixture was trained twice: raise `check.seeds` to 2 or more.",
+        ),
+        (
+            0.0012,
+            "one mixture alone was trained twice, and its trainings differ (by 0.0012) by what a seed does",
+        ),
+    ],
+)
+def test_an_unknown_error_has_its_reason(noise: float, why: str) -> None:
+    found = replace(check(UNKNOWN, UNKNOWN, seeds=1), noise=noise)
+    assert why in found.verdict.why
+    assert "unknown since" not in check(OPEN, OPEN).verdict.why
+
+
 def test_a_trained_reference_below_the_prediction_of_the_pick_is_named() -> None:
-    prediction = replace(small().predictions[0], best_reference=Loss(4.05))
-    line = replace(small(), predictions=(prediction,)).judged().headline[1]
+    prediction = replace(small().predictions[0], best_reference=Loss(4.05), reference_predicted=4.06)
+    decision = replace(small(), predictions=(prediction,))
+    line = decision.judged().headline[1]
     assert line.startswith(
-        "The trained reference '3:1' ended at 4.0500 nats per token, the pick is predicted"
+        "The trained reference '3:1' is predicted at 4.0600 nats per token, the pick at 4.1000, and it ended "
+        "at 4.0500."
     )
     assert line.endswith("take that reference, or train both again.")
+    # What one ended at is not compared with what the other is predicted at.
+    other = replace(decision, predictions=(replace(prediction, reference_predicted=4.11),))
+    assert not any("trained reference" in one for one in other.judged().headline)
+    # Equal shares are compared already, under their name.
+    equal = replace(decision, best_reference="1:1", gains=(Gain(EQUAL, -0.01),))
+    assert not any("trained reference" in one for one in equal.judged().headline)
     assert not any("trained reference" in one for one in small().judged().headline)
 
 

@@ -28,6 +28,7 @@ def headline(decision: AblationResult) -> tuple[str, ...]:
         *few_documents(decision.evaluations),
         *undecided(decision.tasks, decision.target),
         *_predicted_better(decision),
+        *decision.compared.sentences(),
         *_gain(decision),
         *_proxy(decision),
     )
@@ -76,18 +77,29 @@ def _worse(decision: AblationResult) -> list[str]:
 
 
 def _reference_better(decision: AblationResult) -> list[str]:
-    """The best of the mixtures that were trained to judge the proxies."""
+    """The best of the mixtures that were trained to judge the proxies, predicted as the pick is.
+
+    What it ended at is no measure of the pick's prediction, which is off by more than mixtures differ.
+    """
     found = next((one for one in decision.predictions if one.evaluation == TARGET), None)
-    if found is None or not found.best_reference.mean < found.pick.mean:
+    if found is None or not found.reference_predicted < found.pick.mean or _is_compared(decision):
         return []
     confirmed = decision.verdict.standing == "confirmed"
     what = "it may be better than the pick" if confirmed else "take that reference, or train both again"
-    measured, predicted = found.best_reference.mean, found.pick.mean
+    measured, predicted, alike = found.best_reference.mean, found.pick.mean, found.reference_predicted
     return [
-        f"The trained reference '{decision.best_reference}' ended at {measured:.4f} nats per token, the pick "
-        f"is predicted at {predicted:.4f}. The lowest of {counted(len(decision.references), 'training')} is "
-        f"low by luck, too: {what}."
+        f"The trained reference '{decision.best_reference}' is predicted at {alike:.4f} nats per token, the "
+        f"pick at {predicted:.4f}, and it ended at {measured:.4f}. The lowest of "
+        f"{counted(len(decision.references), 'training')} is low by luck, too: {what}."
     ]
+
+
+def _is_compared(decision: AblationResult) -> bool:
+    """The best reference is a baseline that is compared with the pick already."""
+    shares = next((one.shares for one in decision.references if one.name == decision.best_reference), None)
+    named = {one.baseline for one in decision.gains}
+    named |= {one.baseline for one in decision.check.comparisons} if decision.check else set()
+    return shares is not None and decision.compared.name_of(shares) in named
 
 
 def _predicted_better(decision: AblationResult) -> list[str]:

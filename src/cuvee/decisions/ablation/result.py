@@ -19,6 +19,7 @@ from typing import Literal
 
 from cuvee.decisions.ablation.order import MixtureOrder
 from cuvee.decisions.ablation.tasks import TaskRow
+from cuvee.decisions.baselines import BaselineMixture, Baselines
 from cuvee.decisions.check import TrainingCheck
 from cuvee.decisions.concluded import Checkable
 from cuvee.decisions.evaluations import EvaluationRow
@@ -72,6 +73,9 @@ class PredictedLosses:
     """Shares in proportion to unique tokens."""
     best_reference: Loss = Loss()
     """Measured, not predicted: the really trained mixture of lowest target loss."""
+    reference_predicted: float = _NAN
+    """What the pick is predicted by says of that mixture: the two compare, a measured and a predicted one do
+    not."""
     in_pool: bool = False
     """The evaluation is the held-out part of a source that pool models were trained on."""
 
@@ -314,6 +318,8 @@ class AblationResult(Checkable):
     confidence: float = 0.95
     seed_model: str = ""
     """What branches and references start from, in words; older documents do not say it."""
+    baselines: tuple[BaselineMixture, ...] = ()
+    """What the pick is compared with; in older documents the arms of ``check`` say it."""
     by_references: ProxyTrust | None = None
     """What the references alone say of the proxy; in older documents ``believed`` and ``why`` do."""
 
@@ -329,6 +335,7 @@ class AblationResult(Checkable):
         named += [(run.name, run.shares) for run in self.next_runs]
         named += [(f"the optimum of {one.proxy}", one.shares) for one in self.optima]
         named += [(reference.name, reference.shares) for reference in self.references]
+        named += [(baseline.name, baseline.shares) for baseline in self.baselines]
         for name, shares in named:
             _check_length(f"shares of {name!r}", shares, count)
         if self.best_weights:
@@ -339,6 +346,11 @@ class AblationResult(Checkable):
         unknown += [row.source for row in self.ablation if row.source not in self.sources]
         if unknown:
             raise ConfigError(f"decision on {self.study!r}: {unknown[0]!r} is not a source of it")
+
+    @property
+    def compared(self) -> Baselines:
+        """The baselines as they were compared."""
+        return Baselines.of(self.mixture, self.check, self.baselines)
 
     def shares(self) -> dict[str, float]:
         """The picked mixture by name."""

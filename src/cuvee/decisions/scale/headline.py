@@ -13,6 +13,7 @@ def headline(decision: ScaleResult) -> tuple[str, ...]:
     return (
         advice(decision.verdict, mixture),
         *ended_worse(decision.check),
+        *decision.compared.sentences(),
         *(warning for warning in decision.warnings if warning.startswith(FEW)),
         *_speed(decision),
         *_moves(decision),

@@ -32,6 +32,7 @@ def headline(decision: SearchResult) -> tuple[str, ...]:
     return (
         advice(decision.verdict, in_words(decision.mixture)),
         *ended_worse(decision.check),
+        *decision.compared.sentences(),
         *predicted_worse([(EQUAL, gain.mean, gain.low, gain.high)], decision.check, ", or search on"),
         *((chosen_inside(decision.document_values),) if decision.document_values else ()),
         *(warning for warning in decision.warnings if warning.startswith(FEW)),

@@ -146,6 +146,12 @@ class SearchResult(Checkable):
             raise ConfigError(f"decision on {self.study!r}: an experiment has an unlisted fidelity")
 
     @property
+    def begins_from(self) -> str:
+        """``seed_model``, where anything began from it; a trainer without a pool has a model of its own."""
+        own = bool(self.trainer) and all(row.kind == "trained" for row in self.fidelities)
+        return "" if own else self.seed_model
+
+    @property
     def largest(self) -> tuple[int, int]:
         """Parameters and tokens of the largest trainings that it rests on."""
         return self.fidelities[-1].parameters, self.fidelities[-1].tokens

@@ -7,6 +7,7 @@ import numpy as np
 from cuvee.decisions.ablation import result as d
 from cuvee.decisions.ablation.decision import Decision
 from cuvee.decisions.ablation.order import MixtureOrder
+from cuvee.decisions.baselines import BaselineMixture
 from cuvee.decisions.check import EQUAL, PROPORTIONAL, TrainingCheck
 from cuvee.decisions.shares import SourceShare, parts_in_words
 from cuvee.files import write_json
@@ -84,7 +85,7 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
     even = Mixture.uniform(pick.names)
     compared = compared_with(pick, findings.region, findings.available)
     uniform, proportional = compared[EQUAL], compared[PROPORTIONAL]
-    reference_row, reference_name = _best_reference(judge)
+    reference_row, reference_predicted, reference_name = _best_reference(judge)
     proxy = choice.name if choice else UNCHECKED
     target_tokens = config.target_run.tokens or config.reference_training.tokens
     geometry = Geometry.of(findings.pool)
@@ -106,10 +107,13 @@ def _decision(findings: Findings, runner: Runner, judge: Judge, report: HonestyR
         proxy_scale=d.RunScale(plan.parameters, config.reference_training.tokens),
         mixture=_mixture(findings, judge, target_tokens, config.target_run.tokens is not None, runner),
         target=config.target_weights,
-        predictions=_predictions(findings, judge, row, uniform, proportional, reference_row, factors),
+        predictions=_predictions(
+            findings, judge, row, uniform, proportional, (reference_row, reference_predicted), factors
+        ),
         check=checked,
         gains=_gains(judge, row, compared),
         optimism=judge.optimism,
+        baselines=tuple(BaselineMixture(name, _tuple(one)) for name, one in compared.items()),
         evaluations=evaluation_rows(plan.material, config.target_weights),
         best_reference=reference_name,
         tied=_tied(judge, row),
@@ -201,7 +205,7 @@ def _predictions(
     row: int,
     uniform: Mixture,
     proportional: Mixture,
-    reference: FloatArray | None,
+    best: tuple[FloatArray | None, FloatArray | None],
     factors: FloatArray,
 ) -> tuple[d.PredictedLosses, ...]:
     names = [*judge.weights, d.TARGET]
@@ -209,23 +213,35 @@ def _predictions(
     even = judge.loss(judge.scored.row(uniform), factors)
     given = judge.loss(judge.scored.row(proportional), factors)
     measured = [d.Loss()] * len(names)
+    reference, predicted = best
+    alike = [float("nan")] * len(names) if predicted is None else [*predicted, predicted @ judge.target]
     if reference is not None:
         values = np.append(reference, reference @ judge.target)
         bits = np.append(reference * factors, (reference * factors) @ judge.target)
         measured = [d.Loss(mean=float(v), bits_per_byte=float(b)) for v, b in zip(values, bits, strict=True)]
     own = judge.evidence.own if judge.evidence is not None else np.full(len(names) - 1, -1)
     return tuple(
-        d.PredictedLosses(name, picks[i], even[i], given[i], measured[i], bool(i < len(own) and own[i] >= 0))
+        d.PredictedLosses(
+            name,
+            picks[i],
+            even[i],
+            given[i],
+            measured[i],
+            float(alike[i]),
+            bool(i < len(own) and own[i] >= 0),
+        )
         for i, name in enumerate(names)
     )
 
 
-def _best_reference(judge: Judge) -> tuple[FloatArray | None, str]:
-    evidence = judge.evidence
+def _best_reference(judge: Judge) -> tuple[FloatArray | None, FloatArray | None, str]:
+    """The lowest of them: its losses [E], measured and predicted as far as they are known, and its name."""
+    evidence, predicted = judge.evidence, judge.of_references
     if evidence is None:
-        return None, ""
+        return None, None, ""
     row = int(np.argmin(evidence.truth @ evidence.target))
-    return evidence.truth[row], _label(Mixture(evidence.sources, evidence.shares[row]))
+    label = _label(Mixture(evidence.sources, evidence.shares[row]))
+    return evidence.truth[row], predicted[row] if len(predicted) else None, label
 
 
 def _tied(judge: Judge, pick: int) -> tuple[d.TiedMixture, ...]:

@@ -82,6 +82,15 @@ class Judge:
         """Standard deviation of one training about ``mean`` [M, E]; NaN without references."""
         return self._prediction.spread
 
+    @property
+    def of_references(self) -> FloatArray:
+        """``mean`` of the references [R, E]; none where nothing was calibrated."""
+        references = self.findings.references
+        if self.choice is None or references is None:
+            return np.empty((0, len(self.target)))
+        scored = references.scored
+        return self.choice.fitted.predict(scored.shares, scored.proxies()).mean
+
     @cached_property
     def drawn(self) -> Halves:
         """The halves of references and documents."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cuvee.decisions.ablation.headline import FAR
+from cuvee.decisions.check import EQUAL
 from cuvee.flows.ablation.findings import Findings
 from cuvee.flows.ablation.judge import Judge
 from cuvee.honesty.evidence import Evidence
@@ -10,6 +11,7 @@ from cuvee.merging.geometry import Geometry, barrier, barrier_warnings
 from cuvee.mixture.distance import total_variation
 from cuvee.quantities import agreeing, counted
 from cuvee.sources.contamination import overlap_sentence
+from cuvee.study.plan.mixtures import compared_with
 from cuvee.study.plan.plan import EPOCHING_OFF, Plan
 
 MANY_EPOCHS = 10.0
@@ -32,7 +34,7 @@ def warnings_of(findings: Findings, judge: Judge, geometry: Geometry, plan: Plan
                 *_far_from_references(judge),
                 *_carried(findings, plan),
                 *_edges(judge),
-                *_worse_elsewhere(judge),
+                *worse_elsewhere(judge),
                 *_overlap(plan),
                 *_repetition(plan),
                 *_far_from_target(plan),
@@ -96,9 +98,11 @@ def _edges(judge: Judge) -> Iterator[str]:
         )
 
 
-def _worse_elsewhere(judge: Judge) -> Iterator[str]:
-    """Evaluations that the target does not weigh, and that pay for it."""
-    pick, uniform = (judge.mean[judge.scored.row(one)] for one in (judge.pick, judge.even))
+def worse_elsewhere(judge: Judge) -> Iterator[str]:
+    """Evaluations that the target does not weigh, and that pay for it; against the equal shares of the
+    tables, which the limits allow."""
+    equal = compared_with(judge.pick, judge.findings.region, judge.findings.available)[EQUAL]
+    pick, uniform = (judge.mean[judge.scored.row(one)] for one in (judge.pick, equal))
     unweighted = [place for place, weight in enumerate(judge.target) if weight == 0]
     worse = [list(judge.weights)[place] for place in unweighted if pick[place] > uniform[place]]
     if worse:
