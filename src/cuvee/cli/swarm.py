@@ -86,7 +86,9 @@ def _answered(config: "StudyConfig", found: "Swarm", emit: Path | None) -> "tupl
             raise
         again = "the same command" if emit is None else f"cd {emit} && sbatch array.sh"
         first = f"{again} tries those again. The first that failed: {found.failed[0].error}"
-        raise ConfigError(f"{error}. {found.statement.removesuffix('.')}; {first}") from error
+        raise ConfigError(
+            f"{str(error).removesuffix('.')}. {found.statement.removesuffix('.')}; {first}"
+        ) from error
 
 
 def _asked(config: "StudyConfig", found: "Swarm") -> "tuple[FitResult, Path]":

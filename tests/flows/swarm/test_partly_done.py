@@ -187,6 +187,7 @@ def test_too_few_runs_for_an_answer_are_counted_with_those_that_failed(tmp_path:
     said = str(result.exception) + result.output
     assert result.exit_code != 0
     assert "2 of 6 runs are done, 4 failed; the same command tries those again" in said
+    assert ".. 2 of 6" not in said
     assert f"The first that failed: the run in {outputs[0].parent} ended with exit status 3" in said
     assert "6 of 6 runs are done" not in said
     assert "6 of 6 runs are done" in printed("swarm", folder.root)
