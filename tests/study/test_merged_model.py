@@ -29,6 +29,7 @@ from cuvee.study.opening import opened
 from cuvee.study.pooling import planned_branches, pool_of
 from cuvee.study.producers.trained import Trainings
 from cuvee.study.proxies import Proxies
+from cuvee.study.survey import survey
 from tests.models.tiny_models import save_random
 from tests.study.given_seed import given_model, given_study
 from tests.study.tiny_study import LANGUAGES, hashes, run, texts, write_study
@@ -124,6 +125,17 @@ def test_the_folder_is_whole_and_says_where_it_comes_from(studied: Studied, tmp_
     for one in lineage["members"]:
         assert one["weight"] == pytest.approx(picked[one["source"]])
         assert Checkpoint.load(studied.folder.checkpoint(one["run"])).content_hash == one["content_hash"]
+
+
+def test_status_and_ledger_have_one_number_of_merges(studied: Studied) -> None:
+    """The pick and what is asked about it are among them, and were not planned."""
+    (row,) = [
+        one for one in studied.decision.ledger if (one.stage, one.kind) == ("scoring mixtures", "merged")
+    ]
+    config = StudyConfig.load(studied.folder.root)
+    (shown,) = [one for one in survey(config, studied.folder).stages if one.title == "merges"]
+    assert (shown.done, shown.total) == (row.count, row.count)
+    assert row.count > config.candidates.count + config.references.count
 
 
 def test_the_verdict_and_the_mixture_are_said(studied: Studied, tmp_path: Path) -> None:

@@ -2,21 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cuvee.decisions.ablation.result import LedgerRow
 from cuvee.runs.roles import (
     ASKED,
     BRANCH,
-    DESCENT,
     DOWNSTREAM,
     FRESH,
-    OPTIMUM,
     ORDER,
     REFERENCE,
     REPLICATE,
     SEED,
 )
 from cuvee.runs.run import Run
+from cuvee.runs.scored_mixtures import SEARCHED, mixtures_of, scorings
 from cuvee.runs.store import RunStore
 from cuvee.study.plan.plan import Plan
 from cuvee.study.producers.descended import STAGE
@@ -24,10 +24,6 @@ from cuvee.study.producers.descended import STAGE
 COMPARED = (16, 500)
 """Numbers of mixtures for which the cost by proxies is set against training them."""
 
-_FOUND = (DESCENT, OPTIMUM)
-"""Roles of the search for the merge's own optimum."""
-_NOT_COMPARED = (*_FOUND, ASKED, DOWNSTREAM)
-"""Roles of merges and ensembles that no candidate of the study asked for."""
 _STAGES = (SEED, BRANCH, REFERENCE, REPLICATE, *ORDER, FRESH)
 
 
@@ -44,10 +40,10 @@ def ledger(store: RunStore) -> tuple[LedgerRow, ...]:
             flops = sum(run.flops or 0.0 for run in group)
             rows.append(LedgerRow(stage, "trained", len(group), flops, seconds.get(stage, float("nan"))))
     for kind in ("merged", "ensembled"):
-        group = [run for run in runs if run.kind == kind and run.role not in _NOT_COMPARED]
+        group = scorings(runs, kind)
         if group:
-            rows.append(_scoring(group, "scoring mixtures", kind, store))
-    group = [run for run in runs if run.role in _FOUND]
+            rows.append(replace(_scoring(group, "scoring mixtures", kind, store), count=mixtures_of(group)))
+    group = [run for run in runs if run.role in SEARCHED]
     return (*rows, _scoring(group, STAGE, "merged", store)) if group else tuple(rows)
 
 
@@ -63,7 +59,7 @@ def proxy_over_direct(store: RunStore, plan: Plan) -> dict[str, float]:
     runs = store.runs()
     branches = sum(run.flops or 0.0 for run in _trained(runs, BRANCH))
     direct = [run.flops or 0.0 for run in _trained(runs, REFERENCE)]
-    merged = [run.flops or 0.0 for run in runs if run.kind == "merged" and run.role not in _NOT_COMPARED]
+    merged = [run.flops or 0.0 for run in scorings(runs, "merged")]
     ensembled = [
         run.flops or 0.0 for run in runs if run.kind == "ensembled" and run.role not in (ASKED, DOWNSTREAM)
     ]

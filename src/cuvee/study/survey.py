@@ -13,11 +13,9 @@ from typing import Any
 from cuvee.decisions.check import STAGE
 from cuvee.quantities import counted, flops
 from cuvee.runs.roles import (
-    ASKED,
     BRANCH,
     CARRIED,
     CARRIED_AGAIN,
-    DOWNSTREAM,
     FRESH,
     LADDER,
     OTHER_RATE,
@@ -31,6 +29,7 @@ from cuvee.runs.roles import (
     SWARM,
 )
 from cuvee.runs.run import Run
+from cuvee.runs.scored_mixtures import mixtures_of, scorings
 from cuvee.runs.store import RunStore
 from cuvee.study.asked_runs import AskedRuns, counted_runs
 from cuvee.study.file.config import StudyConfig
@@ -78,13 +77,12 @@ def survey(config: StudyConfig, folder: StudyFolder) -> StudyStatus:
         stages.append(StageStatus("fresh trainings", made, count, "models"))
     decided, method = folder.decision.exists(), config.merging.method
     mixtures = config.candidates.count + config.references.count
-    merged = sum(
-        one.kind == "merged"
-        and one.role not in (ASKED, DOWNSTREAM)
-        and MergingSettings.method_of(one.details) == method
-        for one in runs
+    merged = mixtures_of(
+        one for one in scorings(runs, "merged") if MergingSettings.method_of(one.details) == method
     )
-    stages.append(StageStatus("merges", mixtures if decided else min(merged, mixtures), mixtures, "mixtures"))
+    # The pick and what is asked about it are scored beside what was planned: known when it is chosen.
+    of = (merged or mixtures) if decided else mixtures
+    stages.append(StageStatus("merges", of if decided else min(merged, of), of, "mixtures"))
     stages.append(StageStatus("decision", float(decided), 1, ""))
     return StudyStatus(
         tuple(stages),

@@ -492,7 +492,8 @@ def test_descents_are_in_store_and_ledger_at_their_own_price(finished: Finished)
     (found,) = [row for row in finished.decision.ledger if row.stage == "optimum of merges"]
     made = [*descents, *rows(finished.folder, role="optimum")]
     assert found.count == len(made) and found.flops == pytest.approx(sum(one.flops or 0 for one in made))
-    assert merged.count == len(rows(finished.folder, kind="merged")) - len(made)
+    scored = [one for one in rows(finished.folder, kind="merged") if one.role not in ("descent", "optimum")]
+    assert merged.count == len({one.mixture.key for one in scored}) < len(scored)  # some on all windows, too
     assert found.seconds > 0 and merged.seconds > 0
     # Half of what the most evaluations would take pays for all three.
     passes = sum(one.details["evaluations"] for one in descents)
