@@ -38,7 +38,7 @@ class SeenFile:
         return cls(digest_file(path), state.st_size, state.st_mtime_ns)
 
     def holds(self, path: Path) -> bool:
-        """Whether a file still has this content; it is read only where its size alone does not say."""
+        """Whether a file still has this content; it is read only where size and time do not say."""
         with suppress(OSError):
             state = path.stat()
             if state.st_size != self.size:
