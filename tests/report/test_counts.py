@@ -29,7 +29,7 @@ def test_a_unit_of_progress_follows_its_total(amount: float, unit: str, said: st
 
 
 def test_times_to_wait_for() -> None:
-    assert [in_words(one / 60) for one in (0.5, 1.2, 5.0)] == ["a minute", "1 minute", "5 minutes"]
+    assert [in_words(one / 60) for one in (0.5, 1.2, 5.0)] == ["a minute", "a minute", "5 minutes"]
     assert [price_in_words(one) for one in (0.4, 30.0)] == ["1 second", "30 seconds"]
 
 

@@ -255,7 +255,8 @@ def test_a_trainer_measures_what_counts_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_a_run_of_a_swarm_that_lacks_what_counts_is_a_failure_that_says_so(tmp_path: Path) -> None:
-    trainer = {"command": f"{COMMAND} --prefix ''", "metrics": [], "target": {"ka": 1.0}, "count": 1}
+    trainer: dict[str, Any] = {"command": f"{COMMAND} --prefix ''", "metrics": [], "count": 1}
+    trainer |= {"target": {"ka": 1.0}, "lower": ["ka"]}
     folder = study(tmp_path, trainer)
     text = (tmp_path / "trainer.py").read_text()
     lacking = text.replace('json.dumps({**found, "seconds"', 'json.dumps({"ka": found["ka"], "seconds"')
