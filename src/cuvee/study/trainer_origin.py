@@ -59,8 +59,7 @@ class TrainerOrigin:
     @classmethod
     def of(cls, config: StudyConfig, folder: StudyFolder) -> Self:
         """Of a study as it is now."""
-        root = folder.root.absolute()
-        files = {_name(path, root): SeenFile.of(path) for path in config.trainer.template.files(root)}
+        files = {name: SeenFile.of(path) for name, path in _named(config, folder).items()}
         return cls(_asked(config), files)
 
     @classmethod
@@ -86,14 +85,16 @@ class TrainerOrigin:
 
     def changed_files(self, config: StudyConfig, folder: StudyFolder) -> tuple[str, ...]:
         """Those with other content, new or no more there."""
-        root = folder.root.absolute()
-        named = {_name(path, root) for path in config.trainer.template.files(root)}
-        same = {name for name, seen in self.files.items() if seen.holds(root / name)}
-        return tuple(sorted((named | set(self.files)) - (named & same)))
+        named = _named(config, folder)
+        same = {name for name, seen in self.files.items() if name in named and seen.holds(named[name])}
+        return tuple(sorted({*named, *self.files} - same))
 
 
-def _name(path: Path, root: Path) -> str:
-    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+def _named(config: StudyConfig, folder: StudyFolder) -> dict[str, Path]:
+    """The files of the command, those in the study by their path from there; none without a command."""
+    root = folder.root.absolute()
+    paths = config.trainer.template.files(root) if config.trainer.command else []
+    return {str(path.relative_to(root) if path.is_relative_to(root) else path): path for path in paths}
 
 
 def _asked(config: StudyConfig) -> str:

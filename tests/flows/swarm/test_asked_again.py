@@ -125,3 +125,8 @@ def test_a_swarm_keeps_what_its_answer_was_made_from(tmp_path: Path) -> None:
     with (folder.root / "trainer.py").open("a") as trainer:
         trainer.write("# another\n")
     assert len(notes(folder)) == 2
+
+
+def test_a_study_that_names_no_command_is_refused_in_words(tmp_path: Path) -> None:
+    result = cuvee("swarm", swarm_study(tmp_path, command="").root)
+    assert result.exit_code == 2 and "trainer.command: names no command" in result.stderr
