@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -154,10 +155,15 @@ class UrlArtifacts:
     def _name(self, path: Path) -> str | None:
         # Steps upwards, as in `study/../models`, lead out of the study, whatever the words begin with.
         place = path.resolve() if ".." in path.parts else path
-        for root in (self.root, self.root.resolve()):
+        for root in self._roots:
             if place.is_relative_to(root) and not _laid_there(root, place):
                 return place.relative_to(root).as_posix()
         return self._given_at(path).name if path.is_absolute() and path.exists() else None
+
+    @cached_property
+    def _roots(self) -> tuple[Path, Path]:
+        """The folder of the study as it is called, and where it really lies."""
+        return self.root, self.root.resolve()
 
     def _given_at(self, path: Path) -> Artifact:
         """What a user gave, such as a checkpoint: named by its content."""
